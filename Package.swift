@@ -1,0 +1,83 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One set of rules for every Swift target: language mode 6, no implicit `any`, imports are private and explicit,
+// and a warning fails the build.
+let rules: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .treatAllWarnings(as: .error),
+]
+
+// Hot loops are C and fast in debug builds too. Fused multiply-add is never contracted into: the bytes written by an
+// encoder must not depend on the instruction set.
+let kernelRules: [CSetting] = [.unsafeFlags(["-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"])]
+
+/// A plug-in depends on QuantCore and on nothing beside it (except a C target of its own).
+func plugin(_ name: String, _ path: String, c: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+  .target(name: name, dependencies: ["QuantCore"] + c, path: "Sources/Plugins/" + path, exclude: exclude, swiftSettings: rules)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, path: "Tests/" + name, resources: resources, swiftSettings: rules)
+}
+
+// The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
+let builtIn = ["RTN", "AWQ", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies"]
+let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
+
+let package = Package(
+  name: "qconvert",
+  products: [
+    .library(name: "QuantCore", targets: ["QuantCore"]),
+    .library(name: "QConvertKit", targets: ["QConvertKit"]),
+    .executable(name: "qconvert", targets: ["qconvert"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // MARK: Core
+    .target(name: "CKernels", path: "Sources/QuantCore/CKernels", cSettings: kernelRules),
+    .target(
+      name: "QuantCore", dependencies: ["CKernels"], path: "Sources/QuantCore", exclude: ["CKernels"], swiftSettings: rules),
+
+    // MARK: Plug-ins
+    plugin("RTN", "Methods/RTN"),
+    plugin("AWQ", "Methods/AWQ"),
+    .target(name: "CBlocks", path: "Sources/Plugins/Formats/GGUF/CBlocks", cSettings: kernelRules),
+    plugin("GGUF", "Formats/GGUF", c: ["CBlocks"], exclude: ["CBlocks"]),
+    .target(
+      name: "HuggingFace", dependencies: ["QuantCore", .product(name: "Yams", package: "Yams")],
+      path: "Sources/Plugins/Formats/HuggingFace", swiftSettings: rules),
+    plugin("CompressedTensors", "Formats/CompressedTensors"),
+    plugin("ModelFamilies", "Families"),
+
+    // MARK: Program
+    .target(
+      name: "QConvertKit",
+      dependencies: [
+        "QuantCore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ] + builtInTargets,
+      path: "Sources/qconvert/Kit", swiftSettings: rules),
+    .executableTarget(name: "qconvert", dependencies: ["QConvertKit"], path: "Sources/qconvert/Main", swiftSettings: rules),
+
+    // MARK: Tests
+    .target(name: "TestSupport", dependencies: ["QuantCore"], path: "Tests/TestSupport", swiftSettings: rules),
+    tests("QuantCore", ["QuantCore", "CKernels", "TestSupport"]),
+    tests("Text", ["QuantCore", "TestSupport"]),
+    tests("Engine", ["QuantCore", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport"]),
+    tests("Methods", ["QuantCore", "RTN", "AWQ", "TestSupport"]),
+    tests("HuggingFace", ["QuantCore", "HuggingFace", "TestSupport"]),
+    tests("GGUF", ["QuantCore", "GGUF", "CBlocks", "TestSupport"]),
+    tests("CompressedTensors", ["QuantCore", "CompressedTensors", "TestSupport"]),
+    tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
+    tests("CommandLine", ["QConvertKit", "QuantCore", "TestSupport"]),
+  ]
+)

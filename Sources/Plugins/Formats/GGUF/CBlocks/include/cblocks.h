@@ -1,0 +1,3 @@
+#ifndef QC_BLOCKS_H
+#define QC_BLOCKS_H
+#endif

@@ -1,0 +1,2 @@
+#include "cblocks.h"
+typedef int qc_blocks_not_empty;

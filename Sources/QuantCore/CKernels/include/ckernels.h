@@ -1,0 +1,3 @@
+#ifndef QC_KERNELS_H
+#define QC_KERNELS_H
+#endif

@@ -1,0 +1,2 @@
+#include "ckernels.h"
+typedef int qc_kernels_not_empty;

@@ -1,0 +1,79 @@
+/// A model as it lies in a container: tensors on demand, configuration, metadata, and the files that go with it.
+///
+/// The one value between readers and everything else. Opening reads headers only.
+public struct Checkpoint: Sendable {
+  /// The path that was opened.
+  public var path: String
+  /// Id of the format that read it (`gguf`, `huggingface`, `safetensors`).
+  public var format: String
+  /// Logical tensors in file order. Tensors of a packing that is understood appear once, under the name of the weight.
+  public let tensors: [CheckpointTensor]
+  /// Whose tensor names and configuration keys this container uses.
+  public var naming: Naming
+  /// The model's configuration; nil for a lone file without any.
+  public var configuration: Configuration?
+  /// Container metadata: all key-value pairs of a GGUF, `__metadata__` of a safetensors file.
+  public var metadata: KeyValues
+  /// Folder that holds tokenizer and companion files, or nil (a GGUF carries its tokenizer in `metadata`).
+  public var companionFolder: String?
+  /// All files that were opened, to detect input = output and changes during a run.
+  public var files: [String]
+  /// Things worth telling a person: an index whose total size is wrong, an unknown file type.
+  public var warnings: [String]
+  private let positions: [String: Int]
+
+  public init(
+    path: String, format: String, tensors: [CheckpointTensor], naming: Naming, configuration: Configuration?,
+    metadata: KeyValues = KeyValues(), companionFolder: String? = nil, files: [String], warnings: [String] = []
+  ) {
+    self.path = path
+    self.format = format
+    self.tensors = tensors
+    self.naming = naming
+    self.configuration = configuration
+    self.metadata = metadata
+    self.companionFolder = companionFolder
+    self.files = files
+    self.warnings = warnings
+    positions = Dictionary(tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The tensor with this name, or nil.
+  public subscript(name: String) -> CheckpointTensor? { positions[name].map { tensors[$0] } }
+}
+
+/// Whose names a container uses.
+public enum Naming: String, Sendable {
+  case huggingFace
+  case gguf
+}
+
+/// A model's configuration: `config.json`, or the keys of a GGUF.
+public enum Configuration: Sendable {
+  case huggingFace(JSON)
+  case gguf(KeyValues)
+
+  /// What the container calls the architecture: `LlamaForCausalLM`, or `llama`.
+  public var architecture: String? {
+    switch self {
+    case .huggingFace(let json): json["architectures"]?.arrayValue?.first?.stringValue
+    case .gguf(let values): values["general.architecture"]?.stringValue
+    }
+  }
+}
+
+/// How to open an input.
+public struct OpenOptions: Sendable {
+  /// Packings that a folder's `quantization_config` may ask for.
+  public var packings: [any Packing]
+  /// Path of a `config.json` to use instead of the one beside the input.
+  public var configPath: String?
+  /// Path of a tokenizer file or folder to use instead of the one beside the input.
+  public var tokenizerPath: String?
+
+  public init(packings: [any Packing] = [], configPath: String? = nil, tokenizerPath: String? = nil) {
+    self.packings = packings
+    self.configPath = configPath
+    self.tokenizerPath = tokenizerPath
+  }
+}

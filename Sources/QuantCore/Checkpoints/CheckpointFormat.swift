@@ -1,0 +1,147 @@
+/// How a file or folder is laid out: reads a checkpoint, and lays out a new one.
+///
+/// Laying out is a pure function from a plan to files with offsets; writing them (reserve, write, sync, verify, rename)
+/// is the same for every format and belongs to `OutputTransaction`.
+public protocol CheckpointFormat: Plugin {
+  /// Extensions of files of this format without the dot; empty for a format that is a folder.
+  static var fileExtensions: [String] { get }
+  /// Whether outputs are folders.
+  static var isFolder: Bool { get }
+  /// Whether the path looks like this format, judged by its first bytes or its files. Never throws: a file that cannot be
+  /// read is nobody's.
+  static func recognises(_ path: String) -> Bool
+  /// Opens a checkpoint. Reads headers only.
+  static func open(_ path: String, options: OpenOptions) throws -> Checkpoint
+
+  /// Scheme or preset used where none is asked for.
+  static var defaultScheme: String { get }
+  /// Ids of the packings that this container can hold, in order of preference.
+  static var packingIDs: [String] { get }
+  /// Names that this container gives its tensors.
+  static var naming: Naming { get }
+  /// The scheme of a tensor that is not quantized (norms, biases, tables), given how the source stores it.
+  static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String
+  /// Whether this container lets a tensor be quantized, judged by name and shape alone.
+  static func allowsQuantization(name: String, shape: [Int]) -> Bool
+  /// Files, offsets and header bytes for a sealed plan.
+  static func layout(_ request: OutputRequest) throws -> OutputLayout
+}
+
+/// One tensor of the output, as the plan sealed it.
+public struct PlannedTensor: Sendable {
+  /// Name of the source tensor.
+  public var sourceName: String
+  /// Name in the output, without suffixes of a packing.
+  public var name: String
+  /// Logical shape, outermost first.
+  public var shape: [Int]
+  public var scheme: any Scheme
+  public var packing: any Packing
+  /// The order of rows in the output relative to the model's own.
+  public var rowOrder: RowOrder
+  public var id: TensorID?
+  /// The stored tensors, as `packing.parts` gave them.
+  public var parts: [StoredPart]
+  /// Why the scheme is not the one asked for, or nil.
+  public var note: String?
+  /// Whether bytes are copied from the source as they are.
+  public var isCopy: Bool
+
+  public init(
+    sourceName: String, name: String, shape: [Int], scheme: any Scheme, packing: any Packing, rowOrder: RowOrder, id: TensorID?,
+    parts: [StoredPart], note: String?, isCopy: Bool
+  ) {
+    self.sourceName = sourceName
+    self.name = name
+    self.shape = shape
+    self.scheme = scheme
+    self.packing = packing
+    self.rowOrder = rowOrder
+    self.id = id
+    self.parts = parts
+    self.note = note
+    self.isCopy = isCopy
+  }
+}
+
+/// What a format needs to lay out an output.
+public struct OutputRequest: Sendable {
+  public var source: Checkpoint
+  /// The model, where a family knows it.
+  public var model: ModelDescription?
+  /// The tokenizer's data, where there is one.
+  public var tokenizer: TokenizerData?
+  public var tensors: [PlannedTensor]
+  /// Name of the preset or scheme asked for (`q4_k_m`), for `general.file_type` and the model card.
+  public var presetName: String
+  /// Ordered facts about how the file was made: version, methods, options, calibration. No times, hosts or paths.
+  public var provenance: [(key: String, value: String)]
+  /// Name of the target without folder and extension, used where the source has no name of its own.
+  public var targetName: String
+  /// Largest shard in bytes, or nil for one file.
+  public var shardSize: Int?
+
+  public init(
+    source: Checkpoint, model: ModelDescription?, tokenizer: TokenizerData?, tensors: [PlannedTensor], presetName: String,
+    provenance: [(key: String, value: String)], targetName: String, shardSize: Int? = nil
+  ) {
+    self.source = source
+    self.model = model
+    self.tokenizer = tokenizer
+    self.tensors = tensors
+    self.presetName = presetName
+    self.provenance = provenance
+    self.targetName = targetName
+    self.shardSize = shardSize
+  }
+}
+
+/// The files of an output: sizes known to the byte before anything is written.
+public struct OutputLayout: Sendable {
+  public struct File: Sendable {
+    /// Name within the output folder; empty where the output is a single file.
+    public var name: String
+    public var size: Int
+    /// Bytes known beforehand (headers, padding is zero by itself), at their offsets.
+    public var literals: [(offset: Int, bytes: [UInt8])]
+
+    public init(name: String, size: Int, literals: [(offset: Int, bytes: [UInt8])]) {
+      self.name = name
+      self.size = size
+      self.literals = literals
+    }
+  }
+
+  /// Where one stored part goes.
+  public struct Placement: Sendable, Equatable {
+    /// Index into the request's tensors.
+    public var tensor: Int
+    /// Index into that tensor's parts.
+    public var part: Int
+    /// Index into `files`.
+    public var file: Int
+    public var offset: Int
+    public var byteCount: Int
+
+    public init(tensor: Int, part: Int, file: Int, offset: Int, byteCount: Int) {
+      self.tensor = tensor
+      self.part = part
+      self.file = file
+      self.offset = offset
+      self.byteCount = byteCount
+    }
+  }
+
+  public var isFolder: Bool
+  public var files: [File]
+  public var placements: [Placement]
+
+  public init(isFolder: Bool, files: [File], placements: [Placement]) {
+    self.isFolder = isFolder
+    self.files = files
+    self.placements = placements
+  }
+
+  /// Size of all files together.
+  public var totalSize: Int { files.reduce(0) { $0 + $1.size } }
+}

@@ -1,0 +1,210 @@
+/// A model as its family describes it: numbers, tensors, and the graph of one block. From this one value come the
+/// forward pass, the calibration order, the folding groups, the metadata and the row permutations.
+public struct ModelDescription: Sendable {
+  /// Id of the family (`llama`).
+  public var family: String
+  /// What GGUF calls the architecture (`llama`, `qwen2`), or nil where llama.cpp does not know it.
+  public var ggufArchitecture: String?
+  public var parameters: HyperParameters
+  /// Every tensor that the model may have, in the order of the forward pass.
+  public var tensors: [ModelTensor]
+  /// The graph of one block; every block of these families has the same.
+  public var block: BlockGraph
+
+  public init(
+    family: String, ggufArchitecture: String?, parameters: HyperParameters, tensors: [ModelTensor], block: BlockGraph
+  ) {
+    self.family = family
+    self.ggufArchitecture = ggufArchitecture
+    self.parameters = parameters
+    self.tensors = tensors
+    self.block = block
+  }
+}
+
+/// The numbers of a decoder. Field names are those of the literature; families map them from configuration keys.
+public struct HyperParameters: Sendable, Equatable {
+  public var hiddenSize = 0
+  public var blockCount = 0
+  public var headCount = 0
+  public var keyValueHeadCount = 0
+  /// Dimension of one head.
+  public var headSize = 0
+  public var feedForwardSize = 0
+  public var vocabularySize = 0
+  public var contextLength = 0
+  public var normEpsilon = 1e-5
+  public var rope = Rope()
+  /// Tokens a position may look back, itself included; nil for all.
+  public var slidingWindow: Int?
+  /// Whether the output matrix is the token embedding.
+  public var tiesEmbeddings = false
+  /// Whether the configuration states the head size itself (it decides which metadata llama.cpp's converter writes).
+  public var statesHeadSize = false
+
+  public init() {}
+}
+
+/// Rotary position embedding. Pairs are (i, i + dimension/2), the convention of Hugging Face.
+public struct Rope: Sendable, Equatable {
+  public var theta = 10000.0
+  /// Rotated dimensions of a head.
+  public var dimension = 0
+  public var scaling = Scaling.none
+
+  public enum Scaling: Sendable, Equatable {
+    case none
+    /// Positions divided by a factor.
+    case linear(factor: Double)
+    /// Llama 3.1: long wavelengths are stretched, short ones kept, a ramp between.
+    case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, originalContext: Int)
+    /// Frequencies divided by stored factors (GGUF's `rope_freqs.weight`).
+    case factors([Float])
+  }
+
+  public init() {}
+}
+
+/// What a tensor is for.
+public enum TensorRole: String, Sendable, CaseIterable {
+  case tokenEmbedding, outputNorm, output
+  case attentionNorm, query, key, value, attentionOutput, queryNorm, keyNorm
+  case feedForwardNorm, gate, up, down
+  /// Table of rotary frequency factors (GGUF only; not a weight).
+  case ropeFactors
+}
+
+/// Identity of one tensor of a model.
+public struct TensorID: Sendable, Hashable {
+  public var role: TensorRole
+  /// Block index, or nil outside the blocks.
+  public var block: Int?
+  public var isBias: Bool
+  public init(_ role: TensorRole, block: Int? = nil, isBias: Bool = false) {
+    self.role = role
+    self.block = block
+    self.isBias = isBias
+  }
+}
+
+/// One tensor of a model with its name in each container.
+public struct ModelTensor: Sendable {
+  public var id: TensorID
+  public var huggingFaceName: String
+  public var ggufName: String
+  /// Dimensions, outermost first; the same in both containers.
+  public var shape: [Int]
+  /// The order of rows in a GGUF relative to Hugging Face's.
+  public var ggufRowOrder: RowOrder
+  /// Whether a checkpoint may lack it (biases that some models have, a tied output).
+  public var isOptional: Bool
+
+  public init(
+    id: TensorID, huggingFaceName: String, ggufName: String, shape: [Int], ggufRowOrder: RowOrder = .same, isOptional: Bool = false
+  ) {
+    self.id = id
+    self.huggingFaceName = huggingFaceName
+    self.ggufName = ggufName
+    self.shape = shape
+    self.ggufRowOrder = ggufRowOrder
+    self.isOptional = isOptional
+  }
+
+  public func name(_ naming: Naming) -> String { naming == .gguf ? ggufName : huggingFaceName }
+}
+
+/// A permutation of rows that a container applies to a matrix (and its bias).
+public enum RowOrder: Sendable, Equatable {
+  case same
+  /// Within each head, row i and row i + half become neighbours: llama.cpp's layout for adjacent-pair rotary embedding.
+  case rotaryPairs(headCount: Int)
+
+  /// The model's row that stands at `row` in the container, for a tensor of `rows` rows.
+  public func modelRow(of row: Int, rows: Int) -> Int {
+    switch self {
+    case .same: return row
+    case .rotaryPairs(let headCount):
+      let headSize = rows / headCount
+      let inHead = row % headSize
+      return row - inHead + (inHead & 1) * (headSize / 2) + inHead / 2
+    }
+  }
+
+  /// The container's row at which the model's `row` stands.
+  public func containerRow(of row: Int, rows: Int) -> Int {
+    switch self {
+    case .same: return row
+    case .rotaryPairs(let headCount):
+      let headSize = rows / headCount
+      let inHead = row % headSize
+      let half = headSize / 2
+      return row - inHead + (inHead < half ? 2 * inHead : 2 * (inHead - half) + 1)
+    }
+  }
+}
+
+/// A place in a block where activations are observed: the input of a group of linear layers that share it.
+public struct Site: Sendable, Hashable {
+  public var name: String
+  public init(_ name: String) { self.name = name }
+
+  public static let attentionInput = Site("attention.input")
+  public static let attentionOutput = Site("attention.output")
+  public static let feedForwardInput = Site("feed-forward.input")
+  public static let feedForwardOutput = Site("feed-forward.output")
+}
+
+/// Who feeds whom inside one block.
+public struct BlockGraph: Sendable {
+  /// Linear layers with the site that is their input, in the order of the forward pass.
+  public var linears: [(role: TensorRole, input: Site)]
+  /// Where a diagonal scaling of a site's channels can be absorbed by the producer.
+  public var folds: [Fold]
+
+  public init(linears: [(role: TensorRole, input: Site)], folds: [Fold]) {
+    self.linears = linears
+    self.folds = folds
+  }
+
+  /// The linear layers that read a site: every consumer must be scaled when the site is.
+  public func consumers(of site: Site) -> [TensorRole] { linears.filter { $0.input == site }.map(\.role) }
+  /// The sites of a block in the order of the forward pass.
+  public var sites: [Site] {
+    var seen: [Site] = []
+    for linear in linears where !seen.contains(linear.input) { seen.append(linear.input) }
+    return seen
+  }
+}
+
+/// A site whose channels can be scaled by dividing its producer.
+public struct Fold: Sendable {
+  public enum Producer: Sendable, Equatable {
+    /// A norm's gain (and bias): channel for channel.
+    case norm(TensorRole)
+    /// Rows of a linear layer (and its bias): channel for channel, also through a gate's product.
+    case rows(TensorRole)
+    /// Rows of the value projection, through grouped heads: the channels of all query heads that share a key-value head
+    /// must have one scale.
+    case valueRows(TensorRole, queryHeads: Int, keyValueHeads: Int)
+  }
+
+  public var site: Site
+  public var producer: Producer
+
+  public init(site: Site, producer: Producer) {
+    self.site = site
+    self.producer = producer
+  }
+}
+
+/// What feeds what inside a model: names, shapes, graph. Mostly data.
+public protocol ModelFamily: Plugin {
+  /// Architecture names this family answers to, per naming (`LlamaForCausalLM`; `llama`).
+  static func architectures(_ naming: Naming) -> [String]
+  /// The model behind a configuration.
+  /// - Parameters:
+  ///   - configuration: of a checkpoint whose architecture is one of this family's.
+  ///   - tensors: of the checkpoint, to learn what the configuration leaves open (biases, a tied head, vocabulary size).
+  /// - Throws: `Failure` where a key is missing or absurd, or a variant is not supported.
+  static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription
+}

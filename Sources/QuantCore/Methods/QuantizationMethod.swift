@@ -1,0 +1,76 @@
+/// How the codes are chosen. A method has stages, each with a default that does nothing; methods chain.
+///
+/// - `transform` changes the weights of a block without changing what the block computes.
+/// - `rounder` chooses parameters and codes of one matrix on the scheme that the plan gave it.
+///
+/// A method knows schemes only as the protocol, and no format or family: it sees logical matrices and the block's graph.
+public protocol QuantizationMethod: Plugin {
+  /// Options with defaults.
+  static var options: [OptionDeclaration] { get }
+  /// What must be observed at every site. Empty: the method needs neither text nor a family.
+  static var requirements: Set<Statistic> { get }
+  init(_ options: OptionValues) throws
+
+  /// Changes a block in place. With rounding switched off, logits stay equal within 1e-4.
+  /// - Returns: one line per thing worth reporting.
+  func transform(_ block: inout BlockWorkspace) throws -> [String]
+  /// Prepared once per matrix; nil leaves rounding to the method before it in the chain, and at last to `Scheme.encode`.
+  func rounder(for task: RoundingTask) throws -> (any Rounder)?
+}
+
+extension QuantizationMethod {
+  public static var options: [OptionDeclaration] { [] }
+  public static var requirements: Set<Statistic> { [] }
+  public func transform(_ block: inout BlockWorkspace) throws -> [String] { [] }
+  public func rounder(for task: RoundingTask) throws -> (any Rounder)? { nil }
+}
+
+/// One matrix to be rounded.
+public struct RoundingTask: Sendable {
+  public var id: TensorID
+  /// Name in the output, for messages.
+  public var name: String
+  public var scheme: any Scheme
+  /// Statistics of the matrix's input, after all transforms; nil without calibration.
+  public var statistics: SiteStatistics?
+
+  public init(id: TensorID, name: String, scheme: any Scheme, statistics: SiteStatistics?) {
+    self.id = id
+    self.name = name
+    self.scheme = scheme
+    self.statistics = statistics
+  }
+}
+
+/// Rounds rows of one matrix; called with disjoint row ranges from several threads.
+public protocol Rounder: Sendable {
+  /// - Parameters:
+  ///   - panel: whole rows in the model's order.
+  ///   - firstRow: index of the panel's first row in the matrix.
+  func round(_ panel: Panel, firstRow: Int, into result: inout QuantizedPanel)
+}
+
+/// The weights of one block in 32-bit floats, with what was observed at its sites.
+public struct BlockWorkspace: Sendable {
+  public let index: Int
+  public let model: ModelDescription
+  /// Matrices of the linear layers, `[out, in]`.
+  public var matrices: [TensorRole: Matrix]
+  /// Norm gains and biases, by tensor.
+  public var vectors: [TensorID: [Float]]
+  public var statistics: [Site: SiteStatistics]
+  /// The scheme that each linear layer will be rounded to; a layer that stays unquantized is absent.
+  public var schemes: [TensorRole: any Scheme]
+
+  public init(
+    index: Int, model: ModelDescription, matrices: [TensorRole: Matrix], vectors: [TensorID: [Float]],
+    statistics: [Site: SiteStatistics], schemes: [TensorRole: any Scheme]
+  ) {
+    self.index = index
+    self.model = model
+    self.matrices = matrices
+    self.vectors = vectors
+    self.statistics = statistics
+    self.schemes = schemes
+  }
+}

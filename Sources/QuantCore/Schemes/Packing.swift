@@ -1,0 +1,68 @@
+/// Which bytes hold the codes and parameters of a scheme.
+///
+/// A packing turns quantized rows into the tensors of a container and back, and says exactly which grids it holds.
+/// It knows no file format: a format asks for the stored tensors and places them.
+public protocol Packing: Plugin {
+  init()
+  /// Whether every code and parameter of this grid can be stored without change.
+  func holds(_ grid: Grid) -> Bool
+  /// The stored tensors of a logical matrix `[rows, columns]`, in the order in which `pack` returns their bytes.
+  /// - Parameter name: the logical tensor's name; a packing appends its own suffixes.
+  func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart]
+  /// Rows that `pack` must be given at a time: a multiple of this (the last call may have fewer).
+  var rowMultiple: Int { get }
+  /// Bytes of some rows, one array per part. Each part is filled front to back: the bytes of successive calls are
+  /// appended. A part that does not depend on rows (a stored shape) is returned with the first rows only.
+  func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]]
+  /// A direct way from floats to the bytes of the only part, equal to `encode` + `pack`, or nil where there is none.
+  func fused(scheme: any Scheme) -> FusedEncoder?
+  /// The checkpoint-wide configuration that readers of this packing need (`quantization_config`), or nil.
+  /// - Parameters:
+  ///   - modules: name of each quantized module (tensor name without `.weight`) with its scheme.
+  ///   - unquantized: names of linear modules that were left alone.
+  func configuration(modules: [(name: String, scheme: any Scheme)], unquantized: [String]) throws -> JSON?
+  /// The logical tensors of a folder that was written with this packing, or nil where `configuration` is another's.
+  /// - Parameter stored: all stored tensors, in file order.
+  /// - Throws: `Failure` where parts are missing or of the wrong shape.
+  func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]?
+}
+
+extension Packing {
+  public var rowMultiple: Int { 1 }
+  public func fused(scheme: any Scheme) -> FusedEncoder? { nil }
+  public func configuration(modules: [(name: String, scheme: any Scheme)], unquantized: [String]) throws -> JSON? { nil }
+  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? { nil }
+}
+
+/// Encodes `rows` rows of `columns` floats into `destination`, which has room for exactly their packed bytes.
+/// `importance` has one weight per column, or is nil.
+public typealias FusedEncoder =
+  @Sendable (
+    _ source: UnsafePointer<Float>, _ rows: Int, _ columns: Int, _ importance: UnsafePointer<Float>?,
+    _ destination: UnsafeMutableRawPointer
+  ) -> Void
+
+/// One tensor of a container.
+public struct StoredPart: Sendable, Equatable {
+  /// Name in the container.
+  public var name: String
+  /// Dimensions, outermost first, counted in `type`'s elements (for a block layout: in weights).
+  public var shape: [Int]
+  /// How the container types it.
+  public var type: StoredType
+  public var byteCount: Int
+
+  public init(name: String, shape: [Int], type: StoredType, byteCount: Int) {
+    self.name = name
+    self.shape = shape
+    self.type = type
+    self.byteCount = byteCount
+  }
+}
+
+/// The type a container records for a tensor.
+public enum StoredType: Sendable, Hashable {
+  case element(ElementType)
+  /// A block layout by the name of its scheme (`q4_k`).
+  case blocks(String)
+}

@@ -1,0 +1,167 @@
+/// Which numbers a group of weights can hold (the *grid*), and how they are chosen without further knowledge (the *rule*).
+///
+/// Every call works on a panel: a rectangle of a weight matrix made of whole tiles, never on one weight. A tile is one row
+/// of one group (`groupLength` columns, or the whole row); its parameters (scale, zero point, minimum, sub-scales) are
+/// kept as floats that hold exactly what the container will store.
+///
+/// - `encode` chooses parameters *and* codes as the scheme's own project does. This is rounding to nearest.
+/// - `fit` chooses parameters only, rounded as stored: what error-feedback methods ask for.
+/// - `nearest` chooses codes under given stored parameters, for all columns of a group or some.
+/// - `value` says which numbers the codes mean.
+///
+/// For every panel, `value(encode(x))` equals the numbers a reader of the packed file computes, bit for bit.
+public protocol Scheme: Sendable {
+  /// Name in the one grammar of scheme names: `q4_k`, `int4-g128`, `int8-channel`, `bf16`.
+  var name: String { get }
+  /// What is stored. Packings are chosen by the grid alone; two rules on one grid share their packings.
+  var grid: Grid { get }
+  /// Floats kept per tile, in a documented order.
+  var parameterCount: Int { get }
+
+  /// Parameters and codes of every tile, by the scheme's own rule.
+  /// - Parameter importance: one non-negative weight per column of the panel, or nil.
+  func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel)
+  /// Parameters of every tile, rounded as stored; the codes of `result` are left alone.
+  func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel)
+  /// Codes of the columns in `columns` (relative to the panel) under the parameters in `result`.
+  /// - Parameter panel: as wide as `result`; only `columns` of it are read.
+  func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel)
+  /// The numbers that the codes in `columns` mean, written at their places in `destination` (`rows * columns` floats).
+  func value(_ quantized: QuantizedPanel, columns: Range<Int>, into destination: UnsafeMutablePointer<Float>)
+}
+
+extension Scheme {
+  /// Columns that share one tile in rows of `columns` weights.
+  public func groupLength(columns: Int) -> Int { grid.groupLength ?? columns }
+
+  /// Whether rows of this length can be stored.
+  public func fits(columns: Int) -> Bool {
+    guard let length = grid.groupLength else { return columns > 0 }
+    return columns > 0 && columns.isMultiple(of: length)
+  }
+
+  /// Bits per weight in rows of `columns` weights, parameters included.
+  public func bitsPerWeight(columns: Int) -> Double {
+    grid.codeBits + grid.parameterBits / Double(groupLength(columns: columns))
+  }
+
+  /// An empty result for a panel of this shape.
+  public func emptyPanel(rows: Int, columns: Int) -> QuantizedPanel {
+    QuantizedPanel(rows: rows, columns: columns, groupLength: groupLength(columns: columns), parameterCount: parameterCount)
+  }
+
+  /// What the rule makes of `panel`, as numbers: `value(encode(panel))`.
+  public func roundTrip(_ panel: Panel, importance: [Float]? = nil) -> [Float] {
+    var quantized = emptyPanel(rows: panel.rows, columns: panel.columns)
+    encode(panel, importance: importance, into: &quantized)
+    var values = [Float](repeating: 0, count: panel.rows * panel.columns)
+    values.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { value(quantized, columns: 0..<panel.columns, into: base) }
+    }
+    return values
+  }
+}
+
+/// What is stored for a tile: the identity that packings look at.
+public struct Grid: Sendable, Hashable {
+  /// How a code becomes a number.
+  public enum Kind: String, Sendable {
+    /// A floating-point number, stored as it is (codes are bit patterns; no parameters).
+    case float
+    /// `code * scale` with signed integer codes.
+    case symmetricInteger
+    /// `(code - zero) * scale` with unsigned integer codes.
+    case asymmetricInteger
+    /// A block layout that only one container stores, named by `layout`.
+    case block
+  }
+
+  public var kind: Kind
+  /// Name of the layout where `kind` is `.block` or `.float` (`q4_k`, `bf16`); else empty.
+  public var layout: String
+  /// Columns per tile; nil where a tile is a whole row.
+  public var groupLength: Int?
+  /// Bits of one code.
+  public var codeBits: Double
+  /// Bits of all parameters of one tile.
+  public var parameterBits: Double
+  /// Type in which scales are stored, for the integer kinds.
+  public var scaleType: ElementType
+
+  public init(
+    kind: Kind, layout: String = "", groupLength: Int?, codeBits: Double, parameterBits: Double, scaleType: ElementType = .f16
+  ) {
+    self.kind = kind
+    self.layout = layout
+    self.groupLength = groupLength
+    self.codeBits = codeBits
+    self.parameterBits = parameterBits
+    self.scaleType = scaleType
+  }
+}
+
+/// A rectangle of a weight matrix in 32-bit floats, borrowed for the duration of a call.
+public struct Panel {
+  public let base: UnsafePointer<Float>
+  public let rows: Int
+  public let columns: Int
+  /// Distance between the starts of two rows, in floats.
+  public let rowStride: Int
+
+  /// - Precondition: `base` stays valid while the panel is used.
+  public init(base: UnsafePointer<Float>, rows: Int, columns: Int, rowStride: Int) {
+    self.base = base
+    self.rows = rows
+    self.columns = columns
+    self.rowStride = rowStride
+  }
+
+  /// Pointer to the first weight of a row.
+  @inlinable public func row(_ index: Int) -> UnsafePointer<Float> { base + index * rowStride }
+}
+
+extension Matrix {
+  /// Calls `body` with a panel of some rows and columns of the matrix.
+  public func withPanel<Result>(
+    rows: Range<Int>? = nil, columns: Range<Int>? = nil, _ body: (Panel) throws -> Result
+  ) rethrows -> Result {
+    let rows = rows ?? 0..<self.rows
+    let columns = columns ?? 0..<self.columns
+    return try values.withUnsafeBufferPointer { buffer in
+      // An empty matrix has no base address; a dangling one is never read because the panel is empty.
+      let base = buffer.baseAddress ?? UnsafePointer(bitPattern: 16).unsafelyUnwrapped
+      return try body(
+        Panel(
+          base: base + rows.lowerBound * self.columns + columns.lowerBound, rows: rows.count, columns: columns.count,
+          rowStride: self.columns))
+    }
+  }
+}
+
+/// Codes and parameters of a panel, exactly as they will be stored.
+public struct QuantizedPanel: Sendable, Equatable {
+  public let rows: Int
+  public let columns: Int
+  /// Columns per tile.
+  public let groupLength: Int
+  /// Floats per tile.
+  public let parameterCount: Int
+  /// `rows * columns` codes, row-major. For plain floats a code is the bit pattern.
+  public var codes: [Int32]
+  /// `rows * (columns / groupLength) * parameterCount` floats: tile after tile along each row.
+  public var parameters: [Float]
+
+  public init(rows: Int, columns: Int, groupLength: Int, parameterCount: Int) {
+    self.rows = rows
+    self.columns = columns
+    self.groupLength = groupLength
+    self.parameterCount = parameterCount
+    codes = [Int32](repeating: 0, count: rows * columns)
+    parameters = [Float](repeating: 0, count: rows * (columns / max(1, groupLength)) * parameterCount)
+  }
+
+  /// Tiles in one row.
+  public var groupsPerRow: Int { columns / max(1, groupLength) }
+  /// Index in `parameters` of the first parameter of a tile.
+  public func parameterIndex(row: Int, group: Int) -> Int { (row * groupsPerRow + group) * parameterCount }
+}

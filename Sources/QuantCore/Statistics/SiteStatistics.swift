@@ -1,0 +1,44 @@
+/// What a method may ask to have observed at a site.
+public enum Statistic: String, Sendable, CaseIterable {
+  /// Mean absolute value per channel.
+  case meanAbsolute
+  /// Smallest and largest value per channel.
+  case range
+  /// `H = Σ x xᵀ` over tokens, `[channels, channels]`.
+  case gram
+}
+
+/// What was observed at one site on the calibration text. Sums run in a fixed order for any thread count.
+public struct SiteStatistics: Sendable, Equatable {
+  public var channels: Int
+  /// Tokens observed.
+  public var tokens: Int
+  /// Mean |x| per channel.
+  public var meanAbsolute: [Float]
+  public var minimum: [Float]
+  public var maximum: [Float]
+  /// Σ x xᵀ, `[channels, channels]`, symmetric; empty where it was not asked for.
+  public var gram: [Float]
+
+  public init(channels: Int) {
+    self.channels = channels
+    tokens = 0
+    meanAbsolute = [Float](repeating: 0, count: channels)
+    minimum = [Float](repeating: .infinity, count: channels)
+    maximum = [Float](repeating: -.infinity, count: channels)
+    gram = []
+  }
+
+  /// The statistics after every channel was divided by its scale: `H / (s sᵀ)`, ranges and means divide.
+  public mutating func divide(by scales: [Float]) {
+    for c in 0..<channels {
+      meanAbsolute[c] /= scales[c]
+      minimum[c] /= scales[c]
+      maximum[c] /= scales[c]
+    }
+    guard !gram.isEmpty else { return }
+    for i in 0..<channels {
+      for j in 0..<channels { gram[i * channels + j] /= scales[i] * scales[j] }
+    }
+  }
+}

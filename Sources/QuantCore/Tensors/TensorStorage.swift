@@ -1,0 +1,53 @@
+/// The stored values of one logical tensor, decoded on demand.
+///
+/// A logical tensor is a matrix of `rowCount` rows of `rowLength` values: the last dimension of its shape is the row,
+/// all others are flattened into `rowCount`. Storage never decodes itself into a whole copy: consumers ask for rows.
+public protocol TensorStorage: Sendable {
+  /// Name of the scheme that the values are stored in: `bf16`, `q4_k`, `int4-g128`; or the element type for data (`i64`).
+  var schemeName: String { get }
+  /// Bytes that the tensor occupies in its container, parameters included.
+  var byteCount: Int { get }
+  /// Whether values can be decoded to 32-bit floats (false for integer data such as token maps).
+  var isNumeric: Bool { get }
+  /// The bytes exactly as a container holds them, where one contiguous stretch holds everything; else nil.
+  var verbatim: ByteView? { get }
+  /// Decodes whole rows to 32-bit floats at `destination`, which has room for `rows.count * rowLength` values.
+  /// - Precondition: `isNumeric`, and `rows` lies within the tensor.
+  func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>)
+}
+
+/// One logical tensor of a checkpoint.
+public struct CheckpointTensor: Sendable {
+  /// The name in the container, without the suffixes of a packing (`model.layers.0.mlp.up_proj.weight`).
+  public var name: String
+  /// Dimensions, outermost first (the order of PyTorch; GGUF's are reversed on reading). Empty for a scalar.
+  public var shape: [Int]
+  public var storage: any TensorStorage
+
+  public init(name: String, shape: [Int], storage: any TensorStorage) {
+    self.name = name
+    self.shape = shape
+    self.storage = storage
+  }
+
+  /// Length of a row: the last dimension (1 for a scalar).
+  public var rowLength: Int { shape.last ?? 1 }
+  /// Number of rows: the product of all dimensions but the last. Checked against overflow by the reader.
+  public var rowCount: Int { shape.dropLast().reduce(1, *) }
+  /// Number of values.
+  public var elementCount: Int { rowCount * rowLength }
+
+  /// Decodes rows into `destination` (room for `rows.count * rowLength` floats).
+  public func decode(rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
+    storage.decode(rows: rows, rowLength: rowLength, into: destination)
+  }
+
+  /// The whole tensor as floats, `[rowCount, rowLength]`. For small tensors and for the matrices of one block.
+  public func matrix() -> Matrix {
+    var values = [Float](repeating: 0, count: elementCount)
+    values.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { decode(rows: 0..<rowCount, into: base) }
+    }
+    return Matrix(rows: rowCount, columns: rowLength, values: values)
+  }
+}

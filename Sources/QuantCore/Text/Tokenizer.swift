@@ -1,0 +1,68 @@
+/// Turns text into token ids and back.
+public protocol Tokenizer: Sendable {
+  /// Ids of `text`. Special tokens that stand in the text are recognised; none are added.
+  func encode(_ text: String) -> [Int]
+  /// Text of `ids`, special tokens included, with no clean-up of spaces.
+  func decode(_ ids: [Int]) -> String
+  /// The bytes of one token, for streaming output (a token may end inside a character).
+  func bytes(of id: Int) -> [UInt8]
+  /// What the tokenizer is, as containers store it.
+  var data: TokenizerData { get }
+}
+
+/// A tokenizer as data: what containers store, and from which `Tokenizer`s are made.
+public struct TokenizerData: Sendable, Equatable {
+  public enum Kind: String, Sendable {
+    /// Byte-level BPE (GGUF: `gpt2`).
+    case byteLevelBPE
+    /// SentencePiece BPE with scores and byte fallback (GGUF: `llama`).
+    case sentencePieceBPE
+  }
+
+  /// Values are those that GGUF stores.
+  public enum TokenType: Int32, Sendable {
+    case normal = 1
+    case unknown = 2
+    case control = 3
+    case userDefined = 4
+    case unused = 5
+    case byte = 6
+  }
+
+  public var kind: Kind
+  /// Name of the pre-tokenizer as llama.cpp knows it (`gpt-2`, `llama-bpe`, `qwen2`, `default`), or nil where the pattern is
+  /// known but has no name there.
+  public var preTokenizer: String?
+  /// Token texts by id, in the container's spelling (byte-level characters for BPE, `▁` for SentencePiece).
+  public var tokens: [String]
+  /// SentencePiece scores; empty for byte-level BPE.
+  public var scores: [Float]
+  public var types: [TokenType]
+  /// `left right`, in rank order; empty for SentencePiece models.
+  public var merges: [String]
+  public var ignoreMerges: Bool
+  /// Special token ids by their GGUF name: `bos`, `eos`, `unknown`, `padding`, `eot`, …
+  public var special: [String: Int]
+  /// Whether the tokenizer's own rule puts BOS in front / EOS behind; nil where it does not say.
+  public var addsBOS: Bool?
+  public var addsEOS: Bool?
+  /// Whether SentencePiece puts a space in front of the text.
+  public var addsSpacePrefix: Bool?
+  /// Jinja template, copied verbatim.
+  public var chatTemplate: String?
+
+  public init(kind: Kind, tokens: [String]) {
+    self.kind = kind
+    self.tokens = tokens
+    preTokenizer = nil
+    scores = []
+    types = []
+    merges = []
+    ignoreMerges = false
+    special = [:]
+    addsBOS = nil
+    addsEOS = nil
+    addsSpacePrefix = nil
+    chatTemplate = nil
+  }
+}
