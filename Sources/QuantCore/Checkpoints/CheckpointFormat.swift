@@ -45,6 +45,8 @@ public struct PlannedTensor: Sendable {
   public var packing: any Packing
   /// The order of rows in the output relative to the model's own.
   public var rowOrder: RowOrder
+  /// The order of rows in the source relative to the model's own.
+  public var sourceRowOrder: RowOrder
   public var id: TensorID?
   /// The stored tensors, as `packing.parts` gave them.
   public var parts: [StoredPart]
@@ -56,8 +58,8 @@ public struct PlannedTensor: Sendable {
   public var constant: [Float]?
 
   public init(
-    sourceName: String, name: String, shape: [Int], scheme: any Scheme, packing: any Packing, rowOrder: RowOrder, id: TensorID?,
-    parts: [StoredPart], note: String?, isCopy: Bool, constant: [Float]? = nil
+    sourceName: String, name: String, shape: [Int], scheme: any Scheme, packing: any Packing, rowOrder: RowOrder,
+    sourceRowOrder: RowOrder, id: TensorID?, parts: [StoredPart], note: String?, isCopy: Bool, constant: [Float]? = nil
   ) {
     self.sourceName = sourceName
     self.name = name
@@ -65,6 +67,7 @@ public struct PlannedTensor: Sendable {
     self.scheme = scheme
     self.packing = packing
     self.rowOrder = rowOrder
+    self.sourceRowOrder = sourceRowOrder
     self.id = id
     self.parts = parts
     self.note = note
