@@ -1,0 +1,270 @@
+import CKernels
+import Glibc
+import Synchronization
+
+/// Writes an output so that it is there completely, or not at all.
+///
+/// Everything goes to temporary files beside the target, whose space is reserved at the start. `commit` brings them to the
+/// disk, reads them back, compares hashes, and only then gives them their name. A transaction that is not committed
+/// removes its temporaries when it goes away; an interrupt does the same (`InterruptCleanup`).
+public final class OutputTransaction: Sendable {
+  /// Where the output will stand.
+  public let target: String
+  public let layout: OutputLayout
+  private let force: Bool
+  private let temporary: String
+  private let registration: Int
+  private let state: Mutex<State>
+
+  private struct State: Sendable {
+    var files: [OutputFile] = []
+    /// What has been written of each placement, in the order of `layout.placements`.
+    var progress: [Progress] = []
+    var isOver = false
+  }
+
+  private struct Progress: Sendable {
+    var written = 0
+    var hash: StreamHash
+  }
+
+  /// Placements of each file in the order of their offsets, to find the one that a write belongs to.
+  private let order: [[Int]]
+
+  /// Creates the temporaries, reserves their space and writes what is known beforehand.
+  /// - Parameters:
+  ///   - target: a file, or a folder where `layout.isFolder`.
+  ///   - force: replace what stands at `target`.
+  ///   - inputs: files that the run reads; none of them, nor a folder above one, may be the target.
+  /// - Throws: `Failure` of kind cannotCreate (the target exists, is the input, cannot be written) or io (disk full).
+  public init(layout: OutputLayout, target: String, force: Bool, inputs: [String]) throws(Failure) {
+    let target = OutputTarget.trim(target)
+    try OutputTarget.check(target, isFolder: layout.isFolder, force: force, inputs: inputs)
+    self.target = target
+    self.layout = layout
+    self.force = force
+    var order = [[Int]](repeating: [], count: layout.files.count)
+    for (index, placement) in layout.placements.enumerated() { order[placement.file].append(index) }
+    self.order = order.map { indices in indices.sorted { layout.placements[$0].offset < layout.placements[$1].offset } }
+
+    let temporary = OutputTransaction.temporaryPath(for: target)
+    self.temporary = temporary
+    let paths = layout.files.map { layout.isFolder ? temporary + "/" + $0.name : temporary }
+    registration = InterruptCleanup.remember(.init(files: paths, folder: layout.isFolder ? temporary : nil))
+    var state = State()
+    for _ in layout.placements {
+      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
+      state.progress.append(Progress(hash: hash))
+    }
+    self.state = Mutex(state)
+    // From here on the object is whole, and `deinit` cleans up after a throw.
+    if layout.isFolder, mkdir(temporary, 0o777) != 0 {
+      throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(errno))", file: temporary)
+    }
+    for (file, path) in zip(layout.files, paths) {
+      let output = try OutputFile(path: path, size: file.size)
+      self.state.withLock { $0.files.append(output) }
+      for literal in file.literals { try OutputTransaction.write(literal.bytes, at: literal.offset, of: output) }
+    }
+  }
+
+  private static func write(_ bytes: [UInt8], at offset: Int, of file: OutputFile) throws(Failure) {
+    let result = bytes.withUnsafeBytes { buffer -> Failure? in
+      do throws(Failure) { try file.write(buffer, at: offset) } catch { return error }
+      return nil
+    }
+    if let result { throw result }
+  }
+
+  deinit { cancel() }
+
+  /// Writes a piece of one placement. The pieces of one placement come front to back; different placements may be written
+  /// at the same time by different threads.
+  /// - Throws: `Failure` of kind io, or internalError for a write outside of the layout or out of order.
+  public func write(file: Int, offset: Int, bytes: UnsafeRawBufferPointer) throws(Failure) {
+    guard !bytes.isEmpty else { return }
+    guard layout.files.indices.contains(file), let index = placement(file: file, containing: offset) else {
+      throw Failure(.internalError, "output.outside", "write at \(offset) belongs to no tensor", file: target)
+    }
+    let placement = layout.placements[index]
+    let (output, progress) = try current { state in (state.files[file], state.progress[index]) }
+    guard offset == placement.offset + progress.written, bytes.count <= placement.byteCount - progress.written else {
+      throw Failure(.internalError, "output.order", "write at \(offset) is out of order", file: target, byteOffset: offset)
+    }
+    try output.write(bytes, at: offset)
+    progress.hash.update(bytes)
+    state.withLock { $0.progress[index].written += bytes.count }
+  }
+
+  /// Reads the shared state, or refuses where the transaction is over.
+  private func current<Result: Sendable>(_ read: (State) -> sending Result) throws(Failure) -> Result {
+    let result = state.withLock { $0.isOver ? nil : read($0) }
+    guard let result else { throw Failure(.internalError, "output.over", "the transaction is over", file: target) }
+    return result
+  }
+
+  private func placement(file: Int, containing offset: Int) -> Int? {
+    let candidates = order[file]
+    var low = 0
+    var high = candidates.count
+    while low < high {
+      let middle = (low + high) / 2
+      if layout.placements[candidates[middle]].offset <= offset { low = middle + 1 } else { high = middle }
+    }
+    // Several placements share an offset where some are empty; the last one is the one with bytes.
+    guard low > 0 else { return nil }
+    let index = candidates[low - 1]
+    return offset < layout.placements[index].offset + layout.placements[index].byteCount ? index : nil
+  }
+
+  /// Brings everything to the disk, reads it back and compares it, and gives the output its name.
+  /// - Throws: `Failure` of kind io where the disk holds something else than was written, or cannotCreate where the target
+  ///   appeared in the meantime.
+  public func commit() throws(Failure) {
+    let (files, progress) = try current { state in (state.files, state.progress) }
+    for (placement, progress) in zip(layout.placements, progress) where progress.written != placement.byteCount {
+      throw Failure(
+        .internalError, "output.incomplete", "tensor \(placement.tensor) has \(progress.written) of \(placement.byteCount) bytes",
+        file: target)
+    }
+    for file in files { try file.sync() }
+    try verify(files, progress.map { $0.hash.digest() })
+    for file in files { file.dropFromCache() }
+    if layout.isFolder { try OutputTransaction.syncFolder(temporary) }
+    try rename()
+    try OutputTransaction.syncFolder(OutputTarget.folder(of: target))
+  }
+
+  private func verify(_ files: [OutputFile], _ expected: [StreamHash.Digest]) throws(Failure) {
+    let piece = 1 << 20
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 4096)
+    defer { buffer.deallocate() }
+    for (placement, digest) in zip(layout.placements, expected) {
+      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
+      var done = 0
+      while done < placement.byteCount {
+        let part = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<min(piece, placement.byteCount - done)])
+        try files[placement.file].read(into: part, at: placement.offset + done)
+        hash.update(UnsafeRawBufferPointer(part))
+        done += part.count
+      }
+      guard hash.digest() == digest else { throw corrupt(files[placement.file].path, placement.offset) }
+    }
+    for (planned, file) in zip(layout.files, files) {
+      for literal in planned.literals {
+        var done = 0
+        while done < literal.bytes.count {
+          let part = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<min(piece, literal.bytes.count - done)])
+          try file.read(into: part, at: literal.offset + done)
+          guard part.elementsEqual(literal.bytes[done..<done + part.count]) else {
+            throw corrupt(file.path, literal.offset + done)
+          }
+          done += part.count
+        }
+      }
+    }
+  }
+
+  private func corrupt(_ path: String, _ offset: Int) -> Failure {
+    Failure(
+      .io, "io.read-back", "the disk gave back other bytes than were written", file: path, byteOffset: offset,
+      remedy: "Check the disk and the memory of this machine.")
+  }
+
+  // MARK: The name
+
+  private func rename() throws(Failure) {
+    var failure: Failure?
+    // Under the lock of the registry: an interrupt comes before, when the temporaries go, or after, when the output stays.
+    InterruptCleanup.forget(registration) {
+      do throws(Failure) { try giveName() } catch { failure = error }
+      return failure == nil
+    }
+    if let failure { throw failure }
+    state.withLock { $0.isOver = true }
+  }
+
+  private func giveName() throws(Failure) {
+    let number = qc_rename_new(temporary, target)
+    switch number {
+    case 0: return
+    case EEXIST where force: try replace()
+    case EEXIST: throw appeared()
+    // The file system does not know the flag: look first, which leaves a gap of an instant, and rename.
+    case EINVAL, ENOSYS, ENOTSUP:
+      guard OutputTarget.linkStatus(target) != nil else { return try plainRename() }
+      guard force else { throw appeared() }
+      try replace()
+    default: throw cannotName(number)
+    }
+  }
+
+  private func appeared() -> Failure {
+    Failure(
+      .cannotCreate, "output.exists", "was created by someone else in the meantime", file: target,
+      remedy: "Give --force to replace it.")
+  }
+
+  private func cannotName(_ number: Int32) -> Failure {
+    Failure(.io, "io.rename", "cannot be given its name: \(OutputTarget.errorText(number))", file: target)
+  }
+
+  private func plainRename() throws(Failure) {
+    if Glibc.rename(temporary, target) != 0 { throw cannotName(errno) }
+  }
+
+  /// A file is replaced by one rename. A folder changes places with the old one, which is removed afterwards: at every
+  /// moment a complete folder stands under the name.
+  private func replace() throws(Failure) {
+    guard layout.isFolder else { return try plainRename() }
+    let old = try OutputTarget.flatContents(of: target)
+    if qc_rename_exchange(temporary, target) == 0 {
+      return OutputTransaction.remove(old.map { temporary + "/" + OutputTarget.name(of: $0) }, folder: temporary)
+    }
+    let aside = OutputTransaction.temporaryPath(for: target)
+    if Glibc.rename(target, aside) != 0 { throw cannotName(errno) }
+    if Glibc.rename(temporary, target) != 0 {
+      let number = errno
+      _ = Glibc.rename(aside, target)
+      throw cannotName(number)
+    }
+    OutputTransaction.remove(old.map { aside + "/" + OutputTarget.name(of: $0) }, folder: aside)
+  }
+
+  private static func remove(_ files: [String], folder: String?) {
+    InterruptCleanup.Temporary(files: files, folder: folder).remove()
+  }
+
+  /// Removes the temporaries. Nothing happens after a commit.
+  public func cancel() {
+    let wasOver = state.withLock { state in
+      defer { state.isOver = true }
+      return state.isOver
+    }
+    if wasOver { return }
+    InterruptCleanup.forget(registration) {
+      let files = layout.files.map { layout.isFolder ? temporary + "/" + $0.name : temporary }
+      OutputTransaction.remove(files, folder: layout.isFolder ? temporary : nil)
+      return true
+    }
+  }
+
+  private static func syncFolder(_ path: String) throws(Failure) {
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw Failure(.io, "io.sync", "cannot be opened: \(OutputTarget.errorText(errno))", file: path) }
+    defer { close(descriptor) }
+    // Some file systems cannot sync a folder and say so; nothing better can be done there.
+    if fsync(descriptor) != 0, errno != EINVAL, errno != EROFS {
+      throw Failure(.io, "io.sync", "cannot be brought to the disk: \(OutputTarget.errorText(errno))", file: path)
+    }
+  }
+
+  /// Beside the target, hidden, and recognisable for whoever finds one after a power cut.
+  private static func temporaryPath(for target: String) -> String {
+    let alphabet = Array("abcdefghijklmnopqrstuvwxyz0123456789")
+    let random = String((0..<6).map { _ in alphabet[Int.random(in: 0..<alphabet.count)] })
+    // A name has at most 255 bytes, and the additions take 23 of them.
+    let name = String(decoding: OutputTarget.name(of: target).utf8.prefix(220), as: UTF8.self)
+    return OutputTarget.folder(of: target) + "/." + name + ".qc-" + random + ".partial"
+  }
+}

@@ -1,0 +1,31 @@
+import CKernels
+
+/// XXH3-128 of bytes that arrive in pieces.
+///
+/// Unchecked: a stream has one writer at a time, as the bytes that it hashes have.
+final class StreamHash: @unchecked Sendable {
+  /// The hash of everything added.
+  struct Digest: Equatable, Sendable {
+    var high: UInt64
+    var low: UInt64
+  }
+
+  private let state: OpaquePointer
+
+  /// Nil where there is no memory for the state (some hundred bytes).
+  init?() {
+    guard let state = qc_xxh3_create() else { return nil }
+    self.state = state
+  }
+
+  func update(_ bytes: UnsafeRawBufferPointer) {
+    if let base = bytes.baseAddress, !bytes.isEmpty { qc_xxh3_update(state, base, bytes.count) }
+  }
+
+  func digest() -> Digest {
+    let digest = qc_xxh3_finish(state)
+    return Digest(high: digest.high, low: digest.low)
+  }
+
+  deinit { qc_xxh3_free(state) }
+}

@@ -1,0 +1,164 @@
+/// Groups of 4- or 8-bit integers with a scale, and a zero point where the group is asymmetric, by the rule of
+/// compressed-tensors and llm-compressor.
+///
+/// - The range of a group always includes 0. Symmetric: `scale = amax / ((2^b - 1) / 2)`, codes from `-2^(b-1)` to
+///   `2^(b-1) - 1`. Asymmetric: `scale = (max - min) / (2^b - 1)`, `zero = round(-min / scale)`, codes from 0 to `2^b - 1`.
+/// - A scale of 0 (a group of zeros) becomes the machine epsilon of the model's type.
+/// - Every operation is rounded to the model's type, as a tensor library that computes in that type does, and ties go to
+///   even: this is what makes `encode` give the codes of that project. Only `nearest` computes in 32 bits, where the
+///   code next to a weight really is the next one; an 8-bit code of a bfloat16 quotient often is not.
+///
+/// Parameters of a tile: the scale, and where the group is asymmetric the zero point (0 to `2^b - 1`).
+public struct IntegerScheme: Scheme {
+  /// Bits of a code: 4 or 8.
+  public let bits: Int
+  /// Columns that share a scale; nil for a whole row.
+  public let groupLength: Int?
+  public let isSymmetric: Bool
+  /// Type in which the model computes and in which scales are stored: `f32`, `f16` or `bf16`.
+  public let modelType: ElementType
+
+  /// Nil for a width other than 4 and 8, or a group length below 1. A model type that is no 16- or 32-bit float becomes f32.
+  public init?(bits: Int, groupLength: Int?, isSymmetric: Bool, modelType: ElementType) {
+    guard bits == 4 || bits == 8, (groupLength ?? 1) >= 1 else { return nil }
+    self.bits = bits
+    self.groupLength = groupLength
+    self.isSymmetric = isSymmetric
+    self.modelType = modelType == .f16 || modelType == .bf16 ? modelType : .f32
+  }
+
+  public var name: String {
+    "int\(bits)-" + (groupLength.map { "g\($0)" } ?? "channel") + (isSymmetric ? "" : "-asym")
+  }
+
+  public var grid: Grid {
+    Grid(
+      kind: isSymmetric ? .symmetricInteger : .asymmetricInteger, groupLength: groupLength, codeBits: Double(bits),
+      parameterBits: Double(modelType.bitCount + (isSymmetric ? 0 : bits)), scaleType: modelType)
+  }
+
+  public var parameterCount: Int { isSymmetric ? 1 : 2 }
+
+  /// Smallest code: negative where codes are signed.
+  var lowest: Float { isSymmetric ? -Float(1 << (bits - 1)) : 0 }
+  var highest: Float { isSymmetric ? Float(1 << (bits - 1)) - 1 : Float(1 << bits) - 1 }
+  private var steps: Float { Float(1 << bits) - 1 }
+  private var epsilon: Float {
+    switch modelType {
+    case .bf16: 0x1p-7
+    case .f16: 0x1p-10
+    default: 0x1p-23
+    }
+  }
+
+  public func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
+    fit(panel, importance: importance, into: &result)
+    let length = result.groupLength
+    let groups = result.groupsPerRow
+    // zero in the signed numbering in which the rule computes
+    let offset = isSymmetric ? 0 : Float(1 << (bits - 1))
+    let low = -Float(1 << (bits - 1)), high = Float(1 << (bits - 1)) - 1
+    for row in 0..<panel.rows {
+      let source = panel.row(row)
+      for group in 0..<groups {
+        let position = result.parameterIndex(row: row, group: group)
+        let scale = result.parameters[position]
+        let zero = isSymmetric ? 0 : result.parameters[position + 1] - offset
+        for column in group * length..<(group + 1) * length {
+          var scaled = SmallFloat.rounded(SmallFloat.rounded(source[column], to: modelType) / scale, to: modelType)
+          if !isSymmetric { scaled = SmallFloat.rounded(scaled + zero, to: modelType) }
+          result.codes[row * result.columns + column] = IntegerScheme.code(scaled, low, high) + Int32(offset)
+        }
+      }
+    }
+  }
+
+  /// Importance is not looked at: the rule takes the extremes of a group.
+  public func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
+    let length = result.groupLength
+    for row in 0..<panel.rows {
+      let source = panel.row(row)
+      for group in 0..<result.groupsPerRow {
+        var minimum: Float = 0, maximum: Float = 0
+        for column in group * length..<(group + 1) * length {
+          minimum = min(minimum, source[column])
+          maximum = max(maximum, source[column])
+        }
+        let (scale, zero) = parameters(
+          minimum: SmallFloat.rounded(minimum, to: modelType), maximum: SmallFloat.rounded(maximum, to: modelType))
+        let position = result.parameterIndex(row: row, group: group)
+        result.parameters[position] = scale
+        if !isSymmetric { result.parameters[position + 1] = zero }
+      }
+    }
+  }
+
+  /// Scale and zero point of a range with `minimum <= 0 <= maximum`.
+  private func parameters(minimum: Float, maximum: Float) -> (scale: Float, zero: Float) {
+    func stored(_ value: Float) -> Float { SmallFloat.rounded(value, to: modelType) }
+    guard !isSymmetric else {
+      let scale = stored(max(-minimum, maximum) / (steps / 2))
+      return (scale == 0 ? epsilon : scale, 0)
+    }
+    let half = Float(1 << (bits - 1))
+    let scale = stored(stored(maximum - minimum) / steps)
+    // Without a range there is no quotient; the middle of the codes then means 0.
+    guard scale != 0 else { return (epsilon, half) }
+    let zero = stored(-half - stored(minimum / scale))
+    return (scale, Float(IntegerScheme.code(zero, -half, half - 1)) + half)
+  }
+
+  public func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel) {
+    let length = result.groupLength
+    for row in 0..<panel.rows {
+      let source = panel.row(row)
+      for column in columns {
+        let position = result.parameterIndex(row: row, group: column / length)
+        let zero = isSymmetric ? 0 : result.parameters[position + 1]
+        let scaled = source[column] / result.parameters[position] + zero
+        result.codes[row * result.columns + column] = IntegerScheme.code(scaled, lowest, highest)
+      }
+    }
+  }
+
+  public func value(_ quantized: QuantizedPanel, columns: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
+    let length = quantized.groupLength
+    for row in 0..<quantized.rows {
+      for column in columns {
+        let position = quantized.parameterIndex(row: row, group: column / length)
+        let zero = isSymmetric ? 0 : quantized.parameters[position + 1]
+        let index = row * quantized.columns + column
+        destination[index] = (Float(quantized.codes[index]) - zero) * quantized.parameters[position]
+      }
+    }
+  }
+
+  /// Clamped, then rounded half to even. What is no number becomes 0 clamped, so that no input can trap.
+  @inline(__always) private static func code(_ value: Float, _ low: Float, _ high: Float) -> Int32 {
+    let clamped = max(low, min(high, value.isNaN ? 0 : value))
+    // Adding and subtracting 1.5 * 2^23 rounds a small number half to even.
+    return Int32((clamped + 0x1.8p23) - 0x1.8p23)
+  }
+}
+
+/// Integer groups and channels by the rule of compressed-tensors.
+public enum IntegerSchemes: SchemeProvider {
+  public static let id = "integer"
+  public static let summary = "4- and 8-bit integers with a scale per group or channel, symmetric or with a zero point."
+  public static let reference = "https://github.com/vllm-project/compressed-tensors"
+  public static let schemeNames = ["int4-gN", "int8-gN", "int4-channel", "int8-channel", "int4-gN-asym", "int8-gN-asym"]
+
+  public static func scheme(named name: String, modelType: ElementType) -> (any Scheme)? {
+    var words = name.split(separator: "-", omittingEmptySubsequences: false)
+    let isAsymmetric = words.count == 3 && words[2] == "asym"
+    if isAsymmetric { words.removeLast() }
+    guard words.count == 2, words[0] == "int4" || words[0] == "int8" else { return nil }
+    let bits = words[0] == "int4" ? 4 : 8
+    if words[1] == "channel" {
+      return IntegerScheme(bits: bits, groupLength: nil, isSymmetric: !isAsymmetric, modelType: modelType)
+    }
+    // Digits only, and no leading zero: one name for one scheme.
+    guard words[1].first == "g", let length = Int(words[1].dropFirst()), "g\(length)" == words[1], length <= 1 << 20 else { return nil }
+    return IntegerScheme(bits: bits, groupLength: length, isSymmetric: !isAsymmetric, modelType: modelType)
+  }
+}
