@@ -37,11 +37,10 @@ public struct CalibrationWindows: Sendable, Equatable {
     let whole = ids.count / body
     let chosen = CalibrationWindows.choose(min(request.samples, whole), of: whole, seed: request.seed)
     windows = chosen.map { prefix + ids[$0 * body..<($0 + 1) * body] }
-    var hash = Hash128()
-    for window in windows {
-      for id in window { hash.update(UInt32(truncatingIfNeeded: id)) }
-    }
-    fingerprint = hash.hexadecimal
+    let used = windows.flatMap { $0 }.map { UInt32(truncatingIfNeeded: $0) }
+    let hash = StreamHash()
+    used.withUnsafeBytes { hash?.update($0) }
+    fingerprint = hash?.digest().hexadecimal ?? ""
   }
 
   private static func choose(_ count: Int, of whole: Int, seed: UInt64) -> [Int] {

@@ -17,15 +17,16 @@ public struct Converter: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     var report = ConversionReport()
+    let inputs = try plan.source.files.map { try MappedFile($0) }
     let transaction = try OutputTransaction(
-      layout: plan.layout, target: plan.request.output, inputs: plan.source.files, force: plan.request.force)
+      layout: plan.layout, target: plan.request.output, force: plan.request.force, inputs: plan.source.files)
     do {
       let writer = TensorWriter(plan: plan, transaction: transaction, progress: progress)
       progress.begin("convert", total: plan.layout.placements.reduce(0) { $0 + $1.byteCount })
       var written: Set<Int> = []
       if plan.calibration != nil { try convertBlocks(plan, writer: writer, written: &written, report: &report, progress: progress) }
       for index in plan.tensors.indices where !written.contains(index) { try writer.stream(index) }
-      try checkSource(plan.source)
+      try checkUnchanged(inputs)
       try transaction.commit()
     } catch {
       transaction.cancel()
@@ -85,10 +86,11 @@ public struct Converter: Sendable {
   }
 
   /// Detects an input that changed while it was being converted.
-  private func checkSource(_ source: Checkpoint) throws {
-    for file in source.files where Files.hasChanged(file, since: source.fileStates[file]) {
+  private func checkUnchanged(_ inputs: [MappedFile]) throws {
+    for file in inputs where file.hasChanged() {
       throw Failure(
-        .io, "input.changed", "the input changed while it was being converted", file: file, remedy: "Run the conversion again.")
+        .io, "input.changed", "the input changed while it was being converted", file: file.path,
+        remedy: "Run the conversion again.")
     }
   }
 }

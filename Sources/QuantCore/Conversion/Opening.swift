@@ -21,7 +21,7 @@ public struct Opening: Sendable {
     for candidate in registry.formats where candidate.fileExtensions.contains(where: { ending.hasSuffix("." + $0) }) {
       return try candidate.open(path, options: options)
     }
-    try Files.requireReadable(path)
+    if !Files.isFolder(path) { _ = try MappedFile(path) }
     let known = registry.formats.map { $0.id }.joined(separator: ", ")
     throw Failure(
       .data, "input.wrong-kind", "this is no checkpoint of a known format", file: path,

@@ -54,7 +54,7 @@ public struct Planner: Sendable {
 
   private func targetFormat(_ request: ConversionRequest) throws -> any CheckpointFormat.Type {
     if let id = request.toFormat { return try registry.format(id) }
-    let name = Files.name(of: request.output).lowercased()
+    let name = Files.lastComponent(request.output).lowercased()
     for format in registry.formats where format.fileExtensions.contains(where: { name.hasSuffix("." + $0) }) { return format }
     if let ending = Files.fileExtension(of: name), ["bin", "pt", "pth", "onnx", "ggml", "npz"].contains(ending) {
       throw Failure(
@@ -152,7 +152,7 @@ public struct Planner: Sendable {
     }
     let part = StoredPart(name: draft.name, shape: draft.shape, type: .element(type), byteCount: bytes.count)
     return PlannedTensor(
-      sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: FloatScheme(.f32), packing: PlainPacking(),
+      sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: FloatScheme.f32, packing: PlainPacking(),
       rowOrder: .same, sourceRowOrder: .same, id: draft.id, parts: [part], note: "data", isCopy: true)
   }
 
@@ -161,7 +161,7 @@ public struct Planner: Sendable {
   ) -> [PlannedTensor] {
     let names = Set(planned.map(\.name))
     return format.extraTensors(model).filter { !names.contains($0.name) }.map { extra in
-      let scheme = FloatScheme(.f32)
+      let scheme = FloatScheme.f32
       let packing = PlainPacking()
       let shape = [extra.values.count]
       return PlannedTensor(

@@ -132,7 +132,10 @@ struct TensorWriter {
   }
 
   private func put(_ bytes: [UInt8], tensor: Int, part: Int, at offset: inout Int) throws {
-    try bytes.withUnsafeBytes { try transaction.write(placement: placements[tensor][part], offset: offset, $0) }
+    let placement = plan.layout.placements[placements[tensor][part]]
+    try bytes.withUnsafeBytes {
+      try transaction.write(file: placement.file, offset: placement.offset + offset, bytes: $0)
+    }
     offset += bytes.count
     progress.advance("convert", by: bytes.count)
   }
@@ -140,11 +143,14 @@ struct TensorWriter {
   private func copy(_ index: Int, _ source: CheckpointTensor) throws {
     guard let bytes = source.storage.verbatim else { return }
     if source.storage.isNumeric && !plan.request.allowNonfinite { try checkFinite(source) }
+    let placement = plan.layout.placements[placements[index][0]]
     let piece = 4 << 20
     var offset = 0
     while offset < bytes.count {
       guard let slice = bytes.slice(offset..<min(bytes.count, offset + piece)) else { return }
-      try slice.withUnsafeBytes { try transaction.write(placement: placements[index][0], offset: offset, $0) }
+      try slice.withUnsafeBytes {
+        try transaction.write(file: placement.file, offset: placement.offset + offset, bytes: $0)
+      }
       offset += slice.count
       progress.advance("convert", by: slice.count)
     }

@@ -62,7 +62,7 @@ public struct BlockWorkspace: Sendable {
   /// The scheme that each linear layer will be rounded to; a layer that stays unquantized is absent.
   public var schemes: [TensorRole: any Scheme]
   /// Finds a scheme by name, for methods with an option that names one.
-  public let schemeNamed: @Sendable (String) throws -> any Scheme
+  public var schemeNamed: @Sendable (String) throws -> any Scheme
   /// For the products of a search.
   public let parallel: Parallel
 
