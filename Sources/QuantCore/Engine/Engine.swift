@@ -53,7 +53,7 @@ public struct Engine: Sendable {
         vectors[tensor.id] = weights.vector(tensor.id)
       }
     }
-    return BlockWorkspace(index: index, model: model, matrices: matrices, vectors: vectors, statistics: [:], schemes: [:])
+    return BlockWorkspace(index: index, model: model, matrices: matrices, vectors: vectors, statistics: [:], parallel: parallel)
   }
 
   /// Logits `[rows, vocabulary]` of hidden states behind the last block. The caller bounds the rows.
