@@ -52,10 +52,10 @@ public struct Converter: Sendable {
     let engine = try Engine(plan.source, model: model, parallel: parallel)
     let modelType = Planner.modelType(of: plan.source)
     let registry = registry
-    var hidden = engine.embed(calibration.windows.flatMap { $0 })
+    var hidden = try engine.embed(calibration.windows.flatMap { $0 })
     for block in 0..<model.parameters.blockCount {
       let planned = plan.tensors.indices.filter { plan.tensors[$0].id?.block == block && plan.tensors[$0].id?.role != .ropeFactors }
-      var workspace = try engine.loadBlock(block)
+      var workspace = engine.loadBlock(block)
       try checkFinite(workspace, plan: plan)
       workspace.schemeNamed = { try registry.scheme($0, modelType: modelType) }
       for index in planned {
@@ -65,7 +65,7 @@ public struct Converter: Sendable {
       }
       let collector = StatisticsCollector(plan.requirements, parallel: parallel)
       engine.runBlock(workspace, hidden: &hidden, sequenceLength: calibration.context, observer: collector)
-      workspace.statistics = collector.statistics
+      workspace.statistics = collector.statistics()
       for method in plan.methods { report.notes += try method.transform(&workspace) }
       for index in planned {
         let error = try writer.write(index, from: workspace, methods: plan.methods)

@@ -68,8 +68,8 @@ public struct BlockWorkspace: Sendable {
 
   public init(
     index: Int, model: ModelDescription, matrices: [TensorRole: Matrix], vectors: [TensorID: [Float]],
-    statistics: [Site: SiteStatistics], schemes: [TensorRole: any Scheme], parallel: Parallel,
-    schemeNamed: @escaping @Sendable (String) throws -> any Scheme
+    statistics: [Site: SiteStatistics], schemes: [TensorRole: any Scheme] = [:],
+    parallel: Parallel = Parallel(threads: 1), schemeNamed: (@Sendable (String) throws -> any Scheme)? = nil
   ) {
     self.index = index
     self.model = model
@@ -78,6 +78,6 @@ public struct BlockWorkspace: Sendable {
     self.statistics = statistics
     self.schemes = schemes
     self.parallel = parallel
-    self.schemeNamed = schemeNamed
+    self.schemeNamed = schemeNamed ?? { throw Failure(.usage, "scheme.unknown", "unknown scheme '\($0)'") }
   }
 }

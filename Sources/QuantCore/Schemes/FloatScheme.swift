@@ -37,8 +37,8 @@ public struct FloatScheme: Scheme {
       for row in 0..<panel.rows {
         let source = panel.row(row)
         switch type {
-        case .f16: for column in columns { codes[row * width + column] = Int32(SmallFloat.float16Bits(source[column])) }
-        case .bf16: for column in columns { codes[row * width + column] = Int32(SmallFloat.bfloat16Bits(source[column])) }
+        case .f16: for column in columns { codes[row * width + column] = Int32(NumberConversion.half(source[column])) }
+        case .bf16: for column in columns { codes[row * width + column] = Int32(NumberConversion.bfloat(source[column])) }
         default: for column in columns { codes[row * width + column] = Int32(bitPattern: source[column].bitPattern) }
         }
       }
@@ -52,8 +52,8 @@ public struct FloatScheme: Scheme {
         for index in row * width + columns.lowerBound..<row * width + columns.upperBound {
           let bits = UInt32(bitPattern: codes[index])
           switch type {
-          case .f16: destination[index] = SmallFloat.float(float16: UInt16(truncatingIfNeeded: bits))
-          case .bf16: destination[index] = SmallFloat.float(bfloat16: UInt16(truncatingIfNeeded: bits))
+          case .f16: destination[index] = NumberConversion.float(half: UInt16(truncatingIfNeeded: bits))
+          case .bf16: destination[index] = NumberConversion.float(bfloat: UInt16(truncatingIfNeeded: bits))
           default: destination[index] = Float(bitPattern: bits)
           }
         }

@@ -65,8 +65,8 @@ public struct IntegerScheme: Scheme {
         let scale = result.parameters[position]
         let zero = isSymmetric ? 0 : result.parameters[position + 1] - offset
         for column in group * length..<(group + 1) * length {
-          var scaled = SmallFloat.rounded(SmallFloat.rounded(source[column], to: modelType) / scale, to: modelType)
-          if !isSymmetric { scaled = SmallFloat.rounded(scaled + zero, to: modelType) }
+          var scaled = NumberConversion.rounded(NumberConversion.rounded(source[column], to: modelType) / scale, to: modelType)
+          if !isSymmetric { scaled = NumberConversion.rounded(scaled + zero, to: modelType) }
           result.codes[row * result.columns + column] = IntegerScheme.code(scaled, low, high) + Int32(offset)
         }
       }
@@ -85,7 +85,7 @@ public struct IntegerScheme: Scheme {
           maximum = max(maximum, source[column])
         }
         let (scale, zero) = parameters(
-          minimum: SmallFloat.rounded(minimum, to: modelType), maximum: SmallFloat.rounded(maximum, to: modelType))
+          minimum: NumberConversion.rounded(minimum, to: modelType), maximum: NumberConversion.rounded(maximum, to: modelType))
         let position = result.parameterIndex(row: row, group: group)
         result.parameters[position] = scale
         if !isSymmetric { result.parameters[position + 1] = zero }
@@ -95,7 +95,7 @@ public struct IntegerScheme: Scheme {
 
   /// Scale and zero point of a range with `minimum <= 0 <= maximum`.
   private func parameters(minimum: Float, maximum: Float) -> (scale: Float, zero: Float) {
-    func stored(_ value: Float) -> Float { SmallFloat.rounded(value, to: modelType) }
+    func stored(_ value: Float) -> Float { NumberConversion.rounded(value, to: modelType) }
     guard !isSymmetric else {
       let scale = stored(max(-minimum, maximum) / (steps / 2))
       return (scale == 0 ? epsilon : scale, 0)
@@ -138,6 +138,17 @@ public struct IntegerScheme: Scheme {
     let clamped = max(low, min(high, value.isNaN ? 0 : value))
     // Adding and subtracting 1.5 * 2^23 rounds a small number half to even.
     return Int32((clamped + 0x1.8p23) - 0x1.8p23)
+  }
+}
+
+extension NumberConversion {
+  /// `value` as it is after being stored in `type` (`f16`, `bf16`; any other type keeps it).
+  @inline(__always) static func rounded(_ value: Float, to type: ElementType) -> Float {
+    switch type {
+    case .bf16: float(bfloat: bfloat(value))
+    case .f16: float(half: half(value))
+    default: value
+    }
   }
 }
 

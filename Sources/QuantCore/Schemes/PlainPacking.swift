@@ -43,12 +43,12 @@ public struct PlainPacking: Packing {
     case .f16:
       { source, rows, columns, _, destination in
         let target = destination.assumingMemoryBound(to: UInt16.self)
-        for index in 0..<rows * columns { target[index] = SmallFloat.float16Bits(source[index]).littleEndian }
+        for index in 0..<rows * columns { target[index] = NumberConversion.half(source[index]).littleEndian }
       }
     case .bf16:
       { source, rows, columns, _, destination in
         let target = destination.assumingMemoryBound(to: UInt16.self)
-        for index in 0..<rows * columns { target[index] = SmallFloat.bfloat16Bits(source[index]).littleEndian }
+        for index in 0..<rows * columns { target[index] = NumberConversion.bfloat(source[index]).littleEndian }
       }
     case .f32:
       { source, rows, columns, _, destination in

@@ -58,6 +58,14 @@ extension Scheme {
     encode(panel, importance: importance, into: &quantized)
     value(quantized, columns: 0..<panel.columns, into: destination)
   }
+
+  /// The same as an array.
+  public func roundTrip(_ panel: Panel, importance: [Float]? = nil) -> [Float] {
+    [Float](unsafeUninitializedCapacity: panel.rows * panel.columns) { buffer, count in
+      if let base = buffer.baseAddress { roundTrip(panel, importance: importance, into: base) }
+      count = panel.rows * panel.columns
+    }
+  }
 }
 
 /// What is stored for a tile: the identity that packings look at.

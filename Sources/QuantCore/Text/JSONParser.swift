@@ -7,11 +7,14 @@ extension JSON {
     public var maximumDepth: Int
     /// Size of the whole text in bytes.
     public var maximumBytes: Int
+    /// Keys in one object.
+    public var maximumMembers: Int
 
-    public init(allowsNonFiniteNumbers: Bool, maximumDepth: Int, maximumBytes: Int) {
+    public init(allowsNonFiniteNumbers: Bool, maximumDepth: Int, maximumBytes: Int, maximumMembers: Int = 10_000_000) {
       self.allowsNonFiniteNumbers = allowsNonFiniteNumbers
       self.maximumDepth = maximumDepth
       self.maximumBytes = maximumBytes
+      self.maximumMembers = maximumMembers
     }
 
     /// RFC 8259 with unique keys: headers of safetensors files.
@@ -34,6 +37,7 @@ extension JSON {
       case loneSurrogate
       case tooDeep
       case tooLarge
+      case tooManyMembers
     }
 
     public var problem: Problem
@@ -98,6 +102,7 @@ extension JSON.ParseError {
       case .loneSurrogate: ("json.surrogate", "a \\u escape is half of a surrogate pair")
       case .tooDeep: ("json.depth", "values are nested too deeply")
       case .tooLarge: ("json.size", "the JSON text is too large")
+      case .tooManyMembers: ("json.members", "an object has too many keys")
       }
     return Failure(.data, id, "\(message)\(place) (line \(line))", byteOffset: byteOffset)
   }
@@ -242,6 +247,7 @@ private struct JSONParser {
       guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { throw unexpected("a key") }
       let start = position
       let key = try string()
+      guard members.count < options.maximumMembers else { throw error(.tooManyMembers, at: start) }
       if isDuplicate(key, members, &seen) { throw error(.duplicateKey(key), at: start) }
       skipSpace()
       guard position < bytes.count, bytes[position] == UInt8(ascii: ":") else { throw unexpected("':'") }

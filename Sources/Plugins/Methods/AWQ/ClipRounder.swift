@@ -90,7 +90,10 @@ struct ClipRounder: Rounder {
       for i in 0..<length {
         for j in 0..<length { gramPart[i * length + j] = statistics.gram[(first + i) * channels + first + j] }
       }
-      let product = LinearAlgebra.multiplyTransposed(part, gramPart, m: rows, n: length, k: length, parallel: single)
+      let product = Matrix.multiplyTransposed(
+        Matrix(rows: rows, columns: length, values: part), Matrix(rows: length, columns: length, values: gramPart),
+        parallel: single
+      ).values
       for row in 0..<rows {
         var sum: Float = 0
         for c in row * length..<(row + 1) * length { sum += part[c] * product[c] }

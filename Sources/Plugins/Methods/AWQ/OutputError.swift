@@ -43,7 +43,10 @@ enum OutputError {
   private static func quadraticForm(_ delta: [Float], rows: Int, columns: Int, gram: [Float]) -> Double {
     let single = Parallel(threads: 1)
     // H is symmetric, so multiplying by its transpose is multiplying by H.
-    let product = LinearAlgebra.multiplyTransposed(delta, gram, m: rows, n: columns, k: columns, parallel: single)
+    let product = Matrix.multiplyTransposed(
+      Matrix(rows: rows, columns: columns, values: delta), Matrix(rows: columns, columns: columns, values: gram),
+      parallel: single
+    ).values
     var total = 0.0
     for row in 0..<rows {
       var sum: Float = 0

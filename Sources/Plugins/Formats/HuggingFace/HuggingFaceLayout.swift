@@ -1,0 +1,95 @@
+public import QuantCore
+
+extension HuggingFaceFormat: CheckpointFormat {
+  public static var defaultScheme: String { "w4a16" }
+  public static var packingIDs: [String] { ["plain", "pack-quantized", "int-quantized"] }
+  public static var naming: Naming { .huggingFace }
+
+  /// What is not quantized stays as it is stored; a block layout of another container becomes bfloat16.
+  public static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String {
+    let type = ElementType.allCases.first { $0.schemeName == stored }
+    return type == nil ? "bf16" : stored
+  }
+
+  /// Matrices called `weight` that are no norm and no table.
+  public static func allowsQuantization(name: String, shape: [Int]) -> Bool {
+    shape.count == 2 && name.hasSuffix(".weight") && !name.contains("norm") && !name.contains("embed")
+  }
+
+  /// `config.json`, companions, weights in one file or shards, a model card, and the index last: a reader that finds the
+  /// index finds everything that it names.
+  public static func layout(_ request: OutputRequest) throws -> OutputLayout {
+    var files = [try OutputLayout.File(name: "config.json", text: ModelConfiguration.json(request).text(pretty: true) + "\n")]
+    if let folder = request.source.companionFolder { files += try CopiedFiles.copies(from: folder) }
+    files.append(OutputLayout.File(name: "README.md", text: ModelCardText.text(request)))
+
+    let shards = shards(SafetensorsFile.entries(request.tensors), limit: request.shardSize)
+    let metadata = SafetensorsFile.metadata(request.provenance)
+    var placements: [OutputLayout.Placement] = []
+    var index: [JSON.Member] = []
+    var total = 0
+    for (number, entries) in shards.enumerated() {
+      let name = shards.count == 1 ? "model.safetensors" : "model-\(padded(number + 1))-of-\(padded(shards.count)).safetensors"
+      let (file, places) = try SafetensorsFile.layout(entries, metadata: metadata, name: name, file: files.count)
+      files.append(file)
+      placements += places
+      index += entries.map { .init($0.stored.name, .string(name)) }
+      total += entries.reduce(0) { $0 + $1.stored.byteCount }
+    }
+    if shards.count > 1 {
+      let json = JSON.object([.init("metadata", .object([.init("total_size", .int(total))])), .init("weight_map", .object(index))])
+      files.append(OutputLayout.File(name: "model.safetensors.index.json", text: json.text(pretty: true) + "\n"))
+    }
+    return OutputLayout(isFolder: true, files: files, placements: placements)
+  }
+
+  /// Tensors in their order, cut where the next one would make a shard larger than `limit`. The parts of one tensor stay
+  /// together; a tensor larger than the limit has a shard of its own.
+  private static func shards(_ tensors: [[SafetensorsFile.Entry]], limit: Int?) -> [[SafetensorsFile.Entry]] {
+    guard let limit else { return [tensors.flatMap { $0 }] }
+    var result: [[SafetensorsFile.Entry]] = [[]]
+    var size = 0
+    for entries in tensors {
+      let bytes = entries.reduce(0) { $0 + $1.stored.byteCount }
+      if size > 0, size + bytes > limit {
+        result.append([])
+        size = 0
+      }
+      result[result.count - 1] += entries
+      size += bytes
+    }
+    return result
+  }
+
+  private static func padded(_ number: Int) -> String {
+    let text = String(number)
+    return String(repeating: "0", count: max(0, 5 - text.count)) + text
+  }
+}
+
+extension OutputLayout.File {
+  /// A file whose whole content is known.
+  init(name: String, bytes: [UInt8]) { self.init(name: name, size: bytes.count, literals: [(0, bytes)]) }
+
+  init(name: String, text: String) { self.init(name: name, bytes: Array(text.utf8)) }
+}
+
+/// Files that go with a model and are copied as they are.
+enum CopiedFiles {
+  /// Who reads them: transformers' tokenizers (all but the first and last), generation, processors of other inputs.
+  private static let names = [
+    "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja", "chat_template.json",
+    "preprocessor_config.json", "processor_config.json", "LICENSE",
+  ]
+  /// Tokenizers of today have some 30 MB; the limit keeps a wrong file from filling the memory.
+  private static let maximumBytes = 256 << 20
+
+  static func copies(from folder: String) throws -> [OutputLayout.File] {
+    try names.compactMap { name in
+      let path = Files.join(folder, name)
+      guard Files.isFile(path) else { return nil }
+      return OutputLayout.File(name: name, bytes: try Files.read(path, maximumBytes: maximumBytes))
+    }
+  }
+}

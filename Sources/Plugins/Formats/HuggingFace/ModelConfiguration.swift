@@ -1,0 +1,93 @@
+import QuantCore
+
+/// The `config.json` of an output: the source's, with what quantization changes.
+enum ModelConfiguration {
+  static func json(_ request: OutputRequest) throws -> JSON {
+    guard case .huggingFace(.object(var members))? = request.source.configuration else {
+      throw Failure(
+        .unsupported, "hf.config", "has no config.json, which a Hugging Face folder needs", file: request.source.path,
+        remedy: "Give the model's config.json with --config.")
+    }
+    members.removeAll { $0.key == "quantization_config" }
+    let configuration = try quantization(request)
+    if let configuration {
+      members.append(.init("quantization_config", configuration))
+    } else if let name = typeName(request.tensors) {
+      for index in members.indices where members[index].key == "torch_dtype" || members[index].key == "dtype" {
+        members[index].value = .string(name)
+      }
+    }
+    return .object(members)
+  }
+
+  /// The configuration of the one packing that needs one, or nil.
+  private static func quantization(_ request: OutputRequest) throws -> JSON? {
+    var found: (id: String, json: JSON)?
+    let unquantized = unquantizedModules(request)
+    var asked: Set<String> = []
+    for tensor in request.tensors where asked.insert(type(of: tensor.packing).id).inserted {
+      let id = type(of: tensor.packing).id
+      let modules = request.tensors.filter { type(of: $0.packing).id == id }.map { (module($0.name), $0.scheme) }
+      guard let json = try tensor.packing.configuration(modules: modules, unquantized: unquantized) else { continue }
+      if let found {
+        throw Failure(
+          .unsupported, "hf.mixed-packings", "tensors are packed both as '\(found.id)' and as '\(id)', and a folder describes only one",
+          tensor: tensor.name, remedy: "Choose schemes that one packing holds.")
+      }
+      found = (id, json)
+    }
+    return found?.json
+  }
+
+  /// Linear layers that are left alone. A tied output has no tensor of its own, but readers build its layer all the same.
+  private static func unquantizedModules(_ request: OutputRequest) -> [String] {
+    let plain = request.tensors.filter { $0.scheme.grid.kind == .float && isLinear($0, model: request.model) }.map { module($0.name) }
+    let hasHead = request.tensors.contains { module($0.name) == "lm_head" }
+    return hasHead ? plain : plain + ["lm_head"]
+  }
+
+  private static func isLinear(_ tensor: PlannedTensor, model: ModelDescription?) -> Bool {
+    guard tensor.shape.count == 2, tensor.name.hasSuffix(".weight") else { return false }
+    if let id = tensor.id, let model { return id.role == .output || model.block.linears.contains { $0.role == id.role } }
+    return HuggingFaceFormat.allowsQuantization(name: tensor.name, shape: tensor.shape)
+  }
+
+  private static func module(_ name: String) -> String {
+    name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : name
+  }
+
+  /// What PyTorch calls the type that holds most of the bytes.
+  private static func typeName(_ tensors: [PlannedTensor]) -> String? {
+    var bytes: [String: Int] = [:]
+    for tensor in tensors { bytes[tensor.scheme.name, default: 0] += tensor.parts.reduce(0) { $0 + $1.byteCount } }
+    switch bytes.max(by: { ($0.value, $1.key) < ($1.value, $0.key) })?.key {
+    case "f32": return "float32"
+    case "f16": return "float16"
+    case "bf16": return "bfloat16"
+    default: return nil
+    }
+  }
+}
+
+/// The model card of an output: what it is and how it was made, in a few lines.
+enum ModelCardText {
+  static func text(_ request: OutputRequest) -> String {
+    let quantized = request.tensors.filter { $0.scheme.grid.kind != .float }.count
+    let bytes = request.tensors.reduce(0) { $0 + $1.parts.reduce(0) { $0 + $1.byteCount } }
+    var lines = ["---", "library_name: transformers", "tags:", "- qconvert", "---", "", "# \(request.targetName)", ""]
+    lines.append(
+      "Made by qconvert as `\(request.presetName)`: \(quantized) of \(request.tensors.count) tensors are quantized, \(bytes) bytes of weights.")
+    if !request.provenance.isEmpty {
+      lines += ["", "| | |", "|---|---|"]
+      lines += request.provenance.map { "| \($0.key) | \($0.value.replacingPipes) |" }
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}
+
+extension String {
+  /// Fit for one cell of a table.
+  fileprivate var replacingPipes: String {
+    String(map { character in character == "|" ? "/" : character.isNewline ? " " : character })
+  }
+}
