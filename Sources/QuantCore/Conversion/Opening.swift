@@ -62,7 +62,9 @@ public struct Opening: Sendable {
   ) throws -> any Tokenizer {
     if let path { return try Tokenizers.load(path: path, preTokenizer: preTokenizer) }
     if checkpoint.naming == .gguf {
-      return try Tokenizers.make(TokenizerData(ggufMetadata: checkpoint.metadata), preTokenizer: preTokenizer)
+      var data = try TokenizerData(ggufMetadata: checkpoint.metadata)
+      if let preTokenizer { data.preTokenizer = preTokenizer }
+      return try Tokenizers.make(data)
     }
     guard let folder = checkpoint.companionFolder else {
       throw Failure(
