@@ -3,6 +3,9 @@ import QuantCore
 import TestSupport
 import Testing
 
+/// Stands for a key that is not there.
+private let absent: JSON? = nil
+
 @Suite struct DescriptionTests {
   private func source(_ name: String) throws -> Checkpoint { try Fixture.folder(SharedData.fixture("engine/" + name)) }
 
@@ -10,7 +13,7 @@ import Testing
   private func changed(_ name: String, _ changes: [String: JSON?], dropping dropped: String? = nil) throws -> Checkpoint {
     let original = try source(name)
     guard case .huggingFace(let json) = original.configuration else { throw Fixture.Broken() }
-    var members = (json.objectValue ?? []).filter { changes[$0.key] == nil }
+    var members = (json.objectValue ?? []).filter { !changes.keys.contains($0.key) }
     for (key, value) in changes { if let value { members.append(JSON.Member(key, value)) } }
     return Checkpoint(
       path: original.path, format: original.format, tensors: original.tensors.filter { $0.name != dropped },
@@ -51,7 +54,7 @@ import Testing
 
   @Test(arguments: ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"])
   func missingKeysAreNamed(_ key: String) throws {
-    let error = try #require(try failure("llama3-rope", [key: .some(nil)]))
+    let error = try #require(try failure("llama3-rope", [key: absent]))
     #expect(error.id == "model.key-missing")
     #expect(error.message.contains("'\(key)'"))
   }
@@ -79,7 +82,7 @@ import Testing
     let parameters = JSON.object([
       JSON.Member("rope_theta", .double(5000)), JSON.Member("rope_type", .string("linear")), JSON.Member("factor", .int(2)),
     ])
-    let checkpoint = try changed("qwen2", ["rope_theta": .some(nil), "rope_scaling": .some(nil), "rope_parameters": parameters])
+    let checkpoint = try changed("qwen2", ["rope_theta": absent, "rope_scaling": absent, "rope_parameters": parameters])
     let rope = try Fixture.describe(checkpoint).parameters.rope
     #expect(rope.theta == 5000)
     #expect(rope.scaling == .linear(factor: 2))
@@ -91,9 +94,9 @@ import Testing
     }
     #expect(try window("mistral-window", [:]) == 7)
     #expect(try window("mistral-window", ["sliding_window": .null]) == nil)
-    #expect(try window("mistral-window", ["sliding_window": .some(nil)]) == 4096)
+    #expect(try window("mistral-window", ["sliding_window": absent]) == 4096)
     #expect(try window("qwen2", ["sliding_window": .int(9)]) == nil)
-    let used: [String: JSON?] = ["sliding_window": .int(9), "use_sliding_window": .bool(true), "layer_types": .some(nil)]
+    let used: [String: JSON?] = ["sliding_window": .int(9), "use_sliding_window": .bool(true), "layer_types": absent]
     #expect(try window("qwen2", used.merging(["max_window_layers": .int(2)]) { $1 }) == nil)
     #expect(try window("qwen2", used.merging(["max_window_layers": .int(0)]) { $1 }) == 9)
     #expect(try failure("qwen2", used.merging(["max_window_layers": .int(1)]) { $1 })?.id == "model.blocks-differ")

@@ -2,20 +2,30 @@
 struct PreTokenizer: Sendable, Equatable {
   /// Applied one after the other, each to the pieces of the one before.
   var steps: [SplitPattern]
+  /// Applied after those to the spelling of the bytes, where files put steps behind `ByteLevel`. It matters: the second
+  /// byte of many characters is spelled `¼` or `²`, which are numbers.
+  var spelledSteps: [SplitPattern] = []
   /// Whether a space is put in front of text that does not start with one.
   var prependsSpace = false
 
   /// Calls `body` with the bytes of each word in order.
   func words(of bytes: [UInt8], _ body: (ArraySlice<UInt8>) -> Void) {
-    let text = ScalarText(prependsSpace && bytes.first != 0x20 ? [0x20] + bytes : bytes)
-    var pieces = [0..<text.scalars.count]
+    let bytes = prependsSpace && bytes.first != 0x20 ? [0x20] + bytes : bytes
+    var pieces = PreTokenizer.byteRanges(ScalarText(bytes), [0..<bytes.count], steps)
+    if !spelledSteps.isEmpty { pieces = PreTokenizer.byteRanges(ScalarText(spelling: bytes), pieces, spelledSteps) }
+    for piece in pieces where !piece.isEmpty { body(bytes[piece]) }
+  }
+
+  private static func byteRanges(_ text: ScalarText, _ ranges: [Range<Int>], _ steps: [SplitPattern]) -> [Range<Int>] {
+    // A whole text is one range; otherwise there is a scalar for each byte, and ranges of either are the same.
+    var pieces = ranges.count == 1 ? [0..<text.scalars.count] : ranges
     for step in steps {
       var finer: [Range<Int>] = []
       finer.reserveCapacity(pieces.count)
       for piece in pieces { step.split(text, piece, into: &finer) }
       pieces = finer
     }
-    for piece in pieces where !piece.isEmpty { body(text.bytes[text.starts[piece.lowerBound]..<text.starts[piece.upperBound]]) }
+    return pieces.map { text.starts[$0.lowerBound]..<text.starts[$0.upperBound] }
   }
 }
 
@@ -25,6 +35,8 @@ enum KnownPreTokenizers {
   struct Named: Sendable {
     var name: String
     var steps: [SplitPattern]
+    /// As in `PreTokenizer`.
+    var spelledSteps: [SplitPattern] = []
     /// Whether the name implies that words in the vocabulary are taken whole; nil where it does not matter.
     var ignoresMerges: Bool?
     /// Whether models with this name normalize to NFC, which GGUF files do not record.
@@ -45,16 +57,20 @@ enum KnownPreTokenizers {
     Named(name: "llama4", steps: [.cased(maximumDigits: 3, contractions: true)]),
     Named(name: "tekken", steps: [.cased(maximumDigits: 1, contractions: false)]),
     Named(name: "deepseek-v3", steps: [.numbers(maximum: 3), .chineseAndJapanese, .deepseek]),
-    Named(name: "falcon", steps: [.punctuation(runs: true), .gpt2, .numbers(maximum: .max), .threeDigits]),
+    Named(
+      name: "falcon", steps: [.punctuation(runs: true), .gpt2], spelledSteps: [.numbers(maximum: .max), .threeDigits]),
     Named(name: "smollm", steps: [.numbers(maximum: 1), .gpt2]),
     Named(name: "starcoder", steps: [.numbers(maximum: 1), .gpt2]),
     Named(name: "refact", steps: [.numbers(maximum: 1), .gpt2]),
     Named(name: "command-r", steps: [.numbers(maximum: 1), .gpt2]),
   ]
 
-  /// The name for steps that came from a tokenizer.json, or nil.
-  static func name(of steps: [SplitPattern], ignoresMerges: Bool) -> String? {
-    named.first { $0.steps == steps && ($0.ignoresMerges ?? ignoresMerges) == ignoresMerges }?.name
+  /// The name for what came from a tokenizer.json, or nil.
+  static func name(of preTokenizer: PreTokenizer, ignoresMerges: Bool) -> String? {
+    named.first {
+      $0.steps == preTokenizer.steps && $0.spelledSteps == preTokenizer.spelledSteps
+        && ($0.ignoresMerges ?? ignoresMerges) == ignoresMerges
+    }?.name
   }
 
   /// - Throws: `Failure` `tokenizer.pre` for a name that is not known.

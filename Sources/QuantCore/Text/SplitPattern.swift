@@ -1,6 +1,5 @@
 /// Text as scalars with their classes, which is what the patterns of pre-tokenizers look at.
 struct ScalarText {
-  let bytes: [UInt8]
   private(set) var scalars: [UInt32] = []
   private(set) var classes: [UInt8] = []
   /// Byte offset of each scalar, and the number of bytes at the end.
@@ -8,7 +7,6 @@ struct ScalarText {
 
   /// - Parameter bytes: valid UTF-8.
   init(_ bytes: [UInt8]) {
-    self.bytes = bytes
     scalars.reserveCapacity(bytes.count)
     classes.reserveCapacity(bytes.count)
     starts.reserveCapacity(bytes.count + 1)
@@ -21,6 +19,13 @@ struct ScalarText {
       index += length
     }
     starts.append(bytes.count)
+  }
+
+  /// The characters that stand for bytes in byte-level tokens, one for each byte.
+  init(spelling bytes: [UInt8]) {
+    scalars = bytes.map { ByteAlphabet.scalars[Int($0)] }
+    classes = scalars.map { UnicodeClass.of($0) }
+    starts = Array(0...bytes.count)
   }
 
   /// The scalar whose first byte is at `index`, and its length in bytes, never beyond the end.

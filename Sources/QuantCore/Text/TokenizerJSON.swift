@@ -31,7 +31,7 @@ struct TokenizerJSON {
     data.ignoreMerges = model["ignore_merges"]?.boolValue ?? false
     if isByteLevel {
       data.preTokenizer =
-        preTokenizerName ?? KnownPreTokenizers.name(of: preTokenizer.steps, ignoresMerges: data.ignoreMerges)
+        preTokenizerName ?? KnownPreTokenizers.name(of: preTokenizer, ignoresMerges: data.ignoreMerges)
     }
     try readVocabulary(vocabulary)
     try readMerges()
@@ -88,12 +88,14 @@ struct TokenizerJSON {
       } else if type == "Metaspace" {
         try readMetaspace(part)
       } else if name == nil {
-        preTokenizer.steps.append(try TokenizerJSON.step(part))
+        let step = try TokenizerJSON.step(part)
+        if isByteLevel { preTokenizer.spelledSteps.append(step) } else { preTokenizer.steps.append(step) }
       }
     }
     if let name {
       let known = try KnownPreTokenizers.find(name)
       preTokenizer.steps = known.steps
+      preTokenizer.spelledSteps = known.spelledSteps
     }
     return isByteLevel
   }

@@ -48,7 +48,7 @@ public enum Tokenizers {
     }
     return try ByteLevelBPE(
       data, merges: pairs, added: added, normalizers: known.normalizes ? [.nfc] : [],
-      preTokenizer: PreTokenizer(steps: known.steps))
+      preTokenizer: PreTokenizer(steps: known.steps, spelledSteps: known.spelledSteps))
   }
 
   private static func inFile(_ path: String, _ body: () throws -> any Tokenizer) throws -> any Tokenizer {

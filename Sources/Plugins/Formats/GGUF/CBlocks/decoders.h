@@ -60,14 +60,18 @@ static inline void qc_decode_range(const uint8_t *head, const uint8_t *high, con
   uint8_t scales[8], minima[8];
   float d = qc_load_half(head), dmin = qc_load_half(head + 2);
   qc_unpack_scales(head + 4, scales, minima);
-  for (int j = 0; j < 8; ++j) {
-    float scale = d * (float)scales[j], minimum = dmin * (float)minima[j];
-    const uint8_t *q = low + j / 2 * 32;
-    int shift = j % 2 * 4;
+  for (int j = 0; j < 8; j += 2, low += 32, destination += 64) {
+    float scale0 = d * (float)scales[j], minimum0 = dmin * (float)minima[j];
+    float scale1 = d * (float)scales[j + 1], minimum1 = dmin * (float)minima[j + 1];
     for (int i = 0; i < 32; ++i) {
-      int32_t code = q[i] >> shift & 15;
+      int32_t code = low[i] & 15;
       if (high) code |= (high[i] >> j & 1) << 4;
-      destination[32 * j + i] = scale * (float)code - minimum;
+      destination[i] = scale0 * (float)code - minimum0;
+    }
+    for (int i = 0; i < 32; ++i) {
+      int32_t code = low[i] >> 4;
+      if (high) code |= (high[i] >> (j + 1) & 1) << 4;
+      destination[i + 32] = scale1 * (float)code - minimum1;
     }
   }
 }
