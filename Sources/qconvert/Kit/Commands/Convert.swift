@@ -22,7 +22,7 @@ struct Convert: QConvertCommand {
   func run(_ registry: Registry, _ session: Session) throws {
     let request = try conversion.request(threads: global.threadCount())
     let plan = try Planner(registry).plan(request)
-    session.log.debug("\(Wording.planned(plan))")
+    for line in Wording.planned(plan) { session.log.debug("\(line)") }
     let progress = session.progress()
     defer { progress.finish() }
     let report = try Converter(registry).run(plan, progress: progress)

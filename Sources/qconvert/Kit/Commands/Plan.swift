@@ -29,6 +29,6 @@ struct PlanCommand: QConvertCommand {
         tensor.name, Wording.shape(tensor.shape), stored, tensor.scheme.name, tensor.byteCount.grouped, tensor.note ?? "",
       ])
     }
-    return table.text(style: style) + "\n" + Wording.planned(plan) + "\n"
+    return table.text(style: style) + "\n" + Wording.planned(plan).map { $0 + "\n" }.joined()
   }
 }

@@ -142,11 +142,11 @@ enum Wording {
   }
 
   /// What a plan comes to, in two or three lines.
-  static func planned(_ plan: ConversionPlan) -> String {
+  static func planned(_ plan: ConversionPlan) -> [String] {
     var lines = ["\(printable(plan.request.output)): \(size(plan.totalSize, plan.bitsPerWeight)), \(plan.tensors.count.grouped) tensors"]
     if plan.layout.files.count > 1 { lines.append("files: \(plan.layout.files.count)") }
     lines.append("working memory: about \(ByteSize.format(plan.memoryBytes))")
-    return lines.joined(separator: "\n")
+    return lines
   }
 
   /// `[4096, 11008]`; a scalar is `[]`.
