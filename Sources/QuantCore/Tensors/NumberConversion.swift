@@ -1,0 +1,91 @@
+/// Conversions between 32-bit floats and the shorter formats that checkpoints store.
+///
+/// Every widening is exact. Narrowing rounds to nearest, ties to even. Loops work on bit patterns without branches, so
+/// that they vectorise on any CPU.
+public enum NumberConversion {
+  // MARK: One value
+
+  /// Value of an IEEE half.
+  @inlinable
+  public static func float(half bits: UInt16) -> Float {
+    // Moving exponent and mantissa into place leaves the exponent too small by 112, for subnormals too.
+    let magnitude = UInt32(bits & 0x7fff) << 13
+    let scaled = (Float(bitPattern: magnitude) * Float(bitPattern: 0x7780_0000)).bitPattern
+    let special: UInt32 = magnitude >= 0x0f80_0000 ? 0x7f80_0000 : 0
+    return Float(bitPattern: scaled | special | UInt32(bits & 0x8000) << 16)
+  }
+
+  /// Value of a bfloat16.
+  @inlinable
+  public static func float(bfloat bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
+
+  /// The nearest IEEE half; values from 65520 become infinite, NaN stays NaN.
+  @inlinable
+  public static func half(_ value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    let magnitude = bits & 0x7fff_ffff
+    // Adding 0.5 to a value below 2⁻¹⁴ aligns its mantissa with the subnormal halves, and rounds it.
+    let subnormal = (Float(bitPattern: magnitude) + 0.5).bitPattern &- 0x3f00_0000
+    let normal = (magnitude &+ 0xc800_0fff &+ (magnitude >> 13 & 1)) >> 13
+    let special: UInt32 = magnitude > 0x7f80_0000 ? 0x7e00 | (magnitude >> 13 & 0x1ff) : 0x7c00
+    let small = magnitude < 0x3880_0000 ? subnormal : normal
+    let result = magnitude >= 0x4780_0000 ? special : small
+    return UInt16(truncatingIfNeeded: result | bits >> 16 & 0x8000)
+  }
+
+  /// The nearest bfloat16; NaN stays NaN.
+  @inlinable
+  public static func bfloat(_ value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    let rounded = (bits &+ 0x7fff &+ (bits >> 16 & 1)) >> 16
+    let quiet = bits >> 16 | 0x40
+    return UInt16(truncatingIfNeeded: bits & 0x7fff_ffff > 0x7f80_0000 ? quiet : rounded)
+  }
+
+  /// Value of an FP8 E4M3 code (no infinities; 0x7f and 0xff are NaN).
+  public static func float(e4m3 bits: UInt8) -> Float {
+    if bits & 0x7f == 0x7f { return Float(bitPattern: UInt32(bits & 0x80) << 24 | 0x7fc0_0000) }
+    // Moved into place, the exponent is too small by 120.
+    let scaled = Float(bitPattern: UInt32(bits & 0x7f) << 20) * Float(bitPattern: 0x7b80_0000)
+    return Float(bitPattern: scaled.bitPattern | UInt32(bits & 0x80) << 24)
+  }
+
+  /// Value of an FP8 E5M2 code: the upper byte of a half.
+  public static func float(e5m2 bits: UInt8) -> Float { float(half: UInt16(bits) << 8) }
+
+  /// Value of an E8M0 scale: 2^(code − 127); 255 is NaN.
+  public static func float(e8m0 bits: UInt8) -> Float {
+    switch bits {
+    case 0: Float(bitPattern: 0x0040_0000)
+    case 255: .nan
+    default: Float(bitPattern: UInt32(bits) << 23)
+    }
+  }
+
+  // MARK: Many values; sources and destinations of bytes need not be aligned
+
+  /// Widens `count` halves.
+  public static func widenHalf(_ source: UnsafeRawPointer, _ count: Int, into destination: UnsafeMutablePointer<Float>) {
+    for i in 0..<count { destination[i] = float(half: source.loadUnaligned(fromByteOffset: 2 &* i, as: UInt16.self)) }
+  }
+
+  /// Widens `count` bfloat16 values.
+  public static func widenBFloat(_ source: UnsafeRawPointer, _ count: Int, into destination: UnsafeMutablePointer<Float>) {
+    for i in 0..<count { destination[i] = float(bfloat: source.loadUnaligned(fromByteOffset: 2 &* i, as: UInt16.self)) }
+  }
+
+  /// Rounds `count` floats to halves.
+  public static func narrowHalf(_ source: UnsafePointer<Float>, _ count: Int, into destination: UnsafeMutableRawPointer) {
+    for i in 0..<count { destination.storeBytes(of: half(source[i]), toByteOffset: 2 &* i, as: UInt16.self) }
+  }
+
+  /// Rounds `count` floats to bfloat16.
+  public static func narrowBFloat(_ source: UnsafePointer<Float>, _ count: Int, into destination: UnsafeMutableRawPointer) {
+    for i in 0..<count { destination.storeBytes(of: bfloat(source[i]), toByteOffset: 2 &* i, as: UInt16.self) }
+  }
+
+  /// Rounds `count` doubles to floats.
+  public static func narrowDouble(_ source: UnsafeRawPointer, _ count: Int, into destination: UnsafeMutablePointer<Float>) {
+    for i in 0..<count { destination[i] = Float(source.loadUnaligned(fromByteOffset: 8 &* i, as: Double.self)) }
+  }
+}

@@ -1,0 +1,380 @@
+extension JSON {
+  /// What a parser accepts.
+  public struct ParseOptions: Sendable {
+    /// Whether `NaN`, `Infinity` and `-Infinity` stand for numbers, as Python writes them.
+    public var allowsNonFiniteNumbers: Bool
+    /// Objects and arrays inside each other.
+    public var maximumDepth: Int
+    /// Size of the whole text in bytes.
+    public var maximumBytes: Int
+    /// Keys in one object.
+    public var maximumMembers: Int
+
+    public init(allowsNonFiniteNumbers: Bool, maximumDepth: Int, maximumBytes: Int, maximumMembers: Int = 10_000_000) {
+      self.allowsNonFiniteNumbers = allowsNonFiniteNumbers
+      self.maximumDepth = maximumDepth
+      self.maximumBytes = maximumBytes
+      self.maximumMembers = maximumMembers
+    }
+
+    /// RFC 8259 with unique keys: headers of safetensors files.
+    public static let strict = ParseOptions(allowsNonFiniteNumbers: false, maximumDepth: 64, maximumBytes: 100_000_000)
+    /// What Python's `json` writes, with unique keys: configurations, tokenizers, indices.
+    public static let config = ParseOptions(allowsNonFiniteNumbers: true, maximumDepth: 128, maximumBytes: 256 << 20)
+  }
+
+  /// Why a text is not JSON, and where.
+  public struct ParseError: Error, Sendable, Equatable {
+    public enum Problem: Sendable, Equatable {
+      /// The text ends inside a value.
+      case truncated
+      /// A byte that cannot stand here.
+      case unexpected(String)
+      /// Something follows the value.
+      case trailing
+      case duplicateKey(String)
+      case invalidUTF8
+      case loneSurrogate
+      case tooDeep
+      case tooLarge
+      case tooManyMembers
+    }
+
+    public var problem: Problem
+    /// From the start of the text.
+    public var byteOffset: Int
+    /// Counted from 1.
+    public var line: Int
+    /// Keys of the objects around the place, outermost first (`[3]` for array elements).
+    public var path: [String]
+  }
+
+  /// Parses one value with nothing but white space around it. Keys keep their order and must be unique in their object.
+  /// - Complexity: O(n).
+  public static func parse(_ bytes: UnsafeRawBufferPointer, _ options: ParseOptions = .config) throws(ParseError) -> JSON {
+    var parser = JSONParser(bytes, options)
+    let value = try parser.document()
+    parser.skipSpace()
+    guard parser.isAtEnd else { throw parser.error(.trailing) }
+    return value
+  }
+
+  /// Parses one value with nothing but white space around it.
+  public static func parse(_ view: ByteView, _ options: ParseOptions = .config) throws(ParseError) -> JSON {
+    try view.parse { (bytes) throws(ParseError) in try parse(bytes, options) }
+  }
+
+  /// Parses one value and says where it ends; what follows is the caller's business.
+  /// - Returns: the value and the offset of the first byte behind it.
+  public static func parsePrefix(
+    _ view: ByteView, _ options: ParseOptions = .strict
+  ) throws(ParseError) -> (value: JSON, end: Int) {
+    try view.parse { (bytes) throws(ParseError) in
+      var parser = JSONParser(bytes, options)
+      let value = try parser.document()
+      return (value, parser.position)
+    }
+  }
+
+  /// Parses a file.
+  /// - Throws: `Failure` as `Files.map`, or `json.…` with the place.
+  public static func load(_ path: String, _ options: ParseOptions = .config) throws(Failure) -> JSON {
+    let file = try Files.map(path, maximumBytes: options.maximumBytes)
+    do {
+      return try parse(file.contents, options)
+    } catch {
+      throw (WrongKind.failure(file.contents, expected: "JSON") ?? error.failure()).inFile(path)
+    }
+  }
+}
+
+extension JSON.ParseError {
+  /// The error as a failure with an id `json.…`.
+  public func failure() -> Failure {
+    let place = path.isEmpty ? "" : " in \(path.joined(separator: "."))"
+    let (id, message) =
+      switch problem {
+      case .truncated: ("json.truncated", "the JSON text ends too early")
+      case .unexpected(let what): ("json.syntax", "not JSON: \(what)")
+      case .trailing: ("json.trailing", "something follows the JSON value")
+      case .duplicateKey(let key): ("json.duplicate-key", "the key \(JSON.string(key).text()) appears twice")
+      case .invalidUTF8: ("json.utf8", "a string is not valid UTF-8")
+      case .loneSurrogate: ("json.surrogate", "a \\u escape is half of a surrogate pair")
+      case .tooDeep: ("json.depth", "values are nested too deeply")
+      case .tooLarge: ("json.size", "the JSON text is too large")
+      case .tooManyMembers: ("json.members", "an object has too many keys")
+      }
+    return Failure(.data, id, "\(message)\(place) (line \(line))", byteOffset: byteOffset)
+  }
+}
+
+extension ByteView {
+  /// `withUnsafeBytes` with a typed error.
+  fileprivate func parse<Result>(
+    _ body: (UnsafeRawBufferPointer) throws(JSON.ParseError) -> Result
+  ) throws(JSON.ParseError) -> Result {
+    let result: Swift.Result<Result, JSON.ParseError> = withUnsafeBytes { bytes in
+      do throws(JSON.ParseError) { return .success(try body(bytes)) } catch { return .failure(error) }
+    }
+    return try result.get()
+  }
+}
+
+/// A key compared by its bytes. Swift's own comparison takes two spellings of one accented letter for the same, which no
+/// other reader does, and which lets an adversary make every key collide.
+private struct ExactKey: Hashable {
+  let text: String
+
+  static func == (a: ExactKey, b: ExactKey) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+
+  func hash(into hasher: inout Hasher) {
+    var text = text
+    text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+  }
+}
+
+/// Recursive descent over bytes.
+private struct JSONParser {
+  private let bytes: UnsafeRawBufferPointer
+  private let options: JSON.ParseOptions
+  private(set) var position = 0
+  private var path: [String] = []
+  private var depth = 0
+
+  init(_ bytes: UnsafeRawBufferPointer, _ options: JSON.ParseOptions) {
+    self.bytes = bytes
+    self.options = options
+  }
+
+  var isAtEnd: Bool { position >= bytes.count }
+
+  func error(_ problem: JSON.ParseError.Problem, at offset: Int? = nil) -> JSON.ParseError {
+    let offset = offset ?? position
+    let line = 1 + bytes.prefix(offset).count { $0 == UInt8(ascii: "\n") }
+    return JSON.ParseError(problem: problem, byteOffset: offset, line: line, path: path)
+  }
+
+  private func unexpected(_ wanted: String) -> JSON.ParseError {
+    guard position < bytes.count else { return error(.truncated) }
+    let byte = bytes[position]
+    let found =
+      byte > 0x20 && byte < 0x7f
+      ? "'\(Character(Unicode.Scalar(byte)))'" : "byte 0x" + String(byte, radix: 16, uppercase: false)
+    return error(.unexpected("\(found) where \(wanted) belongs"))
+  }
+
+  mutating func document() throws(JSON.ParseError) -> JSON {
+    guard bytes.count <= options.maximumBytes else { throw error(.tooLarge) }
+    skipSpace()
+    return try value()
+  }
+
+  mutating func skipSpace() {
+    while position < bytes.count {
+      switch bytes[position] {
+      case 0x20, 0x09, 0x0a, 0x0d: position += 1
+      default: return
+      }
+    }
+  }
+
+  private mutating func value() throws(JSON.ParseError) -> JSON {
+    guard position < bytes.count else { throw error(.truncated) }
+    switch bytes[position] {
+    case UInt8(ascii: "{"): return try object()
+    case UInt8(ascii: "["): return try array()
+    case UInt8(ascii: "\""): return .string(try string())
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return .number(try number())
+    case UInt8(ascii: "t"): return try word("true", .bool(true))
+    case UInt8(ascii: "f"): return try word("false", .bool(false))
+    case UInt8(ascii: "n"): return try word("null", .null)
+    case UInt8(ascii: "N") where options.allowsNonFiniteNumbers: return try word("NaN", .number("NaN"))
+    case UInt8(ascii: "I") where options.allowsNonFiniteNumbers: return try word("Infinity", .number("Infinity"))
+    default: throw unexpected("a value")
+    }
+  }
+
+  private mutating func word(_ text: StaticString, _ value: JSON) throws(JSON.ParseError) -> JSON {
+    for index in 0..<text.utf8CodeUnitCount {
+      guard position < bytes.count else { throw error(.truncated) }
+      guard bytes[position] == text.utf8Start[index] else { throw unexpected("'\(text)'") }
+      position += 1
+    }
+    return value
+  }
+
+  private mutating func enter() throws(JSON.ParseError) {
+    guard depth < options.maximumDepth else { throw error(.tooDeep) }
+    depth += 1
+    position += 1
+    skipSpace()
+  }
+
+  /// Steps over the closing bracket if it is next.
+  private mutating func closes(_ bracket: UInt8) -> Bool {
+    guard position < bytes.count, bytes[position] == bracket else { return false }
+    position += 1
+    depth -= 1
+    return true
+  }
+
+  /// After an element: steps over a comma and says true, or over the closing bracket and says false.
+  private mutating func goesOn(until bracket: UInt8, _ wanted: String) throws(JSON.ParseError) -> Bool {
+    skipSpace()
+    if closes(bracket) { return false }
+    guard position < bytes.count, bytes[position] == UInt8(ascii: ",") else { throw unexpected(wanted) }
+    position += 1
+    skipSpace()
+    return true
+  }
+
+  private mutating func array() throws(JSON.ParseError) -> JSON {
+    try enter()
+    var elements: [JSON] = []
+    if closes(UInt8(ascii: "]")) { return .array(elements) }
+    repeat {
+      elements.append(try value())
+    } while try goesOn(until: UInt8(ascii: "]"), "',' or ']'")
+    return .array(elements)
+  }
+
+  private mutating func object() throws(JSON.ParseError) -> JSON {
+    try enter()
+    var members: [JSON.Member] = []
+    var seen: Set<ExactKey> = []
+    if closes(UInt8(ascii: "}")) { return .object(members) }
+    repeat {
+      guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { throw unexpected("a key") }
+      let start = position
+      let key = try string()
+      guard members.count < options.maximumMembers else { throw error(.tooManyMembers, at: start) }
+      if isDuplicate(key, members, &seen) { throw error(.duplicateKey(key), at: start) }
+      skipSpace()
+      guard position < bytes.count, bytes[position] == UInt8(ascii: ":") else { throw unexpected("':'") }
+      position += 1
+      skipSpace()
+      path.append(key)
+      let value = try value()
+      path.removeLast()
+      members.append(JSON.Member(key, value))
+    } while try goesOn(until: UInt8(ascii: "}"), "',' or '}'")
+    return .object(members)
+  }
+
+  /// Small objects are searched; a set is made only for those where searching would be slow.
+  private func isDuplicate(_ key: String, _ members: [JSON.Member], _ seen: inout Set<ExactKey>) -> Bool {
+    if members.count < 8 { return members.contains { ExactKey(text: $0.key) == ExactKey(text: key) } }
+    if seen.isEmpty { for member in members { seen.insert(ExactKey(text: member.key)) } }
+    return !seen.insert(ExactKey(text: key)).inserted
+  }
+
+  private mutating func number() throws(JSON.ParseError) -> String {
+    let start = position
+    if bytes[position] == UInt8(ascii: "-") {
+      position += 1
+      if options.allowsNonFiniteNumbers, position < bytes.count, bytes[position] == UInt8(ascii: "I") {
+        _ = try word("Infinity", .null)
+        return "-Infinity"
+      }
+    }
+    if position < bytes.count, bytes[position] == UInt8(ascii: "0") {
+      position += 1
+    } else {
+      try digits()
+    }
+    if position < bytes.count, bytes[position] == UInt8(ascii: ".") {
+      position += 1
+      try digits()
+    }
+    if position < bytes.count, bytes[position] | 0x20 == UInt8(ascii: "e") {
+      position += 1
+      if position < bytes.count, bytes[position] == UInt8(ascii: "+") || bytes[position] == UInt8(ascii: "-") { position += 1 }
+      try digits()
+    }
+    return String(decoding: UnsafeRawBufferPointer(rebasing: bytes[start..<position]), as: UTF8.self)
+  }
+
+  private mutating func digits() throws(JSON.ParseError) {
+    let start = position
+    while position < bytes.count, bytes[position] &- 0x30 < 10 { position += 1 }
+    if position == start { throw unexpected("a digit") }
+  }
+
+  /// The string whose opening quotation mark is next.
+  private mutating func string() throws(JSON.ParseError) -> String {
+    let start = position
+    position += 1
+    let first = position
+    var escaped: [UInt8] = []
+    var copied = first
+    while true {
+      guard position < bytes.count else { throw error(.truncated) }
+      let byte = bytes[position]
+      if byte == UInt8(ascii: "\"") { break }
+      guard byte >= 0x20 else { throw unexpected("an escape") }
+      if byte == UInt8(ascii: "\\") {
+        escaped.append(contentsOf: bytes[copied..<position])
+        try escape(&escaped)
+        copied = position
+      } else {
+        position += 1
+      }
+    }
+    let end = position
+    position += 1
+    let text: String?
+    if copied == first {
+      text = String(validating: UnsafeRawBufferPointer(rebasing: bytes[first..<end]), as: UTF8.self)
+    } else {
+      escaped.append(contentsOf: bytes[copied..<end])
+      text = String(validating: escaped, as: UTF8.self)
+    }
+    guard let text else { throw error(.invalidUTF8, at: start) }
+    return text
+  }
+
+  /// Decodes the escape at the backslash that is next.
+  private mutating func escape(_ out: inout [UInt8]) throws(JSON.ParseError) {
+    let start = position
+    position += 1
+    guard position < bytes.count else { throw error(.truncated) }
+    switch bytes[position] {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): out.append(bytes[position])
+    case UInt8(ascii: "b"): out.append(0x08)
+    case UInt8(ascii: "f"): out.append(0x0c)
+    case UInt8(ascii: "n"): out.append(0x0a)
+    case UInt8(ascii: "r"): out.append(0x0d)
+    case UInt8(ascii: "t"): out.append(0x09)
+    case UInt8(ascii: "u"):
+      var code = try hexadecimal()
+      if code & 0xfc00 == 0xd800 {
+        guard position + 1 < bytes.count, bytes[position] == UInt8(ascii: "\\"), bytes[position + 1] == UInt8(ascii: "u") else {
+          throw error(.loneSurrogate, at: start)
+        }
+        position += 1
+        let low = try hexadecimal()
+        guard low & 0xfc00 == 0xdc00 else { throw error(.loneSurrogate, at: start) }
+        code = 0x10000 + (code & 0x3ff) << 10 + (low & 0x3ff)
+      }
+      guard let scalar = Unicode.Scalar(code) else { throw error(.loneSurrogate, at: start) }
+      out.append(contentsOf: UTF8.encode(scalar)?.map { $0 } ?? [])
+      return
+    default: throw unexpected("an escape")
+    }
+    position += 1
+  }
+
+  /// Four hexadecimal digits behind the `u` that is next.
+  private mutating func hexadecimal() throws(JSON.ParseError) -> UInt32 {
+    position += 1
+    var code: UInt32 = 0
+    for _ in 0..<4 {
+      guard position < bytes.count else { throw error(.truncated) }
+      let byte = bytes[position]
+      guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue, byte < 0x80 else { throw unexpected("a hexadecimal digit") }
+      code = code << 4 | UInt32(digit)
+      position += 1
+    }
+    return code
+  }
+}
