@@ -75,15 +75,21 @@ import Testing
     #expect(failure { try Tokenizers.load(path: folder.path + "/none.json") } == "input.missing")
   }
 
-  @Test func everyCutOfATokenizerModelFails() throws {
+  @Test func cutsOfATokenizerModelFail() throws {
     guard let path = SharedData.path("models/stories260k/tokenizer.model") else { return }
     let bytes = readFile(path)
+    var sound: [Int] = []
     for length in stride(from: 0, to: bytes.count, by: 7) {
       writeFile(folder.file("tokenizer.model"), Array(bytes[..<length]))
       // A cut between two pieces leaves a model without its trainer's settings, which is then taken for a unigram model.
-      let id = failure { try Tokenizers.load(path: folder.file("tokenizer.model")) }
+      guard let id = failure({ try Tokenizers.load(path: folder.file("tokenizer.model")) }) else {
+        sound.append(length)
+        continue
+      }
       #expect(id == "tokenizer.protobuf" || id == "tokenizer.model-type", "\(length) bytes")
     }
+    // Only behind the settings can a cut go unnoticed: the format has no length of the whole.
+    #expect(sound.count <= 2 && sound.allSatisfy { $0 > bytes.count - 100 }, "\(sound) of \(bytes.count)")
   }
 
   @Test func everyFlippedByteOfATokenizerModelFailsOrLoads() throws {
