@@ -31,6 +31,7 @@ GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|
 PATTERNS = {
     "gpt-2": [GPT2],
     "dbrx": [CONTRACTIONS + "|" + FRONT + r"\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*" + END],
+    "llama-bpe": [CONTRACTIONS + "|" + FRONT + r"\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*" + END],
     "qwen2": [CONTRACTIONS + "|" + FRONT + r"\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*" + END],
     "qwen35": [CONTRACTIONS + "|" + FRONT + r"[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*" + END],
     "gpt-4o": [
@@ -47,6 +48,7 @@ PATTERNS = {
     ],
 }
 NFC = {"qwen2", "qwen35"}
+IGNORES_MERGES = {"llama-bpe", "tekken"}
 
 os.makedirs(f"{out}/byte-level", exist_ok=True)
 # Trained without a pre-tokenizer, so that a wrong cut shows in the ids.
@@ -65,9 +67,11 @@ for name, expressions in PATTERNS.items():
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps + [pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     if name in NFC:
         tokenizer.normalizer = normalizers.NFC()
+    tokenizer.model.ignore_merges = name in IGNORES_MERGES
     sections = json.loads(tokenizer.to_str())
     cases.append({
         "name": name, "pre_tokenizer": sections["pre_tokenizer"], "normalizer": sections["normalizer"],
+        "ignore_merges": sections["model"]["ignore_merges"],
         "lines": [
             {"text": text, "ids": ids, "ids_special": ids, "decoded": tokenizer.decode(ids, skip_special_tokens=False)}
             for text in TEXTS for ids in [tokenizer.encode(text).ids]

@@ -69,6 +69,7 @@ public enum Tokenizers {
       // The model knows the scores, which the JSON file has lost.
       let model = try SentencePieceModel(Files.read(Files.join(folder, "tokenizer.model"), maximumBytes: maximumModelBytes))
       file.takeScores(from: model.data)
+      try beside.retype(&file.data)
     }
     try beside.apply(to: &file.data, postProcessors: file.postProcessors)
     return try file.tokenizer()
