@@ -16,8 +16,10 @@ root = sys.argv[1]
 out = f"{root}/Tests/Fixtures/tokenizers"
 corpus = [open(path, encoding="utf-8").read() for path in sorted(glob.glob(f"{root}/Sources/QuantCore/Schemes/*.swift"))]
 TEXTS = [
-    "", " ", "  a", "a  ", "\n", "\r\n\r\n", " \n ", "\n \n x", "a\n\n  b", "\t\tx", "tab\tand\u00a0nbsp\u3000wide",
-    "I'm you're HE'S we'Ll it'\u017f 'tis 'n'", "12345678 1,234.56 ½²Ⅷ٣", "x1y22z333", "CamelCaseWord HTTPServer iPhone XMLa ABCd",
+    "", " ", "  a", "a  ", "\n", "\r\n\r\n", " \n ", "\n \n x", "a\n\n  b", "\t\tx",
+    "tab\tand\u00a0nbsp\u3000wide",
+    "I'm you're HE'S we'Ll it'\u017f 'tis 'n'", "12345678 1,234.56 ½²Ⅷ٣", "x1y22z333",
+    "CamelCaseWord HTTPServer iPhone XMLa ABCd",
     "snake_case __init__ $var %d", "a+b==c && d!=e;", "(((...)))---", " .. !?\n", "//path/to\n/x/\r\n/", "https://a.b/c?d=e#f",
     "你好,世界! 漢字かな カタカナ", "한국어 각 \u1100\u1161\u11a8", "é e\u0301 \u212b a\u0323\u0307 a\u0307\u0323", "\u0301x \u0301\u0301 a\u0301B",
     "हिन्दी में", "ภาษาไทย", "שָׁלוֹם مُحَمَّد", "Ǆǅǆ ʰʷ", "😀👍🏽👨‍👩‍👧", "\x00\x01\x7f\x85", "\u2028\u2029", "\U0010ffff\ue000",

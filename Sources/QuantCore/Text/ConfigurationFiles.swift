@@ -60,9 +60,9 @@ struct ConfigurationFiles {
       entries.append((token, token.isSpecial || looksSpecial ? .control : .userDefined))
     }
     let limit = 2 * (data.tokens.count + entries.count)
+    for (token, _) in entries where token.id < 0 || token.id >= limit { throw ConfigurationFiles.badID(String(token.id)) }
+    data = data.padded(to: (entries.map { $0.token.id }.max() ?? -1) + 1)
     for (token, type) in entries where !token.content.isEmpty {
-      guard token.id >= 0, token.id < limit else { throw ConfigurationFiles.badID(String(token.id)) }
-      data = data.padded(to: token.id + 1)
       if data.types[token.id] == .byte { continue }
       data.tokens[token.id] = String(decoding: token.content, as: UTF8.self)
       data.types[token.id] = type
