@@ -15,7 +15,12 @@ extension TokenizerData {
     if let name = kind == .byteLevelBPE ? preTokenizer : "default" {
       entries.append(("tokenizer.ggml.pre", .string(name)))
     }
-    entries.append(("tokenizer.ggml.tokens", .strings(tokens)))
+    // Readers look for user-defined tokens in text as it is written, where spaces are spaces.
+    let texts = zip(tokens, types).map { text, type in
+      guard type == .userDefined else { return text }
+      return String(decoding: Normalizer.replace(SentencePieceRules.space, with: [0x20], in: Array(text.utf8)), as: UTF8.self)
+    }
+    entries.append(("tokenizer.ggml.tokens", .strings(types.count == tokens.count ? texts : tokens)))
     if !scores.isEmpty { entries.append(("tokenizer.ggml.scores", .f32s(scores))) }
     if !types.isEmpty { entries.append(("tokenizer.ggml.token_type", .i32s(types.map { $0.rawValue }))) }
     if !merges.isEmpty { entries.append(("tokenizer.ggml.merges", .strings(merges))) }
