@@ -10,6 +10,7 @@ extension JSON {
     /// Keys in one object.
     public var maximumMembers: Int
 
+    /// Limits for one kind of text.
     public init(allowsNonFiniteNumbers: Bool, maximumDepth: Int, maximumBytes: Int, maximumMembers: Int = 10_000_000) {
       self.allowsNonFiniteNumbers = allowsNonFiniteNumbers
       self.maximumDepth = maximumDepth
@@ -25,6 +26,7 @@ extension JSON {
 
   /// Why a text is not JSON, and where.
   public struct ParseError: Error, Sendable, Equatable {
+    /// What is wrong.
     public enum Problem: Sendable, Equatable {
       /// The text ends inside a value.
       case truncated
@@ -40,6 +42,7 @@ extension JSON {
       case tooManyMembers
     }
 
+    /// What is wrong.
     public var problem: Problem
     /// From the start of the text.
     public var byteOffset: Int
