@@ -60,7 +60,8 @@ import Testing
     }
     #expect(given == answer, "\(name)")
     let time = start.duration(to: clock.now)
-    #expect(time < .seconds(1), "\(name) took \(time)")
+    // Debug builds are not what users run.
+    #expect(time < .seconds(_isDebugAssertConfiguration() ? 20 : 1), "\(name) took \(time)")
   }
 
   @Test func everySafetensorsFileGetsTheAnswerItIsOwed() {

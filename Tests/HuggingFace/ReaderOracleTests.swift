@@ -44,7 +44,7 @@ import Testing
       out = {}
       for n, d in names.items():
           out[n] = t.to(d)
-          out[n + ".expected"] = out[n].to(torch.float32)
+          out[n + ".expected"] = out[n].to(torch.float32).clone()
       out["i64"] = torch.arange(5)
       save_file(out, "x.safetensors", {"made": "by the reference"})
       """)

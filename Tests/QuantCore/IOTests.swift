@@ -49,7 +49,10 @@ import TestSupport
   @Test func noticesThatAFileGrewShrankOrWasReplaced() throws {
     let folder = TemporaryFolder()
     let path = folder.file("a")
-    for change in ["printf xx >> '\(path)'", "truncate -s 1 '\(path)'", "cp '\(path)' '\(path).b'; mv '\(path).b' '\(path)'", "rm '\(path)'"] {
+    let changes = [
+      "printf xx >> '\(path)'", "truncate -s 1 '\(path)'", "cp '\(path)' '\(path).b'; mv '\(path).b' '\(path)'", "rm '\(path)'",
+    ]
+    for change in changes {
       writeFile(path, [1, 2, 3])
       let file = try MappedFile(path)
       #expect(!file.hasChanged())

@@ -27,15 +27,19 @@ public struct ByteReader: Sendable {
     offset += count
   }
 
+  /// One byte, or throws `short`.
   public mutating func u8(_ short: @autoclosure () -> Failure = ByteReader.truncated) throws(Failure) -> UInt8 {
     try load(UInt8.self, short)
   }
+  /// Two bytes, or throws `short`.
   public mutating func u16(_ short: @autoclosure () -> Failure = ByteReader.truncated) throws(Failure) -> UInt16 {
     try load(UInt16.self, short)
   }
+  /// Four bytes, or throws `short`.
   public mutating func u32(_ short: @autoclosure () -> Failure = ByteReader.truncated) throws(Failure) -> UInt32 {
     try load(UInt32.self, short)
   }
+  /// Eight bytes, or throws `short`.
   public mutating func u64(_ short: @autoclosure () -> Failure = ByteReader.truncated) throws(Failure) -> UInt64 {
     try load(UInt64.self, short)
   }

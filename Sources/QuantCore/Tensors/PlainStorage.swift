@@ -1,5 +1,6 @@
 /// A tensor stored as one number after another, without parameters.
 public struct PlainStorage: TensorStorage {
+  /// The type of each element.
   public let elementType: ElementType
   private let bytes: ByteView
 

@@ -10,6 +10,7 @@ extension JSON {
     /// Keys in one object.
     public var maximumMembers: Int
 
+    /// Limits for one kind of text.
     public init(allowsNonFiniteNumbers: Bool, maximumDepth: Int, maximumBytes: Int, maximumMembers: Int = 10_000_000) {
       self.allowsNonFiniteNumbers = allowsNonFiniteNumbers
       self.maximumDepth = maximumDepth
@@ -25,6 +26,7 @@ extension JSON {
 
   /// Why a text is not JSON, and where.
   public struct ParseError: Error, Sendable, Equatable {
+    /// What is wrong.
     public enum Problem: Sendable, Equatable {
       /// The text ends inside a value.
       case truncated
@@ -40,6 +42,7 @@ extension JSON {
       case tooManyMembers
     }
 
+    /// What is wrong.
     public var problem: Problem
     /// From the start of the text.
     public var byteOffset: Int
@@ -117,21 +120,6 @@ extension ByteView {
       do throws(JSON.ParseError) { return .success(try body(bytes)) } catch { return .failure(error) }
     }
     return try result.get()
-  }
-}
-
-/// A key compared by its bytes. Swift's own comparison takes two spellings of one accented letter for the same, which no
-/// other reader does, and which lets an adversary make every key collide.
-private struct ExactKey: Hashable {
-  let text: String
-
-  static func == (a: ExactKey, b: ExactKey) -> Bool {
-    a.text.utf8.count == b.text.utf8.count && a.text.utf8.elementsEqual(b.text.utf8)
-  }
-
-  func hash(into hasher: inout Hasher) {
-    var text = text
-    text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
   }
 }
 
@@ -243,14 +231,14 @@ private struct JSONParser {
   private mutating func object() throws(JSON.ParseError) -> JSON {
     try enter()
     var members: [JSON.Member] = []
-    var seen: Set<ExactKey> = []
+    var keys = KeyTable()
     if closes(UInt8(ascii: "}")) { return .object(members) }
     repeat {
       guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { throw unexpected("a key") }
       let start = position
       let key = try string()
       guard members.count < options.maximumMembers else { throw error(.tooManyMembers, at: start) }
-      if isDuplicate(key, members, &seen) { throw error(.duplicateKey(key), at: start) }
+      if keys.contains(key, in: members) { throw error(.duplicateKey(key), at: start) }
       skipSpace()
       guard position < bytes.count, bytes[position] == UInt8(ascii: ":") else { throw unexpected("':'") }
       position += 1
@@ -261,13 +249,6 @@ private struct JSONParser {
       members.append(JSON.Member(key, value))
     } while try goesOn(until: UInt8(ascii: "}"), "',' or '}'")
     return .object(members)
-  }
-
-  /// Small objects are searched; a set is made only for those where searching would be slow.
-  private func isDuplicate(_ key: String, _ members: [JSON.Member], _ seen: inout Set<ExactKey>) -> Bool {
-    if members.count < 8 { return members.contains { ExactKey(text: $0.key) == ExactKey(text: key) } }
-    if seen.isEmpty { for member in members { seen.insert(ExactKey(text: member.key)) } }
-    return !seen.insert(ExactKey(text: key)).inserted
   }
 
   private mutating func number() throws(JSON.ParseError) -> String {
@@ -326,17 +307,15 @@ private struct JSONParser {
     }
     let end = position
     position += 1
-    let text: String?
-    if copied == first, highBits < 0x80 {
-      // Most strings: nothing to validate, and much cheaper to make.
-      text = String(decoding: UnsafeRawBufferPointer(rebasing: bytes[first..<end]), as: UTF8.self)
-    } else if copied == first {
-      text = String(validating: UnsafeRawBufferPointer(rebasing: bytes[first..<end]), as: UTF8.self)
-    } else {
+    if copied != first {
       escaped.append(contentsOf: bytes[copied..<end])
-      text = String(validating: escaped, as: UTF8.self)
+      guard let text = String(validating: escaped, as: UTF8.self) else { throw error(.invalidUTF8, at: start) }
+      return text
     }
-    guard let text else { throw error(.invalidUTF8, at: start) }
+    let raw = UnsafeRawBufferPointer(rebasing: bytes[first..<end])
+    // Invalid sequences are replaced, and then the text is no longer the bytes. This is faster than a validating initializer.
+    var text = String(decoding: raw, as: UTF8.self)
+    if highBits >= 0x80, !text.withUTF8({ $0.elementsEqual(raw) }) { throw error(.invalidUTF8, at: start) }
     return text
   }
 

@@ -95,7 +95,9 @@ struct GGUFModelChecks {
     guard metadata["tokenizer.ggml.model"]?.stringValue == "gpt2", case .strings(let merges)? = metadata["tokenizer.ggml.merges"]
     else { return }
     for (index, merge) in merges.enumerated() where merge.utf8.count(where: { $0 == UInt8(ascii: " ") }) != 1 {
-      throw bad("model.tokenizer.merges", "tokenizer.ggml.merges", "has at position \(index) \(JSON.string(merge).text()), not two tokens with one space between")
+      throw bad(
+        "model.tokenizer.merges", "tokenizer.ggml.merges",
+        "has at position \(index) \(JSON.string(merge).text()), not two tokens with one space between")
     }
   }
 }
