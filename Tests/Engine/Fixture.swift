@@ -1,12 +1,13 @@
+import HuggingFace
 import ModelFamilies
 import QuantCore
 import TestSupport
 
-/// Safetensors files of trusted origin, read without the code under test of another module.
+/// Models and expectations that the tests share.
 enum Fixture {
   struct Broken: Error {}
 
-  /// The logical tensors of one file, in the order of its header.
+  /// The tensors of a safetensors file of trusted origin.
   static func tensors(_ path: String) throws -> [CheckpointTensor] {
     let view = ByteView(readFile(path))
     let length = view.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
@@ -30,12 +31,8 @@ enum Fixture {
     }
   }
 
-  /// A Hugging Face folder with one weight file.
-  static func folder(_ path: String) throws -> Checkpoint {
-    Checkpoint(
-      path: path, format: "fixture", tensors: try tensors(path + "/model.safetensors"), naming: .huggingFace,
-      configuration: .huggingFace(try JSON.load(path + "/config.json")), files: [])
-  }
+  /// A Hugging Face folder.
+  static func folder(_ path: String) throws -> Checkpoint { try HuggingFaceFormat.open(path, options: OpenOptions()) }
 
   static func describe(_ checkpoint: Checkpoint) throws -> ModelDescription {
     let families: [any ModelFamily.Type] = [Llama.self, Mistral.self, Qwen2.self, Qwen3.self]

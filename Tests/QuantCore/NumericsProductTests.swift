@@ -54,8 +54,9 @@ import Testing
   }
 
   @Test func emptyDepthGivesZeros() {
-    #expect(Matrix.multiplyTransposed(Matrix(rows: 3, columns: 0), Matrix(rows: 2, columns: 0), parallel: Parallel(threads: 1)).values
-      == [Float](repeating: 0, count: 6))
+    #expect(
+      Matrix.multiplyTransposed(Matrix(rows: 3, columns: 0), Matrix(rows: 2, columns: 0), parallel: Parallel(threads: 1)).values
+        == [Float](repeating: 0, count: 6))
   }
 
   @Test func gramAddsTheTransposedProduct() {
@@ -95,11 +96,12 @@ import Testing
     let b = random(1024, 1024, seed: 8)
     for level in NumericsProductTests.levels {
       // Time of this thread's processor, so that a busy machine does not show.
-      let best = (0..<5).map { _ in
-        let start = threadSeconds()
-        _ = multiply(a, b, level: level, threads: 1)
-        return threadSeconds() - start
-      }.min() ?? 1
+      let best =
+        (0..<5).map { _ in
+          let start = threadSeconds()
+          _ = multiply(a, b, level: level, threads: 1)
+          return threadSeconds() - start
+        }.min() ?? 1
       print("product of 1024³, level \(level): \(Int(2 * 1.073741824 / best)) GFLOP/s per core")
       #expect(best > 0)
     }

@@ -4,6 +4,7 @@
 /// and scratch for some thousand tokens. Results do not depend on the number of threads, and a token's results do not
 /// depend on what else is in the batch.
 public struct Engine: Sendable {
+  /// The model that is run.
   public let model: ModelDescription
   /// The threads to use.
   public let parallel: Parallel

@@ -9,6 +9,7 @@ public enum EvaluationProtocol: String, Sendable, CaseIterable {
 
 /// How to evaluate.
 public struct EvaluationOptions: Sendable {
+  /// Which positions are scored.
   public var `protocol`: EvaluationProtocol
   /// Tokens per window.
   public var context: Int
@@ -17,6 +18,7 @@ public struct EvaluationOptions: Sendable {
   /// The token that the `llama.cpp` protocol puts first; nil where the tokenizer adds no BOS.
   public var beginOfSequence: Int?
 
+  /// The defaults score all windows of 512 tokens.
   public init(protocol: EvaluationProtocol = .windows, context: Int = 512, windows: Int? = nil, beginOfSequence: Int? = nil) {
     self.protocol = `protocol`
     self.context = context

@@ -2,9 +2,12 @@ import Glibc
 
 /// A mean with its standard error, from independent observations.
 public struct Estimate: Sendable, Equatable {
+  /// The mean.
   public var value: Double
+  /// One standard deviation of the mean.
   public var standardError: Double
 
+  /// An estimate that is known already.
   public init(value: Double, standardError: Double) {
     self.value = value
     self.standardError = standardError
@@ -28,9 +31,11 @@ public struct Estimate: Sendable, Equatable {
 
 /// How well a model predicts a text, and how far it is from a reference model.
 public struct EvaluationResult: Sendable, Equatable {
+  /// Which positions were scored.
   public var `protocol`: EvaluationProtocol
   /// Tokens per window.
   public var context: Int
+  /// Windows that were used.
   public var windows: Int
   /// Predictions that were scored.
   public var tokens: Int
@@ -45,9 +50,11 @@ public struct EvaluationResult: Sendable, Equatable {
     public var perplexity: Estimate
     /// KL(reference ‖ model) in nats over the positions.
     public var divergence: Estimate
+    /// Median, the mean of the two middle positions of an even number.
     public var divergenceMedian: Double
     /// 99th percentile, interpolated linearly between ranks.
     public var divergence99: Double
+    /// The worst position.
     public var divergenceMaximum: Double
     /// Share of positions at which both models have the same most likely token.
     public var sameTop: Estimate
