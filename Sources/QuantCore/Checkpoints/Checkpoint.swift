@@ -20,11 +20,14 @@ public struct Checkpoint: Sendable {
   public var files: [String]
   /// Things worth telling a person: an index whose total size is wrong, an unknown file type.
   public var warnings: [String]
+  /// The mappings that tensors read from; a run asks them before it publishes a result.
+  public var mappings: [MappedFile]
   private let positions: [String: Int]
 
   public init(
     path: String, format: String, tensors: [CheckpointTensor], naming: Naming, configuration: Configuration?,
-    metadata: KeyValues = KeyValues(), companionFolder: String? = nil, files: [String], warnings: [String] = []
+    metadata: KeyValues = KeyValues(), companionFolder: String? = nil, files: [String], warnings: [String] = [],
+    mappings: [MappedFile] = []
   ) {
     self.path = path
     self.format = format
@@ -35,6 +38,7 @@ public struct Checkpoint: Sendable {
     self.companionFolder = companionFolder
     self.files = files
     self.warnings = warnings
+    self.mappings = mappings
     positions = Dictionary(tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 

@@ -23,8 +23,14 @@ public protocol CheckpointFormat: Plugin {
   static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String
   /// Whether this container lets a tensor be quantized, judged by name and shape alone.
   static func allowsQuantization(name: String, shape: [Int]) -> Bool
+  /// Tensors that this container wants beside the model's own: computed tables, stored as F32.
+  static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])]
   /// Files, offsets and header bytes for a sealed plan.
   static func layout(_ request: OutputRequest) throws -> OutputLayout
+}
+
+extension CheckpointFormat {
+  public static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])] { [] }
 }
 
 /// One tensor of the output, as the plan sealed it.
@@ -39,6 +45,8 @@ public struct PlannedTensor: Sendable {
   public var packing: any Packing
   /// The order of rows in the output relative to the model's own.
   public var rowOrder: RowOrder
+  /// The order of rows in the source relative to the model's own.
+  public var sourceRowOrder: RowOrder
   public var id: TensorID?
   /// The stored tensors, as `packing.parts` gave them.
   public var parts: [StoredPart]
@@ -46,10 +54,12 @@ public struct PlannedTensor: Sendable {
   public var note: String?
   /// Whether bytes are copied from the source as they are.
   public var isCopy: Bool
+  /// The values of a tensor that the container wants and the source does not hold; else nil.
+  public var constant: [Float]?
 
   public init(
-    sourceName: String, name: String, shape: [Int], scheme: any Scheme, packing: any Packing, rowOrder: RowOrder, id: TensorID?,
-    parts: [StoredPart], note: String?, isCopy: Bool
+    sourceName: String, name: String, shape: [Int], scheme: any Scheme, packing: any Packing, rowOrder: RowOrder,
+    sourceRowOrder: RowOrder, id: TensorID?, parts: [StoredPart], note: String?, isCopy: Bool, constant: [Float]? = nil
   ) {
     self.sourceName = sourceName
     self.name = name
@@ -57,10 +67,12 @@ public struct PlannedTensor: Sendable {
     self.scheme = scheme
     self.packing = packing
     self.rowOrder = rowOrder
+    self.sourceRowOrder = sourceRowOrder
     self.id = id
     self.parts = parts
     self.note = note
     self.isCopy = isCopy
+    self.constant = constant
   }
 }
 

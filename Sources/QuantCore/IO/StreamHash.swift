@@ -8,6 +8,14 @@ final class StreamHash: @unchecked Sendable {
   struct Digest: Equatable, Sendable {
     var high: UInt64
     var low: UInt64
+
+    /// 32 hexadecimal digits, the high half first.
+    var hexadecimal: String {
+      [high, low].map { half in
+        let digits = String(half, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+      }.joined()
+    }
   }
 
   private let state: OpaquePointer

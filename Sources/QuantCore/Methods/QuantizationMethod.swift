@@ -27,14 +27,14 @@ extension QuantizationMethod {
 
 /// One matrix to be rounded.
 public struct RoundingTask: Sendable {
-  public var id: TensorID
+  public var id: TensorID?
   /// Name in the output, for messages.
   public var name: String
   public var scheme: any Scheme
   /// Statistics of the matrix's input, after all transforms; nil without calibration.
   public var statistics: SiteStatistics?
 
-  public init(id: TensorID, name: String, scheme: any Scheme, statistics: SiteStatistics?) {
+  public init(id: TensorID?, name: String, scheme: any Scheme, statistics: SiteStatistics?) {
     self.id = id
     self.name = name
     self.scheme = scheme
@@ -45,9 +45,9 @@ public struct RoundingTask: Sendable {
 /// Rounds rows of one matrix; called with disjoint row ranges from several threads.
 public protocol Rounder: Sendable {
   /// - Parameters:
-  ///   - panel: whole rows in the model's order.
-  ///   - firstRow: index of the panel's first row in the matrix.
-  func round(_ panel: Panel, firstRow: Int, into result: inout QuantizedPanel)
+  ///   - panel: whole rows of the matrix.
+  ///   - rows: which rows they are, in the model's order.
+  func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel)
 }
 
 /// The weights of one block in 32-bit floats, with what was observed at its sites.
@@ -61,10 +61,15 @@ public struct BlockWorkspace: Sendable {
   public var statistics: [Site: SiteStatistics]
   /// The scheme that each linear layer will be rounded to; a layer that stays unquantized is absent.
   public var schemes: [TensorRole: any Scheme]
+  /// Finds a scheme by name, for methods with an option that names one.
+  public var schemeNamed: @Sendable (String) throws -> any Scheme
+  /// For the products of a search.
+  public let parallel: Parallel
 
   public init(
     index: Int, model: ModelDescription, matrices: [TensorRole: Matrix], vectors: [TensorID: [Float]],
-    statistics: [Site: SiteStatistics], schemes: [TensorRole: any Scheme]
+    statistics: [Site: SiteStatistics], schemes: [TensorRole: any Scheme] = [:],
+    parallel: Parallel = Parallel(threads: 1), schemeNamed: (@Sendable (String) throws -> any Scheme)? = nil
   ) {
     self.index = index
     self.model = model
@@ -72,5 +77,7 @@ public struct BlockWorkspace: Sendable {
     self.vectors = vectors
     self.statistics = statistics
     self.schemes = schemes
+    self.parallel = parallel
+    self.schemeNamed = schemeNamed ?? { throw Failure(.usage, "scheme.unknown", "unknown scheme '\($0)'") }
   }
 }

@@ -28,6 +28,9 @@ public protocol Scheme: Sendable {
   func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel)
   /// The numbers that the codes in `columns` mean, written at their places in `destination` (`rows * columns` floats).
   func value(_ quantized: QuantizedPanel, columns: Range<Int>, into destination: UnsafeMutablePointer<Float>)
+  /// What the rule makes of a panel, as numbers (`rows * columns` floats): `value(encode(panel))`, without the detour
+  /// through codes where a scheme knows a faster way.
+  func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>)
 }
 
 extension Scheme {
@@ -50,15 +53,18 @@ extension Scheme {
     QuantizedPanel(rows: rows, columns: columns, groupLength: groupLength(columns: columns), parameterCount: parameterCount)
   }
 
-  /// What the rule makes of `panel`, as numbers: `value(encode(panel))`.
-  public func roundTrip(_ panel: Panel, importance: [Float]? = nil) -> [Float] {
+  public func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>) {
     var quantized = emptyPanel(rows: panel.rows, columns: panel.columns)
     encode(panel, importance: importance, into: &quantized)
-    var values = [Float](repeating: 0, count: panel.rows * panel.columns)
-    values.withUnsafeMutableBufferPointer { buffer in
-      if let base = buffer.baseAddress { value(quantized, columns: 0..<panel.columns, into: base) }
+    value(quantized, columns: 0..<panel.columns, into: destination)
+  }
+
+  /// The same as an array.
+  public func roundTrip(_ panel: Panel, importance: [Float]? = nil) -> [Float] {
+    [Float](unsafeUninitializedCapacity: panel.rows * panel.columns) { buffer, count in
+      if let base = buffer.baseAddress { roundTrip(panel, importance: importance, into: base) }
+      count = panel.rows * panel.columns
     }
-    return values
   }
 }
 
@@ -81,6 +87,8 @@ public struct Grid: Sendable, Hashable {
   public var layout: String
   /// Columns per tile; nil where a tile is a whole row.
   public var groupLength: Int?
+  /// Columns that share one scale, where a tile is a super-block of several; else equal to `groupLength`.
+  public var scaleLength: Int?
   /// Bits of one code.
   public var codeBits: Double
   /// Bits of all parameters of one tile.
@@ -89,11 +97,13 @@ public struct Grid: Sendable, Hashable {
   public var scaleType: ElementType
 
   public init(
-    kind: Kind, layout: String = "", groupLength: Int?, codeBits: Double, parameterBits: Double, scaleType: ElementType = .f16
+    kind: Kind, layout: String = "", groupLength: Int?, scaleLength: Int? = nil, codeBits: Double, parameterBits: Double,
+    scaleType: ElementType = .f16
   ) {
     self.kind = kind
     self.layout = layout
     self.groupLength = groupLength
+    self.scaleLength = scaleLength ?? groupLength
     self.codeBits = codeBits
     self.parameterBits = parameterBits
     self.scaleType = scaleType

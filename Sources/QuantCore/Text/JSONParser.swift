@@ -7,11 +7,14 @@ extension JSON {
     public var maximumDepth: Int
     /// Size of the whole text in bytes.
     public var maximumBytes: Int
+    /// Keys in one object.
+    public var maximumMembers: Int
 
-    public init(allowsNonFiniteNumbers: Bool, maximumDepth: Int, maximumBytes: Int) {
+    public init(allowsNonFiniteNumbers: Bool, maximumDepth: Int, maximumBytes: Int, maximumMembers: Int = 10_000_000) {
       self.allowsNonFiniteNumbers = allowsNonFiniteNumbers
       self.maximumDepth = maximumDepth
       self.maximumBytes = maximumBytes
+      self.maximumMembers = maximumMembers
     }
 
     /// RFC 8259 with unique keys: headers of safetensors files.
@@ -34,6 +37,7 @@ extension JSON {
       case loneSurrogate
       case tooDeep
       case tooLarge
+      case tooManyMembers
     }
 
     public var problem: Problem
@@ -98,6 +102,7 @@ extension JSON.ParseError {
       case .loneSurrogate: ("json.surrogate", "a \\u escape is half of a surrogate pair")
       case .tooDeep: ("json.depth", "values are nested too deeply")
       case .tooLarge: ("json.size", "the JSON text is too large")
+      case .tooManyMembers: ("json.members", "an object has too many keys")
       }
     return Failure(.data, id, "\(message)\(place) (line \(line))", byteOffset: byteOffset)
   }
@@ -120,7 +125,9 @@ extension ByteView {
 private struct ExactKey: Hashable {
   let text: String
 
-  static func == (a: ExactKey, b: ExactKey) -> Bool { a.text.utf8.elementsEqual(b.text.utf8) }
+  static func == (a: ExactKey, b: ExactKey) -> Bool {
+    a.text.utf8.count == b.text.utf8.count && a.text.utf8.elementsEqual(b.text.utf8)
+  }
 
   func hash(into hasher: inout Hasher) {
     var text = text
@@ -242,6 +249,7 @@ private struct JSONParser {
       guard position < bytes.count, bytes[position] == UInt8(ascii: "\"") else { throw unexpected("a key") }
       let start = position
       let key = try string()
+      guard members.count < options.maximumMembers else { throw error(.tooManyMembers, at: start) }
       if isDuplicate(key, members, &seen) { throw error(.duplicateKey(key), at: start) }
       skipSpace()
       guard position < bytes.count, bytes[position] == UInt8(ascii: ":") else { throw unexpected("':'") }
@@ -301,6 +309,7 @@ private struct JSONParser {
     let first = position
     var escaped: [UInt8] = []
     var copied = first
+    var highBits: UInt8 = 0
     while true {
       guard position < bytes.count else { throw error(.truncated) }
       let byte = bytes[position]
@@ -311,13 +320,17 @@ private struct JSONParser {
         try escape(&escaped)
         copied = position
       } else {
+        highBits |= byte
         position += 1
       }
     }
     let end = position
     position += 1
     let text: String?
-    if copied == first {
+    if copied == first, highBits < 0x80 {
+      // Most strings: nothing to validate, and much cheaper to make.
+      text = String(decoding: UnsafeRawBufferPointer(rebasing: bytes[first..<end]), as: UTF8.self)
+    } else if copied == first {
       text = String(validating: UnsafeRawBufferPointer(rebasing: bytes[first..<end]), as: UTF8.self)
     } else {
       escaped.append(contentsOf: bytes[copied..<end])

@@ -41,11 +41,13 @@ public struct TokenizerData: Sendable, Equatable {
   /// `left right`, in rank order; empty for SentencePiece models.
   public var merges: [String]
   public var ignoreMerges: Bool
-  /// Special token ids by their GGUF name: `bos`, `eos`, `unknown`, `padding`, `eot`, …
+  /// Special token ids by their GGUF name: `bos`, `eos`, `unknown`, `seperator` (sic), `padding`, `cls`, `mask`, `eot`, …
   public var special: [String: Int]
   /// Whether the tokenizer's own rule puts BOS in front / EOS behind; nil where it does not say.
   public var addsBOS: Bool?
   public var addsEOS: Bool?
+  /// Whether a separator goes between the texts of a pair; nil where the tokenizer does not say.
+  public var addsSeparator: Bool?
   /// Whether SentencePiece puts a space in front of the text.
   public var addsSpacePrefix: Bool?
   /// Jinja template, copied verbatim.
@@ -62,6 +64,7 @@ public struct TokenizerData: Sendable, Equatable {
     special = [:]
     addsBOS = nil
     addsEOS = nil
+    addsSeparator = nil
     addsSpacePrefix = nil
     chatTemplate = nil
   }

@@ -1,1 +1,3 @@
-print("")
+import QConvertKit
+
+QConvert.main()

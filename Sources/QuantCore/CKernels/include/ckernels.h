@@ -1,3 +1,45 @@
 #ifndef QC_KERNELS_H
 #define QC_KERNELS_H
+
+/* Hot loops of QuantCore. The Swift faces in Numerics/ document shapes and hold the readable twins. */
+
+/* Instruction sets, each including those before it. */
+enum { QC_BASELINE = 0, QC_AVX2 = 1, QC_AVX512 = 2 };
+
+/* The highest level that this processor has, lowered by QCONVERT_CPU=baseline|avx2|avx512. */
+int qc_cpu_level(void);
+
+/* --- Matrix product (product.c) --- */
+
+/* Shape of the register tile of a level: outer indices of A and of B that one call of the micro-kernel covers. */
+long qc_tile_rows(int level);
+long qc_tile_columns(int level);
+
+/* Copies `count` outer indices (at most `width`) of an operand to `out` as [depth][width], padded with zeros.
+   contiguous: the operand's depth runs along memory, source[i * stride + p]; strided: source[p * stride + i]. */
+void qc_pack_contiguous(const float *source, long stride, long count, long depth, long width, float *out);
+void qc_pack_strided(const float *source, long stride, long count, long depth, long width, float *out);
+
+/* C[rows, columns] (+)= A * B for packed operands of one depth block. `rows` and `columns` need not fill whole tiles.
+   Every element of the product is one chain over the depth, starting at zero, in ascending order. */
+void qc_multiply_packed(
+    int level, const float *a, long rows, const float *b, long columns, long depth, float *c, long stride, int accumulate);
+
+/* --- Vectors (vectors.c); the same bits on every level --- */
+
+float qc_dot(const float *x, const float *y, long count);
+void qc_axpy(float factor, const float *x, float *y, long count);
+void qc_exp(const float *x, float *out, long count);
+void qc_softmax(float *x, long count);
+void qc_rms_norm(const float *x, const float *gain, float epsilon, long count, float *out);
+void qc_silu_product(float *gate, const float *up, long count);
+void qc_rotate(float *x, const float *cosine, const float *sine, long half);
+void qc_observe(
+    const float *x, long rows, long stride, long channels, double *absolute_sums, float *minimum, float *maximum);
+
+/* --- Distributions (distributions.c); double precision inside --- */
+
+double qc_log_sum_exp(const float *x, long count);
+double qc_kl_divergence(const float *p, double p_log_sum, const float *q, double q_log_sum, long count);
+
 #endif

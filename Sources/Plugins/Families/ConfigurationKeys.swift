@@ -1,0 +1,105 @@
+import QuantCore
+
+/// The numbers of a configuration, by their key in either container.
+///
+/// GGUF keys are given without the architecture prefix. Sizes must lie in 0…2³¹−1, so that products of two of them
+/// cannot overflow.
+struct ConfigurationKeys {
+  let configuration: Configuration
+  let path: String
+  private let prefix: String
+
+  init(_ configuration: Configuration, path: String) {
+    self.configuration = configuration
+    self.path = path
+    prefix = (configuration.architecture ?? "") + "."
+  }
+
+  /// The value of the JSON key, or nil for a GGUF, an absent key, or null.
+  func json(_ key: String) -> JSON? {
+    guard case .huggingFace(let root) = configuration, let value = root[key], !value.isNull else { return nil }
+    return value
+  }
+
+  /// The value of the GGUF key without its prefix, or nil for a `config.json` or an absent key.
+  func metadata(_ key: String) -> MetadataValue? {
+    guard case .gguf(let values) = configuration else { return nil }
+    return values[prefix + key]
+  }
+
+  /// A size or a count, or nil where the container does not state it.
+  func size(_ huggingFace: String, _ gguf: String) throws(Failure) -> Int? {
+    switch configuration {
+    case .huggingFace:
+      guard let value = json(huggingFace) else { return nil }
+      return try checked(value.doubleValue.flatMap(Int.init(exactly:)), huggingFace)
+    case .gguf:
+      guard let value = metadata(gguf) else { return nil }
+      return try checked(try uniform(value, gguf), prefix + gguf)
+    }
+  }
+
+  /// A size or a count that must be there and positive.
+  func positiveSize(_ huggingFace: String, _ gguf: String) throws(Failure) -> Int {
+    guard let value = try size(huggingFace, gguf) else { throw missing(huggingFace, gguf) }
+    guard value > 0 else { throw bad(name(huggingFace, gguf), "is \(value)") }
+    return value
+  }
+
+  /// A finite positive number, or nil where the container does not state it.
+  func number(_ huggingFace: String, _ gguf: String) throws(Failure) -> Double? {
+    let value: Double?
+    switch configuration {
+    case .huggingFace:
+      guard let stated = json(huggingFace) else { return nil }
+      value = stated.doubleValue
+    case .gguf:
+      guard let stated = metadata(gguf) else { return nil }
+      value = stated.doubleValue
+    }
+    return try positive(value, name(huggingFace, gguf))
+  }
+
+  /// `value` if it is finite and positive.
+  func positive(_ value: Double?, _ key: String) throws(Failure) -> Double {
+    guard let value, value.isFinite, value > 0 else { throw bad(key, "is not a positive number") }
+    return value
+  }
+
+  func missing(_ huggingFace: String, _ gguf: String) -> Failure {
+    Failure(.data, "model.key-missing", "the configuration has no '\(name(huggingFace, gguf))'", file: path)
+  }
+
+  func bad(_ key: String, _ what: String) -> Failure {
+    Failure(.data, "model.key-value", "'\(key)' in the configuration \(what)", file: path)
+  }
+
+  func unsupported(_ id: String, _ message: String) -> Failure {
+    Failure(
+      .unsupported, id, message, file: path, remedy: "Methods that need no calibration can still convert this model.")
+  }
+
+  func name(_ huggingFace: String, _ gguf: String) -> String {
+    if case .gguf = configuration { prefix + gguf } else { huggingFace }
+  }
+
+  private func checked(_ value: Int?, _ key: String) throws(Failure) -> Int {
+    guard let value, value >= 0, value <= Int(Int32.max) else { throw bad(key, "is not a whole number from 0 to 2147483647") }
+    return value
+  }
+
+  /// An integer, or the one value of an array that has one entry per block.
+  private func uniform(_ value: MetadataValue, _ key: String) throws(Failure) -> Int? {
+    let values: [Int]
+    switch value {
+    case .u32s(let list): values = list.map { Int($0) }
+    case .i32s(let list): values = list.map { Int($0) }
+    default: return value.intValue
+    }
+    guard let first = values.first else { return nil }
+    guard values.allSatisfy({ $0 == first }) else {
+      throw unsupported("model.blocks-differ", "'\(prefix + key)' differs between blocks")
+    }
+    return first
+  }
+}

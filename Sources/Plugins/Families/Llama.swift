@@ -1,0 +1,21 @@
+public import QuantCore
+
+/// Llama 1, 2 and 3.x, and the many models that share their code. In a GGUF also Mistral, which has no name of its own
+/// there.
+public enum Llama: ModelFamily {
+  /// What people type.
+  public static let id = "llama"
+  /// One sentence for lists.
+  public static let summary = "Llama 1 to 3.x and models that share their architecture"
+  /// Papers of the three generations.
+  public static let reference = "arXiv:2302.13971, arXiv:2307.09288, arXiv:2407.21783"
+
+  /// Names in `config.json` and in `general.architecture`.
+  public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? ["llama"] : ["LlamaForCausalLM"] }
+
+  /// - Throws: `Failure` with an id `model.*`.
+  public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
+    try DecoderTraits(family: id, ggufArchitecture: "llama", interleavesRotaryRows: true, mayHaveBiases: true)
+      .describe(configuration, tensors: tensors)
+  }
+}

@@ -1,0 +1,18 @@
+// The tables of encoders and decoders, one per instruction set.
+#ifndef QC_CODECS_H
+#define QC_CODECS_H
+
+#include "cblocks.h"
+#include "half_float.h"
+#include "layouts.h"
+
+typedef struct {
+  qc_block_encoder _Nonnull encode;
+  qc_block_decoder _Nonnull decode;
+} qc_block_codec;
+
+extern const qc_block_codec qc_block_codecs_baseline[QC_BLOCK_TYPE_COUNT];
+extern const qc_block_codec qc_block_codecs_avx2[QC_BLOCK_TYPE_COUNT];
+extern const qc_block_codec qc_block_codecs_avx512[QC_BLOCK_TYPE_COUNT];
+
+#endif

@@ -1,0 +1,10 @@
+// Loops for x86-64 processors with AVX2.
+#include "codecs.h"
+
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#define QC_LANES 8
+#define QC_LEVEL avx2
+#include "level.h"
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,10 @@
+// Loops for x86-64 processors with AVX-512.
+#include "codecs.h"
+
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+#define QC_LANES 16
+#define QC_LEVEL avx512
+#include "level.h"
+#pragma clang attribute pop
+#endif

@@ -1,2 +1,0 @@
-#include "cblocks.h"
-typedef int qc_blocks_not_empty;

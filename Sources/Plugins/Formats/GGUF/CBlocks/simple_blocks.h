@@ -1,0 +1,188 @@
+// Encoders of the layouts with 32 weights and one scale. Without importance the codes come from the scale before it is
+// rounded to 16 bits; with importance from the weighted search.
+
+static inline void qc_pack_nibbles(const uint8_t *codes, uint8_t *low) {
+  for (int i = 0; i < 16; ++i) low[i] = (uint8_t)((codes[i] & 15) | codes[i + 16] << 4);
+}
+
+static inline void qc_pack_fifth_bits(const uint8_t *codes, uint8_t *high) {
+  uint32_t bits = 0;
+  for (int i = 0; i < 32; ++i) bits |= (uint32_t)(codes[i] >> 4) << i;
+  for (int i = 0; i < 4; ++i) high[i] = (uint8_t)(bits >> 8 * i);
+}
+
+// 1 / d for codes, or 0 where d is zero. Where the reciprocal or d itself is infinite, the products are infinite or not
+// numbers and x86 converts them to code 0: then `*usable` is 0.
+static inline float qc_reciprocal(float d, int *usable) {
+  float inverse = d != 0 ? 1.0f / d : 0.0f;
+  uint32_t infinite = 0x7f800000;
+  *usable = (qc_float_bits(inverse) & infinite) != infinite && (qc_float_bits(d) & infinite) != infinite;
+  return inverse;
+}
+
+static void QC_NAME(encode_q8_0)(
+    const float *source, int64_t rows, int64_t columns, const float *importance, void *destination
+) {
+  (void)importance;
+  qc_q8_0 *block = destination;
+  for (int64_t left = rows * columns; left > 0; left -= 32, source += 32, ++block) {
+    uint32_t magnitude = 0;
+    for (int i = 0; i < 32; ++i) {
+      uint32_t a = qc_float_bits(source[i]) & 0x7fffffff;
+      magnitude = a > magnitude ? a : magnitude;
+    }
+    float d = qc_float_from_bits(magnitude) / 127;
+    int usable;
+    float inverse = qc_reciprocal(d, &usable);
+    qc_store_half(block->d, d);
+    if (!usable) {
+      memset(block->codes, 0, 32);
+      continue;
+    }
+    for (int i = 0; i < 32; ++i) {
+      float x = source[i] * inverse;
+      // Halves round away from zero. The largest float below 0.5 keeps 0.49999997 from becoming 1.
+      float half = qc_float_from_bits(0x3effffff | (qc_float_bits(x) & 0x80000000));
+      block->codes[i] = (int8_t)(int32_t)(x + half);
+    }
+  }
+}
+
+// The value of largest magnitude; of two that differ in sign the first.
+static inline float qc_signed_maximum(const float *x) {
+  float low = 0, high = 0;
+  for (int i = 0; i < 32; ++i) {
+    low = x[i] < low ? x[i] : low;
+    high = x[i] > high ? x[i] : high;
+  }
+  if (high != -low) return high > -low ? high : low;
+  for (int i = 0; i < 32; ++i) {
+    if (x[i] == high) return high;
+    if (x[i] == low) return low;
+  }
+  return 0;
+}
+
+// Codes 0...2 * half - 1 for x = d * (code - half) where the largest magnitude gets code 0. Returns d.
+static inline float qc_round_symmetric(const float *x, float half, uint8_t *codes) {
+  float d = qc_signed_maximum(x) / -half;
+  int usable;
+  float inverse = qc_reciprocal(d, &usable);
+  if (!usable) {
+    memset(codes, 0, 32);
+    return d;
+  }
+  float top = 2 * half - 1;
+  for (int i = 0; i < 32; ++i) {
+    float code = x[i] * inverse + (half + 0.5f);
+    codes[i] = (uint8_t)(int32_t)(code < top ? code : top);
+  }
+  return d;
+}
+
+// Codes 0...top for x = d * code + minimum. Returns d.
+static inline float qc_round_range(const float *x, float top, uint8_t *codes, float *minimum) {
+  float low = x[0], high = x[0];
+  for (int i = 1; i < 32; ++i) {
+    low = x[i] < low ? x[i] : low;
+    high = x[i] > high ? x[i] : high;
+  }
+  *minimum = low;
+  float d = (high - low) / top;
+  int usable;
+  float inverse = qc_reciprocal(d, &usable);
+  if (!usable) {
+    memset(codes, 0, 32);
+    return d;
+  }
+  for (int i = 0; i < 32; ++i) {
+    float code = (x[i] - low) * inverse + 0.5f;
+    codes[i] = (uint8_t)(int32_t)(code < top ? code : top);
+  }
+  return d;
+}
+
+// Encodes blocks of one kind. The layout is fixed by `bits` and `has_minimum`, constants after inlining.
+static inline void qc_write_simple(uint8_t *block, int bits, int has_minimum, float d, float m, const uint8_t *codes) {
+  qc_store_half(block, d);
+  block += 2;
+  if (has_minimum) {
+    qc_store_half(block, m);
+    block += 2;
+  }
+  if (bits == 5) {
+    qc_pack_fifth_bits(codes, block);
+    block += 4;
+  }
+  qc_pack_nibbles(codes, block);
+}
+
+// Rows with importance: the weight of x is importance * sqrt(mean square of the row + x^2).
+static inline void qc_encode_simple_weighted(
+    const float *source, int64_t columns, const float *importance, uint8_t *destination, int bits, int has_minimum,
+    int64_t stride
+) {
+  qc_row x[32], w[32];
+  qc_fits fits;
+  float top = bits == 4 ? 15 : 31, half = bits == 4 ? 8 : 16;
+  float sum = 0;
+  for (int64_t i = 0; i < columns; ++i) sum += source[i] * source[i];
+  float mean_square = sum / (float)columns;
+  for (int64_t left = columns / 32; left > 0;) {
+    int count = left < QC_LANES ? (int)left : QC_LANES;
+    qc_transpose(source, count, 32, x);
+    qc_transpose(importance, count, 32, w);
+    for (int i = 0; i < 32; ++i) w[i].all *= qc_lanes_sqrt(mean_square + x[i].all * x[i].all);
+    if (has_minimum) {
+      qc_search_range(x, w, 32, top, qc_steps_weighted, &fits, 0, count);
+    } else {
+      qc_search_symmetric(x, w, 32, half, &fits, 0, count);
+    }
+    for (int b = 0; b < count; ++b, source += 32, destination += stride) {
+      uint8_t codes[32];
+      for (int i = 0; i < 32; ++i) {
+        codes[i] = (uint8_t)(has_minimum ? qc_range_code(&fits, b, source[i], (int32_t)top)
+                                         : qc_symmetric_code(&fits, b, source[i], (int32_t)half));
+      }
+      qc_write_simple(destination, bits, has_minimum, fits.scale[b], fits.minimum[b], codes);
+    }
+    importance += 32 * count;
+    left -= count;
+  }
+}
+
+static inline void qc_encode_simple(
+    const float *source, int64_t rows, int64_t columns, const float *importance, uint8_t *destination, int bits,
+    int has_minimum, int64_t stride
+) {
+  if (importance) {
+    for (int64_t row = 0; row < rows; ++row) {
+      qc_encode_simple_weighted(source, columns, importance, destination, bits, has_minimum, stride);
+      source += columns;
+      destination += columns / 32 * stride;
+    }
+    return;
+  }
+  for (int64_t left = rows * columns; left > 0; left -= 32, source += 32, destination += stride) {
+    uint8_t codes[32];
+    float minimum = 0, d;
+    if (has_minimum) {
+      d = qc_round_range(source, bits == 4 ? 15 : 31, codes, &minimum);
+    } else {
+      d = qc_round_symmetric(source, bits == 4 ? 8 : 16, codes);
+    }
+    qc_write_simple(destination, bits, has_minimum, d, minimum, codes);
+  }
+}
+
+#define QC_SIMPLE_ENCODER(type, bits, has_minimum)                                                                  \
+  static void QC_NAME(encode_##type)(                                                                               \
+      const float *source, int64_t rows, int64_t columns, const float *importance, void *destination                \
+  ) {                                                                                                               \
+    qc_encode_simple(source, rows, columns, importance, destination, bits, has_minimum, sizeof(qc_##type));         \
+  }
+
+QC_SIMPLE_ENCODER(q4_0, 4, 0)
+QC_SIMPLE_ENCODER(q4_1, 4, 1)
+QC_SIMPLE_ENCODER(q5_0, 5, 0)
+QC_SIMPLE_ENCODER(q5_1, 5, 1)

@@ -1,0 +1,76 @@
+import QuantCore
+
+extension GGUFHeader {
+  /// Byte range of each tensor in the file.
+  ///
+  /// Tensors must follow each other in the order of the table, each padded to the alignment: llama.cpp reads no other
+  /// layout, and every hole or overlap is room for data that only some readers see.
+  /// - Returns: the ranges, and whether the padding behind the last tensor is missing (harmless: some writers leave it out).
+  func layout(fileSize: Int) throws(Failure) -> (ranges: [Range<Int>], lacksPadding: Bool) {
+    try checkOffsets()
+    guard dataStart <= fileSize || tensors.isEmpty else { throw GGUFHeader.cutOff(by: dataStart - fileSize, at: fileSize) }
+    var ranges: [Range<Int>] = []
+    var position = 0
+    for tensor in tensors {
+      guard let offset = Int(exactly: tensor.offset) else { throw GGUFHeader.overflow.inTensor(tensor.name).atByte(tensor.entryOffset) }
+      guard offset >= position else {
+        throw Failure(
+          .data, "gg.overlap", "shares bytes with the tensor before it", tensor: tensor.name, byteOffset: tensor.entryOffset)
+      }
+      guard offset == position else {
+        throw Failure(
+          .data, "gg.hole", "begins \(offset - position) bytes behind the end of what precedes it", tensor: tensor.name,
+          byteOffset: tensor.entryOffset)
+      }
+      guard let start = Checked.sum(dataStart, offset), let end = Checked.sum(start, tensor.byteCount) else {
+        throw GGUFHeader.cutOff(by: nil, at: fileSize).inTensor(tensor.name)
+      }
+      guard end <= fileSize else { throw GGUFHeader.cutOff(by: end - fileSize, at: fileSize).inTensor(tensor.name) }
+      ranges.append(start..<end)
+      guard let next = Checked.aligned(offset + tensor.byteCount, to: alignment) else {
+        throw GGUFHeader.overflow.inTensor(tensor.name).atByte(tensor.entryOffset)
+      }
+      position = next
+    }
+    guard let end = Checked.sum(dataStart, position) else { throw GGUFHeader.overflow.atByte(dataStart) }
+    if fileSize > end {
+      throw Failure(.data, "gg.trailing-bytes", "has \(fileSize - end) bytes behind the last tensor", byteOffset: end)
+    }
+    return (ranges, !tensors.isEmpty && fileSize < end)
+  }
+
+  /// Checks on the offsets alone, so that a table that makes no sense is not taken for an incomplete file.
+  private func checkOffsets() throws(Failure) {
+    var total = 0
+    var previous: UInt64 = 0
+    for tensor in tensors {
+      guard let sum = Checked.sum(total, tensor.byteCount) else {
+        throw Failure(
+          .data, "gg.overflow", "the sizes of the tensors together are beyond what 64 bits can count", tensor: tensor.name,
+          byteOffset: tensor.entryOffset)
+      }
+      total = sum
+    }
+    for tensor in tensors {
+      let problem: (String, String)? =
+        if tensor.offset > UInt64(Int.max) {
+          ("gg.offset.range", "has the offset \(tensor.offset)")
+        } else if tensor.offset % UInt64(alignment) != 0 {
+          ("gg.offset.unaligned", "has the offset \(tensor.offset), no multiple of the alignment \(alignment)")
+        } else if tensor.offset < previous {
+          ("gg.offset.order", "lies before the tensor that precedes it in the table, an order that llama.cpp does not read")
+        } else {
+          nil
+        }
+      if let (id, message) = problem {
+        throw Failure(.data, id, message, tensor: tensor.name, byteOffset: tensor.entryOffset)
+      }
+      previous = tensor.offset
+    }
+  }
+
+  private static func cutOff(by missing: Int?, at fileSize: Int) -> Failure {
+    let amount = missing.map { "\($0) bytes are" } ?? "more bytes than a file can have are"
+    return Failure(.data, "gg.truncated", "is cut off inside the data: \(amount) missing", byteOffset: fileSize, remedy: again)
+  }
+}

@@ -1,0 +1,38 @@
+public import QuantCore
+
+/// GGUF, the container of llama.cpp: one file, or shards that gguf-split made, with configuration and tokenizer inside.
+///
+/// Specification: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+public struct GGUFFormat: Sendable {
+  public static let id = "gguf"
+  public static let summary = "GGUF, the file of llama.cpp: weights, configuration and tokenizer in one."
+  public static let reference = "https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"
+  public static let fileExtensions = ["gguf"]
+  public static let isFolder = false
+
+  /// Whether the path is a file that begins with the magic bytes, or that is named like one.
+  public static func recognises(_ path: String) -> Bool {
+    guard Files.isFile(path) else { return false }
+    if path.hasSuffix(".gguf") { return true }
+    guard let file = try? MappedFile(path) else { return false }
+    return file.contents.withUnsafeBytes { $0.starts(with: Array("GGUF".utf8)) }
+  }
+
+  /// Opens the file, or with its first shard all shards. Reads headers only.
+  /// - Throws: `Failure` `input.…`, `gg.…`, `limit.…`, `model.…`.
+  public static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
+    let first = try GGUFShard(path)
+    let shards = try [first] + first.followingShards()
+    let tensors = shards.flatMap { $0.tensors }
+    var warnings = shards.flatMap { $0.warnings }
+    do {
+      try GGUFModelChecks(metadata: first.metadata, keyOffsets: first.keyOffsets, tensors: tensors).run(&warnings)
+    } catch {
+      throw error.inFile(path)
+    }
+    return Checkpoint(
+      path: path, format: id, tensors: tensors, naming: .gguf, configuration: .gguf(first.metadata), metadata: first.metadata,
+      companionFolder: options.tokenizerPath.map { Files.isFolder($0) ? $0 : Files.folder(of: $0) },
+      files: shards.map { $0.file.path }, warnings: warnings, mappings: shards.map { $0.file })
+  }
+}

@@ -1,0 +1,71 @@
+import QuantCore
+
+/// The configuration of a model and the folder that holds its tokenizer.
+struct CompanionFiles {
+  /// `config.json`, or nil where there is none.
+  let configuration: JSON?
+  /// How the weights are quantized according to the configuration or to a file of its own, or nil.
+  let quantization: JSON?
+  /// Where tokenizer and generation files lie, or nil where there are none.
+  let companionFolder: String?
+  /// Files that were read.
+  let files: [String]
+
+  /// Older tools write the quantization beside the configuration.
+  private static let quantizationFiles = ["hf_quant_config.json", "quantize_config.json", "quant_config.json"]
+  private static let tokenizerFiles = ["tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json"]
+
+  /// - Throws: `Failure` `input.…` or `json.…` for files that are there but unreadable.
+  init(folder: String, options: OpenOptions) throws(Failure) {
+    var files: [String] = []
+    let path = options.configPath ?? Files.join(folder, "config.json")
+    var configuration: JSON?
+    if options.configPath != nil || Files.exists(path) {
+      let json = try JSON.load(path)
+      guard json.objectValue != nil else {
+        throw Failure(.data, "hf.config.not-object", "is not a JSON object", file: path, byteOffset: 0)
+      }
+      configuration = json
+      files.append(path)
+    }
+    var quantization = configuration?["quantization_config"] ?? configuration?["compression_config"]
+    if quantization?.isNull == true { quantization = nil }
+    for name in CompanionFiles.quantizationFiles where quantization == nil {
+      let path = Files.join(folder, name)
+      guard Files.exists(path) else { continue }
+      quantization = try JSON.load(path)
+      files.append(path)
+    }
+    self.configuration = configuration
+    self.quantization = quantization
+    self.files = files
+    if let tokenizer = options.tokenizerPath {
+      guard Files.exists(tokenizer) else {
+        throw Failure(.noInput, "input.missing", "does not exist", file: tokenizer, remedy: "Check the path of the tokenizer.")
+      }
+      companionFolder = Files.isFolder(tokenizer) ? tokenizer : Files.folder(of: tokenizer)
+    } else {
+      let known = CompanionFiles.tokenizerFiles + ["config.json"]
+      companionFolder = known.contains { Files.exists(Files.join(folder, $0)) } ? folder : nil
+    }
+  }
+
+  /// The tensors as a model knows them: those of a quantized folder go through the packing that understands it.
+  /// - Throws: `Failure` `hf.quantization.unsupported` where no packing does, or what the packing throws.
+  func logicalTensors(_ stored: [CheckpointTensor], packings: [any Packing]) throws -> [CheckpointTensor] {
+    guard let quantization else { return stored }
+    for packing in packings {
+      if let tensors = try packing.unpack(configuration: quantization, stored: stored) { return tensors }
+    }
+    throw Failure(
+      .unsupported, "hf.quantization.unsupported",
+      "its weights are already quantized with \(CompanionFiles.method(of: quantization)), which is not understood",
+      file: files.last, remedy: "Give the unquantized model.")
+  }
+
+  private static func method(of quantization: JSON) -> String {
+    let method = quantization["quant_method"] ?? quantization["quantization"]?["quant_algo"] ?? quantization["quant_algo"]
+    let format = quantization["format"]?.stringValue.map { " (\($0))" } ?? ""
+    return (method?.stringValue.map { "'\($0)'" } ?? "an unnamed method") + format
+  }
+}

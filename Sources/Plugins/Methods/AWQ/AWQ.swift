@@ -1,0 +1,77 @@
+public import QuantCore
+
+/// Activation-aware weight quantization: scale the input channels that matter before rounding, and clip outliers of groups
+/// where that lowers the error of the output.
+///
+/// A channel with large activations deserves small rounding errors. Its weights are multiplied by `s > 1`, so that they
+/// lose less relative to themselves, and the producer of the channel is divided by `s`: the block computes the same. The
+/// scales are powers of the mean activation, found on a grid; every candidate is rounded with the *actual* target scheme
+/// and scored by `tr(ΔW·H·ΔWᵀ)`, the squared error of the layer's output on the calibration text, straight from the Gram
+/// matrix. The identity is always a candidate, so a site is never made worse on the calibration text.
+///
+/// Where people fall: a producer must be divided for *every* consumer (the graph lists them); through grouped heads the
+/// scales must be tied; and clipping belongs to rounding, on the scaled weights.
+///
+/// Source: Lin et al., *AWQ: Activation-aware Weight Quantization for LLM Compression and Acceleration* (arXiv 2306.00978),
+/// §3.2; scale formula with weight magnitudes ("duo") as in AutoAWQ; scoring per linear layer as in ModelOpt's `awq_lite`.
+public struct AWQ: QuantizationMethod {
+  public static let id = "awq"
+  public static let summary = "Activation-aware scaling of channels, then clipping, against the actual target scheme."
+  public static let reference = "arXiv 2306.00978"
+  public static let requirements: Set<Statistic> = [.meanAbsolute, .gram]
+  public static let options = [
+    OptionDeclaration(name: "scale", summary: "search a scale per channel", defaultValue: "on"),
+    OptionDeclaration(name: "clip", summary: "search clip bounds per group (queries and keys excepted)", defaultValue: "on"),
+    OptionDeclaration(name: "grid", summary: "points of the scale search", defaultValue: "20"),
+    OptionDeclaration(
+      name: "duo", summary: "also try scales that divide by the mean weight magnitude", defaultValue: "on"),
+    OptionDeclaration(
+      name: "search", summary: "scheme to search against where layers stay unquantized (for tests of the folds)",
+      defaultValue: "target"),
+  ]
+
+  let scales: Bool
+  let clips: Bool
+  let gridSize: Int
+  let duo: Bool
+  let searchScheme: String?
+
+  /// - Throws: `Failure` where an option's value is out of range.
+  public init(_ options: OptionValues) throws {
+    scales = try options.flag("scale")
+    clips = try options.flag("clip")
+    gridSize = try options.integer("grid", in: 1...200)
+    duo = try options.flag("duo")
+    let search = options.string("search")
+    searchScheme = search == "target" ? nil : search
+  }
+
+  public func transform(_ block: inout BlockWorkspace) throws -> [String] {
+    guard scales else { return [] }
+    var notes: [String] = []
+    for fold in block.model.block.folds {
+      guard let statistics = block.statistics[fold.site], statistics.tokens > 0, !statistics.gram.isEmpty else { continue }
+      var consumers: [ScaleSearch.Consumer] = []
+      for role in block.model.block.consumers(of: fold.site) {
+        guard let matrix = block.matrices[role] else { continue }
+        let scheme = try searchScheme.map(block.schemeNamed) ?? block.schemes[role]
+        guard let scheme, scheme.grid.kind != .float, scheme.fits(columns: matrix.columns) else { continue }
+        consumers.append(ScaleSearch.Consumer(matrix: matrix, scheme: scheme))
+      }
+      guard !consumers.isEmpty else { continue }
+      let search = ScaleSearch(
+        consumers: consumers, statistics: statistics, fold: fold, gridSize: gridSize, duo: duo, parallel: block.parallel)
+      let best = search.run()
+      if let scales = best.scales { block.apply(fold, scales: scales) }
+      notes.append("block \(block.index) \(fold.site.name): \(best.description)")
+    }
+    return notes
+  }
+
+  public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
+    guard clips, let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
+    // Clipping queries and keys changes attention scores out of proportion to their own error.
+    if let role = task.id?.role, role == .query || role == .key { return nil }
+    return ClipRounder(scheme: task.scheme, statistics: statistics)
+  }
+}

@@ -1,0 +1,103 @@
+import QuantCore
+
+/// The search for one scale per channel of a site, over all linear layers that read it.
+struct ScaleSearch {
+  struct Consumer {
+    let matrix: Matrix
+    let scheme: any Scheme
+  }
+
+  /// The winner. `scales` is nil where nothing beat the identity.
+  struct Outcome {
+    var scales: [Float]?
+    var alpha: Double
+    var isDuo: Bool
+    /// Squared output error of the winner relative to plain rounding.
+    var ratio: Double
+
+    var description: String {
+      guard scales != nil else { return "no scaling beats plain rounding" }
+      let percent = Int((ratio * 100).rounded())
+      return "alpha \(alpha)\(isDuo ? " with weight magnitudes" : ""), error \(percent) % of plain rounding"
+    }
+  }
+
+  let consumers: [Consumer]
+  let statistics: SiteStatistics
+  let fold: Fold
+  let gridSize: Int
+  let duo: Bool
+  let parallel: Parallel
+
+  func run() -> Outcome {
+    let plain = loss(scales: nil)
+    var best = Outcome(scales: nil, alpha: 0, isDuo: false, ratio: 1)
+    var bestLoss = plain
+    let magnitudes = duo ? weightMagnitudes() : nil
+    for isDuo in duo ? [false, true] : [false] {
+      for step in 0..<gridSize {
+        let alpha = Double(step) / Double(gridSize)
+        // Alpha 0 without magnitudes is the identity, which is scored already.
+        if step == 0 && !isDuo { continue }
+        guard let scales = candidate(alpha: alpha, magnitudes: isDuo ? magnitudes : nil) else { continue }
+        let loss = loss(scales: scales)
+        if loss < bestLoss {
+          bestLoss = loss
+          best = Outcome(scales: scales, alpha: alpha, isDuo: isDuo, ratio: plain > 0 ? loss / plain : 1)
+        }
+      }
+    }
+    return best
+  }
+
+  /// `s = mean|x|^α` (divided by `w̄^(1-α)` where magnitudes are given), at least 1e-4, normalised so that the largest and
+  /// the smallest are each other's reciprocal, and tied where the fold asks for it. Nil where a scale is not finite.
+  private func candidate(alpha: Double, magnitudes: [Float]?) -> [Float]? {
+    var scales = [Float](repeating: 1, count: statistics.channels)
+    for c in 0..<statistics.channels {
+      // A channel that was never active says nothing; the floor keeps its power finite.
+      var scale = Power.of(max(statistics.meanAbsolute[c], 1e-8), Float(alpha))
+      if let magnitudes { scale /= Power.of(magnitudes[c], Float(1 - alpha)) + 1e-4 }
+      scales[c] = max(scale, 1e-4)
+    }
+    scales = fold.tied(scales)
+    guard let largest = scales.max(), let smallest = scales.min() else { return nil }
+    let middle = (largest * smallest).squareRoot()
+    for c in scales.indices { scales[c] /= middle }
+    return scales.allSatisfy { $0.isFinite && $0 > 0 } ? scales : nil
+  }
+
+  /// `w̄`: mean over output rows of `|w| / max |w| of the group`.
+  private func weightMagnitudes() -> [Float] {
+    var sums = [Float](repeating: 0, count: statistics.channels)
+    var rows = 0
+    for consumer in consumers {
+      let matrix = consumer.matrix
+      let length = min(128, consumer.scheme.groupLength(columns: matrix.columns))
+      rows += matrix.rows
+      for row in 0..<matrix.rows {
+        for start in stride(from: 0, to: matrix.columns, by: length) {
+          let end = min(start + length, matrix.columns)
+          var largest: Float = 0
+          for c in start..<end { largest = max(largest, abs(matrix[row, c])) }
+          let inverse = 1 / (largest + 1e-6)
+          for c in start..<end { sums[c] += abs(matrix[row, c]) * inverse }
+        }
+      }
+    }
+    return sums.map { $0 / Float(max(1, rows)) }
+  }
+
+  /// `Σ tr(ΔW·H·ΔWᵀ)` over the consumers, where `ΔW = round(W·s)/s − W`.
+  private func loss(scales: [Float]?) -> Double {
+    let inverse = scales.map { $0.map { 1 / $0 } }
+    var total = 0.0
+    for consumer in consumers {
+      let scaled = scales.map { consumer.matrix.scalingColumns(by: $0) } ?? consumer.matrix
+      total += OutputError.ofRounding(
+        original: consumer.matrix, candidate: scaled, scheme: consumer.scheme, columnFactors: inverse, gram: statistics.gram,
+        parallel: parallel)
+    }
+    return total
+  }
+}

@@ -1,0 +1,29 @@
+#ifndef QC_LEVELS_H
+#define QC_LEVELS_H
+
+#include "ckernels.h"
+
+/* One body, compiled once per instruction set and chosen at run time. Bodies contain no fused multiply-add (the target
+   is built with -ffp-contract=off) and sum in a fixed number of lanes, so that every level gives the same bits. */
+
+#define QC_BODY static inline __attribute__((always_inline))
+
+#if defined(__x86_64__)
+#define QC_TARGET_AVX2 __attribute__((target("avx2,fma")))
+#define QC_TARGET_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")))
+#define QC_LEVELS(RESULT, NAME, PARAMETERS, ARGUMENTS)                                                                 \
+  static RESULT NAME##_baseline PARAMETERS { return NAME##_body ARGUMENTS; }                                           \
+  QC_TARGET_AVX2 static RESULT NAME##_avx2 PARAMETERS { return NAME##_body ARGUMENTS; }                                \
+  QC_TARGET_AVX512 static RESULT NAME##_avx512 PARAMETERS { return NAME##_body ARGUMENTS; }                            \
+  RESULT qc_##NAME PARAMETERS {                                                                                        \
+    int level = qc_cpu_level();                                                                                        \
+    if (level == QC_AVX512) return NAME##_avx512 ARGUMENTS;                                                            \
+    if (level == QC_AVX2) return NAME##_avx2 ARGUMENTS;                                                                \
+    return NAME##_baseline ARGUMENTS;                                                                                  \
+  }
+#else
+#define QC_LEVELS(RESULT, NAME, PARAMETERS, ARGUMENTS)                                                                 \
+  RESULT qc_##NAME PARAMETERS { return NAME##_body ARGUMENTS; }
+#endif
+
+#endif

@@ -1,2 +1,0 @@
-#include "ckernels.h"
-typedef int qc_kernels_not_empty;

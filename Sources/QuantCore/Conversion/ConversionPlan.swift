@@ -1,0 +1,52 @@
+/// A sealed plan: every output tensor with name, shape, scheme, size and place. The converter may not deviate from it.
+public struct ConversionPlan: Sendable {
+  public var request: ConversionRequest
+  public var source: Checkpoint
+  /// The model, where a family knows it.
+  public var model: ModelDescription?
+  public var format: any CheckpointFormat.Type
+  public var methods: [any QuantizationMethod]
+  public var tensors: [PlannedTensor]
+  public var layout: OutputLayout
+  /// The calibration text, tokenised, where a method asks for it; else nil.
+  public var calibration: CalibrationWindows?
+  public var warnings: [String]
+
+  /// Size of the output in bytes.
+  public var totalSize: Int { layout.totalSize }
+
+  /// Bits per weight over all tensors.
+  public var bitsPerWeight: Double {
+    var bytes = 0
+    var weights = 0
+    for tensor in tensors {
+      bytes += tensor.parts.reduce(0) { $0 + $1.byteCount }
+      weights += tensor.shape.reduce(1, *)
+    }
+    return weights == 0 ? 0 : Double(bytes) * 8 / Double(weights)
+  }
+
+  /// Working memory in bytes that the conversion will need, mapped pages of the source excluded: an estimate from shapes.
+  public var memoryBytes: Int {
+    let largestRow = tensors.map { $0.shape.last ?? 1 }.max() ?? 1
+    let tiles = request.threads * max(Converter.tileWeights, largestRow) * 16
+    guard let calibration, let model else { return tiles }
+    var blockWeights = 0
+    var grams = 0
+    for tensor in model.tensors where tensor.id.block == 0 { blockWeights += tensor.shape.reduce(1, *) }
+    for site in model.block.sites {
+      if let role = model.block.consumers(of: site).first,
+        let tensor = model.tensors.first(where: { $0.id == TensorID(role, block: 0) }), let width = tensor.shape.last
+      {
+        grams += width * width
+      }
+    }
+    let hidden = calibration.tokenCount * model.parameters.hiddenSize
+    return tiles + 4 * (3 * blockWeights + 2 * grams + 2 * hidden)
+  }
+
+  /// Statistics that the methods ask for.
+  var requirements: Set<Statistic> {
+    methods.reduce(into: []) { $0.formUnion(type(of: $1).requirements) }
+  }
+}

@@ -1,0 +1,86 @@
+/// Everything that a person can say about one conversion.
+public struct ConversionRequest: Sendable {
+  public var input: String
+  public var output: String
+  /// Format ids; nil: judged by extension and content.
+  public var fromFormat: String?
+  public var toFormat: String?
+  /// Methods in the order in which they apply, with their options as typed. Empty: round to nearest.
+  public var methods: [(id: String, options: [String: String])] = []
+  /// Scheme or preset; nil: the format's default.
+  public var scheme: String?
+  /// Whether `scheme` is used for every tensor that may be quantized, without a preset's mix.
+  public var isPure = false
+  /// `PATTERN=SCHEME` as typed, in order; the last match wins.
+  public var tensorRules: [String] = []
+  public var calibration = CalibrationRequest()
+  public var configPath: String?
+  public var tokenizerPath: String?
+  /// Name of the pre-tokenizer, where it cannot be found from the tokenizer's pattern.
+  public var preTokenizer: String?
+  public var force = false
+  public var allowNonfinite = false
+  public var allowRequantize = false
+  /// Largest shard in bytes; nil: one file.
+  public var shardSize: Int?
+  public var threads = 1
+
+  public init(input: String, output: String) {
+    self.input = input
+    self.output = output
+  }
+}
+
+/// The text that methods observe.
+public struct CalibrationRequest: Sendable, Equatable {
+  /// Text files; empty: the text inside the program.
+  public var files: [String] = []
+  /// Windows to use.
+  public var samples = 128
+  /// Tokens per window.
+  public var context = 512
+  /// 0: windows spread evenly over the text; else chosen at random with this seed.
+  public var seed: UInt64 = 0
+  /// Whether each window starts with BOS; nil: as the tokenizer's own rule says.
+  public var bos: Bool?
+
+  public init() {}
+}
+
+/// What a person watching a conversion is told.
+public protocol ProgressReporter: Sendable {
+  /// A stage begins; `total` is its amount of work in bytes or tokens.
+  func begin(_ stage: String, total: Int)
+  /// Part of a stage is done.
+  func advance(_ stage: String, by amount: Int)
+  /// Something worth knowing.
+  func note(_ text: String)
+  /// Something that may be wrong.
+  func warn(_ text: String)
+}
+
+/// Reports nothing.
+public struct SilentProgress: ProgressReporter {
+  public init() {}
+  public func begin(_ stage: String, total: Int) {}
+  public func advance(_ stage: String, by amount: Int) {}
+  public func note(_ text: String) {}
+  public func warn(_ text: String) {}
+}
+
+/// What a conversion did.
+public struct ConversionReport: Sendable {
+  public struct TensorReport: Sendable {
+    public var name: String
+    public var scheme: String
+    /// ‖rounded − original‖ / ‖original‖, where the conversion computed it.
+    public var relativeError: Double?
+  }
+
+  public var totalSize = 0
+  public var bitsPerWeight = 0.0
+  public var tensors: [TensorReport] = []
+  public var seconds = 0.0
+  public var notes: [String] = []
+  public init() {}
+}

@@ -1,0 +1,76 @@
+/// Opens models: finds the format, the family and the tokenizer behind a path.
+public struct Opening: Sendable {
+  public let registry: Registry
+
+  public init(_ registry: Registry) { self.registry = registry }
+
+  /// Opens a checkpoint.
+  /// - Parameters:
+  ///   - format: a format's id, or nil to judge by the first bytes.
+  /// - Throws: `Failure` where the path is missing, nobody's, or malformed.
+  public func open(
+    _ path: String, format: String? = nil, configPath: String? = nil, tokenizerPath: String? = nil
+  ) throws -> Checkpoint {
+    let options = OpenOptions(packings: registry.packings, configPath: configPath, tokenizerPath: tokenizerPath)
+    if let format { return try registry.format(format).open(path, options: options) }
+    for candidate in registry.formats where candidate.recognises(path) {
+      return try candidate.open(path, options: options)
+    }
+    // Nobody recognised the content: the reader of that extension knows best what is wrong with it.
+    let ending = path.lowercased()
+    for candidate in registry.formats where candidate.fileExtensions.contains(where: { ending.hasSuffix("." + $0) }) {
+      return try candidate.open(path, options: options)
+    }
+    if !Files.isFolder(path) { _ = try MappedFile(path) }
+    let known = registry.formats.map { $0.id }.joined(separator: ", ")
+    throw Failure(
+      .data, "input.wrong-kind", "this is no checkpoint of a known format", file: path,
+      remedy: "Known formats: \(known). A folder needs config.json and *.safetensors.")
+  }
+
+  /// The family that knows the checkpoint's architecture, or nil.
+  public func family(of checkpoint: Checkpoint) -> (any ModelFamily.Type)? {
+    guard let architecture = checkpoint.configuration?.architecture else { return nil }
+    for family in registry.families where family.architectures(checkpoint.naming).contains(architecture) { return family }
+    return nil
+  }
+
+  /// The model behind a checkpoint.
+  /// - Throws: `Failure` of kind unsupported where there is no configuration or no family knows it.
+  public func describe(_ checkpoint: Checkpoint) throws -> ModelDescription {
+    guard let configuration = checkpoint.configuration else {
+      throw Failure(
+        .unsupported, "model.no-config", "this file comes without a config.json, so its architecture is unknown",
+        file: checkpoint.path, remedy: "Give --config FILE, or the folder that holds both.")
+    }
+    guard let family = family(of: checkpoint) else {
+      let name = configuration.architecture ?? "(none)"
+      let known = registry.families.flatMap { $0.architectures(checkpoint.naming) }.joined(separator: ", ")
+      throw Failure(
+        .unsupported, "model.architecture", "architecture '\(name)' is not known", file: checkpoint.path,
+        remedy: "Known: \(known). Moving between equal containers without calibration needs no family.")
+    }
+    return try family.describe(configuration, tensors: checkpoint)
+  }
+
+  /// The tokenizer of a checkpoint.
+  /// - Parameters:
+  ///   - path: a tokenizer file or folder to use instead of the checkpoint's own.
+  ///   - preTokenizer: name that overrides what is found from the pattern.
+  public func tokenizer(
+    for checkpoint: Checkpoint, path: String? = nil, preTokenizer: String? = nil
+  ) throws -> any Tokenizer {
+    if let path { return try Tokenizers.load(path: path, preTokenizer: preTokenizer) }
+    if checkpoint.naming == .gguf {
+      var data = try TokenizerData(ggufMetadata: checkpoint.metadata)
+      if let preTokenizer { data.preTokenizer = preTokenizer }
+      return try Tokenizers.make(data)
+    }
+    guard let folder = checkpoint.companionFolder else {
+      throw Failure(
+        .unsupported, "tokenizer.missing", "there is no tokenizer beside this file", file: checkpoint.path,
+        remedy: "Give --tokenizer PATH.")
+    }
+    return try Tokenizers.load(path: folder, preTokenizer: preTokenizer)
+  }
+}

@@ -1,0 +1,244 @@
+/// Turns a request into a sealed plan, from headers alone.
+///
+/// Anything impossible is refused here: a scheme that the container cannot pack, a row length that the group does not
+/// divide, a method that needs text or a family, a tensor without a place.
+public struct Planner: Sendable {
+  let registry: Registry
+  let opening: Opening
+
+  public init(_ registry: Registry) {
+    self.registry = registry
+    opening = Opening(registry)
+  }
+
+  /// - Throws: `Failure` that says what is impossible and what would work.
+  public func plan(_ request: ConversionRequest) throws -> ConversionPlan {
+    let source = try opening.open(
+      request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
+    guard !source.tensors.isEmpty else {
+      throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
+    }
+    let format = try targetFormat(request)
+    let methods = try makeMethods(request)
+    let requirements = methods.reduce(into: Set<Statistic>()) { $0.formUnion(type(of: $1).requirements) }
+
+    // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
+    let needsFamily = format.naming != source.naming || !requirements.isEmpty
+    let model = needsFamily || opening.family(of: source) != nil ? try opening.describe(source) : nil
+    if let model, format.naming == .gguf, model.ggufArchitecture == nil {
+      throw Failure(
+        .unsupported, "gguf.architecture", "llama.cpp has no architecture for family '\(model.family)'", file: request.input,
+        remedy: "Write a folder instead.")
+    }
+
+    var warnings = source.warnings
+    var drafts = try TensorMapping(source: source, model: model, target: format.naming).drafts(warnings: &warnings)
+    try chooseSchemes(&drafts, request: request, source: source, model: model, format: format)
+    var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
+    if let model { tensors += extraTensors(model, format: format, planned: tensors) }
+
+    let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: !requirements.isEmpty)
+    let calibration = try requirements.isEmpty
+      ? nil : calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings)
+    let layout = try format.layout(
+      OutputRequest(
+        source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
+        presetName: request.scheme ?? format.defaultScheme, provenance: provenance(request, methods: methods, calibration),
+        targetName: Files.stem(of: request.output), shardSize: request.shardSize))
+    return ConversionPlan(
+      request: request, source: source, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
+      calibration: calibration, warnings: warnings)
+  }
+
+  // MARK: - Parts of a plan
+
+  private func targetFormat(_ request: ConversionRequest) throws -> any CheckpointFormat.Type {
+    if let id = request.toFormat { return try registry.format(id) }
+    let name = Files.lastComponent(request.output).lowercased()
+    for format in registry.formats where format.fileExtensions.contains(where: { name.hasSuffix("." + $0) }) { return format }
+    if let ending = Files.fileExtension(of: name), ["bin", "pt", "pth", "onnx", "ggml", "npz"].contains(ending) {
+      throw Failure(
+        .usage, "output.format", "cannot write '.\(ending)' files", file: request.output,
+        remedy: "Give a name that ends in .gguf or .safetensors, or a folder's name.")
+    }
+    for format in registry.formats where format.isFolder { return format }
+    throw Failure(.usage, "output.format", "no format writes this", file: request.output, remedy: "Give --to FORMAT.")
+  }
+
+  private func makeMethods(_ request: ConversionRequest) throws -> [any QuantizationMethod] {
+    try request.methods.map { given in
+      let type = try registry.method(given.id)
+      return try type.init(OptionValues(given.options, declarations: type.options, plugin: given.id))
+    }
+  }
+
+  private func chooseSchemes(
+    _ drafts: inout [TensorMapping.Draft], request: ConversionRequest, source: Checkpoint, model: ModelDescription?,
+    format: any CheckpointFormat.Type
+  ) throws {
+    let modelType = Planner.modelType(of: source)
+    let presetTensors = drafts.map { draft in
+      PresetTensor(
+        name: draft.name, shape: draft.shape,
+        isQuantizable: draft.isQuantizable && format.allowsQuantization(name: draft.name, shape: draft.shape), id: draft.id)
+    }
+    let wanted = request.scheme ?? format.defaultScheme
+    let choices: [PresetChoice]
+    if !request.isPure, let preset = registry.preset(wanted) {
+      choices = preset.choose(presetTensors, model: model)
+    } else {
+      let scheme = try registry.scheme(wanted, modelType: modelType)
+      choices = presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme.name : nil) }
+    }
+    let ruled = try TensorRules(request.tensorRules).apply(
+      to: drafts.map { (target: $0.name, source: $0.tensor.name) })
+    for index in drafts.indices {
+      let unquantized = format.unquantizedScheme(for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName)
+      let name = ruled[index] ?? choices[index].scheme ?? unquantized
+      drafts[index].schemeName = name
+      drafts[index].note = ruled[index] == nil ? choices[index].note : nil
+      // Data that is not numbers (token maps) is copied as it is, under the name of its type.
+      if drafts[index].tensor.storage.isNumeric { drafts[index].scheme = try registry.scheme(name, modelType: modelType) }
+    }
+  }
+
+  private func seal(
+    _ draft: TensorMapping.Draft, request: ConversionRequest, source: Checkpoint, format: any CheckpointFormat.Type,
+    methods: [any QuantizationMethod]
+  ) throws -> PlannedTensor {
+    let stored = draft.tensor.storage.schemeName
+    let isReordered = draft.rowOrder != draft.sourceRowOrder
+    guard let scheme = draft.scheme else { return try sealData(draft) }
+    guard scheme.fits(columns: draft.tensor.rowLength) else {
+      throw Failure(
+        .unsupported, "scheme.row-length",
+        "rows of \(draft.tensor.rowLength) weights cannot be stored as \(scheme.name), whose groups have "
+          + "\(scheme.grid.groupLength ?? 0)", file: request.input, tensor: draft.name,
+        remedy: "Give this tensor another scheme with --tensor '\(draft.name)=q8_0' (or int8-channel, f16).")
+    }
+    let isQuantizedSource = !["f32", "f16", "bf16", "f64"].contains(stored)
+    let isSame = stored == scheme.name
+    if isQuantizedSource && !isSame && scheme.grid.kind != .float && !request.allowRequantize {
+      throw Failure(
+        .unsupported, "convert.requantize", "this tensor is already quantized (\(stored)); rounding it again to \(scheme.name) "
+          + "loses quality", file: request.input, tensor: draft.tensor.name,
+        remedy: "Convert from the original, or give --allow-requantize.")
+    }
+    let candidates = registry.packings
+    for id in format.packingIDs {
+      guard let packing = candidates.first(where: { type(of: $0).id == id }), packing.holds(scheme.grid) else { continue }
+      let parts = packing.parts(name: draft.name, shape: draft.shape, scheme: scheme)
+      let size = parts.reduce(0) { $0 + $1.byteCount }
+      let isCopy =
+        isSame && !isReordered && parts.count == 1 && draft.tensor.storage.verbatim?.count == size
+        && (methods.isEmpty || draft.id?.block == nil)
+      return PlannedTensor(
+        sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, packing: packing,
+        rowOrder: draft.rowOrder, sourceRowOrder: draft.sourceRowOrder, id: draft.id, parts: parts, note: draft.note, isCopy: isCopy)
+    }
+    throw Failure(
+      .unsupported, "packing.none", "format '\(format.id)' cannot hold \(scheme.name)", file: request.output, tensor: draft.name,
+      remedy: "Choose another scheme; 'qconvert plugins' lists what each format packs.")
+  }
+
+  /// A tensor whose values are not floating-point numbers keeps its bytes and type.
+  private func sealData(_ draft: TensorMapping.Draft) throws -> PlannedTensor {
+    let stored = draft.tensor.storage.schemeName
+    guard let bytes = draft.tensor.storage.verbatim, let type = ElementType(rawValue: stored.uppercased()), draft.rowOrder == draft.sourceRowOrder
+    else {
+      throw Failure(
+        .unsupported, "convert.data-tensor", "values of type \(stored) cannot be converted", tensor: draft.tensor.name,
+        remedy: "Only floating-point and understood quantized tensors can be.")
+    }
+    let part = StoredPart(name: draft.name, shape: draft.shape, type: .element(type), byteCount: bytes.count)
+    return PlannedTensor(
+      sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: FloatScheme.f32, packing: PlainPacking(),
+      rowOrder: .same, sourceRowOrder: .same, id: draft.id, parts: [part], note: "data", isCopy: true)
+  }
+
+  private func extraTensors(
+    _ model: ModelDescription, format: any CheckpointFormat.Type, planned: [PlannedTensor]
+  ) -> [PlannedTensor] {
+    let names = Set(planned.map(\.name))
+    return format.extraTensors(model).filter { !names.contains($0.name) }.map { extra in
+      let scheme = FloatScheme.f32
+      let packing = PlainPacking()
+      let shape = [extra.values.count]
+      return PlannedTensor(
+        sourceName: "", name: extra.name, shape: shape, scheme: scheme, packing: packing, rowOrder: .same, sourceRowOrder: .same, id: nil,
+        parts: packing.parts(name: extra.name, shape: shape, scheme: scheme), note: "computed", isCopy: false,
+        constant: extra.values)
+    }
+  }
+
+  private func tokenizer(
+    _ request: ConversionRequest, source: Checkpoint, format: any CheckpointFormat.Type, isNeeded: Bool
+  ) throws -> (any Tokenizer)? {
+    let carriesOver = format.naming == source.naming
+    if !isNeeded && carriesOver && request.tokenizerPath == nil { return nil }
+    return try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
+  }
+
+  private func calibrationWindows(
+    _ request: ConversionRequest, tokenizer: (any Tokenizer)?, model: ModelDescription?, warnings: inout [String]
+  ) throws -> CalibrationWindows? {
+    guard let tokenizer, let model else { return nil }
+    var text = ""
+    for file in request.calibration.files { text += try Files.readText(file) }
+    let isBuiltIn = request.calibration.files.isEmpty
+    let windows = try CalibrationWindows(
+      text: isBuiltIn ? DefaultCalibration.text : text, origin: isBuiltIn ? "built-in" : "user", tokenizer: tokenizer,
+      request: request.calibration)
+    if isBuiltIn {
+      warnings.append(
+        "calibrating on the built-in text (\(windows.availableTokens) tokens of general English); "
+          + "--calibration FILE with text like your own gives better results")
+    }
+    let widest = model.tensors.compactMap { $0.id.block == nil ? nil : $0.shape.last }.max() ?? 0
+    if windows.tokenCount < 2 * widest {
+      warnings.append(
+        "\(windows.tokenCount) calibration tokens are few for the widest layer input of \(widest) channels; "
+          + "give at least \(2 * widest)")
+    }
+    return windows
+  }
+
+  /// How the output was made: what a person needs to make it again. No times, hosts or paths.
+  private func provenance(
+    _ request: ConversionRequest, methods: [any QuantizationMethod], _ calibration: CalibrationWindows?
+  ) -> [(key: String, value: String)] {
+    var facts: [(key: String, value: String)] = [("qconvert.version", QuantCoreInfo.version)]
+    let described = zip(request.methods, methods).map { given, method in
+      let options = given.options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+      return type(of: method).id + (options.isEmpty ? "" : ":" + options)
+    }
+    facts.append(("qconvert.methods", described.isEmpty ? "rtn" : described.joined(separator: " ")))
+    if let scheme = request.scheme { facts.append(("qconvert.scheme", scheme)) }
+    if !request.tensorRules.isEmpty { facts.append(("qconvert.tensor_rules", request.tensorRules.joined(separator: " "))) }
+    if let calibration {
+      facts.append((
+        "qconvert.calibration",
+        "\(calibration.origin) text, \(calibration.windows.count) windows of \(calibration.context) tokens, "
+          + "xxh3-128 \(calibration.fingerprint)"
+      ))
+    }
+    return facts
+  }
+
+  /// The floating-point type that most of a model's weights are stored in.
+  static func modelType(of source: Checkpoint) -> ElementType {
+    var weights: [ElementType: Int] = [:]
+    for tensor in source.tensors where tensor.shape.count >= 2 {
+      guard let type = ElementType(rawValue: tensor.storage.schemeName.uppercased()), type.isFloat else { continue }
+      weights[type, default: 0] += tensor.elementCount
+    }
+    let order: [ElementType] = [.bf16, .f16, .f32, .f64]
+    return order.max { (weights[$0] ?? 0, order.firstIndex(of: $1) ?? 0) < (weights[$1] ?? 0, order.firstIndex(of: $0) ?? 0) } ?? .f32
+  }
+}
+
+/// Facts about this build.
+public enum QuantCoreInfo {
+  /// Version of the program, recorded in every output.
+  public static let version = "0.1.0"
+}

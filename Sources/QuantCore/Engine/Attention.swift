@@ -1,0 +1,106 @@
+/// Causal attention of grouped heads over one sequence.
+///
+/// Scores are computed for tiles of queries against all keys they can see, so scratch is bounded by one tile. Every output
+/// depends on its query's position alone: keys are visited in blocks that start at multiples of `LinearAlgebra.depthBlock`,
+/// so that a query gives the same bits whether it comes with its whole sequence or after cached keys.
+struct Attention: Sendable {
+  var headCount: Int
+  var keyValueHeadCount: Int
+  var headSize: Int
+  /// Positions a query sees, its own included; nil for all.
+  var window: Int?
+
+  init(_ parameters: HyperParameters) {
+    headCount = parameters.headCount
+    keyValueHeadCount = parameters.keyValueHeadCount
+    headSize = parameters.headSize
+    window = parameters.slidingWindow
+  }
+
+  /// Scores in one tile.
+  private static let tileScores = 1 << 18
+  /// Queries in one tile at most.
+  private static let tileQueries = 128
+
+  /// Queries, keys and values of one sequence; keys and values start at position zero.
+  struct Sequence: @unchecked Sendable {
+    // Unchecked: each piece of work reads the inputs and writes its own rows and head of the result.
+    /// `[count, headCount * headSize]`.
+    var queries: UnsafePointer<Float>
+    /// `[first + count, keyValueHeadCount * headSize]`.
+    var keys: UnsafePointer<Float>
+    var values: UnsafePointer<Float>
+    /// `[count, headCount * headSize]`.
+    var result: UnsafeMutablePointer<Float>
+    /// Position of the first query.
+    var first: Int
+    var count: Int
+  }
+
+  /// One tile of one head.
+  private struct Piece {
+    var sequence: Int
+    var head: Int
+    var queries: Range<Int>
+  }
+
+  func run(_ sequences: [Sequence], parallel: Parallel) {
+    var pieces: [Piece] = []
+    for (index, sequence) in sequences.enumerated() {
+      let rows = min(Attention.tileQueries, max(8, Attention.tileScores / max(1, sequence.first + sequence.count)))
+      for head in 0..<headCount {
+        for start in stride(from: 0, to: sequence.count, by: rows) {
+          pieces.append(Piece(sequence: index, head: head, queries: start..<min(sequence.count, start + rows)))
+        }
+      }
+    }
+    let work = pieces
+    parallel.forEach(work.count) { index in
+      let piece = work[index]
+      attend(sequences[piece.sequence], head: piece.head, queries: piece.queries)
+    }
+  }
+
+  private func attend(_ sequence: Sequence, head: Int, queries: Range<Int>) {
+    let queryWidth = headCount * headSize
+    let keyWidth = keyValueHeadCount * headSize
+    let keyHead = head / (headCount / keyValueHeadCount)
+    let lastKey = sequence.first + queries.upperBound
+    let firstKey = oldestKey(of: sequence.first + queries.lowerBound) / LinearAlgebra.depthBlock * LinearAlgebra.depthBlock
+    let keyCount = lastKey - firstKey
+    let scores = AlignedScratch(count: queries.count * keyCount)
+    let corner = firstKey * keyWidth + keyHead * headSize
+    let alone = Parallel(threads: 1)
+
+    let products = LinearAlgebra.Product(
+      a: LinearAlgebra.Operand(
+        base: sequence.queries + queries.lowerBound * queryWidth + head * headSize, stride: queryWidth, isDepthContiguous: true),
+      b: LinearAlgebra.Operand(base: sequence.keys + corner, stride: keyWidth, isDepthContiguous: true), m: queries.count,
+      n: keyCount, k: headSize)
+    products.run(into: scores.base, stride: keyCount, parallel: alone)
+
+    for query in queries {
+      let position = sequence.first + query
+      normalise(scores.base + (query - queries.lowerBound) * keyCount, keys: firstKey..<lastKey, position: position)
+    }
+
+    let mixture = LinearAlgebra.Product(
+      a: LinearAlgebra.Operand(base: scores.base, stride: keyCount, isDepthContiguous: true),
+      b: LinearAlgebra.Operand(base: sequence.values + corner, stride: keyWidth, isDepthContiguous: false), m: queries.count,
+      n: headSize, k: keyCount)
+    mixture.run(into: sequence.result + queries.lowerBound * queryWidth + head * headSize, stride: queryWidth, parallel: alone)
+  }
+
+  /// Turns a row of scores into probabilities; keys that the position does not see get zero.
+  private func normalise(_ row: UnsafeMutablePointer<Float>, keys: Range<Int>, position: Int) {
+    let scale = 1 / Float(headSize).squareRoot()
+    let oldest = max(keys.lowerBound, oldestKey(of: position)) - keys.lowerBound
+    let seen = position + 1 - keys.lowerBound
+    for i in 0..<oldest { row[i] = -.infinity }
+    for i in oldest..<seen { row[i] *= scale }
+    VectorKernels.softmax(row, count: seen)
+    for i in seen..<keys.count { row[i] = 0 }
+  }
+
+  private func oldestKey(of position: Int) -> Int { window.map { max(0, position - $0 + 1) } ?? 0 }
+}

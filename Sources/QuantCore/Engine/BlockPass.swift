@@ -1,0 +1,183 @@
+/// The forward pass through one block: norm, attention, residual, norm, gated feed-forward layer, residual.
+struct BlockPass {
+  /// Tokens whose intermediate results are in memory at one time (a longer sequence counts whole in the attention).
+  static let chunkTokens = 2048
+
+  let block: BlockWorkspace
+  let parallel: Parallel
+  private var parameters: HyperParameters { block.model.parameters }
+
+  init(_ block: BlockWorkspace, parallel: Parallel) {
+    self.block = block
+    self.parallel = parallel
+  }
+
+  // MARK: Attention
+
+  /// Attention of whole sequences, added to their rows of `hidden`.
+  func attend(
+    _ hidden: inout Matrix, rows: Range<Int>, sequenceLength: Int, table: RotaryTable, observer: (any SiteObserver)?
+  ) {
+    let normed = norm(hidden, rows: rows, .attentionNorm)
+    normed.withPanel { observer?.observe(.attentionInput, $0) }
+    var (queries, keys, values) = project(normed)
+    prepareHeads(&queries, norm: .queryNorm, table: table) { $0 % sequenceLength }
+    prepareHeads(&keys, norm: .keyNorm, table: table) { $0 % sequenceLength }
+    var mixed = Matrix(rows: rows.count, columns: queries.columns)
+    mixed.withPointers(queries, keys.values, values.values) { result, queries, keys, values in
+      let queryStep = sequenceLength * parameters.headCount * parameters.headSize
+      let keyStep = sequenceLength * parameters.keyValueHeadCount * parameters.headSize
+      let sequences = (0..<rows.count / sequenceLength).map { index in
+        Attention.Sequence(
+          queries: queries + index * queryStep, keys: keys + index * keyStep, values: values + index * keyStep,
+          result: result + index * queryStep, first: 0, count: sequenceLength)
+      }
+      Attention(parameters).run(sequences, parallel: parallel)
+    }
+    mixed.withPanel { observer?.observe(.attentionOutput, $0) }
+    add(linear(.attentionOutput, mixed), to: &hidden, rows: rows)
+  }
+
+  /// Attention of the next tokens of one sequence, whose keys and values are appended to the cache.
+  func attend(_ hidden: inout Matrix, cache: inout KeyValueCache) {
+    let rows = 0..<hidden.rows
+    let width = parameters.keyValueHeadCount * parameters.headSize
+    let first = cache.keys.count / max(1, width)
+    let table = parameters.rope.table(positions: first..<first + rows.count)
+    var (queries, keys, values) = project(norm(hidden, rows: rows, .attentionNorm))
+    prepareHeads(&queries, norm: .queryNorm, table: table) { first + $0 }
+    prepareHeads(&keys, norm: .keyNorm, table: table) { first + $0 }
+    cache.keys += keys.values
+    cache.values += values.values
+    var mixed = Matrix(rows: rows.count, columns: queries.columns)
+    mixed.withPointers(queries, cache.keys, cache.values) { result, queries, keys, values in
+      let sequence = Attention.Sequence(
+        queries: queries, keys: keys, values: values, result: result, first: first, count: rows.count)
+      Attention(parameters).run([sequence], parallel: parallel)
+    }
+    add(linear(.attentionOutput, mixed), to: &hidden, rows: rows)
+  }
+
+  private func project(_ normed: Matrix) -> (queries: Matrix, keys: Matrix, values: Matrix) {
+    (linear(.query, normed), linear(.key, normed), linear(.value, normed))
+  }
+
+  /// Normalises every head where the model does, and turns it to its position.
+  private func prepareHeads(_ x: inout Matrix, norm role: TensorRole, table: RotaryTable, position: @Sendable (Int) -> Int) {
+    let gain = block.vectors[TensorID(role, block: block.index)]
+    let size = parameters.headSize
+    let epsilon = Float(parameters.normEpsilon)
+    let width = x.columns
+    let rows = x.rows
+    x.values.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      let target = SharedPointer(base)
+      parallel.forEachRange(rows, piece: 64) { piece in
+        for row in piece {
+          for start in stride(from: 0, to: width, by: size) {
+            let head = target.base + row * width + start
+            if let gain { VectorKernels.rootMeanSquareNorm(head, gain: gain, epsilon: epsilon, count: size, into: head) }
+            table.rotate(head, position: position(row))
+          }
+        }
+      }
+    }
+  }
+
+  // MARK: Feed-forward
+
+  /// The gated feed-forward layer, added to `hidden`.
+  func feedForward(_ hidden: inout Matrix, observer: (any SiteObserver)?) {
+    for first in stride(from: 0, to: hidden.rows, by: BlockPass.chunkTokens) {
+      let rows = first..<min(hidden.rows, first + BlockPass.chunkTokens)
+      let normed = norm(hidden, rows: rows, .feedForwardNorm)
+      normed.withPanel { observer?.observe(.feedForwardInput, $0) }
+      var gated = linear(.gate, normed)
+      let up = linear(.up, normed)
+      multiplyGate(&gated, by: up)
+      gated.withPanel { observer?.observe(.feedForwardOutput, $0) }
+      add(linear(.down, gated), to: &hidden, rows: rows)
+    }
+  }
+
+  private func multiplyGate(_ gate: inout Matrix, by up: Matrix) {
+    gate.values.withUnsafeMutableBufferPointer { gate in
+      up.values.withUnsafeBufferPointer { up in
+        guard let base = gate.baseAddress, let factor = up.baseAddress else { return }
+        let target = SharedPointer(base)
+        let source = SharedPointer(UnsafeMutablePointer(mutating: factor))
+        parallel.forEachRange(gate.count, piece: 1 << 16) { piece in
+          VectorKernels.siluProduct(target.base + piece.lowerBound, source.base + piece.lowerBound, count: piece.count)
+        }
+      }
+    }
+  }
+
+  // MARK: Parts
+
+  private func norm(_ hidden: Matrix, rows: Range<Int>, _ role: TensorRole) -> Matrix {
+    let gain = block.vectors[TensorID(role, block: block.index)] ?? []
+    return BlockPass.norm(hidden, rows: rows, gain: gain, parameters: parameters, parallel: parallel)
+  }
+
+  /// Root-mean-square norm of some rows.
+  static func norm(_ x: Matrix, rows: Range<Int>, gain: [Float], parameters: HyperParameters, parallel: Parallel) -> Matrix {
+    precondition(gain.count == x.columns, "a norm has one gain per channel")
+    let width = x.columns
+    let epsilon = Float(parameters.normEpsilon)
+    var result = Matrix(rows: rows.count, columns: width)
+    result.values.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      let target = SharedPointer(base)
+      parallel.forEachRange(rows.count, piece: 64) { piece in
+        x.withPanel(rows: rows) { panel in
+          for i in piece {
+            VectorKernels.rootMeanSquareNorm(
+              panel.row(i), gain: gain, epsilon: epsilon, count: width, into: target.base + i * width)
+          }
+        }
+      }
+    }
+    return result
+  }
+
+  /// A linear layer with its bias, if it has one.
+  private func linear(_ role: TensorRole, _ x: Matrix) -> Matrix {
+    guard let matrix = block.matrices[role] else { return Matrix(rows: x.rows, columns: 0) }
+    var result = Matrix.multiplyTransposed(x, matrix, parallel: parallel)
+    guard let bias = block.vectors[TensorID(role, block: block.index, isBias: true)] else { return result }
+    let width = result.columns
+    result.values.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      for row in 0..<x.rows { VectorKernels.axpy(1, bias, base + row * width, count: width) }
+    }
+    return result
+  }
+
+  private func add(_ x: Matrix, to hidden: inout Matrix, rows: Range<Int>) {
+    let start = rows.lowerBound * hidden.columns
+    hidden.values.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      VectorKernels.axpy(1, x.values, base + start, count: x.values.count)
+    }
+  }
+}
+
+extension Matrix {
+  /// Calls `body` with pointers to this matrix (to be written) and three inputs.
+  fileprivate mutating func withPointers(
+    _ a: Matrix, _ b: [Float], _ c: [Float],
+    _ body: (UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>) -> Void
+  ) {
+    values.withUnsafeMutableBufferPointer { target in
+      a.values.withUnsafeBufferPointer { a in
+        b.withUnsafeBufferPointer { b in
+          c.withUnsafeBufferPointer { c in
+            guard let target = target.baseAddress, let a = a.baseAddress, let b = b.baseAddress, let c = c.baseAddress else { return }
+            body(target, a, b, c)
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,180 @@
+/// Which positions of a text are scored, and what stands in front of them.
+public enum EvaluationProtocol: String, Sendable, CaseIterable {
+  /// Windows of the token stream as it is; every token but a window's first is predicted.
+  case windows
+  /// As llama.cpp's perplexity tool: the first token of each window is replaced by BOS where the tokenizer adds one, and
+  /// only tokens in the second half of a window are predicted.
+  case llamaCpp = "llama.cpp"
+}
+
+/// How to evaluate.
+public struct EvaluationOptions: Sendable {
+  public var `protocol`: EvaluationProtocol
+  /// Tokens per window.
+  public var context: Int
+  /// Windows to use, from the start of the text; nil for all.
+  public var windows: Int?
+  /// The token that the `llama.cpp` protocol puts first; nil where the tokenizer adds no BOS.
+  public var beginOfSequence: Int?
+
+  public init(protocol: EvaluationProtocol = .windows, context: Int = 512, windows: Int? = nil, beginOfSequence: Int? = nil) {
+    self.protocol = `protocol`
+    self.context = context
+    self.windows = windows
+    self.beginOfSequence = beginOfSequence
+  }
+}
+
+/// Perplexity of a model on a text, and its KL divergence from a reference.
+///
+/// The text is cut into windows that do not overlap; the rest is dropped. Both models run over the same batch of windows
+/// before the next, so memory holds one batch of hidden states for each, one block of weights, and a piece of logits.
+public enum Evaluation {
+  /// Tokens whose hidden states are in memory at one time (at least one window).
+  private static let batchTokens = 8192
+  /// Logits in memory at one time, per model.
+  private static let logitCount = 32 << 20
+
+  /// Scores a text.
+  /// - Parameters:
+  ///   - tokens: the whole text, tokenised once, with BOS in front where the tokenizer adds it.
+  ///   - reference: the model to compare with; it must have the same vocabulary.
+  ///   - progress: called after each batch with the windows done and the windows in all.
+  /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`, `evaluate.vocabulary`, `evaluate.not-finite` or
+  ///   `model.token-range`.
+  public static func run(
+    _ engine: Engine, tokens: [Int], options: EvaluationOptions, reference: Engine? = nil,
+    progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+  ) throws(Failure) -> EvaluationResult {
+    let windows = try cut(tokens, options)
+    if let reference, reference.model.parameters.vocabularySize != engine.model.parameters.vocabularySize {
+      throw Failure(
+        .data, "evaluate.vocabulary",
+        "the model has \(engine.model.parameters.vocabularySize) tokens, its reference \(reference.model.parameters.vocabularySize)",
+        remedy: "Compare with the model that it was made from.")
+    }
+    var scores = PositionScores()
+    let batch = max(1, batchTokens / options.context)
+    for first in stride(from: 0, to: windows.count, by: batch) {
+      let part = Array(windows[first..<min(windows.count, first + batch)])
+      let states = try scoredStates(engine, part, options)
+      let referenceStates: Matrix? = if let reference { try scoredStates(reference, part, options) } else { nil }
+      let targets = part.flatMap { $0[($0.count - scoredCount(options))...] }
+      try score(engine, states, reference, referenceStates, targets, into: &scores)
+      progress(first + part.count, windows.count)
+    }
+    return scores.result(options, windows: windows.count)
+  }
+
+  /// Predictions per window.
+  private static func scoredCount(_ options: EvaluationOptions) -> Int {
+    switch options.protocol {
+    case .windows: options.context - 1
+    case .llamaCpp: options.context - 1 - options.context / 2
+    }
+  }
+
+  private static func cut(_ tokens: [Int], _ options: EvaluationOptions) throws(Failure) -> [[Int]] {
+    guard options.context >= 2, scoredCount(options) > 0 else {
+      throw Failure(
+        .usage, "evaluate.context", "a window of \(options.context) tokens has nothing to predict",
+        remedy: "Use a context of at least 4 tokens.")
+    }
+    let available = tokens.count / options.context
+    let count = min(available, options.windows ?? available)
+    guard count > 0 else {
+      throw Failure(
+        .data, "evaluate.text-short", "the text has \(tokens.count) tokens, less than a window of \(options.context)",
+        remedy: "Use a longer text or a shorter context.")
+    }
+    return (0..<count).map { window in
+      var ids = Array(tokens[window * options.context..<(window + 1) * options.context])
+      if options.protocol == .llamaCpp, let first = options.beginOfSequence { ids[0] = first }
+      return ids
+    }
+  }
+
+  /// Hidden states behind the last block at the positions whose next token is scored, window after window.
+  private static func scoredStates(_ engine: Engine, _ windows: [[Int]], _ options: EvaluationOptions) throws(Failure) -> Matrix {
+    var hidden = try engine.embed(windows.flatMap { $0 })
+    for index in 0..<engine.model.parameters.blockCount {
+      engine.runBlock(engine.loadBlock(index), hidden: &hidden, sequenceLength: options.context)
+    }
+    let count = scoredCount(options)
+    let width = hidden.columns
+    var values: [Float] = []
+    values.reserveCapacity(windows.count * count * width)
+    for window in windows.indices {
+      let last = (window + 1) * options.context - 1
+      values += hidden.values[(last - count) * width..<last * width]
+    }
+    return Matrix(rows: windows.count * count, columns: width, values: values)
+  }
+
+  /// Scores all positions of a batch, a bounded number of logits at a time.
+  private static func score(
+    _ engine: Engine, _ states: Matrix, _ reference: Engine?, _ referenceStates: Matrix?, _ targets: [Int],
+    into scores: inout PositionScores
+  ) throws(Failure) {
+    let piece = max(1, logitCount / engine.model.parameters.vocabularySize)
+    for first in stride(from: 0, to: states.rows, by: piece) {
+      let rows = first..<min(states.rows, first + piece)
+      let logits = engine.logits(states.rows(rows))
+      let referenceLogits: Matrix? =
+        if let reference, let referenceStates { reference.logits(referenceStates.rows(rows)) } else { nil }
+      let found = compare(logits, referenceLogits, Array(targets[rows]), parallel: engine.parallel)
+      guard found.allSatisfy({ $0.loss.isFinite && $0.referenceLoss.isFinite && $0.divergence.isFinite }) else {
+        throw Failure(
+          .data, "evaluate.not-finite", "the model computes numbers that are not finite on this text",
+          remedy: "Check the weights for NaN and infinity.")
+      }
+      scores.losses += found.map(\.loss)
+      guard reference != nil else { continue }
+      scores.referenceLosses += found.map(\.referenceLoss)
+      scores.divergences += found.map(\.divergence)
+      scores.sameTop += found.count { $0.isSameTop }
+    }
+  }
+
+  private struct Score {
+    var loss = 0.0
+    var referenceLoss = 0.0
+    var divergence = 0.0
+    var isSameTop = false
+  }
+
+  private static func compare(_ logits: Matrix, _ reference: Matrix?, _ targets: [Int], parallel: Parallel) -> [Score] {
+    var scores = [Score](repeating: Score(), count: targets.count)
+    let count = logits.columns
+    scores.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      let target = SharedPointer(base)
+      parallel.forEachRange(targets.count, piece: 8) { rows in
+        for row in rows {
+          logits.withPanel(rows: row..<row + 1) { panel in
+            let x = panel.base
+            let logSum = VectorKernels.logSumExp(x, count: count)
+            target.base[row].loss = logSum - Double(x[targets[row]])
+            reference?.withPanel(rows: row..<row + 1) { panel in
+              let r = panel.base
+              let referenceSum = VectorKernels.logSumExp(r, count: count)
+              target.base[row].referenceLoss = referenceSum - Double(r[targets[row]])
+              target.base[row].divergence = VectorKernels.divergence(r, pLogSum: referenceSum, x, qLogSum: logSum, count: count)
+              target.base[row].isSameTop =
+                Generator.mostLikely(UnsafeBufferPointer(start: x, count: count))
+                == Generator.mostLikely(UnsafeBufferPointer(start: r, count: count))
+            }
+          }
+        }
+      }
+    }
+    return scores
+  }
+}
+
+extension Matrix {
+  /// A copy of some rows.
+  fileprivate func rows(_ rows: Range<Int>) -> Matrix {
+    Matrix(rows: rows.count, columns: columns, values: Array(values[rows.lowerBound * columns..<rows.upperBound * columns]))
+  }
+}

@@ -1,0 +1,64 @@
+/// Greedy generation with cached keys and values: the quickest look at whether a converted model still speaks.
+public struct Generator: Sendable {
+  private let engine: Engine
+  private let residentLimit: Int
+  /// Decoded blocks that stay in memory, by index.
+  private var blocks: [Int: BlockWorkspace] = [:]
+  private var residentBytes = 0
+
+  /// - Parameter residentLimit: bytes of decoded blocks to keep in memory; further blocks are decoded for each token.
+  public init(_ engine: Engine, residentLimit: Int = 4 << 30) {
+    self.engine = engine
+    self.residentLimit = residentLimit
+  }
+
+  /// Continues a prompt with the most likely token at each step (of equals, the one with the lowest id).
+  /// - Parameters:
+  ///   - limit: tokens to generate at most.
+  ///   - stop: ids that end the text; the one met is not returned.
+  ///   - onToken: called with each new token.
+  /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary, `generate.empty` for an empty prompt.
+  public mutating func generate(
+    prompt: [Int], limit: Int, stop: Set<Int>, onToken: (Int) -> Void = { _ in }
+  ) throws(Failure) -> [Int] {
+    guard !prompt.isEmpty else {
+      throw Failure(.usage, "generate.empty", "there is nothing to continue", remedy: "Give a prompt of at least one token.")
+    }
+    var caches = [KeyValueCache](repeating: KeyValueCache(), count: engine.model.parameters.blockCount)
+    var generated: [Int] = []
+    var next = prompt
+    while generated.count < limit {
+      var hidden = try engine.embed(next)
+      for index in caches.indices { engine.runBlock(block(index), hidden: &hidden, cache: &caches[index]) }
+      let last = Matrix(rows: 1, columns: hidden.columns, values: Array(hidden.values.suffix(hidden.columns)))
+      let token = Generator.mostLikely(engine.logits(last).values)
+      if stop.contains(token) { break }
+      generated.append(token)
+      onToken(token)
+      next = [token]
+    }
+    return generated
+  }
+
+  private mutating func block(_ index: Int) -> BlockWorkspace {
+    if let block = blocks[index] { return block }
+    let block = engine.loadBlock(index)
+    let bytes = block.matrices.values.reduce(0) { $0 + $1.values.count * MemoryLayout<Float>.stride }
+    if residentBytes + bytes <= residentLimit {
+      blocks[index] = block
+      residentBytes += bytes
+    }
+    return block
+  }
+
+  /// Index of the largest logit, the lowest of equals.
+  static func mostLikely(_ logits: some Collection<Float>) -> Int {
+    var best = 0
+    var largest = -Float.infinity
+    for (index, logit) in logits.enumerated() where logit > largest {
+      best = index
+      largest = logit
+    }
+    return best
+  }
+}

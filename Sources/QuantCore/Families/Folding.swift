@@ -1,0 +1,80 @@
+extension BlockWorkspace {
+  /// Scales the channels of a site by `scales` and lets the producer absorb it: `y = (W·diag s)(diag(1/s)·x)`.
+  ///
+  /// Every consumer's columns are multiplied, the producer's channels are divided, and the statistics of the site follow by
+  /// their law. What the block computes does not change.
+  /// - Parameter scales: one positive number per channel of the fold's site; for `valueRows` equal across the query heads
+  ///   that share a key-value head (see `tied`).
+  public mutating func apply(_ fold: Fold, scales: [Float]) {
+    for role in model.block.consumers(of: fold.site) {
+      guard let matrix = matrices[role] else { continue }
+      matrices[role] = matrix.scalingColumns(by: scales)
+    }
+    switch fold.producer {
+    case .norm(let role):
+      divideVector(TensorID(role, block: index), by: scales)
+      divideVector(TensorID(role, block: index, isBias: true), by: scales)
+    case .rows(let role):
+      divideRows(of: role, by: scales)
+    case .valueRows(let role, let queryHeads, let keyValueHeads):
+      divideRows(of: role, by: Fold.headScales(scales, queryHeads: queryHeads, keyValueHeads: keyValueHeads))
+    }
+    statistics[fold.site]?.divide(by: scales)
+  }
+
+  private mutating func divideVector(_ id: TensorID, by scales: [Float]) {
+    guard let vector = vectors[id] else { return }
+    vectors[id] = zip(vector, scales).map { $0 / $1 }
+  }
+
+  private mutating func divideRows(of role: TensorRole, by scales: [Float]) {
+    if var matrix = matrices[role] {
+      for row in 0..<matrix.rows {
+        let scale = scales[row]
+        for column in 0..<matrix.columns { matrix.values[row * matrix.columns + column] /= scale }
+      }
+      matrices[role] = matrix
+    }
+    divideVector(TensorID(role, block: index, isBias: true), by: scales)
+  }
+}
+
+extension Fold {
+  /// Makes scales that this fold can absorb: where query heads share a key-value head, the mean over them.
+  public func tied(_ scales: [Float]) -> [Float] {
+    guard case .valueRows(_, let queryHeads, let keyValueHeads) = producer, queryHeads != keyValueHeads else { return scales }
+    let headSize = scales.count / queryHeads
+    let sharing = queryHeads / keyValueHeads
+    var tied = scales
+    for head in 0..<keyValueHeads {
+      for c in 0..<headSize {
+        var sum: Float = 0
+        for r in 0..<sharing { sum += scales[(head * sharing + r) * headSize + c] }
+        for r in 0..<sharing { tied[(head * sharing + r) * headSize + c] = sum / Float(sharing) }
+      }
+    }
+    return tied
+  }
+
+  /// One scale per row of the value projection, from tied scales per channel of the attention output.
+  static func headScales(_ scales: [Float], queryHeads: Int, keyValueHeads: Int) -> [Float] {
+    let headSize = scales.count / queryHeads
+    let sharing = queryHeads / keyValueHeads
+    var result = [Float](repeating: 1, count: keyValueHeads * headSize)
+    for head in 0..<keyValueHeads {
+      for c in 0..<headSize { result[head * headSize + c] = scales[head * sharing * headSize + c] }
+    }
+    return result
+  }
+}
+
+extension Matrix {
+  /// Every column multiplied by its scale.
+  public func scalingColumns(by scales: [Float]) -> Matrix {
+    var result = self
+    for row in 0..<rows {
+      for column in 0..<columns { result.values[row * columns + column] *= scales[column] }
+    }
+    return result
+  }
+}

@@ -1,0 +1,76 @@
+/// Byte-level byte-pair encoding, as GPT-2, Llama 3 and Qwen use it: text is cut into words by a pattern, the bytes of each
+/// word are tokens, and neighbouring tokens merge in the order that was learnt.
+struct ByteLevelBPE: Tokenizer {
+  let data: TokenizerData
+  private let index: TokenIndex
+  private let merges: MergeTable
+  private let added: AddedTokens
+  private let preTokenizer: PreTokenizer
+  /// Id of the token of each byte; nil where the vocabulary lacks it.
+  private let byteIDs: [UInt32?]
+
+  /// - Parameter merges: pairs by rank, as they stand in the file.
+  /// - Throws: `Failure` `tokenizer.…` where the data contradicts itself.
+  init(
+    _ data: TokenizerData, merges pairs: [(String, String)], added: [AddedToken], normalizers: [Normalizer],
+    preTokenizer: PreTokenizer
+  ) throws(Failure) {
+    self.data = data
+    self.preTokenizer = preTokenizer
+    let index = try TokenIndex(data.tokens)
+    self.index = index
+    self.added = AddedTokens(added, normalizers: normalizers)
+    merges = try MergeTable(pairs, index)
+    byteIDs = ByteAlphabet.spellings.map { index.id(of: $0[...]).map { UInt32(truncatingIfNeeded: $0) } }
+  }
+
+  func encode(_ text: String) -> [Int] {
+    var ids: [Int] = []
+    var symbols: [UInt32] = []
+    var scratch = MergeTable.Scratch()
+    added.split(Array(text.utf8)) { piece in
+      switch piece {
+      case .token(let id): ids.append(id)
+      case .text(let bytes, _):
+        preTokenizer.words(of: bytes) { word in
+          if data.ignoreMerges, let id = index.id(of: word.flatMap { ByteAlphabet.spellings[Int($0)] }[...]) {
+            ids.append(id)
+            return
+          }
+          symbols.removeAll(keepingCapacity: true)
+          for byte in word {
+            // A byte without a token is left out, as the tokenizers library does.
+            if let id = byteIDs[Int(byte)] { symbols.append(id) }
+          }
+          merges.apply(to: &symbols, &scratch)
+          for id in symbols { ids.append(Int(id)) }
+        }
+      }
+    }
+    return ids
+  }
+
+  func decode(_ ids: [Int]) -> String {
+    var result: [UInt8] = []
+    for id in ids { result.append(contentsOf: bytes(of: id)) }
+    return String(decoding: result, as: UTF8.self)
+  }
+
+  func bytes(of id: Int) -> [UInt8] { index.bytes(of: id).map(ByteAlphabet.decode) ?? [] }
+}
+
+extension MergeTable {
+  /// The table of pairs in rank order.
+  /// - Throws: `Failure` `tokenizer.merge` where a part or the merged token is not in the vocabulary.
+  init(_ pairs: [(String, String)], _ index: TokenIndex) throws(Failure) {
+    self.init(capacity: pairs.count)
+    for (rank, pair) in pairs.enumerated() {
+      guard let left = index.id(of: pair.0), let right = index.id(of: pair.1), let id = index.id(of: pair.0 + pair.1) else {
+        throw Failure(
+          .data, "tokenizer.merge",
+          "merge \(rank) (\(pair.0.debugDescription) and \(pair.1.debugDescription)) uses or makes a token that is not in the vocabulary")
+      }
+      insert(left, right, rank: rank, id: id)
+    }
+  }
+}

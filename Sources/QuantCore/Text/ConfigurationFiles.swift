@@ -1,0 +1,128 @@
+/// The files beside a tokenizer that say which tokens are special.
+struct ConfigurationFiles {
+  /// `tokenizer_config.json`
+  let config: JSON?
+  private let map: JSON?
+  private let model: JSON?
+  private let generation: JSON?
+  /// `added_tokens.json`: ids by text.
+  private let added: JSON?
+  private let template: String?
+
+  /// - Parameter folder: nil where a tokenizer file stands by itself.
+  init(_ folder: String?) throws(Failure) {
+    func load(_ name: String) throws(Failure) -> JSON? {
+      guard let folder, Files.exists(Files.join(folder, name)) else { return nil }
+      return try JSON.load(Files.join(folder, name))
+    }
+    config = try load("tokenizer_config.json")
+    map = try load("special_tokens_map.json")
+    model = try load("config.json")
+    generation = try load("generation_config.json")
+    added = try load("added_tokens.json")
+    if let text = config?["chat_template"]?.stringValue {
+      template = text
+    } else if let named = config?["chat_template"]?.arrayValue {
+      template = named.first { $0["name"]?.stringValue == "default" }?["template"]?.stringValue
+    } else if let folder, Files.exists(Files.join(folder, "chat_template.jinja")) {
+      let path = Files.join(folder, "chat_template.jinja")
+      guard let text = String(validating: try Files.read(path, maximumBytes: 16 << 20), as: UTF8.self) else {
+        throw Failure(.data, "tokenizer.chat-template", "is not valid UTF-8", file: path)
+      }
+      template = text
+    } else {
+      template = try load("chat_template.json")?["chat_template"]?.stringValue
+    }
+  }
+
+  private func special(_ postProcessors: [JSON]) -> SpecialTokens {
+    SpecialTokens(config: config, map: map, model: model, generation: generation, postProcessors: postProcessors)
+  }
+
+  /// Fills in special ids, the rules for BOS and EOS, and the chat template.
+  func apply(to data: inout TokenizerData, postProcessors: [JSON]) throws(Failure) {
+    var special = special(postProcessors)
+    special.apply(to: &data)
+    data.chatTemplate = template
+    if data.kind == .sentencePieceBPE, let adds = config?["add_prefix_space"]?.boolValue { data.addsSpacePrefix = adds }
+  }
+
+  /// Adds the tokens that configuration files add to a SentencePiece model.
+  /// - Returns: the tokens that are found in text as a whole.
+  func addTokens(to data: inout TokenizerData) throws(Failure) -> [AddedToken] {
+    var entries: [(token: AddedToken, type: TokenizerData.TokenType)] = []
+    for member in added?.objectValue ?? [] {
+      guard let id = member.value.intValue else { throw ConfigurationFiles.badID(member.key) }
+      entries.append((AddedToken(content: Array(member.key.utf8), id: id), .userDefined))
+    }
+    for token in try decoderTokens() {
+      let looksSpecial = TokenizerData.looksSpecial(String(decoding: token.content, as: UTF8.self))
+      entries.append((token, token.isSpecial || looksSpecial ? .control : .userDefined))
+    }
+    let limit = 2 * (data.tokens.count + entries.count)
+    for (token, _) in entries where token.id < 0 || token.id >= limit { throw ConfigurationFiles.badID(String(token.id)) }
+    data = data.padded(to: (entries.map { $0.token.id }.max() ?? -1) + 1)
+    for (token, type) in entries where !token.content.isEmpty {
+      if data.types[token.id] == .byte { continue }
+      data.tokens[token.id] = String(decoding: token.content, as: UTF8.self)
+      data.types[token.id] = type
+      data.scores[token.id] = -1000
+    }
+    var found = Dictionary(entries.map { ($0.token.id, $0.token) }) { _, last in last }
+    for text in special([]).allTexts {
+      if let id = data.id(of: text), found[id] == nil { found[id] = AddedToken(content: Array(text.utf8), id: id) }
+    }
+    return found.values.sorted { $0.id < $1.id }
+  }
+
+  /// Gives the tokens that the configuration adds the types and scores that llama.cpp's converter gives them.
+  func retype(_ data: inout TokenizerData) throws(Failure) {
+    for token in try decoderTokens() where data.tokens.indices.contains(token.id) {
+      let looksSpecial = TokenizerData.looksSpecial(String(decoding: token.content, as: UTF8.self))
+      data.types[token.id] = token.isSpecial || looksSpecial ? .control : .userDefined
+      if data.scores.indices.contains(token.id) { data.scores[token.id] = -1000 }
+    }
+  }
+
+  /// The added tokens of a folder without tokenizer.json, in the form that tokenizer.json has.
+  func addedTokens(_ vocabulary: JSON) throws(Failure) -> [JSON] {
+    var entries: [Int: (text: String, isSpecial: Bool)] = [:]
+    for member in added?.objectValue ?? [] {
+      guard let id = member.value.intValue else { throw ConfigurationFiles.badID(member.key) }
+      entries[id] = (member.key, false)
+    }
+    for token in try decoderTokens() {
+      entries[token.id] = (String(decoding: token.content, as: UTF8.self), token.isSpecial)
+    }
+    for text in special([]).allTexts {
+      let known = entries.first { $0.value.text == text }?.key
+      if let id = known ?? vocabulary[text]?.intValue { entries[id] = (text, true) }
+    }
+    return entries.sorted { $0.key < $1.key }.map { id, entry in
+      .object([
+        JSON.Member("id", .int(id)), JSON.Member("content", .string(entry.text)), JSON.Member("special", .bool(entry.isSpecial)),
+      ])
+    }
+  }
+
+  /// `added_tokens_decoder` of tokenizer_config.json.
+  private func decoderTokens() throws(Failure) -> [AddedToken] {
+    var tokens: [AddedToken] = []
+    for member in config?["added_tokens_decoder"]?.objectValue ?? [] {
+      guard let id = Int(member.key), let text = member.value["content"]?.stringValue else {
+        throw ConfigurationFiles.badID(member.key)
+      }
+      var token = AddedToken(content: Array(text.utf8), id: id)
+      token.takesSpaceBefore = member.value["lstrip"]?.boolValue ?? false
+      token.takesSpaceAfter = member.value["rstrip"]?.boolValue ?? false
+      token.isSingleWord = member.value["single_word"]?.boolValue ?? false
+      token.isSpecial = member.value["special"]?.boolValue ?? false
+      tokens.append(token)
+    }
+    return tokens
+  }
+
+  private static func badID(_ what: String) -> Failure {
+    Failure(.data, "tokenizer.id", "the added token \(what.debugDescription) has no usable id")
+  }
+}

@@ -1,0 +1,45 @@
+/// One step of what a tokenizer does to text before it looks for tokens (`normalizer` in tokenizer.json).
+enum Normalizer: Sendable, Equatable {
+  /// Unicode normalization form C.
+  case nfc
+  /// Bytes put in front of text that is not empty.
+  case prepend([UInt8])
+  /// Every occurrence of some bytes replaced by others.
+  case replace([UInt8], [UInt8])
+  /// Runs of spaces made one, none at the ends (SentencePiece's `remove_extra_whitespaces`).
+  case squeezeSpaces
+
+  func apply(_ text: [UInt8]) -> [UInt8] {
+    switch self {
+    case .nfc: return Normalization.nfc(text)
+    case .prepend(let prefix): return text.isEmpty ? text : prefix + text
+    case .replace(let old, let new): return Normalizer.replace(old, with: new, in: text)
+    case .squeezeSpaces:
+      var result: [UInt8] = []
+      for byte in text where byte != 0x20 || (!result.isEmpty && result.last != 0x20) { result.append(byte) }
+      if result.last == 0x20 { result.removeLast() }
+      return result
+    }
+  }
+
+  static func replace(_ old: [UInt8], with new: [UInt8], in text: [UInt8]) -> [UInt8] {
+    guard let first = old.first, text.contains(first) else { return text }
+    var result: [UInt8] = []
+    result.reserveCapacity(text.count + text.count / 4)
+    var index = 0
+    while index < text.count {
+      if text[index] == first, text.count - index >= old.count, text[index..<index + old.count].elementsEqual(old) {
+        result.append(contentsOf: new)
+        index += old.count
+      } else {
+        result.append(text[index])
+        index += 1
+      }
+    }
+    return result
+  }
+}
+
+extension [Normalizer] {
+  func apply(_ text: [UInt8]) -> [UInt8] { reduce(text) { $1.apply($0) } }
+}

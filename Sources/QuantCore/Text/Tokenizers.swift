@@ -1,0 +1,136 @@
+/// Makes tokenizers from files, and from what a container stores.
+public enum Tokenizers {
+  /// Reads a tokenizer.
+  ///
+  /// In a folder `tokenizer.json` comes first, then `tokenizer.model`, then `vocab.json` with `merges.txt`; the
+  /// configuration files beside them say which tokens are special. A file is taken by itself.
+  /// - Parameters:
+  ///   - path: a folder, or a `tokenizer.json` or `tokenizer.model` file.
+  ///   - preTokenizer: name of a pre-tokenizer (`gpt-2`, `llama-bpe`, …) to use instead of the file's.
+  /// - Throws: `Failure` `input.…`, `json.…`, `tokenizer.…`.
+  public static func load(path: String, preTokenizer: String? = nil) throws -> any Tokenizer {
+    guard Files.isFolder(path) else {
+      if path.hasSuffix(".json") { return try inFile(path) { try fromJSON(path, beside: nil, preTokenizer) } }
+      return try inFile(path) { try fromModel(path, beside: nil) }
+    }
+    let json = Files.join(path, "tokenizer.json")
+    let model = Files.join(path, "tokenizer.model")
+    let vocabulary = Files.join(path, "vocab.json")
+    if Files.exists(json) { return try inFile(json) { try fromJSON(json, beside: path, preTokenizer) } }
+    if Files.exists(model) { return try inFile(model) { try fromModel(model, beside: path) } }
+    if Files.exists(vocabulary) { return try inFile(vocabulary) { try fromVocabulary(path, preTokenizer) } }
+    throw Failure(
+      .noInput, "tokenizer.missing", "holds no tokenizer", file: path,
+      remedy: "Expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt.")
+  }
+
+  /// Makes a tokenizer from data, as a GGUF file stores it. Control and user-defined tokens are found in text.
+  /// - Throws: `Failure` `tokenizer.…` where the data contradicts itself or its pre-tokenizer is not known.
+  public static func make(_ data: TokenizerData) throws -> any Tokenizer {
+    try data.check()
+    let isSentencePiece = data.kind == .sentencePieceBPE
+    var added: [AddedToken] = []
+    for (id, type) in data.types.enumerated() where type == .control || type == .userDefined || (isSentencePiece && type == .unknown) {
+      guard !data.tokens[id].isEmpty else { continue }
+      let content = Normalizer.replace(SentencePieceRules.space, with: [0x20], in: Array(data.tokens[id].utf8))
+      added.append(AddedToken(content: isSentencePiece ? content : Array(data.tokens[id].utf8), id: id))
+    }
+    if isSentencePiece {
+      return try SentencePieceBPE(data, merges: nil, added: added, rules: .llama(addsPrefix: data.addsSpacePrefix ?? true))
+    }
+    let known = try KnownPreTokenizers.find(data.preTokenizer ?? "")
+    var pairs: [(String, String)] = []
+    for (rank, text) in data.merges.enumerated() {
+      guard let pair = TokenizerData.pair(of: text) else {
+        throw Failure(.data, "tokenizer.merge", "merge \(rank) is not two texts with a space between")
+      }
+      pairs.append(pair)
+    }
+    return try ByteLevelBPE(
+      data, merges: pairs, added: added, normalizers: known.normalizes ? [.nfc] : [],
+      preTokenizer: PreTokenizer(steps: known.steps, spelledSteps: known.spelledSteps))
+  }
+
+  private static func inFile(_ path: String, _ body: () throws -> any Tokenizer) throws -> any Tokenizer {
+    do {
+      return try body()
+    } catch let failure as Failure {
+      throw failure.inFile(path)
+    }
+  }
+
+  // MARK: Sources
+
+  private static func fromJSON(_ path: String, beside folder: String?, _ preTokenizer: String?) throws -> any Tokenizer {
+    let root = try JSON.load(path)
+    var file = try TokenizerJSON(root, preTokenizerName: preTokenizer)
+    let beside = try ConfigurationFiles(folder)
+    if let folder, file.data.kind == .sentencePieceBPE, Files.exists(Files.join(folder, "tokenizer.model")) {
+      // The model knows the scores, which the JSON file has lost.
+      let model = try SentencePieceModel(Files.read(Files.join(folder, "tokenizer.model"), maximumBytes: maximumModelBytes))
+      file.takeScores(from: model.data)
+      try beside.retype(&file.data)
+    }
+    try beside.apply(to: &file.data, postProcessors: file.postProcessors)
+    return try file.tokenizer()
+  }
+
+  private static func fromModel(_ path: String, beside folder: String?) throws -> any Tokenizer {
+    var model = try SentencePieceModel(Files.read(path, maximumBytes: maximumModelBytes))
+    let beside = try ConfigurationFiles(folder)
+    var added = try beside.addTokens(to: &model.data)
+    try beside.apply(to: &model.data, postProcessors: [])
+    var rules = SentencePieceRules.llama(addsPrefix: model.addsPrefix)
+    if model.squeezesSpaces { rules.normalizers.insert(.squeezeSpaces, at: 0) }
+    // Pieces that the model itself calls user-defined are matched in text as it looks after normalization.
+    rules.normalizesAddedTokens = false
+    let known = Set(added.map { $0.id })
+    for (id, type) in model.data.types.enumerated() where type == .userDefined && !known.contains(id) {
+      var token = AddedToken(content: Array(model.data.tokens[id].utf8), id: id)
+      token.isNormalized = true
+      if !token.content.isEmpty { added.append(token) }
+    }
+    return try SentencePieceBPE(model.data, merges: nil, added: added, rules: rules)
+  }
+
+  /// GPT-2's first layout: texts with ids, and a list of merges.
+  private static func fromVocabulary(_ folder: String, _ preTokenizer: String?) throws -> any Tokenizer {
+    let beside = try ConfigurationFiles(folder)
+    let isQwen = beside.config?["tokenizer_class"]?.stringValue?.hasPrefix("Qwen2") == true
+    let name = preTokenizer ?? (isQwen ? "qwen2" : "gpt-2")
+    let bytes = try Files.read(Files.join(folder, "merges.txt"), maximumBytes: maximumModelBytes)
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw Failure(.data, "tokenizer.merges", "is not valid UTF-8", file: Files.join(folder, "merges.txt"))
+    }
+    var merges: [JSON] = []
+    for (number, line) in text.utf8.split(whereSeparator: { $0 == 0x0a || $0 == 0x0d }).enumerated() {
+      let line = String(line) ?? ""
+      if number > 0 || !line.hasPrefix("#version") { merges.append(.string(line)) }
+    }
+    let vocabulary = try JSON.load(Files.join(folder, "vocab.json"))
+    let root = JSON.object([
+      JSON.Member("added_tokens", .array(try beside.addedTokens(vocabulary))),
+      JSON.Member("pre_tokenizer", .object([JSON.Member("type", .string("ByteLevel"))])),
+      JSON.Member(
+        "model", .object([JSON.Member("vocab", vocabulary), JSON.Member("merges", .array(merges))])),
+    ] + (isQwen ? [JSON.Member("normalizer", .object([JSON.Member("type", .string("NFC"))]))] : []))
+    var file = try TokenizerJSON(root, preTokenizerName: name)
+    try beside.apply(to: &file.data, postProcessors: [])
+    return try file.tokenizer()
+  }
+
+  private static let maximumModelBytes = 256 << 20
+}
+
+extension Tokenizer {
+  /// Ids of `text` as the model expects them: with BOS in front and EOS behind where the tokenizer's own rule says so.
+  /// - Parameter addBOS: overrides the rule for BOS; nil follows it.
+  public func encodeForModel(_ text: String, addBOS: Bool? = nil) -> [Int] {
+    let data = data
+    // Where nothing is said, SentencePiece models and Llama 3 start with BOS.
+    let byDefault = data.kind == .sentencePieceBPE || data.preTokenizer == "llama-bpe" || data.preTokenizer == "tekken"
+    let front = addBOS ?? data.addsBOS ?? byDefault ? data.special["bos"].map { [$0] } ?? [] : []
+    let back = data.addsEOS ?? false ? data.special["eos"].map { [$0] } ?? [] : []
+    return front + encode(text) + back
+  }
+}

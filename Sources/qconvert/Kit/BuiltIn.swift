@@ -1,0 +1,23 @@
+import AWQ
+import CompressedTensors
+import GGUF
+import HuggingFace
+import ModelFamilies
+public import QuantCore
+import RTN
+
+extension QConvert {
+  /// The plug-ins of the `qconvert` binary, axis by axis: the only list there is. A program of one's own adds to it.
+  public static let builtIn: [any Plugin.Type] = [
+    // Methods
+    RTN.self, AWQ.self,
+    // Schemes and presets
+    FloatSchemes.self, IntegerSchemes.self, GGUFBlocks.self, WeightPresets.self,
+    // Packings
+    PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self,
+    // Formats
+    HuggingFaceFormat.self, SafetensorsFormat.self,
+    // Families
+    Llama.self, Mistral.self, Qwen2.self, Qwen3.self,
+  ]
+}

@@ -1,0 +1,133 @@
+import ArgumentParser
+import QuantCore
+
+/// `qconvert eval MODEL --text FILE`: perplexity, and the distance from a reference.
+struct Evaluate: QConvertCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "eval",
+    abstract: "Measure perplexity on a text, and KL divergence from a reference model.",
+    discussion: """
+      With the protocol 'windows' every token of a window but the first is predicted. With 'llama.cpp' the second half of
+      each window is, as llama-perplexity does, so that its numbers can be compared.
+
+      EXAMPLES
+        qconvert eval model.gguf --text test.txt
+        qconvert eval model.gguf --text test.txt --reference model/ --windows 40 --json
+      """)
+
+  @Argument(help: ArgumentHelp("Model to measure.", valueName: "MODEL"))
+  var model: String
+
+  @Option(help: ArgumentHelp("Text to predict.", valueName: "FILE"))
+  var text: String
+
+  @Option(help: ArgumentHelp("Model to compare with, usually the one that was quantized.", valueName: "MODEL"))
+  var reference: String?
+
+  @Option(name: .customLong("protocol"), help: "Which tokens are predicted: windows or llama.cpp.")
+  var scoring = ProtocolChoice.windows
+
+  @Option(help: ArgumentHelp("Tokens per window.", valueName: "N"))
+  var context = 512
+
+  @Option(help: ArgumentHelp("Windows to use, from the start of the text. (default: all)", valueName: "N"))
+  var windows: Int?
+
+  @OptionGroup var options: ModelOptions
+  @OptionGroup var global: GlobalOptions
+
+  func run(_ registry: Registry, _ session: Session) throws {
+    let threads = try global.threadCount()
+    var settings = EvaluationOptions(
+      protocol: scoring.value, context: try WholeNumber.check(context, "--context", in: 2...1_048_576))
+    if let windows { settings.windows = try WholeNumber.check(windows, "--windows", in: 1...1_000_000_000) }
+    let (engine, tokenizer) = try options.open(model, registry: registry, threads: threads)
+    let referenceEngine = try reference.map { try Evaluate.engine($0, registry: registry, threads: threads) }
+    settings.beginOfSequence = try options.beginOfSequence(tokenizer)
+    var tokens = tokenizer.encode(try Files.readText(text))
+    if let first = settings.beginOfSequence { tokens.insert(first, at: 0) }
+    let result = try evaluate(engine, referenceEngine, tokens, settings, session)
+    try session.answer(Evaluate.document(result), text: Evaluate.text(result))
+  }
+
+  private func evaluate(
+    _ engine: Engine, _ reference: Engine?, _ tokens: [Int], _ settings: EvaluationOptions, _ session: Session
+  ) throws -> EvaluationResult {
+    let progress = session.progress()
+    defer { progress.finish() }
+    var reported: Int?
+    return try Evaluation.run(engine, tokens: tokens, options: settings, reference: reference) { done, total in
+      if reported == nil { progress.begin("evaluate", total: total * settings.context) }
+      progress.advance("evaluate", by: (done - (reported ?? 0)) * settings.context)
+      reported = done
+    }
+  }
+
+  /// The reference needs no tokenizer: it reads the same tokens.
+  private static func engine(_ path: String, registry: Registry, threads: Int) throws -> Engine {
+    let opening = Opening(registry)
+    let checkpoint = try opening.open(path)
+    return try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: threads))
+  }
+
+  // MARK: Output
+
+  /// Keys in the order of the document, each with its value.
+  static func numbers(_ result: EvaluationResult) -> [(key: String, value: Double)] {
+    var numbers = [("perplexity", result.perplexity.value), ("perplexity.stderr", result.perplexity.standardError)]
+    if let comparison = result.comparison {
+      numbers += [
+        ("perplexity.reference", comparison.perplexity.value),
+        ("kld.mean", comparison.divergence.value), ("kld.mean.stderr", comparison.divergence.standardError),
+        ("kld.median", comparison.divergenceMedian), ("kld.p99", comparison.divergence99),
+        ("kld.max", comparison.divergenceMaximum),
+        ("top1", comparison.sameTop.value), ("top1.stderr", comparison.sameTop.standardError),
+      ]
+    }
+    return numbers.map { (key: $0.0, value: $0.1) }
+  }
+
+  static func document(_ result: EvaluationResult) -> JSON {
+    .object(
+      [
+        .init("ok", .bool(true)),
+        .init("protocol", .string(result.protocol.rawValue)),
+        .init("context", .int(result.context)),
+        .init("windows", .int(result.windows)),
+        .init("tokens", .int(result.tokens)),
+      ] + numbers(result).map { .init($0.key, .double($0.value)) })
+  }
+
+  static func text(_ result: EvaluationResult) -> String {
+    func pair(_ estimate: Estimate) -> String { "\(estimate.value.fixed(5)) ± \(estimate.standardError.fixed(5))" }
+    var lines = [
+      ("protocol", "\(result.protocol.rawValue), \(result.windows.grouped) windows of \(result.context.grouped) tokens"),
+      ("tokens", result.tokens.grouped),
+      ("perplexity", pair(result.perplexity)),
+    ]
+    if let comparison = result.comparison {
+      lines += [
+        ("  of reference", pair(comparison.perplexity)),
+        ("KLD mean", pair(comparison.divergence)),
+        ("KLD median", comparison.divergenceMedian.fixed(5)),
+        ("KLD p99", comparison.divergence99.fixed(5)),
+        ("KLD max", comparison.divergenceMaximum.fixed(5)),
+        ("same top token", pair(comparison.sameTop)),
+      ]
+    }
+    return lines.map { $0.0.padded(to: 16) + $0.1 + "\n" }.joined()
+  }
+}
+
+/// The protocols by the names that people type.
+enum ProtocolChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case windows
+  case llamaCpp = "llama.cpp"
+
+  var value: EvaluationProtocol {
+    switch self {
+    case .windows: .windows
+    case .llamaCpp: .llamaCpp
+    }
+  }
+}

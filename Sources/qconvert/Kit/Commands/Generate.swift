@@ -1,0 +1,57 @@
+import ArgumentParser
+import QuantCore
+
+/// `qconvert generate MODEL --prompt TEXT`: continues a text, to see whether a converted model still speaks.
+struct Generate: QConvertCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "generate",
+    abstract: "Continue a prompt with the most likely tokens.",
+    discussion: "The continuation is written to standard output as it comes; the prompt is not repeated.")
+
+  @Argument(help: ArgumentHelp("Model to run.", valueName: "MODEL"))
+  var model: String
+
+  @Option(help: ArgumentHelp("Text to continue.", valueName: "TEXT"))
+  var prompt: String
+
+  @Option(help: ArgumentHelp("Tokens to generate at most.", valueName: "N"))
+  var tokens = 64
+
+  @OptionGroup var options: ModelOptions
+  @OptionGroup var global: GlobalOptions
+
+  func run(_ registry: Registry, _ session: Session) throws {
+    let limit = try WholeNumber.check(tokens, "--tokens", in: 1...1_048_576)
+    let (engine, tokenizer) = try options.open(model, registry: registry, threads: global.threadCount())
+    var ids = tokenizer.encode(prompt)
+    if let first = try options.beginOfSequence(tokenizer) { ids.insert(first, at: 0) }
+    let stop = Set(["eos", "eot"].compactMap { tokenizer.data.special[$0] })
+    var generator = Generator(engine)
+    var problem: (any Error)?
+    let generated = try generator.generate(prompt: ids, limit: limit, stop: stop) { id in
+      guard !session.isJSON, problem == nil else { return }
+      do {
+        try session.console.data(Generate.shown(tokenizer.bytes(of: id), onTerminal: session.console.facts.outputIsTerminal))
+      } catch {
+        problem = error
+      }
+    }
+    if let problem { throw problem }
+    if session.isJSON {
+      let text = String(decoding: generated.flatMap { tokenizer.bytes(of: $0) }, as: UTF8.self)
+      try session.answer(
+        .object([
+          .init("ok", .bool(true)), .init("prompt_tokens", .int(ids.count)), .init("tokens", .int(generated.count)),
+          .init("text", .string(text)),
+        ]), text: "")
+    } else {
+      try session.console.data("\n")
+    }
+  }
+
+  /// Bytes of a token as they are, but on a terminal without control characters other than line feed and tab: a model
+  /// must not move the cursor. The bytes of one token may end inside a character, so this works on bytes.
+  static func shown(_ bytes: [UInt8], onTerminal: Bool) -> [UInt8] {
+    onTerminal ? bytes.filter { $0 >= 0x20 && $0 != 0x7f || $0 == 0x0a || $0 == 0x09 } : bytes
+  }
+}

@@ -1,0 +1,34 @@
+import ArgumentParser
+import Logging
+import QuantCore
+
+/// `qconvert plan IN OUT`: what `convert` would write, from headers alone.
+struct PlanCommand: QConvertCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan",
+    abstract: "Show what convert would write: tensors, sizes, memory. Writes nothing.",
+    discussion: "The planned size is the size of the output to the byte.")
+
+  @OptionGroup var conversion: ConversionOptions
+  @OptionGroup var global: GlobalOptions
+
+  func run(_ registry: Registry, _ session: Session) throws {
+    let plan = try Planner(registry).plan(conversion.request(threads: global.threadCount()))
+    for warning in plan.warnings { session.log.warning("\(warning)") }
+    try session.answer(JSONOutput.document(plan), text: PlanCommand.text(plan, style: session.outputStyle))
+  }
+
+  /// The table of tensors, and what they come to.
+  static func text(_ plan: ConversionPlan, style: Style) -> String {
+    var table = Table([
+      ("TENSOR", .left), ("SHAPE", .left), ("FROM", .left), ("TO", .left), ("BYTES", .right), ("NOTE", .left),
+    ])
+    for tensor in plan.tensors {
+      let stored = plan.source[tensor.sourceName]?.storage.schemeName ?? ""
+      table.add([
+        tensor.name, Wording.shape(tensor.shape), stored, tensor.scheme.name, tensor.byteCount.grouped, tensor.note ?? "",
+      ])
+    }
+    return table.text(style: style) + "\n" + Wording.planned(plan).map { $0 + "\n" }.joined()
+  }
+}

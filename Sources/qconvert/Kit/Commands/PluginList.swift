@@ -1,0 +1,99 @@
+import ArgumentParser
+import QuantCore
+
+/// `qconvert plugins`: what this binary contains.
+struct PluginList: QConvertCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plugins", abstract: "List methods, schemes, presets, packings, formats and families with their options.")
+
+  @OptionGroup var global: GlobalOptions
+
+  func run(_ registry: Registry, _ session: Session) throws {
+    let facts = PluginFacts.ordered(registry)
+    try session.answer(
+      .object([.init("ok", .bool(true)), .init("plugins", .array(facts.map { $0.document }))]),
+      text: PluginFacts.text(facts, style: session.outputStyle))
+  }
+}
+
+/// What is known about one plug-in.
+struct PluginFacts {
+  /// The axes in the order of a conversion.
+  private static let axes = ["method", "scheme", "preset", "packing", "format", "family", "other"]
+
+  let axis: String
+  let id: String
+  let summary: String
+  let reference: String
+  let options: [OptionDeclaration]
+  /// Statistics that a method asks for.
+  let requirements: [String]
+  /// Names that a scheme or preset provider knows.
+  let schemes: [String]
+  /// Architectures that a family answers to, or extensions that a format writes.
+  let names: [String]
+
+  init(_ plugin: any Plugin.Type) {
+    axis = Registry.axis(of: plugin)
+    id = plugin.id
+    summary = plugin.summary
+    reference = plugin.reference
+    let method = plugin as? any QuantizationMethod.Type
+    options = method?.options ?? []
+    requirements = Statistic.allCases.filter { method?.requirements.contains($0) ?? false }.map { $0.rawValue }
+    schemes =
+      (plugin as? any SchemeProvider.Type)?.schemeNames ?? (plugin as? any PresetProvider.Type)?.presetNames ?? []
+    if let family = plugin as? any ModelFamily.Type {
+      names = family.architectures(.huggingFace) + family.architectures(.gguf)
+    } else {
+      names = (plugin as? any CheckpointFormat.Type)?.fileExtensions.map { "." + $0 } ?? []
+    }
+  }
+
+  /// All plug-ins, axis by axis, in the order in which they were listed.
+  static func ordered(_ registry: Registry) -> [PluginFacts] {
+    let facts = registry.plugins.map { PluginFacts($0) }
+    return axes.flatMap { axis in facts.filter { $0.axis == axis } }
+  }
+
+  /// One table; what is particular to a plug-in stands in the rows below it.
+  static func text(_ facts: [PluginFacts], style: Style) -> String {
+    var table = Table([("AXIS", .left), ("ID", .left), ("SUMMARY", .left)])
+    for fact in facts {
+      table.add([fact.axis, fact.id, fact.summary])
+      for detail in fact.details { table.add(["", "", "  " + detail]) }
+    }
+    return table.text(style: style)
+  }
+
+  private var details: [String] {
+    var lines = options.map { "option \($0.name)=\($0.defaultValue): \($0.summary)" }
+    if !requirements.isEmpty { lines.append("requires calibration: " + requirements.joined(separator: ", ")) }
+    if !schemes.isEmpty { lines.append("names: " + schemes.joined(separator: " ")) }
+    if !names.isEmpty { lines.append((axis == "family" ? "architectures: " : "extensions: ") + names.joined(separator: " ")) }
+    if !reference.isEmpty { lines.append("reference: " + reference) }
+    return lines
+  }
+
+  var document: JSON {
+    .object([
+      .init("axis", .string(axis)),
+      .init("id", .string(id)),
+      .init("summary", .string(summary)),
+      .init(
+        "options",
+        .array(
+          options.map { option in
+            .object([
+              .init("name", .string(option.name)),
+              .init("default", .string(option.defaultValue)),
+              .init("summary", .string(option.summary)),
+            ])
+          })),
+      .init("requirements", JSONOutput.strings(requirements)),
+      .init("schemes", JSONOutput.strings(schemes)),
+      .init("names", JSONOutput.strings(names)),
+      .init("reference", .string(reference)),
+    ])
+  }
+}

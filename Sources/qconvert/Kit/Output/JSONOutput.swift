@@ -1,0 +1,87 @@
+import QuantCore
+
+/// The documents of `--json`. Keys and their order are part of the interface (`Docs/commands.md`).
+enum JSONOutput {
+  /// `{"ok": false, "error": {...}}`
+  static func document(_ failure: Failure) -> JSON {
+    .object([
+      .init("ok", .bool(false)),
+      .init(
+        "error",
+        .object([
+          .init("id", .string(failure.id)),
+          .init("kind", .string(Wording.name(failure.kind))),
+          .init("file", optional(failure.file)),
+          .init("tensor", optional(failure.tensor)),
+          .init("offset", optional(failure.byteOffset)),
+          .init("message", .string(failure.message)),
+          .init("remedy", optional(failure.remedy)),
+        ])),
+    ])
+  }
+
+  /// What `convert` did.
+  static func document(_ report: ConversionReport, output: String) -> JSON {
+    .object([
+      .init("ok", .bool(true)),
+      .init("output", .string(output)),
+      .init("bytes", .int(report.totalSize)),
+      .init("bits_per_weight", .double(report.bitsPerWeight)),
+      .init("seconds", .double(report.seconds)),
+      .init(
+        "tensors",
+        .array(
+          report.tensors.map { tensor in
+            .object([
+              .init("name", .string(tensor.name)),
+              .init("scheme", .string(tensor.scheme)),
+              .init("relative_error", tensor.relativeError.map { .double($0) } ?? .null),
+            ])
+          })),
+      .init("notes", strings(report.notes)),
+    ])
+  }
+
+  /// What `plan` found.
+  static func document(_ plan: ConversionPlan) -> JSON {
+    .object([
+      .init("ok", .bool(true)),
+      .init("input", .string(plan.request.input)),
+      .init("output", .string(plan.request.output)),
+      .init("from", .string(plan.source.format)),
+      .init("to", .string(plan.format.id)),
+      .init("family", optional(plan.model?.family)),
+      .init("bytes", .int(plan.totalSize)),
+      .init("bits_per_weight", .double(plan.bitsPerWeight)),
+      .init("memory_bytes", .int(plan.memoryBytes)),
+      .init(
+        "files",
+        .array(plan.layout.files.map { .object([.init("name", .string($0.name)), .init("bytes", .int($0.size))]) })),
+      .init(
+        "tensors",
+        .array(
+          plan.tensors.map { tensor in
+            .object([
+              .init("name", .string(tensor.name)),
+              .init("source", .string(tensor.sourceName)),
+              .init("shape", ints(tensor.shape)),
+              .init("scheme", .string(tensor.scheme.name)),
+              .init("bytes", .int(tensor.byteCount)),
+              .init("copied", .bool(tensor.isCopy)),
+              .init("note", optional(tensor.note)),
+            ])
+          })),
+      .init("warnings", strings(plan.warnings)),
+    ])
+  }
+
+  static func optional(_ text: String?) -> JSON { text.map { .string($0) } ?? .null }
+  static func optional(_ number: Int?) -> JSON { number.map { .int($0) } ?? .null }
+  static func strings(_ texts: [String]) -> JSON { .array(texts.map { .string($0) }) }
+  static func ints(_ numbers: [Int]) -> JSON { .array(numbers.map { .int($0) }) }
+}
+
+extension PlannedTensor {
+  /// Bytes of all stored parts.
+  var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
+}

@@ -1,0 +1,75 @@
+import Logging
+import QuantCore
+import Synchronization
+
+/// Shows the progress of stages on standard error: one line redrawn on a terminal, plain lines elsewhere.
+final class Progress: ProgressReporter {
+  enum Mode: Sendable { case redrawn, plain, none }
+
+  private struct Stage {
+    var name: String
+    var total: Int
+    var done = 0
+    var start: Double
+    /// When something was last shown, in seconds.
+    var shown: Double
+  }
+
+  /// Seconds between two pictures of the line, and between two plain lines.
+  private static let redrawInterval = 0.1
+  private static let plainInterval = 10.0
+
+  private let mode: Mode
+  private let console: Console
+  private let log: Logger
+  private let seconds: @Sendable () -> Double
+  private let stage = Mutex<Stage?>(nil)
+
+  /// - Parameter seconds: a clock that never goes back.
+  init(_ mode: Mode, console: Console, log: Logger, seconds: @escaping @Sendable () -> Double = Progress.monotonicSeconds()) {
+    self.mode = mode
+    self.console = console
+    self.log = log
+    self.seconds = seconds
+  }
+
+  func begin(_ stage: String, total: Int) {
+    let now = seconds()
+    self.stage.withLock { current in
+      current = Stage(name: stage, total: total, start: now, shown: now)
+    }
+    if mode == .plain { console.line(Wording.progressBegin(stage, total: total)) }
+  }
+
+  func advance(_ stage: String, by amount: Int) {
+    guard mode != .none else { return }
+    let now = seconds()
+    self.stage.withLock { current in
+      guard var changed = current, changed.name == stage else { return }
+      changed.done += amount
+      let isComplete = changed.done >= changed.total
+      let interval = mode == .redrawn ? Progress.redrawInterval : Progress.plainInterval
+      if isComplete || now - changed.shown >= interval {
+        changed.shown = now
+        let text = Wording.progress(stage, done: changed.done, total: changed.total, seconds: now - changed.start)
+        if mode == .redrawn { console.status(isComplete ? "" : text) } else { console.line(text) }
+      }
+      current = isComplete ? nil : changed
+    }
+  }
+
+  func note(_ text: String) { log.notice("\(text)") }
+  func warn(_ text: String) { log.warning("\(text)") }
+
+  /// Removes the line of an unfinished stage.
+  func finish() { console.status("") }
+
+  private static func monotonicSeconds() -> @Sendable () -> Double {
+    let clock = ContinuousClock()
+    let start = clock.now
+    return {
+      let elapsed = (clock.now - start).components
+      return Double(elapsed.seconds) + Double(elapsed.attoseconds) / 1e18
+    }
+  }
+}

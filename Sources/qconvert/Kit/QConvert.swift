@@ -1,0 +1,78 @@
+import ArgumentParser
+import Glibc
+public import QuantCore
+
+/// The program as a library: a `main` of one's own lists its plug-ins beside the built-in ones.
+///
+/// ```swift
+/// import QConvertKit
+///
+/// QConvert.main(plugins: QConvert.builtIn + [MyMethod.self])
+/// ```
+public enum QConvert {
+  /// Runs the command line that the process was started with, and ends the process with its exit code.
+  /// - Parameter plugins: all plug-ins of the binary; their ids must be unique within their axis.
+  public static func main(plugins: [any Plugin.Type] = builtIn) -> Never {
+    // Before anything else: threads inherit the signal mask of the thread that starts them.
+    InterruptCleanup.install()
+    // A reader that goes away (`| head`) must be an error of the write, so that unfinished outputs are removed.
+    signal(SIGPIPE, SIG_IGN)
+    exit(run(Array(CommandLine.arguments.dropFirst()), plugins: plugins, console: .standard()))
+  }
+
+  /// Runs one command line.
+  /// - Returns: the exit code.
+  static func run(_ arguments: [String], plugins: [any Plugin.Type], console: Console) -> Int32 {
+    var session = Session(console: console, options: nil, isJSON: arguments.contains("--json"))
+    do {
+      let command = try parse(arguments)
+      session = Session(console: console, options: command.global, isJSON: command.global.json)
+      try command.run(Registry(plugins), session)
+      return 0
+    } catch let answer as Answer {
+      return write(answer.text, to: console)
+    } catch is Console.ReaderGone {
+      return 128 + SIGPIPE
+    } catch {
+      return session.report(Wording.failure(for: error))
+    }
+  }
+
+  /// The command that a command line asks for.
+  /// - Throws: `Failure` of kind usage, or `Answer` where help or the version is asked for.
+  static func parse(_ arguments: [String]) throws -> any QConvertCommand {
+    do {
+      let parsed = try Root.parseAsRoot(CommandOrder.commandFirst(arguments))
+      guard let command = parsed as? any QConvertCommand else { throw Answer(text: Root.helpMessage()) }
+      return command
+    } catch let answer as Answer {
+      throw answer
+    } catch {
+      if Root.exitCode(for: error) == .success { throw Answer(text: Root.fullMessage(for: error)) }
+      throw Wording.usage(Root.message(for: error))
+    }
+  }
+
+  /// What help and `--version` print.
+  struct Answer: Error {
+    var text: String
+  }
+
+  private static func write(_ text: String, to console: Console) -> Int32 {
+    do {
+      try console.data(text.hasSuffix("\n") ? text : text + "\n")
+      return 0
+    } catch is Console.ReaderGone {
+      return 128 + SIGPIPE
+    } catch {
+      return Failure.Kind.io.rawValue
+    }
+  }
+}
+
+/// A command with the options that all commands share.
+protocol QConvertCommand: ParsableCommand {
+  var global: GlobalOptions { get }
+  /// - Throws: `Failure`, or any error that is then reported as a bug.
+  func run(_ registry: Registry, _ session: Session) throws
+}

@@ -1,0 +1,59 @@
+import Logging
+import QuantCore
+
+/// What one run of the program shares: streams, log, and how to answer.
+struct Session: Sendable {
+  let console: Console
+  /// Whether standard output gets one JSON document.
+  let isJSON: Bool
+  /// Style of standard output and of standard error.
+  let outputStyle: Style
+  let errorStyle: Style
+  let log: Logger
+  private let progressStyle: ProgressStyle
+  private let isQuiet: Bool
+
+  /// - Parameter options: nil where the command line could not be parsed.
+  init(console: Console, options: GlobalOptions?, isJSON: Bool) {
+    self.console = console
+    self.isJSON = isJSON
+    let facts = console.facts
+    let color = options?.color ?? .auto
+    outputStyle = Style(color, isTerminal: facts.outputIsTerminal, noColor: facts.noColor)
+    errorStyle = Style(color, isTerminal: facts.errorIsTerminal, noColor: facts.noColor)
+    progressStyle = options?.progress ?? .auto
+    isQuiet = options?.quiet ?? false
+    let level: Logger.Level = isQuiet ? .error : options?.verbose ?? false ? .debug : .notice
+    let handler = TerminalLog(console: console, style: errorStyle, level: level)
+    log = Logger(label: "qconvert") { _ in handler }
+  }
+
+  /// A reporter for a command that takes long.
+  func progress() -> Progress {
+    let mode: Progress.Mode =
+      switch progressStyle {
+      case .auto: isQuiet ? .none : console.facts.errorIsTerminal ? .redrawn : .plain
+      case .plain: isQuiet ? .none : .plain
+      case .none: .none
+      }
+    return Progress(mode, console: console, log: log)
+  }
+
+  /// Prints a document as JSON, or its text.
+  func answer(_ document: @autoclosure () -> JSON, text: @autoclosure () -> String) throws {
+    try console.data(isJSON ? document().text(pretty: true) + "\n" : text())
+  }
+
+  /// Prints a failure: a line on standard error, or a document on standard output.
+  /// - Returns: the exit code.
+  func report(_ failure: Failure) -> Int32 {
+    console.status("")
+    if isJSON {
+      // Where standard output is gone too, the exit code is all that is left.
+      try? console.data(JSONOutput.document(failure).text(pretty: true) + "\n")
+    } else {
+      console.line(Wording.line(failure, style: errorStyle))
+    }
+    return failure.kind.rawValue
+  }
+}

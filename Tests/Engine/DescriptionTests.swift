@@ -1,0 +1,122 @@
+import ModelFamilies
+import QuantCore
+import TestSupport
+import Testing
+
+/// Stands for a key that is not there.
+private let absent: JSON? = nil
+
+@Suite struct DescriptionTests {
+  private func source(_ name: String) throws -> Checkpoint { try Fixture.folder(SharedData.fixture("engine/" + name)) }
+
+  /// A fixture with keys of its `config.json` replaced (or, with nil, removed).
+  private func changed(_ name: String, _ changes: [String: JSON?], dropping dropped: String? = nil) throws -> Checkpoint {
+    let original = try source(name)
+    guard case .huggingFace(let json) = original.configuration else { throw Fixture.Broken() }
+    var members = (json.objectValue ?? []).filter { !changes.keys.contains($0.key) }
+    for (key, value) in changes { if let value { members.append(JSON.Member(key, value)) } }
+    return Checkpoint(
+      path: original.path, format: original.format, tensors: original.tensors.filter { $0.name != dropped },
+      naming: .huggingFace, configuration: .huggingFace(.object(members)), files: [])
+  }
+
+  private func failure(_ name: String, _ changes: [String: JSON?], dropping dropped: String? = nil) throws -> Failure? {
+    let checkpoint = try changed(name, changes, dropping: dropped)
+    do {
+      _ = try Fixture.engine(checkpoint)
+      return nil
+    } catch let error as Failure { return error }
+  }
+
+  @Test(arguments: [
+    ("num_attention_heads", JSON.int(0), "model.head-count"),
+    ("num_key_value_heads", JSON.int(3), "model.head-count"),
+    ("num_key_value_heads", JSON.int(0), "model.head-count"),
+    ("head_dim", JSON.int(15), "model.head-size"),
+    ("head_dim", JSON.int(0), "model.head-size"),
+    ("head_dim", JSON.int(18), "model.tensor-shape"),
+    ("num_hidden_layers", JSON.int(1_000_000_000), "model.block-count"),
+    ("num_hidden_layers", JSON.int(0), "model.key-value"),
+    ("num_hidden_layers", JSON.int(-1), "model.key-value"),
+    ("num_hidden_layers", JSON.number("99999999999999999999"), "model.key-value"),
+    ("num_hidden_layers", JSON.int(3), "model.tensor-missing"),
+    ("hidden_size", JSON.string("32"), "model.key-value"),
+    ("hidden_size", JSON.int(2_147_483_647), "model.tensor-shape"),
+    ("vocab_size", JSON.int(95), "model.vocabulary"),
+    ("rms_norm_eps", JSON.number("NaN"), "model.key-value"),
+    ("rope_theta", JSON.int(0), "model.key-value"),
+    ("hidden_act", JSON.string("gelu"), "model.activation"),
+    ("num_local_experts", JSON.int(8), "model.experts"),
+    ("partial_rotary_factor", JSON.double(0.5), "model.rope-partial"),
+  ]) func absurdConfigurationsAreRefused(_ key: String, _ value: JSON, _ id: String) throws {
+    #expect(try failure("llama3-rope", [key: value])?.id == id)
+  }
+
+  @Test(arguments: ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"])
+  func missingKeysAreNamed(_ key: String) throws {
+    let error = try #require(try failure("llama3-rope", [key: absent]))
+    #expect(error.id == "model.key-missing")
+    #expect(error.message.contains("'\(key)'"))
+  }
+
+  @Test(arguments: ["yarn", "longrope", "dynamic"]) func unknownRotaryScalingIsNamed(_ type: String) throws {
+    let scaling = JSON.object([JSON.Member("type", .string(type)), JSON.Member("factor", .int(2))])
+    let error = try #require(try failure("llama3-rope", ["rope_scaling": scaling]))
+    #expect(error.kind == .unsupported && error.id == "model.rope-scaling")
+    #expect(error.message.contains(type))
+  }
+
+  @Test func theVocabularyFailureHasBothNumbers() throws {
+    let error = try #require(try failure("qwen2", ["vocab_size": .int(100)]))
+    #expect(error.message.contains("96") && error.message.contains("100"))
+  }
+
+  @Test func aMissingTensorIsNamed() throws {
+    let name = "model.layers.1.mlp.down_proj.weight"
+    let error = try #require(try failure("qwen3", [:], dropping: name))
+    #expect(error.id == "model.tensor-missing" && error.tensor == name)
+    #expect(try failure("qwen2", [:], dropping: "model.layers.0.self_attn.q_proj.bias")?.id == "model.tensor-missing")
+  }
+
+  @Test func rotaryParametersOfTransformers5AreRead() throws {
+    let parameters = JSON.object([
+      JSON.Member("rope_theta", .double(5000)), JSON.Member("rope_type", .string("linear")), JSON.Member("factor", .int(2)),
+    ])
+    let checkpoint = try changed("qwen2", ["rope_theta": absent, "rope_scaling": absent, "rope_parameters": parameters])
+    let rope = try Fixture.describe(checkpoint).parameters.rope
+    #expect(rope.theta == 5000)
+    #expect(rope.scaling == .linear(factor: 2))
+  }
+
+  @Test func windowsFollowEachFamilysRule() throws {
+    func window(_ name: String, _ changes: [String: JSON?]) throws -> Int? {
+      try Fixture.describe(try changed(name, changes)).parameters.slidingWindow
+    }
+    #expect(try window("mistral-window", [:]) == 7)
+    #expect(try window("mistral-window", ["sliding_window": .null]) == nil)
+    #expect(try window("mistral-window", ["sliding_window": absent]) == 4096)
+    #expect(try window("qwen2", ["sliding_window": .int(9)]) == nil)
+    let used: [String: JSON?] = ["sliding_window": .int(9), "use_sliding_window": .bool(true), "layer_types": absent]
+    #expect(try window("qwen2", used.merging(["max_window_layers": .int(2)]) { $1 }) == nil)
+    #expect(try window("qwen2", used.merging(["max_window_layers": .int(0)]) { $1 }) == 9)
+    #expect(try failure("qwen2", used.merging(["max_window_layers": .int(1)]) { $1 })?.id == "model.blocks-differ")
+  }
+
+  @Test func foldsCoverEverySiteOfABlock() throws {
+    for name in FamilyTests.names {
+      let model = try Fixture.describe(try source(name))
+      #expect(Set(model.block.folds.map(\.site)) == Set(model.block.sites))
+      #expect(model.block.consumers(of: .attentionInput) == [.query, .key, .value])
+      #expect(Set(model.tensors.map(\.huggingFaceName)).count == model.tensors.count)
+      #expect(Set(model.tensors.map(\.ggufName)).count == model.tensors.count)
+    }
+  }
+
+  @Test func everyStoredTensorOfAFixtureIsKnown() throws {
+    for name in FamilyTests.names {
+      let checkpoint = try source(name)
+      let known = Set(try Fixture.describe(checkpoint).tensors.map(\.huggingFaceName))
+      #expect(checkpoint.tensors.map(\.name).filter { !known.contains($0) } == [])
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import QuantCore
+import TestSupport
+import Testing
+
+/// Random models of every family, against transformers in float32 (Interop/make_engine_fixtures.py).
+@Suite struct FamilyTests {
+  static let names = ["llama3-rope", "llama-biases", "mistral-window", "qwen2", "qwen3"]
+
+  @Test(arguments: names) func logitsAreThoseOfTransformers(_ name: String) throws {
+    let folder = SharedData.fixture("engine/" + name)
+    let expected = try Fixture.tensors(folder + "/expected.safetensors")
+    let tokens = try Fixture.integers(expected.first { $0.name == "tokens" })
+    let logits = try #require(expected.first { $0.name == "logits" })
+    let result = try Fixture.engine(try Fixture.folder(folder)).allLogits(tokens, sequenceLength: 40)
+    #expect(result.rows == 80 && result.columns == 96)
+    #expect(relativeDifference(result.values, logits.matrix().values) < 1e-5)
+  }
+
+  @Test(arguments: names) func sitesSeeWhatLinearLayersGet(_ name: String) throws {
+    let folder = SharedData.fixture("engine/" + name)
+    let expected = try Fixture.tensors(folder + "/expected.safetensors")
+    let tokens = try Fixture.integers(expected.first { $0.name == "tokens" })
+    let collector = StatisticsCollector([.meanAbsolute, .range, .gram], parallel: Parallel(threads: 2))
+    _ = try Fixture.engine(try Fixture.folder(folder)).allLogits(tokens, sequenceLength: 40, observing: 1, collector)
+    let statistics = collector.statistics()
+    #expect(statistics.count == 4)
+    for (site, found) in statistics {
+      let mean = try #require(expected.first { $0.name == site.name }).matrix().values
+      #expect(found.tokens == 80)
+      #expect(relativeDifference(found.meanAbsolute, mean) < 1e-5, "\(site.name)")
+      for c in 0..<found.channels {
+        #expect(found.minimum[c] <= found.maximum[c])
+        #expect(found.gram[c * found.channels + c] >= max(found.minimum[c] * found.minimum[c], found.maximum[c] * found.maximum[c]) * 0.999)
+      }
+    }
+  }
+
+  @Test(arguments: names) func threadsChangeNoBit(_ name: String) throws {
+    let checkpoint = try Fixture.folder(SharedData.fixture("engine/" + name))
+    let tokens = (0..<96).map { ($0 * 37 + 5) % 96 }
+    let results = try (1...3).map { threads in
+      let collector = StatisticsCollector([.meanAbsolute, .range, .gram], parallel: Parallel(threads: threads))
+      let logits = try Fixture.engine(checkpoint, threads: threads).allLogits(tokens, sequenceLength: 32, observing: 0, collector)
+      return (logits, collector.statistics())
+    }
+    #expect(results[0] == results[1])
+    #expect(results[0] == results[2])
+  }
+
+  @Test(arguments: names) func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
+    let source = try Fixture.folder(SharedData.fixture("engine/" + name))
+    let stored = try GGUFTwin.of(source)
+    let model = try Fixture.describe(stored)
+    #expect(model.family == (name == "mistral-window" ? "llama" : try Fixture.describe(source).family))
+    let tokens = (0..<40).map { ($0 * 29 + 3) % 96 }
+    let expected = try Fixture.engine(source).allLogits(tokens, sequenceLength: 40)
+    #expect(try Fixture.engine(stored).allLogits(tokens, sequenceLength: 40) == expected)
+  }
+
+  @Test(arguments: names) func cachedGenerationEqualsFullPasses(_ name: String) throws {
+    let engine = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/" + name)))
+    let prompt = [5, 17, 90, 33, 2, 41]
+    var generator = Generator(engine)
+    let generated = try generator.generate(prompt: prompt, limit: 24, stop: [])
+    var tokens = prompt
+    for _ in 0..<24 {
+      let logits = try engine.allLogits(tokens, sequenceLength: tokens.count)
+      let last = Array(logits.values.suffix(96))
+      tokens.append(try #require(last.firstIndex(of: last.max() ?? 0)))
+    }
+    #expect(generated == Array(tokens.dropFirst(prompt.count)))
+    let stop = generated[3]
+    #expect(try generator.generate(prompt: prompt, limit: 24, stop: [stop]) == Array(generated.prefix { $0 != stop }))
+  }
+
+  @Test func aRowDoesNotDependOnItsBatch() throws {
+    let engine = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/qwen3")))
+    let tokens = (0..<96).map { ($0 * 31 + 7) % 96 }
+    let together = try engine.allLogits(tokens, sequenceLength: 48)
+    let alone = try engine.allLogits(Array(tokens[48...]), sequenceLength: 48)
+    #expect(Array(together.values[(48 * 96)...]) == alone.values)
+    let prefix = try engine.allLogits(Array(tokens[..<11]), sequenceLength: 11)
+    #expect(Array(together.values[..<(11 * 96)]) == prefix.values)
+  }
+}

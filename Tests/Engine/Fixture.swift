@@ -1,0 +1,70 @@
+import ModelFamilies
+import QuantCore
+import TestSupport
+
+/// Safetensors files of trusted origin, read without the code under test of another module.
+enum Fixture {
+  struct Broken: Error {}
+
+  /// The logical tensors of one file, in the order of its header.
+  static func tensors(_ path: String) throws -> [CheckpointTensor] {
+    let view = ByteView(readFile(path))
+    let length = view.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+    guard let header = view.slice(8..<8 + Int(length)), let members = try JSON.parse(header, .strict).objectValue else { throw Broken() }
+    return try members.filter { $0.key != "__metadata__" }.map { member in
+      guard let type = member.value["dtype"]?.stringValue.flatMap(ElementType.init(rawValue:)),
+        let shape = member.value["shape"]?.arrayValue?.compactMap(\.intValue),
+        let offsets = member.value["data_offsets"]?.arrayValue?.compactMap(\.intValue), offsets.count == 2,
+        let bytes = view.slice(8 + Int(length) + offsets[0]..<8 + Int(length) + offsets[1])
+      else { throw Broken() }
+      return CheckpointTensor(name: member.key, shape: shape, storage: PlainStorage(type, bytes))
+    }
+  }
+
+  /// The integers of a data tensor.
+  static func integers(_ tensor: CheckpointTensor?) throws -> [Int] {
+    guard let tensor, let bytes = tensor.storage.verbatim else { throw Broken() }
+    return bytes.withUnsafeBytes { buffer in
+      tensor.storage.schemeName == "i16"
+        ? buffer.bindMemory(to: Int16.self).map { Int($0) } : buffer.bindMemory(to: Int32.self).map { Int($0) }
+    }
+  }
+
+  /// A Hugging Face folder with one weight file.
+  static func folder(_ path: String) throws -> Checkpoint {
+    Checkpoint(
+      path: path, format: "fixture", tensors: try tensors(path + "/model.safetensors"), naming: .huggingFace,
+      configuration: .huggingFace(try JSON.load(path + "/config.json")), files: [])
+  }
+
+  static func describe(_ checkpoint: Checkpoint) throws -> ModelDescription {
+    let families: [any ModelFamily.Type] = [Llama.self, Mistral.self, Qwen2.self, Qwen3.self]
+    guard let configuration = checkpoint.configuration, let name = configuration.architecture,
+      let family = families.first(where: { $0.architectures(checkpoint.naming).contains(name) })
+    else { throw Broken() }
+    return try family.describe(configuration, tensors: checkpoint)
+  }
+
+  static func engine(_ checkpoint: Checkpoint, threads: Int = 2) throws -> Engine {
+    try Engine(checkpoint, model: try describe(checkpoint), parallel: Parallel(threads: threads))
+  }
+}
+
+extension Engine {
+  /// Logits of whole sequences.
+  func allLogits(_ tokens: [Int], sequenceLength: Int, observing block: Int? = nil, _ observer: (any SiteObserver)? = nil) throws
+    -> Matrix
+  {
+    var hidden = try embed(tokens)
+    for index in 0..<model.parameters.blockCount {
+      runBlock(loadBlock(index), hidden: &hidden, sequenceLength: sequenceLength, observer: index == block ? observer : nil)
+    }
+    return logits(hidden)
+  }
+}
+
+/// The largest difference, relative to the largest value.
+func relativeDifference(_ a: [Float], _ b: [Float]) -> Float {
+  let scale = b.reduce(0) { max($0, abs($1)) }
+  return zip(a, b).reduce(0) { max($0, abs($1.0 - $1.1)) } / scale
+}

@@ -1,0 +1,38 @@
+import QuantCore
+import TestSupport
+import Testing
+
+/// The trained models beside the project, against transformers in float32 (Interop/make_engine_fixtures.py).
+@Suite struct TrainedModelTests {
+  @Test(arguments: ["tiny-llama", "stories260k"]) func logitsAreThoseOfTransformers(_ name: String) throws {
+    guard let path = SharedData.path("models/" + name) else { return }
+    let expected = try Fixture.tensors(SharedData.fixture("engine/\(name).safetensors"))
+    let tokens = try Fixture.integers(expected.first { $0.name == "tokens" })
+    let positions = try Fixture.integers(expected.first { $0.name == "positions" })
+    let logits = try #require(expected.first { $0.name == "logits" }).matrix()
+    let result = try Fixture.engine(try Fixture.folder(path)).allLogits(tokens, sequenceLength: tokens.count)
+    for (row, position) in positions.enumerated() {
+      let found = Array(result.values[position * result.columns..<(position + 1) * result.columns])
+      #expect(relativeDifference(found, Array(logits.values[row * logits.columns..<(row + 1) * logits.columns])) < 1e-5)
+    }
+  }
+
+  @Test(arguments: ["tiny-llama", "stories260k"]) func perplexityIsThatOfTransformers(_ name: String) throws {
+    guard let path = SharedData.path("models/" + name) else { return }
+    let expected = try Fixture.tensors(SharedData.fixture("engine/\(name).safetensors"))
+    let text = try Fixture.integers(try Fixture.tensors(SharedData.fixture("engine/\(name)-text.safetensors")).first)
+    let perplexity = try #require(expected.first { $0.name == "perplexity" }).matrix().values[0]
+    let error = try #require(expected.first { $0.name == "standard_error" }).matrix().values[0]
+    var steps: [Int] = []
+    let clock = ContinuousClock()
+    let start = clock.now
+    let result = try Evaluation.run(
+      try Fixture.engine(try Fixture.folder(path)), tokens: text, options: EvaluationOptions(), progress: { done, _ in steps.append(done) })
+    let seconds = (clock.now - start) / .seconds(1)
+    print("\(name): \(Int(Double(text.count) / seconds)) tokens/s in evaluation with 2 threads")
+    #expect(result.tokens == 20 * 511)
+    #expect(steps == [16, 20])
+    #expect(abs(Float(result.perplexity.value) - perplexity) < 1e-5 * perplexity)
+    #expect(abs(Float(result.perplexity.standardError) - error) < 1e-4 * error)
+  }
+}

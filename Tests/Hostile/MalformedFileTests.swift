@@ -1,0 +1,131 @@
+import GGUF
+import Glibc
+import HuggingFace
+import QuantCore
+import TestSupport
+import Testing
+
+/// Opens every malformed or borderline file of the shared collection and holds the answer against the one that is owed.
+@Suite(.serialized) struct MalformedFileTests {
+  /// What is owed: an error id, or acceptance, possibly with a warning that contains a word.
+  enum Answer: Equatable {
+    case id(String)
+    case accept
+    case warn(String)
+  }
+
+  /// Case and answer, in the order of the collection's own table. Cases whose answer is owed by the converter and not by
+  /// opening (no tensors at all, non-finite weights) are accepted here.
+  static func answers(_ table: String) -> [(name: String, answer: Answer)] {
+    table.split(whereSeparator: \.isNewline).map { line in
+      let words = line.split(separator: " ").map(String.init)
+      let answer: Answer =
+        switch words[1] {
+        case "accept": .accept
+        case "warn": .warn(words[2])
+        default: .id(words[1])
+        }
+      return (words[0], answer)
+    }
+  }
+
+  /// The folder with the generated files, or nil where the generator is not here.
+  private func generate() -> TemporaryFolder? {
+    guard let script = SharedData.path("malformed/generate.py", for: "malformed files") else { return nil }
+    let folder = TemporaryFolder()
+    guard system("cd '\(folder.path)' && python3 '\(script)' > /dev/null") == 0 else {
+      Issue.record("the generator failed")
+      return nil
+    }
+    return folder
+  }
+
+  private func check(_ path: String, _ name: String, _ answer: Answer, _ open: (String) throws -> Checkpoint) {
+    let clock = ContinuousClock()
+    let start = clock.now
+    var given: Answer
+    do {
+      let checkpoint = try open(path)
+      given = .accept
+      if case .warn(let word) = answer, checkpoint.warnings.contains(where: { $0.contains(word) }) { given = answer }
+    } catch let failure as Failure {
+      given = .id(failure.id)
+      #expect(failure.kind == .data, "\(name): \(failure)")
+      #expect(failure.file == path, "\(name): \(failure)")
+      #expect(failure.byteOffset != nil, "\(name): \(failure)")
+      #expect(!failure.message.isEmpty && !failure.message.unicodeScalars.contains { $0.value < 0x20 }, "\(name): \(failure)")
+    } catch {
+      Issue.record("\(name): threw \(error)")
+      return
+    }
+    #expect(given == answer, "\(name)")
+    let time = start.duration(to: clock.now)
+    #expect(time < .seconds(1), "\(name) took \(time)")
+  }
+
+  @Test func everySafetensorsFileGetsTheAnswerItIsOwed() {
+    guard let folder = generate() else { return }
+    let table = MalformedFileTests.answers(MalformedFileTests.safetensors)
+    #expect(table.count == 77)
+    for (name, answer) in table {
+      check(folder.file("st/\(name).safetensors"), name, answer) { try SafetensorsFormat.open($0, options: OpenOptions()) }
+    }
+  }
+
+  @Test func everyGGUFFileGetsTheAnswerItIsOwed() {
+    guard let folder = generate() else { return }
+    let table = MalformedFileTests.answers(MalformedFileTests.gguf)
+    #expect(table.count == 83)
+    for (name, answer) in table {
+      check(folder.file("gg/\(name).gguf"), name, answer) { try GGUFFormat.open($0, options: OpenOptions()) }
+    }
+  }
+
+  @Test func tensorsOfAcceptedFilesCanBeDecoded() throws {
+    guard let folder = generate() else { return }
+    for name in ["S00", "S46", "S74", "S75", "S76"] {
+      let checkpoint = try SafetensorsFormat.open(folder.file("st/\(name).safetensors"), options: OpenOptions())
+      for tensor in checkpoint.tensors { #expect(tensor.matrix().values.count == tensor.elementCount) }
+    }
+    for name in ["G00", "G47", "G71"] {
+      let checkpoint = try GGUFFormat.open(folder.file("gg/\(name).gguf"), options: OpenOptions())
+      for tensor in checkpoint.tensors { #expect(tensor.matrix().values.count == tensor.elementCount) }
+    }
+  }
+
+  /// Every file cut at every length (short ones) or at many (long ones) is refused or accepted, and never traps.
+  @Test func filesCutAnywhereNeverTrap() throws {
+    guard let folder = generate() else { return }
+    for (path, isGGUF) in [("st/S00.safetensors", false), ("gg/G00.gguf", true), ("gg/G79.gguf", true)] {
+      let bytes = readFile(folder.file(path))
+      let cut = folder.file("cut")
+      for length in 0..<bytes.count {
+        writeFile(cut, Array(bytes[0..<length]))
+        #expect(throws: Failure.self, "\(path) cut to \(length)") {
+          _ = try isGGUF ? GGUFFormat.open(cut, options: OpenOptions()) : SafetensorsFormat.open(cut, options: OpenOptions())
+        }
+      }
+    }
+  }
+
+  /// Each byte of a valid file is replaced by a few others; whatever the answer is, it is a value.
+  @Test func filesWithOneWrongByteNeverTrap() {
+    guard let folder = generate() else { return }
+    let changed = folder.file("changed")
+    for (path, isGGUF) in [("st/S60.safetensors", false), ("gg/G79.gguf", true), ("gg/G37.gguf", true)] {
+      let bytes = readFile(folder.file(path))
+      for position in bytes.indices {
+        for value: UInt8 in [0, 1, 0x22, 0x5c, 0x7f, 0x80, 0xff, bytes[position] ^ 1, bytes[position] ^ 0x40] {
+          var copy = bytes
+          copy[position] = value
+          writeFile(changed, copy)
+          let checkpoint =
+            isGGUF ? try? GGUFFormat.open(changed, options: OpenOptions()) : try? SafetensorsFormat.open(changed, options: OpenOptions())
+          for tensor in checkpoint?.tensors ?? [] where tensor.storage.isNumeric {
+            #expect(tensor.matrix().values.count == tensor.elementCount)
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,57 @@
+"""The same logits from the folder, from its GGUF, from transformers and from llama.cpp."""
+import functools
+
+import numpy
+import torch
+
+from clients import WORK, convert, llama, qconvert
+from models import RANDOM_MODELS, random_ids, random_model, transformers_logits
+from registry import check, require
+
+
+@functools.cache
+def f32_gguf(name):
+    """qconvert's F32 GGUF of a random model."""
+    return convert(random_model(name), WORK / f"{name}.f32.gguf", "--scheme", "f32")
+
+
+def ids_file(name):
+    path = WORK / f"{name}.ids"
+    path.write_text(" ".join(map(str, random_ids(name))))
+    return path
+
+
+def own_logits(model, ids):
+    """Logits by qconvert's engine, `ids` being a file."""
+    out = WORK / "own.f32"
+    out.unlink(missing_ok=True)
+    qconvert("eval", model, "--ids", ids, "--dump-logits", out)
+    return numpy.fromfile(out, "<f4")
+
+
+def deviation(measured, expected):
+    """max |Δ| / max |logit|. Both are flat or `[tokens, vocabulary]`."""
+    expected = numpy.asarray(torch.as_tensor(expected)).ravel()
+    require(measured.size == expected.size, f"{measured.size} logits instead of {expected.size}")
+    require(numpy.isfinite(measured).all(), "logits are not finite")
+    return float(numpy.abs(measured - expected).max() / numpy.abs(expected).max())
+
+
+@check("logits of {}: its F32 GGUF in llama.cpp gives those of transformers", RANDOM_MODELS)
+def llama_agrees(name):
+    out = WORK / "llama.f32"
+    llama("llama-logits", f32_gguf(name), ids_file(name), out)
+    measured = deviation(numpy.fromfile(out, "<f4"), transformers_logits(random_model(name), random_ids(name)))
+    require(measured < 1e-3, f"deviation {measured:.1e}")
+    return f"{measured:.1e}"
+
+
+@check("logits of {}: qconvert's engine gives those of transformers", RANDOM_MODELS)
+def engine_agrees(name):
+    expected = transformers_logits(random_model(name), random_ids(name))
+    details = []
+    for kind, model in (("folder", random_model(name)), ("GGUF", f32_gguf(name))):
+        measured = deviation(own_logits(model, ids_file(name)), expected)
+        require(measured < 1e-4, f"deviation {measured:.1e} from the {kind}")
+        details.append(f"{kind} {measured:.1e}")
+    return ", ".join(details)

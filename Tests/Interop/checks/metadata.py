@@ -1,0 +1,68 @@
+"""GGUF metadata and tensors equal those of llama.cpp's own converter."""
+import fnmatch
+
+from clients import WORK, convert, llama_convert
+from gguf_files import compare_tensors, metadata
+from models import RANDOM_MODELS, random_model
+from registry import check, require
+
+# Keys that may differ, with the reason.
+ALLOWED = {
+    "qconvert.*": "provenance that only qconvert writes",
+}
+
+
+def compare_metadata(own, reference):
+    """Sentences about keys that are missing, superfluous, or differ in type or value."""
+    own, reference = metadata(own), metadata(reference)
+    found = []
+    for key in sorted(own.keys() | reference.keys()):
+        if any(fnmatch.fnmatch(key, pattern) for pattern in ALLOWED):
+            continue
+        if key not in own:
+            found.append(f"no key {key} ({shorten(reference[key][1])})")
+        elif key not in reference:
+            found.append(f"key {key} ({shorten(own[key][1])}) is not in the reference")
+        elif own[key] != reference[key]:
+            found.append(f"{key} is {difference(own[key], reference[key])}")
+    return found
+
+
+def difference(own, reference):
+    if own[0] != reference[0]:
+        return f"of type {own[0]} instead of {reference[0]}"
+    if isinstance(own[1], list) and isinstance(reference[1], list):
+        if len(own[1]) != len(reference[1]):
+            return f"{len(own[1])} values long instead of {len(reference[1])}"
+        index = next(i for i, pair in enumerate(zip(own[1], reference[1])) if pair[0] != pair[1])
+        return f"{own[1][index]!r} instead of {reference[1][index]!r} at index {index}"
+    return f"{shorten(own[1])} instead of {shorten(reference[1])}"
+
+
+def shorten(value):
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def compare(name, type_name):
+    own = convert(random_model(name), WORK / f"{name}.{type_name}.own.gguf", "--scheme", type_name)
+    reference = llama_convert(random_model(name), WORK / f"{name}.{type_name}.reference.gguf", type_name)
+    found = compare_metadata(own, reference) + compare_tensors(own, reference)
+    own.unlink()
+    reference.unlink()
+    require(not found, f"{len(found)} differences: " + "; ".join(found[:8]))
+
+
+@check("GGUF of {} in F32 equals that of llama.cpp's converter", RANDOM_MODELS)
+def f32_equals(name):
+    compare(name, "f32")
+
+
+@check("GGUF of {} in F16 equals that of llama.cpp's converter", ["llama-gqa-tied"], slow_cases=list(RANDOM_MODELS))
+def f16_equals(name):
+    compare(name, "f16")
+
+
+@check("GGUF of {} in BF16 equals that of llama.cpp's converter", ["qwen3"], slow_cases=list(RANDOM_MODELS))
+def bf16_equals(name):
+    compare(name, "bf16")

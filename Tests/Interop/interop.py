@@ -1,0 +1,56 @@
+"""Runs the checks in `checks/` and counts them. Called by run.sh."""
+import argparse
+import importlib
+import pathlib
+import shutil
+import sys
+import time
+import warnings
+
+warnings.filterwarnings("ignore")
+
+import registry  # noqa: E402
+from clients import WORK  # noqa: E402
+
+
+def run_one(title, check, case):
+    """Runs one check on one case. Returns `passed`, `failed` or `skipped`."""
+    start = time.monotonic()
+    try:
+        detail = check(case) if case is not None else check()
+        outcome = "passed"
+    except registry.Skip as skip:
+        outcome, detail = "skipped", str(skip)
+    except Exception as error:  # a check fails by raising, and a bug in a check is a failure too
+        outcome, detail = "failed", str(error) or repr(error)
+    mark = {"passed": "ok  ", "failed": "FAIL", "skipped": "skip"}[outcome]
+    seconds = time.monotonic() - start
+    print(f"{mark} {title}" + (f": {detail}" if detail else "") + f" [{seconds:.1f} s]", flush=True)
+    return outcome
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+
+    for path in sorted((pathlib.Path(__file__).parent / "checks").glob("*.py")):
+        importlib.import_module(f"checks.{path.stem}")
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    for title, check, case, slow in registry.CHECKS:
+        if (options.all or not slow) and options.only in title:
+            counts[run_one(title, check, case)] += 1
+
+    if options.keep:
+        print(f"kept {WORK}")
+    else:
+        shutil.rmtree(WORK, ignore_errors=True)
+    if counts["skipped"]:
+        print(f"{counts['skipped']} skipped")
+    print(f"{counts['passed']} passed, {counts['failed']} failed")
+    sys.exit(1 if counts["failed"] or not counts["passed"] else 0)
+
+
+main()

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""make_engine_fixtures.py SHARED OUT
+
+Writes the fixtures of Tests/Engine: small random models of every supported family as Hugging Face folders (weights on the
+BF16 grid), each with `expected.safetensors`: token ids, logits and the mean absolute inputs of the second block's linear
+layers, as transformers computes them in float32. For the trained models in SHARED/models only the expectations are written,
+with the perplexity of the first windows of wikitext2-valid. Run with the versions pinned in requirements.txt."""
+import math
+import os
+import sys
+
+import torch
+import transformers
+from safetensors.torch import save_file
+
+SHARED, OUT = sys.argv[1], sys.argv[2]
+COMMON = dict(
+    vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+    max_position_embeddings=128, rms_norm_eps=1e-5, tie_word_embeddings=False, bos_token_id=0, eos_token_id=1)
+LLAMA3 = dict(
+    rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
+MODELS = {
+    "llama3-rope": transformers.LlamaConfig(**COMMON, head_dim=16, rope_theta=1000.0, rope_scaling=LLAMA3),
+    "llama-biases": transformers.LlamaConfig(
+        **{**COMMON, "tie_word_embeddings": True, "num_key_value_heads": 4}, attention_bias=True, mlp_bias=True,
+        rope_scaling=dict(rope_type="linear", factor=4.0)),
+    "mistral-window": transformers.MistralConfig(**COMMON, sliding_window=7),
+    "qwen2": transformers.Qwen2Config(**COMMON, use_sliding_window=False, rope_theta=1000000.0),
+    "qwen3": transformers.Qwen3Config(**COMMON, head_dim=12),
+}
+SITES = {
+    "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate_proj",
+    "feed-forward.output": "mlp.down_proj"}
+
+
+def randomise(model):
+    """Norm gains around one, biases and weights large enough that attention is far from uniform."""
+    generator = torch.Generator().manual_seed(7)
+    for name, parameter in model.named_parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        if name.endswith("norm.weight") or "layernorm" in name:
+            value = 1 + 0.2 * noise
+        else:
+            value = noise * (0.3 if name.endswith("bias") else 1.5 / math.sqrt(parameter.shape[-1]))
+        parameter.data = value.to(torch.bfloat16).float()
+
+
+def observe(model, tokens):
+    """Logits, and mean |x| of the inputs of the second block's linear layers."""
+    seen = {}
+    for site, module in SITES.items():
+        layer = model.get_submodule("model.layers.1." + module)
+        layer.register_forward_pre_hook(lambda _, x, site=site: seen.__setitem__(site, x[0].abs().flatten(0, -2).mean(0)))
+    with torch.no_grad():
+        logits = model(input_ids=tokens).logits.float()
+    return logits, seen
+
+
+def write_random(name, config):
+    config._attn_implementation = "eager"
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    randomise(model)
+    folder = os.path.join(OUT, name)
+    tokens = torch.randint(0, config.vocab_size, (2, 40), generator=torch.Generator().manual_seed(11))
+    logits, seen = observe(model, tokens)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    os.remove(os.path.join(folder, "generation_config.json"))
+    expected = {"tokens": tokens.int(), "logits": logits, **{k: v.float().contiguous() for k, v in seen.items()}}
+    save_file(expected, os.path.join(folder, "expected.safetensors"))
+
+
+def write_trained(name, ids, positions, windows):
+    path = os.path.join(SHARED, "models", name)
+    model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+    stream = torch.tensor(ids[: windows * 512]).view(windows, 512)
+    tokens = stream[0, : positions[-1] + 1]
+    with torch.no_grad():
+        logits = model(input_ids=tokens[None]).logits[0, positions].float()
+        losses = []
+        for window in stream:
+            scores = torch.log_softmax(model(input_ids=window[None]).logits[0, :-1].double(), -1)
+            losses.append(-scores.gather(-1, window[1:, None])[:, 0])
+    loss = torch.cat(losses)
+    error = (loss.var(unbiased=False) / (len(loss) - 1)).sqrt()
+    expected = {
+        "tokens": tokens.int(), "positions": torch.tensor(positions).int(), "logits": logits,
+        "perplexity": loss.mean().exp().float().reshape(1), "standard_error": (loss.mean().exp() * error).float().reshape(1)}
+    save_file(expected, os.path.join(OUT, name + ".safetensors"))
+
+
+def main():
+    os.makedirs(OUT, exist_ok=True)
+    for name, config in MODELS.items():
+        write_random(name, config)
+    for name in ("tiny-llama", "stories260k"):
+        tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=os.path.join(SHARED, "models", name, "tokenizer.json"))
+        text = open(os.path.join(SHARED, "text", "wikitext2-valid.txt"), encoding="utf-8", newline="").read()[:200000]
+        ids = tokenizer.encode(text)
+        save_file(
+            {"tokens": torch.tensor(ids[: 20 * 512]).to(torch.int16)}, os.path.join(OUT, name + "-text.safetensors"))
+        write_trained(name, ids, [0, 17, 63], 20)
+
+
+main()

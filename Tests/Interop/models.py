@@ -1,0 +1,83 @@
+"""Models to test with: tiny ones with random weights of every supported family, and the trained ones."""
+import functools
+import json
+import shutil
+
+import torch
+import transformers
+
+from clients import FIXTURES, WORK, shared
+
+transformers.logging.set_verbosity_error()
+torch.set_grad_enabled(False)
+
+TINY_LLAMA = FIXTURES / "models" / "tiny-llama"
+EVALUATION_TEXT = FIXTURES / "text" / "evaluation.txt"
+
+LLAMA3_ROPE = {
+    "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+
+# Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except where a
+# model pads its embedding.
+RANDOM_MODELS = {
+    "llama-mha": ("Llama", "gpt2", dict(vocab_size=50257, num_key_value_heads=4)),
+    "llama-gqa-tied": ("Llama", "mistral-7b", dict(vocab_size=32000, tie_word_embeddings=True)),
+    "llama-bias": ("Llama", "gpt2", dict(vocab_size=50257, attention_bias=True)),
+    "llama3-rope": ("Llama", "cl100k", dict(vocab_size=100277, rope_scaling=LLAMA3_ROPE, rope_theta=500000.0)),
+    "llama-linear-rope": ("Llama", "mistral-7b", dict(vocab_size=32000, rope_scaling={"rope_type": "linear", "factor": 2.0})),
+    "llama-odd-shape": ("Llama", "mistral-7b", dict(
+        vocab_size=32000, hidden_size=80, intermediate_size=176, head_dim=20, num_hidden_layers=3, num_key_value_heads=1)),
+    "mistral": ("Mistral", "mistral-7b", dict(vocab_size=32000, head_dim=32, sliding_window=None)),
+    "mistral-model-only": ("Mistral", "mistral-v3-model-only", dict(vocab_size=32768, head_dim=32, sliding_window=None)),
+    "qwen2-tied": ("Qwen2", "qwen2", dict(vocab_size=151646, tie_word_embeddings=True)),
+    "qwen2-padded": ("Qwen2", "qwen2", dict(vocab_size=151680, num_key_value_heads=4)),
+    "phi-3-tokenizer": ("Llama", "phi-3", dict(vocab_size=32011)),
+    "qwen3": ("Qwen3", "qwen2", dict(vocab_size=151646, head_dim=32)),
+}
+
+SHAPE = dict(
+    hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
+    max_position_embeddings=256, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, rms_norm_eps=1e-5)
+
+
+@functools.cache
+def random_model(name):
+    """Folder of a model in F32 whose every tensor is random, norms and biases included."""
+    family, tokenizer, changes = RANDOM_MODELS[name]
+    source = shared(f"tokenizers/{tokenizer}")
+    config = getattr(transformers, family + "Config")(**{**SHAPE, **changes})
+    torch.manual_seed(sum(map(ord, name)))
+    model = getattr(transformers, family + "ForCausalLM")(config)
+    for key, parameter in model.named_parameters():
+        noise = torch.randn_like(parameter)
+        parameter.copy_(1 + 0.2 * noise if "norm" in key else 0.1 * noise)
+    folder = WORK / name
+    model.save_pretrained(folder)
+    for file in source.iterdir():
+        if file.name.startswith(("tokenizer", "vocab.json", "merges.txt", "special_tokens")):
+            shutil.copyfile(file, folder / file.name)
+    return folder
+
+
+def random_ids(name, count=40):
+    """Token ids for a model of RANDOM_MODELS, from the whole vocabulary."""
+    vocabulary = RANDOM_MODELS[name][2]["vocab_size"]
+    torch.manual_seed(7)
+    return torch.randint(0, vocabulary, (count,)).tolist()
+
+
+def load(folder, **options):
+    """The model as transformers runs it, in F32."""
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval()
+
+
+def transformers_logits(folder, ids, **options):
+    """Logits `[tokens, vocabulary]` by transformers, in F32."""
+    return load(folder, **options)(torch.tensor([ids])).logits[0]
+
+
+def vocabulary_size(folder):
+    """Rows of the embedding."""
+    return json.loads((folder / "config.json").read_text())["vocab_size"]

@@ -1,0 +1,29 @@
+"""The list of checks. A check is a function that raises where the programs disagree and may return a detail to print."""
+
+CHECKS = []
+
+
+class Skip(Exception):
+    """Raised by a check whose data is not here; the message says what is missing."""
+
+
+def check(title, cases=(None,), slow_cases=(), slow=False):
+    """Registers a check, once for each case. `{}` in the title stands for the case.
+
+    A tuple is named by its parts. `slow_cases` run only with --all; `slow` makes every case slow.
+    """
+
+    def register(function):
+        quick = list(cases)
+        for case in [*quick, *(case for case in slow_cases if case not in quick)]:
+            name = " ".join(map(str, case)) if isinstance(case, tuple) else case
+            CHECKS.append((title.format(name), function, case, slow or case not in quick))
+        return function
+
+    return register
+
+
+def require(condition, message):
+    """Raises `message` where `condition` does not hold."""
+    if not condition:
+        raise AssertionError(message)

@@ -1,0 +1,138 @@
+import QuantCore
+import TestSupport
+import Testing
+
+/// Tokenizers that contradict themselves end in a failure that names the fault.
+@Suite struct MalformedTokenizerTests {
+  private let folder = TemporaryFolder()
+
+  private func failure(of text: String) -> String? {
+    writeFile(folder.file("tokenizer.json"), Array(text.utf8))
+    return failure { try Tokenizers.load(path: folder.path) }
+  }
+
+  private func failure(_ body: () throws -> any Tokenizer) -> String? {
+    do {
+      _ = try body()
+      return nil
+    } catch {
+      return (error as? Failure)?.id ?? "not a failure: \(error)"
+    }
+  }
+
+  private func file(
+    vocabulary: String = #"{"a": 0, "b": 1, "ab": 2}"#, merges: String = #"["a b"]"#,
+    added: String = "[]", preTokenizer: String = #"{"type": "ByteLevel"}"#
+  ) -> String {
+    let model = #"{"type": "BPE", "vocab": \#(vocabulary), "merges": \#(merges)}"#
+    return #"{"added_tokens": \#(added), "pre_tokenizer": \#(preTokenizer), "model": \#(model)}"#
+  }
+
+  @Test func theSoundFileLoads() { #expect(failure(of: file()) == nil) }
+
+  @Test(arguments: [
+    ("{}", "tokenizer.json"), ("[]", "tokenizer.json"), (#"{"model": {"vocab": []}}"#, "tokenizer.json"),
+    (#"{"model": {"type": "BPE", "vocab": {"a": 0}}}"#, "tokenizer.merges"),
+    (#"{"model": {"type": "Unigram", "vocab": {}}}"#, "tokenizer.unsupported"),
+    (#"{"model": {"type": "BPE", "vocab": {}, "merges": []}}"#, "tokenizer.empty"),
+  ])
+  func sectionsThatAreMissing(text: String, id: String) { #expect(failure(of: text) == id) }
+
+  @Test func idsOutOfRange() {
+    #expect(failure(of: file(vocabulary: #"{"a": -1}"#, merges: "[]")) == "tokenizer.id")
+    #expect(failure(of: file(vocabulary: #"{"a": 4611686018427387904}"#, merges: "[]")) == "tokenizer.id")
+    #expect(failure(of: file(vocabulary: #"{"a": 1.5}"#, merges: "[]")) == "tokenizer.id")
+    #expect(failure(of: file(vocabulary: #"{"a": 0, "b": 0}"#, merges: "[]")) == "tokenizer.id")
+    #expect(failure(of: file(added: #"[{"id": 99999999999, "content": "x"}]"#)) == "tokenizer.id")
+    #expect(failure(of: file(added: #"[{"id": 3}]"#)) == "tokenizer.id")
+  }
+
+  @Test func tokensThatStandTwice() {
+    #expect(failure(of: file(added: #"[{"id": 7, "content": "a"}]"#)) == "tokenizer.duplicate-token")
+    #expect(failure(of: file(vocabulary: #"{"a": 0, "a": 1}"#)) == "json.duplicate-key")
+  }
+
+  @Test func mergesOfUnknownTokens() {
+    #expect(failure(of: file(merges: #"["a c"]"#)) == "tokenizer.merge")
+    #expect(failure(of: file(merges: #"["b a"]"#)) == "tokenizer.merge")
+    #expect(failure(of: file(merges: #"["a"]"#)) == "tokenizer.merge")
+    #expect(failure(of: file(merges: "[3]")) == "tokenizer.merge")
+    #expect(failure(of: file(merges: #"[["a", "b", "c"]]"#)) == "tokenizer.merge")
+  }
+
+  @Test func stepsThatAreNotKnown() throws {
+    let split = #"{"type": "Split", "pattern": {"Regex": "[xyz]+"}, "behavior": "Isolated"}"#
+    let text = file(preTokenizer: #"{"type": "Sequence", "pretokenizers": [\#(split), {"type": "ByteLevel", "use_regex": false}]}"#)
+    #expect(failure(of: text) == "tokenizer.pattern")
+    // The user can say what the pattern amounts to.
+    let tokenizer = try Tokenizers.load(path: folder.path, preTokenizer: "gpt-2")
+    #expect(tokenizer.data.preTokenizer == "gpt-2")
+    #expect(failure { try Tokenizers.load(path: folder.path, preTokenizer: "nonsense") } == "tokenizer.pre")
+    #expect(failure(of: file(preTokenizer: #"{"type": "Whitespace"}"#)) == "tokenizer.unsupported")
+  }
+
+  @Test func aFolderWithoutATokenizer() {
+    #expect(failure { try Tokenizers.load(path: TemporaryFolder().path) } != nil)
+    #expect(failure { try Tokenizers.load(path: folder.path + "/none.json") } == "input.missing")
+  }
+
+  @Test func cutsOfATokenizerModelFail() throws {
+    guard let path = SharedData.path("models/stories260k/tokenizer.model") else { return }
+    let bytes = readFile(path)
+    var sound: [Int] = []
+    for length in stride(from: 0, to: bytes.count, by: 7) {
+      writeFile(folder.file("tokenizer.model"), Array(bytes[..<length]))
+      // A cut between two pieces leaves a model without its trainer's settings, which is then taken for a unigram model.
+      guard let id = failure({ try Tokenizers.load(path: folder.file("tokenizer.model")) }) else {
+        sound.append(length)
+        continue
+      }
+      #expect(id == "tokenizer.protobuf" || id == "tokenizer.model-type", "\(length) bytes")
+    }
+    // Only behind the settings can a cut go unnoticed: the format has no length of the whole.
+    #expect(sound.count <= 2 && sound.allSatisfy { $0 > bytes.count - 100 }, "\(sound) of \(bytes.count)")
+  }
+
+  @Test func everyFlippedByteOfATokenizerModelFailsOrLoads() throws {
+    guard let path = SharedData.path("models/stories260k/tokenizer.model") else { return }
+    let bytes = readFile(path)
+    for index in stride(from: 0, to: bytes.count, by: 11) {
+      var damaged = bytes
+      damaged[index] ^= 0xff
+      writeFile(folder.file("tokenizer.model"), damaged)
+      let id = failure {
+        let tokenizer = try Tokenizers.load(path: folder.file("tokenizer.model"))
+        _ = tokenizer.decode(tokenizer.encode("Once upon a time \u{1f600}"))
+        return tokenizer
+      }
+      #expect(id == nil || id?.hasPrefix("tokenizer.") == true)
+    }
+  }
+
+  @Test func dataOfAContainerIsChecked() {
+    var data = TokenizerData(kind: .sentencePieceBPE, tokens: ["a", "b"])
+    #expect(failure { try Tokenizers.make(data) } == "tokenizer.scores")
+    data.scores = [0, .nan]
+    #expect(failure { try Tokenizers.make(data) } == "tokenizer.scores")
+    data.scores = [0, 0]
+    data.types = [.normal]
+    #expect(failure { try Tokenizers.make(data) } == "tokenizer.types")
+    data.types = [.normal, .normal]
+    data.special["bos"] = 2
+    #expect(failure { try Tokenizers.make(data) } == "tokenizer.special-id")
+    data.special = [:]
+    #expect(failure { try Tokenizers.make(data) } == nil)
+    data.kind = .byteLevelBPE
+    #expect(failure { try Tokenizers.make(data) } == "tokenizer.pre")
+    data.preTokenizer = "gpt-2"
+    data.merges = ["a"]
+    #expect(failure { try Tokenizers.make(data) } == "tokenizer.merge")
+  }
+
+  @Test func idsThatAreNoTokensDecodeToNothing() throws {
+    writeFile(folder.file("tokenizer.json"), Array(file().utf8))
+    let tokenizer = try Tokenizers.load(path: folder.path)
+    #expect(tokenizer.decode([-1, 3, .max, 2]) == "ab")
+    #expect(tokenizer.bytes(of: .min) == [])
+  }
+}

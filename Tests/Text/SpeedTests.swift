@@ -1,0 +1,28 @@
+import QuantCore
+import TestSupport
+import Testing
+
+/// Long texts and long words take time in proportion to their length.
+@Suite(.serialized) struct TokenizerSpeedTests {
+  /// Megabytes per second.
+  private func speed(_ tokenizer: any Tokenizer, _ text: String) -> Double {
+    let start = ContinuousClock.now
+    let ids = tokenizer.encode(text)
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    #expect(!ids.isEmpty)
+    return Double(text.utf8.count) / seconds / 1e6
+  }
+
+  @Test(arguments: ["gpt2", "cl100k", "qwen2", "mistral-7b"])
+  func longWordsAreNotQuadratic(name: String) throws {
+    guard let folder = SharedData.path("tokenizers/\(name)") else { return }
+    let tokenizer = try Tokenizers.load(path: folder)
+    let word = String(repeating: "abcdefghijklmnopqrstuvwxyz", count: 20_000)
+    _ = tokenizer.encode("warm up")
+    // A quadratic algorithm would take minutes.
+    #expect(speed(tokenizer, word) > 0.005)
+    let prose = String(decoding: readFile(#filePath), as: UTF8.self)
+    let repeated = String(repeating: prose, count: 300)
+    print("\(name): \(speed(tokenizer, repeated)) MB/s on prose, \(speed(tokenizer, word)) MB/s on one long word")
+  }
+}
