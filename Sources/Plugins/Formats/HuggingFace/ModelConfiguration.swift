@@ -76,7 +76,8 @@ enum ModelCardText {
     let bytes = request.tensors.reduce(0) { $0 + $1.parts.reduce(0) { $0 + $1.byteCount } }
     var lines = ["---", "library_name: transformers", "tags:", "- qconvert", "---", "", "# \(request.targetName)", ""]
     lines.append(
-      "Made by qconvert as `\(request.presetName)`: \(quantized) of \(request.tensors.count) tensors are quantized, \(bytes) bytes of weights.")
+      "Made by qconvert as `\(request.presetName)`: \(quantized) of \(request.tensors.count) tensors are quantized, "
+        + "\(bytes) bytes of weights.")
     if !request.provenance.isEmpty {
       lines += ["", "| | |", "|---|---|"]
       lines += request.provenance.map { "| \($0.key) | \($0.value.replacingPipes) |" }

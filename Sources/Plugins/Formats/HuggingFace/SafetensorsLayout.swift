@@ -71,7 +71,9 @@ extension SafetensorsFormat: CheckpointFormat {
 
   public static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String { stored }
 
-  public static func allowsQuantization(name: String, shape: [Int]) -> Bool { HuggingFaceFormat.allowsQuantization(name: name, shape: shape) }
+  public static func allowsQuantization(name: String, shape: [Int]) -> Bool {
+    HuggingFaceFormat.allowsQuantization(name: name, shape: shape)
+  }
 
   public static func layout(_ request: OutputRequest) throws -> OutputLayout {
     let (file, placements) = try SafetensorsFile.layout(

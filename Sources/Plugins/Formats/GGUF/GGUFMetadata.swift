@@ -1,0 +1,90 @@
+import QuantCore
+
+/// The key-value pairs of an output.
+enum GGUFMetadata {
+  /// The version of the block layouts: 2 since May 2023.
+  private static let quantizationVersion: UInt32 = 2
+
+  /// From a GGUF, its own pairs in their order, with what quantization changes; else what llama.cpp's converter would write
+  /// for the model, in its order.
+  /// - Throws: `Failure` where the model or its tokenizer is not one that llama.cpp knows.
+  static func keyValues(_ request: OutputRequest) throws -> KeyValues {
+    var values: KeyValues
+    if request.source.format == GGUFFormat.id {
+      values = request.source.metadata
+      // The layout is the default one, and one file.
+      for key in ["general.alignment", "split.no", "split.count", "split.tensors.count"] { values[key] = nil }
+    } else {
+      values = try converted(request)
+    }
+    if let number = fileType(request) { values["general.file_type"] = .u32(number) }
+    values["general.quantization_version"] = .u32(quantizationVersion)
+    for (key, value) in request.provenance {
+      values[key.hasPrefix("qconvert.") ? key : "qconvert." + key] = .string(value)
+    }
+    return values
+  }
+
+  private static func converted(_ request: OutputRequest) throws -> KeyValues {
+    guard let model = request.model, let architecture = model.ggufArchitecture else {
+      throw Failure(
+        .unsupported, "gg.architecture", "is of an architecture that llama.cpp does not know or that has no description here",
+        file: request.source.path, remedy: "Write a Hugging Face folder instead.")
+    }
+    guard let tokenizer = request.tokenizer else {
+      throw Failure(
+        .noInput, "gg.tokenizer", "has no tokenizer, which a GGUF carries inside", file: request.source.path,
+        remedy: "Give the folder of its tokenizer with --tokenizer.")
+    }
+    var values = KeyValues()
+    values["general.architecture"] = .string(architecture)
+    values["general.type"] = .string("model")
+    GeneralMetadata.add(to: &values, request)
+    architectureKeys(model.parameters, architecture, fileType(request) ?? 0, &values)
+    values["general.quantization_version"] = .u32(quantizationVersion)
+    try TokenizerMetadata.add(to: &values, tokenizer, vocabularySize: model.parameters.vocabularySize, path: request.source.path)
+    return values
+  }
+
+  /// Architectures whose keys name the vocabulary and the rotated dimensions.
+  private static let namesRotation: Set<String> = ["llama"]
+  /// Architectures whose configuration class fills in the head size where the file leaves it out.
+  private static let alwaysStatesHeadSize: Set<String> = ["llama", "qwen3"]
+
+  private static func architectureKeys(
+    _ parameters: HyperParameters, _ architecture: String, _ fileType: UInt32, _ values: inout KeyValues
+  ) {
+    func set(_ key: String, _ number: Int) { values[architecture + "." + key] = .u32(UInt32(clamping: number)) }
+    func set(_ key: String, _ number: Double) { values[architecture + "." + key] = .f32(Float(number)) }
+    set("block_count", parameters.blockCount)
+    set("context_length", parameters.contextLength)
+    set("embedding_length", parameters.hiddenSize)
+    set("feed_forward_length", parameters.feedForwardSize)
+    set("attention.head_count", parameters.headCount)
+    set("attention.head_count_kv", parameters.keyValueHeadCount)
+    if case .linear(let factor) = parameters.rope.scaling {
+      values[architecture + ".rope.scaling.type"] = .string("linear")
+      set("rope.scaling.factor", factor)
+    }
+    set("rope.freq_base", parameters.rope.theta)
+    set("attention.layer_norm_rms_epsilon", parameters.normEpsilon)
+    if parameters.statesHeadSize || alwaysStatesHeadSize.contains(architecture) {
+      set("attention.key_length", parameters.headSize)
+      set("attention.value_length", parameters.headSize)
+    }
+    values["general.file_type"] = .u32(fileType)
+    if namesRotation.contains(architecture) {
+      set("vocab_size", parameters.vocabularySize)
+      set("rope.dimension_count", parameters.rope.dimension)
+    }
+  }
+
+  /// llama.cpp's number of the preset; where a plain scheme was asked for, that of the type which holds most weights.
+  private static func fileType(_ request: OutputRequest) -> UInt32? {
+    if let number = GGUFMixes.fileType(preset: request.presetName) { return number }
+    var weights: [String: Int] = [:]
+    for tensor in request.tensors { weights[tensor.scheme.name, default: 0] += tensor.shape.reduce(1, *) }
+    let most = weights.max { ($0.value, $1.key) < ($1.value, $0.key) }
+    return most.flatMap { GGUFMixes.fileType(preset: $0.key) }
+  }
+}

@@ -1,0 +1,138 @@
+import Glibc
+import QuantCore
+
+/// The keys below `general.` that say what a model is and whose: from its model card, its configuration, and its name.
+enum GeneralMetadata {
+  /// Prefix under which a folder's model card stands in the metadata of a checkpoint.
+  private static let card = "card."
+
+  static func add(to values: inout KeyValues, _ request: OutputRequest) {
+    sampling(&values, folder: request.source.companionFolder)
+    let source = request.source.metadata
+    func text(_ keys: String...) -> String? { keys.lazy.compactMap { source[card + $0]?.stringValue }.first }
+
+    let count = request.tensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    let names = self.names(request).map { ModelName($0, weightCount: count) }
+    values["general.name"] = .string(
+      text("name", "model_name") ?? names.lazy.compactMap { $0.name }.first.map(ModelName.title) ?? request.targetName)
+    set("author", text("author", "model_author", "model_creator"), &values)
+    set("version", text("version", "model_version") ?? names.lazy.compactMap { $0.version }.first, &values)
+    set(
+      "organization",
+      text("organization", "model_organization") ?? names.lazy.compactMap { $0.organization }.first.map(ModelName.title), &values)
+    set("finetune", text("finetune", "model_finetune") ?? names.lazy.compactMap { $0.finetune }.first, &values)
+    set("basename", text("basename", "model_basename", "model_type") ?? names.lazy.compactMap { $0.basename }.first, &values)
+    set("description", text("description", "model_description"), &values)
+    set(
+      "size_label",
+      text("size_label", "model_size_label") ?? names.lazy.compactMap { $0.sizeLabel }.first ?? sizeLabel(count), &values)
+    set("license", list(source[card + "license"]).map { $0.joined(separator: ",") }, &values)
+    set("license.name", text("license_name"), &values)
+    set("license.link", text("license_link"), &values)
+    for (key, names) in [("source.url", "url"), ("source.doi", "doi"), ("source.uuid", "uuid"), ("source.repo_url", "repo_url")] {
+      set(key, text(names, "model_" + names), &values)
+    }
+    relatives("base_model", list(source, "base_model", "base_models", "base_model_sources"), &values)
+    relatives("dataset", list(source, "datasets", "dataset", "dataset_sources"), &values)
+    strings("tags", ["tags", "pipeline_tag"], source, &values)
+    strings("languages", ["languages", "language"], source, &values)
+  }
+
+  private static func set(_ key: String, _ value: String?, _ values: inout KeyValues) {
+    if let value { values["general." + key] = .string(value) }
+  }
+
+  /// Names that the model may be called by: in its configuration (unless it is a path), then its folder.
+  private static func names(_ request: OutputRequest) -> [String] {
+    var result: [String] = []
+    if case .huggingFace(let json)? = request.source.configuration, let name = json["_name_or_path"]?.stringValue,
+      !name.isEmpty, name.count(where: { $0 == "/" }) <= 1
+    {
+      result.append(name)
+    }
+    let folder = request.source.companionFolder ?? request.source.path
+    let name = Files.lastComponent(folder)
+    if name != "." && name != ".." { result.append(name) }
+    return result
+  }
+
+  // MARK: Parts of the model card
+
+  private static func list(_ value: MetadataValue?) -> [String]? {
+    switch value {
+    case .string(let text): [text]
+    case .strings(let texts): texts
+    default: nil
+    }
+  }
+
+  /// The value of the first key that the card has.
+  private static func list(_ source: KeyValues, _ keys: String...) -> [String]? {
+    keys.lazy.compactMap { list(source[card + $0]) }.first
+  }
+
+  private static func strings(_ key: String, _ keys: [String], _ source: KeyValues, _ values: inout KeyValues) {
+    let all = keys.compactMap { list(source[card + $0]) }.flatMap { $0 }
+    if !all.isEmpty { values["general." + key] = .strings(all) }
+  }
+
+  /// Models that this one comes from, or data that it was trained on: name, version, organization and address of each.
+  private static func relatives(_ kind: String, _ ids: [String]?, _ values: inout KeyValues) {
+    guard let ids else { return }
+    values["general.\(kind).count"] = .u32(UInt32(clamping: ids.count))
+    for (index, id) in ids.enumerated() {
+      let isAddress = ["http://", "https://", "ssh://"].contains { id.hasPrefix($0) }
+      let path = isAddress ? hubPath(id) : id
+      let name = path.map { ModelName($0, weightCount: 0) }
+      let prefix = "\(kind).\(index)."
+      set(prefix + "name", name?.name.map(ModelName.title), &values)
+      set(prefix + "version", name?.version, &values)
+      set(prefix + "organization", name?.organization.map(ModelName.title), &values)
+      if isAddress {
+        set(prefix + "repo_url", id, &values)
+      } else if let organization = name?.organization, let model = name?.name {
+        set(prefix + "repo_url", "https://huggingface.co/\(organization)/\(model)", &values)
+      }
+    }
+  }
+
+  /// `organization/model` of an address on the hub, or nil.
+  private static func hubPath(_ address: String) -> String? {
+    let words = address.split(separator: "/", omittingEmptySubsequences: false)
+    guard words.count == 5, words[2] == "huggingface.co", !words[3].isEmpty, !words[4].isEmpty else { return nil }
+    return words[3] + "/" + words[4]
+  }
+
+  // MARK: Numbers
+
+  /// `1.1B`: at least two digits, in thousands, millions, billions or trillions.
+  static func sizeLabel(_ count: Int) -> String? {
+    guard count > 0 else { return nil }
+    let scales: [(Double, String)] = [(1e12, "T"), (1e9, "B"), (1e6, "M")]
+    let (unit, suffix) = scales.first { Double(count) > $0.0 } ?? (1e3, "K")
+    let scaled = Double(count) * (1 / unit)
+    let rounded = scaled.rounded(.toNearestOrEven)
+    let digits = rounded == 0 ? 0 : String(Int(rounded)).count
+    var text = [CChar](repeating: 0, count: 64)
+    _ = withVaList([Int32(max(0, 2 - digits)), scaled]) { vsnprintf(&text, text.count, "%.*f", $0) }
+    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) + suffix
+  }
+
+  /// Keys of `generation_config.json` in the order in which they are written; the last name of a key counts less.
+  private static let samplingKeys: [(key: String, names: [String], isInteger: Bool)] = [
+    ("top_k", ["top_k"], true), ("top_p", ["top_p"], false), ("min_p", ["min_p"], false),
+    ("xtc_probability", ["xtc_probability"], false), ("xtc_threshold", ["xtc_threshold"], false), ("temp", ["temperature"], false),
+    ("penalty_last_n", ["penalty_last_n"], true), ("penalty_repeat", ["penalty_repeat", "repetition_penalty"], false),
+    ("mirostat", ["mirostat"], true), ("mirostat_tau", ["mirostat_tau"], false), ("mirostat_eta", ["mirostat_eta"], false),
+  ]
+
+  private static func sampling(_ values: inout KeyValues, folder: String?) {
+    // A generation configuration that cannot be read says nothing about the weights; the converter passes over it too.
+    guard let folder, let json = try? JSON.load(Files.join(folder, "generation_config.json")) else { return }
+    if let sequence = json["sequence"]?.stringValue { values["general.sampling.sequence"] = .string(sequence) }
+    for (key, names, isInteger) in samplingKeys {
+      guard let value = names.lazy.compactMap({ json[$0] }).first, let number = value.doubleValue else { continue }
+      values["general.sampling." + key] = isInteger ? Int32(exactly: number).map { .i32($0) } : .f32(Float(number))
+    }
+  }
+}

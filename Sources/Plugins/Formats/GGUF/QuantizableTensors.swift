@@ -1,0 +1,30 @@
+/// Which tensors llama.cpp lets be quantized, by name and number of dimensions.
+enum QuantizableTensors {
+  /// Parts of names that are never quantized, with who has them.
+  private static let excluded: [String] = [
+    "_norm.weight",
+    // Routers of experts, and a table of integers that routes by token.
+    "ffn_gate_inp.weight", "ffn_gate_tid2eid.weight",
+    // Gemma 3n: very small, or not large enough to matter.
+    "altup", "laurel", "per_layer_model_proj",
+    // Mamba, LFM2: short convolutions. MiniMax: a tiny index.
+    "ssm_conv1d", "shortconv.conv.weight", "indexer.k_proj.weight", "indexer.q_proj.weight",
+    // RWKV: small matrices of the time mixing.
+    "time_mix_first.weight", "time_mix_w0.weight", "time_mix_w1.weight", "time_mix_w2.weight", "time_mix_v0.weight",
+    "time_mix_v1.weight", "time_mix_v2.weight", "time_mix_a0.weight", "time_mix_a1.weight", "time_mix_a2.weight",
+    "time_mix_g1.weight", "time_mix_g2.weight", "time_mix_decay_w1.weight", "time_mix_decay_w2.weight", "time_mix_lerp_fused.weight",
+    // T5: the bias of relative positions.
+    "attn_rel_b.weight",
+    // Vision and audio towers.
+    ".position_embd", "sam.pos_embd", "sam.neck.", "sam.net_", ".rel_pos", ".patch_embd", ".patch_merger", "a.rvq.codebook",
+    "mm.a.code_embd",
+  ]
+  /// Tables of positions and token types.
+  private static let excludedNames: Set<String> = ["position_embd.weight", "token_types.weight"]
+
+  static func contains(name: String, shape: [Int]) -> Bool {
+    // A dimension of 1 at the outer end does not count: ggml does not store it.
+    shape.drop { $0 == 1 }.count >= 2 && name.hasSuffix("weight") && !excludedNames.contains(name)
+      && !excluded.contains { name.contains($0) }
+  }
+}

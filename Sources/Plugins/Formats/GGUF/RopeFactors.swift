@@ -1,0 +1,31 @@
+import Glibc
+import QuantCore
+
+/// The frequency factors that GGUF stores as a tensor where a configuration has numbers.
+enum RopeFactors {
+  static let name = "rope_freqs.weight"
+
+  /// One factor per pair of rotated dimensions, by which its frequency is divided; nil where there is nothing to scale.
+  ///
+  /// Llama 3.1: wavelengths that fit `highFrequency` times into the original context stay, those that fit less than
+  /// `lowFrequency` times are stretched by `factor`, and between the two the frequency is blended. Every step is in 32
+  /// bits, as the converter of llama.cpp computes it.
+  static func values(_ rope: Rope) -> [Float]? {
+    switch rope.scaling {
+    case .none, .linear: return nil
+    case .factors(let values): return values
+    case .llama3(let factor, let low, let high, let originalContext):
+      let context = Float(originalContext)
+      let (longest, shortest) = (Double(originalContext) / low, Double(originalContext) / high)
+      return (0..<max(0, rope.dimension) / 2).map { pair in
+        let exponent = Float(2 * pair) / Float(rope.dimension)
+        let frequency = 1 / Float(pow(rope.theta, Double(exponent)))
+        let wavelength = (1 / frequency) * Float(2 * Double.pi)
+        if Double(wavelength) < shortest { return 1 }
+        if Double(wavelength) > longest { return Float(factor) }
+        let smooth = ((1 / wavelength) * context - Float(low)) / Float(high - low)
+        return 1 / ((1 - smooth) / Float(factor) + smooth)
+      }
+    }
+  }
+}
