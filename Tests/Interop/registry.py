@@ -14,10 +14,9 @@ def check(title, cases=(None,), slow_cases=(), slow=False):
     """
 
     def register(function):
-        quick = list(cases)
-        for case in [*quick, *(case for case in slow_cases if case not in quick)]:
+        for case in dict.fromkeys((*cases, *slow_cases)):
             name = " ".join(map(str, case)) if isinstance(case, tuple) else case
-            CHECKS.append((title.format(name), function, case, slow or case not in quick))
+            CHECKS.append((title.format(name), function, case, slow or case not in cases))
         return function
 
     return register

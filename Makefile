@@ -1,0 +1,51 @@
+# `make demo` shows what the program does; `make test` and `make interop` show that it does it right.
+
+# Builds of the program and of the tests have different flags: each has its own folder, so that neither rebuilds the other.
+RULES = --explicit-target-dependency-import-check error
+QCONVERT ?= .build/release/qconvert
+TESTED = .build-test/release/qconvert
+
+.PHONY: help build demo test unit end-to-end interop interop-all benchmark format setup clean
+
+help:
+	@echo "make setup        system packages that building needs (apt)"
+	@echo "make build        $(QCONVERT)"
+	@echo "make demo         quantize the model in Tests/Fixtures, compare methods, continue a prompt"
+	@echo "make test         all tests that need nothing but this checkout"
+	@echo "make interop      against transformers, compressed-tensors, llama.cpp (installed on first use)"
+	@echo "make interop-all  the same with more models, schemes and text"
+	@echo "make benchmark    time and memory against llama.cpp's tools"
+	@echo "make format       check the format of all sources"
+
+setup:
+	@Examples/setup.sh
+
+build:
+	swift build -c release --static-swift-stdlib $(RULES) --product qconvert
+
+demo: build
+	@QCONVERT=$(QCONVERT) Examples/demo.sh
+
+test: unit end-to-end
+
+unit:
+	swift test -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES)
+
+end-to-end:
+	swift build -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES) --product qconvert
+	QCONVERT=$(TESTED) Tests/EndToEnd/run.sh
+
+interop: build
+	QCONVERT=$(QCONVERT) Tests/Interop/run.sh
+
+interop-all: build
+	QCONVERT=$(QCONVERT) Tests/Interop/run.sh --all
+
+benchmark: build
+	QCONVERT=$(QCONVERT) Tests/Benchmarks/run.sh
+
+format:
+	swift format lint -s -r Sources Tests Package.swift
+
+clean:
+	rm -rf .build .build-test demo-output

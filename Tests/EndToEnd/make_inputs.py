@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""make_inputs.py OUT: a small model that is good, and models that are broken in one way each. Only the standard library.
+
+The weights are random; the tokenizer is that of Tests/Fixtures/models/tiny-llama.
+"""
+import json
+import pathlib
+import random
+import shutil
+import struct
+import sys
+
+FIXTURE = pathlib.Path(__file__).resolve().parents[1] / "Fixtures" / "models" / "tiny-llama"
+HIDDEN, FFN, HEADS, KEY_VALUE_HEADS, LAYERS, VOCABULARY = 64, 96, 4, 2, 2, 4096
+CONFIG = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": FFN,
+    "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "num_key_value_heads": KEY_VALUE_HEADS,
+    "head_dim": HIDDEN // HEADS, "hidden_act": "silu", "max_position_embeddings": 256, "rms_norm_eps": 1e-5,
+    "rope_theta": 10000.0, "vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 0, "tie_word_embeddings": False,
+    "attention_bias": False, "mlp_bias": False, "torch_dtype": "float32",
+}
+SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+
+
+def good_tensors(vocabulary=VOCABULARY):
+    """{name: (shape, F32 bytes)} of a Llama with random weights."""
+    generator = random.Random(1)
+
+    def tensor(*shape):
+        count = 1
+        for dimension in shape:
+            count *= dimension
+        return list(shape), struct.pack(f"<{count}f", *(generator.gauss(0, 0.05) for _ in range(count)))
+
+    key_value = HIDDEN // HEADS * KEY_VALUE_HEADS
+    tensors = {"model.embed_tokens.weight": tensor(vocabulary, HIDDEN)}
+    for layer in range(LAYERS):
+        prefix = f"model.layers.{layer}."
+        tensors |= {
+            prefix + "input_layernorm.weight": tensor(HIDDEN),
+            prefix + "self_attn.q_proj.weight": tensor(HIDDEN, HIDDEN),
+            prefix + "self_attn.k_proj.weight": tensor(key_value, HIDDEN),
+            prefix + "self_attn.v_proj.weight": tensor(key_value, HIDDEN),
+            prefix + "self_attn.o_proj.weight": tensor(HIDDEN, HIDDEN),
+            prefix + "post_attention_layernorm.weight": tensor(HIDDEN),
+            prefix + "mlp.gate_proj.weight": tensor(FFN, HIDDEN),
+            prefix + "mlp.up_proj.weight": tensor(FFN, HIDDEN),
+            prefix + "mlp.down_proj.weight": tensor(HIDDEN, FFN),
+        }
+    return tensors | {"model.norm.weight": tensor(HIDDEN), "lm_head.weight": tensor(vocabulary, HIDDEN)}
+
+
+def safetensors(tensors):
+    """The bytes of a safetensors file."""
+    header, offset = {}, 0
+    for name, (shape, data) in tensors.items():
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + len(data)]}
+        offset += len(data)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + b"".join(data for _, data in tensors.values())
+
+
+class Model:
+    """A folder with the files that every model has."""
+
+    def __init__(self, folder, **config):
+        self.folder = folder
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(json.dumps({**CONFIG, **config}, indent=2))
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copyfile(FIXTURE / name, folder / name)
+
+    def single(self, tensors):
+        (self.folder / "model.safetensors").write_bytes(safetensors(tensors))
+        return self
+
+    def sharded(self, tensors, extra=None):
+        """Two shards of alternating tensors; `extra` tensors go into the second shard without a line in the index."""
+        parts = [dict(list(tensors.items())[i::2]) for i in (0, 1)]
+        weight_map = {name: SHARDS[i] for i in (0, 1) for name in parts[i]}
+        parts[1] |= extra or {}
+        for name, part in zip(SHARDS, parts):
+            (self.folder / name).write_bytes(safetensors(part))
+        self.index({"metadata": {"total_size": sum(len(d) for _, d in tensors.values())}, "weight_map": weight_map})
+        return self
+
+    def index(self, document):
+        (self.folder / "model.safetensors.index.json").write_text(
+            document if isinstance(document, str) else json.dumps(document, indent=2))
+
+
+def main():
+    out = pathlib.Path(sys.argv[1])
+    tensors = good_tensors()
+    Model(out / "good").single(tensors)
+    Model(out / "sharded").sharded(tensors)
+
+    Model(out / "truncated").single(tensors)
+    file = out / "truncated" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1000])
+
+    Model(out / "missing-shard").sharded(tensors)
+    (out / "missing-shard" / SHARDS[1]).unlink()
+
+    Model(out / "tensor-in-two-shards").sharded(tensors, extra={"model.embed_tokens.weight": tensors["model.embed_tokens.weight"]})
+
+    model = Model(out / "listed-twice").sharded(tensors)
+    path = model.folder / "model.safetensors.index.json"
+    line = f'"model.norm.weight": "{SHARDS[0]}"'
+    other = f'"model.norm.weight": "{SHARDS[1]}"'
+    model.index(path.read_text().replace(line, f"{line}, {other}").replace(other, f"{other}, {line}", 1))
+
+    shape, data = tensors["model.layers.1.mlp.up_proj.weight"]
+    Model(out / "wrong-shape").single({**tensors, "model.layers.1.mlp.up_proj.weight": (shape[::-1], data)})
+
+    shape, data = tensors["model.layers.1.self_attn.k_proj.weight"]
+    nan = data[:400] + struct.pack("<f", float("nan")) + data[404:]
+    Model(out / "nan").single({**tensors, "model.layers.1.self_attn.k_proj.weight": (shape, nan)})
+
+    Model(out / "unknown-architecture", architectures=["FooForCausalLM"], model_type="foo").single(tensors)
+    Model(out / "small-embedding", vocab_size=VOCABULARY - 96).single(good_tensors(VOCABULARY - 96))
+    Model(out / "no-weights")
+    Model(out / "no-tensors").single({})
+    Model(out / "bad-config").single(tensors)
+    (out / "bad-config" / "config.json").write_text('{"architectures": [')
+    Model(out / "escaping-index").sharded(tensors)
+    path = out / "escaping-index" / "model.safetensors.index.json"
+    path.write_text(path.read_text().replace(SHARDS[1], "../sharded/" + SHARDS[1]))
+    (out / "empty.txt").write_text("")
+
+
+main()

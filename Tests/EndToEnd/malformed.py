@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""malformed.py QCONVERT FOLDER: gives every file in FOLDER/st and FOLDER/gg to the program and judges the answer.
+
+FOLDER/cases.json says for each whether it is to be accepted or refused, or whether that is a matter of policy. Whatever the
+answer, the program must not be killed by a signal, must be quick and small, and must write nothing unless it ends with 0.
+"""
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import time
+
+SECONDS, MEGABYTES = 2.0, 64
+program, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+out = folder / "out"
+
+
+def attempt(arguments):
+    """Runs the program: exit status (negative for a signal), seconds, peak megabytes, last line of errors."""
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [program, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (10, 10)))
+    said = process.stderr.read().decode(errors="replace").strip()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, time.monotonic() - start, usage.ru_maxrss / 1024, said
+
+
+def judge(path, owed):
+    """Sentences about what is wrong with the answers to one file."""
+    found = []
+    for arguments in (["inspect", path], [path, out / "out.gguf", "--scheme", "q8_0"]):
+        code, seconds, megabytes, said = attempt(arguments)
+        what = "inspect" if arguments[0] == "inspect" else "convert"
+        if code < 0 or code >= 128 or code == 70:
+            found.append(f"{what} ended with {code}")
+        if seconds > SECONDS or megabytes > MEGABYTES:
+            found.append(f"{what} took {seconds:.1f} s and {megabytes:.0f} MB")
+        if any(ord(c) < 32 and c != "\n" for c in said):
+            found.append(f"{what} printed control characters")
+        if owed == "reject" and code != 65:
+            found.append(f"{what} ended with {code} instead of 65")
+        if owed == "accept" and what == "inspect" and code != 0:
+            found.append(f"{what} ended with {code} instead of 0: {said[-100:]}")
+        if code != 0 and any(out.iterdir()):
+            found.append(f"{what} ended with {code} and left {[p.name for p in out.iterdir()]}")
+        for left in out.iterdir():
+            left.unlink()
+    return found
+
+
+def main():
+    cases, wrong, count = json.loads((folder / "cases.json").read_text()), [], 0
+    for kind, suffix in (("st", ".safetensors"), ("gg", ".gguf")):
+        for name, (description, owed) in cases[kind].items():
+            count += 1
+            wrong += [f"{name} ({description}): {sentence}" for sentence in judge(folder / kind / (name + suffix), owed)]
+    if wrong:
+        print(f"{len(wrong)} wrong answers to {count} files: " + "; ".join(wrong[:12]))
+        sys.exit(1)
+    print(f"{count} malformed, borderline and good files are answered as owed")
+
+
+main()
