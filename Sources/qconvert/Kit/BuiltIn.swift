@@ -12,11 +12,11 @@ extension QConvert {
     // Methods
     RTN.self, AWQ.self,
     // Schemes and presets
-    FloatSchemes.self, IntegerSchemes.self, GGUFBlocks.self, WeightPresets.self,
+    FloatSchemes.self, IntegerSchemes.self, GGUFBlocks.self, WeightPresets.self, GGUFMixes.self,
     // Packings
     PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self,
     // Formats
-    HuggingFaceFormat.self, SafetensorsFormat.self,
+    GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self,
     // Families
     Llama.self, Mistral.self, Qwen2.self, Qwen3.self,
   ]
