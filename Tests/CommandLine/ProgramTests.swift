@@ -1,8 +1,8 @@
-import QuantCore
 import TestSupport
 import Testing
 
 @testable import QConvertKit
+@testable import QuantCore
 
 /// A method that does nothing, as someone else might add it.
 private struct Idle: QuantizationMethod {
