@@ -23,6 +23,14 @@ private struct Idle: QuantizationMethod {
   for exit in Wording.exitCodes { #expect(capture.output.contains("  " + exit.code + " ")) }
 }
 
+@Test func eachCommandHasItsOwnHelp() {
+  for arguments in [["convert", "--help"], ["help", "convert"], ["in", "out", "--help"]] {
+    let capture = Capture()
+    #expect(QConvert.run(arguments, plugins: [], console: capture.console()) == 0)
+    #expect(capture.output.contains("--allow-requantize"))
+  }
+}
+
 @Test func versionIsOneLineOfData() {
   let capture = Capture()
   #expect(capture.run("--version") == 0)
