@@ -6,7 +6,7 @@ import Testing
 @testable import GGUF
 
 /// Bytes of the encoders against llama.cpp's own, and against the same rule in plain Swift.
-@Suite struct BlockEncodingTests {
+struct BlockEncodingTests {
   let samples = BlockSamples()
 
   static func floats(_ bytes: [UInt8]) -> [Float] {

@@ -32,8 +32,8 @@ struct BlockSamples {
         { _, g in g < 0 ? -1 : 1 },
         { _, g in g * 1e-7 },  // subnormal 16-bit scales
         { _, g in g * 1e-38 },
-        { _, g in g * 1e-41 },  // subnormal
-        { _, g in g * 1e-44 },
+        { _, g in g * 1e-38 * 1e-3 },  // subnormal
+        { _, g in g * 1e-38 * 1e-6 },
         { _, g in g * 1e6 },  // scales beyond 16-bit floats
         { _, g in g * 1e19 },  // squares overflow
         { _, g in max(-3.4e38, min(3.4e38, g * 2e38)) },  // ranges overflow

@@ -9,13 +9,15 @@ struct ExpectedLine: Sendable {
   var idsSpecial: [Int]
   var decoded: String
 
+  init(_ json: JSON) throws {
+    text = try #require(json["text"]?.stringValue)
+    ids = ExpectedLine.ids(json["ids"])
+    idsSpecial = ExpectedLine.ids(json["ids_special"])
+    decoded = try #require(json["decoded"]?.stringValue)
+  }
+
   static func load(_ path: String) throws -> [ExpectedLine] {
-    try readFile(path).split(separator: UInt8(ascii: "\n")).map { line in
-      let json = try JSON.parse(ByteView(Array(line)))
-      return ExpectedLine(
-        text: try #require(json["text"]?.stringValue), ids: ids(json["ids"]), idsSpecial: ids(json["ids_special"]),
-        decoded: try #require(json["decoded"]?.stringValue))
-    }
+    try readFile(path).split(separator: UInt8(ascii: "\n")).map { try ExpectedLine(JSON.parse(ByteView(Array($0)))) }
   }
 
   private static func ids(_ json: JSON?) -> [Int] { (json?.arrayValue ?? []).compactMap { $0.intValue } }

@@ -24,7 +24,8 @@ import Testing
     vocabulary: String = #"{"a": 0, "b": 1, "ab": 2}"#, merges: String = #"["a b"]"#,
     added: String = "[]", preTokenizer: String = #"{"type": "ByteLevel"}"#
   ) -> String {
-    #"{"added_tokens": \#(added), "pre_tokenizer": \#(preTokenizer), "model": {"type": "BPE", "vocab": \#(vocabulary), "merges": \#(merges)}}"#
+    let model = #"{"type": "BPE", "vocab": \#(vocabulary), "merges": \#(merges)}"#
+    return #"{"added_tokens": \#(added), "pre_tokenizer": \#(preTokenizer), "model": \#(model)}"#
   }
 
   @Test func theSoundFileLoads() { #expect(failure(of: file()) == nil) }
@@ -75,15 +76,21 @@ import Testing
     #expect(failure { try Tokenizers.load(path: folder.path + "/none.json") } == "input.missing")
   }
 
-  @Test func everyCutOfATokenizerModelFails() throws {
+  @Test func cutsOfATokenizerModelFail() throws {
     guard let path = SharedData.path("models/stories260k/tokenizer.model") else { return }
     let bytes = readFile(path)
+    var sound: [Int] = []
     for length in stride(from: 0, to: bytes.count, by: 7) {
       writeFile(folder.file("tokenizer.model"), Array(bytes[..<length]))
       // A cut between two pieces leaves a model without its trainer's settings, which is then taken for a unigram model.
-      let id = failure { try Tokenizers.load(path: folder.file("tokenizer.model")) }
+      guard let id = failure({ try Tokenizers.load(path: folder.file("tokenizer.model")) }) else {
+        sound.append(length)
+        continue
+      }
       #expect(id == "tokenizer.protobuf" || id == "tokenizer.model-type", "\(length) bytes")
     }
+    // Only behind the settings can a cut go unnoticed: the format has no length of the whole.
+    #expect(sound.count <= 2 && sound.allSatisfy { $0 > bytes.count - 100 }, "\(sound) of \(bytes.count)")
   }
 
   @Test func everyFlippedByteOfATokenizerModelFailsOrLoads() throws {

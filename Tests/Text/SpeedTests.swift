@@ -20,9 +20,9 @@ import Testing
     let word = String(repeating: "abcdefghijklmnopqrstuvwxyz", count: 20_000)
     _ = tokenizer.encode("warm up")
     // A quadratic algorithm would take minutes.
-    #expect(speed(tokenizer, word) > 0.05)
+    #expect(speed(tokenizer, word) > 0.005)
     let prose = String(decoding: readFile(#filePath), as: UTF8.self)
-    let repeated = String(repeating: prose, count: 800)
+    let repeated = String(repeating: prose, count: 300)
     print("\(name): \(speed(tokenizer, repeated)) MB/s on prose, \(speed(tokenizer, word)) MB/s on one long word")
   }
 }

@@ -60,11 +60,10 @@ struct ConfigurationFiles {
       entries.append((token, token.isSpecial || looksSpecial ? .control : .userDefined))
     }
     let limit = 2 * (data.tokens.count + entries.count)
+    for (token, _) in entries where token.id < 0 || token.id >= limit { throw ConfigurationFiles.badID(String(token.id)) }
+    data = data.padded(to: (entries.map { $0.token.id }.max() ?? -1) + 1)
     for (token, type) in entries where !token.content.isEmpty {
-      guard token.id >= 0, token.id < limit else { throw ConfigurationFiles.badID(String(token.id)) }
-      data = data.padded(to: token.id + 1)
-      // A byte or unknown token keeps its type where the configuration repeats it.
-      if data.types[token.id] == .unknown || data.types[token.id] == .byte { continue }
+      if data.types[token.id] == .byte { continue }
       data.tokens[token.id] = String(decoding: token.content, as: UTF8.self)
       data.types[token.id] = type
       data.scores[token.id] = -1000
@@ -74,6 +73,15 @@ struct ConfigurationFiles {
       if let id = data.id(of: text), found[id] == nil { found[id] = AddedToken(content: Array(text.utf8), id: id) }
     }
     return found.values.sorted { $0.id < $1.id }
+  }
+
+  /// Gives the tokens that the configuration adds the types and scores that llama.cpp's converter gives them.
+  func retype(_ data: inout TokenizerData) throws(Failure) {
+    for token in try decoderTokens() where data.tokens.indices.contains(token.id) {
+      let looksSpecial = TokenizerData.looksSpecial(String(decoding: token.content, as: UTF8.self))
+      data.types[token.id] = token.isSpecial || looksSpecial ? .control : .userDefined
+      if data.scores.indices.contains(token.id) { data.scores[token.id] = -1000 }
+    }
   }
 
   /// The added tokens of a folder without tokenizer.json, in the form that tokenizer.json has.

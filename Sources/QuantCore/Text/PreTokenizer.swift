@@ -55,7 +55,7 @@ enum KnownPreTokenizers {
     Named(name: "qwen35", steps: [.gpt4(maximumDigits: 1, marks: true)], normalizes: true),
     Named(name: "gpt-4o", steps: [.cased(maximumDigits: 3, contractions: true)], ignoresMerges: false),
     Named(name: "llama4", steps: [.cased(maximumDigits: 3, contractions: true)]),
-    Named(name: "tekken", steps: [.cased(maximumDigits: 1, contractions: false)]),
+    Named(name: "tekken", steps: [.cased(maximumDigits: 1, contractions: false)], ignoresMerges: true),
     Named(name: "deepseek-v3", steps: [.numbers(maximum: 3), .chineseAndJapanese, .deepseek]),
     Named(
       name: "falcon", steps: [.punctuation(runs: true), .gpt2], spelledSteps: [.numbers(maximum: .max), .threeDigits]),
@@ -63,6 +63,18 @@ enum KnownPreTokenizers {
     Named(name: "starcoder", steps: [.numbers(maximum: 1), .gpt2]),
     Named(name: "refact", steps: [.numbers(maximum: 1), .gpt2]),
     Named(name: "command-r", steps: [.numbers(maximum: 1), .gpt2]),
+    // Other names for the same, which GGUF files of these families have.
+    Named(name: "phi-2", steps: [.gpt2]),
+    Named(name: "mpt", steps: [.gpt2]),
+    Named(name: "olmo", steps: [.gpt2]),
+    Named(name: "exaone4", steps: [.gpt2]),
+    Named(name: "llama3", steps: [.gpt4(maximumDigits: 3, marks: false)], ignoresMerges: true),
+    Named(name: "llama-v3", steps: [.gpt4(maximumDigits: 3, marks: false)], ignoresMerges: true),
+    Named(name: "falcon3", steps: [.gpt4(maximumDigits: 3, marks: false)], ignoresMerges: true),
+    Named(name: "glm4", steps: [.gpt4(maximumDigits: 3, marks: false)], ignoresMerges: true),
+    Named(name: "chatglm-bpe", steps: [.gpt4(maximumDigits: 3, marks: false)], ignoresMerges: false),
+    Named(name: "megrez", steps: [.gpt4(maximumDigits: 1, marks: false)]),
+    Named(name: "hunyuan-dense", steps: [.numbers(maximum: 3), .chineseAndJapanese, .deepseek]),
   ]
 
   /// The name for what came from a tokenizer.json, or nil.

@@ -15,7 +15,12 @@ extension TokenizerData {
     if let name = kind == .byteLevelBPE ? preTokenizer : "default" {
       entries.append(("tokenizer.ggml.pre", .string(name)))
     }
-    entries.append(("tokenizer.ggml.tokens", .strings(tokens)))
+    // Readers look for user-defined tokens in text as it is written, where spaces are spaces.
+    let texts = zip(tokens, types).map { text, type in
+      guard type == .userDefined else { return text }
+      return String(decoding: Normalizer.replace(SentencePieceRules.space, with: [0x20], in: Array(text.utf8)), as: UTF8.self)
+    }
+    entries.append(("tokenizer.ggml.tokens", .strings(types.count == tokens.count ? texts : tokens)))
     if !scores.isEmpty { entries.append(("tokenizer.ggml.scores", .f32s(scores))) }
     if !types.isEmpty { entries.append(("tokenizer.ggml.token_type", .i32s(types.map { $0.rawValue }))) }
     if !merges.isEmpty { entries.append(("tokenizer.ggml.merges", .strings(merges))) }
@@ -23,9 +28,13 @@ extension TokenizerData {
     for name in TokenizerData.specialOrder + others {
       if let id = special[name].flatMap({ UInt32(exactly: $0) }) { entries.append(("tokenizer.ggml.\(name)_token_id", .u32(id))) }
     }
-    if let addsBOS { entries.append(("tokenizer.ggml.add_bos_token", .bool(addsBOS))) }
-    if let addsEOS { entries.append(("tokenizer.ggml.add_eos_token", .bool(addsEOS))) }
-    if let addsSeparator { entries.append(("tokenizer.ggml.add_sep_token", .bool(addsSeparator))) }
+    // The converter writes the flags as it finds them: Llama's template speaks of BOS and separator, and only the
+    // configuration, which is read later, says that there is no EOS.
+    let rules = [("bos", addsBOS), ("eos", addsEOS), ("sep", addsSeparator)]
+    let order = kind == .sentencePieceBPE && addsEOS == false ? [rules[0], rules[2], rules[1]] : rules
+    for (name, adds) in order {
+      if let adds { entries.append(("tokenizer.ggml.add_\(name)_token", .bool(adds))) }
+    }
     if let chatTemplate { entries.append(("tokenizer.chat_template", .string(chatTemplate))) }
     return entries
   }

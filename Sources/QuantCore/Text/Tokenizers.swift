@@ -69,6 +69,7 @@ public enum Tokenizers {
       // The model knows the scores, which the JSON file has lost.
       let model = try SentencePieceModel(Files.read(Files.join(folder, "tokenizer.model"), maximumBytes: maximumModelBytes))
       file.takeScores(from: model.data)
+      try beside.retype(&file.data)
     }
     try beside.apply(to: &file.data, postProcessors: file.postProcessors)
     return try file.tokenizer()
@@ -83,7 +84,8 @@ public enum Tokenizers {
     if model.squeezesSpaces { rules.normalizers.insert(.squeezeSpaces, at: 0) }
     // Pieces that the model itself calls user-defined are matched in text as it looks after normalization.
     rules.normalizesAddedTokens = false
-    for (id, type) in model.data.types.enumerated() where type == .userDefined && !added.contains(where: { $0.id == id }) {
+    let known = Set(added.map { $0.id })
+    for (id, type) in model.data.types.enumerated() where type == .userDefined && !known.contains(id) {
       var token = AddedToken(content: Array(model.data.tokens[id].utf8), id: id)
       token.isNormalized = true
       if !token.content.isEmpty { added.append(token) }

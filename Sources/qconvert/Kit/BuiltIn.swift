@@ -1,5 +1,6 @@
 import AWQ
 import CompressedTensors
+import GGUF
 import HuggingFace
 import ModelFamilies
 public import QuantCore
@@ -11,9 +12,9 @@ extension QConvert {
     // Methods
     RTN.self, AWQ.self,
     // Schemes and presets
-    FloatSchemes.self, IntegerSchemes.self, WeightPresets.self,
+    FloatSchemes.self, IntegerSchemes.self, GGUFBlocks.self, WeightPresets.self,
     // Packings
-    PlainPacking.self, PackQuantized.self, IntQuantized.self,
+    PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self,
     // Formats
     HuggingFaceFormat.self, SafetensorsFormat.self,
     // Families

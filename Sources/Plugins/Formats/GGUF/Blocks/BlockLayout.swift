@@ -6,6 +6,8 @@ struct BlockLayout: Sendable, Hashable {
   let name: String
   /// Weights in one block; a row is a whole number of blocks.
   let weights: Int
+  /// Weights that share a scale: a stretch of a super-block, or the whole block.
+  let scaleWeights: Int
   /// Bytes of one block.
   let bytes: Int
   /// Bits of one code.
@@ -16,14 +18,14 @@ struct BlockLayout: Sendable, Hashable {
   private let kernel: UInt32
 
   static let all: [BlockLayout] = [
-    BlockLayout(name: "q8_0", weights: 32, bytes: 34, bits: 8, parameterCount: 1, kernel: QC_BLOCK_Q8_0.rawValue),
-    BlockLayout(name: "q4_0", weights: 32, bytes: 18, bits: 4, parameterCount: 1, kernel: QC_BLOCK_Q4_0.rawValue),
-    BlockLayout(name: "q4_1", weights: 32, bytes: 20, bits: 4, parameterCount: 2, kernel: QC_BLOCK_Q4_1.rawValue),
-    BlockLayout(name: "q5_0", weights: 32, bytes: 22, bits: 5, parameterCount: 1, kernel: QC_BLOCK_Q5_0.rawValue),
-    BlockLayout(name: "q5_1", weights: 32, bytes: 24, bits: 5, parameterCount: 2, kernel: QC_BLOCK_Q5_1.rawValue),
-    BlockLayout(name: "q4_k", weights: 256, bytes: 144, bits: 4, parameterCount: 18, kernel: QC_BLOCK_Q4_K.rawValue),
-    BlockLayout(name: "q5_k", weights: 256, bytes: 176, bits: 5, parameterCount: 18, kernel: QC_BLOCK_Q5_K.rawValue),
-    BlockLayout(name: "q6_k", weights: 256, bytes: 210, bits: 6, parameterCount: 17, kernel: QC_BLOCK_Q6_K.rawValue),
+    BlockLayout(name: "q8_0", weights: 32, scaleWeights: 32, bytes: 34, bits: 8, parameterCount: 1, kernel: QC_BLOCK_Q8_0.rawValue),
+    BlockLayout(name: "q4_0", weights: 32, scaleWeights: 32, bytes: 18, bits: 4, parameterCount: 1, kernel: QC_BLOCK_Q4_0.rawValue),
+    BlockLayout(name: "q4_1", weights: 32, scaleWeights: 32, bytes: 20, bits: 4, parameterCount: 2, kernel: QC_BLOCK_Q4_1.rawValue),
+    BlockLayout(name: "q5_0", weights: 32, scaleWeights: 32, bytes: 22, bits: 5, parameterCount: 1, kernel: QC_BLOCK_Q5_0.rawValue),
+    BlockLayout(name: "q5_1", weights: 32, scaleWeights: 32, bytes: 24, bits: 5, parameterCount: 2, kernel: QC_BLOCK_Q5_1.rawValue),
+    BlockLayout(name: "q4_k", weights: 256, scaleWeights: 32, bytes: 144, bits: 4, parameterCount: 18, kernel: QC_BLOCK_Q4_K.rawValue),
+    BlockLayout(name: "q5_k", weights: 256, scaleWeights: 32, bytes: 176, bits: 5, parameterCount: 18, kernel: QC_BLOCK_Q5_K.rawValue),
+    BlockLayout(name: "q6_k", weights: 256, scaleWeights: 16, bytes: 210, bits: 6, parameterCount: 17, kernel: QC_BLOCK_Q6_K.rawValue),
   ]
 
   /// The layout of this name, or nil.

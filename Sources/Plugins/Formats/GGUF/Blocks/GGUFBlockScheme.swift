@@ -55,7 +55,7 @@ extension GGUFBlockScheme {
   var parameterCount: Int { layout.parameterCount }
   var grid: Grid {
     Grid(
-      kind: .block, layout: layout.name, groupLength: layout.weights, codeBits: Double(layout.bits),
+      kind: .block, layout: layout.name, groupLength: layout.weights, scaleLength: layout.scaleWeights, codeBits: Double(layout.bits),
       parameterBits: Double(layout.bytes * 8 - layout.bits * layout.weights))
   }
 
@@ -64,6 +64,13 @@ extension GGUFBlockScheme {
       forEachBlock(of: &result) { index, codes, parameters in
         unpack(bytes + index * layout.bytes, codes: codes, parameters: parameters)
       }
+    }
+  }
+
+  /// Through the packed bytes: both directions run in the kernels.
+  func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>) {
+    withEncodedBlocks(panel, importance) { bytes in
+      layout.decoder(bytes, Int64(panel.rows * panel.columns), destination)
     }
   }
 

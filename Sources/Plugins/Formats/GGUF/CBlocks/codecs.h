@@ -7,8 +7,8 @@
 #include "layouts.h"
 
 typedef struct {
-  qc_block_encoder encode;
-  qc_block_decoder decode;
+  qc_block_encoder _Nonnull encode;
+  qc_block_decoder _Nonnull decode;
 } qc_block_codec;
 
 extern const qc_block_codec qc_block_codecs_baseline[QC_BLOCK_TYPE_COUNT];

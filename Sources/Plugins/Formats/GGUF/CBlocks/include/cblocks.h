@@ -30,19 +30,21 @@ typedef enum qc_block_level {
 /// Encodes `rows` contiguous rows of `columns` floats. `columns` is a multiple of the block length. `importance` has one
 /// non-negative weight per column, or is NULL. `destination` has room for exactly the packed bytes.
 typedef void (*qc_block_encoder)(
-    const float *source, int64_t rows, int64_t columns, const float *importance, void *destination);
+    const float *_Nonnull source, int64_t rows, int64_t columns, const float *_Nullable importance,
+    void *_Nonnull destination);
 
 /// Decodes `weights` values, a multiple of the block length. `source` needs no alignment.
-typedef void (*qc_block_decoder)(const void *source, int64_t weights, float *destination);
+typedef void (*qc_block_decoder)(
+    const void *_Nonnull source, int64_t weights, float *_Nonnull destination);
 
 /// The best level of this processor, or a lower one that the environment variable QCONVERT_CPU
 /// (baseline, avx2, avx512) asks for.
 qc_block_level qc_block_best_level(void);
 
 /// The encoder of a layout at a level that this processor has.
-qc_block_encoder qc_block_encoder_at(qc_block_type type, qc_block_level level);
+qc_block_encoder _Nonnull qc_block_encoder_at(qc_block_type type, qc_block_level level);
 
 /// The decoder of a layout at a level that this processor has.
-qc_block_decoder qc_block_decoder_at(qc_block_type type, qc_block_level level);
+qc_block_decoder _Nonnull qc_block_decoder_at(qc_block_type type, qc_block_level level);
 
 #endif

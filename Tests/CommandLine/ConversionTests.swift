@@ -1,0 +1,152 @@
+import QConvertKit
+import QuantCore
+import TestSupport
+import Testing
+
+/// Whole conversions of the small real model, through the same objects as the program.
+@Suite struct ConversionTests {
+  private let registry: Registry
+  private let folder = TemporaryFolder()
+  private let model = SharedData.fixture("models/tiny-llama")
+
+  init() throws { registry = try Registry(QConvert.builtIn) }
+
+  private func convert(
+    _ input: String, _ output: String, _ change: (inout ConversionRequest) -> Void = { _ in }
+  ) throws -> ConversionReport {
+    var request = ConversionRequest(input: input, output: folder.file(output))
+    request.calibration.samples = 8
+    request.calibration.context = 128
+    change(&request)
+    let plan = try Planner(registry).plan(request)
+    let report = try Converter(registry).run(plan, progress: SilentProgress())
+    #expect(report.totalSize == plan.totalSize)
+    return report
+  }
+
+  private func logits(_ path: String, _ ids: [Int]) throws -> Matrix {
+    let opening = Opening(registry)
+    let checkpoint = try opening.open(path)
+    let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: 2))
+    var hidden = try engine.embed(ids)
+    for block in 0..<engine.model.parameters.blockCount {
+      engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: ids.count)
+    }
+    return engine.logits(hidden)
+  }
+
+  /// max|Δ| / max|logit|
+  private func distance(_ a: Matrix, _ b: Matrix) -> Float {
+    let largest = a.values.map { abs($0) }.max() ?? 1
+    return zip(a.values, b.values).map { abs($0 - $1) }.max().map { $0 / largest } ?? .infinity
+  }
+
+  private let ids = [1, 50, 300, 7, 1999, 12, 800, 4000, 33, 2, 90, 1024, 600, 17, 5, 3000]
+
+  @Test func theFileHasThePlannedSizeToTheByte() throws {
+    let report = try convert(model, "q.gguf") { $0.scheme = "q4_k_m" }
+    #expect(readFile(folder.file("q.gguf")).count == report.totalSize)
+  }
+
+  @Test func anUnquantizedGGUFComputesWhatTheFolderComputes() throws {
+    _ = try convert(model, "f32.gguf") { $0.scheme = "f32" }
+    #expect(try distance(logits(model, ids), logits(folder.file("f32.gguf"), ids)) < 1e-6)
+  }
+
+  @Test func foldsAloneLeaveLogitsAsTheyAre() throws {
+    for target in ["q4_0", "q4_k", "int4-g128"] {
+      _ = try convert(model, "folded.gguf") {
+        $0.scheme = "f32"
+        $0.methods = [(id: "awq", options: ["search": target])]
+        $0.force = true
+      }
+      let folded = folder.file("folded.gguf")
+      #expect(try distance(logits(model, ids), logits(folded, ids)) < 1e-4, "searched against \(target)")
+      _ = try convert(model, "f32.gguf") { $0.scheme = "f32"; $0.force = true }
+      #expect(readFile(folded) != readFile(folder.file("f32.gguf")), "something was folded")
+    }
+  }
+
+  @Test func theBytesDoNotDependOnTheNumberOfThreads() throws {
+    for (method, scheme, output) in [("rtn", "q4_k_m", "a.gguf"), ("awq", "q4_0", "b.gguf")] {
+      var first: [UInt8]?
+      for threads in 1...3 {
+        _ = try convert(model, output) {
+          $0.scheme = scheme
+          $0.methods = [(id: method, options: [:])]
+          $0.threads = threads
+          $0.force = true
+        }
+        let bytes = readFile(folder.file(output))
+        #expect(first == nil || first == bytes, "\(method) with \(threads) threads")
+        first = bytes
+      }
+    }
+  }
+
+  @Test func aFolderOfIntegersIsReadBackAsItWasRounded() throws {
+    _ = try convert(model, "w4") { $0.scheme = "w4a16" }
+    let opening = Opening(registry)
+    let source = try opening.open(model), written = try opening.open(folder.file("w4"))
+    let name = "model.layers.3.mlp.down_proj.weight"
+    let original = try #require(source[name]).matrix(), stored = try #require(written[name])
+    #expect(stored.storage.schemeName == "int4-g128")
+    let scheme = try registry.scheme("int4-g128", modelType: .bf16)
+    #expect(original.withPanel { scheme.roundTrip($0) } == stored.matrix().values)
+    #expect(written["lm_head.weight"]?.storage.schemeName == "bf16")
+  }
+
+  @Test func aGGUFOfAnUnknownArchitectureConvertsWithoutAFamily() throws {
+    _ = try convert(model, "f16.gguf") { $0.scheme = "f16" }
+    // Same length, so that no offset moves.
+    let bytes = readFile(folder.file("f16.gguf"))
+    let text = String(decoding: bytes.prefix(4096), as: Unicode.ASCII.self)
+    #expect(text.contains("llama"))
+    var changed = bytes
+    let needle = Array("general.architecture".utf8) + [8, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0] + Array("llama".utf8)
+    let start = try #require((0..<4096).first { Array(changed[$0..<$0 + needle.count]) == needle })
+    changed.replaceSubrange(start + needle.count - 5..<start + needle.count, with: Array("alien".utf8))
+    writeFile(folder.file("alien.gguf"), changed)
+    _ = try convert(folder.file("alien.gguf"), "alien-q8.gguf") { $0.scheme = "q8_0" }
+    _ = try convert(folder.file("f16.gguf"), "f16-q8.gguf") { $0.scheme = "q8_0" }
+    let opening = Opening(registry)
+    let alien = try opening.open(folder.file("alien-q8.gguf")), known = try opening.open(folder.file("f16-q8.gguf"))
+    #expect(alien.tensors.map(\.name) == known.tensors.map(\.name))
+    #expect(alien.tensors.map { $0.storage.verbatim?.bytes } == known.tensors.map { $0.storage.verbatim?.bytes })
+    #expect { try convert(folder.file("alien.gguf"), "x.gguf") { $0.methods = [(id: "awq", options: [:])] } } throws: {
+      ($0 as? Failure)?.id == "model.architecture"
+    }
+  }
+
+  @Test func roundingAgainNeedsPermission() throws {
+    _ = try convert(model, "q8.gguf") { $0.scheme = "q8_0" }
+    #expect { try convert(folder.file("q8.gguf"), "q4.gguf") { $0.scheme = "q4_0" } } throws: {
+      ($0 as? Failure)?.id == "convert.requantize"
+    }
+    _ = try convert(folder.file("q8.gguf"), "q4.gguf") { $0.scheme = "q4_0"; $0.allowRequantize = true }
+    _ = try convert(folder.file("q8.gguf"), "f16.gguf") { $0.scheme = "f16" }
+  }
+
+  @Test func tensorRulesReachTheirTensors() throws {
+    let report = try convert(model, "ruled.gguf") {
+      $0.scheme = "q4_0"
+      $0.tensorRules = ["*.ffn_down.*=q6_k", "model.layers.0.*up_proj*=q8_0", "re:attn_(q|k)\\.=f16"]
+    }
+    let schemes = Dictionary(uniqueKeysWithValues: report.tensors.map { ($0.name, $0.scheme) })
+    #expect(schemes["blk.7.ffn_down.weight"] == "q6_k")
+    #expect(schemes["blk.0.ffn_up.weight"] == "q8_0" && schemes["blk.1.ffn_up.weight"] == "q4_0")
+    #expect(schemes["blk.2.attn_k.weight"] == "f16" && schemes["blk.2.attn_v.weight"] == "q4_0")
+  }
+
+  @Test func anExistingOutputIsKeptWithoutForce() throws {
+    writeFile(folder.file("there.gguf"), [1, 2, 3])
+    #expect { try convert(model, "there.gguf") } throws: { ($0 as? Failure)?.kind == .cannotCreate }
+    #expect(readFile(folder.file("there.gguf")) == [1, 2, 3])
+  }
+
+  @Test func impossibleRowLengthsAreRefusedInThePlan() throws {
+    #expect { try convert(model, "x") { $0.scheme = "int4-g96" } } throws: { ($0 as? Failure)?.id == "scheme.row-length" }
+    #expect { try convert(model, "x.gguf") { $0.scheme = "int4-g128" } } throws: { ($0 as? Failure)?.id == "packing.none" }
+    #expect { try convert(model, "x.gguf") { $0.scheme = "q4_k_n" } } throws: { ($0 as? Failure)?.id == "scheme.unknown" }
+  }
+}

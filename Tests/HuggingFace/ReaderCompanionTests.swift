@@ -1,0 +1,115 @@
+import Glibc
+import HuggingFace
+import QuantCore
+import TestSupport
+import Testing
+
+/// Lone files, companions, and folders that are quantized already.
+@Suite struct ReaderCompanionTests {
+  /// Understands the method `double` only: it gives every tensor a new name.
+  private struct Doubling: Packing {
+    static let id = "double"
+    static let summary = "For tests."
+    static let reference = "None."
+    func holds(_ grid: Grid) -> Bool { false }
+    func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] { [] }
+    func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] { [] }
+    func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+      guard configuration["quant_method"]?.stringValue == "double" else { return nil }
+      return stored.map { CheckpointTensor(name: $0.name + ".unpacked", shape: $0.shape, storage: $0.storage) }
+    }
+  }
+
+  private func folder(config: String?) -> TemporaryFolder {
+    let folder = TemporaryFolder()
+    writeFile(folder.file("model.safetensors"), safetensors([("a", [1, 2])]))
+    if let config { writeText(folder.file("config.json"), config) }
+    return folder
+  }
+
+  @Test func aLoneFileNeedsNothingBesideIt() throws {
+    let folder = folder(config: nil)
+    let checkpoint = try SafetensorsFormat.open(folder.file("model.safetensors"), options: OpenOptions())
+    #expect(checkpoint.format == "safetensors")
+    #expect(checkpoint.configuration == nil)
+    #expect(checkpoint.companionFolder == nil)
+    #expect(checkpoint.files == [folder.file("model.safetensors")])
+  }
+
+  @Test func aLoneFileUsesTheConfigurationBesideIt() throws {
+    let folder = folder(config: #"{"architectures": ["X"]}"#)
+    let checkpoint = try SafetensorsFormat.open(folder.file("model.safetensors"), options: OpenOptions())
+    #expect(checkpoint.configuration?.architecture == "X")
+    #expect(checkpoint.companionFolder == folder.path)
+  }
+
+  @Test func givenPathsReplaceTheCompanions() throws {
+    let folder = folder(config: #"{"architectures": ["X"]}"#), other = TemporaryFolder()
+    writeText(other.file("c.json"), #"{"architectures": ["Y"]}"#)
+    writeText(other.file("tokenizer.json"), "{}")
+    let options = OpenOptions(configPath: other.file("c.json"), tokenizerPath: other.file("tokenizer.json"))
+    let checkpoint = try HuggingFaceFormat.open(folder.path, options: options)
+    #expect(checkpoint.configuration?.architecture == "Y")
+    #expect(checkpoint.companionFolder == other.path)
+    let missing = OpenOptions(configPath: other.file("none.json"))
+    #expect(failure { _ = try HuggingFaceFormat.open(folder.path, options: missing) }?.id == "input.missing")
+  }
+
+  @Test func oneOfSeveralShardsOpensWithAWarning() throws {
+    let folder = TemporaryFolder()
+    let path = folder.file("model-00002-of-00003.safetensors")
+    writeFile(path, safetensors([("a", [1])]))
+    let checkpoint = try SafetensorsFormat.open(path, options: OpenOptions())
+    #expect(checkpoint.warnings.contains { $0.contains("3 shards") })
+  }
+
+  @Test func quantizedFoldersGoThroughThePackingThatKnowsThem() throws {
+    let folder = folder(config: #"{"quantization_config": {"quant_method": "double"}}"#)
+    let checkpoint = try HuggingFaceFormat.open(folder.path, options: OpenOptions(packings: [Doubling()]))
+    #expect(checkpoint.tensors.map(\.name) == ["a.unpacked"])
+  }
+
+  @Test func unknownQuantizationIsRefusedByItsName() {
+    let configs = [
+      #"{"quantization_config": {"quant_method": "gptq", "bits": 4}}"#,
+      #"{"compression_config": {"quant_method": "gptq", "format": "pack-quantized"}}"#,
+    ]
+    for config in configs {
+      let folder = folder(config: config)
+      let failure = failure { _ = try HuggingFaceFormat.open(folder.path, options: OpenOptions(packings: [Doubling()])) }
+      #expect(failure?.id == "hf.quantization.unsupported")
+      #expect(failure?.kind == .unsupported)
+      #expect(failure?.message.contains("'gptq'") == true)
+    }
+    let older = folder(config: "{}")
+    writeText(older.file("hf_quant_config.json"), #"{"quantization": {"quant_algo": "NVFP4"}}"#)
+    let failure = failure { _ = try HuggingFaceFormat.open(older.path, options: OpenOptions()) }
+    #expect(failure?.message.contains("'NVFP4'") == true)
+  }
+
+  @Test func aNullQuantizationIsNone() throws {
+    let folder = folder(config: #"{"quantization_config": null}"#)
+    #expect(try HuggingFaceFormat.open(folder.path, options: OpenOptions()).tensors.count == 1)
+  }
+
+  @Test func everyQuantizedFolderOfOtherToolsIsReadByTheContainerOrRefusedByName() throws {
+    guard let golden = SharedData.path("golden") else { return }
+    for name in try Files.list(golden) where Files.exists(Files.join(golden, "\(name)/config.json")) {
+      let folder = Files.join(golden, name)
+      let failure = failure { _ = try HuggingFaceFormat.open(folder, options: OpenOptions()) }
+      #expect(failure == nil || failure?.id == "hf.quantization.unsupported", "\(name): \(String(describing: failure))")
+      // The container itself reads in any case.
+      #expect(HuggingFaceFormat.recognises(folder))
+    }
+  }
+
+  @Test func pipesFoldersAndDevicesAreNoFiles() {
+    let folder = folder(config: nil)
+    mkfifo(folder.file("x.safetensors"), 0o600)
+    #expect(!SafetensorsFormat.recognises(folder.file("x.safetensors")))
+    #expect(!SafetensorsFormat.recognises(folder.path))
+    #expect(!HuggingFaceFormat.recognises(folder.file("model.safetensors")))
+    #expect(!SafetensorsFormat.recognises("/dev/zero"))
+    #expect(failure { _ = try SafetensorsFormat.open("/dev/zero", options: OpenOptions()) }?.id == "input.not-a-file")
+  }
+}
