@@ -42,9 +42,11 @@ public enum QConvert {
   /// - Throws: `Failure` of kind usage, or `Answer` where help or the version is asked for.
   static func parse(_ arguments: [String]) throws -> any QConvertCommand {
     do {
-      let parsed = try Root.parseAsRoot(CommandOrder.commandFirst(arguments))
-      guard let command = parsed as? any QConvertCommand else { throw Answer(text: Root.helpMessage()) }
-      return command
+      var parsed = try Root.parseAsRoot(CommandOrder.commandFirst(arguments))
+      if let command = parsed as? any QConvertCommand { return command }
+      // What is no command of ours is the parser's own help, whose text is thrown by running it.
+      try parsed.run()
+      throw Answer(text: Root.helpMessage())
     } catch let answer as Answer {
       throw answer
     } catch {

@@ -13,7 +13,7 @@ struct Root: ParsableCommand {
     discussion: """
       EXAMPLES
         qconvert model/ model.gguf --scheme q4_k_m
-        qconvert model/ model.gguf --plugin awq --scheme q4_k_m --calibration text.txt
+        qconvert model/ model.gguf -p awq --scheme q4_k_m --calibration text.txt
         qconvert model/ model-w4a16/ --scheme w4a16 --plugin awq
         qconvert plan model/ model.gguf --scheme q4_k_m --tensor 'output.weight=q8_0'
         qconvert inspect model.gguf

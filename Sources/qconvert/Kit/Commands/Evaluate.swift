@@ -55,10 +55,11 @@ struct Evaluate: QConvertCommand {
   ) throws -> EvaluationResult {
     let progress = session.progress()
     defer { progress.finish() }
-    var reported: Int?
-    return try Evaluation.run(engine, tokens: tokens, options: settings, reference: reference) { done, total in
-      if reported == nil { progress.begin("evaluate", total: total * settings.context) }
-      progress.advance("evaluate", by: (done - (reported ?? 0)) * settings.context)
+    let available = tokens.count / settings.context
+    progress.begin("evaluate", total: min(available, settings.windows ?? available) * settings.context)
+    var reported = 0
+    return try Evaluation.run(engine, tokens: tokens, options: settings, reference: reference) { done, _ in
+      progress.advance("evaluate", by: (done - reported) * settings.context)
       reported = done
     }
   }

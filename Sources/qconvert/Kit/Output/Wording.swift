@@ -69,7 +69,7 @@ enum Wording {
     (code(.cannotCreate), "output cannot be created (it exists, no permission)"),
     (code(.io), "input or output failed while running (disk full, input changed)"),
     (code(.config), "configuration wrong"),
-    ("129-143", "ended by a signal (130: SIGINT, 143: SIGTERM); unfinished outputs are removed"),
+    ("129-143", "ended by a signal (130: SIGINT, 143: SIGTERM), leaving no part of OUT"),
   ]
 
   private static func code(_ kind: Failure.Kind) -> String { String(kind.rawValue) }
