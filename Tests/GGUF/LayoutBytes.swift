@@ -5,7 +5,7 @@ import Testing
 
 private func planned(_ name: String, _ shape: [Int], _ scheme: FloatScheme) -> PlannedTensor {
   PlannedTensor(
-    sourceName: name, name: name, shape: shape, scheme: scheme, packing: PlainPacking(), rowOrder: .same, id: nil,
+    sourceName: name, name: name, shape: shape, scheme: scheme, packing: PlainPacking(), rowOrder: .same, sourceRowOrder: .same, id: nil,
     parts: PlainPacking().parts(name: name, shape: shape, scheme: scheme), note: nil, isCopy: false)
 }
 
@@ -87,7 +87,9 @@ private struct Header {
 }
 
 @Test func tensorsAreContiguousAlignedAndInnermostFirst() throws {
-  let tensors = [planned("token_embd.weight", [3, 5], .f16), planned("output_norm.weight", [5], .f32), planned("blk.0.attn_q.weight", [2, 5], .bf16)]
+  let tensors = [
+    planned("token_embd.weight", [3, 5], .f16), planned("output_norm.weight", [5], .f32), planned("blk.0.attn_q.weight", [2, 5], .bf16),
+  ]
   let layout = try GGUFFormat.layout(request(format: "huggingface", metadata: KeyValues(), tensors: tensors))
   let header = try #require(Header(layout.files[0].literals[0].bytes))
   #expect(header.tensors.map(\.name) == tensors.map(\.name))

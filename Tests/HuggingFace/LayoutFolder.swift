@@ -6,7 +6,7 @@ import Testing
 
 private func planned(_ name: String, _ shape: [Int], _ scheme: FloatScheme = .bf16) -> PlannedTensor {
   PlannedTensor(
-    sourceName: name, name: name, shape: shape, scheme: scheme, packing: PlainPacking(), rowOrder: .same, id: nil,
+    sourceName: name, name: name, shape: shape, scheme: scheme, packing: PlainPacking(), rowOrder: .same, sourceRowOrder: .same, id: nil,
     parts: PlainPacking().parts(name: name, shape: shape, scheme: scheme), note: nil, isCopy: false)
 }
 
@@ -32,7 +32,7 @@ private struct NibblePacking: Packing {
 private func quantized(_ name: String, _ shape: [Int]) throws -> PlannedTensor {
   let scheme = try #require(IntegerScheme(bits: 4, groupLength: 2, isSymmetric: true, modelType: .bf16))
   return PlannedTensor(
-    sourceName: name, name: name, shape: shape, scheme: scheme, packing: NibblePacking(), rowOrder: .same, id: nil,
+    sourceName: name, name: name, shape: shape, scheme: scheme, packing: NibblePacking(), rowOrder: .same, sourceRowOrder: .same, id: nil,
     parts: NibblePacking().parts(name: name, shape: shape, scheme: scheme), note: nil, isCopy: false)
 }
 
@@ -41,7 +41,9 @@ private let configuration = JSON.object([
   .init("torch_dtype", .string("bfloat16")), .init("quantization_config", .object([])),
 ])
 
-private func request(_ tensors: [PlannedTensor], companions: String? = nil, shardSize: Int? = nil, configuration: Configuration?) -> OutputRequest {
+private func request(
+  _ tensors: [PlannedTensor], companions: String? = nil, shardSize: Int? = nil, configuration: Configuration?
+) -> OutputRequest {
   let source = Checkpoint(
     path: "/in", format: "huggingface", tensors: [], naming: .huggingFace, configuration: configuration, companionFolder: companions,
     files: [])

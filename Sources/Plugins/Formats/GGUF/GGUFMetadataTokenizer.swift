@@ -36,6 +36,7 @@ enum TokenizerMetadata {
       values["tokenizer.ggml.\(name)_token_id"] = .u32(number)
     }
     if let addsBOS = tokenizer.addsBOS { values["tokenizer.ggml.add_bos_token"] = .bool(addsBOS) }
+    if let addsSeparator = tokenizer.addsSeparator { values["tokenizer.ggml.add_sep_token"] = .bool(addsSeparator) }
     if let addsEOS = tokenizer.addsEOS { values["tokenizer.ggml.add_eos_token"] = .bool(addsEOS) }
     if let template = tokenizer.chatTemplate { values["tokenizer.chat_template"] = .string(template) }
   }

@@ -40,10 +40,12 @@ public struct HuggingFaceFormat: Sendable {
     var shards: [SafetensorsShard] = []
     for name in shardNames { shards.append(try SafetensorsShard(Files.join(path, name))) }
     try checkTensors(shards, named: shardNames, index: index, &warnings)
+    var metadata = shards.first?.metadata ?? KeyValues()
+    for (key, value) in ModelCard.keyValues(folder: path).entries { metadata[key] = value }
     return Checkpoint(
       path: path, format: id,
       tensors: try companions.logicalTensors(shards.flatMap { $0.tensors }, packings: options.packings), naming: .huggingFace,
-      configuration: companions.configuration.map { .huggingFace($0) }, metadata: shards.first?.metadata ?? KeyValues(),
+      configuration: companions.configuration.map { .huggingFace($0) }, metadata: metadata,
       companionFolder: companions.companionFolder ?? path,
       files: files + shardNames.map { Files.join(path, $0) } + companions.files, warnings: warnings,
       mappings: shards.map { $0.file })
