@@ -1,5 +1,7 @@
-"""Measures qconvert and llama.cpp's tools on the same work and prints a Markdown page. Called by run.sh."""
-import json
+"""Measures qconvert and llama.cpp's tools on the same work and prints a Markdown page. Called by run.sh.
+
+This process stays small: what Linux reports as the peak of a child starts with the size of the process that forked it.
+"""
 import os
 import pathlib
 import platform
@@ -10,51 +12,10 @@ import sys
 import tempfile
 import time
 
-import torch
-from safetensors.torch import save_file
-
 CLIENTS, QCONVERT = pathlib.Path(os.environ["CLIENTS"]), os.environ["QCONVERT"]
 TOKENIZER = pathlib.Path(__file__).resolve().parents[3] / "shared" / "tokenizers" / "mistral-7b"
 RUNS = int(os.environ.get("RUNS", 5))
 CORES = len(os.sched_getaffinity(0))
-HIDDEN, FFN, LAYERS, HEADS, KEY_VALUE_HEADS, VOCABULARY = 768, 2048, 12, 12, 4, 32000
-
-
-def make_model(folder):
-    """A Llama with random BF16 weights and a few large channels; returns its number of parameters."""
-    generator = torch.Generator().manual_seed(1)
-
-    def tensor(*shape):
-        values = torch.randn(*shape, generator=generator) * 0.02
-        values[..., :: HIDDEN // 4] *= 8
-        return values.to(torch.bfloat16)
-
-    key_value = HIDDEN // HEADS * KEY_VALUE_HEADS
-    tensors = {"model.embed_tokens.weight": tensor(VOCABULARY, HIDDEN)}
-    for layer in range(LAYERS):
-        prefix = f"model.layers.{layer}."
-        tensors |= {
-            prefix + "input_layernorm.weight": tensor(HIDDEN), prefix + "post_attention_layernorm.weight": tensor(HIDDEN),
-            prefix + "self_attn.q_proj.weight": tensor(HIDDEN, HIDDEN),
-            prefix + "self_attn.k_proj.weight": tensor(key_value, HIDDEN),
-            prefix + "self_attn.v_proj.weight": tensor(key_value, HIDDEN),
-            prefix + "self_attn.o_proj.weight": tensor(HIDDEN, HIDDEN),
-            prefix + "mlp.gate_proj.weight": tensor(FFN, HIDDEN), prefix + "mlp.up_proj.weight": tensor(FFN, HIDDEN),
-            prefix + "mlp.down_proj.weight": tensor(HIDDEN, FFN),
-        }
-    tensors |= {"model.norm.weight": tensor(HIDDEN), "lm_head.weight": tensor(VOCABULARY, HIDDEN)}
-    folder.mkdir()
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps({
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": FFN,
-        "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "num_key_value_heads": KEY_VALUE_HEADS,
-        "hidden_act": "silu", "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
-        "vocab_size": VOCABULARY, "bos_token_id": 1, "eos_token_id": 2, "tie_word_embeddings": False,
-        "torch_dtype": "bfloat16",
-    }))
-    for file in TOKENIZER.glob("tokenizer*"):
-        shutil.copyfile(file, folder / file.name)
-    return sum(t.numel() for t in tensors.values())
 
 
 def measure(commands):
@@ -104,7 +65,8 @@ def main():
         sys.exit("benchmark: needs ../shared/tokenizers/mistral-7b, which is not here")
     work = pathlib.Path(tempfile.mkdtemp(prefix="qconvert-benchmark-"))
     try:
-        parameters = make_model(work / "model")
+        maker = [sys.executable, pathlib.Path(__file__).with_name("make_model.py"), work / "model", TOKENIZER]
+        parameters = int(subprocess.run(maker, check=True, capture_output=True, text=True).stdout)
         print(f"Llama with random weights, {parameters / 1e6:.0f} million parameters, BF16. {CORES} cores, {cpu_name()}.")
         print(f"Medians of {RUNS} alternating runs of whole processes; CPU is user + system time; peak is the largest process.\n")
         print("| work | qconvert CPU s | llama.cpp CPU s | ratio | qconvert wall s | llama.cpp wall s | ratio | qconvert peak MiB "
