@@ -24,7 +24,9 @@ struct Root: ParsableCommand {
       \(Wording.exitCodes.map { "  " + $0.code.padded(to: 9) + $0.meaning }.joined(separator: "\n"))
       """,
     version: QuantCoreInfo.version,
-    subcommands: [Convert.self, PlanCommand.self, Inspect.self, Evaluate.self, Generate.self, PluginList.self],
+    subcommands: [
+      Convert.self, PlanCommand.self, Inspect.self, Evaluate.self, Generate.self, Tokenize.self, Logits.self, PluginList.self,
+    ],
     defaultSubcommand: Convert.self
   )
 }

@@ -1,0 +1,51 @@
+import ArgumentParser
+import QuantCore
+
+/// `qconvert logits MODEL OUT --ids FILE`: what a model computes, to compare it with another program's numbers.
+struct Logits: QConvertCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "logits",
+    abstract: "Write the logits of given token ids as raw 32-bit floats.",
+    discussion: """
+      OUT receives [tokens, vocabulary] little-endian floats, row after row. An existing file is replaced only with --force.
+      """)
+
+  @Argument(help: ArgumentHelp("Model to run.", valueName: "MODEL"))
+  var model: String
+
+  @Argument(help: ArgumentHelp("File to write.", valueName: "OUT"))
+  var output: String
+
+  @Option(help: ArgumentHelp("File of token ids, separated by white space.", valueName: "FILE"))
+  var ids: String
+
+  @Flag(help: "Replace an existing file.")
+  var force = false
+
+  @OptionGroup var global: GlobalOptions
+
+  func run(_ registry: Registry, _ session: Session) throws {
+    let tokens = try Files.readText(ids).split(whereSeparator: \.isWhitespace).map { word in
+      guard let id = Int(word) else {
+        throw Failure(.data, "logits.ids", "'\(word)' is not a token id", file: ids, remedy: "Write whole numbers.")
+      }
+      return id
+    }
+    let opening = Opening(registry)
+    let checkpoint = try opening.open(model)
+    let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: global.threadCount()))
+    var hidden = try engine.embed(tokens)
+    guard hidden.rows > 0 else { throw Failure(.data, "logits.ids", "holds no token ids", file: ids) }
+    for block in 0..<engine.model.parameters.blockCount {
+      engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: tokens.count)
+    }
+    let values = engine.logits(hidden).values
+    let size = values.count * MemoryLayout<Float>.size
+    let layout = OutputLayout(
+      isFolder: false, files: [.init(name: "", size: size, literals: [])],
+      placements: [.init(tensor: 0, part: 0, file: 0, offset: 0, byteCount: size)])
+    let transaction = try OutputTransaction(layout: layout, target: output, force: force, inputs: checkpoint.files)
+    try values.withUnsafeBytes { try transaction.write(file: 0, offset: 0, bytes: $0) }
+    try transaction.commit()
+  }
+}

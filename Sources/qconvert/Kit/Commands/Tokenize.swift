@@ -1,0 +1,37 @@
+import ArgumentParser
+import QuantCore
+
+/// `qconvert tokenize MODEL --text FILE`: the token ids of a text, to compare tokenizers and to feed other programs.
+struct Tokenize: QConvertCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tokenize",
+    abstract: "Print the token ids of a text.",
+    discussion: "BOS and EOS are added as the tokenizer's own rule says; --bos off leaves BOS out.")
+
+  @Argument(help: ArgumentHelp("Model whose tokenizer is used, or a tokenizer file or folder.", valueName: "MODEL"))
+  var model: String
+
+  @Option(help: ArgumentHelp("Text to tokenize.", valueName: "FILE"))
+  var text: String
+
+  @OptionGroup var options: ModelOptions
+  @OptionGroup var global: GlobalOptions
+
+  func run(_ registry: Registry, _ session: Session) throws {
+    let tokenizer = try load(Opening(registry))
+    let ids = tokenizer.encodeForModel(try Files.readText(text), addBOS: options.bos.value)
+    try session.answer(
+      .object([.init("ok", .bool(true)), .init("ids", .array(ids.map { .int($0) }))]),
+      text: ids.map(String.init).joined(separator: " ") + "\n")
+  }
+
+  /// A folder or file that holds a tokenizer alone is enough.
+  private func load(_ opening: Opening) throws -> any Tokenizer {
+    let isTokenizer = model.hasSuffix(".json") || model.hasSuffix(".model")
+    let isBareFolder = Files.isFolder(model) && !Files.exists(Files.join(model, "config.json"))
+    if isTokenizer || isBareFolder || options.tokenizer != nil {
+      return try Tokenizers.load(path: options.tokenizer ?? model, preTokenizer: options.pre)
+    }
+    return try opening.tokenizer(for: opening.open(model, configPath: options.config), preTokenizer: options.pre)
+  }
+}
