@@ -44,7 +44,7 @@ struct ConfigurationFiles {
     var special = special(postProcessors)
     special.apply(to: &data)
     data.chatTemplate = template
-    if data.kind == .sentencePieceBPE, let adds = config?["add_prefix_space"]?.boolValue { data.addsSpacePrefix = adds }
+    if let adds = config?["add_prefix_space"]?.boolValue { data.addsSpacePrefix = adds }
   }
 
   /// Adds the tokens that configuration files add to a SentencePiece model.

@@ -12,7 +12,7 @@ from registry import check, require
 @functools.cache
 def f32_gguf(name):
     """qconvert's F32 GGUF of a random model."""
-    return convert(random_model(name), WORK / f"{name}.f32.gguf", "--scheme", "f32")
+    return convert(random_model(name), WORK / f"{name}.logits.gguf", "--scheme", "f32")
 
 
 def ids_file(name):
@@ -25,7 +25,7 @@ def own_logits(model, ids):
     """Logits by qconvert's engine, `ids` being a file."""
     out = WORK / "own.f32"
     out.unlink(missing_ok=True)
-    qconvert("eval", model, "--ids", ids, "--dump-logits", out)
+    qconvert("logits", model, out, "--ids", ids)
     return numpy.fromfile(out, "<f4")
 
 

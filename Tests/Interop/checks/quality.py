@@ -36,11 +36,16 @@ def llama_base(name, windows):
 
 
 @functools.cache
-def llama_divergence(name, scheme, method, windows):
+def dequantized(name, scheme, method):
+    """The values of the quantized file in F32."""
+    return convert(quantized(name, scheme, method), WORK / f"{name}.{scheme}.{method}.f32.gguf", "--scheme", "f32")
+
+
+@functools.cache
+def llama_divergence(name, scheme, method, windows, file=quantized):
     """Mean KL divergence from the F16 model and its standard error, by llama-perplexity."""
     base, _ = llama_base(name, windows)
-    output = llama_figures(
-        quantized(name, scheme, method), EVALUATION_TEXT, windows, "--kl-divergence-base", base, "--kl-divergence")
+    output = llama_figures(file(name, scheme, method), EVALUATION_TEXT, windows, "--kl-divergence-base", base, "--kl-divergence")
     return figure(output, "Mean KLD")
 
 
@@ -74,7 +79,10 @@ def divergences_agree(case):
     details = []
     for method in ("rtn", "awq"):
         own, own_error = own_divergence(name, scheme, method, windows)
-        other, other_error = llama_divergence(name, scheme, method, windows)
+        # llama.cpp multiplies quantized weights with activations that it rounds to 8 bits. Unsmoothed outliers do not survive
+        # that, which is a loss of its own; there the weights' loss is compared, through the values in F32.
+        file = dequantized if (name, method) == ("tiny-llama-outlier", "rtn") else quantized
+        other, other_error = llama_divergence(name, scheme, method, windows, file)
         allowed = 3 * math.hypot(own_error, other_error) + 0.0005
         details.append(f"{method} {own:.5f} and {other:.5f}")
         require(abs(own - other) <= allowed, f"{details[-1]} differ by more than {allowed:.5f}")

@@ -44,7 +44,7 @@ def compare(tokenizer, step):
     encode = library(folder)
     texts = [EVALUATION_TEXT.read_bytes().decode(), *hard_strings(tokenizer, step)]
     for text in texts:
-        own = json.loads(qconvert("tokenize", folder, "--text-file", write_text(text), "--json"))["ids"]
+        own = json.loads(qconvert("tokenize", folder, "--text", write_text(text), "--bos", "off", "--json"))["ids"]
         require(own == encode(text), f"{text[:40]!r} gives {own[:12]} instead of {encode(text)[:12]}")
     return f"{len(texts)} texts"
 
@@ -66,6 +66,6 @@ def llama_equal(tokenizer):
     printed = llama("llama-tokenize", "-m", gguf_file, "-f", path, "--ids", "--no-bos", "--log-disable")
     reference = json.loads(printed[printed.index("["): printed.rindex("]") + 1])
     for model in (random_model(MODELS[tokenizer]), gguf_file):
-        own = json.loads(qconvert("tokenize", model, "--text-file", path, "--json"))["ids"]
+        own = json.loads(qconvert("tokenize", model, "--text", path, "--bos", "off", "--json"))["ids"]
         require(own == reference, f"{model.name}: {len(own)} ids against {len(reference)}, or others")
     return f"{len(reference)} ids"

@@ -42,7 +42,8 @@ enum GGUFMetadata {
     GeneralMetadata.add(to: &values, request)
     architectureKeys(model.parameters, architecture, fileType(request) ?? 0, &values)
     values["general.quantization_version"] = .u32(quantizationVersion)
-    try TokenizerMetadata.add(to: &values, tokenizer, vocabularySize: model.parameters.vocabularySize, path: request.source.path)
+    try TokenizerMetadata.add(
+      to: &values, tokenizer, architecture: architecture, vocabularySize: model.parameters.vocabularySize, path: request.source.path)
     return values
   }
 
