@@ -23,10 +23,10 @@ setup:
 build:
 	swift build -c release --static-swift-stdlib $(RULES) --product qconvert
 
-demo: build
+demo: setup build
 	@QCONVERT=$(QCONVERT) Examples/demo.sh
 
-test: unit end-to-end
+test: setup unit end-to-end
 
 unit:
 	swift test -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES)
@@ -35,13 +35,13 @@ end-to-end:
 	swift build -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES) --product qconvert
 	QCONVERT=$(TESTED) Tests/EndToEnd/run.sh
 
-interop: build
+interop: setup build
 	QCONVERT=$(QCONVERT) Tests/Interop/run.sh
 
-interop-all: build
+interop-all: setup build
 	QCONVERT=$(QCONVERT) Tests/Interop/run.sh --all
 
-benchmark: build
+benchmark: setup build
 	QCONVERT=$(QCONVERT) Tests/Benchmarks/run.sh
 
 format:

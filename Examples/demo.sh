@@ -12,12 +12,12 @@ out=demo-output
 mkdir -p "$out"
 
 # number KEY: a number from the flat JSON object on standard input.
-number() { grep -o "\"$1\" *: *[-+0-9.eE]*" | head -n 1 | sed 's/.*: *//'; }
+number() { sed -n "s/.*\"$1\" *: *\([-+0-9.eE]*\).*/\1/p"; }
 
 # row NAME PATH: one line of the table; figures are measured against the original model.
 row() {
   local bytes parameters=8392960 figures
-  bytes=$(cat "$2"/*.safetensors "$2" 2>/dev/null | wc -c)
+  if [ -d "$2" ]; then bytes=$(cat "$2"/*.safetensors | wc -c); else bytes=$(wc -c <"$2"); fi
   figures=$("$qconvert" eval "$2" --reference "$model" --text "$text" --context 512 --windows "$windows" --json)
   awk -v name="$1" -v bytes="$bytes" -v parameters="$parameters" -v perplexity="$(number perplexity <<<"$figures")" \
     -v divergence="$(number kld.mean <<<"$figures")" -v top="$(number top1 <<<"$figures")" 'BEGIN {

@@ -29,11 +29,21 @@ private func progress(_ mode: Progress.Mode, _ capture: Capture, _ clock: HandCl
   }
   let lines = capture.error.split(separator: "\n")
   #expect(lines.count == 3)
-  #expect(lines.first == "convert: 2.00 MB")
+  #expect(lines.first?.hasPrefix("convert: 14% of 2.00 MB") == true, "the first after two seconds")
   #expect(lines.dropFirst().first?.hasSuffix("left") == true)
   #expect(lines.last == "convert: 100% of 2.00 MB, 133 KB/s, took 15 s")
   #expect(!capture.error.contains("\r") && !capture.error.contains("\u{1b}"))
   #expect(capture.output.isEmpty)
+}
+
+@Test func aStageThatIsOverAtOncePrintsNoPlainLines() {
+  let capture = Capture()
+  let clock = HandClock()
+  let progress = progress(.plain, capture, clock)
+  progress.begin("convert", total: 100)
+  clock.move(1.5)
+  progress.advance("convert", by: 100)
+  #expect(capture.error.isEmpty)
 }
 
 @Test func onATerminalOneLineIsRedrawnAndRemoved() {

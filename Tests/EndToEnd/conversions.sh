@@ -4,6 +4,9 @@ for model in good sharded; do
   accepted "a $model model becomes a GGUF file" model.gguf "$in/$model" "$out/model.gguf" --scheme q8_0
   cp "$out/model.gguf" "$work/$model.gguf" 2>/dev/null
 done
+# The folder's name becomes the model's name, so both must be called the same.
+mkdir -p "$work/twin" && cp -r "$in/sharded" "$work/twin/good"
+"$QCONVERT" "$work/twin/good" "$work/sharded.gguf" --scheme q8_0 --force 2>/dev/null
 if cmp -s "$work/good.gguf" "$work/sharded.gguf"; then
   pass "one file and shards give the same bytes"
 else

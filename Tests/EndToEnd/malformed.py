@@ -13,6 +13,8 @@ import sys
 import time
 
 SECONDS, MEGABYTES = 2.0, 64
+# Policy: a name of 64 bytes is legal by the specification, so it is read; llama.cpp's limit of 63 holds for what is written.
+READ_BUT_NOT_WRITTEN = {"G47"}
 program, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 out = folder / "out"
 
@@ -57,6 +59,7 @@ def main():
     for kind, suffix in (("st", ".safetensors"), ("gg", ".gguf")):
         for name, (description, owed) in cases[kind].items():
             count += 1
+            owed = "policy" if name in READ_BUT_NOT_WRITTEN else owed
             wrong += [f"{name} ({description}): {sentence}" for sentence in judge(folder / kind / (name + suffix), owed)]
     if wrong:
         print(f"{len(wrong)} wrong answers to {count} files: " + "; ".join(wrong[:12]))

@@ -18,6 +18,8 @@ final class Progress: ProgressReporter {
   /// Seconds between two pictures of the line, and between two plain lines.
   private static let redrawInterval = 0.1
   private static let plainInterval = 10.0
+  /// Plain lines are for those who wait: a stage that ends sooner prints none.
+  private static let patience = 2.0
 
   private let mode: Mode
   private let console: Console
@@ -36,9 +38,9 @@ final class Progress: ProgressReporter {
   func begin(_ stage: String, total: Int) {
     let now = seconds()
     self.stage.withLock { current in
-      current = Stage(name: stage, total: total, start: now, shown: now)
+      let shown = mode == .plain ? now - Progress.plainInterval + Progress.patience : now
+      current = Stage(name: stage, total: total, start: now, shown: shown)
     }
-    if mode == .plain { console.line(Wording.progressBegin(stage, total: total)) }
   }
 
   func advance(_ stage: String, by amount: Int) {
@@ -49,7 +51,8 @@ final class Progress: ProgressReporter {
       changed.done += amount
       let isComplete = changed.done >= changed.total
       let interval = mode == .redrawn ? Progress.redrawInterval : Progress.plainInterval
-      if isComplete || now - changed.shown >= interval {
+      let isWorthALast = isComplete && (mode == .redrawn || now - changed.start >= Progress.patience)
+      if isWorthALast || now - changed.shown >= interval {
         changed.shown = now
         let text = Wording.progress(stage, done: changed.done, total: changed.total, seconds: now - changed.start)
         if mode == .redrawn { console.status(isComplete ? "" : text) } else { console.line(text) }

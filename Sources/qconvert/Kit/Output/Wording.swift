@@ -102,9 +102,6 @@ enum Wording {
     byteStages.contains(stage) ? ByteSize.format(value) : value.grouped + " tokens"
   }
 
-  /// `convert: 4.58 GB`
-  static func progressBegin(_ stage: String, total: Int) -> String { "\(printable(stage)): \(amount(total, stage))" }
-
   /// `convert: 25% of 4.58 GB, 120 MB/s, 28 s left`; a complete stage says how long it took.
   static func progress(_ stage: String, done: Int, total: Int, seconds: Double) -> String {
     var parts = ["\(done >= total ? 100 : Int(Double(done) / Double(total) * 100))% of \(amount(total, stage))"]
