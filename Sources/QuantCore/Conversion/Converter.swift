@@ -17,7 +17,6 @@ public struct Converter: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     var report = ConversionReport()
-    let inputs = try plan.source.files.map { try MappedFile($0) }
     let transaction = try OutputTransaction(
       layout: plan.layout, target: plan.request.output, force: plan.request.force, inputs: plan.source.files)
     do {
@@ -26,7 +25,7 @@ public struct Converter: Sendable {
       var written: Set<Int> = []
       if plan.calibration != nil { try convertBlocks(plan, writer: writer, written: &written, report: &report, progress: progress) }
       for index in plan.tensors.indices where !written.contains(index) { try writer.stream(index) }
-      try checkUnchanged(inputs)
+      try checkUnchanged(plan.source)
       try transaction.commit()
     } catch {
       transaction.cancel()
@@ -86,8 +85,8 @@ public struct Converter: Sendable {
   }
 
   /// Detects an input that changed while it was being converted.
-  private func checkUnchanged(_ inputs: [MappedFile]) throws {
-    for file in inputs where file.hasChanged() {
+  private func checkUnchanged(_ source: Checkpoint) throws {
+    for file in source.mappings where file.hasChanged() {
       throw Failure(
         .io, "input.changed", "the input changed while it was being converted", file: file.path,
         remedy: "Run the conversion again.")
