@@ -17,7 +17,9 @@ public struct Converter: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     var report = ConversionReport()
-    let inputs = try plan.source.files.map { try MappedFile($0) }
+    // The mappings know what their files were when the plan was made from them.
+    let mapped = Set(plan.source.mappings.map { $0.path })
+    let inputs = try plan.source.mappings + plan.source.files.filter { !mapped.contains($0) }.map { try MappedFile($0) }
     let transaction = try OutputTransaction(
       layout: plan.layout, target: plan.request.output, force: plan.request.force, inputs: plan.source.files)
     do {
