@@ -17,6 +17,9 @@ public struct Converter: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     var report = ConversionReport()
+    // The mappings know what their files were when the plan was made from them.
+    let mapped = Set(plan.source.mappings.map { $0.path })
+    let inputs = try plan.source.mappings + plan.source.files.filter { !mapped.contains($0) }.map { try MappedFile($0) }
     let transaction = try OutputTransaction(
       layout: plan.layout, target: plan.request.output, force: plan.request.force, inputs: plan.source.files)
     do {
@@ -25,7 +28,7 @@ public struct Converter: Sendable {
       var written: Set<Int> = []
       if plan.calibration != nil { try convertBlocks(plan, writer: writer, written: &written, report: &report, progress: progress) }
       for index in plan.tensors.indices where !written.contains(index) { try writer.stream(index) }
-      try checkUnchanged(plan.source)
+      try checkUnchanged(inputs)
       try transaction.commit()
     } catch {
       transaction.cancel()
@@ -85,8 +88,8 @@ public struct Converter: Sendable {
   }
 
   /// Detects an input that changed while it was being converted.
-  private func checkUnchanged(_ source: Checkpoint) throws {
-    for file in source.mappings where file.hasChanged() {
+  private func checkUnchanged(_ inputs: [MappedFile]) throws {
+    for file in inputs where file.hasChanged() {
       throw Failure(
         .io, "input.changed", "the input changed while it was being converted", file: file.path,
         remedy: "Run the conversion again.")

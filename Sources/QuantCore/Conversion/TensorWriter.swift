@@ -32,6 +32,7 @@ struct TensorWriter {
     guard let source = plan.source[tensor.sourceName] else {
       throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: tensor.sourceName)
     }
+    if source.elementCount == 0 { return }
     if tensor.isCopy {
       try copy(index, source)
       return

@@ -39,8 +39,9 @@ extension Scheme {
 
   /// Whether rows of this length can be stored.
   public func fits(columns: Int) -> Bool {
-    guard let length = grid.groupLength else { return columns > 0 }
-    return columns > 0 && columns.isMultiple(of: length)
+    // Plain numbers have no parameters, so that rows without columns are as good as any.
+    if grid.kind == .float { return true }
+    return columns > 0 && columns.isMultiple(of: grid.groupLength ?? 1)
   }
 
   /// Bits per weight in rows of `columns` weights, parameters included.

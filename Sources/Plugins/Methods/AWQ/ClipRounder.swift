@@ -81,13 +81,14 @@ struct ClipRounder: Rounder {
     let single = Parallel(threads: 1)
     var errors = [Float](repeating: 0, count: rows * stretches)
     var part = [Float](repeating: 0, count: rows * length)
-    var gramPart = [Float](repeating: 0, count: length * length)
+    // A stretch of a whole row needs the whole matrix, which is not copied: it can be as large as a block of weights.
+    var gramPart = stretches == 1 ? statistics.gram : [Float](repeating: 0, count: length * length)
     for stretch in 0..<stretches {
       let first = stretch * length
       for row in 0..<rows {
         for c in 0..<length { part[row * length + c] = delta[row * columns + first + c] }
       }
-      for i in 0..<length {
+      for i in 0..<length where stretches > 1 {
         for j in 0..<length { gramPart[i * length + j] = statistics.gram[(first + i) * channels + first + j] }
       }
       let product = Matrix.multiplyTransposed(

@@ -17,7 +17,8 @@ struct ScaleSearch {
 
     var description: String {
       guard scales != nil else { return "no scaling beats plain rounding" }
-      let percent = Int((ratio * 100).rounded())
+      // Rounding can make a squared error of almost nothing negative.
+      let percent = Int((min(1, max(0, ratio)) * 100).rounded())
       return "alpha \(alpha)\(isDuo ? " with weight magnitudes" : ""), error \(percent) % of plain rounding"
     }
   }
