@@ -21,8 +21,11 @@ public protocol CheckpointFormat: Plugin {
   static var naming: Naming { get }
   /// The scheme of a tensor that is not quantized (norms, biases, tables), given how the source stores it.
   static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String
-  /// Whether this container lets a tensor be quantized, judged by name and shape alone.
-  static func allowsQuantization(name: String, shape: [Int]) -> Bool
+  /// Whether what is chosen for the whole model holds for this tensor; a rule of its own may still ask for more.
+  /// - Parameters:
+  ///   - scheme: the scheme for the whole model; nil where a preset chooses.
+  ///   - model: nil for an architecture that no family describes: then name and shape have to do.
+  static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool
   /// Tensors that this container wants beside the model's own: computed tables, stored as F32.
   static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])]
   /// Files, offsets and header bytes for a sealed plan.

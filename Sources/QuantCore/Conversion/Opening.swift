@@ -41,7 +41,7 @@ public struct Opening: Sendable {
     guard let configuration = checkpoint.configuration else {
       throw Failure(
         .unsupported, "model.no-config", "this file comes without a config.json, so its architecture is unknown",
-        file: checkpoint.path, remedy: "Give --config FILE, or the folder that holds both.")
+        file: checkpoint.path, remedy: "Give --config FILE, or the folder that holds both; what reads text wants --tokenizer PATH too.")
     }
     guard let family = family(of: checkpoint) else {
       let name = configuration.architecture ?? "(none)"

@@ -49,6 +49,17 @@ public struct PresetTensor: Sendable {
   }
 }
 
+extension PresetTensor {
+  /// Whether this is a linear layer of a block. The graph says so; without one the name has to do: embeddings and output
+  /// matrices stand outside of any numbered block in every container.
+  public func isBlockLinear(of model: ModelDescription?) -> Bool {
+    guard shape.count == 2 else { return false }
+    if let id, let model { return id.block != nil && !id.isBias && model.block.linears.contains { $0.role == id.role } }
+    let words = name.split(separator: ".")
+    return words.last == "weight" && words.contains { Int($0) != nil } && !name.contains("norm")
+  }
+}
+
 /// What a preset answers for one tensor.
 public struct PresetChoice: Sendable, Equatable {
   /// A scheme name, or nil: keep the tensor in its unquantized type.

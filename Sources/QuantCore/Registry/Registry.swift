@@ -54,7 +54,9 @@ public struct Registry: Sendable {
     for provider in schemeProviders {
       if let scheme = provider.scheme(named: name, modelType: modelType) { return scheme }
     }
-    throw Registry.unknown("scheme", "scheme.unknown", name, among: schemeProviders.flatMap { $0.schemeNames } + presetNames)
+    // Some names are a scheme's and a preset's.
+    let schemes = schemeProviders.flatMap { $0.schemeNames }
+    throw Registry.unknown("scheme", "scheme.unknown", name, among: schemes + presetNames.filter { !schemes.contains($0) })
   }
 
   /// The preset with this name, or nil.

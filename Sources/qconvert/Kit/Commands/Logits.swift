@@ -19,6 +19,9 @@ struct Logits: QConvertCommand {
   @Option(help: ArgumentHelp("File of token ids, separated by white space.", valueName: "FILE"))
   var ids: String
 
+  @Option(help: ArgumentHelp("A config.json instead of the one beside the model.", valueName: "FILE"))
+  var config: String?
+
   @Flag(help: "Replace an existing file.")
   var force = false
 
@@ -32,14 +35,15 @@ struct Logits: QConvertCommand {
       return id
     }
     let opening = Opening(registry)
-    let checkpoint = try opening.open(model)
+    let checkpoint = try opening.open(model, configPath: config)
     let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: global.threadCount()))
     var hidden = try engine.embed(tokens)
     guard hidden.rows > 0 else { throw Failure(.data, "logits.ids", "holds no token ids", file: ids) }
     for block in 0..<engine.model.parameters.blockCount {
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: tokens.count)
     }
-    let values = engine.logits(hidden).values
+    let logits = engine.logits(hidden)
+    let values = logits.values
     let size = values.count * MemoryLayout<Float>.size
     let layout = OutputLayout(
       isFolder: false, files: [.init(name: "", size: size, literals: [])],
@@ -47,5 +51,10 @@ struct Logits: QConvertCommand {
     let transaction = try OutputTransaction(layout: layout, target: output, force: force, inputs: checkpoint.files)
     try values.withUnsafeBytes { try transaction.write(file: 0, offset: 0, bytes: $0) }
     try transaction.commit()
+    session.log.notice("\(Wording.printable(output)): \(Wording.shape([logits.rows, logits.columns])) 32-bit floats")
+    if session.isJSON {
+      let shape = JSON.array([.int(logits.rows), .int(logits.columns)])
+      try session.answer(.object([.init("ok", .bool(true)), .init("output", .string(output)), .init("shape", shape)]), text: "")
+    }
   }
 }
