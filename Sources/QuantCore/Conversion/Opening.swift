@@ -1,5 +1,6 @@
 /// Opens models: finds the format, the family and the tokenizer behind a path.
 public struct Opening: Sendable {
+  /// Where formats and families are looked up.
   public let registry: Registry
 
   public init(_ registry: Registry) { self.registry = registry }

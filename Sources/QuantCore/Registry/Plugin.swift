@@ -34,11 +34,13 @@ public protocol Preset: Sendable {
 
 /// What a preset may look at. Names and shapes are those of the target.
 public struct PresetTensor: Sendable {
+  /// Name in the target.
   public var name: String
   /// Dimensions, outermost first.
   public var shape: [Int]
   /// Whether the family (or, without one, the container's rule) lets this tensor be quantized.
   public var isQuantizable: Bool
+  /// Its part in the model; nil without a family.
   public var id: TensorID?
 
   public init(name: String, shape: [Int], isQuantizable: Bool, id: TensorID?) {
@@ -75,7 +77,9 @@ public struct PresetChoice: Sendable, Equatable {
 
 /// One option of a method: `awq:clip=off`.
 public struct OptionDeclaration: Sendable, Equatable {
+  /// What stands before the `=`.
   public var name: String
+  /// A few words for lists.
   public var summary: String
   /// As it would be typed.
   public var defaultValue: String

@@ -30,6 +30,7 @@ public struct Registry: Sendable {
     }
   }
 
+  /// The methods, in the order of registration; the other axes likewise.
   public var methods: [any QuantizationMethod.Type] { plugins.compactMap { $0 as? any QuantizationMethod.Type } }
   public var schemeProviders: [any SchemeProvider.Type] { plugins.compactMap { $0 as? any SchemeProvider.Type } }
   public var presetProviders: [any PresetProvider.Type] { plugins.compactMap { $0 as? any PresetProvider.Type } }
@@ -67,6 +68,7 @@ public struct Registry: Sendable {
     return nil
   }
 
+  /// Names of all presets, for lists.
   public var presetNames: [String] { presetProviders.flatMap { $0.presetNames } }
 
   /// A failure that answers an unknown name with the nearest known ones.
