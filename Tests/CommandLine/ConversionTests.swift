@@ -62,7 +62,9 @@ import Testing
       }
       let folded = folder.file("folded.gguf")
       #expect(try distance(logits(model, ids), logits(folded, ids)) < 1e-4, "searched against \(target)")
-      _ = try convert(model, "f32.gguf") { $0.scheme = "f32"; $0.force = true }
+      _ = try convert(model, "f32.gguf") {
+        $0.scheme = "f32"; $0.force = true
+      }
       #expect(readFile(folded) != readFile(folder.file("f32.gguf")), "something was folded")
     }
   }
@@ -123,7 +125,9 @@ import Testing
     #expect { try convert(folder.file("q8.gguf"), "q4.gguf") { $0.scheme = "q4_0" } } throws: {
       ($0 as? Failure)?.id == "convert.requantize"
     }
-    _ = try convert(folder.file("q8.gguf"), "q4.gguf") { $0.scheme = "q4_0"; $0.allowRequantize = true }
+    _ = try convert(folder.file("q8.gguf"), "q4.gguf") {
+      $0.scheme = "q4_0"; $0.allowRequantize = true
+    }
     _ = try convert(folder.file("q8.gguf"), "f16.gguf") { $0.scheme = "f16" }
   }
 

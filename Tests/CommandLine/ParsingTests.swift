@@ -68,7 +68,8 @@ private func parsed<Command>(_ arguments: String..., as type: Command.Type = Com
 }
 
 @Test(arguments: [
-  ["in"], ["in", "out", "more"], ["in", "out", "--nonsense"], ["eval", "m"], ["in", "out", "--samples", "many"], ["in", "out", "--bos", "maybe"],
+  ["in"], ["in", "out", "more"], ["in", "out", "--nonsense"], ["eval", "m"], ["in", "out", "--samples", "many"],
+  ["in", "out", "--bos", "maybe"],
 ])
 func aCommandLineThatCannotBeParsedIsWrongUsage(_ arguments: [String]) throws {
   let failure = try #require(throws: Failure.self) { try QConvert.parse(arguments) }

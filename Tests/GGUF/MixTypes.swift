@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 private func tensor(_ name: String, _ shape: [Int]) -> PresetTensor {
-  PresetTensor(name: name, shape: shape, isQuantizable: GGUFFormat.allowsQuantization(name: name, shape: shape), id: nil)
+  PresetTensor(name: name, shape: shape, isQuantizable: QuantizableTensors.contains(name: name, shape: shape), id: nil)
 }
 
 /// A decoder of the Llama kind with shapes as llama.cpp's snapshots give them.

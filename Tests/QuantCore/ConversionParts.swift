@@ -23,23 +23,39 @@ private func windows(_ text: String, _ change: (inout CalibrationRequest) -> Voi
 
 @Test func calibrationWindowsAreSpreadEvenlyOverTheText() throws {
   let text = String((0..<80).map { Character(UnicodeScalar(UInt8(33 + $0))) })
-  let result = try windows(text) { $0.samples = 4; $0.context = 10 }
+  let result = try windows(text) {
+    $0.samples = 4; $0.context = 10
+  }
   #expect(result.windows.map { $0[0] - 33 } == [0, 20, 40, 60])
   #expect(result.tokenCount == 40 && result.availableTokens == 80)
 }
 
 @Test func everyCalibrationWindowStartsWithBOSWhereTheTokenizerSaysSo() throws {
-  let result = try windows("abcdefgh", { $0.samples = 9; $0.context = 5 }, bos: 1)
+  let result = try windows(
+    "abcdefgh",
+    {
+      $0.samples = 9; $0.context = 5
+    }, bos: 1)
   #expect(result.windows == [[1, 97, 98, 99, 100], [1, 101, 102, 103, 104]])
-  let without = try windows("abcdefgh", { $0.samples = 9; $0.context = 4; $0.bos = false }, bos: 1)
+  let without = try windows(
+    "abcdefgh",
+    {
+      $0.samples = 9; $0.context = 4; $0.bos = false
+    }, bos: 1)
   #expect(without.windows == [[97, 98, 99, 100], [101, 102, 103, 104]])
 }
 
 @Test func aSeedChoosesOtherWindowsButAlwaysTheSame() throws {
   let text = String(repeating: "abcdefghij", count: 50)
-  let even = try windows(text) { $0.samples = 7; $0.context = 5 }
-  let seeded = try windows(text) { $0.samples = 7; $0.context = 5; $0.seed = 3 }
-  let again = try windows(text) { $0.samples = 7; $0.context = 5; $0.seed = 3 }
+  let even = try windows(text) {
+    $0.samples = 7; $0.context = 5
+  }
+  let seeded = try windows(text) {
+    $0.samples = 7; $0.context = 5; $0.seed = 3
+  }
+  let again = try windows(text) {
+    $0.samples = 7; $0.context = 5; $0.seed = 3
+  }
   #expect(seeded == again && seeded.windows.count == 7 && even.windows.count == 7)
 }
 

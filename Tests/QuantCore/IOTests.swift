@@ -1,7 +1,7 @@
 import Glibc
 import QuantCore
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct IOTests {
   private func failure(_ body: () throws -> Void) -> Failure? {

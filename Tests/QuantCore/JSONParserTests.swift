@@ -1,6 +1,6 @@
 import QuantCore
-import Testing
 import TestSupport
+import Testing
 
 @Suite struct JSONParserTests {
   private func parse(_ text: String, _ options: JSON.ParseOptions = .config) throws -> JSON {

@@ -21,8 +21,11 @@ public protocol CheckpointFormat: Plugin {
   static var naming: Naming { get }
   /// The scheme of a tensor that is not quantized (norms, biases, tables), given how the source stores it.
   static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String
-  /// Whether this container lets a tensor be quantized, judged by name and shape alone.
-  static func allowsQuantization(name: String, shape: [Int]) -> Bool
+  /// Whether what is chosen for the whole model holds for this tensor; a rule of its own may still ask for more.
+  /// - Parameters:
+  ///   - scheme: the scheme for the whole model; nil where a preset chooses.
+  ///   - model: nil for an architecture that no family describes: then name and shape have to do.
+  static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool
   /// Tensors that this container wants beside the model's own: computed tables, stored as F32.
   static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])]
   /// Files, offsets and header bytes for a sealed plan.
@@ -41,12 +44,15 @@ public struct PlannedTensor: Sendable {
   public var name: String
   /// Logical shape, outermost first.
   public var shape: [Int]
+  /// How its weights are rounded.
   public var scheme: any Scheme
+  /// How codes and parameters become bytes.
   public var packing: any Packing
   /// The order of rows in the output relative to the model's own.
   public var rowOrder: RowOrder
   /// The order of rows in the source relative to the model's own.
   public var sourceRowOrder: RowOrder
+  /// Its part in the model; nil without a family.
   public var id: TensorID?
   /// The stored tensors, as `packing.parts` gave them.
   public var parts: [StoredPart]
@@ -78,11 +84,13 @@ public struct PlannedTensor: Sendable {
 
 /// What a format needs to lay out an output.
 public struct OutputRequest: Sendable {
+  /// What is converted.
   public var source: Checkpoint
   /// The model, where a family knows it.
   public var model: ModelDescription?
   /// The tokenizer's data, where there is one.
   public var tokenizer: TokenizerData?
+  /// Output tensors, in their order.
   public var tensors: [PlannedTensor]
   /// Name of the preset or scheme asked for (`q4_k_m`), for `general.file_type` and the model card.
   public var presetName: String
@@ -110,9 +118,11 @@ public struct OutputRequest: Sendable {
 
 /// The files of an output: sizes known to the byte before anything is written.
 public struct OutputLayout: Sendable {
+  /// One file of the output.
   public struct File: Sendable {
     /// Name within the output folder; empty where the output is a single file.
     public var name: String
+    /// Length in bytes.
     public var size: Int
     /// Bytes known beforehand (headers, padding is zero by itself), at their offsets.
     public var literals: [(offset: Int, bytes: [UInt8])]
@@ -132,7 +142,9 @@ public struct OutputLayout: Sendable {
     public var part: Int
     /// Index into `files`.
     public var file: Int
+    /// Distance in bytes from the start of the file.
     public var offset: Int
+    /// Length in bytes.
     public var byteCount: Int
 
     public init(tensor: Int, part: Int, file: Int, offset: Int, byteCount: Int) {
@@ -144,8 +156,11 @@ public struct OutputLayout: Sendable {
     }
   }
 
+  /// Whether the target is a folder that holds the files.
   public var isFolder: Bool
+  /// The files, in the order in which they are put in place.
   public var files: [File]
+  /// Where each part of each tensor goes.
   public var placements: [Placement]
 
   public init(isFolder: Bool, files: [File], placements: [Placement]) {

@@ -37,6 +37,7 @@ public enum MetadataValue: Sendable, Equatable {
 
 /// Metadata in the order of the file, with unique keys.
 public struct KeyValues: Sendable, Equatable {
+  /// All entries, in the order of the file.
   public private(set) var entries: [(key: String, value: MetadataValue)] = []
   private var positions: [String: Int] = [:]
 

@@ -2,6 +2,7 @@
 public struct CalibrationWindows: Sendable, Equatable {
   /// Each of `context` tokens.
   public var windows: [[Int]]
+  /// Tokens per window.
   public var context: Int
   /// Tokens in the whole text.
   public var availableTokens: Int
@@ -10,6 +11,7 @@ public struct CalibrationWindows: Sendable, Equatable {
   /// Where the text came from, for provenance: "built-in" or "user".
   public var origin: String
 
+  /// Tokens in all windows.
   public var tokenCount: Int { windows.count * context }
 
   /// Cuts the text into windows and chooses among them.

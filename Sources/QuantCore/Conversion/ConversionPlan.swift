@@ -1,15 +1,22 @@
 /// A sealed plan: every output tensor with name, shape, scheme, size and place. The converter may not deviate from it.
 public struct ConversionPlan: Sendable {
+  /// What was asked for.
   public var request: ConversionRequest
+  /// What is converted.
   public var source: Checkpoint
   /// The model, where a family knows it.
   public var model: ModelDescription?
+  /// The target's format.
   public var format: any CheckpointFormat.Type
+  /// The methods, in the order in which they apply.
   public var methods: [any QuantizationMethod]
+  /// Output tensors, in their order.
   public var tensors: [PlannedTensor]
+  /// Files and offsets.
   public var layout: OutputLayout
   /// The calibration text, tokenised, where a method asks for it; else nil.
   public var calibration: CalibrationWindows?
+  /// What a person should know before the conversion.
   public var warnings: [String]
 
   /// Size of the output in bytes.

@@ -1,9 +1,12 @@
 /// Everything that a person can say about one conversion.
 public struct ConversionRequest: Sendable {
+  /// Path of the checkpoint.
   public var input: String
+  /// Path of the target.
   public var output: String
   /// Format ids; nil: judged by extension and content.
   public var fromFormat: String?
+  /// Id of the target's format; nil: by its extension.
   public var toFormat: String?
   /// Methods in the order in which they apply, with their options as typed. Empty: round to nearest.
   public var methods: [(id: String, options: [String: String])] = []
@@ -13,16 +16,23 @@ public struct ConversionRequest: Sendable {
   public var isPure = false
   /// `PATTERN=SCHEME` as typed, in order; the last match wins.
   public var tensorRules: [String] = []
+  /// Text for methods that observe.
   public var calibration = CalibrationRequest()
+  /// A `config.json` instead of the one beside the input.
   public var configPath: String?
+  /// A tokenizer instead of the input's own.
   public var tokenizerPath: String?
   /// Name of the pre-tokenizer, where it cannot be found from the tokenizer's pattern.
   public var preTokenizer: String?
+  /// Whether an existing target is replaced.
   public var force = false
+  /// Whether NaN and infinity are kept instead of refused.
   public var allowNonfinite = false
+  /// Whether quantized weights may be rounded again.
   public var allowRequantize = false
   /// Largest shard in bytes; nil: one file.
   public var shardSize: Int?
+  /// Threads; no result depends on it.
   public var threads = 1
 
   public init(input: String, output: String) {
@@ -70,17 +80,25 @@ public struct SilentProgress: ProgressReporter {
 
 /// What a conversion did.
 public struct ConversionReport: Sendable {
+  /// What became of one tensor.
   public struct TensorReport: Sendable {
+    /// Name in the output.
     public var name: String
+    /// Name of its scheme.
     public var scheme: String
     /// ‖rounded − original‖ / ‖original‖, where the conversion computed it.
     public var relativeError: Double?
   }
 
+  /// Bytes written.
   public var totalSize = 0
+  /// Stored bits per weight, over all tensors.
   public var bitsPerWeight = 0.0
+  /// One entry per output tensor.
   public var tensors: [TensorReport] = []
+  /// Wall-clock time.
   public var seconds = 0.0
+  /// What methods reported.
   public var notes: [String] = []
   public init() {}
 }

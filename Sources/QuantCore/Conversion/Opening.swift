@@ -1,5 +1,6 @@
 /// Opens models: finds the format, the family and the tokenizer behind a path.
 public struct Opening: Sendable {
+  /// Where formats and families are looked up.
   public let registry: Registry
 
   public init(_ registry: Registry) { self.registry = registry }
@@ -41,7 +42,7 @@ public struct Opening: Sendable {
     guard let configuration = checkpoint.configuration else {
       throw Failure(
         .unsupported, "model.no-config", "this file comes without a config.json, so its architecture is unknown",
-        file: checkpoint.path, remedy: "Give --config FILE, or the folder that holds both.")
+        file: checkpoint.path, remedy: "Give --config FILE, or the folder that holds both; what reads text wants --tokenizer PATH too.")
     }
     guard let family = family(of: checkpoint) else {
       let name = configuration.architecture ?? "(none)"

@@ -38,7 +38,8 @@ public struct Planner: Sendable {
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
 
     let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: !requirements.isEmpty)
-    let calibration = try requirements.isEmpty
+    let calibration =
+      try requirements.isEmpty
       ? nil : calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings)
     let layout = try format.layout(
       OutputRequest(
@@ -53,6 +54,22 @@ public struct Planner: Sendable {
   // MARK: - Parts of a plan
 
   private func targetFormat(_ request: ConversionRequest) throws -> any CheckpointFormat.Type {
+    let format = try chosenFormat(request)
+    if format.isFolder { return format }
+    if request.output.hasSuffix("/") {
+      throw Failure(
+        .usage, "output.format", "names a folder, and format '\(format.id)' writes a file", file: request.output,
+        remedy: "Leave the slash out.")
+    }
+    if request.shardSize != nil {
+      throw Failure(
+        .usage, "output.shard-size", "format '\(format.id)' writes one file, which --shard-size cannot split", file: request.output,
+        remedy: "Leave --shard-size out, or write a folder.")
+    }
+    return format
+  }
+
+  private func chosenFormat(_ request: ConversionRequest) throws -> any CheckpointFormat.Type {
     if let id = request.toFormat { return try registry.format(id) }
     let name = Files.lastComponent(request.output).lowercased()
     for format in registry.formats where format.fileExtensions.contains(where: { name.hasSuffix("." + $0) }) { return format }
@@ -77,19 +94,23 @@ public struct Planner: Sendable {
     format: any CheckpointFormat.Type
   ) throws {
     let modelType = Planner.modelType(of: source)
-    let presetTensors = drafts.map { draft in
-      PresetTensor(
-        name: draft.name, shape: draft.shape,
-        isQuantizable: draft.isQuantizable && format.allowsQuantization(name: draft.name, shape: draft.shape), id: draft.id)
-    }
     let wanted = request.scheme ?? format.defaultScheme
-    let choices: [PresetChoice]
-    if !request.isPure, let preset = registry.preset(wanted) {
-      choices = preset.choose(presetTensors, model: model)
+    let preset = request.isPure ? nil : registry.preset(wanted)
+    // The name of a preset may be that of a scheme too (`bf16`); one that is only a preset's has none.
+    let scheme: (any Scheme)?
+    if preset == nil {
+      scheme = try registry.scheme(wanted, modelType: modelType)
     } else {
-      let scheme = try registry.scheme(wanted, modelType: modelType)
-      choices = presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme.name : nil) }
+      scheme = try? registry.scheme(wanted, modelType: modelType)
     }
+    let presetTensors = drafts.map { draft in
+      var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
+      tensor.isQuantizable = draft.isQuantizable && format.quantizes(tensor, as: scheme, model: model)
+      return tensor
+    }
+    let choices =
+      preset?.choose(presetTensors, model: model)
+      ?? presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme?.name : nil) }
     let ruled = try TensorRules(request.tensorRules).apply(
       to: drafts.map { (target: $0.name, source: $0.tensor.name) })
     for index in drafts.indices {
@@ -127,7 +148,8 @@ public struct Planner: Sendable {
     }
     if isQuantizedSource && !isSame && scheme.grid.kind != .float && !request.allowRequantize {
       throw Failure(
-        .unsupported, "convert.requantize", "this tensor is already quantized (\(stored)); rounding it again to \(scheme.name) "
+        .unsupported, "convert.requantize",
+        "this tensor is already quantized (\(stored)); rounding it again to \(scheme.name) "
           + "loses quality", file: request.input, tensor: draft.tensor.name,
         remedy: "Convert from the original, or give --allow-requantize.")
     }
@@ -143,15 +165,21 @@ public struct Planner: Sendable {
         sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, packing: packing,
         rowOrder: draft.rowOrder, sourceRowOrder: draft.sourceRowOrder, id: draft.id, parts: parts, note: draft.note, isCopy: isCopy)
     }
+    let able = registry.formats.filter { other in
+      candidates.contains { other.packingIDs.contains(type(of: $0).id) && $0.holds(scheme.grid) }
+    }
     throw Failure(
       .unsupported, "packing.none", "format '\(format.id)' cannot hold \(scheme.name)", file: request.output, tensor: draft.name,
-      remedy: "Choose another scheme; 'qconvert plugins' lists what each format packs.")
+      remedy: able.isEmpty
+        ? "Choose another scheme; 'qconvert plugins' lists them."
+        : "Choose another scheme, or a format that can: \(able.map { $0.id }.joined(separator: ", ")).")
   }
 
   /// A tensor whose values are not floating-point numbers keeps its bytes and type.
   private func sealData(_ draft: TensorMapping.Draft) throws -> PlannedTensor {
     let stored = draft.tensor.storage.schemeName
-    guard let bytes = draft.tensor.storage.verbatim, let type = ElementType(rawValue: stored.uppercased()), draft.rowOrder == draft.sourceRowOrder
+    guard let bytes = draft.tensor.storage.verbatim, let type = ElementType(rawValue: stored.uppercased()),
+      draft.rowOrder == draft.sourceRowOrder
     else {
       throw Failure(
         .unsupported, "convert.data-tensor", "values of type \(stored) cannot be converted", tensor: draft.tensor.name,
@@ -223,11 +251,12 @@ public struct Planner: Sendable {
     if let scheme = request.scheme { facts.append(("qconvert.scheme", scheme)) }
     if !request.tensorRules.isEmpty { facts.append(("qconvert.tensor_rules", request.tensorRules.joined(separator: " "))) }
     if let calibration {
-      facts.append((
-        "qconvert.calibration",
-        "\(calibration.origin) text, \(calibration.windows.count) windows of \(calibration.context) tokens, "
-          + "xxh3-128 \(calibration.fingerprint)"
-      ))
+      facts.append(
+        (
+          "qconvert.calibration",
+          "\(calibration.origin) text, \(calibration.windows.count) windows of \(calibration.context) tokens, "
+            + "xxh3-128 \(calibration.fingerprint)"
+        ))
     }
     return facts
   }

@@ -31,6 +31,7 @@ public struct Failure: Error, Sendable, Equatable {
 
   /// Stable, documented identifier such as `st.header.json` or `convert.no-tensors`.
   public var id: String
+  /// What a script can do about it.
   public var kind: Kind
   /// Path of the file the failure is about.
   public var file: String?

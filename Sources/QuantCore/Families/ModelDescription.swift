@@ -5,6 +5,7 @@ public struct ModelDescription: Sendable {
   public var family: String
   /// What GGUF calls the architecture (`llama`, `qwen2`), or nil where llama.cpp does not know it.
   public var ggufArchitecture: String?
+  /// Its numbers.
   public var parameters: HyperParameters
   /// Every tensor that the model may have, in the order of the forward pass.
   public var tensors: [ModelTensor]
@@ -24,16 +25,25 @@ public struct ModelDescription: Sendable {
 
 /// The numbers of a decoder. Field names are those of the literature; families map them from configuration keys.
 public struct HyperParameters: Sendable, Equatable {
+  /// Channels between blocks.
   public var hiddenSize = 0
+  /// Decoder blocks.
   public var blockCount = 0
+  /// Query heads of a block.
   public var headCount = 0
+  /// Key-value heads of a block; each serves as many query heads.
   public var keyValueHeadCount = 0
   /// Dimension of one head.
   public var headSize = 0
+  /// Channels inside the feed-forward network.
   public var feedForwardSize = 0
+  /// Rows of the embedding.
   public var vocabularySize = 0
+  /// Tokens that the model was trained to see at once.
   public var contextLength = 0
+  /// What is added to the mean square in norms.
   public var normEpsilon = 1e-5
+  /// Rotary embedding of positions.
   public var rope = Rope()
   /// Tokens a position may look back, itself included; nil for all.
   public var slidingWindow: Int?
@@ -47,11 +57,14 @@ public struct HyperParameters: Sendable, Equatable {
 
 /// Rotary position embedding. Pairs are (i, i + dimension/2), the convention of Hugging Face.
 public struct Rope: Sendable, Equatable {
+  /// Base of the frequencies.
   public var theta = 10000.0
   /// Rotated dimensions of a head.
   public var dimension = 0
+  /// How frequencies are stretched for long texts.
   public var scaling = Scaling.none
 
+  /// Rules that stretch the frequencies.
   public enum Scaling: Sendable, Equatable {
     case none
     /// Positions divided by a factor.
@@ -76,9 +89,11 @@ public enum TensorRole: String, Sendable, CaseIterable {
 
 /// Identity of one tensor of a model.
 public struct TensorID: Sendable, Hashable {
+  /// What the tensor does.
   public var role: TensorRole
   /// Block index, or nil outside the blocks.
   public var block: Int?
+  /// Whether it is the bias of the layer, not its weight.
   public var isBias: Bool
   public init(_ role: TensorRole, block: Int? = nil, isBias: Bool = false) {
     self.role = role
@@ -89,8 +104,11 @@ public struct TensorID: Sendable, Hashable {
 
 /// One tensor of a model with its name in each container.
 public struct ModelTensor: Sendable {
+  /// Its part in the model.
   public var id: TensorID
+  /// Name in a Hugging Face folder.
   public var huggingFaceName: String
+  /// Name in a GGUF file.
   public var ggufName: String
   /// Dimensions, outermost first; the same in both containers.
   public var shape: [Int]
@@ -110,6 +128,7 @@ public struct ModelTensor: Sendable {
     self.isOptional = isOptional
   }
 
+  /// Name under a convention.
   public func name(_ naming: Naming) -> String { naming == .gguf ? ggufName : huggingFaceName }
 }
 
@@ -148,9 +167,13 @@ public struct Site: Sendable, Hashable {
   public var name: String
   public init(_ name: String) { self.name = name }
 
+  /// What queries, keys and values read.
   public static let attentionInput = Site("attention.input")
+  /// What the output projection of the attention reads.
   public static let attentionOutput = Site("attention.output")
+  /// What gate and up read.
   public static let feedForwardInput = Site("feed-forward.input")
+  /// What down reads.
   public static let feedForwardOutput = Site("feed-forward.output")
 }
 
@@ -178,6 +201,7 @@ public struct BlockGraph: Sendable {
 
 /// A site whose channels can be scaled by dividing its producer.
 public struct Fold: Sendable {
+  /// What makes the values of a site, and so can absorb a scale.
   public enum Producer: Sendable, Equatable {
     /// A norm's gain (and bias): channel for channel.
     case norm(TensorRole)
@@ -188,7 +212,9 @@ public struct Fold: Sendable {
     case valueRows(TensorRole, queryHeads: Int, keyValueHeads: Int)
   }
 
+  /// The site whose values are scaled.
   public var site: Site
+  /// What is divided in return.
   public var producer: Producer
 
   public init(site: Site, producer: Producer) {

@@ -10,6 +10,7 @@ import Synchronization
 public final class OutputTransaction: Sendable {
   /// Where the output will stand.
   public let target: String
+  /// What is written where.
   public let layout: OutputLayout
   private let force: Bool
   private let temporary: String

@@ -27,9 +27,11 @@ extension QuantizationMethod {
 
 /// One matrix to be rounded.
 public struct RoundingTask: Sendable {
+  /// Its part in the model; nil without a family.
   public var id: TensorID?
   /// Name in the output, for messages.
   public var name: String
+  /// What it is rounded to.
   public var scheme: any Scheme
   /// Statistics of the matrix's input, after all transforms; nil without calibration.
   public var statistics: SiteStatistics?
@@ -52,12 +54,15 @@ public protocol Rounder: Sendable {
 
 /// The weights of one block in 32-bit floats, with what was observed at its sites.
 public struct BlockWorkspace: Sendable {
+  /// Number of the block, from 0.
   public let index: Int
+  /// The model that the block belongs to.
   public let model: ModelDescription
   /// Matrices of the linear layers, `[out, in]`.
   public var matrices: [TensorRole: Matrix]
   /// Norm gains and biases, by tensor.
   public var vectors: [TensorID: [Float]]
+  /// What was observed, by site.
   public var statistics: [Site: SiteStatistics]
   /// The scheme that each linear layer will be rounded to; a layer that stays unquantized is absent.
   public var schemes: [TensorRole: any Scheme]

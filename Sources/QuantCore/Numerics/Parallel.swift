@@ -44,6 +44,7 @@ public struct Parallel: Sendable {
 
 /// A pointer that several threads may use at once because each writes its own part.
 public struct SharedPointer<Element>: @unchecked Sendable {
+  /// The pointer that crosses threads.
   public let base: UnsafeMutablePointer<Element>
   @inlinable public init(_ base: UnsafeMutablePointer<Element>) { self.base = base }
 }

@@ -34,11 +34,13 @@ public protocol Preset: Sendable {
 
 /// What a preset may look at. Names and shapes are those of the target.
 public struct PresetTensor: Sendable {
+  /// Name in the target.
   public var name: String
   /// Dimensions, outermost first.
   public var shape: [Int]
   /// Whether the family (or, without one, the container's rule) lets this tensor be quantized.
   public var isQuantizable: Bool
+  /// Its part in the model; nil without a family.
   public var id: TensorID?
 
   public init(name: String, shape: [Int], isQuantizable: Bool, id: TensorID?) {
@@ -46,6 +48,17 @@ public struct PresetTensor: Sendable {
     self.shape = shape
     self.isQuantizable = isQuantizable
     self.id = id
+  }
+}
+
+extension PresetTensor {
+  /// Whether this is a linear layer of a block. The graph says so; without one the name has to do: embeddings and output
+  /// matrices stand outside of any numbered block in every container.
+  public func isBlockLinear(of model: ModelDescription?) -> Bool {
+    guard shape.count == 2 else { return false }
+    if let id, let model { return id.block != nil && !id.isBias && model.block.linears.contains { $0.role == id.role } }
+    let words = name.split(separator: ".")
+    return words.last == "weight" && words.contains { Int($0) != nil } && !name.contains("norm")
   }
 }
 
@@ -64,7 +77,9 @@ public struct PresetChoice: Sendable, Equatable {
 
 /// One option of a method: `awq:clip=off`.
 public struct OptionDeclaration: Sendable, Equatable {
+  /// What stands before the `=`.
   public var name: String
+  /// A few words for lists.
   public var summary: String
   /// As it would be typed.
   public var defaultValue: String

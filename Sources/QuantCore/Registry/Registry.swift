@@ -30,6 +30,7 @@ public struct Registry: Sendable {
     }
   }
 
+  /// The methods, in the order of registration; the other axes likewise.
   public var methods: [any QuantizationMethod.Type] { plugins.compactMap { $0 as? any QuantizationMethod.Type } }
   public var schemeProviders: [any SchemeProvider.Type] { plugins.compactMap { $0 as? any SchemeProvider.Type } }
   public var presetProviders: [any PresetProvider.Type] { plugins.compactMap { $0 as? any PresetProvider.Type } }
@@ -54,7 +55,9 @@ public struct Registry: Sendable {
     for provider in schemeProviders {
       if let scheme = provider.scheme(named: name, modelType: modelType) { return scheme }
     }
-    throw Registry.unknown("scheme", "scheme.unknown", name, among: schemeProviders.flatMap { $0.schemeNames } + presetNames)
+    // Some names are a scheme's and a preset's.
+    let schemes = schemeProviders.flatMap { $0.schemeNames }
+    throw Registry.unknown("scheme", "scheme.unknown", name, among: schemes + presetNames.filter { !schemes.contains($0) })
   }
 
   /// The preset with this name, or nil.
@@ -65,6 +68,7 @@ public struct Registry: Sendable {
     return nil
   }
 
+  /// Names of all presets, for lists.
   public var presetNames: [String] { presetProviders.flatMap { $0.presetNames } }
 
   /// A failure that answers an unknown name with the nearest known ones.

@@ -14,6 +14,7 @@ public struct IntegerScheme: Scheme {
   public let bits: Int
   /// Columns that share a scale; nil for a whole row.
   public let groupLength: Int?
+  /// Whether there is no zero point.
   public let isSymmetric: Bool
   /// Type in which the model computes and in which scales are stored: `f32`, `f16` or `bf16`.
   public let modelType: ElementType

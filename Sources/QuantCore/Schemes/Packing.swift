@@ -50,6 +50,7 @@ public struct StoredPart: Sendable, Equatable {
   public var shape: [Int]
   /// How the container types it.
   public var type: StoredType
+  /// Length in bytes.
   public var byteCount: Int
 
   public init(name: String, shape: [Int], type: StoredType, byteCount: Int) {

@@ -83,6 +83,7 @@ public struct Grid: Sendable, Hashable {
     case block
   }
 
+  /// The family of grids.
   public var kind: Kind
   /// Name of the layout where `kind` is `.block` or `.float` (`q4_k`, `bf16`); else empty.
   public var layout: String
@@ -113,8 +114,11 @@ public struct Grid: Sendable, Hashable {
 
 /// A rectangle of a weight matrix in 32-bit floats, borrowed for the duration of a call.
 public struct Panel {
+  /// The first weight.
   public let base: UnsafePointer<Float>
+  /// Rows of the rectangle.
   public let rows: Int
+  /// Columns of the rectangle.
   public let columns: Int
   /// Distance between the starts of two rows, in floats.
   public let rowStride: Int
@@ -151,7 +155,9 @@ extension Matrix {
 
 /// Codes and parameters of a panel, exactly as they will be stored.
 public struct QuantizedPanel: Sendable, Equatable {
+  /// Rows of the panel.
   public let rows: Int
+  /// Columns of the panel.
   public let columns: Int
   /// Columns per tile.
   public let groupLength: Int

@@ -21,7 +21,7 @@ public enum WeightPresets: PresetProvider {
 
     func choose(_ tensors: [PresetTensor], model: ModelDescription?) -> [PresetChoice] {
       tensors.map { tensor in
-        guard tensor.isQuantizable, tensor.shape.count == 2, isInBlock(tensor, model: model) else { return PresetChoice(scheme: nil) }
+        guard tensor.isQuantizable, tensor.isBlockLinear(of: model) else { return PresetChoice(scheme: nil) }
         let columns = tensor.shape[1]
         if let length = groupLength, !columns.isMultiple(of: length) {
           return PresetChoice(scheme: nil, note: "rows of \(columns) are no multiple of \(length)")
@@ -32,14 +32,6 @@ public enum WeightPresets: PresetProvider {
 
     private var groupLength: Int? {
       (IntegerSchemes.scheme(named: scheme, modelType: .f32) as? IntegerScheme)?.groupLength
-    }
-
-    /// The graph says which tensors are linear layers of a block. Without one, the name has to do: embeddings and output
-    /// matrices stand outside of any numbered block in every container.
-    private func isInBlock(_ tensor: PresetTensor, model: ModelDescription?) -> Bool {
-      if let id = tensor.id, let model { return id.block != nil && !id.isBias && model.block.linears.contains { $0.role == id.role } }
-      let words = tensor.name.split(separator: ".")
-      return words.last == "weight" && words.contains { Int($0) != nil } && !tensor.name.contains("norm")
     }
   }
 }

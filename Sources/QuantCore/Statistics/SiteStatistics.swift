@@ -10,12 +10,15 @@ public enum Statistic: String, Sendable, CaseIterable {
 
 /// What was observed at one site on the calibration text. Sums run in a fixed order for any thread count.
 public struct SiteStatistics: Sendable, Equatable {
+  /// Channels of the site.
   public var channels: Int
   /// Tokens observed.
   public var tokens: Int
   /// Mean |x| per channel.
   public var meanAbsolute: [Float]
+  /// Smallest value of each channel.
   public var minimum: [Float]
+  /// Largest value of each channel.
   public var maximum: [Float]
   /// Σ x xᵀ, `[channels, channels]`, symmetric; empty where it was not asked for.
   public var gram: [Float]

@@ -2,7 +2,9 @@
 ///
 /// A weight matrix is `[out, in]`: a row holds the weights of one output channel.
 public struct Matrix: Sendable, Equatable {
+  /// Output channels.
   public let rows: Int
+  /// Input channels.
   public let columns: Int
   /// `rows * columns` values, row after row.
   public var values: [Float]
@@ -19,6 +21,7 @@ public struct Matrix: Sendable, Equatable {
     self.init(rows: rows, columns: columns, values: [Float](repeating: 0, count: rows * columns))
   }
 
+  /// One value; both indices from 0.
   public subscript(row: Int, column: Int) -> Float {
     get { values[row * columns + column] }
     set { values[row * columns + column] = newValue }

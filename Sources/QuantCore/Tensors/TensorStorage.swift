@@ -22,6 +22,7 @@ public struct CheckpointTensor: Sendable {
   public var name: String
   /// Dimensions, outermost first (the order of PyTorch; GGUF's are reversed on reading). Empty for a scalar.
   public var shape: [Int]
+  /// Where its rows are decoded from.
   public var storage: any TensorStorage
 
   public init(name: String, shape: [Int], storage: any TensorStorage) {

@@ -11,7 +11,9 @@ public enum JSON: Sendable, Equatable {
 
   /// One `key: value` pair.
   public struct Member: Sendable, Equatable {
+    /// The key, as text.
     public var key: String
+    /// What stands behind it.
     public var value: JSON
     public init(_ key: String, _ value: JSON) {
       self.key = key
@@ -19,7 +21,9 @@ public enum JSON: Sendable, Equatable {
     }
   }
 
+  /// A whole number.
   public static func int(_ value: Int) -> JSON { .number(String(value)) }
+  /// A number; `null` where it is not finite.
   public static func double(_ value: Double) -> JSON { .number(value.isFinite ? "\(value)" : "null") }
 
   /// The value of a key in an object (the first, where a lenient reader kept two), or nil.

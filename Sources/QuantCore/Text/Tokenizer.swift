@@ -12,6 +12,7 @@ public protocol Tokenizer: Sendable {
 
 /// A tokenizer as data: what containers store, and from which `Tokenizer`s are made.
 public struct TokenizerData: Sendable, Equatable {
+  /// How text becomes tokens.
   public enum Kind: String, Sendable {
     /// Byte-level BPE (GGUF: `gpt2`).
     case byteLevelBPE
@@ -29,6 +30,7 @@ public struct TokenizerData: Sendable, Equatable {
     case byte = 6
   }
 
+  /// How text becomes tokens.
   public var kind: Kind
   /// Name of the pre-tokenizer as llama.cpp knows it (`gpt-2`, `llama-bpe`, `qwen2`, `default`), or nil where the pattern is
   /// known but has no name there.
@@ -37,14 +39,17 @@ public struct TokenizerData: Sendable, Equatable {
   public var tokens: [String]
   /// SentencePiece scores; empty for byte-level BPE.
   public var scores: [Float]
+  /// What each token is, by id.
   public var types: [TokenType]
   /// `left right`, in rank order; empty for SentencePiece models.
   public var merges: [String]
+  /// Whether a word that is a token is taken whole, whatever the merges say.
   public var ignoreMerges: Bool
   /// Special token ids by their GGUF name: `bos`, `eos`, `unknown`, `seperator` (sic), `padding`, `cls`, `mask`, `eot`, …
   public var special: [String: Int]
   /// Whether the tokenizer's own rule puts BOS in front / EOS behind; nil where it does not say.
   public var addsBOS: Bool?
+  /// Whether EOS is added; nil where the files do not say.
   public var addsEOS: Bool?
   /// Whether a separator goes between the texts of a pair; nil where the tokenizer does not say.
   public var addsSeparator: Bool?

@@ -108,12 +108,13 @@ public enum Tokenizers {
       if number > 0 || !line.hasPrefix("#version") { merges.append(.string(line)) }
     }
     let vocabulary = try JSON.load(Files.join(folder, "vocab.json"))
-    let root = JSON.object([
-      JSON.Member("added_tokens", .array(try beside.addedTokens(vocabulary))),
-      JSON.Member("pre_tokenizer", .object([JSON.Member("type", .string("ByteLevel"))])),
-      JSON.Member(
-        "model", .object([JSON.Member("vocab", vocabulary), JSON.Member("merges", .array(merges))])),
-    ] + (isQwen ? [JSON.Member("normalizer", .object([JSON.Member("type", .string("NFC"))]))] : []))
+    let root = JSON.object(
+      [
+        JSON.Member("added_tokens", .array(try beside.addedTokens(vocabulary))),
+        JSON.Member("pre_tokenizer", .object([JSON.Member("type", .string("ByteLevel"))])),
+        JSON.Member(
+          "model", .object([JSON.Member("vocab", vocabulary), JSON.Member("merges", .array(merges))])),
+      ] + (isQwen ? [JSON.Member("normalizer", .object([JSON.Member("type", .string("NFC"))]))] : []))
     var file = try TokenizerJSON(root, preTokenizerName: name)
     try beside.apply(to: &file.data, postProcessors: [])
     return try file.tokenizer()

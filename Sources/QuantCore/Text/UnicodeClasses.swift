@@ -40,7 +40,8 @@ enum UnicodeClass {
     case .nonspacingMark, .spacingMark, .enclosingMark: mark
     case .decimalNumber, .letterNumber, .otherNumber: number
     case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
-      .finalPunctuation, .otherPunctuation: punctuation
+      .finalPunctuation, .otherPunctuation:
+      punctuation
     case .mathSymbol, .currencySymbol, .modifierSymbol, .otherSymbol: symbol
     default: 0
     }

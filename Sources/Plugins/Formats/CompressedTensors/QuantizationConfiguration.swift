@@ -114,12 +114,16 @@ enum QuantizationConfiguration {
       guard let weights = group["weights"], weights["type"]?.stringValue ?? "int" == "int", let bits = weights["num_bits"]?.intValue,
         bits == 4 || bits == 8
       else {
-        throw Failure(.unsupported, "ct.group", "config group '\(member.key)' has weights that are not 4- or 8-bit integers")
+        throw Failure(
+          .unsupported, "ct.group", "config group '\(member.key)' has weights that are not 4- or 8-bit integers",
+          remedy: "Give the unquantized model.")
       }
       let strategy = weights["strategy"]?.stringValue
       let length = weights["group_size"]?.intValue
       guard strategy == "channel" || strategy == "group" && (length ?? 0) > 0 else {
-        throw Failure(.unsupported, "ct.strategy", "config group '\(member.key)' has strategy '\(strategy ?? "none")'")
+        throw Failure(
+          .unsupported, "ct.strategy", "config group '\(member.key)' has strategy '\(strategy ?? "none")'",
+          remedy: "Give the unquantized model.")
       }
       result.append(
         (

@@ -9,13 +9,16 @@ extension GGUFFormat: CheckpointFormat {
   /// that nothing is rounded without having been asked for.
   public static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String {
     let isMatrix = tensor.shape.drop { $0 == 1 }.count >= 2
-    guard isMatrix, !tensor.name.hasSuffix("_norm.weight"), allowsQuantization(name: tensor.name, shape: tensor.shape) else {
+    guard isMatrix, !tensor.name.hasSuffix("_norm.weight"), QuantizableTensors.contains(name: tensor.name, shape: tensor.shape) else {
       return ElementType.allCases.contains { $0.schemeName == stored && !$0.isFloat } ? stored : "f32"
     }
     return stored
   }
 
-  public static func allowsQuantization(name: String, shape: [Int]) -> Bool { QuantizableTensors.contains(name: name, shape: shape) }
+  /// What llama-quantize would quantize.
+  public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
+    QuantizableTensors.contains(name: tensor.name, shape: tensor.shape)
+  }
 
   /// Tensors that a GGUF has and the source does not: the frequency factors that llama3 scaling becomes.
   public static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])] {

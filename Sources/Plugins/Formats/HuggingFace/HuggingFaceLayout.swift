@@ -11,9 +11,10 @@ extension HuggingFaceFormat: CheckpointFormat {
     return type == nil ? "bf16" : stored
   }
 
-  /// Matrices called `weight` that are no norm and no table.
-  public static func allowsQuantization(name: String, shape: [Int]) -> Bool {
-    shape.count == 2 && name.hasSuffix(".weight") && !name.contains("norm") && !name.contains("embed")
+  /// A floating-point type holds for every matrix. Codes are for the linear layers of the blocks alone: few readers take
+  /// a quantized output layer, and none an embedding.
+  public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
+    scheme?.grid.kind == .float ? tensor.shape.count >= 2 : tensor.isBlockLinear(of: model)
   }
 
   /// `config.json`, companions, weights in one file or shards, a model card, and the index last: a reader that finds the

@@ -22,6 +22,11 @@ enum ModelConfiguration {
 
   /// The configuration of the one packing that needs one, or nil.
   private static func quantization(_ request: OutputRequest) throws -> JSON? {
+    if let table = request.tensors.first(where: { $0.scheme.grid.kind != .float && !isLinear($0, model: request.model) }) {
+      throw Failure(
+        .unsupported, "hf.not-linear", "a folder cannot hold this as \(table.scheme.name): readers unpack linear layers only",
+        tensor: table.name, remedy: "Choose f16, bf16 or f32 for this tensor.")
+    }
     var found: (id: String, json: JSON)?
     let unquantized = unquantizedModules(request)
     var asked: Set<String> = []
@@ -49,7 +54,7 @@ enum ModelConfiguration {
   private static func isLinear(_ tensor: PlannedTensor, model: ModelDescription?) -> Bool {
     guard tensor.shape.count == 2, tensor.name.hasSuffix(".weight") else { return false }
     if let id = tensor.id, let model { return id.role == .output || model.block.linears.contains { $0.role == id.role } }
-    return HuggingFaceFormat.allowsQuantization(name: tensor.name, shape: tensor.shape)
+    return !tensor.name.contains("norm") && !tensor.name.contains("embed")
   }
 
   private static func module(_ name: String) -> String {

@@ -69,10 +69,12 @@ extension SafetensorsFormat: CheckpointFormat {
   public static var packingIDs: [String] { ["plain"] }
   public static var naming: Naming { .huggingFace }
 
-  public static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String { stored }
+  public static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String {
+    HuggingFaceFormat.unquantizedScheme(for: tensor, stored: stored)
+  }
 
-  public static func allowsQuantization(name: String, shape: [Int]) -> Bool {
-    HuggingFaceFormat.allowsQuantization(name: name, shape: shape)
+  public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
+    HuggingFaceFormat.quantizes(tensor, as: scheme, model: model)
   }
 
   public static func layout(_ request: OutputRequest) throws -> OutputLayout {

@@ -7,12 +7,12 @@ struct Evaluate: QConvertCommand {
     commandName: "eval",
     abstract: "Measure perplexity on a text, and KL divergence from a reference model.",
     discussion: """
-      With the protocol 'windows' every token of a window but the first is predicted. With 'llama.cpp' the second half of
-      each window is, as llama-perplexity does, so that its numbers can be compared.
+      With the protocol 'windows' every token of a window but the first is predicted. With 'llama.cpp' \
+      the second half of each window is, as llama-perplexity does, so that its numbers can be compared.
 
       EXAMPLES
         qconvert eval model.gguf --text test.txt
-        qconvert eval model.gguf --text test.txt --reference model/ --windows 40 --json
+        qconvert eval model.gguf --text test.txt --reference model/ --json
       """)
 
   @Argument(help: ArgumentHelp("Model to measure.", valueName: "MODEL"))
@@ -102,7 +102,10 @@ struct Evaluate: QConvertCommand {
   static func text(_ result: EvaluationResult) -> String {
     func pair(_ estimate: Estimate) -> String { "\(estimate.value.fixed(5)) ± \(estimate.standardError.fixed(5))" }
     var lines = [
-      ("protocol", "\(result.protocol.rawValue), \(result.windows.grouped) windows of \(result.context.grouped) tokens"),
+      (
+        "protocol",
+        "\(result.protocol.rawValue), \(result.windows.grouped) \(result.windows == 1 ? "window" : "windows") of \(result.context.grouped) tokens"
+      ),
       ("tokens", result.tokens.grouped),
       ("perplexity", pair(result.perplexity)),
     ]

@@ -19,6 +19,9 @@ struct Logits: QConvertCommand {
   @Option(help: ArgumentHelp("File of token ids, separated by white space.", valueName: "FILE"))
   var ids: String
 
+  @Option(help: ArgumentHelp("A config.json instead of the one beside the model.", valueName: "FILE"))
+  var config: String?
+
   @Flag(help: "Replace an existing file.")
   var force = false
 
@@ -35,7 +38,7 @@ struct Logits: QConvertCommand {
       return id
     }
     let opening = Opening(registry)
-    let checkpoint = try opening.open(model)
+    let checkpoint = try opening.open(model, configPath: config)
     let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: global.threadCount()))
     var hidden = try engine.embed(tokens)
     guard hidden.rows > 0 else { throw Failure(.data, "logits.ids", "holds no token ids", file: ids) }
@@ -59,5 +62,10 @@ struct Logits: QConvertCommand {
       offset += logits.count * MemoryLayout<Float>.size
     }
     try transaction.commit()
+    session.log.notice("\(Wording.printable(output)): \(Wording.shape([tokens.count, vocabulary])) 32-bit floats")
+    if session.isJSON {
+      let shape = JSON.array([.int(tokens.count), .int(vocabulary)])
+      try session.answer(.object([.init("ok", .bool(true)), .init("output", .string(output)), .init("shape", shape)]), text: "")
+    }
   }
 }

@@ -46,7 +46,7 @@ struct ConversionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("0: windows spread evenly; else chosen at random with this seed.", valueName: "N"))
   var seed: UInt64 = 0
 
-  @Option(help: "Begin windows with BOS: auto, on or off.")
+  @Option(help: ArgumentHelp("Begin windows with BOS; auto: as the tokenizer's rule says.", valueName: "WHEN"))
   var bos = BOSChoice.auto
 
   @Option(help: ArgumentHelp("A config.json instead of the one beside IN.", valueName: "FILE"))

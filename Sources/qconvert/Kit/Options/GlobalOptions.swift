@@ -13,13 +13,15 @@ struct GlobalOptions: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Print details of what is done.")
   var verbose = false
 
-  @Option(name: [.customShort("j"), .long], help: "Threads. Results do not depend on it. (default: one per core)")
+  @Option(
+    name: [.customShort("j"), .long],
+    help: ArgumentHelp("Threads. Results do not depend on it. (default: one per core)", valueName: "N"))
   var threads: Int?
 
-  @Option(help: "Colour on terminals: auto, always or never. NO_COLOR is honoured.")
+  @Option(help: ArgumentHelp("Colour on terminals; auto honours NO_COLOR.", valueName: "WHEN"))
   var color = ColorChoice.auto
 
-  @Option(help: "Progress: auto (a line redrawn on terminals, else plain), plain or none.")
+  @Option(help: ArgumentHelp("Progress; auto redraws a line on terminals and is plain elsewhere.", valueName: "STYLE"))
   var progress = ProgressStyle.auto
 
   /// The number of threads to use.

@@ -12,7 +12,7 @@ struct ModelOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Name of the pre-tokenizer, where it is not recognised.", valueName: "NAME"))
   var pre: String?
 
-  @Option(help: "Begin the text with BOS: auto, on or off.")
+  @Option(help: ArgumentHelp("Begin the text with BOS; auto: as the tokenizer's rule says.", valueName: "WHEN"))
   var bos = BOSChoice.auto
 
   /// A model ready to run, with its tokenizer.

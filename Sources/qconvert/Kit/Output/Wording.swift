@@ -78,7 +78,7 @@ enum Wording {
   static func usage(_ message: String) -> Failure {
     let text = message.split(separator: "\n").joined(separator: " ")
     let start = text.prefix(1).lowercased() + text.dropFirst()
-    return Failure(.usage, "usage.arguments", start, remedy: "'qconvert <command> --help' shows what it takes.")
+    return Failure(.usage, "usage.arguments", start, remedy: "'qconvert --help' lists commands, 'qconvert COMMAND --help' what one takes.")
   }
 
   /// What a page of a mapped input that cannot be read any more means.

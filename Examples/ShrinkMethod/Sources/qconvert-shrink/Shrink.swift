@@ -1,0 +1,52 @@
+import QuantCore
+
+/// Clamps each row to a fraction of its largest weight before rounding, where that lowers the squared error.
+struct Shrink: QuantizationMethod {
+  static let id = "shrink"
+  static let summary = "Clamp the outliers of a row where that lowers the squared error of its weights."
+  static let reference = "Docs/write-a-plugin.md"
+  static let options = [
+    OptionDeclaration(name: "to", summary: "smallest fraction tried", defaultValue: "0.8")
+  ]
+  let smallest: Double
+
+  init(_ options: OptionValues) throws { smallest = try options.number("to", in: 0.1...1) }
+
+  func rounder(for task: RoundingTask) throws -> (any Rounder)? {
+    ShrinkRounder(scheme: task.scheme, smallest: Float(smallest))
+  }
+}
+
+struct ShrinkRounder: Rounder {
+  let scheme: any Scheme
+  let smallest: Float
+
+  func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
+    var kept = Matrix(rows: panel.rows, columns: panel.columns)
+    var smallestErrors = [Double](repeating: .infinity, count: panel.rows)
+    for step in 0...4 {
+      let fraction = 1 - (1 - smallest) * Float(step) / 4
+      var candidate = Matrix(rows: panel.rows, columns: panel.columns)
+      for row in 0..<panel.rows {
+        let weights = UnsafeBufferPointer(start: panel.row(row), count: panel.columns)
+        let bound = fraction * weights.reduce(0) { max($0, abs($1)) }
+        for (column, weight) in weights.enumerated() {
+          candidate.values[row * panel.columns + column] = min(max(weight, -bound), bound)
+        }
+      }
+      // What a reader of the output will see of this candidate, held against the weights as they were.
+      let seen = candidate.withPanel { scheme.roundTrip($0) }
+      for row in 0..<panel.rows {
+        let columns = row * panel.columns..<(row + 1) * panel.columns
+        let error = zip(columns, UnsafeBufferPointer(start: panel.row(row), count: panel.columns)).reduce(0.0) {
+          $0 + Double(seen[$1.0] - $1.1) * Double(seen[$1.0] - $1.1)
+        }
+        if error < smallestErrors[row] {
+          smallestErrors[row] = error
+          kept.values.replaceSubrange(columns, with: candidate.values[columns])
+        }
+      }
+    }
+    kept.withPanel { scheme.encode($0, importance: nil, into: &result) }
+  }
+}

@@ -1,0 +1,3 @@
+import QConvertKit
+
+QConvert.main(plugins: QConvert.builtIn + [Shrink.self])
