@@ -14,6 +14,10 @@ public struct ConversionRequest: Sendable {
   /// `PATTERN=SCHEME` as typed, in order; the last match wins.
   public var tensorRules: [String] = []
   public var calibration = CalibrationRequest()
+  /// The stream that methods observe; nil: what the methods ask for.
+  public var propagation: Propagation?
+  /// Whether later layers of a block are observed behind the rounded earlier ones; needs the quantized stream.
+  public var isTrueSequential = false
   public var configPath: String?
   public var tokenizerPath: String?
   /// Name of the pre-tokenizer, where it cannot be found from the tokenizer's pattern.

@@ -6,6 +6,8 @@ struct TileEncoder: Sendable {
     /// Σ (rounded − original)², where codes were at hand.
     var squaredError = 0.0
     var squaredOriginal = 0.0
+    /// What the written codes mean; empty unless it was asked for.
+    var values: [Float] = []
   }
 
   let tensor: PlannedTensor
@@ -14,6 +16,8 @@ struct TileEncoder: Sendable {
   /// For a rounder, which wants to know the model's rows.
   let map: RowMap?
   let checksFinite: Bool
+  /// Whether to return what the codes mean.
+  var keepsValues = false
   let file: String
   /// Fills a buffer with rows of the output, in the output's order.
   let load: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
@@ -29,7 +33,7 @@ struct TileEncoder: Sendable {
       throw TensorWriter.nonfinite(values[bad], index: row * columns + bad % columns, tensor: tensor.sourceName, file: file)
     }
     let matrix = Matrix(rows: rows.count, columns: columns, values: values)
-    if rounder == nil, let fused = tensor.packing.fused(scheme: tensor.scheme) { return Output(parts: [encode(matrix, fused)]) }
+    if rounder == nil, !keepsValues, let fused = tensor.packing.fused(scheme: tensor.scheme) { return Output(parts: [encode(matrix, fused)]) }
 
     let scheme = tensor.scheme
     var quantized = scheme.emptyPanel(rows: rows.count, columns: columns)
@@ -41,7 +45,10 @@ struct TileEncoder: Sendable {
       }
     }
     var output = Output(parts: tensor.packing.pack(quantized, rows: rows, of: tensor.shape, scheme: scheme))
-    if scheme.grid.kind != .float { measure(quantized, matrix, &output) }
+    guard keepsValues || scheme.grid.kind != .float else { return output }
+    let meanings = scheme.values(quantized)
+    if scheme.grid.kind != .float { TileEncoder.measure(meanings, matrix, &output) }
+    if keepsValues { output.values = meanings }
     return output
   }
 
@@ -57,11 +64,7 @@ struct TileEncoder: Sendable {
     }
   }
 
-  private func measure(_ quantized: QuantizedPanel, _ matrix: Matrix, _ output: inout Output) {
-    var values = [Float](repeating: 0, count: matrix.values.count)
-    values.withUnsafeMutableBufferPointer { buffer in
-      if let base = buffer.baseAddress { tensor.scheme.value(quantized, columns: 0..<columns, into: base) }
-    }
+  private static func measure(_ values: [Float], _ matrix: Matrix, _ output: inout Output) {
     for i in values.indices {
       let original = Double(matrix.values[i])
       let difference = Double(values[i]) - original
