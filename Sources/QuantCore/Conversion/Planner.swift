@@ -20,6 +20,11 @@ public struct Planner: Sendable {
     }
     let format = try targetFormat(request)
     let methods = try makeMethods(request)
+    if request.isTrueSequential, ConversionPlan.propagation(request, methods) == .original {
+      throw Failure(
+        .usage, "usage.true-sequential", "later layers can be observed behind rounded ones in the quantized stream only",
+        remedy: "Give --propagate quantized, or leave --true-sequential out.")
+    }
     let requirements = methods.reduce(into: Set<Statistic>()) { $0.formUnion(type(of: $1).requirements) }
 
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
@@ -257,6 +262,8 @@ public struct Planner: Sendable {
           "\(calibration.origin) text, \(calibration.windows.count) windows of \(calibration.context) tokens, "
             + "xxh3-128 \(calibration.fingerprint)"
         ))
+      let propagation = ConversionPlan.propagation(request, methods).rawValue
+      facts.append(("qconvert.propagation", request.isTrueSequential ? propagation + ", true sequential" : propagation))
     }
     return facts
   }

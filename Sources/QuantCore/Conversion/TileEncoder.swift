@@ -6,6 +6,8 @@ struct TileEncoder: Sendable {
     /// Σ (rounded − original)², where codes were at hand.
     var squaredError = 0.0
     var squaredOriginal = 0.0
+    /// What the written codes mean; empty unless it was asked for.
+    var values: [Float] = []
   }
 
   /// Up to this magnitude no value and no scale can leave the range of a half, the narrowest type that anything is stored in.
@@ -17,6 +19,8 @@ struct TileEncoder: Sendable {
   /// For a rounder, which wants to know the model's rows.
   let map: RowMap?
   let checksFinite: Bool
+  /// Whether to return what the codes mean.
+  var keepsValues = false
   let file: String
   /// Fills a buffer with rows of the output, in the output's order.
   let load: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
@@ -36,7 +40,7 @@ struct TileEncoder: Sendable {
     let mayOverflow = largest > TileEncoder.safeMagnitude
     let scheme = tensor.scheme
     let matrix = Matrix(rows: rows.count, columns: columns, values: values)
-    if rounder == nil, let fused = tensor.packing.fused(scheme: scheme) {
+    if rounder == nil, !keepsValues, let fused = tensor.packing.fused(scheme: scheme) {
       if mayOverflow { try checkRange(matrix.withPanel { scheme.roundTrip($0) }, largest: largest) }
       return Output(parts: [encode(matrix, fused)])
     }
@@ -48,10 +52,11 @@ struct TileEncoder: Sendable {
         scheme.encode(panel, importance: nil, into: &quantized)
       }
     }
-    let numbers = numbers(of: quantized)
+    let numbers = scheme.values(quantized)
     if mayOverflow { try checkRange(numbers, largest: largest) }
     var output = Output(parts: tensor.packing.pack(quantized, rows: rows, of: tensor.shape, scheme: scheme))
-    if scheme.grid.kind != .float { measure(numbers, matrix, &output) }
+    if scheme.grid.kind != .float { TileEncoder.measure(numbers, matrix, &output) }
+    if keepsValues { output.values = numbers }
     return output
   }
 
@@ -77,15 +82,7 @@ struct TileEncoder: Sendable {
     }
   }
 
-  private func numbers(of quantized: QuantizedPanel) -> [Float] {
-    var values = [Float](repeating: 0, count: quantized.codes.count)
-    values.withUnsafeMutableBufferPointer { buffer in
-      if let base = buffer.baseAddress { tensor.scheme.value(quantized, columns: 0..<columns, into: base) }
-    }
-    return values
-  }
-
-  private func measure(_ values: [Float], _ matrix: Matrix, _ output: inout Output) {
+  private static func measure(_ values: [Float], _ matrix: Matrix, _ output: inout Output) {
     for i in values.indices {
       let original = Double(matrix.values[i])
       let difference = Double(values[i]) - original

@@ -60,6 +60,15 @@ extension Scheme {
     value(quantized, columns: 0..<panel.columns, into: destination)
   }
 
+  /// The numbers that all codes of a panel mean.
+  public func values(_ quantized: QuantizedPanel) -> [Float] {
+    var values = [Float](repeating: 0, count: quantized.rows * quantized.columns)
+    values.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { value(quantized, columns: 0..<quantized.columns, into: base) }
+    }
+    return values
+  }
+
   /// The same as an array.
   public func roundTrip(_ panel: Panel, importance: [Float]? = nil) -> [Float] {
     [Float](unsafeUninitializedCapacity: panel.rows * panel.columns) { buffer, count in
