@@ -1,4 +1,5 @@
 import ArgumentParser
+import Logging
 import QuantCore
 
 /// `qconvert logits MODEL OUT --ids FILE`: what a model computes, to compare it with another program's numbers.
