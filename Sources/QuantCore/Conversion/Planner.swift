@@ -35,10 +35,11 @@ public struct Planner: Sendable {
     var drafts = try TensorMapping(source: source, model: model, target: format.naming).drafts(warnings: &warnings)
     try chooseSchemes(&drafts, request: request, source: source, model: model, format: format)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
-    if let first = left.first, let note = first.note, let fitting = fitting(first.tensor.rowLength, format) {
+    if let first = left.first, let note = first.note {
+      let others = fitting(first.tensor.rowLength, format).filter { $0 != "f16" }
       warnings.append(
-        "\(left.count) of \(drafts.count) tensors are left unquantized, such as '\(first.name)' (\(note)); these schemes fit: "
-          + fitting.joined(separator: ", "))
+        "\(left.count) of \(drafts.count) tensors are left unquantized, such as '\(first.name)' (\(note))"
+          + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", ")))
     }
     var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
@@ -141,9 +142,8 @@ public struct Planner: Sendable {
         .unsupported, "scheme.row-length",
         "rows of \(draft.tensor.rowLength) weights cannot be stored as \(scheme.name), whose groups have "
           + "\(scheme.grid.groupLength ?? 0)", file: request.input, tensor: draft.name,
-        remedy: fitting(draft.tensor.rowLength, format).map {
-          "Give another --scheme, or this tensor its own with --tensor '\(draft.name)=\($0[0])'; these fit: \($0.joined(separator: ", "))."
-        })
+        remedy: "Give another --scheme, or this tensor its own with --tensor '\(draft.name)=SCHEME'; these fit: "
+          + fitting(draft.tensor.rowLength, format).joined(separator: ", ") + ".")
     }
     let isQuantizedSource = !["f32", "f16", "bf16", "f64"].contains(stored)
     let isSame = stored == scheme.name
@@ -176,14 +176,13 @@ public struct Planner: Sendable {
         : "Choose another scheme, or a format that can: \(able.map { $0.id }.joined(separator: ", ")).")
   }
 
-  /// Schemes for rows of this length that the format holds, or nil.
-  private func fitting(_ columns: Int, _ format: any CheckpointFormat.Type) -> [String]? {
+  /// Common schemes for rows of this length that the format holds.
+  private func fitting(_ columns: Int, _ format: any CheckpointFormat.Type) -> [String] {
     let packings = registry.packings.filter { format.packingIDs.contains(type(of: $0).id) }
-    let names = ["int4-g128", "int4-g64", "int4-g32", "int4-channel", "int8-channel", "q4_k", "q4_0", "q8_0", "f16"].filter { name in
+    return ["int4-g128", "int4-g64", "int4-g32", "int4-channel", "int8-channel", "q4_k", "q4_0", "q8_0", "f16"].filter { name in
       guard let scheme = try? registry.scheme(name, modelType: .f16) else { return false }
       return scheme.fits(columns: columns) && packings.contains { $0.holds(scheme.grid) }
     }
-    return names.isEmpty ? nil : names
   }
 
   /// A tensor whose values are not floating-point numbers keeps its bytes and type.
