@@ -5,13 +5,14 @@ RULES = --explicit-target-dependency-import-check error
 QCONVERT ?= .build/release/qconvert
 TESTED = .build-test/release/qconvert
 
-.PHONY: help build demo test unit end-to-end fuzz interop interop-all benchmark format setup clean
+.PHONY: help build demo test unit end-to-end examples fuzz interop interop-all benchmark format setup clean
 
 help:
 	@echo "make setup        system packages that building needs (apt)"
 	@echo "make build        $(QCONVERT)"
 	@echo "make demo         quantize the model in Tests/Fixtures, compare methods, continue a prompt"
 	@echo "make test         all tests that need nothing but this checkout"
+	@echo "make examples     build and use the plug-in package in Examples"
 	@echo "make fuzz         damages small models at random for a quarter of an hour (SECONDS=900)"
 	@echo "make interop      against transformers, compressed-tensors, llama.cpp (installed on first use)"
 	@echo "make interop-all  the same with more models, schemes and text"
@@ -36,6 +37,9 @@ end-to-end:
 	swift build -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES) --product qconvert
 	QCONVERT=$(TESTED) Tests/EndToEnd/run.sh
 
+examples: setup
+	Tests/EndToEnd/plugin-package.sh
+
 fuzz: setup build
 	nice python3 Tests/Fuzz/mutate.py $(QCONVERT) $(or $(SECONDS),900)
 
@@ -52,4 +56,4 @@ format:
 	swift format lint -s -r Sources Tests Package.swift
 
 clean:
-	rm -rf .build .build-test demo-output
+	rm -rf .build .build-test .build-example demo-output

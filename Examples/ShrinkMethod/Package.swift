@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// A package of its own: in another repository, the dependency would be `.package(url: …, from: …)`.
+// A package of its own: in another repository, the dependency would be `.package(url: …, branch: …)`.
 let package = Package(
   name: "ShrinkMethod",
   dependencies: [.package(name: "qconvert", path: "../..")],

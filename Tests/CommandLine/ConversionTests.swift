@@ -142,6 +142,32 @@ import Testing
     #expect(schemes["blk.2.attn_k.weight"] == "f16" && schemes["blk.2.attn_v.weight"] == "q4_0")
   }
 
+  @Test func aSchemeForAFolderLeavesEmbeddingsAndOutputAlone() throws {
+    let outside = ["model.embed_tokens.weight", "lm_head.weight"]
+    func schemes(_ output: String, _ change: (inout ConversionRequest) -> Void) throws -> [String: String] {
+      Dictionary(uniqueKeysWithValues: try convert(model, output, change).tensors.map { ($0.name, $0.scheme) })
+    }
+    for isPure in [false, true] {
+      let found = try schemes("plain-\(isPure)") {
+        $0.scheme = "int4-g64"
+        $0.isPure = isPure
+      }
+      #expect(found.filter { $0.value == "int4-g64" }.count == 8 * 7)
+      #expect(outside.allSatisfy { found[$0] == "bf16" })
+    }
+    let asked = try schemes("asked") {
+      $0.scheme = "int4-g64"
+      $0.tensorRules = ["lm_head.weight=int4-g64"]
+    }
+    #expect(asked["lm_head.weight"] == "int4-g64")
+    // A type holds for every matrix; norms stay as they are.
+    let halves = try schemes("halves") { $0.scheme = "f16" }
+    #expect(outside.allSatisfy { halves[$0] == "f16" } && halves["model.norm.weight"] == "bf16")
+    #expect { try schemes("table") { $0.tensorRules = ["model.embed_tokens.weight=int4-g64"] } } throws: {
+      ($0 as? Failure)?.id == "hf.not-linear"
+    }
+  }
+
   @Test func anExistingOutputIsKeptWithoutForce() throws {
     writeFile(folder.file("there.gguf"), [1, 2, 3])
     #expect { try convert(model, "there.gguf") } throws: { ($0 as? Failure)?.kind == .cannotCreate }

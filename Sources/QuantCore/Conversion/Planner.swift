@@ -39,6 +39,13 @@ public struct Planner: Sendable {
     var warnings = source.warnings
     var drafts = try TensorMapping(source: source, model: model, target: format.naming).drafts(warnings: &warnings)
     try chooseSchemes(&drafts, request: request, source: source, model: model, format: format)
+    let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
+    if let first = left.first, let note = first.note {
+      let others = fitting(first.tensor.rowLength, format).filter { $0 != "f16" }
+      warnings.append(
+        "\(left.count) of \(drafts.count) tensors are left unquantized, such as '\(first.name)' (\(note))"
+          + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", ")))
+    }
     var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
 
@@ -142,7 +149,8 @@ public struct Planner: Sendable {
         .unsupported, "scheme.row-length",
         "rows of \(draft.tensor.rowLength) weights cannot be stored as \(scheme.name)"
           + (scheme.grid.groupLength.map { ", whose groups have \($0)" } ?? ""), file: request.input, tensor: draft.name,
-        remedy: "Give this tensor another scheme with --tensor '\(draft.name)=q8_0' (or int8-channel, f16).")
+        remedy: "Give another --scheme, or this tensor its own with --tensor '\(draft.name)=SCHEME'; these fit: "
+          + fitting(draft.tensor.rowLength, format).joined(separator: ", ") + ".")
     }
     let isQuantizedSource = !["f32", "f16", "bf16", "f64"].contains(stored)
     let isSame = stored == scheme.name
@@ -178,6 +186,15 @@ public struct Planner: Sendable {
       remedy: able.isEmpty
         ? "Choose another scheme; 'qconvert plugins' lists them."
         : "Choose another scheme, or a format that can: \(able.map { $0.id }.joined(separator: ", ")).")
+  }
+
+  /// Common schemes for rows of this length that the format holds.
+  private func fitting(_ columns: Int, _ format: any CheckpointFormat.Type) -> [String] {
+    let packings = registry.packings.filter { format.packingIDs.contains(type(of: $0).id) }
+    return ["int4-g128", "int4-g64", "int4-g32", "int4-channel", "int8-channel", "q4_k", "q4_0", "q8_0", "f16"].filter { name in
+      guard let scheme = try? registry.scheme(name, modelType: .f16) else { return false }
+      return scheme.fits(columns: columns) && packings.contains { $0.holds(scheme.grid) }
+    }
   }
 
   /// A tensor whose values are not floating-point numbers keeps its bytes and type.

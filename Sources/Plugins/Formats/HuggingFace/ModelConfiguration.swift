@@ -3,6 +3,11 @@ import QuantCore
 /// The `config.json` of an output: the source's, with what quantization changes.
 enum ModelConfiguration {
   static func json(_ request: OutputRequest) throws -> JSON {
+    if case .gguf? = request.source.configuration {
+      throw Failure(
+        .unsupported, "hf.from-gguf", "a GGUF file does not hold the config.json and tokenizer files of a Hugging Face folder",
+        file: request.source.path, remedy: "Start from the original folder, or write a .gguf or .safetensors file.")
+    }
     guard case .huggingFace(.object(var members))? = request.source.configuration else {
       throw Failure(
         .unsupported, "hf.config", "has no config.json, which a Hugging Face folder needs", file: request.source.path,

@@ -21,7 +21,14 @@ struct Convert: QConvertCommand {
 
   func run(_ registry: Registry, _ session: Session) throws {
     let request = try conversion.request(threads: global.threadCount())
-    let plan = try Planner(registry).plan(request)
+    let plan: ConversionPlan
+    do {
+      plan = try Planner(registry).plan(request)
+    } catch var failure as Failure where failure.id == "input.missing" && failure.file == request.input {
+      // The name of a command that does not exist is taken for IN.
+      failure.remedy = "Check the path; 'qconvert --help' lists the commands."
+      throw failure
+    }
     for line in Wording.planned(plan) { session.log.debug("\(line)") }
     let progress = session.progress()
     defer { progress.finish() }

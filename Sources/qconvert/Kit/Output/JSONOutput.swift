@@ -56,7 +56,12 @@ enum JSONOutput {
       .init("memory_bytes", .int(plan.memoryBytes)),
       .init(
         "files",
-        .array(plan.layout.files.map { .object([.init("name", .string($0.name)), .init("bytes", .int($0.size))]) })),
+        .array(
+          plan.layout.files.map { file in
+            // An output that is a single file has the name that was asked for.
+            let name = file.name.isEmpty ? Files.lastComponent(plan.request.output) : file.name
+            return .object([.init("name", .string(name)), .init("bytes", .int(file.size))])
+          })),
       .init(
         "tensors",
         .array(
