@@ -24,7 +24,7 @@ struct TileEncoder: Sendable {
       if let base = buffer.baseAddress { load(rows, base) }
       count = rows.count * columns
     }
-    if checksFinite, let bad = values.firstIndex(where: { !$0.isFinite }) {
+    if checksFinite, !VectorKernels.areFinite(values, count: values.count), let bad = values.firstIndex(where: { !$0.isFinite }) {
       let row = map.map { $0.sourceRow(rows.lowerBound + bad / columns) } ?? rows.lowerBound + bad / columns
       throw TensorWriter.nonfinite(values[bad], index: row * columns + bad % columns, tensor: tensor.sourceName, file: file)
     }
