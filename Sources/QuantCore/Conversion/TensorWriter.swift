@@ -204,7 +204,7 @@ struct TensorWriter {
         if let base = buffer.baseAddress { source.decode(rows: rows, into: base) }
         count = rows.count * columns
       }
-      guard let local = values.firstIndex(where: { !$0.isFinite }) else { return }
+      guard !VectorKernels.areFinite(values, count: values.count), let local = values.firstIndex(where: { !$0.isFinite }) else { return }
       let index = rows.lowerBound * columns + local
       found.withLock { if index < $0?.index ?? .max { $0 = (index, values[local]) } }
     }
