@@ -96,6 +96,7 @@ public struct Planner: Sendable {
       let unquantized = format.unquantizedScheme(for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName)
       let name = ruled[index] ?? choices[index].scheme ?? unquantized
       drafts[index].schemeName = name
+      drafts[index].activations = ruled[index] == nil ? choices[index].activations : nil
       drafts[index].note = ruled[index] == nil ? choices[index].note : nil
       // Data that is not numbers (token maps) is copied as it is, under the name of its type.
       if drafts[index].tensor.storage.isNumeric { drafts[index].scheme = try registry.scheme(name, modelType: modelType) }
@@ -133,11 +134,12 @@ public struct Planner: Sendable {
         isSame && !isReordered && parts.count == 1 && draft.tensor.storage.verbatim?.count == size
         && (methods.isEmpty || draft.id?.block == nil)
       return PlannedTensor(
-        sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, packing: packing,
-        rowOrder: draft.rowOrder, sourceRowOrder: draft.sourceRowOrder, id: draft.id, parts: parts, note: draft.note, isCopy: isCopy)
+        sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, activations: draft.activations,
+        packing: packing, rowOrder: draft.rowOrder, sourceRowOrder: draft.sourceRowOrder, id: draft.id, parts: parts, note: draft.note,
+        isCopy: isCopy)
     }
     throw Failure(
-      .unsupported, "packing.none", "format '\(format.id)' cannot hold \(scheme.name)", file: request.output, tensor: draft.name,
+      .unsupported, "packing.none", "format '\(format.id)' has no type or layout that holds \(scheme.name)", file: request.output, tensor: draft.name,
       remedy: "Choose another scheme; 'qconvert plugins' lists what each format packs.")
   }
 

@@ -72,16 +72,22 @@ struct TensorWriter {
       }
     }
     let site = block.model.block.linears.first { $0.role == id.role }?.input
-    let task = RoundingTask(
-      id: id, name: tensor.name, scheme: tensor.scheme, statistics: site.flatMap { block.statistics[$0] })
-    var rounder: (any Rounder)?
-    for method in methods.reversed() where rounder == nil { rounder = try method.rounder(for: task) }
-    return try write(index, rows: matrix.rows, columns: matrix.columns, rounder: rounder, map: map) { rows, destination in
-      for (local, row) in rows.enumerated() {
-        let from = map.modelRow(row) * matrix.columns
-        for c in 0..<matrix.columns { destination[local * matrix.columns + c] = matrix.values[from + c] }
-      }
-    }
+    let statistics = site.flatMap { block.statistics[$0] }
+    return try write(
+      index, rows: matrix.rows, columns: matrix.columns, map: map,
+      load: { rows, destination in
+        for (local, row) in rows.enumerated() {
+          let from = map.modelRow(row) * matrix.columns
+          for c in 0..<matrix.columns { destination[local * matrix.columns + c] = matrix.values[from + c] }
+        }
+      },
+      rounder: { scheme in
+        let task = RoundingTask(id: id, name: tensor.name, scheme: scheme, statistics: statistics)
+        for method in methods.reversed() {
+          if let rounder = try method.rounder(for: task) { return rounder }
+        }
+        return nil
+      })
   }
 
   // MARK: - Tiles
@@ -92,15 +98,21 @@ struct TensorWriter {
     return min(rows, max(multiple, wanted / multiple * multiple))
   }
 
+  /// - Parameter rounder: the rounder for a scheme that is fitted to this tensor, or nil.
   private func write(
-    _ index: Int, rows: Int, columns: Int, rounder: (any Rounder)? = nil, map: RowMap? = nil,
-    load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+    _ index: Int, rows: Int, columns: Int, map: RowMap? = nil,
+    load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void,
+    rounder: (any Scheme) throws -> (any Rounder)? = { _ in nil }
   ) throws -> Double? {
-    let tensor = plan.tensors[index]
-    let tile = tileRows(rows: rows, columns: columns, multiple: tensor.packing.rowMultiple)
+    var tensor = plan.tensors[index]
+    let tile = tileRows(rows: rows, columns: columns, multiple: tensor.rowMultiple)
+    if tensor.scheme.grid.tileRows == nil {
+      tensor.scheme = tensor.scheme.fitted(
+        largestMagnitude: largestMagnitude(rows: rows, columns: columns, piece: tile, load: load))
+    }
     let encoder = TileEncoder(
-      tensor: tensor, columns: columns, rounder: rounder, map: map, checksFinite: !plan.request.allowNonfinite,
-      file: plan.source.path, load: load)
+      tensor: tensor, columns: columns, rounder: try rounder(tensor.scheme), map: map,
+      checksFinite: !plan.request.allowNonfinite, file: plan.source.path, load: load)
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
     var squares = (error: 0.0, original: 0.0)
     // A few tiles at a time: enough for all threads, and the bytes in flight stay bounded.
@@ -129,6 +141,22 @@ struct TensorWriter {
         tensor: tensor.parts[part].name)
     }
     return squares.original > 0 ? (squares.error / squares.original).squareRoot() : nil
+  }
+
+  /// The first of the two passes that a parameter of a whole tensor takes.
+  private func largestMagnitude(
+    rows: Int, columns: Int, piece: Int, load: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+  ) -> Float {
+    let largest = Mutex<Float>(0)
+    parallel.forEachRange(rows, piece: piece) { rows in
+      let values = [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
+        if let base = buffer.baseAddress { load(rows, base) }
+        count = rows.count * columns
+      }
+      let found = values.reduce(0) { max($0, abs($1)) }
+      largest.withLock { $0 = max($0, found) }
+    }
+    return largest.withLock { $0 }
   }
 
   private func put(_ bytes: [UInt8], tensor: Int, part: Int, at offset: inout Int) throws {

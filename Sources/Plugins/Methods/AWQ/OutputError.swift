@@ -2,14 +2,19 @@ import QuantCore
 
 /// The squared error of a layer's output on the calibration text, from the Gram matrix of its input.
 enum OutputError {
-  /// Rows scored in one piece of work. Part of the definition of the sum's order: not to be made depend on threads.
-  private static let pieceRows = 64
+  /// Least number of rows scored in one piece of work. Part of the definition of the sum's order: not to be made depend on threads.
+  private static let leastPieceRows = 64
 
   /// `tr(ΔW·H·ΔWᵀ)` with `ΔW = round(candidate)·diag(columnFactors) − original`.
   static func ofRounding(
     original: Matrix, candidate: Matrix, scheme: any Scheme, columnFactors: [Float]?, gram: [Float], parallel: Parallel
   ) -> Double {
     let columns = original.columns
+    let scheme = scheme.grid.tileRows == nil
+      ? scheme.fitted(largestMagnitude: candidate.values.reduce(0) { max($0, abs($1)) }) : scheme
+    // Whole tiles: blocks of several rows are not cut.
+    let tileRows = scheme.grid.tileRows ?? 1
+    let pieceRows = (leastPieceRows + tileRows - 1) / tileRows * tileRows
     let pieces = (original.rows + pieceRows - 1) / pieceRows
     var sums = [Double](repeating: 0, count: pieces)
     sums.withUnsafeMutableBufferPointer { sums in
