@@ -23,6 +23,7 @@ public protocol Scheme: Sendable {
   /// largest magnitude is `largestMagnitude`, so that its rows can be rounded in pieces. Any other scheme is the same for
   /// all tensors.
   func fitted(largestMagnitude: Float) -> any Scheme
+
   /// Parameters and codes of every tile, by the scheme's own rule.
   /// - Parameter importance: one non-negative weight per column of the panel, or nil.
   func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel)
