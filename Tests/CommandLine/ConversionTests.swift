@@ -53,6 +53,20 @@ import Testing
     #expect(try distance(logits(model, ids), logits(folder.file("f32.gguf"), ids)) < 1e-6)
   }
 
+  @Test func fp8FoldersDoNotDependOnHowWorkIsCut() throws {
+    for scheme in ["fp8", "fp8-block", "fp8-tensor"] {
+      for threads in [1, 3] {
+        _ = try convert(model, "\(scheme)-\(threads)") {
+          $0.scheme = scheme
+          $0.threads = threads
+        }
+      }
+      let files = [1, 3].map { readFile(folder.file("\(scheme)-\($0)/model.safetensors")) }
+      #expect(files[0] == files[1] && !files[0].isEmpty)
+      #expect(try distance(logits(model, ids), logits(folder.file("\(scheme)-1"), ids)) < 0.1)
+    }
+  }
+
   @Test func foldsAloneLeaveLogitsAsTheyAre() throws {
     for target in ["q4_0", "q4_k", "int4-g128"] {
       _ = try convert(model, "folded.gguf") {
@@ -177,6 +191,7 @@ import Testing
   @Test func impossibleRowLengthsAreRefusedInThePlan() throws {
     #expect { try convert(model, "x") { $0.scheme = "int4-g96" } } throws: { ($0 as? Failure)?.id == "scheme.row-length" }
     #expect { try convert(model, "x.gguf") { $0.scheme = "int4-g128" } } throws: { ($0 as? Failure)?.id == "packing.none" }
+    #expect { try convert(model, "x.gguf") { $0.scheme = "fp8" } } throws: { ($0 as? Failure)?.id == "packing.none" }
     #expect { try convert(model, "x.gguf") { $0.scheme = "q4_k_n" } } throws: { ($0 as? Failure)?.id == "scheme.unknown" }
   }
 }

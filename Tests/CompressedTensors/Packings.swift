@@ -78,7 +78,7 @@ private func stored(_ packing: some Packing, _ oracle: OracleCase) -> [Checkpoin
 }
 
 private func check(_ packing: some Packing, _ oracle: OracleCase) throws {
-  let modules: [(name: String, scheme: any Scheme)] = [("model.layers.0.x", oracle.scheme)]
+  let modules = [QuantizedModule(name: "model.layers.0.x", scheme: oracle.scheme)]
   let configuration = try #require(try packing.configuration(modules: modules, unquantized: ["lm_head"]))
   let other = CheckpointTensor(name: "norm.weight", shape: [1], storage: PlainStorage(.f32, ByteView([0, 0, 128, 63])))
   let unpacked = try #require(try packing.unpack(configuration: configuration, stored: stored(packing, oracle) + [other]))
@@ -104,12 +104,12 @@ private func check(_ packing: some Packing, _ oracle: OracleCase) throws {
 @Test func configurationNamesOnlyKeysThatAllReadersKnow() throws {
   let four = try #require(IntegerScheme(bits: 4, groupLength: 128, isSymmetric: true, modelType: .bf16))
   let eight = try #require(IntegerScheme(bits: 8, groupLength: nil, isSymmetric: true, modelType: .bf16))
-  let one = try PackQuantized().configuration(modules: [("a", four), ("b", four)], unquantized: ["lm_head"])
+  let one = try PackQuantized().configuration(modules: [.init(name: "a", scheme: four), .init(name: "b", scheme: four)], unquantized: ["lm_head"])
   #expect(
     one?.text() == #"{"quant_method":"compressed-tensors","format":"pack-quantized","quantization_status":"compressed","#
       + #""config_groups":{"group_0":{"targets":["Linear"],"weights":{"num_bits":4,"type":"int","symmetric":true,"#
       + #""strategy":"group","group_size":128}}},"ignore":["lm_head"]}"#)
-  let two = try PackQuantized().configuration(modules: [("a", four), ("b", eight)], unquantized: [])
+  let two = try PackQuantized().configuration(modules: [.init(name: "a", scheme: four), .init(name: "b", scheme: eight)], unquantized: [])
   #expect(two?["config_groups"]?["group_1"]?["targets"] == .array([.string("b")]))
   #expect(two?["config_groups"]?["group_1"]?["weights"]?["strategy"] == .string("channel"))
 }
@@ -117,7 +117,8 @@ private func check(_ packing: some Packing, _ oracle: OracleCase) throws {
 @Test func brokenPartsAreRefusedByName() throws {
   let oracle = try #require(OracleCase.load().first { !$0.scheme.isSymmetric && $0.scheme.bits == 4 })
   let packing = PackQuantized()
-  let configuration = try #require(try packing.configuration(modules: [("model.layers.0.x", oracle.scheme)], unquantized: []))
+  let modules = [QuantizedModule(name: "model.layers.0.x", scheme: oracle.scheme)]
+  let configuration = try #require(try packing.configuration(modules: modules, unquantized: []))
   let whole = stored(packing, oracle)
   for missing in whole.indices {
     var parts = whole

@@ -24,7 +24,7 @@ private struct NibblePacking: Packing {
     ]
   }
   func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] { [] }
-  func configuration(modules: [(name: String, scheme: any Scheme)], unquantized: [String]) throws -> JSON? {
+  func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     .object([.init("modules", .array(modules.map { .string($0.name) })), .init("ignore", .array(unquantized.map { .string($0) }))])
   }
 }

@@ -46,6 +46,8 @@ public struct PlannedTensor: Sendable {
   public var shape: [Int]
   /// How its weights are rounded.
   public var scheme: any Scheme
+  /// How readers are to round this layer's inputs, or nil.
+  public var activations: ActivationScheme?
   /// How codes and parameters become bytes.
   public var packing: any Packing
   /// The order of rows in the output relative to the model's own.
@@ -64,13 +66,15 @@ public struct PlannedTensor: Sendable {
   public var constant: [Float]?
 
   public init(
-    sourceName: String, name: String, shape: [Int], scheme: any Scheme, packing: any Packing, rowOrder: RowOrder,
-    sourceRowOrder: RowOrder, id: TensorID?, parts: [StoredPart], note: String?, isCopy: Bool, constant: [Float]? = nil
+    sourceName: String, name: String, shape: [Int], scheme: any Scheme, activations: ActivationScheme? = nil,
+    packing: any Packing, rowOrder: RowOrder, sourceRowOrder: RowOrder, id: TensorID?, parts: [StoredPart], note: String?,
+    isCopy: Bool, constant: [Float]? = nil
   ) {
     self.sourceName = sourceName
     self.name = name
     self.shape = shape
     self.scheme = scheme
+    self.activations = activations
     self.packing = packing
     self.rowOrder = rowOrder
     self.sourceRowOrder = sourceRowOrder
@@ -80,6 +84,9 @@ public struct PlannedTensor: Sendable {
     self.isCopy = isCopy
     self.constant = constant
   }
+
+  /// Rows that a piece of work must be a multiple of, so that no tile and no word of the packing is cut.
+  var rowMultiple: Int { packing.rowMultiple * (scheme.grid.tileRows ?? 1) }
 }
 
 /// What a format needs to lay out an output.

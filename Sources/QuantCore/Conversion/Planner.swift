@@ -129,6 +129,7 @@ public struct Planner: Sendable {
       let unquantized = format.unquantizedScheme(for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName)
       let name = ruled[index] ?? choices[index].scheme ?? unquantized
       drafts[index].schemeName = name
+      drafts[index].activations = ruled[index] == nil ? choices[index].activations : nil
       drafts[index].note = ruled[index] == nil ? choices[index].note : nil
       // Data that is not numbers (token maps), or of a type that is no scheme (f64), is copied as it is, under the name of its type.
       let stored = drafts[index].tensor.storage.schemeName
@@ -175,8 +176,9 @@ public struct Planner: Sendable {
         isSame && !isReordered && parts.count == 1 && draft.tensor.storage.verbatim?.count == size
         && (methods.isEmpty || draft.id?.block == nil)
       return PlannedTensor(
-        sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, packing: packing,
-        rowOrder: draft.rowOrder, sourceRowOrder: draft.sourceRowOrder, id: draft.id, parts: parts, note: draft.note, isCopy: isCopy)
+        sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, activations: draft.activations,
+        packing: packing, rowOrder: draft.rowOrder, sourceRowOrder: draft.sourceRowOrder, id: draft.id, parts: parts, note: draft.note,
+        isCopy: isCopy)
     }
     let able = registry.formats.filter { other in
       candidates.contains { other.packingIDs.contains(type(of: $0).id) && $0.holds(scheme.grid) }

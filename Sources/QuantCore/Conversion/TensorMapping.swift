@@ -13,6 +13,7 @@ struct TensorMapping {
     let isQuantizable: Bool
     var schemeName = ""
     var scheme: (any Scheme)?
+    var activations: ActivationScheme?
     var note: String?
   }
 

@@ -103,20 +103,24 @@ struct TensorWriter {
       }
     }
     let site = block.model.block.linears.first { $0.role == id.role }?.input
-    let task = RoundingTask(
-      id: id, name: tensor.name, scheme: tensor.scheme, statistics: site.flatMap { block.statistics[$0] },
-      parallel: parallel)
-    var rounder: (any Rounder)?
-    for method in methods.reversed() where rounder == nil { rounder = try method.rounder(for: task) }
-    if let warning = rounder?.warning { progress.warn("\(tensor.name): \(warning)") }
+    let statistics = site.flatMap { block.statistics[$0] }
     return try write(
-      index, rows: matrix.rows, columns: matrix.columns, rounder: rounder, map: map, keepsValues: keepsValues
-    ) { rows, destination in
-      for (local, row) in rows.enumerated() {
-        let from = map.modelRow(row) * matrix.columns
-        for c in 0..<matrix.columns { destination[local * matrix.columns + c] = matrix.values[from + c] }
-      }
-    }
+      index, rows: matrix.rows, columns: matrix.columns, map: map, keepsValues: keepsValues,
+      load: { rows, destination in
+        for (local, row) in rows.enumerated() {
+          let from = map.modelRow(row) * matrix.columns
+          for c in 0..<matrix.columns { destination[local * matrix.columns + c] = matrix.values[from + c] }
+        }
+      },
+      rounder: { scheme in
+        let task = RoundingTask(id: id, name: tensor.name, scheme: scheme, statistics: statistics, parallel: parallel)
+        for method in methods.reversed() {
+          guard let rounder = try method.rounder(for: task) else { continue }
+          if let warning = rounder.warning { progress.warn("\(tensor.name): \(warning)") }
+          return rounder
+        }
+        return nil
+      })
   }
 
   // MARK: - Tiles
@@ -127,15 +131,21 @@ struct TensorWriter {
     return min(rows, max(multiple, wanted / multiple * multiple))
   }
 
+  /// - Parameter rounder: the rounder for a scheme that is fitted to this tensor, or nil.
   private func write(
-    _ index: Int, rows: Int, columns: Int, rounder: (any Rounder)? = nil, map: RowMap? = nil, keepsValues: Bool = false,
-    load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+    _ index: Int, rows: Int, columns: Int, map: RowMap? = nil, keepsValues: Bool = false,
+    load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void,
+    rounder: (any Scheme) throws -> (any Rounder)? = { _ in nil }
   ) throws -> Written {
-    let tensor = plan.tensors[index]
-    let tile = tileRows(rows: rows, columns: columns, multiple: tensor.packing.rowMultiple)
+    var tensor = plan.tensors[index]
+    let tile = tileRows(rows: rows, columns: columns, multiple: tensor.rowMultiple)
+    if tensor.scheme.grid.tileRows == nil {
+      tensor.scheme = tensor.scheme.fitted(
+        largestMagnitude: largestMagnitude(rows: rows, columns: columns, piece: tile, load: load))
+    }
     let encoder = TileEncoder(
-      tensor: tensor, columns: columns, rounder: rounder, map: map, checksFinite: !plan.request.allowNonfinite,
-      keepsValues: keepsValues, file: plan.source.path, load: load)
+      tensor: tensor, columns: columns, rounder: try rounder(tensor.scheme), map: map,
+      checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues, file: plan.source.path, load: load)
     var written = Written()
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
     var squares = (error: 0.0, original: 0.0)
@@ -167,6 +177,22 @@ struct TensorWriter {
     }
     if squares.original > 0 { written.relativeError = (squares.error / squares.original).squareRoot() }
     return written
+  }
+
+  /// The first of the two passes that a parameter of a whole tensor takes.
+  private func largestMagnitude(
+    rows: Int, columns: Int, piece: Int, load: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+  ) -> Float {
+    let largest = Mutex<Float>(0)
+    parallel.forEachRange(rows, piece: piece) { rows in
+      let values = [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
+        if let base = buffer.baseAddress { load(rows, base) }
+        count = rows.count * columns
+      }
+      let found = values.reduce(0) { max($0, abs($1)) }
+      largest.withLock { $0 = max($0, found) }
+    }
+    return largest.withLock { $0 }
   }
 
   private func put(_ bytes: [UInt8], tensor: Int, part: Int, at offset: inout Int) throws {

@@ -66,11 +66,14 @@ extension PresetTensor {
 public struct PresetChoice: Sendable, Equatable {
   /// A scheme name, or nil: keep the tensor in its unquantized type.
   public var scheme: String?
+  /// How readers are to round the inputs of this layer, or nil: not at all.
+  public var activations: ActivationScheme?
   /// Why it is not the preset's first choice (row length, policy), or nil.
   public var note: String?
 
-  public init(scheme: String?, note: String? = nil) {
+  public init(scheme: String?, activations: ActivationScheme? = nil, note: String? = nil) {
     self.scheme = scheme
+    self.activations = activations
     self.note = note
   }
 }

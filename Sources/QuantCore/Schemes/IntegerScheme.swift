@@ -56,13 +56,6 @@ public struct IntegerScheme: Scheme {
     default: Int32(QC_FLOAT)
     }
   }
-  private var epsilon: Float {
-    switch modelType {
-    case .bf16: 0x1p-7
-    case .f16: 0x1p-10
-    default: 0x1p-23
-    }
-  }
 
   public func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     fit(panel, importance: importance, into: &result)
@@ -124,11 +117,11 @@ public struct IntegerScheme: Scheme {
     func stored(_ value: Float) -> Float { NumberConversion.rounded(value, to: modelType) }
     guard !isSymmetric else {
       let scale = stored(max(-minimum, maximum) / (steps / 2))
-      return (scale == 0 ? epsilon : scale, 0)
+      return (scale == 0 ? modelType.machineEpsilon : scale, 0)
     }
     let scale = stored(stored(maximum - minimum) / steps)
     // Without a range there is no quotient; the middle of the codes then means 0.
-    guard scale != 0 else { return (epsilon, half) }
+    guard scale != 0 else { return (modelType.machineEpsilon, half) }
     let zero = stored(-half - stored(minimum / scale))
     return (scale, Float(IntegerScheme.code(zero, -half, half - 1)) + half)
   }

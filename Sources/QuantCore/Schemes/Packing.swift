@@ -9,18 +9,18 @@ public protocol Packing: Plugin {
   /// The stored tensors of a logical matrix `[rows, columns]`, in the order in which `pack` returns their bytes.
   /// - Parameter name: the logical tensor's name; a packing appends its own suffixes.
   func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart]
-  /// Rows that `pack` must be given at a time: a multiple of this (the last call may have fewer).
+  /// Rows that `pack` must be given at a time: a multiple of this and of the scheme's tile rows (the last call may have fewer).
   var rowMultiple: Int { get }
   /// Bytes of some rows, one array per part. Each part is filled front to back: the bytes of successive calls are
-  /// appended. A part that does not depend on rows (a stored shape) is returned with the first rows only.
+  /// appended. A part that does not depend on rows (a stored shape, the scale of a tensor) is returned with the first rows only.
   func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]]
   /// A direct way from floats to the bytes of the only part, equal to `encode` + `pack`, or nil where there is none.
   func fused(scheme: any Scheme) -> FusedEncoder?
   /// The checkpoint-wide configuration that readers of this packing need (`quantization_config`), or nil.
   /// - Parameters:
-  ///   - modules: name of each quantized module (tensor name without `.weight`) with its scheme.
+  ///   - modules: the linear layers that this packing holds.
   ///   - unquantized: names of linear modules that were left alone.
-  func configuration(modules: [(name: String, scheme: any Scheme)], unquantized: [String]) throws -> JSON?
+  func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON?
   /// The logical tensors of a folder that was written with this packing, or nil where `configuration` is another's.
   /// - Parameter stored: all stored tensors, in file order.
   /// - Throws: `Failure` where parts are missing or of the wrong shape.
@@ -30,7 +30,7 @@ public protocol Packing: Plugin {
 extension Packing {
   public var rowMultiple: Int { 1 }
   public func fused(scheme: any Scheme) -> FusedEncoder? { nil }
-  public func configuration(modules: [(name: String, scheme: any Scheme)], unquantized: [String]) throws -> JSON? { nil }
+  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? { nil }
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? { nil }
 }
 

@@ -1,8 +1,9 @@
 /// Which numbers a group of weights can hold (the *grid*), and how they are chosen without further knowledge (the *rule*).
 ///
-/// Every call works on a panel: a rectangle of a weight matrix made of whole tiles, never on one weight. A tile is one row
-/// of one group (`groupLength` columns, or the whole row); its parameters (scale, zero point, minimum, sub-scales) are
-/// kept as floats that hold exactly what the container will store.
+/// Every call works on a panel: a rectangle of a weight matrix made of whole tiles, never on one weight. A tile is
+/// `groupLength` columns (or the whole row) of `tileRows` rows, nearly always one; its parameters (scale, zero point,
+/// minimum, sub-scales) are kept as floats that hold exactly what the container will store. Only blocks of several rows may
+/// be cut short, and only by the right and lower edge of the matrix.
 ///
 /// - `encode` chooses parameters *and* codes as the scheme's own project does. This is rounding to nearest.
 /// - `fit` chooses parameters only, rounded as stored: what error-feedback methods ask for.
@@ -17,6 +18,11 @@ public protocol Scheme: Sendable {
   var grid: Grid { get }
   /// Floats kept per tile, in a documented order.
   var parameterCount: Int { get }
+
+  /// The scheme for one tensor, where a parameter is shared by the whole of it: with that parameter fixed for a tensor whose
+  /// largest magnitude is `largestMagnitude`, so that its rows can be rounded in pieces. Any other scheme is the same for
+  /// all tensors.
+  func fitted(largestMagnitude: Float) -> any Scheme
 
   /// Parameters and codes of every tile, by the scheme's own rule.
   /// - Parameter importance: one non-negative weight per column of the panel, or nil.
@@ -37,21 +43,27 @@ extension Scheme {
   /// Columns that share one tile in rows of `columns` weights.
   public func groupLength(columns: Int) -> Int { grid.groupLength ?? columns }
 
-  /// Whether rows of this length can be stored.
+  public func fitted(largestMagnitude: Float) -> any Scheme { self }
+
+  /// Whether rows of this length can be stored. Blocks of several rows are cut at the edges of the matrix; groups are not.
   public func fits(columns: Int) -> Bool {
     // Plain numbers have no parameters, so that rows without columns are as good as any.
     if grid.kind == .float { return true }
-    return columns > 0 && columns.isMultiple(of: grid.groupLength ?? 1)
+    guard let length = grid.groupLength, grid.tileRows == 1 else { return columns > 0 }
+    return columns > 0 && columns.isMultiple(of: length)
   }
 
-  /// Bits per weight in rows of `columns` weights, parameters included.
+  /// Bits per weight in rows of `columns` weights, parameters included (those of a whole tensor count for nothing).
   public func bitsPerWeight(columns: Int) -> Double {
-    grid.codeBits + grid.parameterBits / Double(groupLength(columns: columns))
+    guard let tileRows = grid.tileRows else { return grid.codeBits }
+    return grid.codeBits + grid.parameterBits / Double(groupLength(columns: columns) * tileRows)
   }
 
   /// An empty result for a panel of this shape.
   public func emptyPanel(rows: Int, columns: Int) -> QuantizedPanel {
-    QuantizedPanel(rows: rows, columns: columns, groupLength: groupLength(columns: columns), parameterCount: parameterCount)
+    QuantizedPanel(
+      rows: rows, columns: columns, groupLength: groupLength(columns: columns), tileRows: grid.tileRows ?? rows,
+      parameterCount: parameterCount)
   }
 
   public func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>) {
@@ -88,32 +100,38 @@ public struct Grid: Sendable, Hashable {
     case symmetricInteger
     /// `(code - zero) * scale` with unsigned integer codes.
     case asymmetricInteger
+    /// `float * scale`, where codes are the bit patterns of a short float that `layout` names.
+    case scaledFloat
     /// A block layout that only one container stores, named by `layout`.
     case block
   }
 
   /// The family of grids.
   public var kind: Kind
-  /// Name of the layout where `kind` is `.block` or `.float` (`q4_k`, `bf16`); else empty.
+  /// Name of the layout where `kind` is `.block`, `.float` or `.scaledFloat` (`q4_k`, `bf16`, `f8_e4m3`); else empty.
   public var layout: String
   /// Columns per tile; nil where a tile is a whole row.
   public var groupLength: Int?
+  /// Rows per tile; nil where a tile spans the whole tensor. The converter then looks for the tensor's largest magnitude
+  /// first, and calls `Scheme.fitted`.
+  public var tileRows: Int?
   /// Columns that share one scale, where a tile is a super-block of several; else equal to `groupLength`.
   public var scaleLength: Int?
   /// Bits of one code.
   public var codeBits: Double
   /// Bits of all parameters of one tile.
   public var parameterBits: Double
-  /// Type in which scales are stored, for the integer kinds.
+  /// Type in which scales are stored, for the integer and scaled kinds.
   public var scaleType: ElementType
 
   public init(
-    kind: Kind, layout: String = "", groupLength: Int?, scaleLength: Int? = nil, codeBits: Double, parameterBits: Double,
-    scaleType: ElementType = .f16
+    kind: Kind, layout: String = "", groupLength: Int?, tileRows: Int? = 1, scaleLength: Int? = nil, codeBits: Double,
+    parameterBits: Double, scaleType: ElementType = .f16
   ) {
     self.kind = kind
     self.layout = layout
     self.groupLength = groupLength
+    self.tileRows = tileRows
     self.scaleLength = scaleLength ?? groupLength
     self.codeBits = codeBits
     self.parameterBits = parameterBits
@@ -170,24 +188,33 @@ public struct QuantizedPanel: Sendable, Equatable {
   public let columns: Int
   /// Columns per tile.
   public let groupLength: Int
+  /// Rows per tile.
+  public let tileRows: Int
   /// Floats per tile.
   public let parameterCount: Int
   /// `rows * columns` codes, row-major. For plain floats a code is the bit pattern.
   public var codes: [Int32]
-  /// `rows * (columns / groupLength) * parameterCount` floats: tile after tile along each row.
+  /// `ceil(rows / tileRows) * groupsPerRow * parameterCount` floats: tile after tile along each row of tiles.
   public var parameters: [Float]
 
-  public init(rows: Int, columns: Int, groupLength: Int, parameterCount: Int) {
+  public init(rows: Int, columns: Int, groupLength: Int, tileRows: Int = 1, parameterCount: Int) {
     self.rows = rows
     self.columns = columns
-    self.groupLength = groupLength
+    self.groupLength = max(1, groupLength)
+    self.tileRows = max(1, tileRows)
     self.parameterCount = parameterCount
     codes = [Int32](repeating: 0, count: rows * columns)
-    parameters = [Float](repeating: 0, count: rows * (columns / max(1, groupLength)) * parameterCount)
+    parameters = []
+    parameters = [Float](repeating: 0, count: tileRowCount * groupsPerRow * parameterCount)
   }
 
-  /// Tiles in one row.
-  public var groupsPerRow: Int { columns / max(1, groupLength) }
-  /// Index in `parameters` of the first parameter of a tile.
-  public func parameterIndex(row: Int, group: Int) -> Int { (row * groupsPerRow + group) * parameterCount }
+  /// Tiles in one row; a last block may be cut short.
+  public var groupsPerRow: Int { (columns + groupLength - 1) / groupLength }
+  /// Rows of tiles; the last may be cut short.
+  public var tileRowCount: Int { (rows + tileRows - 1) / tileRows }
+  /// Index in `parameters` of the first parameter of the tile that holds a row (of the panel) in a group.
+  public func parameterIndex(row: Int, group: Int) -> Int {
+    // Almost every scheme has tiles of one row: a division per weight would cost more than its code.
+    ((tileRows == 1 ? row : row / tileRows) * groupsPerRow + group) * parameterCount
+  }
 }

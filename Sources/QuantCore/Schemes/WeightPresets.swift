@@ -5,19 +5,22 @@ public enum WeightPresets: PresetProvider {
   public static let reference = "https://docs.vllm.ai/projects/llm-compressor"
   public static let presetNames = table.map { $0.preset }
 
-  /// Name of the preset, and the scheme that it stands for.
-  private static let table: [(preset: String, scheme: String)] = [
-    ("w4a16", "int4-g128"),
-    ("w8a16", "int8-channel"),
+  /// Name of the preset, the scheme that it stands for, and how readers are to round the inputs of the layers.
+  private static let table: [(preset: String, scheme: String, activations: ActivationScheme?)] = [
+    ("w4a16", "int4-g128", nil),
+    ("w8a16", "int8-channel", nil),
+    ("fp8", "fp8-channel", .fp8Token),  // llm-compressor's FP8_DYNAMIC
+    ("fp8-block", "fp8-block128", .fp8Group128),  // its FP8_BLOCK
   ]
 
   public static func preset(named name: String) -> (any Preset)? {
-    table.first { $0.preset == name }.map { BlockLinears(name: $0.preset, scheme: $0.scheme) }
+    table.first { $0.preset == name }.map { BlockLinears(name: $0.preset, scheme: $0.scheme, activations: $0.activations) }
   }
 
   private struct BlockLinears: Preset {
     let name: String
     let scheme: String
+    let activations: ActivationScheme?
 
     func choose(_ tensors: [PresetTensor], model: ModelDescription?) -> [PresetChoice] {
       tensors.map { tensor in
@@ -26,12 +29,13 @@ public enum WeightPresets: PresetProvider {
         if let length = groupLength, !columns.isMultiple(of: length) {
           return PresetChoice(scheme: nil, note: "rows of \(columns) are no multiple of \(length)")
         }
-        return PresetChoice(scheme: scheme)
+        return PresetChoice(scheme: scheme, activations: activations)
       }
     }
 
+    /// Columns that a row must be a multiple of: those that share a scale, in the weights or in their inputs.
     private var groupLength: Int? {
-      (IntegerSchemes.scheme(named: scheme, modelType: .f32) as? IntegerScheme)?.groupLength
+      (IntegerSchemes.scheme(named: scheme, modelType: .f32) as? IntegerScheme)?.groupLength ?? activations?.groupLength
     }
   }
 }

@@ -35,6 +35,15 @@ public enum ElementType: String, Sendable, CaseIterable {
     }
   }
 
+  /// Distance from 1 to the next number of a model's type (`f16`, `bf16`; any other counts as `f32`).
+  var machineEpsilon: Float {
+    switch self {
+    case .bf16: 0x1p-7
+    case .f16: 0x1p-10
+    default: 0x1p-23
+    }
+  }
+
   /// The scheme name of plain floating-point storage (`f32`, `f16`, `bf16`), or the lower-case type name for data.
   public var schemeName: String { rawValue.lowercased() }
 

@@ -53,6 +53,33 @@ public enum NumberConversion {
   /// Value of an FP8 E5M2 code: the upper byte of a half.
   public static func float(e5m2 bits: UInt8) -> Float { float(half: UInt16(bits) << 8) }
 
+  /// The nearest FP8 E4M3 code; magnitudes above 448 become 448, NaN stays NaN.
+  @inline(__always) static func e4m3(_ value: Float) -> UInt8 {
+    if value.isNaN { return 0x7f }
+    return short(value, largest: 448, smallestNormal: 0x1p-6, mantissaBits: 3, subnormalUnit: 0x1p14, bias: 7)
+  }
+
+  /// The nearest finite FP8 E5M2 code; magnitudes above 57344 become 57344, NaN stays NaN.
+  @inline(__always) static func e5m2(_ value: Float) -> UInt8 {
+    if value.isNaN { return 0x7f }
+    return short(value, largest: 57344, smallestNormal: 0x1p-14, mantissaBits: 2, subnormalUnit: 0x1p7, bias: 15)
+  }
+
+  /// - Parameter subnormalUnit: 2²³ times the smallest number: a float of that size has it as its last bit.
+  @inline(__always) private static func short(
+    _ value: Float, largest: Float, smallestNormal: Float, mantissaBits: UInt32, subnormalUnit: Float, bias: UInt32
+  ) -> UInt8 {
+    let magnitude = min(abs(value), largest)
+    let bits = magnitude.bitPattern
+    let shift = 23 - mantissaBits
+    // Adding the unit aligns the mantissa with the subnormal numbers, and rounds it.
+    let subnormal = (magnitude + subnormalUnit).bitPattern &- subnormalUnit.bitPattern
+    let rebased = bits &- (127 - bias) << 23
+    let normal = (rebased &+ (1 << (shift - 1) - 1) &+ (bits >> shift & 1)) >> shift
+    let code = magnitude < smallestNormal ? subnormal : normal
+    return UInt8(truncatingIfNeeded: code | value.bitPattern >> 24 & 0x80)
+  }
+
   /// Value of an E8M0 scale: 2^(code − 127); 255 is NaN.
   public static func float(e8m0 bits: UInt8) -> Float {
     switch bits {

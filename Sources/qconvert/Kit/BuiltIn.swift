@@ -13,9 +13,9 @@ extension QConvert {
     // Methods
     RTN.self, AWQ.self, GPTQ.self,
     // Schemes and presets
-    FloatSchemes.self, IntegerSchemes.self, GGUFBlocks.self, WeightPresets.self, GGUFMixes.self,
+    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, GGUFBlocks.self, WeightPresets.self, GGUFMixes.self,
     // Packings
-    PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self,
+    PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
     // Formats
     GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self,
     // Families

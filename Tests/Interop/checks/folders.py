@@ -11,11 +11,16 @@ from safetensors import safe_open
 from transformers import CompressedTensorsConfig
 
 from checks.logits import deviation, own_logits
-from clients import WORK, convert
+from clients import WORK, convert, shared
 from models import TINY_LLAMA, transformers_logits, vocabulary_size
 from registry import check, require
 
 SCHEMES = ["w4a16", "w8a16"]
+# Schemes say nothing of inputs, presets have readers round them.
+FLOAT_SCHEMES = ["fp8-channel", "fp8-block128", "fp8-tensor"]
+FLOAT_PRESETS = ["fp8", "fp8-block"]
+# Folders that llm-compressor wrote from the same model, and what rounds to the same weights.
+GOLDEN = {"ct-fp8-dynamic": "fp8", "ct-fp8-block": "fp8-block", "ct-fp8-static": "fp8-tensor"}
 
 
 @functools.cache
@@ -32,20 +37,46 @@ def stored(folder):
     return found
 
 
-@check("{} folder in transformers gives qconvert's logits", [(s, m) for s in SCHEMES for m in ("rtn", "awq")])
-def loads(case):
-    folder = converted(*case)
+def both_logits(folder):
+    """Logits of a folder by qconvert and by transformers, for the same token ids."""
     torch.manual_seed(3)
     ids = torch.randint(0, vocabulary_size(folder), (64,)).tolist()
     ids_file = WORK / "folder.ids"
     ids_file.write_text(" ".join(map(str, ids)))
     expected = transformers_logits(folder, ids, quantization_config=CompressedTensorsConfig(run_compressed=False))
-    measured = deviation(own_logits(folder, ids_file), expected)
+    return own_logits(folder, ids_file), expected
+
+
+@check(
+    "{} folder in transformers gives qconvert's logits",
+    [(s, m) for s in SCHEMES for m in ("rtn", "awq")] + [(s, "rtn") for s in FLOAT_SCHEMES] + [("fp8-channel", "awq")])
+def loads(case):
+    measured = deviation(*both_logits(converted(*case)))
     require(measured < 1e-4, f"deviation {measured:.1e}")
     return f"{measured:.1e}"
 
 
-@check("{} rounds to nearest as the compressed-tensors library does", SCHEMES)
+@check("{} folder in transformers, which rounds its inputs", FLOAT_PRESETS)
+def rounds_inputs(preset):
+    measured = deviation(*both_logits(converted(preset, "rtn")))
+    require(1e-3 < measured < 0.2, f"deviation {measured:.1e} from logits with unrounded inputs")
+    return f"{measured:.1e} from logits with unrounded inputs"
+
+
+def parameters(weight, arguments):
+    """Scales and zero points by the library, for the strategy that a config group names."""
+    rows, columns = weight.shape
+    if arguments.strategy == "tensor":
+        return calculate_qparams(weight.min().reshape(1), weight.max().reshape(1), arguments)
+    if arguments.strategy == "block":
+        height, width = arguments.block_structure
+        blocks = weight.reshape(rows // height, height, columns // width, width)
+        return calculate_qparams(blocks.amin((1, 3)), blocks.amax((1, 3)), arguments)
+    groups = weight.reshape(rows, -1, arguments.group_size if (arguments.group_size or -1) > 0 else columns)
+    return calculate_qparams(groups.amin(-1), groups.amax(-1), arguments)
+
+
+@check("{} rounds to nearest as the compressed-tensors library does", SCHEMES + FLOAT_PRESETS)
 def rounds(scheme):
     folder = converted(scheme, "rtn")
     config = json.loads((folder / "config.json").read_text())["quantization_config"]
@@ -56,15 +87,40 @@ def rounds(scheme):
     require(len(modules) == 7 * 8, f"{len(modules)} quantized modules instead of {7 * 8}")
     for module in modules:
         weight = source[module + ".weight"]
-        rows, columns = weight.shape
-        groups = weight.reshape(rows, -1, arguments.group_size if (arguments.group_size or -1) > 0 else columns)
-        scale, zero = calculate_qparams(groups.amin(-1), groups.amax(-1), arguments)
-        expected = quantize(weight, scale, zero, arguments, dtype=torch.int8)
+        scale, zero = parameters(weight, arguments)
+        expected = quantize(weight, scale, zero, arguments, dtype=arguments.pytorch_dtype())
         if module + ".weight_packed" in own:
             codes = unpack_from_int32(own[module + ".weight_packed"], arguments.num_bits, weight.shape)
         else:
             codes = own[module + ".weight"]
+        codes, expected = codes.view(torch.int8), expected.view(torch.int8)
         require(torch.equal(own[module + ".weight_scale"], scale.to(weight.dtype)), f"{module}: scales differ")
         differing = int((codes != expected).sum())
         require(differing == 0, f"{module}: {differing} of {codes.numel()} codes differ")
     return f"{len(modules)} matrices"
+
+
+@check("{}: qconvert rounds to the same bytes", GOLDEN)
+def equals_golden(folder):
+    golden, own = stored(shared(f"golden/{folder}")), stored(converted(GOLDEN[folder], "rtn"))
+    modules = [name.removesuffix(".weight_scale") for name in golden if name.endswith(".weight_scale")]
+    require(len(modules) >= 7 * 2, f"{len(modules)} quantized modules")
+    for name in [module + suffix for module in modules for suffix in (".weight", ".weight_scale")]:
+        require(golden[name].dtype == own[name].dtype and golden[name].shape == own[name].shape, f"{name}: another type or shape")
+        require(torch.equal(golden[name].view(torch.uint8), own[name].view(torch.uint8)), f"{name}: bytes differ")
+    return f"{len(modules)} matrices"
+
+
+@check("{}: qconvert reads its numbers", GOLDEN)
+def reads_golden(folder):
+    golden = stored(shared(f"golden/{folder}"))
+    read = stored(convert(shared(f"golden/{folder}"), WORK / f"{folder}-f32", "--scheme", "f32"))
+    for name, values in read.items():
+        expected = golden[name].float()
+        if name + "_scale" in golden:
+            scale = golden[name + "_scale"].float()
+            for axis in range(scale.ndim if scale.numel() > 1 else 0):
+                scale = scale.repeat_interleave(expected.shape[axis] // scale.shape[axis], axis)
+            expected = expected * scale
+        require(torch.equal(values.float(), expected), f"{name}: numbers differ")
+    return f"{len(read)} tensors"

@@ -31,7 +31,7 @@ public struct IntQuantized: Packing {
     return [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, scales]
   }
 
-  public func configuration(modules: [(name: String, scheme: any Scheme)], unquantized: [String]) throws -> JSON? {
+  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: IntQuantized.id, modules: modules, unquantized: unquantized)
   }
 

@@ -59,6 +59,10 @@ struct IntegerStorage: TensorStorage {
     name: String, arguments: QuantizationConfiguration.Arguments, shape: [Int], codes: CheckpointTensor, bytesPerRow: Int,
     scale: CheckpointTensor, zero: CheckpointTensor?, isPacked: Bool, byteCount: Int
   ) throws -> CheckpointTensor {
+    switch arguments.level {
+    case .channel where !arguments.isFloat, .group where !arguments.isFloat: break
+    default: throw Failure(.unsupported, "ct.strategy", "integers with a scale per tensor or block are not read", tensor: name)
+    }
     let length = arguments.groupLength ?? shape[1]
     let scaleType: ElementType? = [.bf16, .f16, .f32].first { $0.schemeName == scale.storage.schemeName }
     guard let scaleType, let codeBytes = codes.storage.verbatim, let scaleBytes = scale.storage.verbatim, length > 0,
@@ -108,13 +112,5 @@ struct IntegerStorage: TensorStorage {
     }
   }
 
-  private func scale(_ index: Int) -> Float {
-    scales.withUnsafeBytes { raw in
-      switch scaleType {
-      case .bf16: NumberConversion.float(bfloat: raw.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
-      case .f16: NumberConversion.float(half: raw.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
-      default: raw.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
-      }
-    }
-  }
+  private func scale(_ index: Int) -> Float { StoredScales.value(index, as: scaleType, in: scales) }
 }

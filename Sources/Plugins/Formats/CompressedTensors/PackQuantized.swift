@@ -81,7 +81,7 @@ public struct PackQuantized: Packing {
     shape.prefix(2).flatMap { length in (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } }
   }
 
-  public func configuration(modules: [(name: String, scheme: any Scheme)], unquantized: [String]) throws -> JSON? {
+  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: PackQuantized.id, modules: modules, unquantized: unquantized)
   }
 

@@ -7,26 +7,43 @@ import QuantCore
 enum QuantizationConfiguration {
   /// What a config group says about weights.
   struct Arguments {
+    var isFloat: Bool
     var bits: Int
-    /// Nil for one group per row.
-    var groupLength: Int?
     var isSymmetric: Bool
+    var level: Level
+
+    /// Nil for one group per row.
+    var groupLength: Int? { if case .group(let length) = level { length } else { nil } }
   }
 
-  static func json(format: String, modules: [(name: String, scheme: any Scheme)], unquantized: [String]) -> JSON? {
+  /// Weights that share a scale (`strategy`).
+  enum Level: Equatable {
+    case tensor
+    case channel
+    /// Columns of a row.
+    case group(Int)
+    /// A square of so many rows and columns.
+    case block(Int)
+  }
+
+  static func json(format: String, modules: [QuantizedModule], unquantized: [String]) -> JSON? {
     guard !modules.isEmpty else { return nil }
-    var schemes: [(scheme: any Scheme, names: [String])] = []
-    for (name, scheme) in modules {
-      if let index = schemes.firstIndex(where: { $0.scheme.name == scheme.name }) {
-        schemes[index].names.append(name)
+    var schemes: [(first: QuantizedModule, names: [String])] = []
+    for module in modules {
+      if let index = schemes.firstIndex(where: {
+        $0.first.scheme.name == module.scheme.name && $0.first.activations == module.activations
+      }) {
+        schemes[index].names.append(module.name)
       } else {
-        schemes.append((scheme, [name]))
+        schemes.append((module, [module.name]))
       }
     }
     let groups = schemes.enumerated().map { index, entry in
       // One scheme is for every linear layer that is not ignored; several name their layers.
       let targets = schemes.count == 1 ? [JSON.string("Linear")] : entry.names.map { .string($0) }
-      return JSON.Member("group_\(index)", .object([.init("targets", .array(targets)), .init("weights", weights(entry.scheme.grid))]))
+      var members: [JSON.Member] = [.init("targets", .array(targets)), .init("weights", weights(entry.first.scheme.grid))]
+      if let activations = entry.first.activations { members.append(.init("input_activations", inputs(activations))) }
+      return JSON.Member("group_\(index)", .object(members))
     }
     return .object([
       .init("quant_method", .string("compressed-tensors")),
@@ -40,11 +57,28 @@ enum QuantizationConfiguration {
   private static func weights(_ grid: Grid) -> JSON {
     var members: [JSON.Member] = [
       .init("num_bits", .int(Int(grid.codeBits))),
-      .init("type", .string("int")),
-      .init("symmetric", .bool(grid.kind == .symmetricInteger)),
-      .init("strategy", .string(grid.groupLength == nil ? "channel" : "group")),
+      .init("type", .string(grid.kind == .scaledFloat ? "float" : "int")),
+      .init("symmetric", .bool(grid.kind != .asymmetricInteger)),
     ]
-    if let length = grid.groupLength { members.append(.init("group_size", .int(length))) }
+    switch (grid.tileRows, grid.groupLength) {
+    case (nil, _): members.append(.init("strategy", .string("tensor")))
+    case (_, nil): members.append(.init("strategy", .string("channel")))
+    case (1, let length?): members += [.init("strategy", .string("group")), .init("group_size", .int(length))]
+    case (let rows?, let columns?):
+      members += [.init("strategy", .string("block")), .init("block_structure", .array([.int(rows), .int(columns)]))]
+    }
+    return .object(members)
+  }
+
+  private static func inputs(_ activations: ActivationScheme) -> JSON {
+    var members: [JSON.Member] = [
+      .init("num_bits", .int(activations.element.bitCount)),
+      .init("type", .string("float")),
+      .init("symmetric", .bool(true)),
+      .init("dynamic", .bool(true)),
+      .init("strategy", .string(activations.groupLength == nil ? "token" : "group")),
+    ]
+    if let length = activations.groupLength { members.append(.init("group_size", .int(length))) }
     return .object(members)
   }
 
@@ -69,9 +103,11 @@ enum QuantizationConfiguration {
       }
     }
     for tensor in stored where parts[tensor.name] != nil { parts[tensor.name]?[""] = tensor }
+    // Scales of rounded inputs say nothing about weights.
+    let inputScales = Set(parts.keys.flatMap { name in inputSuffixes.map { String(name.dropLast("weight".count)) + $0 } })
     var result: [CheckpointTensor] = []
     var done: Set<String> = []
-    for tensor in stored {
+    for tensor in stored where !inputScales.contains(tensor.name) {
       let name = parts.keys.contains(tensor.name) ? tensor.name : owner(of: tensor.name, parts)
       guard let name, let own = parts[name] else {
         result.append(tensor)
@@ -88,6 +124,8 @@ enum QuantizationConfiguration {
     }
     return result
   }
+
+  private static let inputSuffixes = ["input_scale", "input_zero_point"]
 
   private static func owner(of name: String, _ parts: [String: [String: CheckpointTensor]]) -> String? {
     for suffix in ["_packed", "_scale", "_zero_point", "_shape", "_g_idx"] where name.hasSuffix(".weight" + suffix) {
@@ -111,26 +149,39 @@ enum QuantizationConfiguration {
     for member in configuration["config_groups"]?.objectValue ?? [] {
       let group = member.value
       guard (group["format"]?.stringValue ?? configuration["format"]?.stringValue) == format else { return nil }
-      guard let weights = group["weights"], weights["type"]?.stringValue ?? "int" == "int", let bits = weights["num_bits"]?.intValue,
-        bits == 4 || bits == 8
+      let type = group["weights"]?["type"]?.stringValue ?? "int"
+      guard let weights = group["weights"], let bits = weights["num_bits"]?.intValue,
+        type == "int" && (bits == 4 || bits == 8) || type == "float" && bits == 8
       else {
         throw Failure(
-          .unsupported, "ct.group", "config group '\(member.key)' has weights that are not 4- or 8-bit integers",
+          .unsupported, "ct.group", "config group '\(member.key)' has weights that are neither 4- or 8-bit integers nor FP8",
           remedy: "Give the unquantized model.")
       }
-      let strategy = weights["strategy"]?.stringValue
-      let length = weights["group_size"]?.intValue
-      guard strategy == "channel" || strategy == "group" && (length ?? 0) > 0 else {
+      guard let level = level(weights) else {
+        let strategy = weights["strategy"]?.stringValue ?? "none"
         throw Failure(
-          .unsupported, "ct.strategy", "config group '\(member.key)' has strategy '\(strategy ?? "none")'",
+          .unsupported, "ct.strategy", "config group '\(member.key)' has strategy '\(strategy)', or sizes that do not fit it",
           remedy: "Give the unquantized model.")
       }
-      result.append(
-        (
-          (group["targets"]?.arrayValue ?? []).compactMap(\.stringValue),
-          Arguments(bits: bits, groupLength: strategy == "group" ? length : nil, isSymmetric: weights["symmetric"]?.boolValue ?? true)
-        ))
+      let arguments = Arguments(
+        isFloat: type == "float", bits: bits, isSymmetric: weights["symmetric"]?.boolValue ?? true, level: level)
+      result.append(((group["targets"]?.arrayValue ?? []).compactMap(\.stringValue), arguments))
     }
     return result.isEmpty ? nil : result
+  }
+
+  private static func level(_ weights: JSON) -> Level? {
+    switch weights["strategy"]?.stringValue {
+    case "tensor": return .tensor
+    case "channel": return .channel
+    case "group":
+      guard let length = weights["group_size"]?.intValue, length > 0 else { return nil }
+      return .group(length)
+    case "block":
+      let sides = (weights["block_structure"]?.arrayValue ?? []).compactMap(\.intValue)
+      guard sides.count == 2, sides[0] == sides[1], sides[0] > 0 else { return nil }
+      return .block(sides[0])
+    default: return nil
+    }
   }
 }

@@ -37,7 +37,9 @@ enum ModelConfiguration {
     var asked: Set<String> = []
     for tensor in request.tensors where asked.insert(type(of: tensor.packing).id).inserted {
       let id = type(of: tensor.packing).id
-      let modules = request.tensors.filter { type(of: $0.packing).id == id }.map { (module($0.name), $0.scheme) }
+      let modules = request.tensors.filter { type(of: $0.packing).id == id }.map {
+        QuantizedModule(name: module($0.name), scheme: $0.scheme, activations: $0.activations)
+      }
       guard let json = try tensor.packing.configuration(modules: modules, unquantized: unquantized) else { continue }
       if let found {
         throw Failure(

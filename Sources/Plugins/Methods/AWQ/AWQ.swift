@@ -70,6 +70,8 @@ public struct AWQ: QuantizationMethod {
 
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     guard clips, let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
+    // Where rows share a scale, one row alone cannot be clipped.
+    guard task.scheme.grid.tileRows == 1 else { return nil }
     // Clipping queries and keys changes attention scores out of proportion to their own error.
     if let role = task.id?.role, role == .query || role == .key { return nil }
     return ClipRounder(scheme: task.scheme, statistics: statistics)

@@ -2,8 +2,8 @@ import QuantCore
 
 /// The squared error of a layer's output on the calibration text, from the Gram matrix of its input.
 enum OutputError {
-  /// Rows scored in one piece of work. Part of the definition of the sum's order: not to be made depend on threads.
-  private static let pieceRows = 128
+  /// Least number of rows scored in one piece of work. Part of the definition of the sum's order: not to be made depend on threads.
+  private static let leastPieceRows = 128
 
   /// Column scales of a candidate, and their reciprocals.
   struct Scales {
@@ -18,6 +18,12 @@ enum OutputError {
 
   /// `tr(ΔW·H·ΔWᵀ)` with `ΔW = round(W·s)/s − W`; without scales, `round(W) − W`.
   static func ofRounding(_ matrix: Matrix, scheme: any Scheme, scales: Scales?, gram: [Float], parallel: Parallel) -> Double {
+    let scheme =
+      scheme.grid.tileRows == nil
+      ? scheme.fitted(largestMagnitude: OutputError.largestMagnitude(matrix, scales: scales)) : scheme
+    // Whole tiles: blocks of several rows are not cut.
+    let tileRows = scheme.grid.tileRows ?? 1
+    let pieceRows = (leastPieceRows + tileRows - 1) / tileRows * tileRows
     let pieces = (matrix.rows + pieceRows - 1) / pieceRows
     var sums = [Double](repeating: 0, count: pieces)
     sums.withUnsafeMutableBufferPointer { sums in
@@ -50,6 +56,15 @@ enum OutputError {
       LinearAlgebra.quadraticForms(of: error, gram: gram, stride: columns, into: forms)
       return (0..<panel.rows).reduce(0) { $0 + Double(forms[$1]) }
     }
+  }
+
+  /// The largest |w·s|, which a scale of the whole matrix is fitted to.
+  private static func largestMagnitude(_ matrix: Matrix, scales: Scales?) -> Float {
+    var largest: Float = 0
+    for row in 0..<matrix.rows {
+      for c in 0..<matrix.columns { largest = max(largest, abs(matrix[row, c] * (scales?.factors[c] ?? 1))) }
+    }
+    return largest
   }
 
   private static func multiply(_ x: UnsafePointer<Float>, _ factors: [Float], into result: UnsafeMutablePointer<Float>) {

@@ -1,3 +1,5 @@
+import QuantCore
+
 /// `q8_0`: 32 weights `d * q`, signed 8-bit codes.
 ///
 /// Parameters: `[d]`. Codes: -128...127.

@@ -1,3 +1,5 @@
+import QuantCore
+
 /// `q4_1` and `q5_1`: 32 weights `d * q + m`.
 ///
 /// Parameters: `[d, m]`. Codes: 0...15 or 0...31. Without importance the range is exactly that of the block; with it the

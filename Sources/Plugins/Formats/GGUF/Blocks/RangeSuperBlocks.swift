@@ -1,3 +1,5 @@
+import QuantCore
+
 /// `q4_k` and `q5_k`: 256 weights in 8 sub-blocks of 32, `d * scale[s] * q - dmin * min[s]`.
 ///
 /// Parameters: `[d, dmin, scale 0…7, min 0…7]`, the last sixteen being the 6-bit integers of the file. Codes: 0...15 or

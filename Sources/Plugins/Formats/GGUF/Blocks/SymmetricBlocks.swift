@@ -1,3 +1,5 @@
+import QuantCore
+
 /// `q4_0` and `q5_0`: 32 weights `d * (q - half)`, half being 8 or 16.
 ///
 /// Parameters: `[d]`, which is negative where the weight of largest magnitude is positive: that weight gets code 0, the

@@ -1,3 +1,5 @@
+import QuantCore
+
 /// `q6_k`: 256 weights in 16 sub-blocks of 16, `d * scale[s] * (q - 32)`.
 ///
 /// Parameters: `[d, scale 0…15]`, the scales being the signed 8-bit integers of the file. Codes: 0...63.

@@ -1,0 +1,159 @@
+/// FP8 numbers with a scale per row, per square block, or for the whole tensor, by the rule of compressed-tensors and
+/// llm-compressor.
+///
+/// `scale = amax / 448` (57344 for E5M2), codes are the nearest FP8 numbers to `w / scale`, clamped, ties to even, subnormals
+/// included. A scale of 0 becomes the machine epsilon of the model's type. Amax, scale and quotient are rounded to the model's
+/// type, as a tensor library that computes in that type does: this is what makes `encode` give the codes of that project,
+/// bit for bit, among them the negative zeros of tiny negative weights. No input gives the code of an infinity or a NaN.
+/// `nearest` computes in 32 bits.
+///
+/// Parameters of a tile: the scale.
+public struct Float8Scheme: Scheme {
+  /// Weights that share a scale.
+  public enum Level: Sendable, Hashable {
+    case tensor
+    /// A row: one output channel.
+    case channel
+    /// A square of this many rows and columns, cut at the edges of the matrix.
+    case block(Int)
+  }
+
+  /// `.f8e4m3` or `.f8e5m2`.
+  public let element: ElementType
+  public let level: Level
+  /// Type in which the model computes and in which scales are stored: `f32`, `f16` or `bf16`.
+  public let modelType: ElementType
+  /// Of the whole tensor, where that is known.
+  private var largestMagnitude: Float?
+
+  /// Nil for another element type, or a block below 1. A model type that is no 16- or 32-bit float becomes f32.
+  public init?(_ element: ElementType, level: Level, modelType: ElementType) {
+    guard element == .f8e4m3 || element == .f8e5m2 else { return nil }
+    if case .block(let length) = level, length < 1 { return nil }
+    self.element = element
+    self.level = level
+    self.modelType = modelType == .f16 || modelType == .bf16 ? modelType : .f32
+  }
+
+  public var name: String {
+    let prefix = element == .f8e4m3 ? "fp8-" : "fp8e5m2-"
+    return switch level {
+    case .tensor: prefix + "tensor"
+    case .channel: prefix + "channel"
+    case .block(let length): prefix + "block\(length)"
+    }
+  }
+
+  public var grid: Grid {
+    let (columns, rows): (Int?, Int?) =
+      switch level {
+      case .tensor: (nil, nil)
+      case .channel: (nil, 1)
+      case .block(let length): (length, length)
+      }
+    return Grid(
+      kind: .scaledFloat, layout: element.schemeName, groupLength: columns, tileRows: rows, codeBits: 8,
+      parameterBits: Double(modelType.bitCount), scaleType: modelType)
+  }
+
+  public var parameterCount: Int { 1 }
+
+  public func fitted(largestMagnitude: Float) -> any Scheme {
+    var scheme = self
+    if level == .tensor { scheme.largestMagnitude = largestMagnitude }
+    return scheme
+  }
+
+  public func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
+    fit(panel, importance: importance, into: &result)
+    let length = result.groupLength
+    for row in 0..<panel.rows {
+      let source = panel.row(row)
+      for group in 0..<result.groupsPerRow {
+        let scale = result.parameters[result.parameterIndex(row: row, group: group)]
+        for column in group * length..<min((group + 1) * length, panel.columns) {
+          let quotient = NumberConversion.rounded(source[column], to: modelType) / scale
+          result.codes[row * result.columns + column] = code(NumberConversion.rounded(quotient, to: modelType))
+        }
+      }
+    }
+  }
+
+  /// Importance is not looked at: the rule takes the extremes of a tile.
+  public func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
+    let length = result.groupLength
+    for tileRow in 0..<result.tileRowCount {
+      let first = tileRow * result.tileRows
+      for group in 0..<result.groupsPerRow {
+        let columns = group * length..<min((group + 1) * length, panel.columns)
+        var largest = largestMagnitude ?? 0
+        if largestMagnitude == nil {
+          for row in first..<min(first + result.tileRows, panel.rows) {
+            let source = panel.row(row)
+            for column in columns { largest = max(largest, abs(source[column])) }
+          }
+        }
+        result.parameters[result.parameterIndex(row: first, group: group)] = scale(largestMagnitude: largest)
+      }
+    }
+  }
+
+  private func scale(largestMagnitude: Float) -> Float {
+    let largest = NumberConversion.rounded(largestMagnitude, to: modelType)
+    let scale = NumberConversion.rounded(largest / (element == .f8e4m3 ? 448 : 57344), to: modelType)
+    return scale == 0 ? modelType.machineEpsilon : scale
+  }
+
+  public func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel) {
+    for row in 0..<panel.rows {
+      let source = panel.row(row)
+      for column in columns {
+        let scale = result.parameters[result.parameterIndex(row: row, group: column / result.groupLength)]
+        result.codes[row * result.columns + column] = code(source[column] / scale)
+      }
+    }
+  }
+
+  public func value(_ quantized: QuantizedPanel, columns: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
+    for row in 0..<quantized.rows {
+      for column in columns {
+        let scale = quantized.parameters[quantized.parameterIndex(row: row, group: column / quantized.groupLength)]
+        let index = row * quantized.columns + column
+        let bits = UInt8(truncatingIfNeeded: quantized.codes[index])
+        destination[index] = (element == .f8e4m3 ? NumberConversion.float(e4m3: bits) : NumberConversion.float(e5m2: bits)) * scale
+      }
+    }
+  }
+
+  /// The nearest code to a quotient. What is no number becomes 0.
+  @inline(__always) private func code(_ quotient: Float) -> Int32 {
+    // Adding 0 makes a zero positive, as adding the rule's zero point of 0 does.
+    let number = quotient.isNaN ? 0 : quotient + 0
+    return Int32(element == .f8e4m3 ? NumberConversion.e4m3(number) : NumberConversion.e5m2(number))
+  }
+}
+
+/// FP8 by the rule of compressed-tensors.
+public enum Float8Schemes: SchemeProvider {
+  public static let id = "float8"
+  public static let summary = "FP8 (E4M3, or E5M2) with a scale per channel, per square block, or for the whole tensor."
+  public static let reference = "https://github.com/vllm-project/compressed-tensors; arXiv 2209.05433"
+  public static let schemeNames = [
+    "fp8-channel", "fp8-blockN", "fp8-tensor", "fp8e5m2-channel", "fp8e5m2-blockN", "fp8e5m2-tensor",
+  ]
+
+  public static func scheme(named name: String, modelType: ElementType) -> (any Scheme)? {
+    let words = name.split(separator: "-", omittingEmptySubsequences: false)
+    guard words.count == 2, words[0] == "fp8" || words[0] == "fp8e5m2" else { return nil }
+    let element: ElementType = words[0] == "fp8" ? .f8e4m3 : .f8e5m2
+    switch words[1] {
+    case "tensor": return Float8Scheme(element, level: .tensor, modelType: modelType)
+    case "channel": return Float8Scheme(element, level: .channel, modelType: modelType)
+    default:
+      // Digits only, and no leading zero: one name for one scheme.
+      guard words[1].hasPrefix("block"), let length = Int(words[1].dropFirst(5)), "block\(length)" == words[1], length <= 1 << 12
+      else { return nil }
+      return Float8Scheme(element, level: .block(length), modelType: modelType)
+    }
+  }
+}
