@@ -61,6 +61,9 @@ fresh
 if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=1m none "$out" 2>/dev/null; then
   mounted=$out
   refused "$name" 74 "$in/good" "$out/model.gguf" --scheme f32
+  refused "$name under a folder" 74 "$in/good" "$out/model" --scheme f32
+  refused "$name under a calibrated output" 74 "$in/good" "$out/model.gguf" --scheme f32 --tensor '*.ffn_up.*=q8_0' --pure \
+    --plugin awq:grid=2 --calibration "$root/README.md" --samples 1 --context 16 --quiet
   umount "$out" && mounted=
 else
   skip "$name" "a small file system can only be mounted by root"

@@ -97,7 +97,33 @@ struct SafetensorsHeader {
     if let byte = first.first, [0x20, 0x09, 0x0a, 0x0d].contains(byte) {
       throw Failure(.data, "st.header.first-byte", "the header begins with white space, not with '{'", byteOffset: 8)
     }
+    if let place = excessiveObject(text) {
+      throw Failure(.data, "limit.tensor-count", "describes more than the \(maximumTensors) tensors that are read", byteOffset: 8 + place)
+    }
     do { return try JSON.parsePrefix(text, options) } catch { throw failure(error) }
+  }
+
+  /// Where an object opens that is one more than a header with `maximumTensors` tensors has, or nil. Looked for before
+  /// parsing, because parsed values take many times the memory of their text.
+  private static func excessiveObject(_ text: ByteView) -> Int? {
+    text.withUnsafeBytes { bytes in
+      // The header itself and `__metadata__` are objects too.
+      var left = maximumTensors + 2
+      var isInString = false
+      var index = 0
+      while index < bytes.count {
+        switch bytes[index] {
+        case UInt8(ascii: "\\") where isInString: index += 1
+        case UInt8(ascii: "\""): isInString.toggle()
+        case UInt8(ascii: "{") where !isInString:
+          if left == 0 { return index }
+          left -= 1
+        default: break
+        }
+        index += 1
+      }
+      return nil
+    }
   }
 
   /// The failure for text that is not a proper header.
