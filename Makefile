@@ -5,7 +5,7 @@ RULES = --explicit-target-dependency-import-check error
 QCONVERT ?= .build/release/qconvert
 TESTED = .build-test/release/qconvert
 
-.PHONY: help build demo test unit end-to-end examples interop interop-all benchmark format setup clean
+.PHONY: help build demo test unit end-to-end examples fuzz interop interop-all benchmark format setup clean
 
 help:
 	@echo "make setup        system packages that building needs (apt)"
@@ -13,6 +13,7 @@ help:
 	@echo "make demo         quantize the model in Tests/Fixtures, compare methods, continue a prompt"
 	@echo "make test         all tests that need nothing but this checkout"
 	@echo "make examples     build and use the plug-in package in Examples"
+	@echo "make fuzz         damages small models at random for a quarter of an hour (SECONDS=900)"
 	@echo "make interop      against transformers, compressed-tensors, llama.cpp (installed on first use)"
 	@echo "make interop-all  the same with more models, schemes and text"
 	@echo "make benchmark    time and memory against llama.cpp's tools"
@@ -38,6 +39,9 @@ end-to-end:
 
 examples: setup
 	Tests/EndToEnd/plugin-package.sh
+
+fuzz: setup build
+	nice python3 Tests/Fuzz/mutate.py $(QCONVERT) $(or $(SECONDS),900)
 
 interop: setup build
 	QCONVERT=$(QCONVERT) Tests/Interop/run.sh

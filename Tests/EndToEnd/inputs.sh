@@ -18,4 +18,27 @@ refused "a calibration text that is empty" 65 "$in/good" "$target" --scheme q8_0
 refused "a calibration text that is not there" 66 "$in/good" "$target" --scheme q8_0 --plugin awq --calibration "$in/nowhere.txt"
 refused "a scheme that nobody knows" 64 "$in/good" "$target" --scheme q9_z
 refused "a plug-in that nobody knows" 64 "$in/good" "$target" --scheme q8_0 --plugin qwa
+refused "a value beyond the range of 16-bit floats" 65 "$in/beyond-half" "$target" --scheme f16 --pure
+refused "a value whose group's scale is beyond that range" 65 "$in/beyond-blocks" "$target" --scheme q8_0
+refused "8-bit floats without their scale" 69 "$in/codes-without-scale" "$target" --scheme q8_0 --allow-requantize
+refused "an output matrix that differs from the tied embedding" 65 "$in/tied-and-different" "$target" --scheme q8_0
+for number in 0 1 2; do
+  refused "a tensor of nothing with a huge dimension ($number)" 65 "$in/nothing-$number.safetensors" "$out/model.safetensors"
+done
+refused "a quantized model, to be quantized again" 69 "$work/good.gguf" "$target" --scheme q4_0
+mkfifo "$work/pipe" && ln -sf loop "$work/loop"
+for kind in pipe loop; do refused "a $kind instead of a file" 66 "$work/$kind" "$target" --scheme q8_0; done
+refused "a device instead of a file" 66 /dev/zero "$target" --scheme q8_0
+cp -r "$in/good" "$work/pipes" && rm "$work/pipes/config.json" && mkfifo "$work/pipes/config.json"
+refused "a pipe instead of a configuration" 66 "$work/pipes" "$target" --scheme q8_0
+accepted "tensors without elements" model.safetensors "$in/empty-matrix.safetensors" "$out/model.safetensors"
+tidy
+accepted "an output matrix that equals the tied embedding" model.gguf "$in/tied-and-same" "$target" --scheme q8_0
+tidy
+accepted "64-bit floats" model.gguf "$in/doubles" "$target" --scheme q8_0
+tidy
+accepted "64-bit floats in a folder, kept" model "$in/doubles" "$out/model" --scheme w4a16
+tidy
+accepted "a value beyond the range of 16-bit floats, where that is allowed" model.gguf "$in/beyond-half" "$target" --scheme f16 --allow-nonfinite
+tidy
 accepted "a weight that is not a number, where that is allowed" model.gguf "$in/nan" "$target" --scheme f32 --allow-nonfinite

@@ -50,11 +50,11 @@ def good_tensors(vocabulary=VOCABULARY):
     return tensors | {"model.norm.weight": tensor(HIDDEN), "lm_head.weight": tensor(vocabulary, HIDDEN)}
 
 
-def safetensors(tensors):
-    """The bytes of a safetensors file."""
+def safetensors(tensors, types={}):
+    """The bytes of a safetensors file; `types` are those of the tensors that are not F32."""
     header, offset = {}, 0
     for name, (shape, data) in tensors.items():
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + len(data)]}
+        header[name] = {"dtype": types.get(name, "F32"), "shape": shape, "data_offsets": [offset, offset + len(data)]}
         offset += len(data)
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -71,8 +71,8 @@ class Model:
         for name in ("tokenizer.json", "tokenizer_config.json"):
             shutil.copyfile(FIXTURE / name, folder / name)
 
-    def single(self, tensors):
-        (self.folder / "model.safetensors").write_bytes(safetensors(tensors))
+    def single(self, tensors, types={}):
+        (self.folder / "model.safetensors").write_bytes(safetensors(tensors, types))
         return self
 
     def sharded(self, tensors, extra=None):
@@ -117,6 +117,21 @@ def main():
     shape, data = tensors["model.layers.1.self_attn.k_proj.weight"]
     nan = data[:400] + struct.pack("<f", float("nan")) + data[404:]
     Model(out / "nan").single({**tensors, "model.layers.1.self_attn.k_proj.weight": (shape, nan)})
+
+    name = "model.layers.1.self_attn.v_proj.weight"
+    shape, data = tensors[name]
+    for folder, value in ("beyond-half", 70000.0), ("beyond-blocks", 1e8):
+        Model(out / folder).single({**tensors, name: (shape, data[:400] + struct.pack("<f", value) + data[404:])})
+    Model(out / "codes-without-scale").single({**tensors, name: (shape, data[: len(data) // 4])}, {name: "F8_E4M3"})
+    Model(out / "doubles").single({**tensors, name: (shape, data * 2)}, {name: "F64"})
+
+    Model(out / "tied-and-different", tie_word_embeddings=True).single(tensors)
+    Model(out / "tied-and-same", tie_word_embeddings=True).single(
+        {**tensors, "lm_head.weight": tensors["model.embed_tokens.weight"]})
+
+    for number, shape in enumerate(([0, 1 << 58], [1 << 58, 0], [0, 1 << 40, 1 << 10])):
+        (out / f"nothing-{number}.safetensors").write_bytes(safetensors({"a.weight": (shape, b"")}, {"a.weight": "F8_E4M3"}))
+    (out / "empty-matrix.safetensors").write_bytes(safetensors({"a.weight": ([8, 0], b""), "b.weight": ([0, 8], b"")}))
 
     Model(out / "unknown-architecture", architectures=["FooForCausalLM"], model_type="foo").single(tensors)
     Model(out / "small-embedding", vocab_size=VOCABULARY - 96).single(good_tensors(VOCABULARY - 96))

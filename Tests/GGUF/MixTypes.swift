@@ -100,3 +100,11 @@ private struct SnapshotModel {
   #expect(GGUFMixes.preset(named: "q5_k")?.name == "q5_k_m")
   #expect(GGUFMixes.preset(named: "q3_k") == nil)
 }
+
+@Test func aBlockNumberBeyondAllModelsIsNoBlockNumber() throws {
+  let preset = try #require(GGUFMixes.preset(named: "q4_k_m"))
+  let tensors = ["9223372036854775807", "4611686018427387904", "2147483647", "-9223372036854775808"].map {
+    tensor("blk.\($0).ffn_down.weight", [256, 256])
+  }
+  #expect(preset.choose(tensors, model: nil).count == tensors.count)
+}

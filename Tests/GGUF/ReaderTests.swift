@@ -74,6 +74,24 @@ struct GGUFBytes {
     }
   }
 
+  @Test func saysWhereThePaddingHidesSomething() throws {
+    var file = GGUFBytes()
+    file.floats("a", [3], [1, 2, 3])
+    file.floats("b", [3], [1, 2, 3])
+    #expect(try open(file).warnings.isEmpty)
+    let start = file.file.count - file.data.count
+    for place in [31, 63] {
+      var changed = file
+      changed.data[place] = 1
+      #expect(try open(changed).warnings == ["x.gguf: the padding at byte \(start + place) is not zero; what stands there is not read."])
+    }
+    var bytes = file.file
+    bytes[start - 1] = 1
+    let folder = TemporaryFolder()
+    writeFile(folder.file("y.gguf"), bytes)
+    #expect(try GGUFFormat.open(folder.file("y.gguf"), options: OpenOptions()).warnings.count == 1)
+  }
+
   @Test func keepsEveryTypeOfValue() throws {
     var file = GGUFBytes()
     let b = { (value: UInt64) in GGUFBytes.bytes(value) }

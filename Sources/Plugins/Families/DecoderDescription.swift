@@ -54,6 +54,7 @@ extension DecoderTraits {
     case .huggingFace:
       p.slidingWindow = try slidingWindow(keys, p.blockCount)
       p.tiesEmbeddings = keys.json("tie_word_embeddings")?.boolValue ?? false
+      if p.tiesEmbeddings { try checkTie(tensors) }
     case .gguf:
       p.slidingWindow = try keys.size("", "attention.sliding_window").flatMap { $0 > 0 ? $0 : nil }
       p.tiesEmbeddings = tensors["output.weight"] == nil
@@ -96,6 +97,17 @@ extension DecoderTraits {
     if let activation = keys.json("hidden_act")?.stringValue, activation != "silu" {
       throw keys.unsupported("model.activation", "the activation '\(activation)' is not supported")
     }
+  }
+
+  /// An output matrix beside a tied embedding must be the same: some programs would use one of them, some the other.
+  private func checkTie(_ tensors: Checkpoint) throws(Failure) {
+    guard let output = tensors["lm_head.weight"], let embedding = tensors["model.embed_tokens.weight"],
+      !output.hasSameContent(as: embedding)
+    else { return }
+    throw Failure(
+      .data, "model.tied-output", "differs from the embedding, although the configuration ties the two", file: tensors.path,
+      tensor: output.name,
+      remedy: "Remove the tensor that is not meant, or give --config with 'tie_word_embeddings' set to false to keep both.")
   }
 
   private func vocabularySize(_ keys: ConfigurationKeys, _ tensors: Checkpoint) throws(Failure) -> Int {

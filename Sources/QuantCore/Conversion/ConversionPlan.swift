@@ -49,7 +49,16 @@ public struct ConversionPlan: Sendable {
       }
     }
     let hidden = calibration.tokenCount * model.parameters.hiddenSize
-    return tiles + 4 * (3 * blockWeights + 2 * grams + 2 * hidden)
+    // The quantized stream is observed on a copy, because the block runs once more when it is rounded.
+    let streams = propagation == .quantized ? 3 : 2
+    return tiles + 4 * (3 * blockWeights + 2 * grams + streams * hidden)
+  }
+
+  /// The stream that methods observe: as requested, else the quantized one as soon as one method asks for it.
+  public var propagation: Propagation { Self.propagation(request, methods) }
+
+  static func propagation(_ request: ConversionRequest, _ methods: [any QuantizationMethod]) -> Propagation {
+    request.propagation ?? (methods.contains { type(of: $0).propagation == .quantized } ? .quantized : .original)
   }
 
   /// Statistics that the methods ask for.

@@ -18,6 +18,10 @@ public struct ConversionRequest: Sendable {
   public var tensorRules: [String] = []
   /// Text for methods that observe.
   public var calibration = CalibrationRequest()
+  /// The stream that methods observe; nil: what the methods ask for.
+  public var propagation: Propagation?
+  /// Whether later layers of a block are observed behind the rounded earlier ones; needs the quantized stream.
+  public var isTrueSequential = false
   /// A `config.json` instead of the one beside the input.
   public var configPath: String?
   /// A tokenizer instead of the input's own.

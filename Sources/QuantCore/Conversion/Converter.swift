@@ -17,7 +17,9 @@ public struct Converter: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     var report = ConversionReport()
-    let inputs = try plan.source.files.map { try MappedFile($0) }
+    // The mappings know what their files were when the plan was made from them.
+    let mapped = Set(plan.source.mappings.map { $0.path })
+    let inputs = try plan.source.mappings + plan.source.files.filter { !mapped.contains($0) }.map { try MappedFile($0) }
     let transaction = try OutputTransaction(
       layout: plan.layout, target: plan.request.output, force: plan.request.force, inputs: plan.source.files)
     do {
@@ -63,16 +65,45 @@ public struct Converter: Sendable {
         let scheme = plan.tensors[index].scheme
         if scheme.grid.kind != .float { workspace.schemes[id.role] = scheme }
       }
+      let context = calibration.context
+      let isQuantized = plan.propagation == .quantized
       let collector = StatisticsCollector(plan.requirements, parallel: parallel)
-      engine.runBlock(workspace, hidden: &hidden, sequenceLength: calibration.context, observer: collector)
+      if isQuantized {
+        var observed = hidden
+        engine.runBlock(workspace, hidden: &observed, sequenceLength: context, observer: collector)
+      } else {
+        engine.runBlock(workspace, hidden: &hidden, sequenceLength: context, observer: collector)
+      }
       workspace.statistics = collector.statistics()
       for method in plan.methods { report.notes += try method.transform(&workspace) }
-      for index in planned {
-        let error = try writer.write(index, from: workspace, methods: plan.methods)
-        report.tensors.append(.init(name: plan.tensors[index].name, scheme: plan.tensors[index].scheme.name, relativeError: error))
-        written.insert(index)
+      for (step, tensors) in Converter.steps(planned, plan: plan, graph: model.block).enumerated() {
+        if plan.request.isTrueSequential, step > 1, let site = tensors.site {
+          let collector = StatisticsCollector(plan.requirements, only: site, parallel: parallel)
+          var observed = hidden
+          engine.runBlock(workspace, hidden: &observed, sequenceLength: context, observer: collector)
+          workspace.statistics[site] = collector.statistics()[site]
+        }
+        for index in tensors.indices {
+          let error = try writer.write(index, from: &workspace, methods: plan.methods, replaces: isQuantized)
+          report.tensors.append(.init(name: plan.tensors[index].name, scheme: plan.tensors[index].scheme.name, relativeError: error))
+          written.insert(index)
+        }
       }
+      // Rounded in place by now.
+      if isQuantized { engine.runBlock(workspace, hidden: &hidden, sequenceLength: context) }
     }
+  }
+
+  /// The tensors of a block in the order of the forward pass, those that read one site together: a method may share work
+  /// between them. Tensors that are no linear layer come first.
+  private static func steps(_ planned: [Int], plan: ConversionPlan, graph: BlockGraph) -> [(site: Site?, indices: [Int])] {
+    let inputs = Dictionary(graph.linears.map { ($0.role, $0.input) }, uniquingKeysWith: { first, _ in first })
+    func input(_ index: Int) -> Site? {
+      guard let id = plan.tensors[index].id, !id.isBias else { return nil }
+      return inputs[id.role]
+    }
+    let others: [(site: Site?, indices: [Int])] = [(nil, planned.filter { input($0) == nil })]
+    return others + graph.sites.map { site in (site, planned.filter { input($0) == site }) }
   }
 
   private func checkFinite(_ block: BlockWorkspace, plan: ConversionPlan) throws {

@@ -20,6 +20,11 @@ public struct Planner: Sendable {
     }
     let format = try targetFormat(request)
     let methods = try makeMethods(request)
+    if request.isTrueSequential, ConversionPlan.propagation(request, methods) == .original {
+      throw Failure(
+        .usage, "usage.true-sequential", "later layers can be observed behind rounded ones in the quantized stream only",
+        remedy: "Give --propagate quantized, or leave --true-sequential out.")
+    }
     let requirements = methods.reduce(into: Set<Statistic>()) { $0.formUnion(type(of: $1).requirements) }
 
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
@@ -125,8 +130,10 @@ public struct Planner: Sendable {
       let name = ruled[index] ?? choices[index].scheme ?? unquantized
       drafts[index].schemeName = name
       drafts[index].note = ruled[index] == nil ? choices[index].note : nil
-      // Data that is not numbers (token maps) is copied as it is, under the name of its type.
-      if drafts[index].tensor.storage.isNumeric { drafts[index].scheme = try registry.scheme(name, modelType: modelType) }
+      // Data that is not numbers (token maps), or of a type that is no scheme (f64), is copied as it is, under the name of its type.
+      let stored = drafts[index].tensor.storage.schemeName
+      let isKept = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(rawValue: name.uppercased()) != nil
+      if drafts[index].tensor.storage.isNumeric && !isKept { drafts[index].scheme = try registry.scheme(name, modelType: modelType) }
     }
   }
 
@@ -137,16 +144,21 @@ public struct Planner: Sendable {
     let stored = draft.tensor.storage.schemeName
     let isReordered = draft.rowOrder != draft.sourceRowOrder
     guard let scheme = draft.scheme else { return try sealData(draft) }
-    guard scheme.fits(columns: draft.tensor.rowLength) else {
+    guard scheme.fits(columns: draft.tensor.rowLength), scheme.grid.kind == .float || !draft.shape.contains(0) else {
       throw Failure(
         .unsupported, "scheme.row-length",
-        "rows of \(draft.tensor.rowLength) weights cannot be stored as \(scheme.name), whose groups have "
-          + "\(scheme.grid.groupLength ?? 0)", file: request.input, tensor: draft.name,
+        "rows of \(draft.tensor.rowLength) weights cannot be stored as \(scheme.name)"
+          + (scheme.grid.groupLength.map { ", whose groups have \($0)" } ?? ""), file: request.input, tensor: draft.name,
         remedy: "Give another --scheme, or this tensor its own with --tensor '\(draft.name)=SCHEME'; these fit: "
           + fitting(draft.tensor.rowLength, format).joined(separator: ", ") + ".")
     }
     let isQuantizedSource = !["f32", "f16", "bf16", "f64"].contains(stored)
     let isSame = stored == scheme.name
+    if ElementType(rawValue: stored.uppercased())?.needsScale == true {
+      throw Failure(
+        .unsupported, "convert.scale-missing", "codes of type \(stored) cannot be converted without their scale", file: request.input,
+        tensor: draft.tensor.name, remedy: "Convert from the original in 16 bits.")
+    }
     if isQuantizedSource && !isSame && scheme.grid.kind != .float && !request.allowRequantize {
       throw Failure(
         .unsupported, "convert.requantize",
@@ -267,6 +279,8 @@ public struct Planner: Sendable {
           "\(calibration.origin) text, \(calibration.windows.count) windows of \(calibration.context) tokens, "
             + "xxh3-128 \(calibration.fingerprint)"
         ))
+      let propagation = ConversionPlan.propagation(request, methods).rawValue
+      facts.append(("qconvert.propagation", request.isTrueSequential ? propagation + ", true sequential" : propagation))
     }
     return facts
   }

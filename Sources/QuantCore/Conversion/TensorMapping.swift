@@ -77,7 +77,7 @@ struct TensorMapping {
   private func unknownDraft(_ tensor: CheckpointTensor) -> Draft {
     Draft(
       tensor: tensor, name: tensor.name, shape: tensor.shape, id: nil, rowOrder: .same, sourceRowOrder: .same,
-      isQuantizable: tensor.storage.isNumeric && tensor.shape.count >= 2)
+      isQuantizable: tensor.storage.isNumeric && tensor.shape.count >= 2 && !tensor.shape.contains(0))
   }
 
   private static func isWeight(_ id: TensorID) -> Bool {

@@ -32,6 +32,7 @@ struct TensorWriter {
     guard let source = plan.source[tensor.sourceName] else {
       throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: tensor.sourceName)
     }
+    if source.elementCount == 0 { return }
     if tensor.isCopy {
       try copy(index, source)
       return
@@ -57,26 +58,60 @@ struct TensorWriter {
     }
   }
 
+  /// What was written of one tensor.
+  struct Written {
+    /// ‖rounded − original‖ / ‖original‖, or nil for a tensor that is not quantized.
+    var relativeError: Double?
+    /// What the written codes mean, in the output's order; empty unless it was asked for.
+    var values: [Float] = []
+  }
+
   /// Writes one tensor of a block, rounded by the last method that wants to.
+  /// - Parameter replaces: whether the block's weights become what the written codes mean.
   /// - Returns: the relative error of rounding, or nil for a tensor that is not quantized.
-  func write(_ index: Int, from block: BlockWorkspace, methods: [any QuantizationMethod]) throws -> Double? {
+  func write(
+    _ index: Int, from block: inout BlockWorkspace, methods: [any QuantizationMethod], replaces: Bool
+  ) throws -> Double? {
     let tensor = plan.tensors[index]
     guard let id = tensor.id else { return nil }
+    let written = try write(index, id, from: block, methods: methods, keepsValues: replaces)
+    guard replaces else { return written.relativeError }
+    let map = RowMap(tensor)
+    if !id.isBias, var matrix = block.matrices.removeValue(forKey: id.role) {
+      for row in 0..<matrix.rows {
+        let from = row * matrix.columns, to = map.modelRow(row) * matrix.columns
+        for c in 0..<matrix.columns { matrix.values[to + c] = written.values[from + c] }
+      }
+      block.matrices[id.role] = matrix
+    } else {
+      for (c, value) in written.values.enumerated() { block.vectors[id]?[map.modelRow(c)] = value }
+    }
+    return written.relativeError
+  }
+
+  private func write(
+    _ index: Int, _ id: TensorID, from block: BlockWorkspace, methods: [any QuantizationMethod], keepsValues: Bool
+  ) throws -> Written {
+    let tensor = plan.tensors[index]
     let map = RowMap(tensor)
     guard !id.isBias, let matrix = block.matrices[id.role] else {
       guard let vector = block.vectors[id] else {
         throw Failure(.internalError, "convert.block-tensor", "the block was loaded without this tensor", tensor: tensor.name)
       }
-      return try write(index, rows: 1, columns: vector.count) { _, destination in
+      return try write(index, rows: 1, columns: vector.count, keepsValues: keepsValues) { _, destination in
         for c in 0..<vector.count { destination[c] = vector[map.modelRow(c)] }
       }
     }
     let site = block.model.block.linears.first { $0.role == id.role }?.input
     let task = RoundingTask(
-      id: id, name: tensor.name, scheme: tensor.scheme, statistics: site.flatMap { block.statistics[$0] })
+      id: id, name: tensor.name, scheme: tensor.scheme, statistics: site.flatMap { block.statistics[$0] },
+      parallel: parallel)
     var rounder: (any Rounder)?
     for method in methods.reversed() where rounder == nil { rounder = try method.rounder(for: task) }
-    return try write(index, rows: matrix.rows, columns: matrix.columns, rounder: rounder, map: map) { rows, destination in
+    if let warning = rounder?.warning { progress.warn("\(tensor.name): \(warning)") }
+    return try write(
+      index, rows: matrix.rows, columns: matrix.columns, rounder: rounder, map: map, keepsValues: keepsValues
+    ) { rows, destination in
       for (local, row) in rows.enumerated() {
         let from = map.modelRow(row) * matrix.columns
         for c in 0..<matrix.columns { destination[local * matrix.columns + c] = matrix.values[from + c] }
@@ -93,14 +128,15 @@ struct TensorWriter {
   }
 
   private func write(
-    _ index: Int, rows: Int, columns: Int, rounder: (any Rounder)? = nil, map: RowMap? = nil,
+    _ index: Int, rows: Int, columns: Int, rounder: (any Rounder)? = nil, map: RowMap? = nil, keepsValues: Bool = false,
     load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
-  ) throws -> Double? {
+  ) throws -> Written {
     let tensor = plan.tensors[index]
     let tile = tileRows(rows: rows, columns: columns, multiple: tensor.packing.rowMultiple)
     let encoder = TileEncoder(
       tensor: tensor, columns: columns, rounder: rounder, map: map, checksFinite: !plan.request.allowNonfinite,
-      file: plan.source.path, load: load)
+      keepsValues: keepsValues, file: plan.source.path, load: load)
+    var written = Written()
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
     var squares = (error: 0.0, original: 0.0)
     // A few tiles at a time: enough for all threads, and the bytes in flight stay bounded.
@@ -117,6 +153,7 @@ struct TensorWriter {
         guard let output = try result?.get() else { continue }
         squares.error += output.squaredError
         squares.original += output.squaredOriginal
+        written.values += output.values
         for (part, bytes) in output.parts.enumerated() where !bytes.isEmpty {
           try put(bytes, tensor: index, part: part, at: &offsets[part])
         }
@@ -128,7 +165,8 @@ struct TensorWriter {
         .internalError, "convert.size", "\(offset) bytes were made where the plan says \(tensor.parts[part].byteCount)",
         tensor: tensor.parts[part].name)
     }
-    return squares.original > 0 ? (squares.error / squares.original).squareRoot() : nil
+    if squares.original > 0 { written.relativeError = (squares.error / squares.original).squareRoot() }
+    return written
   }
 
   private func put(_ bytes: [UInt8], tensor: Int, part: Int, at offset: inout Int) throws {
@@ -166,7 +204,7 @@ struct TensorWriter {
         if let base = buffer.baseAddress { source.decode(rows: rows, into: base) }
         count = rows.count * columns
       }
-      guard let local = values.firstIndex(where: { !$0.isFinite }) else { return }
+      guard !VectorKernels.areFinite(values, count: values.count), let local = values.firstIndex(where: { !$0.isFinite }) else { return }
       let index = rows.lowerBound * columns + local
       found.withLock { if index < $0?.index ?? .max { $0 = (index, values[local]) } }
     }

@@ -28,7 +28,8 @@ public struct ModelWeights: Sendable {
           .data, "model.tensor-shape", "the shape is \(tensor.shape), the configuration means \(wanted.shape)", file: checkpoint.path,
           tensor: name)
       }
-      guard tensor.storage.isNumeric else {
+      let needsScale = ElementType(rawValue: tensor.storage.schemeName.uppercased())?.needsScale ?? false
+      guard tensor.storage.isNumeric, !needsScale else {
         throw Failure(
           .data, "model.tensor-type", "the values have type \(tensor.storage.schemeName), which is not a weight's",
           file: checkpoint.path, tensor: name)

@@ -18,6 +18,7 @@ public enum InterruptCleanup {
   }
 
   private static let registered = Mutex<[Int: Temporary]>([:])
+  private static let lostInputReport = Mutex<(@Sendable () -> Int32)?>(nil)
   private static let counter = Atomic<Int>(0)
   private static let installed = Atomic<Bool>(false)
 
@@ -26,7 +27,10 @@ public enum InterruptCleanup {
   /// for good, so that a file-size limit is an error of the write and not the end of the program.
   ///
   /// On a signal, unfinished outputs are removed and the program ends with status 128 + signal number.
-  public static func install() {
+  ///
+  /// A mapped input that became shorter, or whose disk fails, is noticed as SIGBUS in whichever thread reads it. That thread
+  /// is halted, and the waiting one removes unfinished outputs, calls `reportLostInput` and ends with the status it returns.
+  public static func install(reportLostInput: @escaping @Sendable () -> Int32) {
     guard !installed.exchange(true, ordering: .relaxed) else { return }
     signal(SIGXFSZ, SIG_IGN)
     var waited = sigset_t()
@@ -38,7 +42,9 @@ public enum InterruptCleanup {
       let isIgnored = unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
       if !isIgnored { sigaddset(&waited, number) }
     }
+    sigaddset(&waited, lostInput)
     pthread_sigmask(SIG_BLOCK, &waited, nil)
+    lostInputReport.withLock { $0 = reportLostInput }
     var thread = pthread_t()
     let status = pthread_create(
       &thread, nil,
@@ -47,8 +53,20 @@ public enum InterruptCleanup {
         return nil
       }, nil)
     // Without the thread the signals must work as usual.
-    if status == 0 { pthread_detach(thread) } else { pthread_sigmask(SIG_UNBLOCK, &waited, nil) }
+    guard status == 0 else {
+      pthread_sigmask(SIG_UNBLOCK, &waited, nil)
+      return
+    }
+    pthread_detach(thread)
+    signal(SIGBUS) { _ in
+      // Nothing but system calls is allowed here; returning would only repeat the access.
+      kill(getpid(), InterruptCleanup.lostInput)
+      while true { pause() }
+    }
   }
+
+  /// The signal by which a thread that cannot go on tells the waiting one: nobody else sends the first real-time signal.
+  private static var lostInput: Int32 { __libc_current_sigrtmin() }
 
   private static func waitAndExit() {
     // The mask of this thread is what `install` blocked: waiting for exactly those needs no shared state.
@@ -59,6 +77,7 @@ public enum InterruptCleanup {
     // The lock is never given back: a transaction that wants to finish now waits until the program is gone.
     registered.withLock { temporaries in
       for temporary in temporaries.values { temporary.remove() }
+      if number == lostInput, let report = lostInputReport.withLock({ $0 }) { _exit(report()) }
       _exit(128 + number)
     }
   }
@@ -69,6 +88,9 @@ public enum InterruptCleanup {
     registered.withLock { $0[id] = temporary }
     return id
   }
+
+  /// Creates a temporary, unless an interrupt is removing them: then the program ends before `body` can make another.
+  static func create<Result>(_ body: () -> Result) -> Result { registered.withLock { _ in body() } }
 
   /// Drops what `remember` gave an id for. Runs `body` under the lock, so that an interrupt falls before or after it, never
   /// in the middle.

@@ -9,9 +9,12 @@ final class OutputFile: Sendable {
   /// Creates a new file and reserves its whole space, so that a full disk is noticed before the work and not after it.
   /// - Throws: `Failure` where it cannot be created, or where the space is not there.
   init(path: String, size: Int) throws(Failure) {
-    let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    let (descriptor, number) = InterruptCleanup.create {
+      let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      return (descriptor, errno)
+    }
     guard descriptor >= 0 else {
-      throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(errno))", file: path)
+      throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: path)
     }
     self.path = path
     self.size = size

@@ -59,8 +59,11 @@ public final class OutputTransaction: Sendable {
     }
     self.state = Mutex(state)
     // From here on the object is whole, and `deinit` cleans up after a throw.
-    if layout.isFolder, mkdir(temporary, 0o777) != 0 {
-      throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(errno))", file: temporary)
+    if layout.isFolder {
+      let number = InterruptCleanup.create { mkdir(temporary, 0o777) == 0 ? 0 : errno }
+      if number != 0 {
+        throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: temporary)
+      }
     }
     for (file, path) in zip(layout.files, paths) {
       let output = try OutputFile(path: path, size: file.size)

@@ -9,6 +9,8 @@ public protocol QuantizationMethod: Plugin {
   static var options: [OptionDeclaration] { get }
   /// What must be observed at every site. Empty: the method needs neither text nor a family.
   static var requirements: Set<Statistic> { get }
+  /// Which stream of activations the method wants to observe. One method that wants the quantized stream decides for all.
+  static var propagation: Propagation { get }
   init(_ options: OptionValues) throws
 
   /// Changes a block in place. With rounding switched off, logits stay equal within 1e-4.
@@ -21,8 +23,17 @@ public protocol QuantizationMethod: Plugin {
 extension QuantizationMethod {
   public static var options: [OptionDeclaration] { [] }
   public static var requirements: Set<Statistic> { [] }
+  public static var propagation: Propagation { .original }
   public func transform(_ block: inout BlockWorkspace) throws -> [String] { [] }
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? { nil }
+}
+
+/// What runs in front of the block that is observed.
+public enum Propagation: String, Sendable, CaseIterable {
+  /// The unquantized blocks.
+  case original
+  /// The blocks with the numbers that the written codes mean, so that a method can make up for errors made before.
+  case quantized
 }
 
 /// One matrix to be rounded.
@@ -35,21 +46,32 @@ public struct RoundingTask: Sendable {
   public var scheme: any Scheme
   /// Statistics of the matrix's input, after all transforms; nil without calibration.
   public var statistics: SiteStatistics?
+  /// For work that is done once per matrix. Rows are rounded by several threads already.
+  public var parallel: Parallel
 
-  public init(id: TensorID?, name: String, scheme: any Scheme, statistics: SiteStatistics?) {
+  public init(
+    id: TensorID?, name: String, scheme: any Scheme, statistics: SiteStatistics?, parallel: Parallel = Parallel(threads: 1)
+  ) {
     self.id = id
     self.name = name
     self.scheme = scheme
     self.statistics = statistics
+    self.parallel = parallel
   }
 }
 
 /// Rounds rows of one matrix; called with disjoint row ranges from several threads.
 public protocol Rounder: Sendable {
+  /// What a person should know about how this matrix is rounded because it may be wrong, or nil.
+  var warning: String? { get }
   /// - Parameters:
   ///   - panel: whole rows of the matrix.
   ///   - rows: which rows they are, in the model's order.
   func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel)
+}
+
+extension Rounder {
+  public var warning: String? { nil }
 }
 
 /// The weights of one block in 32-bit floats, with what was observed at its sites.

@@ -7,6 +7,9 @@ public enum VectorKernels {
   /// `Σ x[i] * y[i]`.
   public static func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int) -> Float { qc_dot(x, y, count) }
 
+  /// Whether no value is infinite or NaN.
+  static func areFinite(_ x: UnsafePointer<Float>, count: Int) -> Bool { qc_all_finite(x, count) != 0 }
+
   /// `y += factor * x`.
   public static func axpy(_ factor: Float, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, count: Int) {
     qc_axpy(factor, x, y, count)

@@ -133,6 +133,13 @@ public struct OptionValues: Sendable, Equatable {
     }
   }
 
+  /// One of the words of an option.
+  public func choice(_ name: String, of words: [String]) throws(Failure) -> String {
+    let value = string(name)
+    guard words.contains(value) else { throw bad(name, "one of " + words.joined(separator: ", ")) }
+    return value
+  }
+
   private func bad(_ name: String, _ expected: String) -> Failure {
     Failure(.usage, "option.value", "option '\(name)' is '\(string(name))'", remedy: "Give \(expected).")
   }

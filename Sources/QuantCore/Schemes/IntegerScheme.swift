@@ -1,3 +1,5 @@
+import CKernels
+
 /// Groups of 4- or 8-bit integers with a scale, and a zero point where the group is asymmetric, by the rule of
 /// compressed-tensors and llm-compressor.
 ///
@@ -44,6 +46,16 @@ public struct IntegerScheme: Scheme {
   var lowest: Float { isSymmetric ? -Float(1 << (bits - 1)) : 0 }
   var highest: Float { isSymmetric ? Float(1 << (bits - 1)) - 1 : Float(1 << bits) - 1 }
   private var steps: Float { Float(1 << bits) - 1 }
+  /// Half the number of codes: the signed numbering, in which the rule computes, runs from its negative.
+  private var half: Float { Float(1 << (bits - 1)) }
+  /// The model's type among the C kernels.
+  private var kernelType: Int32 {
+    switch modelType {
+    case .bf16: Int32(QC_BFLOAT)
+    case .f16: Int32(QC_HALF)
+    default: Int32(QC_FLOAT)
+    }
+  }
   private var epsilon: Float {
     switch modelType {
     case .bf16: 0x1p-7
@@ -56,20 +68,31 @@ public struct IntegerScheme: Scheme {
     fit(panel, importance: importance, into: &result)
     let length = result.groupLength
     let groups = result.groupsPerRow
-    // zero in the signed numbering in which the rule computes
-    let offset = isSymmetric ? 0 : Float(1 << (bits - 1))
-    let low = -Float(1 << (bits - 1)), high = Float(1 << (bits - 1)) - 1
     for row in 0..<panel.rows {
       let source = panel.row(row)
       for group in 0..<groups {
         let position = result.parameterIndex(row: row, group: group)
         let scale = result.parameters[position]
-        let zero = isSymmetric ? 0 : result.parameters[position + 1] - offset
-        for column in group * length..<(group + 1) * length {
-          var scaled = NumberConversion.rounded(NumberConversion.rounded(source[column], to: modelType) / scale, to: modelType)
-          if !isSymmetric { scaled = NumberConversion.rounded(scaled + zero, to: modelType) }
-          result.codes[row * result.columns + column] = IntegerScheme.code(scaled, low, high) + Int32(offset)
+        let zero = isSymmetric ? 0 : result.parameters[position + 1] - half
+        let start = group * length
+        result.codes.withUnsafeMutableBufferPointer { codes in
+          guard let base = codes.baseAddress else { return }
+          qc_integer_codes(
+            source + start, length, scale, zero, half, isSymmetric ? 0 : Int32(half), kernelType, base + row * panel.columns + start)
         }
+      }
+    }
+  }
+
+  /// In one pass over each group, without codes.
+  public func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>) {
+    let length = max(1, groupLength ?? panel.columns)
+    for row in 0..<panel.rows {
+      for start in stride(from: 0, to: panel.columns / length * length, by: length) {
+        let source = panel.row(row) + start
+        let (scale, zero) = parameters(source, length)
+        qc_integer_values(
+          source, length, scale, isSymmetric ? 0 : zero - half, half, kernelType, destination + row * panel.columns + start)
       }
     }
   }
@@ -80,18 +103,20 @@ public struct IntegerScheme: Scheme {
     for row in 0..<panel.rows {
       let source = panel.row(row)
       for group in 0..<result.groupsPerRow {
-        var minimum: Float = 0, maximum: Float = 0
-        for column in group * length..<(group + 1) * length {
-          minimum = min(minimum, source[column])
-          maximum = max(maximum, source[column])
-        }
-        let (scale, zero) = parameters(
-          minimum: NumberConversion.rounded(minimum, to: modelType), maximum: NumberConversion.rounded(maximum, to: modelType))
+        let (scale, zero) = parameters(source + group * length, length)
         let position = result.parameterIndex(row: row, group: group)
         result.parameters[position] = scale
         if !isSymmetric { result.parameters[position + 1] = zero }
       }
     }
+  }
+
+  /// Scale and zero point of a group.
+  private func parameters(_ group: UnsafePointer<Float>, _ length: Int) -> (scale: Float, zero: Float) {
+    var minimum: Float = 0, maximum: Float = 0
+    qc_extremes(group, length, &minimum, &maximum)
+    return parameters(
+      minimum: NumberConversion.rounded(minimum, to: modelType), maximum: NumberConversion.rounded(maximum, to: modelType))
   }
 
   /// Scale and zero point of a range with `minimum <= 0 <= maximum`.
@@ -101,7 +126,6 @@ public struct IntegerScheme: Scheme {
       let scale = stored(max(-minimum, maximum) / (steps / 2))
       return (scale == 0 ? epsilon : scale, 0)
     }
-    let half = Float(1 << (bits - 1))
     let scale = stored(stored(maximum - minimum) / steps)
     // Without a range there is no quotient; the middle of the codes then means 0.
     guard scale != 0 else { return (epsilon, half) }

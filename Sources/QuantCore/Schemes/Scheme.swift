@@ -39,8 +39,9 @@ extension Scheme {
 
   /// Whether rows of this length can be stored.
   public func fits(columns: Int) -> Bool {
-    guard let length = grid.groupLength else { return columns > 0 }
-    return columns > 0 && columns.isMultiple(of: length)
+    // Plain numbers have no parameters, so that rows without columns are as good as any.
+    if grid.kind == .float { return true }
+    return columns > 0 && columns.isMultiple(of: grid.groupLength ?? 1)
   }
 
   /// Bits per weight in rows of `columns` weights, parameters included.
@@ -57,6 +58,15 @@ extension Scheme {
     var quantized = emptyPanel(rows: panel.rows, columns: panel.columns)
     encode(panel, importance: importance, into: &quantized)
     value(quantized, columns: 0..<panel.columns, into: destination)
+  }
+
+  /// The numbers that all codes of a panel mean.
+  public func values(_ quantized: QuantizedPanel) -> [Float] {
+    var values = [Float](repeating: 0, count: quantized.rows * quantized.columns)
+    values.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { value(quantized, columns: 0..<quantized.columns, into: base) }
+    }
+    return values
   }
 
   /// The same as an array.

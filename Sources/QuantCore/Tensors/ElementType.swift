@@ -38,6 +38,14 @@ public enum ElementType: String, Sendable, CaseIterable {
   /// The scheme name of plain floating-point storage (`f32`, `f16`, `bf16`), or the lower-case type name for data.
   public var schemeName: String { rawValue.lowercased() }
 
+  /// Whether numbers of this type are codes that mean something only together with a scale stored elsewhere.
+  public var needsScale: Bool {
+    switch self {
+    case .f8e4m3, .f8e5m2, .f8e8m0, .f6e2m3, .f6e3m2, .f4: true
+    default: false
+    }
+  }
+
   /// Whether weights stored in this type can be read as 32-bit floats without a scale.
   public var isFloat: Bool {
     switch self {

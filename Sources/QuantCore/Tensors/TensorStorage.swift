@@ -43,6 +43,14 @@ public struct CheckpointTensor: Sendable {
     storage.decode(rows: rows, rowLength: rowLength, into: destination)
   }
 
+  /// Whether the other tensor has the same shape and the same stored bytes.
+  public func hasSameContent(as other: CheckpointTensor) -> Bool {
+    guard shape == other.shape, storage.schemeName == other.storage.schemeName, let own = storage.verbatim,
+      let others = other.storage.verbatim, own.count == others.count
+    else { return false }
+    return own.withUnsafeBytes { a in others.withUnsafeBytes { b in a.elementsEqual(b) } }
+  }
+
   /// The whole tensor as floats, `[rowCount, rowLength]`. For small tensors and for the matrices of one block.
   public func matrix() -> Matrix {
     var values = [Float](repeating: 0, count: elementCount)

@@ -1,6 +1,7 @@
 import AWQ
 import CompressedTensors
 import GGUF
+import GPTQ
 import HuggingFace
 import ModelFamilies
 public import QuantCore
@@ -10,7 +11,7 @@ extension QConvert {
   /// The plug-ins of the `qconvert` binary, axis by axis: the only list there is. A program of one's own adds to it.
   public static let builtIn: [any Plugin.Type] = [
     // Methods
-    RTN.self, AWQ.self,
+    RTN.self, AWQ.self, GPTQ.self,
     // Schemes and presets
     FloatSchemes.self, IntegerSchemes.self, GGUFBlocks.self, WeightPresets.self, GGUFMixes.self,
     // Packings

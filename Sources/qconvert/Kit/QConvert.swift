@@ -14,10 +14,13 @@ public enum QConvert {
   /// - Parameter plugins: all plug-ins of the binary; their ids must be unique within their axis.
   public static func main(plugins: [any Plugin.Type] = builtIn) -> Never {
     // Before anything else: threads inherit the signal mask of the thread that starts them.
-    InterruptCleanup.install()
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    InterruptCleanup.install {
+      Session(console: .standard(), options: nil, isJSON: arguments.contains("--json")).report(Wording.lostInput)
+    }
     // A reader that goes away (`| head`) must be an error of the write, so that unfinished outputs are removed.
     signal(SIGPIPE, SIG_IGN)
-    exit(run(Array(CommandLine.arguments.dropFirst()), plugins: plugins, console: .standard()))
+    exit(run(arguments, plugins: plugins, console: .standard()))
   }
 
   /// Runs one command line.

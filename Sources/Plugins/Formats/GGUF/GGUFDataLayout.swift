@@ -39,6 +39,19 @@ extension GGUFHeader {
     return (ranges, !tensors.isEmpty && fileSize < end)
   }
 
+  /// The first byte of the padding that is not zero: harmless to readers, but somebody may have hidden something there.
+  /// - Parameter ranges: the tensors, as `layout` gave them.
+  func firstHiddenByte(of file: ByteView, between ranges: [Range<Int>]) -> Int? {
+    let ends = [tableEnd] + ranges.map { $0.upperBound }
+    let starts = [min(dataStart, file.count)] + ranges.dropFirst().map { $0.lowerBound } + [file.count]
+    return file.withUnsafeBytes { bytes in
+      for (end, start) in zip(ends, starts) where end < start {
+        if let place = (end..<start).first(where: { bytes[$0] != 0 }) { return place }
+      }
+      return nil
+    }
+  }
+
   /// Checks on the offsets alone, so that a table that makes no sense is not taken for an incomplete file.
   private func checkOffsets() throws(Failure) {
     var total = 0

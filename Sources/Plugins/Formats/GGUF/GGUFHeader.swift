@@ -26,6 +26,8 @@ struct GGUFHeader {
   let tensors: [Tensor]
   /// Alignment of the data section and of every tensor in it.
   let alignment: Int
+  /// Where the table of tensors ends in the file; zeros follow until the data begins.
+  let tableEnd: Int
   /// Where the data begins in the file.
   let dataStart: Int
 
@@ -64,6 +66,7 @@ struct GGUFHeader {
       throw error.atByte(keyOffsets["general.alignment"])
     }
     tensors = try GGUFHeader.tensors(&reader, count: tensorCount)
+    tableEnd = reader.offset
     guard let start = Checked.aligned(reader.offset, to: alignment) else { throw GGUFHeader.overflow }
     dataStart = start
   }

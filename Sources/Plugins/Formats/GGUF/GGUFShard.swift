@@ -21,7 +21,12 @@ struct GGUFShard {
       metadata = header.metadata
       keyOffsets = header.keyOffsets
       split = try GGUFShard.split(header)
-      warnings = layout.lacksPadding ? ["\(Files.lastComponent(path)): the padding behind the last tensor is missing."] : []
+      let name = Files.lastComponent(path)
+      var warnings = layout.lacksPadding ? ["\(name): the padding behind the last tensor is missing."] : []
+      if let place = header.firstHiddenByte(of: contents, between: layout.ranges) {
+        warnings.append("\(name): the padding at byte \(place) is not zero; what stands there is not read.")
+      }
+      self.warnings = warnings
       tensors = try zip(header.tensors, layout.ranges).map { (tensor, range) throws(Failure) in
         guard let bytes = contents.slice(range) else { throw GGUFHeader.truncated("data").inTensor(tensor.name) }
         let storage: any TensorStorage =

@@ -176,10 +176,10 @@ struct ModelFacts {
     isSeventyBillion = blocks == 80 && keyRows < queryRows
   }
 
-  /// The number in `blk.N.`, or nil.
+  /// The number in `blk.N.`, or nil. A number beyond 32 bits is none: the name is a file's, and numbers are added to.
   static func block(of name: String) -> Int? {
     let words = name.split(separator: ".", maxSplits: 2)
-    return words.count == 3 && words[0] == "blk" ? Int(words[1]) : nil
+    return words.count == 3 && words[0] == "blk" ? Int32(words[1]).map { Int($0) } : nil
   }
 
   /// Tensors outside of blocks first, then block after block, and by name within each.

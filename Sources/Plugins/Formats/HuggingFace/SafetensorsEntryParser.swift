@@ -80,9 +80,16 @@ struct SafetensorsEntryParser {
   private var overflow: Failure { bad("st.overflow", "its size is beyond what 64 bits can count") }
 
   private func byteCount(_ shape: [Int], _ type: ElementType) throws(Failure) -> Int {
-    guard let elements = Checked.product(of: shape), let bits = Checked.product(elements, type.bitCount) else { throw overflow }
+    // Zeros are left out first: no part of the shape may overflow, whichever dimensions somebody multiplies.
+    guard let others = Checked.product(of: shape.lazy.filter { $0 != 0 }), Checked.product(others, type.bitCount) != nil else {
+      throw overflow
+    }
+    let isEmpty = shape.contains(0)
+    // Nothing in the file bounds the other dimensions of a tensor without elements.
+    guard !isEmpty || others <= Int(Int32.max) else { throw overflow }
+    let bits = isEmpty ? 0 : others * type.bitCount
     guard bits % 8 == 0 else {
-      throw bad("st.subbyte", "its \(elements) elements of \(type.bitCount) bits do not fill whole bytes")
+      throw bad("st.subbyte", "its \(others) elements of \(type.bitCount) bits do not fill whole bytes")
     }
     return bits / 8
   }

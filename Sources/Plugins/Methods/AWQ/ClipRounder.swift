@@ -18,35 +18,27 @@ struct ClipRounder: Rounder {
     let columns = panel.columns
     let tileLength = scheme.groupLength(columns: columns)
     let unit = min(scheme.grid.scaleLength ?? columns, tileLength)
-    var original = [Float](repeating: 0, count: panel.rows * columns)
-    for row in 0..<panel.rows {
-      for c in 0..<columns { original[row * columns + c] = panel.row(row)[c] }
-    }
-
-    let bounds = unitBounds(original, rows: panel.rows, columns: columns, unit: unit)
-    var clipped = clamp(original, to: bounds, columns: columns, unit: unit)
-    if unit < tileLength {
-      keepWhereTilesImprove(&clipped, original: original, rows: panel.rows, columns: columns, tileLength: tileLength)
-    }
-    Matrix(rows: panel.rows, columns: columns, values: clipped).withPanel {
-      scheme.encode($0, importance: nil, into: &result)
-    }
+    var clipped = clamp(panel, to: unitBounds(panel, unit: unit), unit: unit)
+    if unit < tileLength { keepWhereTilesImprove(&clipped, original: panel, tileLength: tileLength) }
+    clipped.withPanel { scheme.encode($0, importance: nil, into: &result) }
   }
 
   /// The bound of each (row, unit) with the smallest error.
-  private func unitBounds(_ original: [Float], rows: Int, columns: Int, unit: Int) -> [Float] {
-    let units = columns / unit
-    var largest = [Float](repeating: 0, count: rows * units)
-    for row in 0..<rows {
-      for c in 0..<columns { largest[row * units + c / unit] = max(largest[row * units + c / unit], abs(original[row * columns + c])) }
+  private func unitBounds(_ panel: Panel, unit: Int) -> [Float] {
+    var largest: [Float] = []
+    for row in 0..<panel.rows {
+      for start in stride(from: 0, to: panel.columns, by: unit) {
+        var magnitude: UInt32 = 0
+        // Magnitudes are ordered like their bit patterns, and integers can be compared side by side.
+        for c in start..<start + unit { magnitude = max(magnitude, panel.row(row)[c].magnitude.bitPattern) }
+        largest.append(Float(bitPattern: magnitude))
+      }
     }
     var bounds = largest
-    var smallestErrors = [Float](repeating: .infinity, count: rows * units)
+    var smallestErrors = [Float](repeating: .infinity, count: largest.count)
     for fraction in ClipRounder.fractions {
       let candidate = largest.map { $0 * fraction }
-      let errors = errors(
-        of: clamp(original, to: candidate, columns: columns, unit: unit), original: original, rows: rows, columns: columns,
-        length: unit)
+      let errors = clamp(panel, to: candidate, unit: unit).withPanel { self.errors(of: $0, original: panel, length: unit) }
       for i in errors.indices where errors[i] < smallestErrors[i] {
         smallestErrors[i] = errors[i]
         bounds[i] = candidate[i]
@@ -55,65 +47,55 @@ struct ClipRounder: Rounder {
     return bounds
   }
 
-  private func clamp(_ values: [Float], to bounds: [Float], columns: Int, unit: Int) -> [Float] {
+  private func clamp(_ panel: Panel, to bounds: [Float], unit: Int) -> Matrix {
+    let columns = panel.columns
     let units = columns / unit
-    var result = values
-    for i in result.indices {
-      let bound = bounds[i / columns * units + i % columns / unit]
-      result[i] = min(max(result[i], -bound), bound)
+    let values = [Float](unsafeUninitializedCapacity: panel.rows * columns) { buffer, count in
+      count = panel.rows * columns
+      guard let base = buffer.baseAddress else { return }
+      for i in bounds.indices {
+        let (row, start) = (i / units, i % units * unit)
+        let source = panel.row(row) + start, target = base + row * columns + start, bound = bounds[i]
+        for c in 0..<unit {
+          let value = source[c] < -bound ? -bound : source[c]
+          target[c] = value > bound ? bound : value
+        }
+      }
     }
-    return result
+    return Matrix(rows: panel.rows, columns: columns, values: values)
   }
 
   /// `Δ_g·H_gg·Δ_gᵀ` of each (row, stretch of `length` columns), where `Δ = round(candidate) − original`.
-  private func errors(of candidate: [Float], original: [Float], rows: Int, columns: Int, length: Int) -> [Float] {
-    var delta = [Float](repeating: 0, count: candidate.count)
-    delta.withUnsafeMutableBufferPointer { buffer in
-      guard let destination = buffer.baseAddress else { return }
-      Matrix(rows: rows, columns: columns, values: candidate).withPanel {
-        scheme.roundTrip($0, importance: nil, into: destination)
-      }
-    }
-    for i in delta.indices { delta[i] -= original[i] }
-
+  private func errors(of candidate: Panel, original: Panel, length: Int) -> [Float] {
+    let (rows, columns) = (candidate.rows, candidate.columns)
     let stretches = columns / length
-    let channels = statistics.channels
-    let single = Parallel(threads: 1)
     var errors = [Float](repeating: 0, count: rows * stretches)
-    var part = [Float](repeating: 0, count: rows * length)
-    var gramPart = [Float](repeating: 0, count: length * length)
-    for stretch in 0..<stretches {
-      let first = stretch * length
-      for row in 0..<rows {
-        for c in 0..<length { part[row * length + c] = delta[row * columns + first + c] }
-      }
-      for i in 0..<length {
-        for j in 0..<length { gramPart[i * length + j] = statistics.gram[(first + i) * channels + first + j] }
-      }
-      let product = Matrix.multiplyTransposed(
-        Matrix(rows: rows, columns: length, values: part), Matrix(rows: length, columns: length, values: gramPart),
-        parallel: single
-      ).values
-      for row in 0..<rows {
-        var sum: Float = 0
-        for c in row * length..<(row + 1) * length { sum += part[c] * product[c] }
-        errors[row * stretches + stretch] = sum
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: rows * (columns + 1)) { scratch in
+      guard let delta = scratch.baseAddress else { return }
+      let forms = delta + rows * columns
+      scheme.roundTrip(candidate, importance: nil, into: delta)
+      for row in 0..<rows { VectorKernels.axpy(-1, original.row(row), delta + row * columns, count: columns) }
+      statistics.gram.withUnsafeBufferPointer { gram in
+        guard let gram = gram.baseAddress else { return }
+        for stretch in 0..<stretches {
+          let first = stretch * length
+          let part = Panel(base: delta + first, rows: rows, columns: length, rowStride: columns)
+          let block = gram + first * statistics.channels + first
+          LinearAlgebra.quadraticForms(of: part, gram: block, stride: statistics.channels, into: forms)
+          for row in 0..<rows { errors[row * stretches + stretch] = forms[row] }
+        }
       }
     }
     return errors
   }
 
-  private func keepWhereTilesImprove(
-    _ clipped: inout [Float], original: [Float], rows: Int, columns: Int, tileLength: Int
-  ) {
-    let plain = errors(of: original, original: original, rows: rows, columns: columns, length: tileLength)
-    let changed = errors(of: clipped, original: original, rows: rows, columns: columns, length: tileLength)
-    let tiles = columns / tileLength
-    for row in 0..<rows {
-      for tile in 0..<tiles where changed[row * tiles + tile] > plain[row * tiles + tile] {
-        let range = row * columns + tile * tileLength..<row * columns + (tile + 1) * tileLength
-        clipped.replaceSubrange(range, with: original[range])
-      }
+  private func keepWhereTilesImprove(_ clipped: inout Matrix, original: Panel, tileLength: Int) {
+    let plain = errors(of: original, original: original, length: tileLength)
+    let changed = clipped.withPanel { errors(of: $0, original: original, length: tileLength) }
+    let tiles = original.columns / tileLength
+    for i in plain.indices where changed[i] > plain[i] {
+      let (row, first) = (i / tiles, i % tiles * tileLength)
+      for c in first..<first + tileLength { clipped[row, c] = original.row(row)[c] }
     }
   }
 }

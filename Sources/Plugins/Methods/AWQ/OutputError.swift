@@ -3,56 +3,56 @@ import QuantCore
 /// The squared error of a layer's output on the calibration text, from the Gram matrix of its input.
 enum OutputError {
   /// Rows scored in one piece of work. Part of the definition of the sum's order: not to be made depend on threads.
-  private static let pieceRows = 64
+  private static let pieceRows = 128
 
-  /// `tr(ΔW·H·ΔWᵀ)` with `ΔW = round(candidate)·diag(columnFactors) − original`.
-  static func ofRounding(
-    original: Matrix, candidate: Matrix, scheme: any Scheme, columnFactors: [Float]?, gram: [Float], parallel: Parallel
-  ) -> Double {
-    let columns = original.columns
-    let pieces = (original.rows + pieceRows - 1) / pieceRows
+  /// Column scales of a candidate, and their reciprocals.
+  struct Scales {
+    let factors: [Float]
+    let inverse: [Float]
+
+    init(_ factors: [Float]) {
+      self.factors = factors
+      inverse = factors.map { 1 / $0 }
+    }
+  }
+
+  /// `tr(ΔW·H·ΔWᵀ)` with `ΔW = round(W·s)/s − W`; without scales, `round(W) − W`.
+  static func ofRounding(_ matrix: Matrix, scheme: any Scheme, scales: Scales?, gram: [Float], parallel: Parallel) -> Double {
+    let pieces = (matrix.rows + pieceRows - 1) / pieceRows
     var sums = [Double](repeating: 0, count: pieces)
     sums.withUnsafeMutableBufferPointer { sums in
       guard let base = sums.baseAddress else { return }
       let shared = SharedPointer(base)
       parallel.forEach(pieces) { piece in
-        let rows = piece * pieceRows..<min(original.rows, (piece + 1) * pieceRows)
-        var delta = [Float](repeating: 0, count: rows.count * columns)
-        delta.withUnsafeMutableBufferPointer { buffer in
-          guard let destination = buffer.baseAddress else { return }
-          candidate.withPanel(rows: rows) { scheme.roundTrip($0, importance: nil, into: destination) }
-        }
-        subtract(original, rows: rows, columnFactors: columnFactors, from: &delta)
-        shared.base[piece] = quadraticForm(delta, rows: rows.count, columns: columns, gram: gram)
+        let rows = piece * pieceRows..<min(matrix.rows, (piece + 1) * pieceRows)
+        shared.base[piece] = matrix.withPanel(rows: rows) { sum(of: $0, scheme: scheme, scales: scales, gram: gram) }
       }
     }
     return sums.reduce(0, +)
   }
 
-  private static func subtract(_ original: Matrix, rows: Range<Int>, columnFactors: [Float]?, from delta: inout [Float]) {
-    let columns = original.columns
-    for (local, row) in rows.enumerated() {
-      for c in 0..<columns {
-        let factor = columnFactors?[c] ?? 1
-        delta[local * columns + c] = delta[local * columns + c] * factor - original.values[row * columns + c]
+  private static func sum(of panel: Panel, scheme: any Scheme, scales: Scales?, gram: [Float]) -> Double {
+    let columns = panel.columns
+    return withUnsafeTemporaryAllocation(of: Float.self, capacity: (panel.rows * (2 * columns + 1))) { scratch in
+      guard let scaled = scratch.baseAddress else { return 0 }
+      let delta = scaled + panel.rows * columns
+      let forms = delta + panel.rows * columns
+      if let scales {
+        for row in 0..<panel.rows { multiply(panel.row(row), scales.factors, into: scaled + row * columns) }
+        let candidate = Panel(base: scaled, rows: panel.rows, columns: columns, rowStride: columns)
+        scheme.roundTrip(candidate, importance: nil, into: delta)
+        for row in 0..<panel.rows { multiply(delta + row * columns, scales.inverse, into: delta + row * columns) }
+      } else {
+        scheme.roundTrip(panel, importance: nil, into: delta)
       }
+      for row in 0..<panel.rows { VectorKernels.axpy(-1, panel.row(row), delta + row * columns, count: columns) }
+      let error = Panel(base: delta, rows: panel.rows, columns: columns, rowStride: columns)
+      LinearAlgebra.quadraticForms(of: error, gram: gram, stride: columns, into: forms)
+      return (0..<panel.rows).reduce(0) { $0 + Double(forms[$1]) }
     }
   }
 
-  /// `Σ_rows d·H·dᵀ`.
-  private static func quadraticForm(_ delta: [Float], rows: Int, columns: Int, gram: [Float]) -> Double {
-    let single = Parallel(threads: 1)
-    // H is symmetric, so multiplying by its transpose is multiplying by H.
-    let product = Matrix.multiplyTransposed(
-      Matrix(rows: rows, columns: columns, values: delta), Matrix(rows: columns, columns: columns, values: gram),
-      parallel: single
-    ).values
-    var total = 0.0
-    for row in 0..<rows {
-      var sum: Float = 0
-      for c in row * columns..<(row + 1) * columns { sum += delta[c] * product[c] }
-      total += Double(sum)
-    }
-    return total
+  private static func multiply(_ x: UnsafePointer<Float>, _ factors: [Float], into result: UnsafeMutablePointer<Float>) {
+    for i in factors.indices { result[i] = x[i] * factors[i] }
   }
 }

@@ -17,7 +17,8 @@ struct ScaleSearch {
 
     var description: String {
       guard scales != nil else { return "no scaling beats plain rounding" }
-      let percent = Int((ratio * 100).rounded())
+      // Rounding can make a squared error of almost nothing negative.
+      let percent = Int((min(1, max(0, ratio)) * 100).rounded())
       return "alpha \(alpha)\(isDuo ? " with weight magnitudes" : ""), error \(percent) % of plain rounding"
     }
   }
@@ -90,14 +91,11 @@ struct ScaleSearch {
 
   /// `Σ tr(ΔW·H·ΔWᵀ)` over the consumers, where `ΔW = round(W·s)/s − W`.
   private func loss(scales: [Float]?) -> Double {
-    let inverse = scales.map { $0.map { 1 / $0 } }
-    var total = 0.0
-    for consumer in consumers {
-      let scaled = scales.map { consumer.matrix.scalingColumns(by: $0) } ?? consumer.matrix
-      total += OutputError.ofRounding(
-        original: consumer.matrix, candidate: scaled, scheme: consumer.scheme, columnFactors: inverse, gram: statistics.gram,
-        parallel: parallel)
+    let scales = scales.map { OutputError.Scales($0) }
+    return consumers.reduce(0) { total, consumer in
+      total
+        + OutputError.ofRounding(
+          consumer.matrix, scheme: consumer.scheme, scales: scales, gram: statistics.gram, parallel: parallel)
     }
-    return total
   }
 }

@@ -1,6 +1,8 @@
 #ifndef QC_KERNELS_H
 #define QC_KERNELS_H
 
+#include <stdint.h>
+
 /* Hot loops of QuantCore. The Swift faces in Numerics/ document shapes and hold the readable twins. */
 
 /* Instruction sets, each including those before it. */
@@ -36,6 +38,25 @@ void qc_silu_product(float *gate, const float *up, long count);
 void qc_rotate(float *x, const float *cosine, const float *sine, long half);
 void qc_observe(
     const float *x, long rows, long stride, long channels, double *absolute_sums, float *minimum, float *maximum);
+
+/* --- Checking and rounding of weights (rounding.c); the same bits on every level --- */
+
+/* Types that a model computes in. */
+enum { QC_FLOAT = 0, QC_BFLOAT = 1, QC_HALF = 2 };
+
+/* Whether no value is infinite or NaN. */
+int qc_all_finite(const float *x, long count);
+
+/* Smallest and largest of 0 and all values; NaN is neither. */
+void qc_extremes(const float *x, long count, float *smallest, float *largest);
+
+/* Integer codes of one group by the rule of IntegerScheme. `zero` is in signed numbering (-half ... half - 1), and
+   `offset` is added to the codes; a symmetric group has zero 0 and offset 0. */
+void qc_integer_codes(
+    const float *x, long count, float scale, float zero, float half, int offset, int type, int32_t *codes);
+
+/* The numbers that those codes mean. */
+void qc_integer_values(const float *x, long count, float scale, float zero, float half, int type, float *values);
 
 /* --- Distributions (distributions.c); double precision inside --- */
 

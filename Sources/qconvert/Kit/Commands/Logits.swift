@@ -28,6 +28,9 @@ struct Logits: QConvertCommand {
 
   @OptionGroup var global: GlobalOptions
 
+  /// Logits in memory at one time.
+  private static let logitCount = 32 << 20
+
   func run(_ registry: Registry, _ session: Session) throws {
     let tokens = try Files.readText(ids).split(whereSeparator: \.isWhitespace).map { word in
       guard let id = Int(word) else {
@@ -43,18 +46,26 @@ struct Logits: QConvertCommand {
     for block in 0..<engine.model.parameters.blockCount {
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: tokens.count)
     }
-    let logits = engine.logits(hidden)
-    let values = logits.values
-    let size = values.count * MemoryLayout<Float>.size
+    let vocabulary = engine.model.parameters.vocabularySize
+    // Each token had a word in a file, and each entry of the vocabulary has a row in another: the product fits.
+    let size = tokens.count * vocabulary * MemoryLayout<Float>.size
     let layout = OutputLayout(
       isFolder: false, files: [.init(name: "", size: size, literals: [])],
       placements: [.init(tensor: 0, part: 0, file: 0, offset: 0, byteCount: size)])
     let transaction = try OutputTransaction(layout: layout, target: output, force: force, inputs: checkpoint.files)
-    try values.withUnsafeBytes { try transaction.write(file: 0, offset: 0, bytes: $0) }
+    let piece = max(1, Logits.logitCount / vocabulary)
+    var offset = 0
+    for first in stride(from: 0, to: hidden.rows, by: piece) {
+      let rows = first..<min(hidden.rows, first + piece)
+      let values = Array(hidden.values[rows.lowerBound * hidden.columns..<rows.upperBound * hidden.columns])
+      let logits = engine.logits(Matrix(rows: rows.count, columns: hidden.columns, values: values)).values
+      try logits.withUnsafeBytes { try transaction.write(file: 0, offset: offset, bytes: $0) }
+      offset += logits.count * MemoryLayout<Float>.size
+    }
     try transaction.commit()
-    session.log.notice("\(Wording.printable(output)): \(Wording.shape([logits.rows, logits.columns])) 32-bit floats")
+    session.log.notice("\(Wording.printable(output)): \(Wording.shape([tokens.count, vocabulary])) 32-bit floats")
     if session.isJSON {
-      let shape = JSON.array([.int(logits.rows), .int(logits.columns)])
+      let shape = JSON.array([.int(tokens.count), .int(vocabulary)])
       try session.answer(.object([.init("ok", .bool(true)), .init("output", .string(output)), .init("shape", shape)]), text: "")
     }
   }

@@ -49,6 +49,12 @@ struct ConversionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Begin windows with BOS; auto: as the tokenizer's rule says.", valueName: "WHEN"))
   var bos = BOSChoice.auto
 
+  @Option(help: ArgumentHelp("Activations that methods observe: auto, original or quantized.", valueName: "STREAM"))
+  var propagate = StreamChoice.auto
+
+  @Flag(help: "Observe later layers of a block behind its rounded earlier ones.")
+  var trueSequential = false
+
   @Option(help: ArgumentHelp("A config.json instead of the one beside IN.", valueName: "FILE"))
   var config: String?
 
@@ -85,6 +91,8 @@ struct ConversionOptions: ParsableArguments {
     request.calibration.context = try WholeNumber.check(context, "--context", in: 2...1_048_576)
     request.calibration.seed = seed
     request.calibration.bos = bos.value
+    request.propagation = propagate.value
+    request.isTrueSequential = trueSequential
     request.configPath = config
     request.tokenizerPath = tokenizer
     request.preTokenizer = pre
@@ -95,4 +103,12 @@ struct ConversionOptions: ParsableArguments {
     request.threads = threads
     return request
   }
+}
+
+/// Which activations methods observe.
+enum StreamChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case auto, original, quantized
+
+  /// nil: as the methods ask.
+  var value: Propagation? { Propagation(rawValue: rawValue) }
 }

@@ -81,6 +81,11 @@ enum Wording {
     return Failure(.usage, "usage.arguments", start, remedy: "'qconvert --help' lists commands, 'qconvert COMMAND --help' what one takes.")
   }
 
+  /// What a page of a mapped input that cannot be read any more means.
+  static let lostInput = Failure(
+    .io, "input.changed", "an input became shorter, or could not be read any more, while it was in use",
+    remedy: "Run the command again; if it happens twice, check the disk.")
+
   /// Any error as a failure: one that is not ours is a bug, and gets an id that is the same whenever it happens again.
   static func failure(for error: any Error) -> Failure {
     if let failure = error as? Failure { return failure }

@@ -1,14 +1,23 @@
 // Encoders of the layouts with 32 weights and one scale. Without importance the codes come from the scale before it is
 // rounded to 16 bits; with importance from the weighted search.
 
+typedef uint8_t qc_sixteen_bytes __attribute__((ext_vector_type(16)));
+
 static inline void qc_pack_nibbles(const uint8_t *codes, uint8_t *low) {
-  for (int i = 0; i < 16; ++i) low[i] = (uint8_t)((codes[i] & 15) | codes[i + 16] << 4);
+  qc_sixteen_bytes first, second;
+  memcpy(&first, codes, 16);
+  memcpy(&second, codes + 16, 16);
+  first = (first & 15) | second << 4;
+  memcpy(low, &first, 16);
 }
 
 static inline void qc_pack_fifth_bits(const uint8_t *codes, uint8_t *high) {
-  uint32_t bits = 0;
-  for (int i = 0; i < 32; ++i) bits |= (uint32_t)(codes[i] >> 4) << i;
-  for (int i = 0; i < 4; ++i) high[i] = (uint8_t)(bits >> 8 * i);
+  // A factor with a bit per byte gathers the lowest bits of eight bytes in the top one.
+  for (int i = 0; i < 4; ++i) {
+    uint64_t eight = 0;
+    for (int j = 0; j < 8; ++j) eight |= (uint64_t)codes[8 * i + j] << 8 * j;
+    high[i] = (uint8_t)((eight >> 4 & 0x0101010101010101) * 0x0102040810204080 >> 56);
+  }
 }
 
 // 1 / d for codes, or 0 where d is zero. Where the reciprocal or d itself is infinite, the products are infinite or not
@@ -48,13 +57,17 @@ static void QC_NAME(encode_q8_0)(
   }
 }
 
+// Cuts off the fraction of codes that are at least 0, and stores them as bytes.
+static inline void qc_store_codes(qc_lanes value, float top, uint8_t *codes) {
+  qc_lanes tops = qc_broadcast(top);
+  qc_bytes bytes = __builtin_convertvector(__builtin_convertvector(qc_smaller(value, tops), qc_mask), qc_bytes);
+  memcpy(codes, &bytes, sizeof bytes);
+}
+
 // The value of largest magnitude; of two that differ in sign the first.
 static inline float qc_signed_maximum(const float *x) {
-  float low = 0, high = 0;
-  for (int i = 0; i < 32; ++i) {
-    low = x[i] < low ? x[i] : low;
-    high = x[i] > high ? x[i] : high;
-  }
+  float low, high;
+  qc_extremes(x, 0, &low, &high);
   if (high != -low) return high > -low ? high : low;
   for (int i = 0; i < 32; ++i) {
     if (x[i] == high) return high;
@@ -73,19 +86,20 @@ static inline float qc_round_symmetric(const float *x, float half, uint8_t *code
     return d;
   }
   float top = 2 * half - 1;
-  for (int i = 0; i < 32; ++i) {
-    float code = x[i] * inverse + (half + 0.5f);
-    codes[i] = (uint8_t)(int32_t)(code < top ? code : top);
-  }
+  for (int i = 0; i < 32; i += QC_LANES) qc_store_codes(qc_load_lanes(x + i) * inverse + (half + 0.5f), top, codes + i);
   return d;
 }
 
 // Codes 0...top for x = d * code + minimum. Returns d.
 static inline float qc_round_range(const float *x, float top, uint8_t *codes, float *minimum) {
-  float low = x[0], high = x[0];
-  for (int i = 1; i < 32; ++i) {
-    low = x[i] < low ? x[i] : low;
-    high = x[i] > high ? x[i] : high;
+  float low, high;
+  qc_extremes(x, x[0], &low, &high);
+  // The sign of a zero is stored: it is that of the first one, which is also the largest value where all are zeros.
+  for (int i = 0; low == 0 && i < 32; ++i) {
+    if (x[i] != 0) continue;
+    low = x[i];
+    high = high == 0 ? low : high;
+    break;
   }
   *minimum = low;
   float d = (high - low) / top;
@@ -95,15 +109,14 @@ static inline float qc_round_range(const float *x, float top, uint8_t *codes, fl
     memset(codes, 0, 32);
     return d;
   }
-  for (int i = 0; i < 32; ++i) {
-    float code = (x[i] - low) * inverse + 0.5f;
-    codes[i] = (uint8_t)(int32_t)(code < top ? code : top);
-  }
+  for (int i = 0; i < 32; i += QC_LANES) qc_store_codes((qc_load_lanes(x + i) - low) * inverse + 0.5f, top, codes + i);
   return d;
 }
 
 // Encodes blocks of one kind. The layout is fixed by `bits` and `has_minimum`, constants after inlining.
-static inline void qc_write_simple(uint8_t *block, int bits, int has_minimum, float d, float m, const uint8_t *codes) {
+static inline __attribute__((always_inline)) void qc_write_simple(
+    uint8_t *block, int bits, int has_minimum, float d, float m, const uint8_t *codes
+) {
   qc_store_half(block, d);
   block += 2;
   if (has_minimum) {
@@ -151,7 +164,7 @@ static inline void qc_encode_simple_weighted(
   }
 }
 
-static inline void qc_encode_simple(
+static inline __attribute__((always_inline)) void qc_encode_simple(
     const float *source, int64_t rows, int64_t columns, const float *importance, uint8_t *destination, int bits,
     int has_minimum, int64_t stride
 ) {

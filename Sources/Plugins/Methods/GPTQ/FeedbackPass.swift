@@ -1,0 +1,119 @@
+import QuantCore
+
+/// The state of one panel on its way through the columns.
+struct FeedbackPass {
+  private let scheme: any Scheme
+  private let order: VisitingOrder
+  private let factor: InverseFactor
+  private let importance: [Float]?
+  private let rows: Int
+  private let tileLength: Int
+  /// `[columns, rows]` in the visiting order: the weights with the errors made so far taken into account.
+  private let weights: FloatStorage
+  /// `[batch, rows]`: errors of the columns of a batch, divided by the diagonal of the factor, negative.
+  private let errors: FloatStorage
+  /// `[rows, tileLength]`: weights of a tile, or what codes mean.
+  private let tileValues: FloatStorage
+  /// One panel per tile of the row.
+  private var tiles: [QuantizedPanel]
+
+  /// - Parameter fitted: parameters to begin with.
+  init(_ rounder: FeedbackRounder, panel: Panel, fitted: QuantizedPanel) {
+    scheme = rounder.scheme
+    order = rounder.order
+    factor = rounder.factor
+    importance = rounder.importance
+    rows = panel.rows
+    tileLength = fitted.groupLength
+    weights = FloatStorage(count: panel.rows * panel.columns)
+    errors = FloatStorage(count: panel.rows * VisitingOrder.largestBatch)
+    tileValues = FloatStorage(count: panel.rows * fitted.groupLength)
+    for (place, column) in order.columns.enumerated() {
+      for row in 0..<panel.rows { weights.base[place * panel.rows + row] = panel.row(row)[column] }
+    }
+    tiles = (0..<fitted.groupsPerRow).map { tile in
+      var own = rounder.scheme.emptyPanel(rows: panel.rows, columns: fitted.groupLength)
+      for row in 0..<panel.rows {
+        let from = fitted.parameterIndex(row: row, group: tile)
+        for p in 0..<fitted.parameterCount { own.parameters[row * fitted.parameterCount + p] = fitted.parameters[from + p] }
+      }
+      return own
+    }
+  }
+
+  /// Rounds the columns at some places of the order and passes their errors on.
+  mutating func round(_ batch: Range<Int>) {
+    for place in batch {
+      if order.kind == .block, place.isMultiple(of: tileLength) { fit(order.columns[place] / tileLength, from: place) }
+      roundColumn(at: place, batch: batch)
+    }
+    passOn(batch)
+  }
+
+  /// Parameters of a tile from the weights as they are now. The tile's columns stand at `tileLength` places from `first`.
+  private mutating func fit(_ tile: Int, from first: Int) {
+    for place in first..<first + tileLength {
+      let column = order.columns[place] - tile * tileLength
+      for row in 0..<rows { tileValues.base[row * tileLength + column] = weights.base[place * rows + row] }
+    }
+    scheme.fit(
+      Panel(base: tileValues.base, rows: rows, columns: tileLength, rowStride: tileLength),
+      importance: importance.map { Array($0[tile * tileLength..<(tile + 1) * tileLength]) }, into: &tiles[tile])
+  }
+
+  private mutating func roundColumn(at place: Int, batch: Range<Int>) {
+    let (tile, column) = order.columns[place].quotientAndRemainder(dividingBy: tileLength)
+    let weight = weights.base + place * rows
+    // Rows of stride 1 whose only readable column is `column`.
+    let panel = Panel(base: weight - column, rows: rows, columns: tileLength, rowStride: 1)
+    scheme.nearest(panel, columns: column..<column + 1, into: &tiles[tile])
+    scheme.value(tiles[tile], columns: column..<column + 1, into: tileValues.base)
+    let error = errors.base + (place - batch.lowerBound) * rows
+    let size = order.columns.count
+    factor.upper.withUnsafeBufferPointer { upper in
+      let scale = -1 / upper[place * size + place]
+      for row in 0..<rows { error[row] = (weight[row] - tileValues.base[row * tileLength + column]) * scale }
+      for later in place + 1..<max(place + 1, batch.upperBound) {
+        VectorKernels.axpy(upper[place * size + later], error, weights.base + later * rows, count: rows)
+      }
+    }
+  }
+
+  /// One product for all columns behind the batch.
+  private func passOn(_ batch: Range<Int>) {
+    let size = order.columns.count
+    let rest = size - batch.upperBound
+    guard rest > 0 else { return }
+    factor.upper.withUnsafeBufferPointer { upper in
+      guard let base = upper.baseAddress else { return }
+      LinearAlgebra.addTransposedProduct(
+        base + batch.lowerBound * size + batch.upperBound, aStride: size, errors.base, m: rest, n: rows, k: batch.count,
+        to: weights.base + batch.upperBound * rows, parallel: Parallel(threads: 1))
+    }
+  }
+
+  /// Codes and parameters of all tiles, in the order on disk.
+  func store(into result: inout QuantizedPanel) {
+    let count = result.parameterCount
+    for (tile, own) in tiles.enumerated() {
+      for row in 0..<rows {
+        let to = row * result.columns + tile * tileLength
+        for c in 0..<tileLength { result.codes[to + c] = own.codes[row * tileLength + c] }
+        let parameters = result.parameterIndex(row: row, group: tile)
+        for p in 0..<count { result.parameters[parameters + p] = own.parameters[row * count + p] }
+      }
+    }
+  }
+}
+
+/// Floats of a fixed number, zero at first, freed with the value. Used by one thread.
+private final class FloatStorage {
+  let base: UnsafeMutablePointer<Float>
+
+  init(count: Int) {
+    base = .allocate(capacity: max(1, count))
+    base.initialize(repeating: 0, count: max(1, count))
+  }
+
+  deinit { base.deallocate() }
+}

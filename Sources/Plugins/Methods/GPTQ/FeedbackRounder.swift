@@ -1,0 +1,29 @@
+import QuantCore
+
+/// Rounds rows with error feedback. Rows do not depend on each other, given the factor.
+///
+/// The weights of a panel are held by column in the visiting order, so that every step is a loop over contiguous rows.
+struct FeedbackRounder: Rounder {
+  let scheme: any Scheme
+  let order: VisitingOrder
+  let factor: InverseFactor
+  /// One weight per column for the fit of parameters, or nil.
+  let importance: [Float]?
+  let requestedDamp: Double
+
+  var warning: String? {
+    factor.damp == requestedDamp
+      ? nil : "the inputs' Gram matrix needed damp=\(factor.damp) instead of \(requestedDamp) to be factored"
+  }
+
+  func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
+    guard panel.rows > 0, panel.columns == order.columns.count else {
+      scheme.encode(panel, importance: nil, into: &result)
+      return
+    }
+    if order.kind == .static { scheme.fit(panel, importance: importance, into: &result) }
+    var pass = FeedbackPass(self, panel: panel, fitted: result)
+    for batch in order.batches { pass.round(batch) }
+    pass.store(into: &result)
+  }
+}

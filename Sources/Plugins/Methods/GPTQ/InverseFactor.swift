@@ -1,0 +1,73 @@
+import QuantCore
+import Synchronization
+
+/// `U` with `H⁻¹ = Uᵀ·U` for the damped Gram matrix in the visiting order.
+struct InverseFactor: Sendable {
+  static let largestDamp = 0.5
+
+  /// `[columns, columns]`, upper triangular, rows and columns in the visiting order.
+  let upper: [Float]
+  /// What was added to the diagonal, relative to its mean.
+  let damp: Double
+
+  /// Nil where the matrix holds values that are not finite, or no damping up to `largestDamp` makes it positive definite.
+  init?(of statistics: SiteStatistics, order: VisitingOrder, damp: Double, parallel: Parallel) {
+    let size = statistics.channels
+    guard statistics.gram.count == size * size, statistics.gram.allSatisfy(\.isFinite) else { return nil }
+    var mean = 0.0
+    for c in 0..<size { mean += Double(statistics.gram[c * size + c]) / Double(max(1, size)) }
+    guard mean > 0 else { return nil }
+    var damp = damp
+    while damp <= InverseFactor.largestDamp {
+      var matrix = InverseFactor.damped(statistics.gram, order: order, scale: Float(1 / mean), damp: Float(damp))
+      if LinearAlgebra.replaceByInverseFactor(&matrix, size: size, parallel: parallel) {
+        upper = matrix
+        self.damp = damp
+        return
+      }
+      damp = max(0.01, damp * 2)
+    }
+    return nil
+  }
+
+  /// The mean square of each channel relative to their mean; 1 for channels that were silent.
+  static func livelyDiagonal(_ statistics: SiteStatistics) -> [Float] {
+    let size = statistics.channels
+    let diagonal = (0..<size).map { statistics.gram[$0 * size + $0] }
+    let mean = diagonal.reduce(0.0) { $0 + Double($1) } / Double(max(1, size))
+    return diagonal.map { $0 > 0 && mean > 0 && mean.isFinite ? Float(Double($0) / mean) : 1 }
+  }
+
+  /// Scaled to a mean diagonal of 1, which keeps the arithmetic far from overflow, with silent channels at that mean.
+  private static func damped(_ gram: [Float], order: VisitingOrder, scale: Float, damp: Float) -> [Float] {
+    let size = order.columns.count
+    return [Float](unsafeUninitializedCapacity: size * size) { buffer, count in
+      for (i, from) in order.columns.enumerated() {
+        for (j, column) in order.columns.enumerated() { buffer[i * size + j] = gram[from * size + column] * scale }
+        buffer[i * size + i] = order.diagonal[from] + damp
+      }
+      count = size * size
+    }
+  }
+}
+
+/// Remembers the factor of the last site: layers that read one site are rounded one after another.
+final class FactorCache: Sendable {
+  private struct Entry: Sendable {
+    var gram: [Float]
+    var order: VisitingOrder
+    var factor: InverseFactor?
+  }
+
+  private let last = Mutex<Entry?>(nil)
+
+  func factor(of statistics: SiteStatistics, order: VisitingOrder, damp: Double, parallel: Parallel) -> InverseFactor? {
+    // Comparing is free where the arrays share their storage, and ends at the first difference elsewhere.
+    if let entry = last.withLock({ $0 }), entry.order == order, entry.gram == statistics.gram { return entry.factor }
+    // One factor at a time is in memory.
+    last.withLock { $0 = nil }
+    let factor = InverseFactor(of: statistics, order: order, damp: damp, parallel: parallel)
+    last.withLock { $0 = Entry(gram: statistics.gram, order: order, factor: factor) }
+    return factor
+  }
+}

@@ -1,0 +1,60 @@
+import QuantCore
+
+/// The order in which columns are rounded. On disk columns stay where they are.
+struct VisitingOrder: Sendable, Equatable {
+  enum Kind: String, Sendable {
+    /// All parameters are fitted to the original weights; then the loudest column first, whatever its tile.
+    case `static`
+    /// The tile with the loudest column first, inside it the loudest column first; parameters are fitted on arrival.
+    case block
+  }
+
+  static let largestBatch = 128
+
+  let kind: Kind
+  /// Mean square of the inputs by column, relative to their mean.
+  let diagonal: [Float]
+  let tileLength: Int
+  /// The column at each place of the order.
+  let columns: [Int]
+
+  init(_ kind: Kind, diagonal: [Float], tileLength: Int) {
+    self.kind = kind
+    self.diagonal = diagonal
+    self.tileLength = max(1, tileLength)
+    /// Descending; the sort is stable by the index.
+    func isLouder(_ a: (Int, Float), _ b: (Int, Float)) -> Bool { a.1 == b.1 ? a.0 < b.0 : a.1 > b.1 }
+    func sorted(_ range: Range<Int>) -> [Int] { range.map { ($0, diagonal[$0]) }.sorted(by: isLouder).map(\.0) }
+    switch kind {
+    case .static: columns = sorted(0..<diagonal.count)
+    case .block:
+      let tiles = stride(from: 0, to: diagonal.count, by: self.tileLength).map { first in
+        sorted(first..<min(diagonal.count, first + max(1, tileLength)))
+      }
+      let loudest = tiles.indices.map { ($0, tiles[$0].first.map { diagonal[$0] } ?? 0) }
+      columns = loudest.sorted(by: isLouder).flatMap { tiles[$0.0] }
+    }
+  }
+
+  /// Stretches of the order whose columns pass their errors on to each other at once, and to the rest in one product.
+  /// None of them ends inside a tile whose parameters are fitted on arrival, unless it began inside it or at its start.
+  var batches: [Range<Int>] {
+    let largest = VisitingOrder.largestBatch
+    let count = columns.count
+    var result: [Range<Int>] = []
+    var first = 0
+    while first < count {
+      var end = min(count, first + largest)
+      if kind == .block {
+        if tileLength < largest {
+          end = min(count, first + largest / tileLength * tileLength)
+        } else {
+          end = min(end, (first / tileLength + 1) * tileLength)
+        }
+      }
+      result.append(first..<end)
+      first = end
+    }
+    return result
+  }
+}

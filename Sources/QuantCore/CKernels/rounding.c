@@ -1,0 +1,110 @@
+#include "levels.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* Loops over weights that are checked or rounded. */
+
+enum { LANES = 16 };
+
+QC_BODY uint32_t bits_of(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+QC_BODY float float_of(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+QC_BODY int all_finite_body(const float *x, long count) {
+  uint32_t largest = 0;
+  for (long i = 0; i < count; i++) {
+    uint32_t magnitude = bits_of(x[i]) & 0x7fffffff;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return largest < 0x7f800000;
+}
+QC_LEVELS(int, all_finite, (const float *x, long count), (x, count))
+
+QC_BODY void extremes_body(const float *x, long count, float *smallest, float *largest) {
+  float low[LANES] = {0}, high[LANES] = {0};
+  long i = 0;
+  for (; i + LANES <= count; i += LANES)
+    for (int l = 0; l < LANES; l++) {
+      low[l] = x[i + l] < low[l] ? x[i + l] : low[l];
+      high[l] = x[i + l] > high[l] ? x[i + l] : high[l];
+    }
+  for (; i < count; i++) {
+    low[0] = x[i] < low[0] ? x[i] : low[0];
+    high[0] = x[i] > high[0] ? x[i] : high[0];
+  }
+  for (int l = 1; l < LANES; l++) {
+    low[0] = low[l] < low[0] ? low[l] : low[0];
+    high[0] = high[l] > high[0] ? high[l] : high[0];
+  }
+  *smallest = low[0];
+  *largest = high[0];
+}
+QC_LEVELS(void, extremes, (const float *x, long count, float *smallest, float *largest), (x, count, smallest, largest))
+
+QC_BODY float rounded_to_bfloat(float value) {
+  uint32_t bits = bits_of(value);
+  uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+  return float_of((bits & 0x7fffffff) > 0x7f800000 ? bits | 0x400000 : rounded);
+}
+
+QC_BODY float rounded_to_half(float value) {
+  uint32_t bits = bits_of(value), magnitude = bits & 0x7fffffff;
+  /* Halves have 13 bits of mantissa less; below 2^-14 they are multiples of 2^-24, which adding 0.5 rounds to. */
+  float small = (float_of(magnitude) + 0.5f) - 0.5f;
+  uint32_t normal = (magnitude + 0xfff + (magnitude >> 13 & 1)) & 0xffffe000;
+  uint32_t result = magnitude < 0x38800000 ? bits_of(small) : normal;
+  result = result >= 0x47800000 ? 0x7f800000 : result;
+  result = magnitude > 0x7f800000 ? magnitude | 0x400000 : result;
+  return float_of(result | (bits & 0x80000000));
+}
+
+QC_BODY float rounded(float value, int type) {
+  return type == QC_BFLOAT ? rounded_to_bfloat(value) : type == QC_HALF ? rounded_to_half(value) : value;
+}
+
+/* The code of one weight, in signed numbering. Adding and subtracting 1.5 * 2^23 rounds half to even. */
+QC_BODY float integer_code(float x, float scale, float zero, float half, int type) {
+  float scaled = rounded(rounded(rounded(x, type) / scale, type) + zero, type);
+  scaled = scaled == scaled ? scaled : 0;
+  scaled = scaled < half - 1 ? scaled : half - 1;
+  scaled = scaled > -half ? scaled : -half;
+  return (scaled + 12582912.0f) - 12582912.0f;
+}
+
+QC_BODY void integer_codes_of(const float *x, long count, float scale, float zero, float half, int offset, int type, int32_t *codes) {
+  for (long i = 0; i < count; i++) codes[i] = (int32_t)integer_code(x[i], scale, zero, half, type) + offset;
+}
+
+QC_BODY void integer_codes_body(
+    const float *x, long count, float scale, float zero, float half, int offset, int type, int32_t *codes) {
+  if (type == QC_BFLOAT) integer_codes_of(x, count, scale, zero, half, offset, QC_BFLOAT, codes);
+  else if (type == QC_HALF) integer_codes_of(x, count, scale, zero, half, offset, QC_HALF, codes);
+  else integer_codes_of(x, count, scale, zero, half, offset, QC_FLOAT, codes);
+}
+QC_LEVELS(
+    void, integer_codes,
+    (const float *x, long count, float scale, float zero, float half, int offset, int type, int32_t *codes),
+    (x, count, scale, zero, half, offset, type, codes))
+
+QC_BODY void integer_values_of(const float *x, long count, float scale, float zero, float half, int type, float *values) {
+  /* The difference of equal numbers is a positive zero, as it is between integers; a negative code of zero is made one. */
+  for (long i = 0; i < count; i++) values[i] = (integer_code(x[i], scale, zero, half, type) + 0.0f - zero) * scale;
+}
+
+QC_BODY void integer_values_body(const float *x, long count, float scale, float zero, float half, int type, float *values) {
+  if (type == QC_BFLOAT) integer_values_of(x, count, scale, zero, half, QC_BFLOAT, values);
+  else if (type == QC_HALF) integer_values_of(x, count, scale, zero, half, QC_HALF, values);
+  else integer_values_of(x, count, scale, zero, half, QC_FLOAT, values);
+}
+QC_LEVELS(
+    void, integer_values, (const float *x, long count, float scale, float zero, float half, int type, float *values),
+    (x, count, scale, zero, half, type, values))
