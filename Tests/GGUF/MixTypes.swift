@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 private func tensor(_ name: String, _ shape: [Int]) -> PresetTensor {
-  PresetTensor(name: name, shape: shape, isQuantizable: QuantizableTensors.contains(name: name, shape: shape), id: nil)
+  var tensor = PresetTensor(name: name, shape: shape, isQuantizable: true, id: nil)
+  tensor.isQuantizable = GGUFFormat.quantizes(tensor, as: nil, model: nil)
+  return tensor
 }
 
 /// A decoder of the Llama kind with shapes as llama.cpp's snapshots give them.

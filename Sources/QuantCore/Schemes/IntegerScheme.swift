@@ -175,7 +175,10 @@ public enum IntegerSchemes: SchemeProvider {
   public static let id = "integer"
   public static let summary = "4- and 8-bit integers with a scale per group or channel, symmetric or with a zero point."
   public static let reference = "https://github.com/vllm-project/compressed-tensors"
-  public static let schemeNames = ["int4-gN", "int8-gN", "int4-channel", "int8-channel", "int4-gN-asym", "int8-gN-asym"]
+  public static let schemeNames = [
+    "int4-gN", "int8-gN", "int4-channel", "int8-channel", "int4-gN-asym", "int8-gN-asym",
+    "int4-channel-asym", "int8-channel-asym",
+  ]
 
   public static func scheme(named name: String, modelType: ElementType) -> (any Scheme)? {
     var words = name.split(separator: "-", omittingEmptySubsequences: false)
