@@ -84,7 +84,7 @@ import Testing
   }
 
   @Test func theBytesDoNotDependOnTheNumberOfThreads() throws {
-    for (method, scheme, output) in [("rtn", "q4_k_m", "a.gguf"), ("awq", "q4_0", "b.gguf")] {
+    for (method, scheme, output) in [("rtn", "q4_k_m", "a.gguf"), ("awq", "q4_0", "b.gguf"), ("gptq", "q4_k_m", "c.gguf")] {
       var first: [UInt8]?
       for threads in 1...3 {
         _ = try convert(model, output) {

@@ -24,36 +24,33 @@ public struct GPTQ: QuantizationMethod {
     OptionDeclaration(
       name: "order",
       summary: "static: parameters first, loudest column first; block: parameters from the corrected weights, tile by tile",
-      defaultValue: "auto"),
+      defaultValue: "static"),
     OptionDeclaration(
-      name: "importance", summary: "weigh the fit of parameters with the inputs' power: on, off or auto", defaultValue: "auto"),
+      name: "importance", summary: "weigh the fit of parameters with the inputs' power, where the scheme can", defaultValue: "on"),
   ]
 
   let damp: Double
-  /// nil: by the kind of the scheme.
-  let order: VisitingOrder.Kind?
-  /// nil: by the kind of the scheme.
-  let weighsFit: Bool?
+  let order: VisitingOrder.Kind
+  let weighsFit: Bool
   private let factors = FactorCache()
 
   /// - Throws: `Failure` where an option's value is out of range.
   public init(_ options: OptionValues) throws {
     damp = try options.number("damp", in: 0...InverseFactor.largestDamp)
-    order = VisitingOrder.Kind(rawValue: try options.choice("order", of: ["auto", "static", "block"]))
-    weighsFit = options.string("importance") == "auto" ? nil : try options.flag("importance")
+    order = try options.choice("order", of: VisitingOrder.Kind.allCases.map(\.rawValue)) == "block" ? .block : .static
+    weighsFit = try options.flag("importance")
   }
 
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     guard let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
-    let isBlock = task.scheme.grid.kind == .block
     let order = VisitingOrder(
-      order ?? (isBlock ? .block : .static), diagonal: InverseFactor.livelyDiagonal(statistics),
+      order, diagonal: InverseFactor.livelyDiagonal(statistics),
       tileLength: task.scheme.groupLength(columns: statistics.channels))
     guard let factor = factors.factor(of: statistics, order: order, damp: damp, parallel: task.parallel) else {
       return PlainRounder(scheme: task.scheme)
     }
     return FeedbackRounder(
-      scheme: task.scheme, order: order, factor: factor, importance: weighsFit ?? isBlock ? order.diagonal : nil,
+      scheme: task.scheme, order: order, factor: factor, importance: weighsFit ? order.diagonal : nil,
       requestedDamp: damp)
   }
 }

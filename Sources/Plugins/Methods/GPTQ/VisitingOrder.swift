@@ -2,7 +2,7 @@ import QuantCore
 
 /// The order in which columns are rounded. On disk columns stay where they are.
 struct VisitingOrder: Sendable, Equatable {
-  enum Kind: String, Sendable {
+  enum Kind: String, Sendable, CaseIterable {
     /// All parameters are fitted to the original weights; then the loudest column first, whatever its tile.
     case `static`
     /// The tile with the loudest column first, inside it the loudest column first; parameters are fitted on arrival.
