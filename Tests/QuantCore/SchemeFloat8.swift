@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The weights of Tests/Fixtures/compressed-tensors/make_float8.py: 16 binades, a row of zeros, a block of zeros.
-private func weights(rows: Int) -> Matrix {
+private func sampleWeights(rows: Int) -> Matrix {
   let columns = 132
   var matrix = Matrix(rows: rows, columns: columns)
   for r in 0..<rows where r != 3 {
@@ -26,7 +26,7 @@ private struct OracleCase {
     var cases: [OracleCase] = []
     for type in [ElementType.bf16, .f16, .f32] {
       for (level, rows, tiles) in [(Float8Scheme.Level.channel, 8, 8), (.tensor, 8, 1), (.block(128), 130, 4)] {
-        let matrix = weights(rows: rows)
+        let matrix = sampleWeights(rows: rows)
         guard position + 4 * tiles + matrix.values.count <= bytes.count,
           let scheme = Float8Scheme(.f8e4m3, level: level, modelType: type)
         else { return [] }
@@ -111,7 +111,7 @@ private func codes(_ values: [Float], _ element: ElementType, largest: Float) th
 }
 
 @Test func fp8RowsRoundedInPiecesEqualTheWholeMatrix() throws {
-  let matrix = weights(rows: 130)
+  let matrix = sampleWeights(rows: 130)
   let largest = matrix.values.map { abs($0) }.max() ?? 0
   for (name, piece) in [("fp8-block128", 128), ("fp8-block16", 48), ("fp8-tensor", 7), ("fp8-channel", 9), ("fp8e5m2-tensor", 64)] {
     let scheme = try #require(Float8Schemes.scheme(named: name, modelType: .bf16)).fitted(largestMagnitude: largest)
@@ -127,7 +127,7 @@ private func codes(_ values: [Float], _ element: ElementType, largest: Float) th
 }
 
 @Test func fp8FitAndNearestTouchOnlyWhatTheySay() throws {
-  let matrix = weights(rows: 20)
+  let matrix = sampleWeights(rows: 20)
   for name in ["fp8-channel", "fp8-block16", "fp8-tensor", "fp8e5m2-block16"] {
     let scheme = try #require(Float8Schemes.scheme(named: name, modelType: .f32))
     let expected = encoded(scheme, matrix)

@@ -2,8 +2,8 @@
 
 Usage: make_float8.py OUT.bin
 Cases in this order: for each model type (bf16, f16, f32), for each level (channel, tensor, block128): f32 scales, u8 codes.
-The weights are those of `weights` below, which Tests/QuantCore/SchemeFloat8.swift computes too: 8 rows for channel and tensor,
-130 rows for blocks, so that blocks are cut at both edges.
+The weights are those of `weights` below, which `sampleWeights` of Tests/QuantCore/SchemeFloat8.swift computes too: 8 rows for
+channel and tensor, 130 rows for blocks, so that blocks are cut at both edges.
 """
 import sys
 
