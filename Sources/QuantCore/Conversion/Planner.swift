@@ -139,7 +139,8 @@ public struct Planner: Sendable {
         isCopy: isCopy)
     }
     throw Failure(
-      .unsupported, "packing.none", "format '\(format.id)' has no type or layout that holds \(scheme.name)", file: request.output, tensor: draft.name,
+      .unsupported, "packing.none", "format '\(format.id)' has no type or layout that holds \(scheme.name)", file: request.output,
+      tensor: draft.name,
       remedy: "Choose another scheme; 'qconvert plugins' lists what each format packs.")
   }
 
