@@ -140,10 +140,11 @@ private func header(_ layout: OutputLayout, _ name: String) throws -> (start: In
 }
 
 @Test func folderWithoutAConfigurationIsRefused() {
-  for configuration in [nil, Configuration.gguf(KeyValues())] {
-    let failure = #expect(throws: Failure.self) { try HuggingFaceFormat.layout(request([], configuration: configuration)) }
-    #expect(failure?.remedy?.contains("--config") == true)
-  }
+  let without = #expect(throws: Failure.self) { try HuggingFaceFormat.layout(request([], configuration: nil)) }
+  #expect(without?.remedy?.contains("--config") == true)
+  let ggufKeys = Configuration.gguf(KeyValues())
+  let fromGGUF = #expect(throws: Failure.self) { try HuggingFaceFormat.layout(request([], configuration: ggufKeys)) }
+  #expect(fromGGUF?.id == "hf.from-gguf")
 }
 
 @Test func frontMatterOfACardIsReadAsItIsSpelt() {
