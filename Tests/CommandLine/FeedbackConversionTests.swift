@@ -67,7 +67,11 @@ import Testing
       #expect(bytes[start..<start + value.count].elementsEqual(value) && Int(bytes[start - 8]) == value.count)
     }
     #expect(outputs["o"] != outputs["q"] && outputs["q"] != outputs["s"])
-    #expect { try convert("x.gguf", ["gptq"]) { $0.propagation = .original; $0.isTrueSequential = true } } throws: {
+    #expect {
+      try convert("x.gguf", ["gptq"]) {
+        $0.propagation = .original; $0.isTrueSequential = true
+      }
+    } throws: {
       ($0 as? Failure)?.id == "usage.true-sequential"
     }
   }

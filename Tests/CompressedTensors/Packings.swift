@@ -104,7 +104,8 @@ private func check(_ packing: some Packing, _ oracle: OracleCase) throws {
 @Test func configurationNamesOnlyKeysThatAllReadersKnow() throws {
   let four = try #require(IntegerScheme(bits: 4, groupLength: 128, isSymmetric: true, modelType: .bf16))
   let eight = try #require(IntegerScheme(bits: 8, groupLength: nil, isSymmetric: true, modelType: .bf16))
-  let one = try PackQuantized().configuration(modules: [.init(name: "a", scheme: four), .init(name: "b", scheme: four)], unquantized: ["lm_head"])
+  let one = try PackQuantized().configuration(
+    modules: [.init(name: "a", scheme: four), .init(name: "b", scheme: four)], unquantized: ["lm_head"])
   #expect(
     one?.text() == #"{"quant_method":"compressed-tensors","format":"pack-quantized","quantization_status":"compressed","#
       + #""config_groups":{"group_0":{"targets":["Linear"],"weights":{"num_bits":4,"type":"int","symmetric":true,"#
