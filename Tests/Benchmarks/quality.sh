@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# What each method loses on the small trained models, as a Markdown table: the figures of Docs/results.md.
+#   quality.sh [WINDOWS]     windows of 512 tokens of WikiText-2's validation text (default 60)
+#   QCONVERT, SCHEMES, METHODS, MODELS override what is measured.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$here/../..
+qconvert=${QCONVERT:-$root/.build/release/qconvert}
+shared=$root/../shared
+windows=${1:-60}
+[ -d "$shared/models" ] || { echo "quality: needs ../shared, which is not here" >&2; exit 66; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# number KEY: from the flat JSON document on standard input.
+number() { sed -n "s/.*\"$1\" *: *\([-+0-9.eE]*\).*/\1/p"; }
+
+echo '| model | scheme | method | perplexity | KL | top-1 |'
+echo '|---|---|---|---:|---:|---:|'
+for model in ${MODELS:-tiny-llama tiny-llama-outlier}; do
+  for scheme in ${SCHEMES:-q4_0 q4_k_m w4a16 int4-g128-asym}; do
+    for method in ${METHODS:-rtn awq gptq}; do
+      case $scheme in q*) out=$work/out.gguf ;; *) out=$work/out ;; esac
+      "$qconvert" "$shared/models/$model" "$out" --scheme "$scheme" --plugin "$method" --calibration "$shared/text/calibration.txt" \
+        --samples 128 --context 256 --force --quiet
+      "$qconvert" eval "$out" --reference "$shared/models/$model" --text "$shared/text/wikitext2-valid.txt" --context 512 \
+        --windows "$windows" --json --quiet >"$work/figures.json"
+      printf '| %s | `%s` | %s | %.3f | %.5f | %.4f |\n' "$model" "$scheme" "$method" "$(number perplexity <"$work/figures.json")" \
+        "$(number kld.mean <"$work/figures.json")" "$(number top1 <"$work/figures.json")"
+    done
+  done
+done
