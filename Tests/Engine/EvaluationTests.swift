@@ -94,10 +94,9 @@ import Testing
   @Test func impossibleRequestsAreRefused() throws {
     let model = try engine()
     func id(_ tokens: [Int], _ options: EvaluationOptions, _ reference: Engine? = nil) -> String {
-      do {
-        _ = try Evaluation.run(model, tokens: tokens, options: options, reference: reference)
-        return "none"
-      } catch { return error.id }
+      let result = Result { try Evaluation.run(model, tokens: tokens, options: options, reference: reference) }
+      guard case .failure(let error) = result else { return "none" }
+      return (error as? Failure)?.id ?? "\(error)"
     }
     #expect(id(tokens, EvaluationOptions(context: 1)) == "evaluate.context")
     #expect(id(tokens, EvaluationOptions(protocol: .llamaCpp, context: 2)) == "evaluate.context")

@@ -86,7 +86,7 @@ private func rounded(_ matrix: Matrix, _ scheme: any Scheme) -> Matrix {
   let block = tinyWorkspace()
   let statistics = try #require(block.statistics[.attentionInput])
   let scheme = try #require(IntegerScheme.named("int4-g16"))
-  for role in [TensorRole.query, .key] {
+  for role in [Layer.query, .key] {
     let task = RoundingTask(id: TensorID(role, block: 0), name: "q", scheme: scheme, statistics: statistics)
     #expect(try awq().rounder(for: task) == nil)
   }

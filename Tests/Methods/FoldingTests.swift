@@ -24,13 +24,13 @@ func tinyWorkspace(threads: Int = 1, scheme: (any Scheme)? = IntegerScheme.named
       Fold(site: .feedForwardOutput, producer: .rows(.up)),
     ])
   let model = ModelDescription(family: "test", ggufArchitecture: nil, parameters: parameters, tensors: [], block: graph)
-  let shapes: [TensorRole: (Int, Int)] = [
+  let shapes: [Layer: (Int, Int)] = [
     .query: (heads * headSize, hidden), .key: (keyValueHeads * headSize, hidden), .value: (keyValueHeads * headSize, hidden),
     .attentionOutput: (hidden, heads * headSize), .gate: (feedForward, hidden), .up: (feedForward, hidden),
     .down: (hidden, feedForward),
   ]
-  var matrices: [TensorRole: Matrix] = [:]
-  for role in graph.linears.map(\.role) {
+  var matrices: [Layer: Matrix] = [:]
+  for role in graph.linears.map(\.layer) {
     guard let (rows, columns) = shapes[role] else { continue }
     matrices[role] = Matrix(rows: rows, columns: columns, values: (0..<rows * columns).map { _ in random.normal() })
   }
@@ -43,7 +43,7 @@ func tinyWorkspace(threads: Int = 1, scheme: (any Scheme)? = IntegerScheme.named
     let channels = site == .feedForwardOutput ? feedForward : hidden
     statistics[site] = randomStatistics(channels: channels, tokens: 200, random: &random)
   }
-  var schemes: [TensorRole: any Scheme] = [:]
+  var schemes: [Layer: any Scheme] = [:]
   if let scheme { for role in matrices.keys { schemes[role] = scheme } }
   return BlockWorkspace(
     index: 0, model: model, matrices: matrices, vectors: vectors, statistics: statistics, schemes: schemes,
@@ -90,7 +90,7 @@ extension IntegerScheme {
   var after = before
   let scales = (0..<16).map { 0.5 + Float($0) / 8 }
   after.apply(before.model.block.folds[0], scales: scales)
-  for role in [TensorRole.query, .key, .value] {
+  for role in [Layer.query, .key, .value] {
     let old = try #require(before.matrices[role])
     let new = try #require(after.matrices[role])
     let gain = try #require(before.vectors[TensorID(.attentionNorm, block: 0)])

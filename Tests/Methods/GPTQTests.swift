@@ -143,7 +143,7 @@ import Testing
     let rounder = try rounder(
       scheme, statistics(64) { silent.contains($0) || silent.contains($1) ? 0 : loud.gram[$0 * 64 + $1] }, ["order": order])
     let values = scheme.values(round(matrix, scheme, rounder))
-    #expect(rounder.warning == nil)
+    #expect(rounder.record.fallback == nil)
     for row in 0..<4 {
       for c in silent { #expect(abs(values[row * 64 + c] - matrix[row, c]) < 0.001) }
     }
@@ -157,12 +157,12 @@ import Testing
       statistics(64) { $0 == $1 ? 1 : $0 / 2 == $1 / 2 ? coupling : 0 }
     }
     let recovered = try rounder(scheme, pairs(1.25))
-    #expect(recovered.warning?.contains("damp=0.32") == true)
+    #expect(recovered.record.fallback?.contains("damp=0.32") == true)
     let plain = matrix.withPanel { scheme.roundTrip($0) }
     #expect(scheme.values(round(matrix, scheme, recovered)) != plain)
     for hopeless in [pairs(2), statistics(64) { _, _ in .nan }, statistics(64) { _, _ in 0 }, statistics(64) { _, _ in .infinity }] {
       let rounder = try rounder(scheme, hopeless)
-      #expect(rounder.warning?.contains("rounded to nearest") == true)
+      #expect(rounder.record.fallback?.contains("rounded to nearest") == true)
       #expect(scheme.values(round(matrix, scheme, rounder)) == plain)
     }
   }

@@ -42,8 +42,8 @@ public struct ConversionPlan: Sendable {
     var grams = 0
     for tensor in model.tensors where tensor.id.block == 0 { blockWeights += tensor.shape.reduce(1, *) }
     for site in model.block.sites {
-      if let role = model.block.consumers(of: site).first,
-        let tensor = model.tensors.first(where: { $0.id == TensorID(role, block: 0) }), let width = tensor.shape.last
+      if let layer = model.block.consumers(of: site).first,
+        let tensor = model.tensors.first(where: { $0.id == TensorID(layer, block: 0) }), let width = tensor.shape.last
       {
         grams += width * width
       }

@@ -81,28 +81,3 @@ public struct SilentProgress: ProgressReporter {
   public func note(_ text: String) {}
   public func warn(_ text: String) {}
 }
-
-/// What a conversion did.
-public struct ConversionReport: Sendable {
-  /// What became of one tensor.
-  public struct TensorReport: Sendable {
-    /// Name in the output.
-    public var name: String
-    /// Name of its scheme.
-    public var scheme: String
-    /// ‖rounded − original‖ / ‖original‖, where the conversion computed it.
-    public var relativeError: Double?
-  }
-
-  /// Bytes written.
-  public var totalSize = 0
-  /// Stored bits per weight, over all tensors.
-  public var bitsPerWeight = 0.0
-  /// One entry per output tensor.
-  public var tensors: [TensorReport] = []
-  /// Wall-clock time.
-  public var seconds = 0.0
-  /// What methods reported.
-  public var notes: [String] = []
-  public init() {}
-}

@@ -62,31 +62,38 @@ struct TensorWriter {
   struct Written {
     /// ‖rounded − original‖ / ‖original‖, or nil for a tensor that is not quantized.
     var relativeError: Double?
+    /// What the method that rounded it says.
+    var record = RoundingRecord()
     /// What the written codes mean, in the output's order; empty unless it was asked for.
     var values: [Float] = []
   }
 
   /// Writes one tensor of a block, rounded by the last method that wants to.
   /// - Parameter replaces: whether the block's weights become what the written codes mean.
-  /// - Returns: the relative error of rounding, or nil for a tensor that is not quantized.
   func write(
     _ index: Int, from block: inout BlockWorkspace, methods: [any QuantizationMethod], replaces: Bool
-  ) throws -> Double? {
+  ) throws -> ConversionReport.TensorReport {
+    let clock = ContinuousClock()
+    let start = clock.now
     let tensor = plan.tensors[index]
-    guard let id = tensor.id else { return nil }
+    var report = ConversionReport.TensorReport(name: tensor.name, scheme: tensor.scheme.name)
+    guard let id = tensor.id else { return report }
     let written = try write(index, id, from: block, methods: methods, keepsValues: replaces)
-    guard replaces else { return written.relativeError }
+    report.relativeError = written.relativeError
+    report.record = written.record
+    report.seconds = (clock.now - start).inSeconds
+    guard replaces else { return report }
     let map = RowMap(tensor)
-    if !id.isBias, var matrix = block.matrices.removeValue(forKey: id.role) {
+    if !id.isBias, var matrix = block.matrices.removeValue(forKey: id.layer) {
       for row in 0..<matrix.rows {
         let from = row * matrix.columns, to = map.modelRow(row) * matrix.columns
         for c in 0..<matrix.columns { matrix.values[to + c] = written.values[from + c] }
       }
-      block.matrices[id.role] = matrix
+      block.matrices[id.layer] = matrix
     } else {
       for (c, value) in written.values.enumerated() { block.vectors[id]?[map.modelRow(c)] = value }
     }
-    return written.relativeError
+    return report
   }
 
   private func write(
@@ -94,7 +101,7 @@ struct TensorWriter {
   ) throws -> Written {
     let tensor = plan.tensors[index]
     let map = RowMap(tensor)
-    guard !id.isBias, let matrix = block.matrices[id.role] else {
+    guard !id.isBias, let matrix = block.matrices[id.layer] else {
       guard let vector = block.vectors[id] else {
         throw Failure(.internalError, "convert.block-tensor", "the block was loaded without this tensor", tensor: tensor.name)
       }
@@ -102,8 +109,7 @@ struct TensorWriter {
         for c in 0..<vector.count { destination[c] = vector[map.modelRow(c)] }
       }
     }
-    let site = block.model.block.linears.first { $0.role == id.role }?.input
-    let statistics = site.flatMap { block.statistics[$0] }
+    let statistics = block.model.block.input(of: id.layer).flatMap { block.statistics[$0] }
     return try write(
       index, rows: matrix.rows, columns: matrix.columns, map: map, keepsValues: keepsValues,
       load: { rows, destination in
@@ -116,7 +122,7 @@ struct TensorWriter {
         let task = RoundingTask(id: id, name: tensor.name, scheme: scheme, statistics: statistics, parallel: parallel)
         for method in methods.reversed() {
           guard let rounder = try method.rounder(for: task) else { continue }
-          if let warning = rounder.warning { progress.warn("\(tensor.name): \(warning)") }
+          if let fallback = rounder.record.fallback { progress.warn("\(tensor.name): \(fallback)") }
           return rounder
         }
         return nil
@@ -143,10 +149,12 @@ struct TensorWriter {
       tensor.scheme = tensor.scheme.fitted(
         largestMagnitude: largestMagnitude(rows: rows, columns: columns, piece: tile, load: load))
     }
+    let rounder = try rounder(tensor.scheme)
     let encoder = TileEncoder(
-      tensor: tensor, columns: columns, rounder: try rounder(tensor.scheme), map: map,
+      tensor: tensor, columns: columns, rounder: rounder, map: map,
       checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues, file: plan.source.path, load: load)
     var written = Written()
+    written.record = rounder?.record ?? RoundingRecord()
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
     var squares = (error: 0.0, original: 0.0)
     // A few tiles at a time: enough for all threads, and the bytes in flight stay bounded.

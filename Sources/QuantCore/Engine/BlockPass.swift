@@ -5,24 +5,43 @@ struct BlockPass {
 
   let block: BlockWorkspace
   let parallel: Parallel
+  /// Sees what flows into the linear layers.
+  let observer: (any SiteObserver)?
+  /// Changes it; nil: exact activations.
+  let rounding: (any SiteRounding)?
   private var parameters: HyperParameters { block.model.parameters }
 
-  init(_ block: BlockWorkspace, parallel: Parallel) {
+  init(_ block: BlockWorkspace, parallel: Parallel, observer: (any SiteObserver)? = nil, rounding: (any SiteRounding)? = nil) {
     self.block = block
     self.parallel = parallel
+    self.observer = observer
+    self.rounding = rounding
+  }
+
+  /// Values on their way through a site: observed as they are, then rounded where that is simulated.
+  private func pass(_ x: inout Matrix, through site: Site) {
+    if let observer { x.withPanel { observer.observe(site, $0) } }
+    guard let rounding else { return }
+    let (rows, columns) = (x.rows, x.columns)
+    x.values.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      rounding.round(site, block: block.index, base, rows: rows, columns: columns, parallel: parallel)
+    }
   }
 
   // MARK: Attention
 
   /// Attention of whole sequences, added to their rows of `hidden`.
   func attend(
-    _ hidden: inout Matrix, rows: Range<Int>, sequenceLength: Int, table: RotaryTable, observer: (any SiteObserver)?
+    _ hidden: inout Matrix, rows: Range<Int>, sequenceLength: Int, table: RotaryTable
   ) {
-    let normed = norm(hidden, rows: rows, .attentionNorm)
-    normed.withPanel { observer?.observe(.attentionInput, $0) }
+    var normed = norm(hidden, rows: rows, .attentionNorm)
+    pass(&normed, through: .attentionInput)
     var (queries, keys, values) = project(normed)
     prepareHeads(&queries, norm: .queryNorm, table: table) { $0 % sequenceLength }
     prepareHeads(&keys, norm: .keyNorm, table: table) { $0 % sequenceLength }
+    pass(&keys, through: .keys)
+    pass(&values, through: .values)
     var mixed = Matrix(rows: rows.count, columns: queries.columns)
     mixed.withPointers(queries, keys.values, values.values) { result, queries, keys, values in
       let queryStep = sequenceLength * parameters.headCount * parameters.headSize
@@ -34,7 +53,7 @@ struct BlockPass {
       }
       Attention(parameters).run(sequences, parallel: parallel)
     }
-    mixed.withPanel { observer?.observe(.attentionOutput, $0) }
+    pass(&mixed, through: .attentionOutput)
     add(linear(.attentionOutput, mixed), to: &hidden, rows: rows)
   }
 
@@ -44,9 +63,13 @@ struct BlockPass {
     let width = parameters.keyValueHeadCount * parameters.headSize
     let first = cache.keys.count / max(1, width)
     let table = parameters.rope.table(positions: first..<first + rows.count)
-    var (queries, keys, values) = project(norm(hidden, rows: rows, .attentionNorm))
+    var normed = norm(hidden, rows: rows, .attentionNorm)
+    pass(&normed, through: .attentionInput)
+    var (queries, keys, values) = project(normed)
     prepareHeads(&queries, norm: .queryNorm, table: table) { first + $0 }
     prepareHeads(&keys, norm: .keyNorm, table: table) { first + $0 }
+    pass(&keys, through: .keys)
+    pass(&values, through: .values)
     cache.keys += keys.values
     cache.values += values.values
     var mixed = Matrix(rows: rows.count, columns: queries.columns)
@@ -55,6 +78,7 @@ struct BlockPass {
         queries: queries, keys: keys, values: values, result: result, first: first, count: rows.count)
       Attention(parameters).run([sequence], parallel: parallel)
     }
+    pass(&mixed, through: .attentionOutput)
     add(linear(.attentionOutput, mixed), to: &hidden, rows: rows)
   }
 
@@ -87,15 +111,15 @@ struct BlockPass {
   // MARK: Feed-forward
 
   /// The gated feed-forward layer, added to `hidden`.
-  func feedForward(_ hidden: inout Matrix, observer: (any SiteObserver)?) {
+  func feedForward(_ hidden: inout Matrix) {
     for first in stride(from: 0, to: hidden.rows, by: BlockPass.chunkTokens) {
       let rows = first..<min(hidden.rows, first + BlockPass.chunkTokens)
-      let normed = norm(hidden, rows: rows, .feedForwardNorm)
-      normed.withPanel { observer?.observe(.feedForwardInput, $0) }
+      var normed = norm(hidden, rows: rows, .feedForwardNorm)
+      pass(&normed, through: .feedForwardInput)
       var gated = linear(.gate, normed)
       let up = linear(.up, normed)
       multiplyGate(&gated, by: up)
-      gated.withPanel { observer?.observe(.feedForwardOutput, $0) }
+      pass(&gated, through: .feedForwardOutput)
       add(linear(.down, gated), to: &hidden, rows: rows)
     }
   }
@@ -142,10 +166,10 @@ struct BlockPass {
   }
 
   /// A linear layer with its bias, if it has one.
-  private func linear(_ role: TensorRole, _ x: Matrix) -> Matrix {
-    guard let matrix = block.matrices[role] else { return Matrix(rows: x.rows, columns: 0) }
+  private func linear(_ layer: Layer, _ x: Matrix) -> Matrix {
+    guard let matrix = block.matrices[layer] else { return Matrix(rows: x.rows, columns: 0) }
     var result = Matrix.multiplyTransposed(x, matrix, parallel: parallel)
-    guard let bias = block.vectors[TensorID(role, block: block.index, isBias: true)] else { return result }
+    guard let bias = block.vectors[TensorID(layer, block: block.index, isBias: true)] else { return result }
     let width = result.columns
     result.values.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }

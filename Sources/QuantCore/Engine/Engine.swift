@@ -45,11 +45,11 @@ public struct Engine: Sendable {
 
   /// The weights of one block, decoded, in the model's row order.
   public func loadBlock(_ index: Int) -> BlockWorkspace {
-    var matrices: [TensorRole: Matrix] = [:]
+    var matrices: [Layer: Matrix] = [:]
     var vectors: [TensorID: [Float]] = [:]
     for tensor in model.tensors where tensor.id.block == index {
       if tensor.shape.count == 2 {
-        matrices[tensor.id.role] = weights.matrix(tensor.id, parallel: parallel)
+        matrices[tensor.id.layer] = weights.matrix(tensor.id, parallel: parallel)
       } else {
         vectors[tensor.id] = weights.vector(tensor.id)
       }
@@ -93,24 +93,26 @@ public struct Engine: Sendable {
   ///   - block: weights of `loadBlock`, perhaps changed.
   ///   - hidden: `[sequences * sequenceLength, hidden]`, one sequence after another, each attending to itself only.
   ///   - observer: sees the inputs of the block's linear layers.
+  ///   - rounding: changes them.
   public func runBlock(
-    _ block: BlockWorkspace, hidden: inout Matrix, sequenceLength: Int, observer: (any SiteObserver)? = nil
+    _ block: BlockWorkspace, hidden: inout Matrix, sequenceLength: Int, observer: (any SiteObserver)? = nil,
+    rounding: (any SiteRounding)? = nil
   ) {
     precondition(sequenceLength > 0 && hidden.rows.isMultiple(of: sequenceLength), "hidden states hold whole sequences")
-    let pass = BlockPass(block, parallel: parallel)
+    let pass = BlockPass(block, parallel: parallel, observer: observer, rounding: rounding)
     let table = model.parameters.rope.table(positions: 0..<sequenceLength)
     let group = max(1, BlockPass.chunkTokens / sequenceLength) * sequenceLength
     for first in stride(from: 0, to: hidden.rows, by: group) {
       let rows = first..<min(hidden.rows, first + group)
-      pass.attend(&hidden, rows: rows, sequenceLength: sequenceLength, table: table, observer: observer)
+      pass.attend(&hidden, rows: rows, sequenceLength: sequenceLength, table: table)
     }
-    pass.feedForward(&hidden, observer: observer)
+    pass.feedForward(&hidden)
   }
 
   /// Runs the next tokens of one sequence through one block, after the positions in `cache`.
   func runBlock(_ block: BlockWorkspace, hidden: inout Matrix, cache: inout KeyValueCache) {
     let pass = BlockPass(block, parallel: parallel)
     pass.attend(&hidden, cache: &cache)
-    pass.feedForward(&hidden, observer: nil)
+    pass.feedForward(&hidden)
   }
 }

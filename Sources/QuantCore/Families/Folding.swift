@@ -6,20 +6,20 @@ extension BlockWorkspace {
   /// - Parameter scales: one positive number per channel of the fold's site; for `valueRows` equal across the query heads
   ///   that share a key-value head (see `tied`).
   public mutating func apply(_ fold: Fold, scales: [Float]) {
-    for role in model.block.consumers(of: fold.site) {
-      guard let matrix = matrices[role] else { continue }
-      matrices[role] = matrix.scalingColumns(by: scales)
+    for layer in model.block.consumers(of: fold) {
+      guard let matrix = matrices[layer] else { continue }
+      matrices[layer] = matrix.scalingColumns(by: scales)
     }
     switch fold.producer {
     case .norm(let role):
       divideVector(TensorID(role, block: index), by: scales)
       divideVector(TensorID(role, block: index, isBias: true), by: scales)
-    case .rows(let role):
-      divideRows(of: role, by: scales)
-    case .valueRows(let role, let queryHeads, let keyValueHeads):
-      divideRows(of: role, by: Fold.headScales(scales, queryHeads: queryHeads, keyValueHeads: keyValueHeads))
+    case .rows(let layer):
+      divideRows(of: layer, by: scales)
+    case .valueRows(let layer, let queryHeads, let keyValueHeads):
+      divideRows(of: layer, by: Fold.headScales(scales, queryHeads: queryHeads, keyValueHeads: keyValueHeads))
     }
-    statistics[fold.site]?.divide(by: scales)
+    for site in fold.sites { statistics[site]?.divide(by: scales) }
   }
 
   private mutating func divideVector(_ id: TensorID, by scales: [Float]) {
@@ -27,15 +27,15 @@ extension BlockWorkspace {
     vectors[id] = zip(vector, scales).map { $0 / $1 }
   }
 
-  private mutating func divideRows(of role: TensorRole, by scales: [Float]) {
-    if var matrix = matrices[role] {
+  private mutating func divideRows(of layer: Layer, by scales: [Float]) {
+    if var matrix = matrices.removeValue(forKey: layer) {
       for row in 0..<matrix.rows {
         let scale = scales[row]
         for column in 0..<matrix.columns { matrix.values[row * matrix.columns + column] /= scale }
       }
-      matrices[role] = matrix
+      matrices[layer] = matrix
     }
-    divideVector(TensorID(role, block: index, isBias: true), by: scales)
+    divideVector(TensorID(layer, block: index, isBias: true), by: scales)
   }
 }
 

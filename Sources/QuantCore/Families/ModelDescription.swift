@@ -93,13 +93,45 @@ public struct TensorID: Sendable, Hashable {
   public var role: TensorRole
   /// Block index, or nil outside the blocks.
   public var block: Int?
+  /// Which expert of a mixture it belongs to, or nil.
+  public var expert: Int?
   /// Whether it is the bias of the layer, not its weight.
   public var isBias: Bool
-  public init(_ role: TensorRole, block: Int? = nil, isBias: Bool = false) {
+  public init(_ role: TensorRole, block: Int? = nil, expert: Int? = nil, isBias: Bool = false) {
     self.role = role
     self.block = block
+    self.expert = expert
     self.isBias = isBias
   }
+
+  /// Weight or bias of a layer of a block.
+  public init(_ layer: Layer, block: Int, isBias: Bool = false) {
+    self.init(layer.role, block: block, expert: layer.expert, isBias: isBias)
+  }
+
+  /// The layer of a block that the tensor belongs to.
+  public var layer: Layer { Layer(role, expert: expert) }
+}
+
+/// A linear layer within one block.
+public struct Layer: Sendable, Hashable {
+  /// What it does.
+  public var role: TensorRole
+  /// Which expert of a mixture it belongs to, or nil.
+  public var expert: Int?
+  public init(_ role: TensorRole, expert: Int? = nil) {
+    self.role = role
+    self.expert = expert
+  }
+
+  /// The layers of a block without experts.
+  public static let query = Layer(.query)
+  public static let key = Layer(.key)
+  public static let value = Layer(.value)
+  public static let attentionOutput = Layer(.attentionOutput)
+  public static let gate = Layer(.gate)
+  public static let up = Layer(.up)
+  public static let down = Layer(.down)
 }
 
 /// One tensor of a model with its name in each container.
@@ -175,22 +207,34 @@ public struct Site: Sendable, Hashable {
   public static let feedForwardInput = Site("feed-forward.input")
   /// What down reads.
   public static let feedForwardOutput = Site("feed-forward.output")
+  /// Keys as they enter the cache, after the rotary embedding: no linear layer reads them.
+  public static let keys = Site("attention.keys")
+  /// Values as they enter the cache.
+  public static let values = Site("attention.values")
+  /// What gate and up of one expert read: the tokens that the router sends to it.
+  public static func expertInput(_ expert: Int) -> Site { Site("feed-forward.input.\(expert)") }
+  /// What down of one expert reads.
+  public static func expertOutput(_ expert: Int) -> Site { Site("feed-forward.output.\(expert)") }
 }
 
 /// Who feeds whom inside one block.
 public struct BlockGraph: Sendable {
   /// Linear layers with the site that is their input, in the order of the forward pass.
-  public var linears: [(role: TensorRole, input: Site)]
+  public var linears: [(layer: Layer, input: Site)]
   /// Where a diagonal scaling of a site's channels can be absorbed by the producer.
   public var folds: [Fold]
 
-  public init(linears: [(role: TensorRole, input: Site)], folds: [Fold]) {
+  public init(linears: [(layer: Layer, input: Site)], folds: [Fold]) {
     self.linears = linears
     self.folds = folds
   }
 
-  /// The linear layers that read a site: every consumer must be scaled when the site is.
-  public func consumers(of site: Site) -> [TensorRole] { linears.filter { $0.input == site }.map(\.role) }
+  /// The linear layers that read a site.
+  public func consumers(of site: Site) -> [Layer] { linears.filter { $0.input == site }.map(\.layer) }
+  /// Every linear layer whose columns must be scaled when a fold is applied.
+  public func consumers(of fold: Fold) -> [Layer] { fold.sites.flatMap { consumers(of: $0) } }
+  /// What a layer reads, or nil for a layer that is not of this block.
+  public func input(of layer: Layer) -> Site? { linears.first { $0.layer == layer }?.input }
   /// The sites of a block in the order of the forward pass.
   public var sites: [Site] {
     var seen: [Site] = []
@@ -206,21 +250,27 @@ public struct Fold: Sendable {
     /// A norm's gain (and bias): channel for channel.
     case norm(TensorRole)
     /// Rows of a linear layer (and its bias): channel for channel, also through a gate's product.
-    case rows(TensorRole)
+    case rows(Layer)
     /// Rows of the value projection, through grouped heads: the channels of all query heads that share a key-value head
     /// must have one scale.
-    case valueRows(TensorRole, queryHeads: Int, keyValueHeads: Int)
+    case valueRows(Layer, queryHeads: Int, keyValueHeads: Int)
   }
 
   /// The site whose values are scaled.
   public var site: Site
+  /// Further sites that receive the same channels, if only for some tokens: the inputs of experts behind a router.
+  public var dependents: [Site]
   /// What is divided in return.
   public var producer: Producer
 
-  public init(site: Site, producer: Producer) {
+  public init(site: Site, dependents: [Site] = [], producer: Producer) {
     self.site = site
+    self.dependents = dependents
     self.producer = producer
   }
+
+  /// All sites whose values are scaled.
+  public var sites: [Site] { [site] + dependents }
 }
 
 /// What feeds what inside a model: names, shapes, graph. Mostly data.

@@ -46,24 +46,28 @@ public struct RoundingTask: Sendable {
   public var scheme: any Scheme
   /// Statistics of the matrix's input, after all transforms; nil without calibration.
   public var statistics: SiteStatistics?
+  /// What errors in a column weigh, one non-negative number per column, where a person gave them (`--importance`); else nil.
+  public var importance: [Float]?
   /// For work that is done once per matrix. Rows are rounded by several threads already.
   public var parallel: Parallel
 
   public init(
-    id: TensorID?, name: String, scheme: any Scheme, statistics: SiteStatistics?, parallel: Parallel = Parallel(threads: 1)
+    id: TensorID?, name: String, scheme: any Scheme, statistics: SiteStatistics?, importance: [Float]? = nil,
+    parallel: Parallel = Parallel(threads: 1)
   ) {
     self.id = id
     self.name = name
     self.scheme = scheme
     self.statistics = statistics
+    self.importance = importance
     self.parallel = parallel
   }
 }
 
 /// Rounds rows of one matrix; called with disjoint row ranges from several threads.
 public protocol Rounder: Sendable {
-  /// What a person should know about how this matrix is rounded because it may be wrong, or nil.
-  var warning: String? { get }
+  /// How this matrix is rounded, for the result document.
+  var record: RoundingRecord { get }
   /// - Parameters:
   ///   - panel: whole rows of the matrix.
   ///   - rows: which rows they are, in the model's order.
@@ -71,7 +75,20 @@ public protocol Rounder: Sendable {
 }
 
 extension Rounder {
-  public var warning: String? { nil }
+  public var record: RoundingRecord { RoundingRecord() }
+}
+
+/// What is worth knowing about how one matrix was rounded.
+public struct RoundingRecord: Sendable, Equatable {
+  /// What was added to the diagonal of the Gram matrix, relative to its mean, or nil.
+  public var damping: Double?
+  /// Why the method did something else than it usually does; a person is warned with it. Nil: all went as usual.
+  public var fallback: String?
+
+  public init(damping: Double? = nil, fallback: String? = nil) {
+    self.damping = damping
+    self.fallback = fallback
+  }
 }
 
 /// The weights of one block in 32-bit floats, with what was observed at its sites.
@@ -81,21 +98,21 @@ public struct BlockWorkspace: Sendable {
   /// The model that the block belongs to.
   public let model: ModelDescription
   /// Matrices of the linear layers, `[out, in]`.
-  public var matrices: [TensorRole: Matrix]
+  public var matrices: [Layer: Matrix]
   /// Norm gains and biases, by tensor.
   public var vectors: [TensorID: [Float]]
   /// What was observed, by site.
   public var statistics: [Site: SiteStatistics]
   /// The scheme that each linear layer will be rounded to; a layer that stays unquantized is absent.
-  public var schemes: [TensorRole: any Scheme]
+  public var schemes: [Layer: any Scheme]
   /// Finds a scheme by name, for methods with an option that names one.
   public var schemeNamed: @Sendable (String) throws -> any Scheme
   /// For the products of a search.
   public let parallel: Parallel
 
   public init(
-    index: Int, model: ModelDescription, matrices: [TensorRole: Matrix], vectors: [TensorID: [Float]],
-    statistics: [Site: SiteStatistics], schemes: [TensorRole: any Scheme] = [:],
+    index: Int, model: ModelDescription, matrices: [Layer: Matrix], vectors: [TensorID: [Float]],
+    statistics: [Site: SiteStatistics], schemes: [Layer: any Scheme] = [:],
     parallel: Parallel = Parallel(threads: 1), schemeNamed: (@Sendable (String) throws -> any Scheme)? = nil
   ) {
     self.index = index

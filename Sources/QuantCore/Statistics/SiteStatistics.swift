@@ -2,6 +2,8 @@
 public enum Statistic: String, Sendable, CaseIterable {
   /// Mean absolute value per channel.
   case meanAbsolute
+  /// Mean square per channel: what llama.cpp calls an importance matrix.
+  case meanSquare
   /// Smallest and largest value per channel.
   case range
   /// `H = Σ x xᵀ` over tokens, `[channels, channels]`.
@@ -16,6 +18,8 @@ public struct SiteStatistics: Sendable, Equatable {
   public var tokens: Int
   /// Mean |x| per channel.
   public var meanAbsolute: [Float]
+  /// Mean x² per channel; empty where neither it nor the Gram matrix was asked for.
+  public var meanSquare: [Float]
   /// Smallest value of each channel.
   public var minimum: [Float]
   /// Largest value of each channel.
@@ -27,6 +31,7 @@ public struct SiteStatistics: Sendable, Equatable {
     self.channels = channels
     tokens = 0
     meanAbsolute = [Float](repeating: 0, count: channels)
+    meanSquare = []
     minimum = [Float](repeating: .infinity, count: channels)
     maximum = [Float](repeating: -.infinity, count: channels)
     gram = []
@@ -38,6 +43,7 @@ public struct SiteStatistics: Sendable, Equatable {
       meanAbsolute[c] /= scales[c]
       minimum[c] /= scales[c]
       maximum[c] /= scales[c]
+      if !meanSquare.isEmpty { meanSquare[c] /= scales[c] * scales[c] }
     }
     guard !gram.isEmpty else { return }
     for i in 0..<channels {

@@ -39,6 +39,10 @@ public final class StatisticsCollector: SiteObserver {
     sums.mapValues { entry in
       var statistics = entry.statistics
       statistics.tokens = entry.tokens
+      let channels = statistics.channels
+      if !statistics.gram.isEmpty {
+        statistics.meanSquare = (0..<channels).map { statistics.gram[$0 * channels + $0] / Float(max(1, entry.tokens)) }
+      }
       statistics.meanAbsolute = entry.absolute.map { Float($0 / Double(entry.tokens)) }
       return statistics
     }

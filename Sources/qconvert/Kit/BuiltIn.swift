@@ -6,12 +6,13 @@ import HuggingFace
 import ModelFamilies
 public import QuantCore
 import RTN
+import SmoothQuant
 
 extension QConvert {
   /// The plug-ins of the `qconvert` binary, axis by axis: the only list there is. A program of one's own adds to it.
   public static let builtIn: [any Plugin.Type] = [
     // Methods
-    RTN.self, AWQ.self, GPTQ.self,
+    RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self,
     // Schemes and presets
     FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, GGUFBlocks.self, WeightPresets.self, GGUFMixes.self,
     // Packings

@@ -72,14 +72,22 @@ enum QuantizationConfiguration {
 
   private static func inputs(_ activations: ActivationScheme) -> JSON {
     var members: [JSON.Member] = [
-      .init("num_bits", .int(activations.element.bitCount)),
-      .init("type", .string("float")),
+      .init("num_bits", .int(activations.element.bits)),
+      .init("type", .string(activations.element == .fp8 ? "float" : "int")),
       .init("symmetric", .bool(true)),
-      .init("dynamic", .bool(true)),
-      .init("strategy", .string(activations.groupLength == nil ? "token" : "group")),
+      .init("dynamic", .bool(!activations.isStatic)),
+      .init("strategy", .string(strategy(activations.granularity))),
     ]
     if let length = activations.groupLength { members.append(.init("group_size", .int(length))) }
     return .object(members)
+  }
+
+  private static func strategy(_ granularity: ActivationScheme.Granularity) -> String {
+    switch granularity {
+    case .token: "token"
+    case .group: "group"
+    case .tensor: "tensor"
+    }
   }
 
   // MARK: Reading

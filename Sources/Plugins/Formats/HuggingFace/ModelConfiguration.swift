@@ -60,7 +60,7 @@ enum ModelConfiguration {
 
   private static func isLinear(_ tensor: PlannedTensor, model: ModelDescription?) -> Bool {
     guard tensor.shape.count == 2, tensor.name.hasSuffix(".weight") else { return false }
-    if let id = tensor.id, let model { return id.role == .output || model.block.linears.contains { $0.role == id.role } }
+    if let id = tensor.id, let model { return id.role == .output || model.block.input(of: id.layer) != nil }
     return !tensor.name.contains("norm") && !tensor.name.contains("embed")
   }
 

@@ -52,9 +52,9 @@ public struct AWQ: QuantizationMethod {
     for fold in block.model.block.folds {
       guard let statistics = block.statistics[fold.site], statistics.tokens > 0, !statistics.gram.isEmpty else { continue }
       var consumers: [ScaleSearch.Consumer] = []
-      for role in block.model.block.consumers(of: fold.site) {
-        guard let matrix = block.matrices[role] else { continue }
-        let scheme = try searchScheme.map(block.schemeNamed) ?? block.schemes[role]
+      for layer in block.model.block.consumers(of: fold) {
+        guard let matrix = block.matrices[layer] else { continue }
+        let scheme = try searchScheme.map(block.schemeNamed) ?? block.schemes[layer]
         guard let scheme, scheme.grid.kind != .float, scheme.fits(columns: matrix.columns) else { continue }
         consumers.append(ScaleSearch.Consumer(matrix: matrix, scheme: scheme))
       }

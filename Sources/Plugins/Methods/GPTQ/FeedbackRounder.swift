@@ -11,9 +11,11 @@ struct FeedbackRounder: Rounder {
   let importance: [Float]?
   let requestedDamp: Double
 
-  var warning: String? {
-    factor.damp == requestedDamp
-      ? nil : "the inputs' Gram matrix needed damp=\(factor.damp) instead of \(requestedDamp) to be factored"
+  var record: RoundingRecord {
+    RoundingRecord(
+      damping: factor.damp,
+      fallback: factor.damp == requestedDamp
+        ? nil : "the inputs' Gram matrix needed damp=\(factor.damp) instead of \(requestedDamp) to be factored")
   }
 
   func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {

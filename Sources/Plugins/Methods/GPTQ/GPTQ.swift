@@ -59,9 +59,10 @@ public struct GPTQ: QuantizationMethod {
 struct PlainRounder: Rounder {
   let scheme: any Scheme
 
-  var warning: String? {
-    "the inputs' Gram matrix cannot be factored even with damp=\(InverseFactor.largestDamp); rounded to nearest instead. "
-      + "The calibration text may be too short, or activations are not finite"
+  var record: RoundingRecord {
+    RoundingRecord(
+      fallback: "the inputs' Gram matrix cannot be factored even with damp=\(InverseFactor.largestDamp); rounded to nearest "
+        + "instead. The calibration text may be too short, or activations are not finite")
   }
 
   func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
