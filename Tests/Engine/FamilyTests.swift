@@ -20,8 +20,10 @@ import Testing
     let folder = SharedData.fixture("engine/" + name)
     let expected = try Fixture.tensors(folder + "/expected.safetensors")
     let tokens = try Fixture.integers(expected.first { $0.name == "tokens" })
-    let collector = StatisticsCollector([.meanAbsolute, .range, .gram], parallel: Parallel(threads: 2))
-    _ = try Fixture.engine(try Fixture.folder(folder)).allLogits(tokens, sequenceLength: 40, observing: 1, collector)
+    let engine = try Fixture.engine(try Fixture.folder(folder))
+    let collector = StatisticsCollector(
+      [.meanAbsolute, .range, .gram], at: Set(engine.model.block.sites), parallel: Parallel(threads: 2))
+    _ = try engine.allLogits(tokens, sequenceLength: 40, observing: 1, collector)
     let statistics = collector.statistics()
     #expect(statistics.count == 4)
     for (site, found) in statistics {

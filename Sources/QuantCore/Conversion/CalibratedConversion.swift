@@ -42,11 +42,11 @@ struct CalibratedConversion {
     var result = BlockResult()
     let planned = plan.tensors.indices.filter { plan.tensors[$0].id?.block == block && plan.tensors[$0].id?.role != .ropeFactors }
     var workspace = try load(block, planned)
-    workspace.statistics = observe(workspace)
+    workspace.statistics = observe(workspace, at: Set(engine.model.block.sites))
     for method in plan.methods { result.notes += try method.transform(&workspace) }
     for (step, tensors) in steps(planned).enumerated() {
       if plan.request.isTrueSequential, step > 1, let site = tensors.site {
-        workspace.statistics[site] = observe(workspace, only: site)[site]
+        workspace.statistics[site] = observe(workspace, at: [site])[site]
       }
       for index in tensors.indices {
         result.tensors.append(try writer.write(index, from: &workspace, methods: plan.methods, replaces: isQuantizedStream))
@@ -73,10 +73,10 @@ struct CalibratedConversion {
     return workspace
   }
 
-  /// What the methods asked for, at all sites of a block or one. In the original stream the hidden states move on behind the
+  /// What the methods asked for, at some sites of a block. In the original stream the hidden states move on behind the
   /// block, in the quantized one they stay in front of it.
-  private mutating func observe(_ workspace: BlockWorkspace, only site: Site? = nil) -> [Site: SiteStatistics] {
-    let collector = StatisticsCollector(plan.requirements, only: site, parallel: engine.parallel)
+  private mutating func observe(_ workspace: BlockWorkspace, at sites: Set<Site>) -> [Site: SiteStatistics] {
+    let collector = StatisticsCollector(plan.requirements, at: sites, parallel: engine.parallel)
     if isQuantizedStream {
       var observed = hidden
       engine.runBlock(workspace, hidden: &observed, sequenceLength: context, observer: collector)

@@ -11,22 +11,22 @@ public final class StatisticsCollector: SiteObserver {
   }
 
   private let wanted: Set<Statistic>
-  private let only: Site?
+  private let sites: Set<Site>?
   private let parallel: Parallel
   private var sums: [Site: Sums] = [:]
 
   /// - Parameters:
   ///   - statistics: what to collect; a Gram matrix takes `channels²` floats per site.
-  ///   - only: the one site to look at; nil: all.
-  public init(_ statistics: Set<Statistic>, only: Site? = nil, parallel: Parallel) {
+  ///   - sites: where to look; nil: everywhere.
+  public init(_ statistics: Set<Statistic>, at sites: Set<Site>? = nil, parallel: Parallel) {
     wanted = statistics
-    self.only = only
+    self.sites = sites
     self.parallel = parallel
   }
 
   /// Adds a panel to the sums of a site.
   public func observe(_ site: Site, _ panel: Panel) {
-    guard !wanted.isEmpty, panel.rows > 0, only == nil || only == site else { return }
+    guard !wanted.isEmpty, panel.rows > 0, sites?.contains(site) ?? true else { return }
     var entry = sums.removeValue(forKey: site) ?? empty(channels: panel.columns)
     entry.tokens += panel.rows
     if wanted.contains(.meanAbsolute) || wanted.contains(.range) { observeChannels(panel, &entry) }
