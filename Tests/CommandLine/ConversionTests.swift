@@ -28,7 +28,7 @@ import Testing
     let opening = Opening(registry)
     let checkpoint = try opening.open(path)
     let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: 2))
-    var hidden = try engine.embed(ids)
+    var hidden = try engine.embed(ids, sequenceLength: ids.count)
     for block in 0..<engine.model.parameters.blockCount {
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: ids.count)
     }

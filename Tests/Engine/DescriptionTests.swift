@@ -103,19 +103,92 @@ private let absent: JSON? = nil
   }
 
   @Test func foldsCoverEverySiteOfABlock() throws {
-    for name in FamilyTests.names {
+    for name in FamilyTests.llamaLike {
       let model = try Fixture.describe(try source(name))
       #expect(Set(model.block.folds.map(\.site)) == Set(model.block.sites))
       #expect(model.block.consumers(of: .attentionInput) == [.query, .key, .value])
-      #expect(Set(model.tensors.map(\.huggingFaceName)).count == model.tensors.count)
-      #expect(Set(model.tensors.map(\.ggufName)).count == model.tensors.count)
+      #expect(Set(model.tensors.compactMap { $0.huggingFace?.name }).count == model.tensors.count)
+      #expect(Set(model.tensors.compactMap { $0.gguf?.name }).count == model.tensors.count)
+    }
+  }
+
+  @Test(arguments: [
+    ("opt", [Site.attentionInput, .attentionOutput, .feedForwardInput, .feedForwardOutput]),
+    ("opt-post-norm", [.attentionOutput, .feedForwardOutput]), ("opt-gelu", [.attentionInput, .attentionOutput, .feedForwardInput]),
+    ("gpt2", [.attentionInput, .attentionOutput, .feedForwardInput]), ("bloom", [.attentionInput, .attentionOutput, .feedForwardInput]),
+    ("bloom-residual", [.attentionOutput]),
+  ]) func foldsAreThoseThatChangeNothing(_ name: String, _ sites: [Site]) throws {
+    #expect(try Fixture.describe(try source(name)).block.folds.map(\.site) == sites)
+  }
+
+  @Test func theNormInFrontOfExpertsFeedsRouterAndEveryExpert() throws {
+    let graph = try Fixture.describe(try source("mixtral")).block
+    let fold = try #require(graph.folds.first { $0.site == .feedForwardInput })
+    let experts: [Layer] = (0..<4).flatMap { (e: Int) -> [Layer] in [Layer(.gate, expert: e), Layer(.up, expert: e)] }
+    #expect(graph.consumers(of: fold) == [Layer.router] + experts)
+  }
+
+  @Test(arguments: FamilyTests.names) func tensorsOfTheModelFillThoseOfTheContainers(_ name: String) throws {
+    let model = try Fixture.describe(try source(name))
+    for naming in [Naming.huggingFace, .gguf] {
+      var filled: [String: (shape: [Int], outputs: [Int])] = [:]
+      for tensor in model.tensors {
+        guard let place = tensor.place(naming) else { continue }
+        let outputs = (0..<tensor.shape[0]).map { place.layout.containerRow(of: $0, rows: tensor.shape[0]) }
+        filled[place.name, default: (place.shape, [])].outputs += outputs
+      }
+      for (name, found) in filled {
+        let isMatrixTransposed = model.tensors.contains { $0.place(naming)?.name == name && $0.place(naming)?.layout.isTransposed == true }
+        let count = found.shape.count == 1 || isMatrixTransposed ? found.shape.last ?? 0 : found.shape.dropLast().reduce(1, *)
+        #expect(found.outputs.sorted() == Array(0..<count), "\(name)")
+      }
+    }
+  }
+
+  @Test(arguments: [
+    ("opt", "num_attention_heads", JSON.int(5), "model.head-size"), ("opt", "num_attention_heads", .int(0), "model.key-value"),
+    ("opt", "ffn_dim", .int(0), "model.key-value"), ("opt", "word_embed_proj_dim", .int(16), "model.tensor-shape"),
+    ("opt", "activation_function", .string("tanh"), "model.activation"),
+    ("opt", "layer_norm_elementwise_affine", .bool(false), "model.variant"),
+    ("opt", "max_position_embeddings", .int(63), "model.tensor-shape"),
+    ("gpt2", "n_head", .int(3), "model.head-size"), ("gpt2", "n_inner", .int(64), "model.tensor-shape"),
+    ("gpt2", "scale_attn_by_inverse_layer_idx", .bool(true), "model.variant"), ("gpt2", "n_layer", .int(999_999), "model.block-count"),
+    ("bloom", "n_head", .int(5), "model.head-size"), ("bloom", "layer_norm_epsilon", .int(-1), "model.key-value"),
+    ("mixtral", "num_local_experts", .int(5), "model.tensor-shape"), ("mixtral", "num_local_experts", .int(0), "model.key-missing"),
+    ("mixtral", "num_experts_per_tok", .int(5), "model.expert-count"), ("mixtral", "num_experts_per_tok", .int(0), "model.key-value"),
+    ("mixtral", "num_local_experts", .int(2_000_000_000), "model.expert-count"),
+  ]) func absurdConfigurationsOfOtherShapesAreRefused(_ name: String, _ key: String, _ value: JSON, _ id: String) throws {
+    #expect(try failure(name, [key: value])?.id == id)
+  }
+
+  @Test func positionsBehindTheLastLearnedOneAreRefused() throws {
+    let engine = try Fixture.engine(try source("opt"))
+    #expect(throws: Failure.self) { try engine.embed([Int](repeating: 3, count: 65), sequenceLength: 65) }
+    #expect(throws: Failure.self) { try engine.embed([3], sequenceLength: 1, first: 64) }
+    #expect(try engine.embed([3], sequenceLength: 1, first: 63).rows == 1)
+  }
+
+  @Test func namesWithoutTheWrappersPrefixAreFound() throws {
+    for (name, prefix) in [("opt", "model."), ("gpt2", "transformer."), ("bloom", "transformer.")] {
+      let original = try source(name)
+      let tensors = original.tensors.map { tensor in
+        var tensor = tensor
+        tensor.name = String(tensor.name.dropFirst(tensor.name.hasPrefix(prefix) ? prefix.count : 0))
+        return tensor
+      }
+      let bare = Checkpoint(
+        path: original.path, format: original.format, tensors: tensors, naming: .huggingFace,
+        configuration: original.configuration, files: [])
+      let tokens = [1, 2, 3]
+      let expected = try Fixture.engine(original).allLogits(tokens, sequenceLength: 3)
+      #expect(try Fixture.engine(bare).allLogits(tokens, sequenceLength: 3) == expected)
     }
   }
 
   @Test func everyStoredTensorOfAFixtureIsKnown() throws {
     for name in FamilyTests.names {
       let checkpoint = try source(name)
-      let known = Set(try Fixture.describe(checkpoint).tensors.map(\.huggingFaceName))
+      let known = Set(try Fixture.describe(checkpoint).tensors.compactMap { $0.huggingFace?.name })
       #expect(checkpoint.tensors.map(\.name).filter { !known.contains($0) } == [])
     }
   }

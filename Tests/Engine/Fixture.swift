@@ -35,7 +35,9 @@ enum Fixture {
   static func folder(_ path: String) throws -> Checkpoint { try HuggingFaceFormat.open(path, options: OpenOptions()) }
 
   static func describe(_ checkpoint: Checkpoint) throws -> ModelDescription {
-    let families: [any ModelFamily.Type] = [Llama.self, Mistral.self, Qwen2.self, Qwen3.self]
+    let families: [any ModelFamily.Type] = [
+      Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, OPT.self, GPT2.self, BLOOM.self,
+    ]
     guard let configuration = checkpoint.configuration, let name = configuration.architecture,
       let family = families.first(where: { $0.architectures(checkpoint.naming).contains(name) })
     else { throw Broken() }
@@ -52,7 +54,7 @@ extension Engine {
   func allLogits(_ tokens: [Int], sequenceLength: Int, observing block: Int? = nil, _ observer: (any SiteObserver)? = nil) throws
     -> Matrix
   {
-    var hidden = try embed(tokens)
+    var hidden = try embed(tokens, sequenceLength: sequenceLength)
     for index in 0..<model.parameters.blockCount {
       runBlock(loadBlock(index), hidden: &hidden, sequenceLength: sequenceLength, observer: index == block ? observer : nil)
     }

@@ -4,7 +4,7 @@ import Testing
 
 /// The trained models beside the project, against transformers in float32 (Interop/make_engine_fixtures.py).
 @Suite struct TrainedModelTests {
-  @Test(arguments: ["tiny-llama", "stories260k"]) func logitsAreThoseOfTransformers(_ name: String) throws {
+  @Test(arguments: ["tiny-llama", "stories260k", "tiny-opt"]) func logitsAreThoseOfTransformers(_ name: String) throws {
     guard let path = SharedData.path("models/" + name) else { return }
     let expected = try Fixture.tensors(SharedData.fixture("engine/\(name).safetensors"))
     let tokens = try Fixture.integers(expected.first { $0.name == "tokens" })
@@ -17,7 +17,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["tiny-llama", "stories260k"]) func perplexityIsThatOfTransformers(_ name: String) throws {
+  @Test(arguments: ["tiny-llama", "stories260k", "tiny-opt"]) func perplexityIsThatOfTransformers(_ name: String) throws {
     guard let path = SharedData.path("models/" + name) else { return }
     let expected = try Fixture.tensors(SharedData.fixture("engine/\(name).safetensors"))
     let text = try Fixture.integers(try Fixture.tensors(SharedData.fixture("engine/\(name)-text.safetensors")).first)

@@ -5,7 +5,7 @@ import Testing
 
 private func planned(_ name: String, _ shape: [Int], _ scheme: FloatScheme) -> PlannedTensor {
   PlannedTensor(
-    sourceName: name, name: name, shape: shape, scheme: scheme, packing: PlainPacking(), rowOrder: .same, sourceRowOrder: .same, id: nil,
+    sourceName: name, name: name, shape: shape, scheme: scheme, packing: PlainPacking(),
     parts: PlainPacking().parts(name: name, shape: shape, scheme: scheme), note: nil, isCopy: false)
 }
 

@@ -6,7 +6,7 @@ import Testing
 
 private func planned(_ name: String, _ shape: [Int], _ scheme: FloatScheme = .bf16) -> PlannedTensor {
   PlannedTensor(
-    sourceName: name, name: name, shape: shape, scheme: scheme, packing: PlainPacking(), rowOrder: .same, sourceRowOrder: .same, id: nil,
+    sourceName: name, name: name, shape: shape, scheme: scheme, packing: PlainPacking(),
     parts: PlainPacking().parts(name: name, shape: shape, scheme: scheme), note: nil, isCopy: false)
 }
 
@@ -32,7 +32,7 @@ private struct NibblePacking: Packing {
 private func quantized(_ name: String, _ shape: [Int]) throws -> PlannedTensor {
   let scheme = try #require(IntegerScheme(bits: 4, groupLength: 2, isSymmetric: true, modelType: .bf16))
   return PlannedTensor(
-    sourceName: name, name: name, shape: shape, scheme: scheme, packing: NibblePacking(), rowOrder: .same, sourceRowOrder: .same, id: nil,
+    sourceName: name, name: name, shape: shape, scheme: scheme, packing: NibblePacking(),
     parts: NibblePacking().parts(name: name, shape: shape, scheme: scheme), note: nil, isCopy: false)
 }
 

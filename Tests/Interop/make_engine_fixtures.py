@@ -19,6 +19,9 @@ COMMON = dict(
     max_position_embeddings=128, rms_norm_eps=1e-5, tie_word_embeddings=False, bos_token_id=0, eos_token_id=1)
 LLAMA3 = dict(
     rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64)
+OPT = dict(
+    vocab_size=96, hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64,
+    activation_function="relu", bos_token_id=0, eos_token_id=1, pad_token_id=1)
 MODELS = {
     "llama3-rope": transformers.LlamaConfig(**COMMON, head_dim=16, rope_theta=1000.0, rope_scaling=LLAMA3),
     "llama-biases": transformers.LlamaConfig(
@@ -27,10 +30,41 @@ MODELS = {
     "mistral-window": transformers.MistralConfig(**COMMON, sliding_window=7),
     "qwen2": transformers.Qwen2Config(**COMMON, use_sliding_window=False, rope_theta=1000000.0),
     "qwen3": transformers.Qwen3Config(**COMMON, head_dim=12),
+    "mixtral": transformers.MixtralConfig(**COMMON, num_local_experts=4, num_experts_per_tok=2, rope_theta=10000.0),
+    "opt": transformers.OPTConfig(**OPT),
+    # As the model of 350 million weights: norms behind, embeddings narrower than the blocks, no final norm.
+    "opt-post-norm": transformers.OPTConfig(**OPT, do_layer_norm_before=False, word_embed_proj_dim=16),
+    # As Galactica: another activation, no biases, an output of its own.
+    "opt-gelu": transformers.OPTConfig(**{**OPT, "activation_function": "gelu"}, enable_bias=False, tie_word_embeddings=False),
+    "gpt2": transformers.GPT2Config(vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64, bos_token_id=0, eos_token_id=1),
+    # Three heads of a size that is no power of two; four heads.
+    "bloom": transformers.BloomConfig(vocab_size=96, hidden_size=36, n_layer=2, n_head=3, bos_token_id=0, eos_token_id=1),
+    "bloom-residual": transformers.BloomConfig(
+        vocab_size=96, hidden_size=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=1,
+        apply_residual_connection_post_layernorm=True),
 }
-SITES = {
+LLAMA_SITES = {
     "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate_proj",
     "feed-forward.output": "mlp.down_proj"}
+EXPERTS = 4
+EXPERT_SITES = {
+    f"feed-forward.{site}.{e}": f"block_sparse_moe.experts.{e}.{module}"
+    for e in range(EXPERTS) for site, module in (("input", "w1"), ("output", "w2"))}
+# For each kind of model: where its blocks are, and the modules whose inputs are the sites.
+SITES = {
+    "mixtral": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "block_sparse_moe.gate",
+        **EXPERT_SITES}),
+    "opt": ("model.decoder.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.out_proj", "feed-forward.input": "fc1",
+        "feed-forward.output": "fc2"}),
+    "gpt2": ("transformer.h.1.", {
+        "attention.input": "attn.c_attn", "attention.output": "attn.c_proj", "feed-forward.input": "mlp.c_fc",
+        "feed-forward.output": "mlp.c_proj"}),
+    "bloom": ("transformer.h.1.", {
+        "attention.input": "self_attention.query_key_value", "attention.output": "self_attention.dense",
+        "feed-forward.input": "mlp.dense_h_to_4h", "feed-forward.output": "mlp.dense_4h_to_h"}),
+}
 
 
 def randomise(model):
@@ -38,7 +72,7 @@ def randomise(model):
     generator = torch.Generator().manual_seed(7)
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
-        if name.endswith("norm.weight") or "layernorm" in name:
+        if name.endswith("norm.weight") or ".ln_" in name and name.endswith("weight") or "layernorm.weight" in name:
             value = 1 + 0.2 * noise
         else:
             value = noise * (0.3 if name.endswith("bias") else 1.5 / math.sqrt(parameter.shape[-1]))
@@ -48,8 +82,9 @@ def randomise(model):
 def observe(model, tokens):
     """Logits, and mean |x| of the inputs of the second block's linear layers."""
     seen = {}
-    for site, module in SITES.items():
-        layer = model.get_submodule("model.layers.1." + module)
+    blocks, sites = SITES.get(model.config.model_type, ("model.layers.1.", LLAMA_SITES))
+    for site, module in sites.items():
+        layer = model.get_submodule(blocks + module)
         layer.register_forward_pre_hook(lambda _, x, site=site: seen.__setitem__(site, x[0].abs().flatten(0, -2).mean(0)))
     with torch.no_grad():
         logits = model(input_ids=tokens).logits.float()
@@ -92,7 +127,7 @@ def main():
     os.makedirs(OUT, exist_ok=True)
     for name, config in MODELS.items():
         write_random(name, config)
-    for name in ("tiny-llama", "stories260k"):
+    for name in ("tiny-llama", "stories260k", "tiny-opt"):
         tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=os.path.join(SHARED, "models", name, "tokenizer.json"))
         text = open(os.path.join(SHARED, "text", "wikitext2-valid.txt"), encoding="utf-8", newline="").read()[:200000]
         ids = tokenizer.encode(text)

@@ -46,6 +46,11 @@ struct ConfigurationKeys {
     return value
   }
 
+  /// The same where a `config.json` may use one of several keys.
+  func positiveSize(_ huggingFace: [String], _ gguf: String) throws(Failure) -> Int {
+    try positiveSize(huggingFace.first { json($0) != nil } ?? huggingFace[0], gguf)
+  }
+
   /// A finite positive number, or nil where the container does not state it.
   func number(_ huggingFace: String, _ gguf: String) throws(Failure) -> Double? {
     let value: Double?

@@ -17,6 +17,8 @@ struct DecoderTraits: Sendable {
   var defaultKeyValueHeads: Int?
   /// Head size where a `config.json` does not say; nil: the hidden size divided by the heads.
   var defaultHeadSize: Int?
+  /// Whether the feed-forward layer is a mixture of experts behind a router; nil: the container says so.
+  var mixesExperts: Bool? = false
   /// Epsilon of the norms where a `config.json` does not say.
   var defaultNormEpsilon = 1e-6
   /// The attention window that a `config.json` states.
@@ -39,27 +41,24 @@ extension DecoderTraits {
     var p = HyperParameters()
     p.hiddenSize = try keys.positiveSize("hidden_size", "embedding_length")
     p.blockCount = try keys.positiveSize("num_hidden_layers", "block_count")
-    guard p.blockCount <= tensors.tensors.count else {
-      throw Failure(
-        .data, "model.block-count", "the configuration states \(p.blockCount) blocks, but there are only \(tensors.tensors.count) tensors",
-        file: keys.path)
-    }
+    try keys.check(blockCount: p.blockCount, in: tensors)
     p.feedForwardSize = try keys.positiveSize("intermediate_size", "feed_forward_length")
     p.contextLength = try keys.size("max_position_embeddings", "context_length") ?? 0
     p.normEpsilon = try keys.number("rms_norm_eps", "attention.layer_norm_rms_epsilon") ?? defaultNormEpsilon
     try readHeads(keys, &p)
+    if mixesExperts != false { try readExperts(keys, &p) }
     p.rope = try keys.rope(headSize: p.headSize, factors: tensors["rope_freqs.weight"])
     try checkVariant(keys)
     switch keys.configuration {
     case .huggingFace:
       p.slidingWindow = try slidingWindow(keys, p.blockCount)
       p.tiesEmbeddings = keys.json("tie_word_embeddings")?.boolValue ?? false
-      if p.tiesEmbeddings { try checkTie(tensors) }
+      if p.tiesEmbeddings { try tensors.checkTie(output: "lm_head.weight", embedding: "model.embed_tokens.weight") }
     case .gguf:
       p.slidingWindow = try keys.size("", "attention.sliding_window").flatMap { $0 > 0 ? $0 : nil }
       p.tiesEmbeddings = tensors["output.weight"] == nil
     }
-    p.vocabularySize = try vocabularySize(keys, tensors)
+    p.vocabularySize = try keys.vocabularySize(tensors["model.embed_tokens.weight"] ?? tensors["token_embd.weight"])
     return p
   }
 
@@ -91,7 +90,7 @@ extension DecoderTraits {
 
   /// Refuses what the engine would run as something else.
   private func checkVariant(_ keys: ConfigurationKeys) throws(Failure) {
-    if let experts = try keys.size("num_local_experts", "expert_count"), experts > 0 {
+    if mixesExperts == false, let experts = try keys.size("num_local_experts", "expert_count"), experts > 0 {
       throw keys.unsupported("model.experts", "the model is a mixture of \(experts) experts")
     }
     if let activation = keys.json("hidden_act")?.stringValue, activation != "silu" {
@@ -99,48 +98,49 @@ extension DecoderTraits {
     }
   }
 
-  /// An output matrix beside a tied embedding must be the same: some programs would use one of them, some the other.
-  private func checkTie(_ tensors: Checkpoint) throws(Failure) {
-    guard let output = tensors["lm_head.weight"], let embedding = tensors["model.embed_tokens.weight"],
-      !output.hasSameContent(as: embedding)
-    else { return }
-    throw Failure(
-      .data, "model.tied-output", "differs from the embedding, although the configuration ties the two", file: tensors.path,
-      tensor: output.name,
-      remedy: "Remove the tensor that is not meant, or give --config with 'tie_word_embeddings' set to false to keep both.")
-  }
+  /// Experts of all blocks together; published models have some ten thousand.
+  private var largestExpertCount: Int { 1 << 17 }
 
-  private func vocabularySize(_ keys: ConfigurationKeys, _ tensors: Checkpoint) throws(Failure) -> Int {
-    let rows = (tensors["model.embed_tokens.weight"] ?? tensors["token_embd.weight"])?.shape.first
-    var stated = try keys.size("vocab_size", "vocab_size")
-    var source = keys.name("vocab_size", "vocab_size")
-    if case .gguf(let values) = keys.configuration, case .strings(let tokens) = values["tokenizer.ggml.tokens"] {
-      stated = tokens.count
-      source = "tokenizer.ggml.tokens"
+  /// Experts and how many of them a token visits.
+  private func readExperts(_ keys: ConfigurationKeys, _ p: inout HyperParameters) throws(Failure) {
+    guard let count = try keys.size("num_local_experts", "expert_count"), count > 0 else {
+      if mixesExperts == nil { return }
+      throw keys.missing("num_local_experts", "expert_count")
     }
-    guard let size = stated ?? rows, size > 0 else { throw keys.missing("vocab_size", "vocab_size") }
-    if let rows, rows != size {
-      throw Failure(
-        .data, "model.vocabulary", "the token embedding has \(rows) rows, but '\(source)' means \(size) tokens", file: keys.path,
-        remedy: "Added tokens need rows: resize the embedding, or correct the configuration.")
+    let used = try keys.positiveSize("num_experts_per_tok", "expert_used_count")
+    guard used <= count else {
+      throw Failure(.data, "model.expert-count", "a token cannot visit \(used) of \(count) experts", file: keys.path)
     }
-    return size
+    guard count <= largestExpertCount / p.blockCount else {
+      throw keys.unsupported("model.expert-count", "\(p.blockCount) blocks of \(count) experts are more than \(largestExpertCount) experts")
+    }
+    p.expertCount = count
+    p.expertsPerToken = used
   }
 
   // MARK: Graph
 
   private func graph(_ p: HyperParameters) -> BlockGraph {
-    BlockGraph(
-      linears: [
-        (.query, .attentionInput), (.key, .attentionInput), (.value, .attentionInput), (.attentionOutput, .attentionOutput),
-        (.gate, .feedForwardInput), (.up, .feedForwardInput), (.down, .feedForwardOutput),
-      ],
-      folds: [
-        Fold(site: .attentionInput, producer: .norm(.attentionNorm)),
-        Fold(
-          site: .attentionOutput, producer: .valueRows(.value, queryHeads: p.headCount, keyValueHeads: p.keyValueHeadCount)),
-        Fold(site: .feedForwardInput, producer: .norm(.feedForwardNorm)),
-        Fold(site: .feedForwardOutput, producer: .rows(.up)),
-      ])
+    var linears: [(layer: Layer, input: Site)] = [
+      (.query, .attentionInput), (.key, .attentionInput), (.value, .attentionInput), (.attentionOutput, .attentionOutput),
+    ]
+    var folds = [
+      Fold(site: .attentionInput, producer: .norm(.attentionNorm)),
+      Fold(
+        site: .attentionOutput, producer: .valueRows(.value, queryHeads: p.headCount, keyValueHeads: p.keyValueHeadCount)),
+    ]
+    let experts = 0..<p.expertCount
+    folds.append(
+      Fold(site: .feedForwardInput, dependents: experts.map { .expertInput($0) }, producer: .norm(.feedForwardNorm)))
+    if experts.isEmpty {
+      linears += [(.gate, .feedForwardInput), (.up, .feedForwardInput), (.down, .feedForwardOutput)]
+      folds.append(Fold(site: .feedForwardOutput, producer: .rows(.up)))
+    } else {
+      linears.append((.router, .feedForwardInput))
+      for e in experts { linears += [(Layer(.gate, expert: e), .expertInput(e)), (Layer(.up, expert: e), .expertInput(e))] }
+      for e in experts { linears.append((Layer(.down, expert: e), .expertOutput(e))) }
+      folds += experts.map { Fold(site: .expertOutput($0), producer: .rows(Layer(.up, expert: $0))) }
+    }
+    return BlockGraph(linears: linears, folds: folds)
   }
 }

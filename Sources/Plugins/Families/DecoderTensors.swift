@@ -20,24 +20,26 @@ extension DecoderTraits {
   func modelTensors(_ p: HyperParameters, _ keys: ConfigurationKeys) -> [ModelTensor] {
     let embedding = [p.vocabularySize, p.hiddenSize]
     var tensors = [
-      ModelTensor(
-        id: TensorID(.tokenEmbedding), huggingFaceName: "model.embed_tokens.weight", ggufName: "token_embd.weight", shape: embedding)
+      tensor(TensorID(.tokenEmbedding), embedding, "model.embed_tokens.weight", "token_embd.weight")
     ]
     for block in 0..<p.blockCount { tensors += blockTensors(block, p, keys) }
-    tensors.append(
-      ModelTensor(
-        id: TensorID(.outputNorm), huggingFaceName: "model.norm.weight", ggufName: "output_norm.weight", shape: [p.hiddenSize]))
-    tensors.append(
-      ModelTensor(
-        id: TensorID(.output), huggingFaceName: "lm_head.weight", ggufName: "output.weight", shape: embedding,
-        isOptional: p.tiesEmbeddings))
+    tensors.append(tensor(TensorID(.outputNorm), [p.hiddenSize], "model.norm.weight", "output_norm.weight"))
+    tensors.append(tensor(TensorID(.output), embedding, "lm_head.weight", "output.weight", isOptional: p.tiesEmbeddings))
     if case .factors(let factors) = p.rope.scaling {
       tensors.append(
         ModelTensor(
-          id: TensorID(.ropeFactors), huggingFaceName: "rope_freqs.weight", ggufName: "rope_freqs.weight", shape: [factors.count],
-          isOptional: true))
+          id: TensorID(.ropeFactors), shape: [factors.count], huggingFace: nil,
+          gguf: TensorPlace("rope_freqs.weight", [factors.count]), isOptional: true))
     }
     return tensors
+  }
+
+  private func tensor(
+    _ id: TensorID, _ shape: [Int], _ huggingFace: String, _ gguf: String, order: RowOrder = .same, isOptional: Bool = false
+  ) -> ModelTensor {
+    ModelTensor(
+      id: id, shape: shape, huggingFace: TensorPlace(huggingFace, shape), gguf: TensorPlace(gguf, shape, RowLayout(order: order)),
+      isOptional: isOptional)
   }
 
   private func blockTensors(_ block: Int, _ p: HyperParameters, _ keys: ConfigurationKeys) -> [ModelTensor] {
@@ -45,17 +47,37 @@ extension DecoderTraits {
     for (role, huggingFace, gguf) in blockNames {
       let isHeadNorm = role == .queryNorm || role == .keyNorm
       if isHeadNorm && !normalisesHeads { continue }
+      if p.expertCount > 0 && [.gate, .up, .down].contains(role) { continue }
       let shape = shape(of: role, p)
       let order = rowOrder(of: role, p)
-      tensors.append(
-        ModelTensor(
-          id: TensorID(role, block: block), huggingFaceName: "model.layers.\(block).\(huggingFace).weight",
-          ggufName: "blk.\(block).\(gguf).weight", shape: shape, ggufRowOrder: order))
+      let names = ("model.layers.\(block).\(huggingFace)", "blk.\(block).\(gguf)")
+      tensors.append(tensor(TensorID(role, block: block), shape, names.0 + ".weight", names.1 + ".weight", order: order))
       guard shape.count == 2, biased.contains(role) || mayHaveBias(role, keys) else { continue }
       tensors.append(
-        ModelTensor(
-          id: TensorID(role, block: block, isBias: true), huggingFaceName: "model.layers.\(block).\(huggingFace).bias",
-          ggufName: "blk.\(block).\(gguf).bias", shape: [shape[0]], ggufRowOrder: order, isOptional: !biased.contains(role)))
+        tensor(
+          TensorID(role, block: block, isBias: true), [shape[0]], names.0 + ".bias", names.1 + ".bias", order: order,
+          isOptional: !biased.contains(role)))
+    }
+    return tensors + (p.expertCount > 0 ? expertTensors(block, p) : [])
+  }
+
+  /// A router, and for every expert the matrices that a GGUF stacks.
+  private func expertTensors(_ block: Int, _ p: HyperParameters) -> [ModelTensor] {
+    let folder = "model.layers.\(block).block_sparse_moe"
+    var tensors = [
+      tensor(
+        TensorID(.router, block: block), [p.expertCount, p.hiddenSize], folder + ".gate.weight", "blk.\(block).ffn_gate_inp.weight")
+    ]
+    for (role, huggingFace, gguf) in [(TensorRole.gate, "w1", "ffn_gate_exps"), (.up, "w3", "ffn_up_exps"), (.down, "w2", "ffn_down_exps")] {
+      let shape = shape(of: role, p)
+      for expert in 0..<p.expertCount {
+        tensors.append(
+          ModelTensor(
+            id: TensorID(role, block: block, expert: expert), shape: shape,
+            huggingFace: TensorPlace("\(folder).experts.\(expert).\(huggingFace).weight", shape),
+            gguf: TensorPlace(
+              "blk.\(block).\(gguf).weight", [p.expertCount] + shape, RowLayout(firstRow: expert * shape[0]))))
+      }
     }
     return tensors
   }

@@ -1,7 +1,7 @@
 public import QuantCore
 
-/// Llama 1, 2 and 3.x, and the many models that share their code. In a GGUF also Mistral, which has no name of its own
-/// there.
+/// Llama 1, 2 and 3.x, and the many models that share their code. In a GGUF also Mistral and Mixtral, which have no name of
+/// their own there.
 public enum Llama: ModelFamily {
   /// What people type.
   public static let id = "llama"
@@ -15,7 +15,9 @@ public enum Llama: ModelFamily {
 
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
-    try DecoderTraits(family: id, ggufArchitecture: "llama", interleavesRotaryRows: true, mayHaveBiases: true)
-      .describe(configuration, tensors: tensors)
+    let isStored = if case .gguf = configuration { true } else { false }
+    return try DecoderTraits(
+      family: id, ggufArchitecture: "llama", interleavesRotaryRows: true, mayHaveBiases: true, mixesExperts: isStored ? nil : false
+    ).describe(configuration, tensors: tensors)
   }
 }

@@ -97,6 +97,37 @@ QC_LEVELS(
     void, rms_norm, (const float *x, const float *gain, float epsilon, long count, float *out),
     (x, gain, epsilon, count, out))
 
+QC_BODY void layer_norm_body(
+    const float *x, const float *gain, const float *bias, float epsilon, long count, float *out) {
+  lanes sum = {0};
+  long i = 0;
+  for (; i + LANES <= count; i += LANES) {
+    lanes a;
+    memcpy(&a, x + i, sizeof a);
+    sum += a;
+  }
+  float lane[LANES];
+  memcpy(lane, &sum, sizeof lane);
+  for (int l = 0; i < count; i++, l++) lane[l] += x[i];
+  float mean = add_lanes(lane) / (float)count;
+  for (long j = 0; j < count; j++) out[j] = x[j] - mean;
+  float factor = 1.0f / sqrtf(dot_body(out, out, count) / (float)count + epsilon);
+  for (long j = 0; j < count; j++) out[j] = gain[j] * (out[j] * factor) + bias[j];
+}
+QC_LEVELS(
+    void, layer_norm,
+    (const float *x, const float *gain, const float *bias, float epsilon, long count, float *out),
+    (x, gain, bias, epsilon, count, out))
+
+// (1 + tanh u) / 2 is the logistic function of 2u.
+QC_BODY void gelu_tanh_body(float *x, long count) {
+  for (long i = 0; i < count; i++) {
+    float u = 0.7978845608f * x[i] * (1.0f + 0.044715f * x[i] * x[i]);
+    x[i] = x[i] / (1.0f + exp_of(-2.0f * u));
+  }
+}
+QC_LEVELS(void, gelu_tanh, (float *x, long count), (x, count))
+
 QC_BODY void silu_product_body(float *gate, const float *up, long count) {
   for (long i = 0; i < count; i++) gate[i] = gate[i] / (1.0f + exp_of(-gate[i])) * up[i];
 }

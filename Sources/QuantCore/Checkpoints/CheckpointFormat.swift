@@ -50,12 +50,8 @@ public struct PlannedTensor: Sendable {
   public var activations: ActivationScheme?
   /// How codes and parameters become bytes.
   public var packing: any Packing
-  /// The order of rows in the output relative to the model's own.
-  public var rowOrder: RowOrder
-  /// The order of rows in the source relative to the model's own.
-  public var sourceRowOrder: RowOrder
-  /// Its part in the model; nil without a family.
-  public var id: TensorID?
+  /// The tensors of the model that it holds, in the order of the model; empty without a family.
+  public var pieces: [TensorPiece]
   /// The stored tensors, as `packing.parts` gave them.
   public var parts: [StoredPart]
   /// Why the scheme is not the one asked for, or nil.
@@ -67,8 +63,7 @@ public struct PlannedTensor: Sendable {
 
   public init(
     sourceName: String, name: String, shape: [Int], scheme: any Scheme, activations: ActivationScheme? = nil,
-    packing: any Packing, rowOrder: RowOrder, sourceRowOrder: RowOrder, id: TensorID?, parts: [StoredPart], note: String?,
-    isCopy: Bool, constant: [Float]? = nil
+    packing: any Packing, pieces: [TensorPiece] = [], parts: [StoredPart], note: String?, isCopy: Bool, constant: [Float]? = nil
   ) {
     self.sourceName = sourceName
     self.name = name
@@ -76,17 +71,60 @@ public struct PlannedTensor: Sendable {
     self.scheme = scheme
     self.activations = activations
     self.packing = packing
-    self.rowOrder = rowOrder
-    self.sourceRowOrder = sourceRowOrder
-    self.id = id
+    self.pieces = pieces
     self.parts = parts
     self.note = note
     self.isCopy = isCopy
     self.constant = constant
   }
 
+  /// Its part in the model, that of the first where it holds several; nil without a family.
+  public var id: TensorID? { pieces.first?.id }
+
+  /// Whether its rows are the source tensor's in their order.
+  var isInPlace: Bool { pieces.allSatisfy { $0.isInPlace && $0.source.name == sourceName } }
+
+  /// Whether the outputs of its matrices are its columns.
+  var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
+
+  /// Rows that one rounder may round: those whose matrices read the same site. Stacked experts have a site each.
+  func segments(of graph: BlockGraph) -> [(rows: Range<Int>, piece: TensorPiece, site: Site?)] {
+    let all = shape.dropLast().reduce(1, *)
+    guard let first = pieces.first else { return [] }
+    let site = graph.input(of: first.id.layer)
+    if pieces.allSatisfy({ graph.input(of: $0.id.layer) == site }) { return [(0..<all, first, site)] }
+    return pieces.map { piece in
+      let row = piece.target.layout.firstRow
+      return (row..<row + piece.rows, piece, graph.input(of: piece.id.layer))
+    }
+  }
+
   /// Rows that a piece of work must be a multiple of, so that no tile and no word of the packing is cut.
   var rowMultiple: Int { packing.rowMultiple * (scheme.grid.tileRows ?? 1) }
+}
+
+/// A tensor of the model on its way from one container tensor into another.
+public struct TensorPiece: Sendable {
+  /// Its part in the model.
+  public var id: TensorID
+  /// Dimensions in the model.
+  public var shape: [Int]
+  /// Where it comes from.
+  public var source: TensorPlace
+  /// Where it goes.
+  public var target: TensorPlace
+
+  public init(id: TensorID, shape: [Int], source: TensorPlace, target: TensorPlace) {
+    self.id = id
+    self.shape = shape
+    self.source = source
+    self.target = target
+  }
+
+  /// Rows of the matrix, or elements of the vector.
+  var rows: Int { shape.first ?? 1 }
+  /// Whether it lies in both container tensors at the same place.
+  var isInPlace: Bool { source.layout == target.layout && source.shape == target.shape }
 }
 
 /// What a format needs to lay out an output.

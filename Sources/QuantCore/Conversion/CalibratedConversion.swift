@@ -31,7 +31,7 @@ struct CalibratedConversion {
     modelType = Planner.modelType(of: plan.source)
     context = calibration.context
     engine = try Engine(plan.source, model: model, parallel: Parallel(threads: plan.request.threads))
-    hidden = try engine.embed(calibration.windows.flatMap { $0 })
+    hidden = try engine.embed(calibration.windows.flatMap { $0 }, sequenceLength: calibration.context)
   }
 
   var blockCount: Int { engine.model.parameters.blockCount }
@@ -45,10 +45,11 @@ struct CalibratedConversion {
     workspace.statistics = observe(workspace, at: Set(engine.model.block.sites))
     for method in plan.methods { result.notes += try method.transform(&workspace) }
     for (step, tensors) in steps(planned).enumerated() {
-      if plan.request.isTrueSequential, step > 1, let site = tensors.site {
-        workspace.statistics[site] = observe(workspace, at: [site])[site]
+      if plan.request.isTrueSequential, step > 1, !tensors.isEmpty {
+        let sites = Set(tensors.flatMap { plan.tensors[$0].pieces.compactMap { engine.model.block.input(of: $0.id.layer) } })
+        workspace.statistics.merge(observe(workspace, at: sites)) { $1 }
       }
-      for index in tensors.indices {
+      for index in tensors {
         result.tensors.append(try writer.write(index, from: &workspace, methods: plan.methods, replaces: isQuantizedStream))
         result.written.insert(index)
       }
@@ -65,10 +66,10 @@ struct CalibratedConversion {
     try checkFinite(workspace)
     let (registry, modelType) = (registry, modelType)
     workspace.schemeNamed = { try registry.scheme($0, modelType: modelType) }
-    for index in planned {
-      guard let id = plan.tensors[index].id, !id.isBias, workspace.matrices[id.layer] != nil else { continue }
-      let scheme = plan.tensors[index].scheme
-      if scheme.grid.kind != .float { workspace.schemes[id.layer] = scheme }
+    for index in planned where plan.tensors[index].scheme.grid.kind != .float {
+      for piece in plan.tensors[index].pieces where !piece.id.isBias && workspace.matrices[piece.id.layer] != nil {
+        workspace.schemes[piece.id.layer] = plan.tensors[index].scheme
+      }
     }
     return workspace
   }
@@ -83,28 +84,27 @@ struct CalibratedConversion {
     } else {
       engine.runBlock(workspace, hidden: &hidden, sequenceLength: context, observer: collector)
     }
-    return collector.statistics()
+    // With fewer tokens than channels an expert's statistics say more about the text than about the expert.
+    return collector.statistics().filter { $0.value.tokens >= $0.value.channels || !engine.model.block.isOfExpert($0.key) }
   }
 
   /// The tensors of a block in the order of the forward pass, those that read one site together: a method may share work
   /// between them. Tensors that are no linear layer come first.
-  private func steps(_ planned: [Int]) -> [(site: Site?, indices: [Int])] {
+  private func steps(_ planned: [Int]) -> [[Int]] {
     let graph = engine.model.block
     func input(_ index: Int) -> Site? {
       guard let id = plan.tensors[index].id, !id.isBias else { return nil }
       return graph.input(of: id.layer)
     }
-    let others: [(site: Site?, indices: [Int])] = [(nil, planned.filter { input($0) == nil })]
-    return others + graph.sites.map { site in (site, planned.filter { input($0) == site }) }
+    return [planned.filter { input($0) == nil }] + graph.sites.map { site in planned.filter { input($0) == site } }
   }
 
   private func checkFinite(_ block: BlockWorkspace) throws {
     guard !plan.request.allowNonfinite else { return }
-    for tensor in plan.tensors {
-      guard let id = tensor.id, id.block == block.index else { continue }
-      let values = id.isBias ? block.vectors[id] : block.matrices[id.layer]?.values ?? block.vectors[id]
+    for piece in plan.tensors.flatMap({ $0.pieces }) where piece.id.block == block.index {
+      let values = piece.id.isBias ? block.vectors[piece.id] : block.matrices[piece.id.layer]?.values ?? block.vectors[piece.id]
       guard let values, let index = values.firstIndex(where: { !$0.isFinite }) else { continue }
-      throw TensorWriter.nonfinite(values[index], index: index, tensor: tensor.sourceName, file: plan.source.path)
+      throw TensorWriter.nonfinite(values[index], index: index, tensor: piece.source.name, file: plan.source.path)
     }
   }
 }

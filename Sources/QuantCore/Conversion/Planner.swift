@@ -32,7 +32,7 @@ public struct Planner: Sendable {
     let model = needsFamily || opening.family(of: source) != nil ? try opening.describe(source) : nil
     if let model, format.naming == .gguf, model.ggufArchitecture == nil {
       throw Failure(
-        .unsupported, "gguf.architecture", "llama.cpp has no architecture for family '\(model.family)'", file: request.input,
+        .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: request.input,
         remedy: "Write a folder instead.")
     }
 
@@ -41,7 +41,7 @@ public struct Planner: Sendable {
     try chooseSchemes(&drafts, request: request, source: source, model: model, format: format)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
     if let first = left.first, let note = first.note {
-      let others = fitting(first.tensor.rowLength, format).filter { $0 != "f16" }
+      let others = fitting(first.rowLength, format).filter { $0 != "f16" }
       warnings.append(
         "\(left.count) of \(drafts.count) tensors are left unquantized, such as '\(first.name)' (\(note))"
           + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", ")))
@@ -143,15 +143,20 @@ public struct Planner: Sendable {
     methods: [any QuantizationMethod]
   ) throws -> PlannedTensor {
     let stored = draft.tensor.storage.schemeName
-    let isReordered = draft.rowOrder != draft.sourceRowOrder
     guard let scheme = draft.scheme else { return try sealData(draft) }
-    guard scheme.fits(columns: draft.tensor.rowLength), scheme.grid.kind == .float || !draft.shape.contains(0) else {
+    guard scheme.grid.kind == .float || !draft.isTransposed else {
+      throw Failure(
+        .unsupported, "scheme.transposed",
+        "this container holds the matrix transposed, and readers do not unpack such a one from \(scheme.name)", file: request.input,
+        tensor: draft.name, remedy: "Write a .gguf file, which holds it the other way round, or choose bf16, f16 or f32.")
+    }
+    guard scheme.fits(columns: draft.rowLength), scheme.grid.kind == .float || !draft.shape.contains(0) else {
       throw Failure(
         .unsupported, "scheme.row-length",
-        "rows of \(draft.tensor.rowLength) weights cannot be stored as \(scheme.name)"
+        "rows of \(draft.rowLength) weights cannot be stored as \(scheme.name)"
           + (scheme.grid.groupLength.map { ", whose groups have \($0)" } ?? ""), file: request.input, tensor: draft.name,
         remedy: "Give another --scheme, or this tensor its own with --tensor '\(draft.name)=SCHEME'; these fit: "
-          + fitting(draft.tensor.rowLength, format).joined(separator: ", ") + ".")
+          + fitting(draft.rowLength, format).joined(separator: ", ") + ".")
     }
     let isQuantizedSource = !["f32", "f16", "bf16", "f64"].contains(stored)
     let isSame = stored == scheme.name
@@ -173,12 +178,11 @@ public struct Planner: Sendable {
       let parts = packing.parts(name: draft.name, shape: draft.shape, scheme: scheme)
       let size = parts.reduce(0) { $0 + $1.byteCount }
       let isCopy =
-        isSame && !isReordered && parts.count == 1 && draft.tensor.storage.verbatim?.count == size
+        isSame && draft.isInPlace && parts.count == 1 && draft.tensor.storage.verbatim?.count == size
         && (methods.isEmpty || draft.id?.block == nil)
       return PlannedTensor(
         sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, activations: draft.activations,
-        packing: packing, rowOrder: draft.rowOrder, sourceRowOrder: draft.sourceRowOrder, id: draft.id, parts: parts, note: draft.note,
-        isCopy: isCopy)
+        packing: packing, pieces: draft.pieces, parts: parts, note: draft.note, isCopy: isCopy)
     }
     let able = registry.formats.filter { other in
       candidates.contains { other.packingIDs.contains(type(of: $0).id) && $0.holds(scheme.grid) }
@@ -203,7 +207,7 @@ public struct Planner: Sendable {
   private func sealData(_ draft: TensorMapping.Draft) throws -> PlannedTensor {
     let stored = draft.tensor.storage.schemeName
     guard let bytes = draft.tensor.storage.verbatim, let type = ElementType(rawValue: stored.uppercased()),
-      draft.rowOrder == draft.sourceRowOrder
+      draft.isInPlace
     else {
       throw Failure(
         .unsupported, "convert.data-tensor", "values of type \(stored) cannot be converted", tensor: draft.tensor.name,
@@ -212,7 +216,7 @@ public struct Planner: Sendable {
     let part = StoredPart(name: draft.name, shape: draft.shape, type: .element(type), byteCount: bytes.count)
     return PlannedTensor(
       sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: FloatScheme.f32, packing: PlainPacking(),
-      rowOrder: .same, sourceRowOrder: .same, id: draft.id, parts: [part], note: "data", isCopy: true)
+      pieces: draft.pieces, parts: [part], note: "data", isCopy: true)
   }
 
   private func extraTensors(
@@ -224,7 +228,7 @@ public struct Planner: Sendable {
       let packing = PlainPacking()
       let shape = [extra.values.count]
       return PlannedTensor(
-        sourceName: "", name: extra.name, shape: shape, scheme: scheme, packing: packing, rowOrder: .same, sourceRowOrder: .same, id: nil,
+        sourceName: "", name: extra.name, shape: shape, scheme: scheme, packing: packing,
         parts: packing.parts(name: extra.name, shape: shape, scheme: scheme), note: "computed", isCopy: false,
         constant: extra.values)
     }

@@ -1,24 +1,29 @@
-/// Which output tensor each source tensor becomes. Nothing is lost: every source tensor is mapped, dropped by a rule that
+/// Which source tensors each output tensor is made of. Nothing is lost: every source tensor is mapped, dropped by a rule that
 /// is listed here, or an error.
 struct TensorMapping {
   /// One output tensor before its scheme is sealed.
   struct Draft {
+    /// The source's tensor; where it is made of several, the one whose type says most: a quantized one before floats.
     let tensor: CheckpointTensor
     let name: String
     let shape: [Int]
-    let id: TensorID?
-    /// Order of rows in the output and in the source, each relative to the model's own.
-    let rowOrder: RowOrder
-    let sourceRowOrder: RowOrder
+    let pieces: [TensorPiece]
     let isQuantizable: Bool
     var schemeName = ""
     var scheme: (any Scheme)?
     var activations: ActivationScheme?
     var note: String?
+
+    var id: TensorID? { pieces.first?.id }
+    /// Weights of one row of the output.
+    var rowLength: Int { shape.last ?? 1 }
+    /// Whether its rows are the source tensor's in their order.
+    var isInPlace: Bool { pieces.allSatisfy { $0.isInPlace && $0.source.name == tensor.name } }
+    var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
   }
 
   /// Tensors that hold nothing a runtime could not compute, by the end of their names.
-  private static let dropped = [".rotary_emb.inv_freq", ".attention.bias", ".attention.masked_bias", ".masked_bias"]
+  private static let dropped = [".rotary_emb.inv_freq", ".attn.bias", ".attention.bias", ".masked_bias"]
 
   let source: Checkpoint
   let model: ModelDescription?
@@ -26,65 +31,92 @@ struct TensorMapping {
 
   func drafts(warnings: inout [String]) throws -> [Draft] {
     guard let model else { return source.tensors.map { unknownDraft($0) } }
-    var known: [String: ModelTensor] = [:]
-    for tensor in model.tensors { known[tensor.name(source.naming)] = tensor }
-    try checkPresence(model)
-
-    var drafts: [Draft] = []
-    for tensor in source.tensors {
-      guard let description = known[tensor.name] else {
-        if target != source.naming {
-          if TensorMapping.dropped.contains(where: { tensor.name.hasSuffix($0) }) { continue }
-          throw Failure(
-            .unsupported, "convert.unmapped", "family '\(model.family)' has no such tensor", file: source.path, tensor: tensor.name,
-            remedy: "The checkpoint may be of another architecture than its configuration says.")
-        }
-        drafts.append(unknownDraft(tensor))
-        continue
-      }
-      guard tensor.shape == description.shape else {
-        throw Failure(
-          .data, "model.tensor-shape", "shape is \(tensor.shape), but the configuration asks for \(description.shape)",
-          file: source.path, tensor: tensor.name, remedy: "The configuration belongs to another checkpoint, or the file is damaged.")
-      }
-      if description.id.role == .output && model.parameters.tiesEmbeddings && target != source.naming {
-        warnings.append("'\(tensor.name)' is dropped: the configuration ties the output to the embedding")
-        continue
-      }
-      if description.id.role == .ropeFactors && target == .huggingFace { continue }
-      drafts.append(
-        Draft(
-          tensor: tensor, name: target == source.naming ? tensor.name : description.name(target), shape: tensor.shape,
-          id: description.id, rowOrder: target == .gguf ? description.ggufRowOrder : .same,
-          sourceRowOrder: source.naming == .gguf ? description.ggufRowOrder : .same, isQuantizable: TensorMapping.isWeight(description.id)))
+    try checkTensors(model)
+    if target == source.naming {
+      let known = Dictionary(grouping: pieces(model)) { $0.target.name }
+      return source.tensors.map { tensor in known[tensor.name].map { draft($0, tensor) } ?? unknownDraft(tensor) }
     }
-    if target != source.naming {
-      // The order of the forward pass, whatever the order of the shards.
-      let position = Dictionary(model.tensors.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
-      drafts.sort { (position[$0.id ?? TensorID(.output)] ?? 0) < (position[$1.id ?? TensorID(.output)] ?? 0) }
+    try checkUnknown(model)
+    if model.parameters.tiesEmbeddings, let output = model.tensors.first(where: { $0.id.role == .output })?.place(source.naming),
+      source[output.name] != nil
+    {
+      warnings.append("'\(output.name)' is dropped: the configuration ties the output to the embedding")
+    }
+    return try renamed(pieces(model).filter { $0.id.role != .output || !model.parameters.tiesEmbeddings })
+  }
+
+  /// Output tensors in the order of the forward pass, whatever the order of the shards.
+  private func renamed(_ pieces: [TensorPiece]) throws -> [Draft] {
+    let groups = Dictionary(grouping: pieces) { $0.target.name }
+    var drafts: [Draft] = []
+    var seen: Set<String> = []
+    for piece in pieces where seen.insert(piece.target.name).inserted {
+      let group = groups[piece.target.name] ?? []
+      let tensors = group.compactMap { source[$0.source.name] }
+      let rows = group.reduce(0) { $0 + $1.shape.reduce(1, *) }
+      guard rows == piece.target.shape.reduce(1, *), let first = tensors.first else {
+        throw Failure(
+          .data, "model.tensor-missing", "the checkpoint has only some of the tensors that this one is made of", file: source.path,
+          tensor: piece.target.name, remedy: "A shard may be missing, or the configuration belongs to another checkpoint.")
+      }
+      drafts.append(draft(group, tensors.first { ElementType(rawValue: $0.storage.schemeName.uppercased()) == nil } ?? first))
     }
     return drafts
   }
 
-  private func checkPresence(_ model: ModelDescription) throws {
-    for tensor in model.tensors where !tensor.isOptional && source[tensor.name(source.naming)] == nil {
+  /// The model's tensors that the source holds and the target has a place for.
+  private func pieces(_ model: ModelDescription) -> [TensorPiece] {
+    model.tensors.compactMap { tensor in
+      guard let from = tensor.place(source.naming), let to = tensor.place(target), source[from.name] != nil else { return nil }
+      return TensorPiece(id: tensor.id, shape: tensor.shape, source: from, target: to)
+    }
+  }
+
+  private func draft(_ pieces: [TensorPiece], _ tensor: CheckpointTensor) -> Draft {
+    Draft(
+      tensor: tensor, name: pieces.first?.target.name ?? tensor.name, shape: pieces.first?.target.shape ?? tensor.shape,
+      pieces: pieces, isQuantizable: pieces.allSatisfy { TensorMapping.isWeight($0.id) })
+  }
+
+  private func checkTensors(_ model: ModelDescription) throws {
+    for tensor in model.tensors {
+      guard let place = tensor.place(source.naming) else { continue }
+      if let stored = source[place.name] {
+        guard stored.shape == place.shape else {
+          throw Failure(
+            .data, "model.tensor-shape", "shape is \(stored.shape), but the configuration asks for \(place.shape)",
+            file: source.path, tensor: place.name,
+            remedy: "The configuration belongs to another checkpoint, or the file is damaged.")
+        }
+      } else if !tensor.isOptional {
+        throw Failure(
+          .data, "model.tensor-missing", "a tensor that the configuration asks for is missing", file: source.path,
+          tensor: place.name, remedy: "A shard may be missing, or the configuration belongs to another checkpoint.")
+      }
+    }
+  }
+
+  private func checkUnknown(_ model: ModelDescription) throws {
+    let known = Set(model.tensors.compactMap { $0.place(source.naming)?.name })
+    for tensor in source.tensors where !known.contains(tensor.name) {
+      if TensorMapping.dropped.contains(where: { tensor.name.hasSuffix($0) }) { continue }
       throw Failure(
-        .data, "model.tensor-missing", "a tensor that the configuration asks for is missing", file: source.path,
-        tensor: tensor.name(source.naming), remedy: "A shard may be missing, or the configuration belongs to another checkpoint.")
+        .unsupported, "convert.unmapped", "family '\(model.family)' has no such tensor", file: source.path, tensor: tensor.name,
+        remedy: "The checkpoint may be of another architecture than its configuration says.")
     }
   }
 
   /// A tensor that no family describes keeps its name; whether it may be quantized is the container's decision.
   private func unknownDraft(_ tensor: CheckpointTensor) -> Draft {
     Draft(
-      tensor: tensor, name: tensor.name, shape: tensor.shape, id: nil, rowOrder: .same, sourceRowOrder: .same,
+      tensor: tensor, name: tensor.name, shape: tensor.shape, pieces: [],
       isQuantizable: tensor.storage.isNumeric && tensor.shape.count >= 2 && !tensor.shape.contains(0))
   }
 
   private static func isWeight(_ id: TensorID) -> Bool {
     if id.isBias { return false }
     switch id.role {
-    case .outputNorm, .attentionNorm, .queryNorm, .keyNorm, .feedForwardNorm, .ropeFactors: return false
+    case .embeddingNorm, .outputNorm, .attentionNorm, .queryNorm, .keyNorm, .feedForwardNorm, .ropeFactors: return false
     default: return true
     }
   }

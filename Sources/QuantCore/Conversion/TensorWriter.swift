@@ -23,10 +23,7 @@ struct TensorWriter {
   func stream(_ index: Int) throws {
     let tensor = plan.tensors[index]
     if let constant = tensor.constant {
-      let matrix = Matrix(rows: 1, columns: constant.count, values: constant)
-      _ = try write(index, rows: 1, columns: constant.count) { _, destination in
-        for c in 0..<constant.count { destination[c] = matrix.values[c] }
-      }
+      try writeVector(index, constant)
       return
     }
     guard let source = plan.source[tensor.sourceName] else {
@@ -37,24 +34,41 @@ struct TensorWriter {
       try copy(index, source)
       return
     }
+    if tensor.isInPlace {
+      _ = try write(index, rows: source.rowCount, columns: source.rowLength) { source.decode(rows: $0, into: $1) }
+    } else {
+      try rearrange(index)
+    }
+  }
+
+  /// Streams a tensor whose rows lie otherwise in the source, perhaps in several tensors.
+  private func rearrange(_ index: Int) throws {
+    let tensor = plan.tensors[index]
     let map = RowMap(tensor)
-    // A vector that is permuted (a bias) moves its elements; a matrix moves its rows.
-    if source.shape.count == 1 && !map.isIdentity {
-      let values = source.matrix().values
-      _ = try write(index, rows: 1, columns: source.rowLength) { _, destination in
-        for c in 0..<source.rowLength { destination[c] = values[map.sourceRow(c)] }
+    let placed = try tensor.pieces.map { piece in
+      guard let stored = plan.source[piece.source.name] else {
+        throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: piece.source.name)
       }
+      return PlacedTensor(stored, piece.source.layout, shape: piece.shape)
+    }
+    if tensor.shape.count == 1 {
+      try writeVector(index, map.gather(placed.map { $0.vector() }))
       return
     }
-    _ = try write(index, rows: source.rowCount, columns: source.rowLength) { rows, destination in
-      if map.isIdentity {
-        source.decode(rows: rows, into: destination)
-      } else {
-        for (local, row) in rows.enumerated() {
-          let from = map.sourceRow(row)
-          source.decode(rows: from..<from + 1, into: destination + local * source.rowLength)
-        }
-      }
+    let columns = tensor.shape.last ?? 1
+    let rows = tensor.shape.dropLast().reduce(1, *)
+    if tensor.pieces.contains(where: { $0.source.layout.isTransposed || $0.target.layout.isTransposed }) {
+      // Rows that are columns elsewhere cannot be decoded one by one: these matrices are held whole.
+      let matrices = placed.map { $0.matrix(parallel: parallel) }
+      _ = try write(index, rows: rows, columns: columns) { map.gather(matrices, rows: $0, columns: columns, into: $1) }
+    } else {
+      _ = try write(index, rows: rows, columns: columns) { map.decode(placed, rows: $0, columns: columns, into: $1) }
+    }
+  }
+
+  private func writeVector(_ index: Int, _ values: [Float]) throws {
+    _ = try write(index, rows: 1, columns: values.count) { _, destination in
+      for c in values.indices { destination[c] = values[c] }
     }
   }
 
@@ -77,56 +91,70 @@ struct TensorWriter {
     let start = clock.now
     let tensor = plan.tensors[index]
     var report = ConversionReport.TensorReport(name: tensor.name, scheme: tensor.scheme.name)
-    guard let id = tensor.id else { return report }
-    let written = try write(index, id, from: block, methods: methods, keepsValues: replaces)
+    let map = RowMap(tensor)
+    let written: Written
+    if tensor.shape.count == 1 {
+      var vectors = try tensor.pieces.map { try found(block.vectors[$0.id], $0) }
+      let values = map.gather(vectors)
+      written = try write(index, rows: 1, columns: values.count, keepsValues: replaces) { _, destination in
+        for c in values.indices { destination[c] = values[c] }
+      }
+      if replaces {
+        map.scatter(written.values, into: &vectors)
+        for (piece, vector) in zip(tensor.pieces, vectors) { block.vectors[piece.id] = vector }
+      }
+    } else {
+      var matrices = try tensor.pieces.map { try found(block.matrices[$0.id.layer], $0) }
+      written = try write(index, matrices, of: block, map: map, methods: methods, keepsValues: replaces)
+      if replaces {
+        map.scatter(written.values, columns: tensor.shape.last ?? 1, into: &matrices)
+        for (piece, matrix) in zip(tensor.pieces, matrices) { block.matrices[piece.id.layer] = matrix }
+      }
+    }
     report.relativeError = written.relativeError
     report.record = written.record
     report.seconds = (clock.now - start).inSeconds
-    guard replaces else { return report }
-    let map = RowMap(tensor)
-    if !id.isBias, var matrix = block.matrices.removeValue(forKey: id.layer) {
-      for row in 0..<matrix.rows {
-        let from = row * matrix.columns, to = map.modelRow(row) * matrix.columns
-        for c in 0..<matrix.columns { matrix.values[to + c] = written.values[from + c] }
-      }
-      block.matrices[id.layer] = matrix
-    } else {
-      for (c, value) in written.values.enumerated() { block.vectors[id]?[map.modelRow(c)] = value }
-    }
     return report
   }
 
+  private func found<Value>(_ value: Value?, _ piece: TensorPiece) throws(Failure) -> Value {
+    guard let value else {
+      throw Failure(.internalError, "convert.block-tensor", "the block was loaded without this tensor", tensor: piece.target.name)
+    }
+    return value
+  }
+
   private func write(
-    _ index: Int, _ id: TensorID, from block: BlockWorkspace, methods: [any QuantizationMethod], keepsValues: Bool
+    _ index: Int, _ matrices: [Matrix], of block: BlockWorkspace, map: RowMap, methods: [any QuantizationMethod], keepsValues: Bool
   ) throws -> Written {
     let tensor = plan.tensors[index]
-    let map = RowMap(tensor)
-    guard !id.isBias, let matrix = block.matrices[id.layer] else {
-      guard let vector = block.vectors[id] else {
-        throw Failure(.internalError, "convert.block-tensor", "the block was loaded without this tensor", tensor: tensor.name)
-      }
-      return try write(index, rows: 1, columns: vector.count, keepsValues: keepsValues) { _, destination in
-        for c in 0..<vector.count { destination[c] = vector[map.modelRow(c)] }
+    let columns = tensor.shape.last ?? 1
+    let segments = tensor.segments(of: block.model.block).map { segment in
+      Segment(rows: segment.rows) { scheme in
+        try rounder(tensor, segment.piece.id, scheme, site: segment.site, block: block, methods: methods)
       }
     }
-    let statistics = block.model.block.input(of: id.layer).flatMap { block.statistics[$0] }
     return try write(
-      index, rows: matrix.rows, columns: matrix.columns, map: map, keepsValues: keepsValues,
-      load: { rows, destination in
-        for (local, row) in rows.enumerated() {
-          let from = map.modelRow(row) * matrix.columns
-          for c in 0..<matrix.columns { destination[local * matrix.columns + c] = matrix.values[from + c] }
-        }
-      },
-      rounder: { scheme in
-        let task = RoundingTask(id: id, name: tensor.name, scheme: scheme, statistics: statistics, parallel: parallel)
-        for method in methods.reversed() {
-          guard let rounder = try method.rounder(for: task) else { continue }
-          if let fallback = rounder.record.fallback { progress.warn("\(tensor.name): \(fallback)") }
-          return rounder
-        }
-        return nil
-      })
+      index, rows: tensor.shape.dropLast().reduce(1, *), columns: columns, map: map, keepsValues: keepsValues, segments: segments
+    ) { map.gather(matrices, rows: $0, columns: columns, into: $1) }
+  }
+
+  /// The rounder of the last method that has one for this tensor; nil where none has.
+  private func rounder(
+    _ tensor: PlannedTensor, _ id: TensorID, _ scheme: any Scheme, site: Site?, block: BlockWorkspace,
+    methods: [any QuantizationMethod]
+  ) throws -> (any Rounder)? {
+    let statistics = site.flatMap { block.statistics[$0] }
+    let task = RoundingTask(id: id, name: tensor.name, scheme: scheme, statistics: statistics, parallel: parallel)
+    for method in methods.reversed() {
+      guard let rounder = try method.rounder(for: task) else { continue }
+      if let fallback = rounder.record.fallback { progress.warn("\(tensor.name): \(fallback)") }
+      return rounder
+    }
+    guard site != nil, statistics == nil, scheme.grid.kind != .float, !plan.requirements.isEmpty else { return nil }
+    let rounder = UncalibratedRounder(scheme: scheme, expert: id.expert)
+    progress.warn("\(tensor.name): \(rounder.reason)")
+    return rounder
   }
 
   // MARK: - Tiles
@@ -137,11 +165,17 @@ struct TensorWriter {
     return min(rows, max(multiple, wanted / multiple * multiple))
   }
 
-  /// - Parameter rounder: the rounder for a scheme that is fitted to this tensor, or nil.
+  /// Rows of an output tensor that one rounder rounds.
+  private struct Segment {
+    var rows: Range<Int>
+    /// The rounder for a scheme that is fitted to the tensor, or nil.
+    var rounder: (any Scheme) throws -> (any Rounder)?
+  }
+
+  /// - Parameter segments: of the rows, in their order; nil: all rows are encoded by the scheme itself.
   private func write(
-    _ index: Int, rows: Int, columns: Int, map: RowMap? = nil, keepsValues: Bool = false,
-    load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void,
-    rounder: (any Scheme) throws -> (any Rounder)? = { _ in nil }
+    _ index: Int, rows: Int, columns: Int, map: RowMap? = nil, keepsValues: Bool = false, segments: [Segment]? = nil,
+    load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
   ) throws -> Written {
     var tensor = plan.tensors[index]
     let tile = tileRows(rows: rows, columns: columns, multiple: tensor.rowMultiple)
@@ -149,26 +183,16 @@ struct TensorWriter {
       tensor.scheme = tensor.scheme.fitted(
         largestMagnitude: largestMagnitude(rows: rows, columns: columns, piece: tile, load: load))
     }
-    let rounder = try rounder(tensor.scheme)
-    let encoder = TileEncoder(
-      tensor: tensor, columns: columns, rounder: rounder, map: map,
-      checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues, file: plan.source.path, load: load)
     var written = Written()
-    written.record = rounder?.record ?? RoundingRecord()
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
     var squares = (error: 0.0, original: 0.0)
-    // A few tiles at a time: enough for all threads, and the bytes in flight stay bounded.
-    let batch = max(1, parallel.threads * 2)
-    var next = 0
-    while next < rows {
-      let starts = (0..<batch).map { next + $0 * tile }.filter { $0 < rows }
-      let results = Mutex([Result<TileEncoder.Output, any Error>?](repeating: nil, count: starts.count))
-      parallel.forEach(starts.count) { i in
-        let outcome = Result { try encoder.encode(starts[i]..<min(rows, starts[i] + tile)) }
-        results.withLock { $0[i] = outcome }
-      }
-      for result in results.withLock({ $0 }) {
-        guard let output = try result?.get() else { continue }
+    for segment in segments ?? [Segment(rows: 0..<rows) { _ in nil }] {
+      let rounder = try segment.rounder(tensor.scheme)
+      if let record = rounder?.record { written.record.add(record) }
+      let encoder = TileEncoder(
+        tensor: tensor, columns: columns, rounder: rounder, map: map,
+        checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues, file: plan.source.path, load: load)
+      try encode(segment.rows, tile: tile, with: encoder) { output in
         squares.error += output.squaredError
         squares.original += output.squaredOriginal
         written.values += output.values
@@ -176,7 +200,6 @@ struct TensorWriter {
           try put(bytes, tensor: index, part: part, at: &offsets[part])
         }
       }
-      next += starts.count * tile
     }
     for (part, offset) in offsets.enumerated() where offset != tensor.parts[part].byteCount {
       throw Failure(
@@ -185,6 +208,27 @@ struct TensorWriter {
     }
     if squares.original > 0 { written.relativeError = (squares.error / squares.original).squareRoot() }
     return written
+  }
+
+  /// Encodes rows in tiles, and hands the results on in their order.
+  private func encode(
+    _ rows: Range<Int>, tile: Int, with encoder: TileEncoder, _ consume: (TileEncoder.Output) throws -> Void
+  ) throws {
+    // A few tiles at a time: enough for all threads, and the bytes in flight stay bounded.
+    let batch = max(1, parallel.threads * 2)
+    var next = rows.lowerBound
+    while next < rows.upperBound {
+      let starts = (0..<batch).map { next + $0 * tile }.filter { $0 < rows.upperBound }
+      let results = Mutex([Result<TileEncoder.Output, any Error>?](repeating: nil, count: starts.count))
+      parallel.forEach(starts.count) { i in
+        let outcome = Result { try encoder.encode(starts[i]..<min(rows.upperBound, starts[i] + tile)) }
+        results.withLock { $0[i] = outcome }
+      }
+      for result in results.withLock({ $0 }) {
+        if let output = try result?.get() { try consume(output) }
+      }
+      next += starts.count * tile
+    }
   }
 
   /// The first of the two passes that a parameter of a whole tensor takes.

@@ -34,8 +34,8 @@ struct TileEncoder: Sendable {
     // Bit patterns of magnitudes are ordered like the magnitudes, with infinity and NaN at the end.
     let largest = checksFinite ? Float(bitPattern: values.reduce(0) { max($0, $1.magnitude.bitPattern) }) : 0
     if !largest.isFinite, let bad = values.firstIndex(where: { !$0.isFinite }) {
-      let row = map.map { $0.sourceRow(rows.lowerBound + bad / columns) } ?? rows.lowerBound + bad / columns
-      throw TensorWriter.nonfinite(values[bad], index: row * columns + bad % columns, tensor: tensor.sourceName, file: file)
+      let origin = RowMap(tensor).source(row: rows.lowerBound + bad / columns, column: bad % columns, columns: columns)
+      throw TensorWriter.nonfinite(values[bad], index: origin.index, tensor: origin.tensor, file: file)
     }
     let mayOverflow = largest > TileEncoder.safeMagnitude
     let scheme = tensor.scheme

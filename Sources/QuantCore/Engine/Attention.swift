@@ -1,3 +1,5 @@
+import Glibc
+
 /// Causal attention of grouped heads over one sequence.
 ///
 /// Scores are computed for tiles of queries against all keys they can see, so scratch is bounded by one tile. Every output
@@ -9,12 +11,26 @@ struct Attention: Sendable {
   var headSize: Int
   /// Positions a query sees, its own included; nil for all.
   var window: Int?
+  /// For each head, what is taken from a score per token of distance; empty without such a bias.
+  var slopes: [Float] = []
 
   init(_ parameters: HyperParameters) {
     headCount = parameters.headCount
     keyValueHeadCount = parameters.keyValueHeadCount
     headSize = parameters.headSize
     window = parameters.slidingWindow
+    if parameters.positions == .linearBias { slopes = Attention.slopes(headCount) }
+  }
+
+  /// The slopes of ALiBi (arXiv 2108.12409): powers of `2^(-8/n)` for n heads; where n is no power of two, those of the power
+  /// below, then every other one of the power above.
+  static func slopes(_ count: Int) -> [Float] {
+    var power = 1
+    while power * 2 <= count { power *= 2 }
+    return (0..<count).map { head in
+      let exponent = head < power ? Double(head + 1) : Double(2 * (head - power) + 1) / 2
+      return Float(pow(2, -8 * exponent / Double(power)))
+    }
   }
 
   /// Scores in one tile.
@@ -81,7 +97,7 @@ struct Attention: Sendable {
 
     for query in queries {
       let position = sequence.first + query
-      normalise(scores.base + (query - queries.lowerBound) * keyCount, keys: firstKey..<lastKey, position: position)
+      normalise(scores.base + (query - queries.lowerBound) * keyCount, keys: firstKey..<lastKey, position: position, slope: slopes.isEmpty ? 0 : slopes[head])
     }
 
     let mixture = LinearAlgebra.Product(
@@ -92,12 +108,12 @@ struct Attention: Sendable {
   }
 
   /// Turns a row of scores into probabilities; keys that the position does not see get zero.
-  private func normalise(_ row: UnsafeMutablePointer<Float>, keys: Range<Int>, position: Int) {
+  private func normalise(_ row: UnsafeMutablePointer<Float>, keys: Range<Int>, position: Int, slope: Float) {
     let scale = 1 / Float(headSize).squareRoot()
     let oldest = max(keys.lowerBound, oldestKey(of: position)) - keys.lowerBound
     let seen = position + 1 - keys.lowerBound
     for i in 0..<oldest { row[i] = -.infinity }
-    for i in oldest..<seen { row[i] *= scale }
+    for i in oldest..<seen { row[i] = row[i] * scale - slope * Float(seen - 1 - i) }
     VectorKernels.softmax(row, count: seen)
     for i in seen..<keys.count { row[i] = 0 }
   }

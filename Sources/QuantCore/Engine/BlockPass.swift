@@ -1,4 +1,4 @@
-/// The forward pass through one block: norm, attention, residual, norm, gated feed-forward layer, residual.
+/// The forward pass through one block: attention and feed-forward layer, each with its norm and residual connection.
 struct BlockPass {
   /// Tokens whose intermediate results are in memory at one time (a longer sequence counts whole in the attention).
   static let chunkTokens = 2048
@@ -29,19 +29,32 @@ struct BlockPass {
     }
   }
 
+  // MARK: Norms and residuals
+
+  /// What a half of the block reads: the normed hidden states, or these themselves where the norm stands behind.
+  private func enter(_ hidden: Matrix, rows: Range<Int>, _ role: TensorRole) -> Matrix {
+    parameters.normPlacement == .before ? norm(hidden, rows: rows, role) : hidden.rows(rows)
+  }
+
+  /// Adds what a half of the block computed to the residual.
+  private func leave(_ result: Matrix, entered: Matrix, hidden: inout Matrix, rows: Range<Int>, _ role: TensorRole) {
+    if parameters.keepsNormedResidual { hidden.replace(rows, by: entered) }
+    hidden.add(result, at: rows)
+    if parameters.normPlacement == .after { hidden.replace(rows, by: norm(hidden, rows: rows, role)) }
+  }
+
+  private func norm(_ hidden: Matrix, rows: Range<Int>, _ role: TensorRole) -> Matrix {
+    let gain = block.vectors[TensorID(role, block: block.index)] ?? []
+    let bias = block.vectors[TensorID(role, block: block.index, isBias: true)]
+    return NormLayer(parameters, gain: gain, bias: bias)(hidden, rows: rows, parallel: parallel)
+  }
+
   // MARK: Attention
 
   /// Attention of whole sequences, added to their rows of `hidden`.
-  func attend(
-    _ hidden: inout Matrix, rows: Range<Int>, sequenceLength: Int, table: RotaryTable
-  ) {
-    var normed = norm(hidden, rows: rows, .attentionNorm)
-    pass(&normed, through: .attentionInput)
-    var (queries, keys, values) = project(normed)
-    prepareHeads(&queries, norm: .queryNorm, table: table) { $0 % sequenceLength }
-    prepareHeads(&keys, norm: .keyNorm, table: table) { $0 % sequenceLength }
-    pass(&keys, through: .keys)
-    pass(&values, through: .values)
+  func attend(_ hidden: inout Matrix, rows: Range<Int>, sequenceLength: Int, table: RotaryTable?) {
+    let entered = enter(hidden, rows: rows, .attentionNorm)
+    let (queries, keys, values) = project(entered, table: table) { $0 % sequenceLength }
     var mixed = Matrix(rows: rows.count, columns: queries.columns)
     mixed.withPointers(queries, keys.values, values.values) { result, queries, keys, values in
       let queryStep = sequenceLength * parameters.headCount * parameters.headSize
@@ -54,7 +67,7 @@ struct BlockPass {
       Attention(parameters).run(sequences, parallel: parallel)
     }
     pass(&mixed, through: .attentionOutput)
-    add(linear(.attentionOutput, mixed), to: &hidden, rows: rows)
+    leave(linear(.attentionOutput, mixed), entered: entered, hidden: &hidden, rows: rows, .attentionNorm)
   }
 
   /// Attention of the next tokens of one sequence, whose keys and values are appended to the cache.
@@ -62,14 +75,9 @@ struct BlockPass {
     let rows = 0..<hidden.rows
     let width = parameters.keyValueHeadCount * parameters.headSize
     let first = cache.keys.count / max(1, width)
-    let table = parameters.rope.table(positions: first..<first + rows.count)
-    var normed = norm(hidden, rows: rows, .attentionNorm)
-    pass(&normed, through: .attentionInput)
-    var (queries, keys, values) = project(normed)
-    prepareHeads(&queries, norm: .queryNorm, table: table) { first + $0 }
-    prepareHeads(&keys, norm: .keyNorm, table: table) { first + $0 }
-    pass(&keys, through: .keys)
-    pass(&values, through: .values)
+    let entered = enter(hidden, rows: rows, .attentionNorm)
+    let table = parameters.rotaryTable(positions: first..<first + rows.count)
+    let (queries, keys, values) = project(entered, table: table) { first + $0 }
     cache.keys += keys.values
     cache.values += values.values
     var mixed = Matrix(rows: rows.count, columns: queries.columns)
@@ -79,16 +87,27 @@ struct BlockPass {
       Attention(parameters).run([sequence], parallel: parallel)
     }
     pass(&mixed, through: .attentionOutput)
-    add(linear(.attentionOutput, mixed), to: &hidden, rows: rows)
+    leave(linear(.attentionOutput, mixed), entered: entered, hidden: &hidden, rows: rows, .attentionNorm)
   }
 
-  private func project(_ normed: Matrix) -> (queries: Matrix, keys: Matrix, values: Matrix) {
-    (linear(.query, normed), linear(.key, normed), linear(.value, normed))
+  /// Queries and keys, turned to their positions, and values.
+  private func project(
+    _ entered: Matrix, table: RotaryTable?, position: @Sendable (Int) -> Int
+  ) -> (queries: Matrix, keys: Matrix, values: Matrix) {
+    var input = entered
+    pass(&input, through: .attentionInput)
+    var (queries, keys, values) = (linear(.query, input), linear(.key, input), linear(.value, input))
+    prepareHeads(&queries, norm: .queryNorm, table: table, position: position)
+    prepareHeads(&keys, norm: .keyNorm, table: table, position: position)
+    pass(&keys, through: .keys)
+    pass(&values, through: .values)
+    return (queries, keys, values)
   }
 
   /// Normalises every head where the model does, and turns it to its position.
-  private func prepareHeads(_ x: inout Matrix, norm role: TensorRole, table: RotaryTable, position: @Sendable (Int) -> Int) {
+  private func prepareHeads(_ x: inout Matrix, norm role: TensorRole, table: RotaryTable?, position: @Sendable (Int) -> Int) {
     let gain = block.vectors[TensorID(role, block: block.index)]
+    guard gain != nil || table != nil else { return }
     let size = parameters.headSize
     let epsilon = Float(parameters.normEpsilon)
     let width = x.columns
@@ -101,7 +120,7 @@ struct BlockPass {
           for start in stride(from: 0, to: width, by: size) {
             let head = target.base + row * width + start
             if let gain { VectorKernels.rootMeanSquareNorm(head, gain: gain, epsilon: epsilon, count: size, into: head) }
-            table.rotate(head, position: position(row))
+            table?.rotate(head, position: position(row))
           }
         }
       }
@@ -110,60 +129,53 @@ struct BlockPass {
 
   // MARK: Feed-forward
 
-  /// The gated feed-forward layer, added to `hidden`.
+  /// The feed-forward layer, or the experts that tokens are sent to, added to `hidden`.
   func feedForward(_ hidden: inout Matrix) {
     for first in stride(from: 0, to: hidden.rows, by: BlockPass.chunkTokens) {
       let rows = first..<min(hidden.rows, first + BlockPass.chunkTokens)
-      var normed = norm(hidden, rows: rows, .feedForwardNorm)
-      pass(&normed, through: .feedForwardInput)
-      var gated = linear(.gate, normed)
-      let up = linear(.up, normed)
-      multiplyGate(&gated, by: up)
-      pass(&gated, through: .feedForwardOutput)
-      add(linear(.down, gated), to: &hidden, rows: rows)
+      let entered = enter(hidden, rows: rows, .feedForwardNorm)
+      let result: Matrix
+      if parameters.expertCount > 0 {
+        result = mixture(entered)
+      } else {
+        var input = entered
+        pass(&input, through: .feedForwardInput)
+        result = transform(input, expert: nil, output: .feedForwardOutput)
+      }
+      leave(result, entered: entered, hidden: &hidden, rows: rows, .feedForwardNorm)
     }
   }
 
-  private func multiplyGate(_ gate: inout Matrix, by up: Matrix) {
-    gate.values.withUnsafeMutableBufferPointer { gate in
-      up.values.withUnsafeBufferPointer { up in
-        guard let base = gate.baseAddress, let factor = up.baseAddress else { return }
-        let target = SharedPointer(base)
-        let source = SharedPointer(UnsafeMutablePointer(mutating: factor))
-        parallel.forEachRange(gate.count, piece: 1 << 16) { piece in
-          VectorKernels.siluProduct(target.base + piece.lowerBound, source.base + piece.lowerBound, count: piece.count)
-        }
-      }
+  /// From the input of one feed-forward layer to its output.
+  private func transform(_ input: Matrix, expert: Int?, output: Site) -> Matrix {
+    var inner = linear(Layer(parameters.isGated ? .gate : .up, expert: expert), input)
+    if parameters.isGated {
+      parameters.activation.gate(&inner, by: linear(Layer(.up, expert: expert), input), parallel: parallel)
+    } else {
+      parameters.activation.apply(&inner, parallel: parallel)
     }
+    pass(&inner, through: output)
+    return linear(Layer(.down, expert: expert), inner)
   }
 
-  // MARK: Parts
-
-  private func norm(_ hidden: Matrix, rows: Range<Int>, _ role: TensorRole) -> Matrix {
-    let gain = block.vectors[TensorID(role, block: block.index)] ?? []
-    return BlockPass.norm(hidden, rows: rows, gain: gain, parameters: parameters, parallel: parallel)
-  }
-
-  /// Root-mean-square norm of some rows.
-  static func norm(_ x: Matrix, rows: Range<Int>, gain: [Float], parameters: HyperParameters, parallel: Parallel) -> Matrix {
-    precondition(gain.count == x.columns, "a norm has one gain per channel")
-    let width = x.columns
-    let epsilon = Float(parameters.normEpsilon)
-    var result = Matrix(rows: rows.count, columns: width)
-    result.values.withUnsafeMutableBufferPointer { buffer in
-      guard let base = buffer.baseAddress else { return }
-      let target = SharedPointer(base)
-      parallel.forEachRange(rows.count, piece: 64) { piece in
-        x.withPanel(rows: rows) { panel in
-          for i in piece {
-            VectorKernels.rootMeanSquareNorm(
-              panel.row(i), gain: gain, epsilon: epsilon, count: width, into: target.base + i * width)
-          }
-        }
-      }
+  /// Every token through the experts that the router chooses for it. Experts come in order, and each sees its tokens in order.
+  private func mixture(_ entered: Matrix) -> Matrix {
+    var input = entered
+    pass(&input, through: .feedForwardInput)
+    let routes = Routing(scores: linear(.router, input), expertsPerToken: parameters.expertsPerToken)
+    var result = Matrix(rows: entered.rows, columns: entered.columns)
+    for expert in 0..<parameters.expertCount {
+      let visits = routes.visits(of: expert)
+      if visits.isEmpty { continue }
+      var gathered = entered.rows(visits.map { $0.token })
+      pass(&gathered, through: .expertInput(expert))
+      let output = transform(gathered, expert: expert, output: .expertOutput(expert))
+      for (row, visit) in visits.enumerated() { result.add(output, row: row, times: visit.weight, at: visit.token) }
     }
     return result
   }
+
+  // MARK: Linear layers
 
   /// A linear layer with its bias, if it has one.
   private func linear(_ layer: Layer, _ x: Matrix) -> Matrix {
@@ -177,17 +189,33 @@ struct BlockPass {
     }
     return result
   }
-
-  private func add(_ x: Matrix, to hidden: inout Matrix, rows: Range<Int>) {
-    let start = rows.lowerBound * hidden.columns
-    hidden.values.withUnsafeMutableBufferPointer { buffer in
-      guard let base = buffer.baseAddress else { return }
-      VectorKernels.axpy(1, x.values, base + start, count: x.values.count)
-    }
-  }
 }
 
 extension Matrix {
+  fileprivate func rows(_ range: Range<Int>) -> Matrix {
+    Matrix(rows: range.count, columns: columns, values: Array(values[range.lowerBound * columns..<range.upperBound * columns]))
+  }
+
+  fileprivate func rows(_ chosen: [Int]) -> Matrix {
+    Matrix(rows: chosen.count, columns: columns, values: chosen.flatMap { values[$0 * columns..<($0 + 1) * columns] })
+  }
+
+  fileprivate mutating func replace(_ rows: Range<Int>, by other: Matrix) {
+    let start = rows.lowerBound * columns
+    for i in other.values.indices { values[start + i] = other.values[i] }
+  }
+
+  fileprivate mutating func add(_ x: Matrix, at rows: Range<Int>) {
+    let start = rows.lowerBound * columns
+    values.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { VectorKernels.axpy(1, x.values, base + start, count: x.values.count) }
+    }
+  }
+
+  fileprivate mutating func add(_ x: Matrix, row: Int, times factor: Float, at target: Int) {
+    for c in 0..<columns { values[target * columns + c] += factor * x.values[row * columns + c] }
+  }
+
   /// Calls `body` with pointers to this matrix (to be written) and three inputs.
   fileprivate mutating func withPointers(
     _ a: Matrix, _ b: [Float], _ c: [Float],

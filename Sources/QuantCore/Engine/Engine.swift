@@ -9,38 +9,65 @@ public struct Engine: Sendable {
   /// The threads to use.
   public let parallel: Parallel
   let weights: ModelWeights
-  private let outputNorm: [Float]
+  private let embeddingNorm: NormLayer?
+  private let outputNorm: NormLayer?
+  private let inputProjection: Matrix?
+  private let outputProjection: Matrix?
 
-  /// Finds the model's tensors. Reads the final norm only.
+  /// Finds the model's tensors. Reads the norms and projections around the blocks only.
   /// - Throws: `Failure` `model.tensor-missing`, `model.tensor-shape` or `model.tensor-type`.
   public init(_ checkpoint: Checkpoint, model: ModelDescription, parallel: Parallel) throws(Failure) {
     self.model = model
     self.parallel = parallel
     weights = try ModelWeights(checkpoint, model: model)
-    outputNorm = weights.vector(TensorID(.outputNorm)) ?? []
+    embeddingNorm = NormLayer(weights, .embeddingNorm, model.parameters)
+    outputNorm = NormLayer(weights, .outputNorm, model.parameters)
+    inputProjection = weights.matrix(TensorID(.inputProjection), parallel: parallel)
+    outputProjection = weights.matrix(TensorID(.outputProjection), parallel: parallel)
   }
 
   /// Hidden states `[tokens, hidden]` in front of the first block.
-  /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary.
-  public func embed(_ tokens: [Int]) throws(Failure) -> Matrix {
-    let vocabulary = model.parameters.vocabularySize
-    if let bad = tokens.first(where: { !(0..<vocabulary).contains($0) }) {
+  /// - Parameters:
+  ///   - tokens: whole sequences, one after another.
+  ///   - sequenceLength: tokens of one sequence.
+  ///   - first: position of the first token of each sequence.
+  /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary, `model.position-range` for a position behind the
+  ///   last that the model has learned.
+  public func embed(_ tokens: [Int], sequenceLength: Int, first: Int = 0) throws(Failure) -> Matrix {
+    let parameters = model.parameters
+    if let bad = tokens.first(where: { !(0..<parameters.vocabularySize).contains($0) }) {
       throw Failure(
-        .data, "model.token-range", "token \(bad) is outside the vocabulary of \(vocabulary)",
+        .data, "model.token-range", "token \(bad) is outside the vocabulary of \(parameters.vocabularySize)",
         remedy: "Use the tokenizer that belongs to the model.")
     }
-    let width = model.parameters.hiddenSize
-    var hidden = Matrix(rows: tokens.count, columns: width)
-    hidden.values.withUnsafeMutableBufferPointer { buffer in
+    let table = TensorID(.tokenEmbedding)
+    var hidden = rows(tokens, of: table, columns: parameters.embeddingWidth)
+    if let inputProjection { hidden = Matrix.multiplyTransposed(hidden, inputProjection, parallel: parallel) }
+    if case .learned(let offset) = parameters.positions {
+      let positions = TensorID(.positionEmbedding)
+      let last = offset + first + min(tokens.count, sequenceLength) - 1
+      guard let count = weights.shape(positions)?.first, last < count else {
+        throw Failure(
+          .usage, "model.position-range", "the model has learned \(parameters.contextLength) positions, fewer than the text needs",
+          remedy: "Use at most \(parameters.contextLength) tokens at once.")
+      }
+      let added = rows(tokens.indices.map { offset + first + $0 % sequenceLength }, of: positions, columns: hidden.columns)
+      for i in hidden.values.indices { hidden.values[i] += added.values[i] }
+    }
+    return embeddingNorm?(hidden, rows: 0..<hidden.rows, parallel: parallel) ?? hidden
+  }
+
+  /// Some rows of a table.
+  private func rows(_ chosen: [Int], of table: TensorID, columns: Int) -> Matrix {
+    var result = Matrix(rows: chosen.count, columns: columns)
+    result.values.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
       let target = SharedPointer(base)
-      parallel.forEachRange(tokens.count, piece: 64) { piece in
-        for i in piece {
-          weights.decode(TensorID(.tokenEmbedding), rows: tokens[i]..<tokens[i] + 1, into: target.base + i * width)
-        }
+      parallel.forEachRange(chosen.count, piece: 64) { piece in
+        for i in piece { weights.decode(table, rows: chosen[i]..<chosen[i] + 1, into: target.base + i * columns) }
       }
     }
-    return hidden
+    return result
   }
 
   /// The weights of one block, decoded, in the model's row order.
@@ -60,9 +87,10 @@ public struct Engine: Sendable {
   /// Logits `[rows, vocabulary]` of hidden states behind the last block. The caller bounds the rows.
   public func logits(_ hidden: Matrix) -> Matrix {
     let rows = hidden.rows
-    let width = model.parameters.hiddenSize
+    let width = model.parameters.embeddingWidth
     let vocabulary = model.parameters.vocabularySize
-    let normed = BlockPass.norm(hidden, rows: 0..<rows, gain: outputNorm, parameters: model.parameters, parallel: parallel)
+    var normed = outputNorm?(hidden, rows: 0..<rows, parallel: parallel) ?? hidden
+    if let outputProjection { normed = Matrix.multiplyTransposed(normed, outputProjection, parallel: parallel) }
     let head = weights.contains(TensorID(.output)) && !model.parameters.tiesEmbeddings ? TensorID(.output) : TensorID(.tokenEmbedding)
     var result = Matrix(rows: rows, columns: vocabulary)
     // The head is decoded in pieces right before use: whole, it is often larger than a block.
@@ -100,7 +128,7 @@ public struct Engine: Sendable {
   ) {
     precondition(sequenceLength > 0 && hidden.rows.isMultiple(of: sequenceLength), "hidden states hold whole sequences")
     let pass = BlockPass(block, parallel: parallel, observer: observer, rounding: rounding)
-    let table = model.parameters.rope.table(positions: 0..<sequenceLength)
+    let table = model.parameters.rotaryTable(positions: 0..<sequenceLength)
     let group = max(1, BlockPass.chunkTokens / sequenceLength) * sequenceLength
     for first in stride(from: 0, to: hidden.rows, by: group) {
       let rows = first..<min(hidden.rows, first + group)

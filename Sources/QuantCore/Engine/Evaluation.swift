@@ -98,7 +98,7 @@ public enum Evaluation {
 
   /// Hidden states behind the last block at the positions whose next token is scored, window after window.
   private static func scoredStates(_ engine: Engine, _ windows: [[Int]], _ options: EvaluationOptions) throws(Failure) -> Matrix {
-    var hidden = try engine.embed(windows.flatMap { $0 })
+    var hidden = try engine.embed(windows.flatMap { $0 }, sequenceLength: options.context)
     for index in 0..<engine.model.parameters.blockCount {
       engine.runBlock(engine.loadBlock(index), hidden: &hidden, sequenceLength: options.context)
     }

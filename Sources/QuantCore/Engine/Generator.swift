@@ -17,7 +17,8 @@ public struct Generator: Sendable {
   ///   - limit: tokens to generate at most.
   ///   - stop: ids that end the text; the one met is not returned.
   ///   - onToken: called with each new token.
-  /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary, `generate.empty` for an empty prompt.
+  /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary, `generate.empty` for an empty prompt,
+  ///   `model.position-range` where prompt and limit together need more positions than the model has learned.
   public mutating func generate(
     prompt: [Int], limit: Int, stop: Set<Int>, onToken: (Int) -> Void = { _ in }
   ) throws(Failure) -> [Int] {
@@ -27,8 +28,10 @@ public struct Generator: Sendable {
     var caches = [KeyValueCache](repeating: KeyValueCache(), count: engine.model.parameters.blockCount)
     var generated: [Int] = []
     var next = prompt
+    var position = 0
     while generated.count < limit {
-      var hidden = try engine.embed(next)
+      var hidden = try engine.embed(next, sequenceLength: next.count, first: position)
+      position += next.count
       for index in caches.indices { engine.runBlock(block(index), hidden: &hidden, cache: &caches[index]) }
       let last = Matrix(rows: 1, columns: hidden.columns, values: Array(hidden.values.suffix(hidden.columns)))
       let token = Generator.mostLikely(engine.logits(last).values)

@@ -72,3 +72,8 @@ struct RotaryTable: Sendable {
     }
   }
 }
+
+extension HyperParameters {
+  /// The rotary table for some positions; nil for a model that has none.
+  func rotaryTable(positions range: Range<Int>) -> RotaryTable? { positions == .rotary ? rope.table(positions: range) : nil }
+}

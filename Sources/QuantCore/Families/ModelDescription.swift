@@ -23,66 +23,14 @@ public struct ModelDescription: Sendable {
   }
 }
 
-/// The numbers of a decoder. Field names are those of the literature; families map them from configuration keys.
-public struct HyperParameters: Sendable, Equatable {
-  /// Channels between blocks.
-  public var hiddenSize = 0
-  /// Decoder blocks.
-  public var blockCount = 0
-  /// Query heads of a block.
-  public var headCount = 0
-  /// Key-value heads of a block; each serves as many query heads.
-  public var keyValueHeadCount = 0
-  /// Dimension of one head.
-  public var headSize = 0
-  /// Channels inside the feed-forward network.
-  public var feedForwardSize = 0
-  /// Rows of the embedding.
-  public var vocabularySize = 0
-  /// Tokens that the model was trained to see at once.
-  public var contextLength = 0
-  /// What is added to the mean square in norms.
-  public var normEpsilon = 1e-5
-  /// Rotary embedding of positions.
-  public var rope = Rope()
-  /// Tokens a position may look back, itself included; nil for all.
-  public var slidingWindow: Int?
-  /// Whether the output matrix is the token embedding.
-  public var tiesEmbeddings = false
-  /// Whether the configuration states the head size itself (it decides which metadata llama.cpp's converter writes).
-  public var statesHeadSize = false
-
-  public init() {}
-}
-
-/// Rotary position embedding. Pairs are (i, i + dimension/2), the convention of Hugging Face.
-public struct Rope: Sendable, Equatable {
-  /// Base of the frequencies.
-  public var theta = 10000.0
-  /// Rotated dimensions of a head.
-  public var dimension = 0
-  /// How frequencies are stretched for long texts.
-  public var scaling = Scaling.none
-
-  /// Rules that stretch the frequencies.
-  public enum Scaling: Sendable, Equatable {
-    case none
-    /// Positions divided by a factor.
-    case linear(factor: Double)
-    /// Llama 3.1: long wavelengths are stretched, short ones kept, a ramp between.
-    case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, originalContext: Int)
-    /// Frequencies divided by stored factors (GGUF's `rope_freqs.weight`).
-    case factors([Float])
-  }
-
-  public init() {}
-}
-
 /// What a tensor is for.
 public enum TensorRole: String, Sendable, CaseIterable {
-  case tokenEmbedding, outputNorm, output
+  /// In front of the blocks and behind them. A projection stands where embeddings are narrower or wider than the blocks.
+  case tokenEmbedding, positionEmbedding, inputProjection, embeddingNorm, outputNorm, outputProjection, output
   case attentionNorm, query, key, value, attentionOutput, queryNorm, keyNorm
   case feedForwardNorm, gate, up, down
+  /// Scores the experts of a mixture; never quantized, because an error here sends tokens to the wrong expert.
+  case router
   /// Table of rotary frequency factors (GGUF only; not a weight).
   case ropeFactors
 }
@@ -132,66 +80,8 @@ public struct Layer: Sendable, Hashable {
   public static let gate = Layer(.gate)
   public static let up = Layer(.up)
   public static let down = Layer(.down)
-}
-
-/// One tensor of a model with its name in each container.
-public struct ModelTensor: Sendable {
-  /// Its part in the model.
-  public var id: TensorID
-  /// Name in a Hugging Face folder.
-  public var huggingFaceName: String
-  /// Name in a GGUF file.
-  public var ggufName: String
-  /// Dimensions, outermost first; the same in both containers.
-  public var shape: [Int]
-  /// The order of rows in a GGUF relative to Hugging Face's.
-  public var ggufRowOrder: RowOrder
-  /// Whether a checkpoint may lack it (biases that some models have, a tied output).
-  public var isOptional: Bool
-
-  public init(
-    id: TensorID, huggingFaceName: String, ggufName: String, shape: [Int], ggufRowOrder: RowOrder = .same, isOptional: Bool = false
-  ) {
-    self.id = id
-    self.huggingFaceName = huggingFaceName
-    self.ggufName = ggufName
-    self.shape = shape
-    self.ggufRowOrder = ggufRowOrder
-    self.isOptional = isOptional
-  }
-
-  /// Name under a convention.
-  public func name(_ naming: Naming) -> String { naming == .gguf ? ggufName : huggingFaceName }
-}
-
-/// A permutation of rows that a container applies to a matrix (and its bias).
-public enum RowOrder: Sendable, Equatable {
-  case same
-  /// Within each head, row i and row i + half become neighbours: llama.cpp's layout for adjacent-pair rotary embedding.
-  case rotaryPairs(headCount: Int)
-
-  /// The model's row that stands at `row` in the container, for a tensor of `rows` rows.
-  public func modelRow(of row: Int, rows: Int) -> Int {
-    switch self {
-    case .same: return row
-    case .rotaryPairs(let headCount):
-      let headSize = rows / headCount
-      let inHead = row % headSize
-      return row - inHead + (inHead & 1) * (headSize / 2) + inHead / 2
-    }
-  }
-
-  /// The container's row at which the model's `row` stands.
-  public func containerRow(of row: Int, rows: Int) -> Int {
-    switch self {
-    case .same: return row
-    case .rotaryPairs(let headCount):
-      let headSize = rows / headCount
-      let inHead = row % headSize
-      let half = headSize / 2
-      return row - inHead + (inHead < half ? 2 * inHead : 2 * (inHead - half) + 1)
-    }
-  }
+  /// The router in front of the experts.
+  public static let router = Layer(.router)
 }
 
 /// A place in a block where activations are observed: the input of a group of linear layers that share it.
@@ -235,6 +125,8 @@ public struct BlockGraph: Sendable {
   public func consumers(of fold: Fold) -> [Layer] { fold.sites.flatMap { consumers(of: $0) } }
   /// What a layer reads, or nil for a layer that is not of this block.
   public func input(of layer: Layer) -> Site? { linears.first { $0.layer == layer }?.input }
+  /// Whether the layers that read a site belong to one expert of a mixture.
+  public func isOfExpert(_ site: Site) -> Bool { consumers(of: site).contains { $0.expert != nil } }
   /// The sites of a block in the order of the forward pass.
   public var sites: [Site] {
     var seen: [Site] = []

@@ -89,6 +89,12 @@ public struct RoundingRecord: Sendable, Equatable {
     self.damping = damping
     self.fallback = fallback
   }
+
+  /// Takes in the record of another part of the same tensor: the strongest damping, the first fallback.
+  mutating func add(_ other: RoundingRecord) {
+    damping = [damping, other.damping].compactMap { $0 }.max()
+    fallback = fallback ?? other.fallback
+  }
 }
 
 /// The weights of one block in 32-bit floats, with what was observed at its sites.

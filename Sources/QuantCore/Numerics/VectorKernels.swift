@@ -28,6 +28,17 @@ public enum VectorKernels {
     qc_rms_norm(x, gain, epsilon, count, result)
   }
 
+  /// `result = gain * (x - mean(x)) / sqrt(variance(x) + epsilon) + bias`; `result` may be `x`.
+  static func layerNorm(
+    _ x: UnsafePointer<Float>, gain: UnsafePointer<Float>, bias: UnsafePointer<Float>, epsilon: Float, count: Int,
+    into result: UnsafeMutablePointer<Float>
+  ) {
+    qc_layer_norm(x, gain, bias, epsilon, count, result)
+  }
+
+  /// `x = x / 2 * (1 + tanh(sqrt(2/π) * (x + 0.044715 x³)))`.
+  static func geluTanh(_ x: UnsafeMutablePointer<Float>, count: Int) { qc_gelu_tanh(x, count) }
+
   /// `gate = silu(gate) * up`, with `silu(x) = x / (1 + e^-x)`.
   public static func siluProduct(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, count: Int) {
     qc_silu_product(gate, up, count)

@@ -20,6 +20,6 @@ extension QConvert {
     // Formats
     GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self,
     // Families
-    Llama.self, Mistral.self, Qwen2.self, Qwen3.self,
+    Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, OPT.self, GPT2.self, BLOOM.self,
   ]
 }

@@ -49,6 +49,8 @@ enum GGUFMetadata {
 
   /// Architectures whose keys name the vocabulary and the rotated dimensions.
   private static let namesRotation: Set<String> = ["llama"]
+  /// Architectures without shared heads, for which the converter writes the number of query heads alone.
+  private static let omitsKeyValueHeads: Set<String> = ["gpt2"]
   /// Architectures whose configuration class fills in the head size where the file leaves it out.
   private static let alwaysStatesHeadSize: Set<String> = ["llama", "qwen3"]
 
@@ -62,13 +64,19 @@ enum GGUFMetadata {
     set("embedding_length", parameters.hiddenSize)
     set("feed_forward_length", parameters.feedForwardSize)
     set("attention.head_count", parameters.headCount)
-    set("attention.head_count_kv", parameters.keyValueHeadCount)
-    if case .linear(let factor) = parameters.rope.scaling {
-      values[architecture + ".rope.scaling.type"] = .string("linear")
-      set("rope.scaling.factor", factor)
+    if !omitsKeyValueHeads.contains(architecture) { set("attention.head_count_kv", parameters.keyValueHeadCount) }
+    if parameters.positions == .rotary {
+      if case .linear(let factor) = parameters.rope.scaling {
+        values[architecture + ".rope.scaling.type"] = .string("linear")
+        set("rope.scaling.factor", factor)
+      }
+      set("rope.freq_base", parameters.rope.theta)
     }
-    set("rope.freq_base", parameters.rope.theta)
-    set("attention.layer_norm_rms_epsilon", parameters.normEpsilon)
+    set(parameters.norm == .layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", parameters.normEpsilon)
+    if parameters.expertCount > 0 {
+      set("expert_count", parameters.expertCount)
+      set("expert_used_count", parameters.expertsPerToken)
+    }
     if parameters.statesHeadSize || alwaysStatesHeadSize.contains(architecture) {
       set("attention.key_length", parameters.headSize)
       set("attention.value_length", parameters.headSize)

@@ -34,6 +34,8 @@ void qc_axpy(float factor, const float *x, float *y, long count);
 void qc_exp(const float *x, float *out, long count);
 void qc_softmax(float *x, long count);
 void qc_rms_norm(const float *x, const float *gain, float epsilon, long count, float *out);
+void qc_layer_norm(const float *x, const float *gain, const float *bias, float epsilon, long count, float *out);
+void qc_gelu_tanh(float *x, long count);
 void qc_silu_product(float *gate, const float *up, long count);
 void qc_rotate(float *x, const float *cosine, const float *sine, long half);
 void qc_observe(

@@ -41,7 +41,7 @@ struct Logits: QConvertCommand {
     let opening = Opening(registry)
     let checkpoint = try opening.open(model, configPath: config)
     let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: global.threadCount()))
-    var hidden = try engine.embed(tokens)
+    var hidden = try engine.embed(tokens, sequenceLength: tokens.count)
     guard hidden.rows > 0 else { throw Failure(.data, "logits.ids", "holds no token ids", file: ids) }
     for block in 0..<engine.model.parameters.blockCount {
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: tokens.count)

@@ -1,0 +1,25 @@
+public import QuantCore
+
+/// Mixtral: Mistral with several feed-forward layers (experts) in each block, of which a router chooses two for each token.
+///
+/// The trap: the norm in front of the experts feeds the router too. Whoever scales its channels has to scale the router's
+/// columns and those of every expert.
+public enum Mixtral: ModelFamily {
+  /// What people type.
+  public static let id = "mixtral"
+  /// One sentence for lists.
+  public static let summary = "Mixtral: Mistral with a mixture of experts"
+  /// Paper.
+  public static let reference = "arXiv:2401.04088"
+
+  /// Names in `config.json`; a GGUF calls the architecture `llama`.
+  public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? [] : ["MixtralForCausalLM"] }
+
+  /// - Throws: `Failure` with an id `model.*`.
+  public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
+    try DecoderTraits(
+      family: id, ggufArchitecture: "llama", interleavesRotaryRows: true, defaultKeyValueHeads: 8, mixesExperts: true,
+      defaultNormEpsilon: 1e-5, slidingWindow: { keys, _ throws(Failure) in try keys.window() }
+    ).describe(configuration, tensors: tensors)
+  }
+}

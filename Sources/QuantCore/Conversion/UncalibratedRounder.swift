@@ -1,0 +1,18 @@
+/// Rounds to nearest where a calibrated method has nothing to go by, and says so.
+struct UncalibratedRounder: Rounder {
+  let scheme: any Scheme
+  let expert: Int?
+
+  var reason: String {
+    if let expert {
+      return "fewer calibration tokens than input channels reached expert \(expert); rounded to nearest instead. A longer text reaches more"
+    }
+    return "no calibration token reached this layer; rounded to nearest instead"
+  }
+
+  var record: RoundingRecord { RoundingRecord(fallback: reason) }
+
+  func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
+    scheme.encode(panel, importance: nil, into: &result)
+  }
+}
