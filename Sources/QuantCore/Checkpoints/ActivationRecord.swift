@@ -7,10 +7,13 @@ public struct ActivationRecord: Sendable, Equatable {
     public var scheme: ActivationScheme
     /// The stored scale; nil where the program that runs the model computes it.
     public var scale: Float?
+    /// The code that means 0; 0 where the scheme is symmetric. A value is `(code - zeroPoint) * scale`.
+    public var zeroPoint: Int
 
-    public init(_ scheme: ActivationScheme, scale: Float? = nil) {
+    public init(_ scheme: ActivationScheme, scale: Float? = nil, zeroPoint: Int = 0) {
       self.scheme = scheme
       self.scale = scale
+      self.zeroPoint = zeroPoint
     }
   }
 
