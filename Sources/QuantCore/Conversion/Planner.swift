@@ -38,7 +38,8 @@ public struct Planner: Sendable {
 
     var warnings = source.warnings
     var drafts = try TensorMapping(source: source, model: model, target: format.naming).drafts(warnings: &warnings)
-    try chooseSchemes(&drafts, request: request, source: source, model: model, format: format)
+    let wanted = request.scheme ?? methods.lazy.compactMap { type(of: $0).defaultScheme }.first ?? format.defaultScheme
+    try chooseSchemes(&drafts, wanted: wanted, request: request, source: source, model: model, format: format)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
     if let first = left.first, let note = first.note {
       let others = fitting(first.tensor.rowLength, format).filter { $0 != "f16" }
@@ -61,7 +62,7 @@ public struct Planner: Sendable {
     let layout = try format.layout(
       OutputRequest(
         source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
-        presetName: request.scheme ?? format.defaultScheme, cache: cache,
+        presetName: wanted, cache: cache,
         provenance: provenance(request, methods: methods, calibration, stores: tensors.contains { $0.calibrated != nil }),
         targetName: Files.stem(of: request.output), shardSize: request.shardSize))
     return ConversionPlan(
@@ -108,11 +109,10 @@ public struct Planner: Sendable {
   }
 
   private func chooseSchemes(
-    _ drafts: inout [TensorMapping.Draft], request: ConversionRequest, source: Checkpoint, model: ModelDescription?,
+    _ drafts: inout [TensorMapping.Draft], wanted: String, request: ConversionRequest, source: Checkpoint, model: ModelDescription?,
     format: any CheckpointFormat.Type
   ) throws {
     let modelType = Planner.modelType(of: source)
-    let wanted = request.scheme ?? format.defaultScheme
     let preset = request.isPure ? nil : registry.preset(wanted)
     // The name of a preset may be that of a scheme too (`bf16`); one that is only a preset's has none.
     let scheme: (any Scheme)?
