@@ -11,21 +11,27 @@ public struct CalibratedValue: Sendable, Hashable {
   public var site: Site
   /// What they are rounded to.
   public var scheme: ActivationScheme
+  /// How the range is chosen.
+  public var calibrator: RangeCalibrator
   /// Which of the parameters it is.
   public var part: Part
   /// The type that the model computes in, and scales are stored in.
   public var modelType: ElementType
 
-  public init(block: Int, site: Site, scheme: ActivationScheme, part: Part, modelType: ElementType) {
+  /// - Parameter calibrator: nil: what suits the type.
+  public init(
+    block: Int, site: Site, scheme: ActivationScheme, calibrator: RangeCalibrator? = nil, part: Part, modelType: ElementType
+  ) {
     self.block = block
     self.site = site
     self.scheme = scheme
+    self.calibrator = calibrator ?? RangeCalibrator(for: scheme.element)
     self.part = part
     self.modelType = modelType
   }
 
   /// Bytes to store, or nil where nothing was observed at the site.
-  func bytes(_ statistics: SiteStatistics?, _ calibrator: RangeCalibrator) -> [UInt8]? {
+  func bytes(_ statistics: SiteStatistics?) -> [UInt8]? {
     guard let range = statistics.flatMap({ calibrator.range(of: $0, for: scheme) }) else { return nil }
     let (scale, zeroPoint) = scheme.parameters(minimum: range.minimum, maximum: range.maximum, in: modelType)
     guard part == .scale else { return [UInt8(truncatingIfNeeded: zeroPoint)] }

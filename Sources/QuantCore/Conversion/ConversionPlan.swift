@@ -72,7 +72,7 @@ public struct ConversionPlan: Sendable {
     if !requirements.isEmpty {
       for site in model?.block.sites ?? [] { result[site] = requirements }
     }
-    for value in tensors.compactMap(\.calibrated) { result[value.site, default: []].formUnion(request.calibrator.requirements) }
+    for value in tensors.compactMap(\.calibrated) { result[value.site, default: []].formUnion(value.calibrator.requirements) }
     return result
   }
 }

@@ -40,7 +40,7 @@ extension Planner {
   /// attention.
   /// - Throws: `Failure` where no place for them is known.
   func addingCalibrated(
-    _ tensors: [PlannedTensor], cache: ActivationScheme?, model: ModelDescription, source: Checkpoint, output: String
+    _ tensors: [PlannedTensor], cache: ActivationScheme?, model: ModelDescription, source: Checkpoint, request: ConversionRequest
   ) throws(Failure) -> [PlannedTensor] {
     let modelType = FloatScheme(Planner.modelType(of: source))?.type ?? .f32
     let packings = tensors.filter { $0.scheme.grid.kind != .float }.map { $0.packing }
@@ -55,7 +55,8 @@ extension Planner {
         }
         let parts = tensor.packing.inputParts(name: tensor.name, activations: activations, modelType: modelType)
         for part in parts {
-          let value = CalibratedValue(block: block, site: site, scheme: activations, part: part.value, modelType: modelType)
+          let value = CalibratedValue(
+            block: block, site: site, scheme: activations, calibrator: request.calibrator, part: part.value, modelType: modelType)
           result.append(PlannedTensor(part.part, value))
         }
       }
@@ -64,11 +65,12 @@ extension Planner {
         let parts = packings.lazy.compactMap { $0.cacheParts(attention: attention, scheme: cache, modelType: modelType) }.first
         guard let parts else {
           throw Failure(
-            .unsupported, "cache.no-place", "the output has no place for the scales of a rounded cache", file: output,
+            .unsupported, "cache.no-place", "the output has no place for the scales of a rounded cache", file: request.output,
             remedy: "Leave --kv-cache out, or write a folder with quantized layers.")
         }
         for (part, site) in [(parts.keys, Site.keys), (parts.values, .values)] {
-          let value = CalibratedValue(block: block, site: site, scheme: cache, part: .scale, modelType: modelType)
+          let value = CalibratedValue(
+            block: block, site: site, scheme: cache, calibrator: request.calibrator, part: .scale, modelType: modelType)
           result.append(PlannedTensor(part, value))
         }
       }

@@ -51,7 +51,7 @@ public struct Planner: Sendable {
     let cache = try cache(request)
     if cache != nil || tensors.contains(where: { $0.activations?.isStatic == true }) {
       tensors = try addingCalibrated(
-        tensors, cache: cache, model: model ?? opening.describe(source), source: source, output: request.output)
+        tensors, cache: cache, model: model ?? opening.describe(source), source: source, request: request)
     }
     let isObserving = !requirements.isEmpty || tensors.contains { $0.calibrated != nil }
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
@@ -63,7 +63,7 @@ public struct Planner: Sendable {
       OutputRequest(
         source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
         presetName: wanted, cache: cache,
-        provenance: provenance(request, methods: methods, calibration, stores: tensors.contains { $0.calibrated != nil }),
+        provenance: provenance(request, methods: methods, calibration, values: tensors.compactMap(\.calibrated)),
         targetName: Files.stem(of: request.output), shardSize: request.shardSize))
     return ConversionPlan(
       request: request, source: source, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
@@ -280,9 +280,9 @@ public struct Planner: Sendable {
   }
 
   /// How the output was made: what a person needs to make it again. No times, hosts or paths.
-  /// - Parameter stores: whether scales are found on calibration text and stored.
+  /// - Parameter values: what is found on calibration text and stored.
   private func provenance(
-    _ request: ConversionRequest, methods: [any QuantizationMethod], _ calibration: CalibrationWindows?, stores: Bool
+    _ request: ConversionRequest, methods: [any QuantizationMethod], _ calibration: CalibrationWindows?, values: [CalibratedValue]
   ) -> [(key: String, value: String)] {
     var facts: [(key: String, value: String)] = [("qconvert.version", QuantCoreInfo.version)]
     let described = zip(request.methods, methods).map { given, method in
@@ -293,7 +293,7 @@ public struct Planner: Sendable {
     if let scheme = request.scheme { facts.append(("qconvert.scheme", scheme)) }
     if let activations = request.activations { facts.append(("qconvert.activations", activations)) }
     if let cache = request.keyValueCache { facts.append(("qconvert.kv_cache", cache)) }
-    if stores { facts.append(("qconvert.calibrator", request.calibrator.name)) }
+    if !values.isEmpty { facts.append(("qconvert.calibrator", Set(values.map(\.calibrator.name)).sorted().joined(separator: " "))) }
     if !request.tensorRules.isEmpty { facts.append(("qconvert.tensor_rules", request.tensorRules.joined(separator: " "))) }
     if let calibration {
       facts.append(

@@ -100,7 +100,7 @@ struct TensorWriter {
   /// - Throws: `Failure` where no calibration token came to the place that it describes.
   func write(_ index: Int, _ value: CalibratedValue, from block: BlockWorkspace) throws -> ConversionReport.TensorReport {
     let tensor = plan.tensors[index]
-    guard let bytes = value.bytes(block.statistics[value.site], plan.request.calibrator) else {
+    guard let bytes = value.bytes(block.statistics[value.site]) else {
       throw Failure(
         .data, "calibration.unseen", "no token of the calibration text reaches this layer, so its range is unknown", tensor: tensor.name,
         remedy: "Give more --calibration text, or --activations whose scales are computed while the model runs.")

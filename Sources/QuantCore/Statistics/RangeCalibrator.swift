@@ -41,6 +41,10 @@ public enum RangeCalibrator: Sendable, Hashable {
     }
   }
 
+  /// What suits a type where nothing is asked for. Even steps profit from a smaller range; the steps of FP8 shrink with the
+  /// values, so that clipping gains nothing and only risks values that the text did not show.
+  public init(for element: ActivationScheme.Element) { self = element == .fp8 ? .minMax : .meanSquaredError }
+
   /// Names for lists.
   public static let names = ["minmax", "percentile[:P]", "entropy", "mse"]
 
@@ -120,16 +124,19 @@ public enum RangeCalibrator: Sendable, Hashable {
   /// The center of the bin with which the counted centers have the least squared error after rounding. At most about 2048
   /// limits are tried.
   private static func leastError(_ histogram: MagnitudeHistogram, _ scheme: ActivationScheme) -> Double {
-    let counts = histogram.counts
-    var best = (error: Double.infinity, limit: histogram.edge(counts.count))
-    for bin in stride(from: firstBin, to: counts.count, by: max(1, counts.count / MagnitudeHistogram.initialBins)) {
+    let bins = histogram.counts.count
+    // Large magnitudes first: they tell soonest that a limit is too small.
+    let filled = (0..<bins).reversed().filter { histogram.counts[$0] > 0 }.map {
+      (center: histogram.center($0), count: Double(histogram.counts[$0]))
+    }
+    var best = (error: Double.infinity, limit: histogram.edge(bins))
+    for bin in stride(from: firstBin, to: bins, by: max(1, bins / MagnitudeHistogram.initialBins)) {
       let limit = histogram.center(bin)
       let scale = scheme.parameters(minimum: Float(-limit), maximum: Float(limit), in: .f32).scale
       var error = 0.0
-      for (bin, count) in counts.enumerated() where count > 0 {
-        let center = histogram.center(bin)
+      for (center, count) in filled {
         let difference = Double(scheme.rounded(Float(center), scale: scale)) - center
-        error += difference * difference * Double(count)
+        error += difference * difference * count
         if error > best.error { break }
       }
       if error < best.error { best = (error, limit) }

@@ -28,8 +28,11 @@ struct ConversionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Type of cached keys and values, with stored scales: fp8.", valueName: "TYPE"))
   var kvCache: String?
 
-  @Option(help: ArgumentHelp("Range of stored activation scales: minmax, percentile[:P], entropy, mse.", valueName: "NAME"))
-  var calibrator = "minmax"
+  @Option(
+    help: ArgumentHelp(
+      "Range of stored activation scales: minmax, percentile[:P], entropy, mse. (default: mse for integers, minmax for fp8)",
+      valueName: "NAME"))
+  var calibrator: String?
 
   @Flag(help: "Use the scheme for every tensor that may be quantized, without a preset's mix.")
   var pure = false
@@ -96,10 +99,12 @@ struct ConversionOptions: ParsableArguments {
     request.isPure = pure
     request.activations = activations
     request.keyValueCache = kvCache
-    guard let calibrator = RangeCalibrator(named: calibrator) else {
-      throw Registry.unknown("calibrator", "calibrator.unknown", calibrator, among: RangeCalibrator.names)
+    if let calibrator {
+      guard let found = RangeCalibrator(named: calibrator) else {
+        throw Registry.unknown("calibrator", "calibrator.unknown", calibrator, among: RangeCalibrator.names)
+      }
+      request.calibrator = found
     }
-    request.calibrator = calibrator
     request.tensorRules = tensor
     request.calibration.files = calibration
     request.calibration.samples = try WholeNumber.check(samples, "--samples", in: 1...1_000_000)
