@@ -115,7 +115,7 @@ enum QuantizationConfiguration {
   }
 
   private static func isCacheScale(_ tensor: CheckpointTensor) -> Bool {
-    tensor.elementCount == 1 && [StoredInput.keySuffix, StoredInput.valueSuffix].contains { tensor.name.hasSuffix("." + $0) }
+    StoredInput.isNumber(tensor) && [StoredInput.keySuffix, StoredInput.valueSuffix].contains { tensor.name.hasSuffix("." + $0) }
   }
 
   private static func owner(of name: String, _ parts: [String: [String: CheckpointTensor]]) -> String? {

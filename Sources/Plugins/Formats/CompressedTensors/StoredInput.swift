@@ -29,13 +29,16 @@ enum StoredInput {
 
   // MARK: Reading
 
+  /// Whether the shape is that of one number. Products of shapes are left alone: a file may say anything.
+  static func isNumber(_ tensor: CheckpointTensor) -> Bool { tensor.shape.isEmpty || tensor.shape == [1] }
+
   /// A stored scale.
   /// - Throws: `Failure` where the tensor is missing or not one positive number.
   static func scale(_ name: String, _ stored: [String: CheckpointTensor]) throws(Failure) -> Float {
     guard let tensor = stored[name] else {
       throw Failure(.data, "ct.input-scale", "the configuration asks for this stored scale, and it is not there", tensor: name)
     }
-    guard tensor.elementCount == 1, tensor.storage.isNumeric, let value = tensor.matrix().values.first, value.isFinite, value > 0 else {
+    guard isNumber(tensor), tensor.storage.isNumeric, let value = tensor.matrix().values.first, value.isFinite, value > 0 else {
       throw Failure(.data, "ct.input-scale", "a stored scale is one positive number", tensor: name)
     }
     return value
