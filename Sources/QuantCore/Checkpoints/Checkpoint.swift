@@ -12,6 +12,8 @@ public struct Checkpoint: Sendable {
   public var naming: Naming
   /// The model's configuration; nil for a lone file without any.
   public var configuration: Configuration?
+  /// How inputs of linear layers and cached keys and values are rounded, as the configuration says.
+  public var activations = ActivationRecord()
   /// Container metadata: all key-value pairs of a GGUF, `__metadata__` of a safetensors file.
   public var metadata: KeyValues
   /// Folder that holds tokenizer and companion files, or nil (a GGUF carries its tokenizer in `metadata`).

@@ -10,14 +10,17 @@ public struct ActivationScheme: Sendable, Hashable {
     case tensor
   }
 
-  /// Type of a rounded value. Integers are symmetric.
+  /// Type of a rounded value.
   public let element: Element
   /// Values that share a scale.
   public let granularity: Granularity
   /// Whether the scale is found on calibration text and stored; otherwise the program computes it while it runs.
   public let isStatic: Bool
+  /// Whether 0 is the middle of the codes; otherwise there is a zero point, and the range runs from the smallest value to the
+  /// largest. FP8 is always symmetric.
+  public let isSymmetric: Bool
 
-  /// Types that activations are rounded to.
+  /// Types that activations are rounded to. Integers have signed codes.
   public enum Element: String, Sendable, Hashable, CaseIterable {
     case int8, int4, fp8
 
@@ -33,10 +36,11 @@ public struct ActivationScheme: Sendable, Hashable {
     }
   }
 
-  public init(_ element: Element, _ granularity: Granularity, isStatic: Bool = false) {
+  public init(_ element: Element, _ granularity: Granularity, isStatic: Bool = false, isSymmetric: Bool = true) {
     self.element = element
     self.granularity = granularity
     self.isStatic = isStatic
+    self.isSymmetric = isSymmetric || element == .fp8
   }
 
   /// INT8 with a scale for each token.
@@ -53,32 +57,66 @@ public struct ActivationScheme: Sendable, Hashable {
   /// Channels of a token that share a scale; nil for all.
   public var groupLength: Int? { if case .group(let length) = granularity { length } else { nil } }
 
-  /// Name in the grammar of names: `int8-token`, `fp8-g128`, `int8-tensor` (a stored scale), `int8-tensor-dynamic`.
+  /// Name in the grammar of names: `int8-token`, `fp8-g128`, `int8-tensor` (a stored scale), `int8-tensor-dynamic`,
+  /// `int8-tensor-asym` (with a zero point).
   public var name: String {
-    switch granularity {
-    case .token: "\(element.rawValue)-token"
-    case .group(let length): "\(element.rawValue)-g\(length)"
-    case .tensor: "\(element.rawValue)-tensor" + (isStatic ? "" : "-dynamic")
-    }
+    let level =
+      switch granularity {
+      case .token: "token"
+      case .group(let length): "g\(length)"
+      case .tensor: isStatic ? "tensor" : "tensor-dynamic"
+      }
+    return "\(element.rawValue)-\(level)" + (isSymmetric ? "" : "-asym")
   }
 
   /// The scheme with this name, or nil.
   public init?(named name: String) {
-    let words = name.split(separator: "-", omittingEmptySubsequences: false)
-    guard words.count >= 2, let element = Element(rawValue: String(words[0])) else { return nil }
-    switch (words[1], words.dropFirst(2).first, words.count) {
-    case ("token", nil, 2): self.init(element, .token)
-    case ("tensor", nil, 2): self.init(element, .tensor, isStatic: true)
-    case ("tensor", "dynamic", 3): self.init(element, .tensor)
-    default:
-      guard words.count == 2, words[1].first == "g", let length = Int(words[1].dropFirst()), length > 0 else { return nil }
-      self.init(element, .group(length))
+    var words = name.split(separator: "-", omittingEmptySubsequences: false).map { String($0) }
+    let isSymmetric = words.last != "asym"
+    if !isSymmetric { words.removeLast() }
+    guard words.count >= 2, let element = Element(rawValue: words[0]), isSymmetric || element != .fp8 else { return nil }
+    switch words[1...].joined(separator: "-") {
+    case "token": self.init(element, .token, isSymmetric: isSymmetric)
+    case "tensor": self.init(element, .tensor, isStatic: true, isSymmetric: isSymmetric)
+    case "tensor-dynamic": self.init(element, .tensor, isSymmetric: isSymmetric)
+    case let level:
+      // Digits only, and no leading zero: one name for one scheme.
+      guard level.first == "g", let length = Int(level.dropFirst()), length > 0, "g\(length)" == level else { return nil }
+      self.init(element, .group(length), isSymmetric: isSymmetric)
     }
   }
 
-  /// Names for lists, with `N` for a free number.
+  /// Names for lists, with `N` for a free number. Those of integers take `-asym` at their end.
   public static let names = Element.allCases.flatMap { element in
     ["token", "gN", "tensor", "tensor-dynamic"].map { "\(element.rawValue)-\($0)" }
+  }
+}
+
+extension ActivationScheme {
+  /// Scale and zero point of a range, by the rule of compressed-tensors: the range includes 0; integers have
+  /// `scale = amax / ((2^b - 1) / 2)`, or with a zero point `scale = (max - min) / (2^b - 1)` and
+  /// `zero = round(-2^(b-1) - min / scale)`; FP8 has `scale = amax / 448`.
+  /// - Parameter type: the type that the model computes in and the scale is stored in; every operation is rounded to it.
+  /// - Returns: the scale, never 0, and the signed code that means 0.
+  public func parameters(minimum: Float, maximum: Float, in type: ElementType) -> (scale: Float, zeroPoint: Int) {
+    func stored(_ value: Float) -> Float { NumberConversion.rounded(value, to: type) }
+    let low = stored(min(0, minimum)), high = stored(max(0, maximum))
+    let steps = Float(1 << element.bits) - 1
+    guard !isSymmetric else {
+      let scale = stored(max(-low, high) / (element == .fp8 ? element.largest : steps / 2))
+      return (scale > 0 ? scale : type.machineEpsilon, 0)
+    }
+    let half = Float(1 << (element.bits - 1))
+    let scale = stored(stored(high - low) / steps)
+    guard scale > 0 else { return (type.machineEpsilon, 0) }
+    return (scale, Int(max(-half, min(half - 1, stored(-half - stored(low / scale)))).rounded(.toNearestOrEven)))
+  }
+
+  /// What a value is rounded to with a scale and no zero point.
+  public func rounded(_ value: Float, scale: Float) -> Float {
+    guard element != .fp8 else { return NumberConversion.float(e4m3: NumberConversion.e4m3(value / scale)) * scale }
+    let quotient = value / scale
+    return max(-element.largest - 1, min(element.largest, quotient.rounded(.toNearestOrEven))) * scale
   }
 }
 

@@ -6,6 +6,8 @@ public enum Statistic: String, Sendable, CaseIterable {
   case meanSquare
   /// Smallest and largest value per channel.
   case range
+  /// How often magnitudes occur, over all channels.
+  case histogram
   /// `H = Σ x xᵀ` over tokens, `[channels, channels]`.
   case gram
 }
@@ -26,6 +28,8 @@ public struct SiteStatistics: Sendable, Equatable {
   public var maximum: [Float]
   /// Σ x xᵀ, `[channels, channels]`, symmetric; empty where it was not asked for.
   public var gram: [Float]
+  /// Magnitudes of all channels together; nil where it was not asked for, or where a transform has made it void.
+  public var histogram: MagnitudeHistogram?
 
   public init(channels: Int) {
     self.channels = channels
@@ -37,8 +41,10 @@ public struct SiteStatistics: Sendable, Equatable {
     gram = []
   }
 
-  /// The statistics after every channel was divided by its scale: `H / (s sᵀ)`, ranges and means divide.
+  /// The statistics after every channel was divided by its scale: `H / (s sᵀ)`, ranges and means divide. A histogram knows no
+  /// channels, so it has to be observed again.
   public mutating func divide(by scales: [Float]) {
+    histogram = nil
     for c in 0..<channels {
       meanAbsolute[c] /= scales[c]
       minimum[c] /= scales[c]

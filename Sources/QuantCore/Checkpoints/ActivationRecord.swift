@@ -1,0 +1,45 @@
+/// What a checkpoint says about the values that flow through it while it runs: how the inputs of linear layers are rounded,
+/// and with which scales keys and values enter a cache of 8 bits.
+public struct ActivationRecord: Sendable, Equatable {
+  /// How the input of one linear layer is rounded.
+  public struct Input: Sendable, Equatable {
+    /// Type, values that share a scale, and whether that is stored.
+    public var scheme: ActivationScheme
+    /// The stored scale; nil where the program that runs the model computes it.
+    public var scale: Float?
+    /// The code that means 0; 0 where the scheme is symmetric. A value is `(code - zeroPoint) * scale`.
+    public var zeroPoint: Int
+
+    public init(_ scheme: ActivationScheme, scale: Float? = nil, zeroPoint: Int = 0) {
+      self.scheme = scheme
+      self.scale = scale
+      self.zeroPoint = zeroPoint
+    }
+  }
+
+  /// The stored scales of one block's cache: a cached value is the E4M3 number nearest to `x / scale`.
+  public struct CacheScales: Sendable, Equatable {
+    /// For keys, after the rotary embedding.
+    public var keys: Float
+    /// For values.
+    public var values: Float
+
+    public init(keys: Float, values: Float) {
+      self.keys = keys
+      self.values = values
+    }
+  }
+
+  /// By the layer's name in the container: its weight's without `.weight`. A layer whose input is not rounded is absent.
+  public var inputs: [String: Input]
+  /// By block; empty where the cache is not rounded.
+  public var caches: [Int: CacheScales]
+
+  public init(inputs: [String: Input] = [:], caches: [Int: CacheScales] = [:]) {
+    self.inputs = inputs
+    self.caches = caches
+  }
+
+  /// Whether nothing is rounded.
+  public var isEmpty: Bool { inputs.isEmpty && caches.isEmpty }
+}
