@@ -8,6 +8,8 @@ public enum Statistic: String, Sendable, CaseIterable {
   case range
   /// `H = Σ x xᵀ` over tokens, `[channels, channels]`.
   case gram
+  /// Some of the tokens themselves.
+  case sample
 }
 
 /// What was observed at one site on the calibration text. Sums run in a fixed order for any thread count.
@@ -26,6 +28,8 @@ public struct SiteStatistics: Sendable, Equatable {
   public var maximum: [Float]
   /// Σ x xᵀ, `[channels, channels]`, symmetric; empty where it was not asked for.
   public var gram: [Float]
+  /// Tokens spread over the text; nil where they were not asked for.
+  public var sample: TokenSample?
 
   public init(channels: Int) {
     self.channels = channels
@@ -39,6 +43,7 @@ public struct SiteStatistics: Sendable, Equatable {
 
   /// The statistics after every channel was divided by its scale: `H / (s sᵀ)`, ranges and means divide.
   public mutating func divide(by scales: [Float]) {
+    sample?.divide(by: scales)
     for c in 0..<channels {
       meanAbsolute[c] /= scales[c]
       minimum[c] /= scales[c]

@@ -30,6 +30,7 @@ public final class StatisticsCollector: SiteObserver {
     var entry = sums.removeValue(forKey: site) ?? empty(channels: panel.columns)
     entry.tokens += panel.rows
     if wanted.contains(.meanAbsolute) || wanted.contains(.range) { observeChannels(panel, &entry) }
+    entry.statistics.sample?.add(panel)
     if wanted.contains(.gram) { LinearAlgebra.addGram(of: panel, to: &entry.statistics.gram, parallel: parallel) }
     sums[site] = entry
   }
@@ -50,6 +51,7 @@ public final class StatisticsCollector: SiteObserver {
 
   private func empty(channels: Int) -> Sums {
     var statistics = SiteStatistics(channels: channels)
+    if wanted.contains(.sample) { statistics.sample = TokenSample(channels: channels) }
     if wanted.contains(.gram) { statistics.gram = [Float](repeating: 0, count: channels * channels) }
     return Sums(absolute: [Double](repeating: 0, count: channels), statistics: statistics)
   }
