@@ -25,7 +25,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 }
 
 // The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
-let builtIn = ["RTN", "AWQ", "GPTQ", "SmoothQuant", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies"]
+let builtIn = ["RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies"]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
 let package = Package(
@@ -51,6 +51,7 @@ let package = Package(
     plugin("AWQ", "Methods/AWQ"),
     plugin("GPTQ", "Methods/GPTQ"),
     plugin("SmoothQuant", "Methods/SmoothQuant"),
+    plugin("ZeroQuant", "Methods/ZeroQuant"),
     .target(name: "CBlocks", path: "Sources/Plugins/Formats/GGUF/CBlocks", cSettings: kernelRules),
     plugin("GGUF", "Formats/GGUF", c: ["CBlocks"], exclude: ["CBlocks"]),
     .target(
@@ -75,7 +76,7 @@ let package = Package(
     tests("QuantCore", ["QuantCore", "CKernels", "TestSupport"]),
     tests("Text", ["QuantCore", "TestSupport"]),
     tests("Engine", ["QuantCore", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport"]),
-    tests("Methods", ["QuantCore", "RTN", "AWQ", "GPTQ", "SmoothQuant", "GGUF", "TestSupport"]),
+    tests("Methods", ["QuantCore", "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "GGUF", "TestSupport"]),
     tests("HuggingFace", ["QuantCore", "HuggingFace", "TestSupport"]),
     tests("GGUF", ["QuantCore", "GGUF", "CBlocks", "TestSupport"]),
     tests("CompressedTensors", ["QuantCore", "CompressedTensors", "TestSupport"]),

@@ -64,11 +64,13 @@ public struct PlannedTensor: Sendable {
   public var isCopy: Bool
   /// The values of a tensor that the container wants and the source does not hold; else nil.
   public var constant: [Float]?
+  /// What is to be found on calibration text and stored here; else nil.
+  public var calibrated: CalibratedValue?
 
   public init(
     sourceName: String, name: String, shape: [Int], scheme: any Scheme, activations: ActivationScheme? = nil,
     packing: any Packing, rowOrder: RowOrder, sourceRowOrder: RowOrder, id: TensorID?, parts: [StoredPart], note: String?,
-    isCopy: Bool, constant: [Float]? = nil
+    isCopy: Bool, constant: [Float]? = nil, calibrated: CalibratedValue? = nil
   ) {
     self.sourceName = sourceName
     self.name = name
@@ -83,6 +85,7 @@ public struct PlannedTensor: Sendable {
     self.note = note
     self.isCopy = isCopy
     self.constant = constant
+    self.calibrated = calibrated
   }
 
   /// Rows that a piece of work must be a multiple of, so that no tile and no word of the packing is cut.
@@ -101,6 +104,8 @@ public struct OutputRequest: Sendable {
   public var tensors: [PlannedTensor]
   /// Name of the preset or scheme asked for (`q4_k_m`), for `general.file_type` and the model card.
   public var presetName: String
+  /// How keys and values are rounded in a cache; nil: not at all.
+  public var cache: ActivationScheme?
   /// Ordered facts about how the file was made: version, methods, options, calibration. No times, hosts or paths.
   public var provenance: [(key: String, value: String)]
   /// Name of the target without folder and extension, used where the source has no name of its own.
@@ -110,13 +115,14 @@ public struct OutputRequest: Sendable {
 
   public init(
     source: Checkpoint, model: ModelDescription?, tokenizer: TokenizerData?, tensors: [PlannedTensor], presetName: String,
-    provenance: [(key: String, value: String)], targetName: String, shardSize: Int? = nil
+    cache: ActivationScheme? = nil, provenance: [(key: String, value: String)], targetName: String, shardSize: Int? = nil
   ) {
     self.source = source
     self.model = model
     self.tokenizer = tokenizer
     self.tensors = tensors
     self.presetName = presetName
+    self.cache = cache
     self.provenance = provenance
     self.targetName = targetName
     self.shardSize = shardSize

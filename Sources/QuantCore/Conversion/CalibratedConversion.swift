@@ -42,19 +42,32 @@ struct CalibratedConversion {
     var result = BlockResult()
     let planned = plan.tensors.indices.filter { plan.tensors[$0].id?.block == block && plan.tensors[$0].id?.role != .ropeFactors }
     var workspace = try load(block, planned)
-    workspace.statistics = observe(workspace, at: Set(engine.model.block.sites))
+    var behind = hidden
+    // Without a second look the states move on in place.
+    if !isQuantizedStream && !mayObserveAgain { hidden = Matrix(rows: 0, columns: hidden.columns) }
+    workspace.statistics = observe(workspace, plan.statistics, &behind)
     for method in plan.methods { result.notes += try method.transform(&workspace) }
+    observeAgain(&workspace)
     for (step, tensors) in steps(planned).enumerated() {
       if plan.request.isTrueSequential, step > 1, let site = tensors.site {
-        workspace.statistics[site] = observe(workspace, at: [site])[site]
+        workspace.statistics.merge(observe(workspace, plan.statistics.filter { $0.key == site })) { $1 }
       }
       for index in tensors.indices {
         result.tensors.append(try writer.write(index, from: &workspace, methods: plan.methods, replaces: isQuantizedStream))
         result.written.insert(index)
       }
     }
-    // Rounded in place by now.
-    if isQuantizedStream { engine.runBlock(workspace, hidden: &hidden, sequenceLength: context) }
+    for index in plan.tensors.indices {
+      guard let value = plan.tensors[index].calibrated, value.block == block else { continue }
+      result.tensors.append(try writer.write(index, value, from: workspace))
+      result.written.insert(index)
+    }
+    if isQuantizedStream {
+      // Rounded in place by now.
+      engine.runBlock(workspace, hidden: &hidden, sequenceLength: context)
+    } else {
+      hidden = behind
+    }
     return result
   }
 
@@ -74,17 +87,27 @@ struct CalibratedConversion {
     return workspace
   }
 
-  /// What the methods asked for, at some sites of a block. In the original stream the hidden states move on behind the
-  /// block, in the quantized one they stay in front of it.
-  private mutating func observe(_ workspace: BlockWorkspace, at sites: Set<Site>) -> [Site: SiteStatistics] {
-    let collector = StatisticsCollector(plan.requirements, at: sites, parallel: engine.parallel)
-    if isQuantizedStream {
-      var observed = hidden
-      engine.runBlock(workspace, hidden: &observed, sequenceLength: context, observer: collector)
-    } else {
-      engine.runBlock(workspace, hidden: &hidden, sequenceLength: context, observer: collector)
-    }
+  /// What was asked for, at some sites of a block.
+  /// - Parameter states: the hidden states in front of the block, then those behind it.
+  private func observe(
+    _ workspace: BlockWorkspace, _ wanted: [Site: Set<Statistic>], _ states: inout Matrix
+  ) -> [Site: SiteStatistics] {
+    let collector = StatisticsCollector(wanted, parallel: engine.parallel)
+    engine.runBlock(workspace, hidden: &states, sequenceLength: context, observer: collector)
     return collector.statistics()
+  }
+
+  private func observe(_ workspace: BlockWorkspace, _ wanted: [Site: Set<Statistic>]) -> [Site: SiteStatistics] {
+    var states = hidden
+    return observe(workspace, wanted, &states)
+  }
+
+  private var mayObserveAgain: Bool { plan.statistics.values.contains { $0.contains(.histogram) } }
+
+  /// What transforms have made void: a histogram does not follow a scaling of channels.
+  private func observeAgain(_ workspace: inout BlockWorkspace) {
+    let void = plan.statistics.filter { $0.value.contains(.histogram) && workspace.statistics[$0.key]?.histogram == nil }
+    if !void.isEmpty { workspace.statistics.merge(observe(workspace, void)) { $1 } }
   }
 
   /// The tensors of a block in the order of the forward pass, those that read one site together: a method may share work

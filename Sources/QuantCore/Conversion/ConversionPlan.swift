@@ -41,7 +41,7 @@ public struct ConversionPlan: Sendable {
     var blockWeights = 0
     var grams = 0
     for tensor in model.tensors where tensor.id.block == 0 { blockWeights += tensor.shape.reduce(1, *) }
-    for site in model.block.sites {
+    for site in requirements.contains(.gram) ? model.block.sites : [] {
       if let layer = model.block.consumers(of: site).first,
         let tensor = model.tensors.first(where: { $0.id == TensorID(layer, block: 0) }), let width = tensor.shape.last
       {
@@ -64,5 +64,15 @@ public struct ConversionPlan: Sendable {
   /// Statistics that the methods ask for.
   var requirements: Set<Statistic> {
     methods.reduce(into: []) { $0.formUnion(type(of: $1).requirements) }
+  }
+
+  /// What is observed where in every block: what methods ask for wherever layers read, and what stored scales are found from.
+  var statistics: [Site: Set<Statistic>] {
+    var result: [Site: Set<Statistic>] = [:]
+    if !requirements.isEmpty {
+      for site in model?.block.sites ?? [] { result[site] = requirements }
+    }
+    for value in tensors.compactMap(\.calibrated) { result[value.site, default: []].formUnion(request.calibrator.requirements) }
+    return result
   }
 }

@@ -16,6 +16,12 @@ public struct ConversionRequest: Sendable {
   public var isPure = false
   /// `PATTERN=SCHEME` as typed, in order; the last match wins.
   public var tensorRules: [String] = []
+  /// Name of the scheme of the inputs of quantized layers, or `none`; nil: what the preset says.
+  public var activations: String?
+  /// Name of the type that keys and values are rounded to in a cache (`fp8`); nil: they are not.
+  public var keyValueCache: String?
+  /// How the ranges of stored activation scales are chosen.
+  public var calibrator = RangeCalibrator.minMax
   /// Text for methods that observe.
   public var calibration = CalibrationRequest()
   /// The stream that methods observe; nil: what the methods ask for.

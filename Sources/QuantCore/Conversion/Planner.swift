@@ -38,7 +38,8 @@ public struct Planner: Sendable {
 
     var warnings = source.warnings
     var drafts = try TensorMapping(source: source, model: model, target: format.naming).drafts(warnings: &warnings)
-    try chooseSchemes(&drafts, request: request, source: source, model: model, format: format)
+    let wanted = request.scheme ?? methods.lazy.compactMap { type(of: $0).defaultScheme }.first ?? format.defaultScheme
+    try chooseSchemes(&drafts, wanted: wanted, request: request, source: source, model: model, format: format)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
     if let first = left.first, let note = first.note {
       let others = fitting(first.tensor.rowLength, format).filter { $0 != "f16" }
@@ -47,16 +48,22 @@ public struct Planner: Sendable {
           + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", ")))
     }
     var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
+    let cache = try cache(request)
+    if cache != nil || tensors.contains(where: { $0.activations?.isStatic == true }) {
+      tensors = try addingCalibrated(
+        tensors, cache: cache, model: model ?? opening.describe(source), source: source, output: request.output)
+    }
+    let isObserving = !requirements.isEmpty || tensors.contains { $0.calibrated != nil }
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
 
-    let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: !requirements.isEmpty)
+    let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: isObserving)
     let calibration =
-      try requirements.isEmpty
-      ? nil : calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings)
+      try isObserving ? calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings) : nil
     let layout = try format.layout(
       OutputRequest(
         source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
-        presetName: request.scheme ?? format.defaultScheme, provenance: provenance(request, methods: methods, calibration),
+        presetName: wanted, cache: cache,
+        provenance: provenance(request, methods: methods, calibration, stores: tensors.contains { $0.calibrated != nil }),
         targetName: Files.stem(of: request.output), shardSize: request.shardSize))
     return ConversionPlan(
       request: request, source: source, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
@@ -102,11 +109,10 @@ public struct Planner: Sendable {
   }
 
   private func chooseSchemes(
-    _ drafts: inout [TensorMapping.Draft], request: ConversionRequest, source: Checkpoint, model: ModelDescription?,
+    _ drafts: inout [TensorMapping.Draft], wanted: String, request: ConversionRequest, source: Checkpoint, model: ModelDescription?,
     format: any CheckpointFormat.Type
   ) throws {
     let modelType = Planner.modelType(of: source)
-    let wanted = request.scheme ?? format.defaultScheme
     let preset = request.isPure ? nil : registry.preset(wanted)
     // The name of a preset may be that of a scheme too (`bf16`); one that is only a preset's has none.
     let scheme: (any Scheme)?
@@ -123,18 +129,20 @@ public struct Planner: Sendable {
     let choices =
       preset?.choose(presetTensors, model: model)
       ?? presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme?.name : nil) }
+    let inputs = try InputChoice(request.activations)
     let ruled = try TensorRules(request.tensorRules).apply(
       to: drafts.map { (target: $0.name, source: $0.tensor.name) })
     for index in drafts.indices {
       let unquantized = format.unquantizedScheme(for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName)
       let name = ruled[index] ?? choices[index].scheme ?? unquantized
       drafts[index].schemeName = name
-      drafts[index].activations = ruled[index] == nil ? choices[index].activations : nil
       drafts[index].note = ruled[index] == nil ? choices[index].note : nil
       // Data that is not numbers (token maps), or of a type that is no scheme (f64), is copied as it is, under the name of its type.
       let stored = drafts[index].tensor.storage.schemeName
       let isKept = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(rawValue: name.uppercased()) != nil
       if drafts[index].tensor.storage.isNumeric && !isKept { drafts[index].scheme = try registry.scheme(name, modelType: modelType) }
+      drafts[index].activations = inputs.scheme(
+        for: presetTensors[index], weights: drafts[index].scheme, choice: choices[index], model: model)
     }
   }
 
@@ -153,6 +161,12 @@ public struct Planner: Sendable {
         remedy: "Give another --scheme, or this tensor its own with --tensor '\(draft.name)=SCHEME'; these fit: "
           + fitting(draft.tensor.rowLength, format).joined(separator: ", ") + ".")
     }
+    if let length = draft.activations?.groupLength, !draft.tensor.rowLength.isMultiple(of: length) {
+      throw Failure(
+        .unsupported, "activations.row-length", "\(draft.tensor.rowLength) channels cannot be rounded in groups of \(length)",
+        file: request.input, tensor: draft.name,
+        remedy: "Give another --activations, or this tensor a type that is not quantized with --tensor '\(draft.name)=bf16'.")
+    }
     let isQuantizedSource = !["f32", "f16", "bf16", "f64"].contains(stored)
     let isSame = stored == scheme.name
     if ElementType(rawValue: stored.uppercased())?.needsScale == true {
@@ -169,7 +183,8 @@ public struct Planner: Sendable {
     }
     let candidates = registry.packings
     for id in format.packingIDs {
-      guard let packing = candidates.first(where: { type(of: $0).id == id }), packing.holds(scheme.grid) else { continue }
+      guard let packing = candidates.first(where: { type(of: $0).id == id }), packing.holds(scheme.grid, activations: draft.activations)
+      else { continue }
       let parts = packing.parts(name: draft.name, shape: draft.shape, scheme: scheme)
       let size = parts.reduce(0) { $0 + $1.byteCount }
       let isCopy =
@@ -181,10 +196,12 @@ public struct Planner: Sendable {
         isCopy: isCopy)
     }
     let able = registry.formats.filter { other in
-      candidates.contains { other.packingIDs.contains(type(of: $0).id) && $0.holds(scheme.grid) }
+      candidates.contains { other.packingIDs.contains(type(of: $0).id) && $0.holds(scheme.grid, activations: draft.activations) }
     }
     throw Failure(
-      .unsupported, "packing.none", "format '\(format.id)' cannot hold \(scheme.name)", file: request.output, tensor: draft.name,
+      .unsupported, "packing.none",
+      "format '\(format.id)' cannot hold \(scheme.name)" + (draft.activations.map { " with inputs rounded to \($0.name)" } ?? ""),
+      file: request.output, tensor: draft.name,
       remedy: able.isEmpty
         ? "Choose another scheme; 'qconvert plugins' lists them."
         : "Choose another scheme, or a format that can: \(able.map { $0.id }.joined(separator: ", ")).")
@@ -263,8 +280,9 @@ public struct Planner: Sendable {
   }
 
   /// How the output was made: what a person needs to make it again. No times, hosts or paths.
+  /// - Parameter stores: whether scales are found on calibration text and stored.
   private func provenance(
-    _ request: ConversionRequest, methods: [any QuantizationMethod], _ calibration: CalibrationWindows?
+    _ request: ConversionRequest, methods: [any QuantizationMethod], _ calibration: CalibrationWindows?, stores: Bool
   ) -> [(key: String, value: String)] {
     var facts: [(key: String, value: String)] = [("qconvert.version", QuantCoreInfo.version)]
     let described = zip(request.methods, methods).map { given, method in
@@ -273,6 +291,9 @@ public struct Planner: Sendable {
     }
     facts.append(("qconvert.methods", described.isEmpty ? "rtn" : described.joined(separator: " ")))
     if let scheme = request.scheme { facts.append(("qconvert.scheme", scheme)) }
+    if let activations = request.activations { facts.append(("qconvert.activations", activations)) }
+    if let cache = request.keyValueCache { facts.append(("qconvert.kv_cache", cache)) }
+    if stores { facts.append(("qconvert.calibrator", request.calibrator.name)) }
     if !request.tensorRules.isEmpty { facts.append(("qconvert.tensor_rules", request.tensorRules.joined(separator: " "))) }
     if let calibration {
       facts.append(

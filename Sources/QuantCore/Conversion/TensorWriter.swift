@@ -96,6 +96,20 @@ struct TensorWriter {
     return report
   }
 
+  /// Writes one number that was found on calibration text.
+  /// - Throws: `Failure` where no calibration token came to the place that it describes.
+  func write(_ index: Int, _ value: CalibratedValue, from block: BlockWorkspace) throws -> ConversionReport.TensorReport {
+    let tensor = plan.tensors[index]
+    guard let bytes = value.bytes(block.statistics[value.site], plan.request.calibrator) else {
+      throw Failure(
+        .data, "calibration.unseen", "no token of the calibration text reaches this layer, so its range is unknown", tensor: tensor.name,
+        remedy: "Give more --calibration text, or --activations whose scales are computed while the model runs.")
+    }
+    var offset = 0
+    try put(bytes, tensor: index, part: 0, at: &offset)
+    return ConversionReport.TensorReport(name: tensor.name, scheme: tensor.scheme.name)
+  }
+
   private func write(
     _ index: Int, _ id: TensorID, from block: BlockWorkspace, methods: [any QuantizationMethod], keepsValues: Bool
   ) throws -> Written {

@@ -1,10 +1,10 @@
 import CKernels
 
-/// Rounds activations by a scheme, by the rule of compressed-tensors: a symmetric integer scale is the largest magnitude
-/// divided by half of `2^bits − 1` (127.5 for 8 bits), that of FP8 divided by 448; codes round half to even and are clamped.
+/// Rounds activations by a scheme, by the rule of compressed-tensors (`ActivationScheme.parameters`): codes round half to even
+/// and are clamped, in 32-bit arithmetic.
 ///
-/// vLLM's kernels divide by 127 where this rule divides by 127.5, which differs by less than the rounding itself. Arithmetic
-/// is that of 32-bit floats.
+/// vLLM's kernels divide the largest magnitude by 127 where this rule divides by 127.5, which differs by less than the
+/// rounding itself.
 public struct ActivationRounding: ValueRounding {
   /// Scale and zero point: a value is `(code - zeroPoint) * scale`, with signed codes.
   public struct Parameters: Sendable, Equatable {
@@ -28,28 +28,24 @@ public struct ActivationRounding: ValueRounding {
   }
 
   /// The rounding whose parameters are found from the range of values on calibration text.
+  /// - Precondition: the range is finite.
   public init(_ scheme: ActivationScheme, minimum: Float, maximum: Float) {
-    self.init(scheme, stored: ActivationRounding.parameters(scheme, minimum: minimum, maximum: maximum))
+    self.init(scheme, stored: ActivationRounding.parameters(scheme, minimum, maximum))
   }
 
-  /// Scale and zero point for values in a range, which is widened to hold 0.
-  public static func parameters(_ scheme: ActivationScheme, minimum: Float, maximum: Float) -> Parameters {
-    let (low, high) = (min(0, minimum), max(0, maximum))
-    guard scheme.element != .fp8 else { return Parameters(scale: nonzero(max(-low, high) / scheme.element.largest)) }
-    let steps = Float(1 << scheme.element.bits) - 1
-    if scheme.isSymmetric { return Parameters(scale: nonzero(max(-low, high) / (steps / 2))) }
-    let scale = nonzero((high - low) / steps)
-    let lowest = -Float(1 << (scheme.element.bits - 1))
-    let zero = max(lowest, min(lowest + steps, lowest - low / scale))
-    return Parameters(scale: scale, zeroPoint: zero.isFinite ? Int(zero.rounded(.toNearestOrEven)) : 0)
+  private static func parameters(_ scheme: ActivationScheme, _ minimum: Float, _ maximum: Float) -> Parameters {
+    let found = scheme.parameters(minimum: minimum, maximum: maximum, in: .f32)
+    return Parameters(scale: found.scale, zeroPoint: found.zeroPoint)
   }
-
-  /// Zeros alone have no scale; any will do.
-  private static func nonzero(_ scale: Float) -> Float { scale == 0 ? Float.ulpOfOne : scale }
 
   public func round(_ values: UnsafeMutablePointer<Float>, rows: Int, columns: Int, parallel: Parallel) {
     let shared = SharedPointer(values)
-    let common = stored ?? (scheme.granularity == .tensor ? parameters(values, rows * columns) : nil)
+    var common = stored
+    if common == nil, scheme.granularity == .tensor {
+      guard VectorKernels.areFinite(values, count: rows * columns) else { return }
+      common = parameters(values, rows * columns)
+    }
+    let parameters = common
     let length = scheme.groupLength ?? columns
     parallel.forEachRange(rows, piece: 16) { rows in
       for row in rows {
@@ -57,7 +53,7 @@ public struct ActivationRounding: ValueRounding {
           let group = shared.base + row * columns + start
           let count = min(length, columns - start)
           guard VectorKernels.areFinite(group, count: count) else { continue }
-          apply(common ?? parameters(group, count), to: group, count)
+          apply(parameters ?? self.parameters(group, count), to: group, count)
         }
       }
     }
@@ -66,7 +62,7 @@ public struct ActivationRounding: ValueRounding {
   private func parameters(_ x: UnsafePointer<Float>, _ count: Int) -> Parameters {
     var (low, high): (Float, Float) = (0, 0)
     qc_extremes(x, count, &low, &high)
-    return ActivationRounding.parameters(scheme, minimum: low, maximum: high)
+    return ActivationRounding.parameters(scheme, low, high)
   }
 
   private func apply(_ parameters: Parameters, to x: UnsafeMutablePointer<Float>, _ count: Int) {

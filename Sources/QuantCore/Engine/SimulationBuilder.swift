@@ -47,7 +47,9 @@ public struct SimulationBuilder {
   }
 
   private func rounding(_ scheme: ActivationScheme, _ range: SiteStatistics?) -> ActivationRounding {
-    guard scheme.isStatic, let minimum = range?.minimum.min(), let maximum = range?.maximum.max() else {
+    guard scheme.isStatic, let minimum = range?.minimum.min(), let maximum = range?.maximum.max(),
+      minimum.isFinite, maximum.isFinite
+    else {
       return ActivationRounding(scheme)
     }
     return ActivationRounding(scheme, minimum: minimum, maximum: maximum)

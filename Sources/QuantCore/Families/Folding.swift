@@ -36,6 +36,8 @@ extension BlockWorkspace {
       matrices[layer] = matrix
     }
     divideVector(TensorID(layer, block: index, isBias: true), by: scales)
+    // What enters the cache of values is what the layer makes.
+    if layer == .value { statistics[.values]?.divide(by: scales) }
   }
 }
 

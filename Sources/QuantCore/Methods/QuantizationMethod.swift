@@ -11,6 +11,8 @@ public protocol QuantizationMethod: Plugin {
   static var requirements: Set<Statistic> { get }
   /// Which stream of activations the method wants to observe. One method that wants the quantized stream decides for all.
   static var propagation: Propagation { get }
+  /// The scheme or preset that the method is about, used where none is asked for; nil: the format's.
+  static var defaultScheme: String? { get }
   init(_ options: OptionValues) throws
 
   /// Changes a block in place. With rounding switched off, logits stay equal within 1e-4.
@@ -24,6 +26,7 @@ extension QuantizationMethod {
   public static var options: [OptionDeclaration] { [] }
   public static var requirements: Set<Statistic> { [] }
   public static var propagation: Propagation { .original }
+  public static var defaultScheme: String? { nil }
   public func transform(_ block: inout BlockWorkspace) throws -> [String] { [] }
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? { nil }
 }

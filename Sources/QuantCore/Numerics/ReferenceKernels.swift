@@ -47,6 +47,13 @@ enum ReferenceKernels {
     return zip(x, gain).map { $1 * ($0 * factor) }
   }
 
+  /// Magnitudes counted in bins of one width; the last one also takes what lies beyond.
+  static func magnitudeCounts(_ x: [Float], width: Double, bins: Int) -> [UInt64] {
+    var counts = [UInt64](repeating: 0, count: bins)
+    for value in x where value.isFinite { counts[Int(min(Double(bins - 1), Double(value.magnitude) / width))] += 1 }
+    return counts
+  }
+
   static func rotate(_ x: [Float], cosine: [Float], sine: [Float]) -> [Float] {
     let half = x.count / 2
     return (0..<half).map { x[$0] * cosine[$0] - x[$0 + half] * sine[$0] }

@@ -41,6 +41,10 @@ public struct Registry: Sendable {
   /// The method with this id.
   public func method(_ id: String) throws(Failure) -> any QuantizationMethod.Type {
     for method in methods where method.id == id { return method }
+    if preset(id) != nil || schemeProviders.contains(where: { $0.scheme(named: id, modelType: .f16) != nil }) {
+      throw Failure(
+        .usage, "plugin.scheme", "'\(id)' is a scheme, and no method", remedy: "Give --scheme \(id), with any --plugin or none.")
+    }
     throw Registry.unknown("plug-in", "plugin.unknown", id, among: methods.map { $0.id })
   }
 

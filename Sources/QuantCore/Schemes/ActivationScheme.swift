@@ -92,6 +92,34 @@ public struct ActivationScheme: Sendable, Hashable {
   }
 }
 
+extension ActivationScheme {
+  /// Scale and zero point of a range, by the rule of compressed-tensors: the range includes 0; integers have
+  /// `scale = amax / ((2^b - 1) / 2)`, or with a zero point `scale = (max - min) / (2^b - 1)` and
+  /// `zero = round(-2^(b-1) - min / scale)`; FP8 has `scale = amax / 448`.
+  /// - Parameter type: the type that the model computes in and the scale is stored in; every operation is rounded to it.
+  /// - Returns: the scale, never 0, and the signed code that means 0.
+  public func parameters(minimum: Float, maximum: Float, in type: ElementType) -> (scale: Float, zeroPoint: Int) {
+    func stored(_ value: Float) -> Float { NumberConversion.rounded(value, to: type) }
+    let low = stored(min(0, minimum)), high = stored(max(0, maximum))
+    let steps = Float(1 << element.bits) - 1
+    guard !isSymmetric else {
+      let scale = stored(max(-low, high) / (element == .fp8 ? element.largest : steps / 2))
+      return (scale > 0 ? scale : type.machineEpsilon, 0)
+    }
+    let half = Float(1 << (element.bits - 1))
+    let scale = stored(stored(high - low) / steps)
+    guard scale > 0 else { return (type.machineEpsilon, 0) }
+    return (scale, Int(max(-half, min(half - 1, stored(-half - stored(low / scale)))).rounded(.toNearestOrEven)))
+  }
+
+  /// What a value is rounded to with a scale and no zero point.
+  public func rounded(_ value: Float, scale: Float) -> Float {
+    guard element != .fp8 else { return NumberConversion.float(e4m3: NumberConversion.e4m3(value / scale)) * scale }
+    let quotient = value / scale
+    return max(-element.largest - 1, min(element.largest, quotient.rounded(.toNearestOrEven))) * scale
+  }
+}
+
 /// A quantized linear layer, as a packing describes it to the readers of a checkpoint.
 public struct QuantizedModule: Sendable {
   /// Name of the layer: its tensor's without `.weight`.

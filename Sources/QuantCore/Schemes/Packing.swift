@@ -6,9 +6,21 @@ public protocol Packing: Plugin {
   init()
   /// Whether every code and parameter of this grid can be stored without change.
   func holds(_ grid: Grid) -> Bool
+  /// Whether readers of this packing compute with weights on this grid and inputs that are rounded like this. Where inputs
+  /// are not rounded, this is `holds(grid)`.
+  func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool
   /// The stored tensors of a logical matrix `[rows, columns]`, in the order in which `pack` returns their bytes.
   /// - Parameter name: the logical tensor's name; a packing appends its own suffixes.
   func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart]
+  /// Where the stored parameters of a layer's rounded input go: one scale, and a zero point where the scheme is asymmetric.
+  /// Empty where readers know none. Asked for static schemes only.
+  /// - Parameters:
+  ///   - name: the name of the layer's weight.
+  ///   - modelType: the type that the model computes in.
+  func inputParts(name: String, activations: ActivationScheme, modelType: ElementType) -> [(part: StoredPart, value: CalibratedValue.Part)]
+  /// Where the scales of rounded keys and values go, or nil where readers know none.
+  /// - Parameter attention: name of the attention module.
+  func cacheParts(attention: String, scheme: ActivationScheme, modelType: ElementType) -> (keys: StoredPart, values: StoredPart)?
   /// Rows that `pack` must be given at a time: a multiple of this and of the scheme's tile rows (the last call may have fewer).
   var rowMultiple: Int { get }
   /// Bytes of some rows, one array per part. Each part is filled front to back: the bytes of successive calls are
@@ -21,17 +33,31 @@ public protocol Packing: Plugin {
   ///   - modules: the linear layers that this packing holds.
   ///   - unquantized: names of linear modules that were left alone.
   func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON?
+  /// A configuration of this packing that says, too, how keys and values are rounded in a cache.
+  func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON
   /// The logical tensors of a folder that was written with this packing, or nil where `configuration` is another's.
   /// - Parameter stored: all stored tensors, in file order.
   /// - Throws: `Failure` where parts are missing or of the wrong shape.
   func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]?
+  /// How the folder's inputs, keys and values are rounded. Asked of the packing that unpacked it.
+  /// - Throws: `Failure` where a stored scale is missing or no number.
+  func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord
 }
 
 extension Packing {
+  public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool { activations == nil && holds(grid) }
+  public func inputParts(
+    name: String, activations: ActivationScheme, modelType: ElementType
+  ) -> [(part: StoredPart, value: CalibratedValue.Part)] { [] }
+  public func cacheParts(
+    attention: String, scheme: ActivationScheme, modelType: ElementType
+  ) -> (keys: StoredPart, values: StoredPart)? { nil }
   public var rowMultiple: Int { 1 }
   public func fused(scheme: any Scheme) -> FusedEncoder? { nil }
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? { nil }
+  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON { configuration }
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? { nil }
+  public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord { ActivationRecord() }
 }
 
 /// Encodes `rows` rows of `columns` floats into `destination`, which has room for exactly their packed bytes.

@@ -9,7 +9,11 @@ public enum WeightPresets: PresetProvider {
   private static let table: [(preset: String, scheme: String, activations: ActivationScheme?)] = [
     ("w4a16", "int4-g128", nil),
     ("w8a16", "int8-channel", nil),
-    ("fp8", "fp8-channel", .fp8Token),  // llm-compressor's FP8_DYNAMIC
+    ("w8a8", "int8-channel", .int8Token),  // llm-compressor's INT8
+    ("w8a8-static", "int8-channel", .int8Static),
+    ("w4a8", "int4-g128", .int8Token),
+    ("fp8", "fp8-channel", .fp8Token),  // its FP8_DYNAMIC
+    ("fp8-static", "fp8-tensor", .fp8Static),  // its FP8
     ("fp8-block", "fp8-block128", .fp8Group128),  // its FP8_BLOCK
   ]
 

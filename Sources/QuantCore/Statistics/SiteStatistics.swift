@@ -6,6 +6,8 @@ public enum Statistic: String, Sendable, CaseIterable {
   case meanSquare
   /// Smallest and largest value per channel.
   case range
+  /// How often magnitudes occur, over all channels.
+  case histogram
   /// `H = Σ x xᵀ` over tokens, `[channels, channels]`.
   case gram
   /// Some of the tokens themselves.
@@ -30,6 +32,8 @@ public struct SiteStatistics: Sendable, Equatable {
   public var gram: [Float]
   /// Tokens spread over the text; nil where they were not asked for.
   public var sample: TokenSample?
+  /// Magnitudes of all channels together; nil where it was not asked for, or where a transform has made it void.
+  public var histogram: MagnitudeHistogram?
 
   public init(channels: Int) {
     self.channels = channels
@@ -41,9 +45,11 @@ public struct SiteStatistics: Sendable, Equatable {
     gram = []
   }
 
-  /// The statistics after every channel was divided by its scale: `H / (s sᵀ)`, ranges and means divide.
+  /// The statistics after every channel was divided by its scale: `H / (s sᵀ)`, ranges and means divide. A histogram knows no
+  /// channels, so it has to be observed again.
   public mutating func divide(by scales: [Float]) {
     sample?.divide(by: scales)
+    histogram = nil
     for c in 0..<channels {
       meanAbsolute[c] /= scales[c]
       minimum[c] /= scales[c]

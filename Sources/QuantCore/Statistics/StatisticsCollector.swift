@@ -10,8 +10,9 @@ public final class StatisticsCollector: SiteObserver {
     var statistics: SiteStatistics
   }
 
-  private let wanted: Set<Statistic>
-  private let sites: Set<Site>?
+  /// What to collect where; nil: `everywhere`.
+  private let bySite: [Site: Set<Statistic>]?
+  private let everywhere: Set<Statistic>
   private let parallel: Parallel
   private var sums: [Site: Sums] = [:]
 
@@ -19,18 +20,27 @@ public final class StatisticsCollector: SiteObserver {
   ///   - statistics: what to collect; a Gram matrix takes `channels²` floats per site.
   ///   - sites: where to look; nil: everywhere.
   public init(_ statistics: Set<Statistic>, at sites: Set<Site>? = nil, parallel: Parallel) {
-    wanted = statistics
-    self.sites = sites
+    everywhere = statistics
+    bySite = sites.map { Dictionary(uniqueKeysWithValues: $0.map { ($0, statistics) }) }
+    self.parallel = parallel
+  }
+
+  /// - Parameter statistics: what to collect at each site.
+  public init(_ statistics: [Site: Set<Statistic>], parallel: Parallel) {
+    everywhere = []
+    bySite = statistics
     self.parallel = parallel
   }
 
   /// Adds a panel to the sums of a site.
   public func observe(_ site: Site, _ panel: Panel) {
-    guard !wanted.isEmpty, panel.rows > 0, sites?.contains(site) ?? true else { return }
-    var entry = sums.removeValue(forKey: site) ?? empty(channels: panel.columns)
+    let wanted = bySite.map { $0[site] ?? [] } ?? everywhere
+    guard !wanted.isEmpty, panel.rows > 0 else { return }
+    var entry = sums.removeValue(forKey: site) ?? empty(channels: panel.columns, wanted)
     entry.tokens += panel.rows
     if wanted.contains(.meanAbsolute) || wanted.contains(.range) { observeChannels(panel, &entry) }
-    entry.statistics.sample?.add(panel)
+    if wanted.contains(.sample) { entry.statistics.sample?.add(panel) }
+    if wanted.contains(.histogram) { entry.statistics.histogram?.add(panel, parallel: parallel) }
     if wanted.contains(.gram) { LinearAlgebra.addGram(of: panel, to: &entry.statistics.gram, parallel: parallel) }
     sums[site] = entry
   }
@@ -49,9 +59,10 @@ public final class StatisticsCollector: SiteObserver {
     }
   }
 
-  private func empty(channels: Int) -> Sums {
+  private func empty(channels: Int, _ wanted: Set<Statistic>) -> Sums {
     var statistics = SiteStatistics(channels: channels)
     if wanted.contains(.sample) { statistics.sample = TokenSample(channels: channels) }
+    if wanted.contains(.histogram) { statistics.histogram = MagnitudeHistogram() }
     if wanted.contains(.gram) { statistics.gram = [Float](repeating: 0, count: channels * channels) }
     return Sums(absolute: [Double](repeating: 0, count: channels), statistics: statistics)
   }

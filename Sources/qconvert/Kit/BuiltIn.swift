@@ -7,14 +7,16 @@ import ModelFamilies
 public import QuantCore
 import RTN
 import SmoothQuant
+import ZeroQuant
 
 extension QConvert {
   /// The plug-ins of the `qconvert` binary, axis by axis: the only list there is. A program of one's own adds to it.
   public static let builtIn: [any Plugin.Type] = [
     // Methods
-    RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self,
+    RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self,
     // Schemes and presets
-    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, GGUFBlocks.self, WeightPresets.self, GGUFMixes.self,
+    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, GGUFBlocks.self, WeightPresets.self, ZeroQuantPresets.self,
+    GGUFMixes.self,
     // Packings
     PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
     // Formats

@@ -4,7 +4,7 @@ public import QuantCore
 /// the whole tensor.
 ///
 /// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, and `X.weight_scale` in the model's type: `[out, 1]`,
-/// `[ceil(out / N), ceil(in / N)]` or `[1]`. The trap: the configuration cannot say E5M2, and readers take every `float` of 8
+/// `[ceil(out / N), ceil(in / N)]` or `[1]`; where the input has a stored scale, `X.input_scale` `[1]` in the model's type. The trap: the configuration cannot say E5M2, and readers take every `float` of 8
 /// bits for E4M3.
 public struct FloatQuantized: Packing {
   public static let id = "float-quantized"
@@ -15,6 +15,22 @@ public struct FloatQuantized: Packing {
 
   public func holds(_ grid: Grid) -> Bool {
     grid.kind == .scaledFloat && grid.layout == ElementType.f8e4m3.schemeName && [.f16, .bf16, .f32].contains(grid.scaleType)
+  }
+
+  public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool {
+    holds(grid) && (activations == nil || activations?.element == .fp8)
+  }
+
+  public func inputParts(
+    name: String, activations: ActivationScheme, modelType: ElementType
+  ) -> [(part: StoredPart, value: CalibratedValue.Part)] {
+    StoredInput.parts(name: name, activations: activations, modelType: modelType)
+  }
+
+  public func cacheParts(
+    attention: String, scheme: ActivationScheme, modelType: ElementType
+  ) -> (keys: StoredPart, values: StoredPart)? {
+    StoredInput.cacheParts(attention: attention, modelType: modelType)
   }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
@@ -46,6 +62,14 @@ public struct FloatQuantized: Packing {
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: FloatQuantized.id, modules: modules, unquantized: unquantized)
+  }
+
+  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {
+    QuantizationConfiguration.adding(cache: scheme, to: configuration)
+  }
+
+  public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
+    try QuantizationConfiguration.activations(configuration, format: FloatQuantized.id, stored: stored)
   }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {

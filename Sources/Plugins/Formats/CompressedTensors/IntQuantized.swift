@@ -1,38 +1,72 @@
 public import QuantCore
 
-/// The `int-quantized` layout of compressed-tensors: one signed byte per weight, and a scale per output channel.
+/// The `int-quantized` layout of compressed-tensors: one signed byte per weight, and a scale per output channel or group. It is
+/// the layout of integer weights that meet rounded inputs; readers take the packed one for weights alone.
 ///
-/// For a matrix `X.weight [out, in]`: `X.weight` I8 `[out, in]` and `X.weight_scale` `[out, 1]` in the model's type.
+/// For a matrix `X.weight [out, in]`: `X.weight` I8 `[out, in]` and `X.weight_scale` `[out, groups]` in the model's type; where
+/// the input has a stored scale, `X.input_scale` `[1]` in the model's type, and with a zero point `X.input_zero_point` I8 `[1]`.
+/// The trap: 4-bit codes take a whole byte each.
 public struct IntQuantized: Packing {
   public static let id = "int-quantized"
-  public static let summary = "8-bit integers with one scale per channel, one byte per weight."
+  public static let summary = "4- and 8-bit integers, one byte each, for layers whose inputs are rounded."
   public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
   public init() {}
 
   public func holds(_ grid: Grid) -> Bool {
-    grid.kind == .symmetricInteger && grid.codeBits == 8 && grid.groupLength == nil && [.f16, .bf16, .f32].contains(grid.scaleType)
+    grid.kind == .symmetricInteger && (grid.codeBits == 4 || grid.codeBits == 8) && [.f16, .bf16, .f32].contains(grid.scaleType)
+  }
+
+  public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool {
+    guard let activations else { return holds(grid) }
+    // 8-bit codes are multiplied with codes; 4-bit ones may be widened to what the input has.
+    return holds(grid) && (activations.element != .fp8 || grid.codeBits == 4)
   }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
     let rows = shape.first ?? 0
+    let columns = shape.last ?? 0
+    let groups = columns / max(1, scheme.groupLength(columns: columns))
     let scaleType = scheme.grid.scaleType
     return [
       StoredPart(name: name, shape: shape, type: .element(.i8), byteCount: shape.reduce(1, *)),
-      StoredPart(name: name + "_scale", shape: [rows, 1], type: .element(scaleType), byteCount: rows * scaleType.bitCount / 8),
+      StoredPart(
+        name: name + "_scale", shape: [rows, groups], type: .element(scaleType), byteCount: rows * groups * scaleType.bitCount / 8),
     ]
+  }
+
+  public func inputParts(
+    name: String, activations: ActivationScheme, modelType: ElementType
+  ) -> [(part: StoredPart, value: CalibratedValue.Part)] {
+    StoredInput.parts(name: name, activations: activations, modelType: modelType)
+  }
+
+  public func cacheParts(
+    attention: String, scheme: ActivationScheme, modelType: ElementType
+  ) -> (keys: StoredPart, values: StoredPart)? {
+    StoredInput.cacheParts(attention: attention, modelType: modelType)
   }
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
     var scales: [UInt8] = []
     for row in 0..<panel.rows {
-      StoredScales.append(panel.parameters[panel.parameterIndex(row: row, group: 0)], as: scheme.grid.scaleType, to: &scales)
+      for group in 0..<panel.groupsPerRow {
+        StoredScales.append(panel.parameters[panel.parameterIndex(row: row, group: group)], as: scheme.grid.scaleType, to: &scales)
+      }
     }
     return [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, scales]
   }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: IntQuantized.id, modules: modules, unquantized: unquantized)
+  }
+
+  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {
+    QuantizationConfiguration.adding(cache: scheme, to: configuration)
+  }
+
+  public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
+    try QuantizationConfiguration.activations(configuration, format: IntQuantized.id, stored: stored)
   }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {

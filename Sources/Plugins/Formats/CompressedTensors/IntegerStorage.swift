@@ -47,7 +47,7 @@ struct IntegerStorage: TensorStorage {
   static func bytes(
     name: String, arguments: QuantizationConfiguration.Arguments, weight: CheckpointTensor, scale: CheckpointTensor
   ) throws -> CheckpointTensor {
-    guard weight.storage.schemeName == "i8", weight.shape.count == 2, weight.shape[0] > 0, arguments.bits == 8, arguments.isSymmetric else {
+    guard weight.storage.schemeName == "i8", weight.shape.count == 2, weight.shape[0] > 0, arguments.isSymmetric else {
       throw Failure(.data, "ct.weight", "an int-quantized weight is a matrix of signed bytes", tensor: name)
     }
     return try make(

@@ -18,6 +18,12 @@ public struct PackQuantized: Packing {
     return isInteger && (grid.codeBits == 4 || grid.codeBits == 8) && [.f16, .bf16, .f32].contains(grid.scaleType)
   }
 
+  public func cacheParts(
+    attention: String, scheme: ActivationScheme, modelType: ElementType
+  ) -> (keys: StoredPart, values: StoredPart)? {
+    StoredInput.cacheParts(attention: attention, modelType: modelType)
+  }
+
   public var rowMultiple: Int { 8 }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
@@ -83,6 +89,14 @@ public struct PackQuantized: Packing {
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: PackQuantized.id, modules: modules, unquantized: unquantized)
+  }
+
+  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {
+    QuantizationConfiguration.adding(cache: scheme, to: configuration)
+  }
+
+  public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
+    try QuantizationConfiguration.activations(configuration, format: PackQuantized.id, stored: stored)
   }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {

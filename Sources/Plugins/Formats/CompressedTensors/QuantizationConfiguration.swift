@@ -42,7 +42,7 @@ enum QuantizationConfiguration {
       // One scheme is for every linear layer that is not ignored; several name their layers.
       let targets = schemes.count == 1 ? [JSON.string("Linear")] : entry.names.map { .string($0) }
       var members: [JSON.Member] = [.init("targets", .array(targets)), .init("weights", weights(entry.first.scheme.grid))]
-      if let activations = entry.first.activations { members.append(.init("input_activations", inputs(activations))) }
+      if let activations = entry.first.activations { members.append(.init("input_activations", json(activations))) }
       return JSON.Member("group_\(index)", .object(members))
     }
     return .object([
@@ -70,26 +70,6 @@ enum QuantizationConfiguration {
     return .object(members)
   }
 
-  private static func inputs(_ activations: ActivationScheme) -> JSON {
-    var members: [JSON.Member] = [
-      .init("num_bits", .int(activations.element.bits)),
-      .init("type", .string(activations.element == .fp8 ? "float" : "int")),
-      .init("symmetric", .bool(true)),
-      .init("dynamic", .bool(!activations.isStatic)),
-      .init("strategy", .string(strategy(activations.granularity))),
-    ]
-    if let length = activations.groupLength { members.append(.init("group_size", .int(length))) }
-    return .object(members)
-  }
-
-  private static func strategy(_ granularity: ActivationScheme.Granularity) -> String {
-    switch granularity {
-    case .token: "token"
-    case .group: "group"
-    case .tensor: "tensor"
-    }
-  }
-
   // MARK: Reading
 
   /// Replaces the parts of each quantized module by one logical tensor, in the place of its first part.
@@ -111,11 +91,12 @@ enum QuantizationConfiguration {
       }
     }
     for tensor in stored where parts[tensor.name] != nil { parts[tensor.name]?[""] = tensor }
-    // Scales of rounded inputs say nothing about weights.
-    let inputScales = Set(parts.keys.flatMap { name in inputSuffixes.map { String(name.dropLast("weight".count)) + $0 } })
+    // Scales of rounded inputs and caches say nothing about weights.
+    let suffixes = [StoredInput.scaleSuffix, StoredInput.zeroPointSuffix]
+    let inputScales = Set(parts.keys.flatMap { name in suffixes.map { String(name.dropLast("weight".count)) + $0 } })
     var result: [CheckpointTensor] = []
     var done: Set<String> = []
-    for tensor in stored where !inputScales.contains(tensor.name) {
+    for tensor in stored where !inputScales.contains(tensor.name) && !isCacheScale(tensor) {
       let name = parts.keys.contains(tensor.name) ? tensor.name : owner(of: tensor.name, parts)
       guard let name, let own = parts[name] else {
         result.append(tensor)
@@ -125,7 +106,7 @@ enum QuantizationConfiguration {
       guard own["_g_idx"] == nil else {
         throw Failure(.unsupported, "ct.activation-order", "weights are grouped in the order of activations", tensor: name)
       }
-      guard let arguments = arguments(for: name, groups), let made = try make(name, arguments, own) else {
+      guard let arguments = group(of: name, groups)?.arguments, let made = try make(name, arguments, own) else {
         throw Failure(.data, "ct.parts", "parts of this quantized weight are missing, or no config group names it", tensor: name)
       }
       result.append(made)
@@ -133,7 +114,9 @@ enum QuantizationConfiguration {
     return result
   }
 
-  private static let inputSuffixes = ["input_scale", "input_zero_point"]
+  private static func isCacheScale(_ tensor: CheckpointTensor) -> Bool {
+    tensor.elementCount == 1 && [StoredInput.keySuffix, StoredInput.valueSuffix].contains { tensor.name.hasSuffix("." + $0) }
+  }
 
   private static func owner(of name: String, _ parts: [String: [String: CheckpointTensor]]) -> String? {
     for suffix in ["_packed", "_scale", "_zero_point", "_shape", "_g_idx"] where name.hasSuffix(".weight" + suffix) {
@@ -143,16 +126,23 @@ enum QuantizationConfiguration {
     return nil
   }
 
-  private typealias Group = (targets: [String], arguments: Arguments)
+  /// A config group: layers, their weights, their inputs.
+  struct Group {
+    var targets: [String]
+    var arguments: Arguments
+    /// nil: inputs are not rounded, or in a way that is not known.
+    var inputs: ActivationScheme?
+  }
 
-  private static func arguments(for name: String, _ groups: [Group]) -> Arguments? {
+  /// The group that a weight belongs to.
+  static func group(of name: String, _ groups: [Group]) -> Group? {
     let module = String(name.dropLast(".weight".count))
-    return (groups.first { $0.targets.contains(module) } ?? groups.first { $0.targets.contains("Linear") })?.arguments
-      ?? (groups.count == 1 ? groups[0].arguments : nil)
+    return groups.first { $0.targets.contains(module) } ?? groups.first { $0.targets.contains("Linear") }
+      ?? (groups.count == 1 ? groups[0] : nil)
   }
 
   /// The config groups, or nil where their format is not `format`.
-  private static func readGroups(_ configuration: JSON, format: String) throws -> [Group]? {
+  static func readGroups(_ configuration: JSON, format: String) throws -> [Group]? {
     var result: [Group] = []
     for member in configuration["config_groups"]?.objectValue ?? [] {
       let group = member.value
@@ -173,7 +163,8 @@ enum QuantizationConfiguration {
       }
       let arguments = Arguments(
         isFloat: type == "float", bits: bits, isSymmetric: weights["symmetric"]?.boolValue ?? true, level: level)
-      result.append(((group["targets"]?.arrayValue ?? []).compactMap(\.stringValue), arguments))
+      let targets = (group["targets"]?.arrayValue ?? []).compactMap(\.stringValue)
+      result.append(Group(targets: targets, arguments: arguments, inputs: group["input_activations"].flatMap { inputs($0) }))
     }
     return result.isEmpty ? nil : result
   }

@@ -50,12 +50,14 @@ struct CompanionFiles {
     }
   }
 
-  /// The tensors as a model knows them: those of a quantized folder go through the packing that understands it.
+  /// The tensors as a model knows them, and how activations are rounded: those of a quantized folder go through the packing
+  /// that understands it.
   /// - Throws: `Failure` `hf.quantization.unsupported` where no packing does, or what the packing throws.
-  func logicalTensors(_ stored: [CheckpointTensor], packings: [any Packing]) throws -> [CheckpointTensor] {
-    guard let quantization else { return stored }
+  func logicalTensors(_ stored: [CheckpointTensor], packings: [any Packing]) throws -> (tensors: [CheckpointTensor], activations: ActivationRecord) {
+    guard let quantization else { return (stored, ActivationRecord()) }
     for packing in packings {
-      if let tensors = try packing.unpack(configuration: quantization, stored: stored) { return tensors }
+      guard let tensors = try packing.unpack(configuration: quantization, stored: stored) else { continue }
+      return (tensors, try packing.activations(configuration: quantization, stored: stored))
     }
     throw Failure(
       .unsupported, "hf.quantization.unsupported",

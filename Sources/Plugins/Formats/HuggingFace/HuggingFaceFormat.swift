@@ -42,13 +42,15 @@ public struct HuggingFaceFormat: Sendable {
     try checkTensors(shards, named: shardNames, index: index, &warnings)
     var metadata = shards.first?.metadata ?? KeyValues()
     for (key, value) in ModelCard.keyValues(folder: path).entries { metadata[key] = value }
-    return Checkpoint(
-      path: path, format: id,
-      tensors: try companions.logicalTensors(shards.flatMap { $0.tensors }, packings: options.packings), naming: .huggingFace,
+    let logical = try companions.logicalTensors(shards.flatMap { $0.tensors }, packings: options.packings)
+    var checkpoint = Checkpoint(
+      path: path, format: id, tensors: logical.tensors, naming: .huggingFace,
       configuration: companions.configuration.map { .huggingFace($0) }, metadata: metadata,
       companionFolder: companions.companionFolder ?? path,
       files: files + shardNames.map { Files.join(path, $0) } + companions.files, warnings: warnings,
       mappings: shards.map { $0.file })
+    checkpoint.activations = logical.activations
+    return checkpoint
   }
 
   /// The weight files of a folder without an index.

@@ -46,7 +46,7 @@ enum ModelConfiguration {
           .unsupported, "hf.mixed-packings", "tensors are packed both as '\(found.id)' and as '\(id)', and a folder describes only one",
           tensor: tensor.name, remedy: "Choose schemes that one packing holds.")
       }
-      found = (id, json)
+      found = (id, request.cache.map { tensor.packing.configuration(json, addingCache: $0) } ?? json)
     }
     return found?.json
   }

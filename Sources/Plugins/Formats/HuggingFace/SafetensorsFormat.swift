@@ -33,10 +33,13 @@ public struct SafetensorsFormat: Sendable {
     if let count = ShardName(Files.lastComponent(path))?.count, count > 1 {
       warnings.append("This is one of \(count) shards; open its folder for the whole model.")
     }
-    return Checkpoint(
-      path: path, format: id, tensors: try companions.logicalTensors(shard.tensors, packings: options.packings),
+    let logical = try companions.logicalTensors(shard.tensors, packings: options.packings)
+    var checkpoint = Checkpoint(
+      path: path, format: id, tensors: logical.tensors,
       naming: .huggingFace, configuration: companions.configuration.map { .huggingFace($0) }, metadata: shard.metadata,
       companionFolder: companions.companionFolder, files: [path] + companions.files, warnings: warnings,
       mappings: [shard.file])
+    checkpoint.activations = logical.activations
+    return checkpoint
   }
 }

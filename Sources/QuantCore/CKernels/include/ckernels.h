@@ -39,6 +39,11 @@ void qc_rotate(float *x, const float *cosine, const float *sine, long half);
 void qc_observe(
     const float *x, long rows, long stride, long channels, double *absolute_sums, float *minimum, float *maximum);
 
+/* --- Histograms (histograms.c) --- */
+
+/* Counts |x| in bins [i * width, (i + 1) * width); the last one also takes what lies beyond. Infinity and NaN are left out. */
+void qc_count_magnitudes(const float *x, long count, double width, long bins, uint64_t *counts);
+
 /* --- Checking and rounding of weights (rounding.c); the same bits on every level --- */
 
 /* Types that a model computes in. */

@@ -20,14 +20,16 @@ struct PlanCommand: QConvertCommand {
 
   /// The table of tensors, and what they come to.
   static func text(_ plan: ConversionPlan, style: Style) -> String {
-    var table = Table([
-      ("TENSOR", .left), ("SHAPE", .left), ("FROM", .left), ("TO", .left), ("BYTES", .right), ("NOTE", .left),
-    ])
+    // Most outputs say nothing about activations.
+    let roundsInputs = plan.tensors.contains { $0.activations != nil }
+    var table = Table(
+      [("TENSOR", .left), ("SHAPE", .left), ("FROM", .left), ("TO", .left)] + (roundsInputs ? [("INPUTS", .left)] : [])
+        + [("BYTES", .right), ("NOTE", .left)])
     for tensor in plan.tensors {
       let stored = plan.source[tensor.sourceName]?.storage.schemeName ?? ""
-      table.add([
-        tensor.name, Wording.shape(tensor.shape), stored, tensor.scheme.name, tensor.byteCount.grouped, tensor.note ?? "",
-      ])
+      table.add(
+        [tensor.name, Wording.shape(tensor.shape), stored, tensor.scheme.name]
+          + (roundsInputs ? [tensor.activations?.name ?? ""] : []) + [tensor.byteCount.grouped, tensor.note ?? ""])
     }
     return table.text(style: style) + "\n" + Wording.planned(plan).map { $0 + "\n" }.joined()
   }

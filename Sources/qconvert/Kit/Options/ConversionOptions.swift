@@ -22,6 +22,15 @@ struct ConversionOptions: ParsableArguments {
     help: ArgumentHelp("Scheme of some tensors: glob or re:REGEX; repeatable, the last match wins.", valueName: "PATTERN=SCHEME"))
   var tensor: [String] = []
 
+  @Option(help: ArgumentHelp("How inputs of quantized layers are rounded, or none. (default: the preset's)", valueName: "NAME"))
+  var activations: String?
+
+  @Option(help: ArgumentHelp("Type of cached keys and values, with stored scales: fp8.", valueName: "TYPE"))
+  var kvCache: String?
+
+  @Option(help: ArgumentHelp("Range of stored activation scales: minmax, percentile[:P], entropy, mse.", valueName: "NAME"))
+  var calibrator = "minmax"
+
   @Flag(help: "Use the scheme for every tensor that may be quantized, without a preset's mix.")
   var pure = false
 
@@ -85,6 +94,12 @@ struct ConversionOptions: ParsableArguments {
     }
     request.scheme = scheme
     request.isPure = pure
+    request.activations = activations
+    request.keyValueCache = kvCache
+    guard let calibrator = RangeCalibrator(named: calibrator) else {
+      throw Registry.unknown("calibrator", "calibrator.unknown", calibrator, among: RangeCalibrator.names)
+    }
+    request.calibrator = calibrator
     request.tensorRules = tensor
     request.calibration.files = calibration
     request.calibration.samples = try WholeNumber.check(samples, "--samples", in: 1...1_000_000)

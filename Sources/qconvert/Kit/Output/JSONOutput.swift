@@ -71,6 +71,7 @@ enum JSONOutput {
               .init("source", .string(tensor.sourceName)),
               .init("shape", ints(tensor.shape)),
               .init("scheme", .string(tensor.scheme.name)),
+              .init("activations", optional(tensor.activations?.name)),
               .init("bytes", .int(tensor.byteCount)),
               .init("copied", .bool(tensor.isCopy)),
               .init("note", optional(tensor.note)),

@@ -1,0 +1,53 @@
+import QuantCore
+
+/// Tensors of a compressed-tensors checkpoint that say how activations are rounded.
+enum StoredInput {
+  static let scaleSuffix = "input_scale"
+  static let zeroPointSuffix = "input_zero_point"
+  static let keySuffix = "k_scale"
+  static let valueSuffix = "v_scale"
+
+  /// The stored parameters of a layer's input.
+  /// - Parameter name: the name of the layer's weight.
+  static func parts(
+    name: String, activations: ActivationScheme, modelType: ElementType
+  ) -> [(part: StoredPart, value: CalibratedValue.Part)] {
+    guard activations.isStatic, activations.granularity == .tensor else { return [] }
+    let module = name.dropLast("weight".count)
+    var parts: [(part: StoredPart, value: CalibratedValue.Part)] = [(number(module + scaleSuffix, modelType), .scale)]
+    if !activations.isSymmetric { parts.append((number(module + zeroPointSuffix, .i8), .zeroPoint)) }
+    return parts
+  }
+
+  static func cacheParts(attention: String, modelType: ElementType) -> (keys: StoredPart, values: StoredPart) {
+    (number("\(attention).\(keySuffix)", modelType), number("\(attention).\(valueSuffix)", modelType))
+  }
+
+  private static func number(_ name: String, _ type: ElementType) -> StoredPart {
+    StoredPart(name: name, shape: [1], type: .element(type), byteCount: type.bitCount / 8)
+  }
+
+  // MARK: Reading
+
+  /// A stored scale.
+  /// - Throws: `Failure` where the tensor is missing or not one positive number.
+  static func scale(_ name: String, _ stored: [String: CheckpointTensor]) throws(Failure) -> Float {
+    guard let tensor = stored[name] else {
+      throw Failure(.data, "ct.input-scale", "the configuration asks for this stored scale, and it is not there", tensor: name)
+    }
+    guard tensor.elementCount == 1, tensor.storage.isNumeric, let value = tensor.matrix().values.first, value.isFinite, value > 0 else {
+      throw Failure(.data, "ct.input-scale", "a stored scale is one positive number", tensor: name)
+    }
+    return value
+  }
+
+  /// A stored zero point; 0 where there is none.
+  /// - Throws: `Failure` where it is not one signed byte.
+  static func zeroPoint(_ name: String, _ stored: [String: CheckpointTensor]) throws(Failure) -> Int {
+    guard let tensor = stored[name] else { return 0 }
+    guard tensor.storage.schemeName == "i8", let bytes = tensor.storage.verbatim, bytes.count == 1 else {
+      throw Failure(.data, "ct.input-zero-point", "a stored zero point is one signed byte", tensor: name)
+    }
+    return bytes.withUnsafeBytes { Int(Int8(bitPattern: $0[0])) }
+  }
+}

@@ -1,0 +1,139 @@
+/// How the range of a stored activation scale is chosen from what was observed: the values beyond it are clipped, so that all
+/// others are rounded more finely.
+///
+/// All but `minMax` find a limit α for magnitudes in a histogram, and the range is the observed one cut to `-α ... α`.
+/// Sources: H. Wu et al., *Integer Quantization for Deep Learning Inference* (arXiv 2004.09602), §3.3 and §5; S. Migacz,
+/// *8-bit Inference with TensorRT* (GTC 2017) for the divergence.
+public enum RangeCalibrator: Sendable, Hashable {
+  /// Everything that was observed.
+  case minMax
+  /// So many percent of the magnitudes.
+  case percentile(Double)
+  /// The least divergence (Kullback-Leibler) of the rounded distribution from the observed one.
+  case entropy
+  /// The least mean squared error of rounding.
+  case meanSquaredError
+
+  /// Limits below this many bins are not tried by a search.
+  static let firstBin = 128
+
+  /// Name in the grammar of names: `minmax`, `percentile:99.9`, `entropy`, `mse`.
+  public var name: String {
+    switch self {
+    case .minMax: "minmax"
+    case .percentile(let percent): "percentile:\(percent)"
+    case .entropy: "entropy"
+    case .meanSquaredError: "mse"
+    }
+  }
+
+  /// The calibrator with this name, or nil. `percentile` alone is that of 99.99 %.
+  public init?(named name: String) {
+    switch name {
+    case "minmax": self = .minMax
+    case "percentile": self = .percentile(99.99)
+    case "entropy": self = .entropy
+    case "mse": self = .meanSquaredError
+    default:
+      guard name.hasPrefix("percentile:"), let percent = Double(name.dropFirst("percentile:".count)), percent > 0, percent <= 100
+      else { return nil }
+      self = .percentile(percent)
+    }
+  }
+
+  /// Names for lists.
+  public static let names = ["minmax", "percentile[:P]", "entropy", "mse"]
+
+  /// What must be observed at a site.
+  public var requirements: Set<Statistic> { self == .minMax ? [.range] : [.range, .histogram] }
+
+  /// The range of a site's values, over all channels; nil where nothing was observed.
+  public func range(of statistics: SiteStatistics, for scheme: ActivationScheme) -> (minimum: Float, maximum: Float)? {
+    guard statistics.tokens > 0, let minimum = statistics.minimum.min(), let maximum = statistics.maximum.max(), minimum <= maximum
+    else { return nil }
+    guard let histogram = statistics.histogram, let limit = limit(of: histogram, for: scheme).map({ Float($0) }) else {
+      return (minimum, maximum)
+    }
+    return (max(minimum, -limit), min(maximum, limit))
+  }
+
+  /// The limit for magnitudes; nil for everything that was observed.
+  public func limit(of histogram: MagnitudeHistogram, for scheme: ActivationScheme) -> Double? {
+    guard !histogram.counts.isEmpty else { return nil }
+    switch self {
+    case .minMax: return nil
+    case .percentile(let percent): return RangeCalibrator.percentile(percent, of: histogram)
+    case .entropy: return RangeCalibrator.leastDivergence(histogram, levels: 1 << (scheme.element.bits - 1))
+    case .meanSquaredError: return RangeCalibrator.leastError(histogram, scheme)
+    }
+  }
+
+  /// The lower edge of the first bin at which the cumulative share reaches the percentage.
+  private static func percentile(_ percent: Double, of histogram: MagnitudeHistogram) -> Double {
+    let total = Double(histogram.counts.reduce(0, +))
+    var seen: UInt64 = 0
+    for (bin, count) in histogram.counts.enumerated() {
+      seen += count
+      // The edge of the first bin is 0, which is no range.
+      if Double(seen) / total >= percent / 100 { return histogram.edge(max(1, bin)) }
+    }
+    return histogram.edge(histogram.counts.count)
+  }
+
+  /// For each number of bins from 128: the distribution P has these bins, with everything beyond added to the last one; Q has
+  /// them merged into the levels of the type, and spread again evenly over the bins that are not empty. The last of equal
+  /// divergences wins.
+  private static func leastDivergence(_ histogram: MagnitudeHistogram, levels: Int) -> Double {
+    var mass = histogram.counts.map { Double($0) }
+    // Zeros are exact in every range; their peak would decide alone.
+    mass[0] = mass[1]
+    var cumulative = [0.0], filled = [0], entropies = [0.0]
+    for value in mass {
+      cumulative.append(cumulative[cumulative.count - 1] + value)
+      filled.append(filled[filled.count - 1] + (value > 0 ? 1 : 0))
+      entropies.append(entropies[entropies.count - 1] + (value > 0 ? value * Power.logarithm(value) : 0))
+    }
+    let total = cumulative[mass.count]
+    guard total > 0, mass.count >= firstBin else { return histogram.edge(mass.count) }
+    var best = (divergence: Double.infinity, bins: mass.count)
+    for bins in firstBin...mass.count {
+      let tail = total - cumulative[bins]
+      let last = mass[bins - 1] + tail
+      // P has mass where Q has none.
+      guard mass[bins - 1] > 0 || tail == 0 else { continue }
+      var cross = 0.0
+      for level in 0..<levels {
+        let start = (level * bins + levels - 1) / levels, end = ((level + 1) * bins + levels - 1) / levels
+        let own = cumulative[end] - cumulative[start]
+        guard own > 0 else { continue }
+        let logarithm = Power.logarithm(own / Double(filled[end] - filled[start]))
+        cross += own * logarithm
+        if end == bins { cross += tail * logarithm }
+      }
+      let entropy = entropies[bins - 1] + (last > 0 ? last * Power.logarithm(last) : 0)
+      let divergence = (entropy - cross) / total - Power.logarithm(total) + Power.logarithm(cumulative[bins])
+      if divergence <= best.divergence { best = (divergence, bins) }
+    }
+    return histogram.edge(best.bins)
+  }
+
+  /// The center of the bin with which the counted centers have the least squared error after rounding. At most about 2048
+  /// limits are tried.
+  private static func leastError(_ histogram: MagnitudeHistogram, _ scheme: ActivationScheme) -> Double {
+    let counts = histogram.counts
+    var best = (error: Double.infinity, limit: histogram.edge(counts.count))
+    for bin in stride(from: firstBin, to: counts.count, by: max(1, counts.count / MagnitudeHistogram.initialBins)) {
+      let limit = histogram.center(bin)
+      let scale = scheme.parameters(minimum: Float(-limit), maximum: Float(limit), in: .f32).scale
+      var error = 0.0
+      for (bin, count) in counts.enumerated() where count > 0 {
+        let center = histogram.center(bin)
+        let difference = Double(scheme.rounded(Float(center), scale: scale)) - center
+        error += difference * difference * Double(count)
+        if error > best.error { break }
+      }
+      if error < best.error { best = (error, limit) }
+    }
+    return best.limit
+  }
+}
