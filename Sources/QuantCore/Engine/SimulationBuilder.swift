@@ -12,10 +12,10 @@ public struct SimulationBuilder {
     self.registry = registry
   }
 
-  /// - Parameter windows: called where scales must be found on calibration text.
+  /// - Parameter windows: called where scales must be found on calibration text: token ids, all windows of one length.
   /// - Throws: `Failure` `simulate.file` or `simulate.container` where the checkpoint cannot answer the request.
   public func simulation(
-    _ request: SimulationRequest, windows: () throws -> CalibrationWindows
+    _ request: SimulationRequest, windows: () throws -> [[Int]]
   ) throws -> Simulation {
     var simulation = Simulation()
     var schemes: [TensorID: ActivationScheme] = [:]
@@ -128,12 +128,12 @@ public struct SimulationBuilder {
   // MARK: Calibration
 
   /// Ranges at all sites of all blocks, of the model as it is stored.
-  private func observe(_ windows: CalibrationWindows) throws -> [Int: [Site: SiteStatistics]] {
-    var hidden = try engine.embed(windows.windows.flatMap { $0 })
+  private func observe(_ windows: [[Int]]) throws -> [Int: [Site: SiteStatistics]] {
+    var hidden = try engine.embed(windows.flatMap { $0 })
     var ranges: [Int: [Site: SiteStatistics]] = [:]
     for block in 0..<model.parameters.blockCount {
       let collector = StatisticsCollector([.range], parallel: engine.parallel)
-      engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: windows.context, observer: collector)
+      engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: max(1, windows.first?.count ?? 1), observer: collector)
       ranges[block] = collector.statistics()
     }
     return ranges

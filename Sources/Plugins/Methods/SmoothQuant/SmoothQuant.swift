@@ -45,7 +45,7 @@ public struct SmoothQuant: QuantizationMethod {
         continue
       }
       let scales = magnitudes.scales(alpha: alpha)
-      let error = outcome.ratio.map { ", error \(Int((min(1, $0) * 100).rounded())) % of plain rounding" } ?? ""
+      let error = outcome.ratio.map { ", error \((min(1, $0) * 1000).rounded() / 10) % of plain rounding" } ?? ""
       let (before, after) = (magnitudes.spread(), magnitudes.spread(dividedBy: scales))
       notes.append(place + "alpha \(alpha)\(error), largest channel \(before) times the median one, now \(after)")
       block.apply(fold, scales: scales)

@@ -42,7 +42,8 @@ struct SimulationOptions: ParsableArguments {
       if calibration.isEmpty { session.log.notice("static scales come from the built-in text; --calibration FILE gives another") }
       return try CalibrationWindows(
         text: calibration.isEmpty ? DefaultCalibration.text : text, origin: calibration.isEmpty ? "built-in" : "user",
-        tokenizer: tokenizer(), request: choice)
+        tokenizer: tokenizer(), request: choice
+      ).windows
     }
   }
 }

@@ -39,6 +39,8 @@ struct InputBlocks: ValueRounding {
     guard largest > 0, largest.isFinite else { return }
     let inverse = 127 / largest
     let scale = NumberConversion.float(half: NumberConversion.half(largest / 127))
+    // Whatever the codes of numbers are that are too small for a scale, they mean zero.
+    guard scale > 0 else { return x.update(repeating: 0, count: 32) }
     for i in 0..<32 { x[i] = (x[i] * inverse).rounded(.toNearestOrEven) * scale }
   }
 
@@ -52,6 +54,8 @@ struct InputBlocks: ValueRounding {
     guard magnitude > 0, magnitude.isFinite else { return }
     let inverse = -127 / extreme
     let scale = 1 / inverse
-    for i in 0..<256 { x[i] = min(127, (x[i] * inverse).rounded(.toNearestOrEven)) * scale }
+    guard inverse.isFinite else { return x.update(repeating: 0, count: 256) }
+    // In this order the minimum keeps NaN.
+    for i in 0..<256 { x[i] = min((x[i] * inverse).rounded(.toNearestOrEven), 127) * scale }
   }
 }
