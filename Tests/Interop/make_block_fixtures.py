@@ -3,7 +3,8 @@
 usage: make_block_fixtures.py LIBGGML_BASE FOLDER
 
 Writes rows.f32 and importance.f32 (512 columns), and for each type the bytes that `ggml_quantize_chunk` makes of the rows
-without and with importance (TYPE.bin, TYPE-weighted.bin). LIBGGML_BASE is a default (not native) build of libggml-base.so.
+without and with importance (TYPE.bin, TYPE-weighted.bin). inputs-q8_0.f32 and inputs-q8_k.f32 are the numbers that its reference
+makes of the rows where they are multiplied with blocks of weights. LIBGGML_BASE is a default (not native) build of libggml-base.so.
 """
 
 import ctypes
@@ -71,6 +72,14 @@ def main():
             written = quantize(number, rows.ctypes.data, packed.ctypes.data, 0, rows.shape[0], COLUMNS, pointer)
             assert written == packed.size
             packed.tofile(folder / f"{name}{suffix}.bin")
+    for name, bytes_per_weight in (("q8_0", 34 / 32), ("q8_K", 292 / 256)):
+        packed = np.zeros(int(rows.size * bytes_per_weight), np.uint8)
+        values = np.zeros_like(rows)
+        getattr(library, f"quantize_row_{name}_ref")(
+            ctypes.c_void_p(rows.ctypes.data), ctypes.c_void_p(packed.ctypes.data), ctypes.c_int64(rows.size))
+        getattr(library, f"dequantize_row_{name}")(
+            ctypes.c_void_p(packed.ctypes.data), ctypes.c_void_p(values.ctypes.data), ctypes.c_int64(rows.size))
+        values.tofile(folder / f"inputs-{name.lower()}.f32")
 
 
 main()

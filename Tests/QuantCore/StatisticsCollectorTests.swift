@@ -26,3 +26,34 @@ import Testing
     #expect(idle.statistics().isEmpty)
   }
 }
+
+@Suite struct TokenSampleTests {
+  private func sample(_ count: Int, panel: Int) throws -> TokenSample {
+    let x = Matrix(rows: count, columns: 2, values: (0..<count).flatMap { [Float($0), 1] })
+    let collector = StatisticsCollector([.sample], parallel: Parallel(threads: 1))
+    for first in stride(from: 0, to: count, by: panel) {
+      x.withPanel(rows: first..<min(count, first + panel)) { collector.observe(.attentionInput, $0) }
+    }
+    return try #require(collector.statistics()[.attentionInput]?.sample)
+  }
+
+  @Test func fewTokensAreKeptAll() throws {
+    #expect(try sample(1024, panel: 100).count == 1024)
+  }
+
+  @Test(arguments: [1025, 2048, 2049, 5000]) func manyTokensAreThinnedOutEvenly(_ count: Int) throws {
+    let kept = try sample(count, panel: 300)
+    let indices = stride(from: 0, to: kept.values.count, by: 2).map { Int(kept.values[$0]) }
+    let step = indices[1]
+    #expect(indices == Array(stride(from: 0, to: count, by: step)))
+    #expect((512...1024).contains(indices.count))
+    #expect(try sample(count, panel: 77) == kept, "panels do not matter")
+  }
+
+  @Test func aScalingDividesTheChannels() throws {
+    var statistics = SiteStatistics(channels: 2)
+    statistics.sample = try sample(3, panel: 3)
+    statistics.divide(by: [2, 4])
+    #expect(statistics.sample?.values == [0, 0.25, 0.5, 0.25, 1, 0.25])
+  }
+}

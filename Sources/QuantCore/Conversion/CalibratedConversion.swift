@@ -79,9 +79,11 @@ struct CalibratedConversion {
     try checkFinite(workspace)
     let (registry, modelType) = (registry, modelType)
     workspace.schemeNamed = { try registry.scheme($0, modelType: modelType) }
-    for index in planned where plan.tensors[index].scheme.grid.kind != .float {
-      for piece in plan.tensors[index].pieces where !piece.id.isBias && workspace.matrices[piece.id.layer] != nil {
-        workspace.schemes[piece.id.layer] = plan.tensors[index].scheme
+    for index in planned {
+      let tensor = plan.tensors[index]
+      for piece in tensor.pieces where !piece.id.isBias && workspace.matrices[piece.id.layer] != nil {
+        workspace.activations[piece.id.layer] = tensor.activations
+        if tensor.scheme.grid.kind != .float { workspace.schemes[piece.id.layer] = tensor.scheme }
       }
     }
     return workspace

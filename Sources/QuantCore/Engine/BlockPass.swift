@@ -7,26 +7,22 @@ struct BlockPass {
   let parallel: Parallel
   /// Sees what flows into the linear layers.
   let observer: (any SiteObserver)?
-  /// Changes it; nil: exact activations.
-  let rounding: (any SiteRounding)?
+  /// What is rounded on the way; nil: nothing.
+  let simulation: Simulation?
   private var parameters: HyperParameters { block.model.parameters }
 
-  init(_ block: BlockWorkspace, parallel: Parallel, observer: (any SiteObserver)? = nil, rounding: (any SiteRounding)? = nil) {
+  init(_ block: BlockWorkspace, parallel: Parallel, observer: (any SiteObserver)? = nil, simulation: Simulation? = nil) {
     self.block = block
     self.parallel = parallel
     self.observer = observer
-    self.rounding = rounding
+    self.simulation = simulation
   }
 
-  /// Values on their way through a site: observed as they are, then rounded where that is simulated.
+  /// Values on their way through a site: observed as they are; keys and values are then rounded where that is simulated, the
+  /// inputs of linear layers by each layer for itself.
   private func pass(_ x: inout Matrix, through site: Site) {
     if let observer { x.withPanel { observer.observe(site, $0) } }
-    guard let rounding else { return }
-    let (rows, columns) = (x.rows, x.columns)
-    x.values.withUnsafeMutableBufferPointer { buffer in
-      guard let base = buffer.baseAddress else { return }
-      rounding.round(site, block: block.index, base, rows: rows, columns: columns, parallel: parallel)
-    }
+    simulation?.round(&x, at: site, block: block.index, parallel: parallel)
   }
 
   // MARK: Norms and residuals
@@ -180,7 +176,8 @@ struct BlockPass {
   /// A linear layer with its bias, if it has one.
   private func linear(_ layer: Layer, _ x: Matrix) -> Matrix {
     guard let matrix = block.matrices[layer] else { return Matrix(rows: x.rows, columns: 0) }
-    var result = Matrix.multiplyTransposed(x, matrix, parallel: parallel)
+    let input = simulation?.input(x, of: TensorID(layer, block: block.index), parallel: parallel) ?? x
+    var result = Matrix.multiplyTransposed(input, matrix, parallel: parallel)
     guard let bias = block.vectors[TensorID(layer, block: block.index, isBias: true)] else { return result }
     let width = result.columns
     result.values.withUnsafeMutableBufferPointer { buffer in

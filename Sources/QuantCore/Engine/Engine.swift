@@ -8,6 +8,8 @@ public struct Engine: Sendable {
   public let model: ModelDescription
   /// The threads to use.
   public let parallel: Parallel
+  /// What is rounded on the way; nil: the engine computes with exact activations and the weights that are stored.
+  public var simulation: Simulation?
   let weights: ModelWeights
   private let embeddingNorm: NormLayer?
   private let outputNorm: NormLayer?
@@ -76,7 +78,8 @@ public struct Engine: Sendable {
     var vectors: [TensorID: [Float]] = [:]
     for tensor in model.tensors where tensor.id.block == index {
       if tensor.shape.count == 2 {
-        matrices[tensor.id.layer] = weights.matrix(tensor.id, parallel: parallel)
+        let matrix = weights.matrix(tensor.id, parallel: parallel)
+        matrices[tensor.id.layer] = simulation?.weights[tensor.id].flatMap { matrix?.rounded(to: $0, parallel: parallel) } ?? matrix
       } else {
         vectors[tensor.id] = weights.vector(tensor.id)
       }
@@ -84,14 +87,20 @@ public struct Engine: Sendable {
     return BlockWorkspace(index: index, model: model, matrices: matrices, vectors: vectors, statistics: [:], parallel: parallel)
   }
 
+  /// The matrix that makes logits: the output, or the token embedding where they are one.
+  var head: TensorID {
+    weights.contains(TensorID(.output)) && !model.parameters.tiesEmbeddings ? TensorID(.output) : TensorID(.tokenEmbedding)
+  }
+
   /// Logits `[rows, vocabulary]` of hidden states behind the last block. The caller bounds the rows.
   public func logits(_ hidden: Matrix) -> Matrix {
     let rows = hidden.rows
     let width = model.parameters.embeddingWidth
     let vocabulary = model.parameters.vocabularySize
+    let head = head
     var normed = outputNorm?(hidden, rows: 0..<rows, parallel: parallel) ?? hidden
     if let outputProjection { normed = Matrix.multiplyTransposed(normed, outputProjection, parallel: parallel) }
-    let head = weights.contains(TensorID(.output)) && !model.parameters.tiesEmbeddings ? TensorID(.output) : TensorID(.tokenEmbedding)
+    if let simulation { normed = simulation.input(normed, of: head, parallel: parallel) }
     var result = Matrix(rows: rows, columns: vocabulary)
     // The head is decoded in pieces right before use: whole, it is often larger than a block.
     let pieceRows = max(1, min(vocabulary, (8 << 20) / max(1, width)))
@@ -121,13 +130,11 @@ public struct Engine: Sendable {
   ///   - block: weights of `loadBlock`, perhaps changed.
   ///   - hidden: `[sequences * sequenceLength, hidden]`, one sequence after another, each attending to itself only.
   ///   - observer: sees the inputs of the block's linear layers.
-  ///   - rounding: changes them.
   public func runBlock(
-    _ block: BlockWorkspace, hidden: inout Matrix, sequenceLength: Int, observer: (any SiteObserver)? = nil,
-    rounding: (any SiteRounding)? = nil
+    _ block: BlockWorkspace, hidden: inout Matrix, sequenceLength: Int, observer: (any SiteObserver)? = nil
   ) {
     precondition(sequenceLength > 0 && hidden.rows.isMultiple(of: sequenceLength), "hidden states hold whole sequences")
-    let pass = BlockPass(block, parallel: parallel, observer: observer, rounding: rounding)
+    let pass = BlockPass(block, parallel: parallel, observer: observer, simulation: simulation)
     let table = model.parameters.rotaryTable(positions: 0..<sequenceLength)
     let group = max(1, BlockPass.chunkTokens / sequenceLength) * sequenceLength
     for first in stride(from: 0, to: hidden.rows, by: group) {
@@ -139,7 +146,7 @@ public struct Engine: Sendable {
 
   /// Runs the next tokens of one sequence through one block, after the positions in `cache`.
   func runBlock(_ block: BlockWorkspace, hidden: inout Matrix, cache: inout KeyValueCache) {
-    let pass = BlockPass(block, parallel: parallel)
+    let pass = BlockPass(block, parallel: parallel, simulation: simulation)
     pass.attend(&hidden, cache: &cache)
     pass.feedForward(&hidden)
   }

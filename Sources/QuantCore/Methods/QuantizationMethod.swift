@@ -114,6 +114,8 @@ public struct BlockWorkspace: Sendable {
   public var statistics: [Site: SiteStatistics]
   /// The scheme that each linear layer will be rounded to; a layer that stays unquantized is absent.
   public var schemes: [Layer: any Scheme]
+  /// How readers of the output will round the inputs of a layer; a layer whose input stays exact is absent.
+  public var activations: [Layer: ActivationScheme] = [:]
   /// Finds a scheme by name, for methods with an option that names one.
   public var schemeNamed: @Sendable (String) throws -> any Scheme
   /// For the products of a search.

@@ -10,6 +10,8 @@ public enum Statistic: String, Sendable, CaseIterable {
   case histogram
   /// `H = Σ x xᵀ` over tokens, `[channels, channels]`.
   case gram
+  /// Some of the tokens themselves.
+  case sample
 }
 
 /// What was observed at one site on the calibration text. Sums run in a fixed order for any thread count.
@@ -28,6 +30,8 @@ public struct SiteStatistics: Sendable, Equatable {
   public var maximum: [Float]
   /// Σ x xᵀ, `[channels, channels]`, symmetric; empty where it was not asked for.
   public var gram: [Float]
+  /// Tokens spread over the text; nil where they were not asked for.
+  public var sample: TokenSample?
   /// Magnitudes of all channels together; nil where it was not asked for, or where a transform has made it void.
   public var histogram: MagnitudeHistogram?
 
@@ -44,6 +48,7 @@ public struct SiteStatistics: Sendable, Equatable {
   /// The statistics after every channel was divided by its scale: `H / (s sᵀ)`, ranges and means divide. A histogram knows no
   /// channels, so it has to be observed again.
   public mutating func divide(by scales: [Float]) {
+    sample?.divide(by: scales)
     histogram = nil
     for c in 0..<channels {
       meanAbsolute[c] /= scales[c]

@@ -39,6 +39,7 @@ public final class StatisticsCollector: SiteObserver {
     var entry = sums.removeValue(forKey: site) ?? empty(channels: panel.columns, wanted)
     entry.tokens += panel.rows
     if wanted.contains(.meanAbsolute) || wanted.contains(.range) { observeChannels(panel, &entry) }
+    if wanted.contains(.sample) { entry.statistics.sample?.add(panel) }
     if wanted.contains(.histogram) { entry.statistics.histogram?.add(panel, parallel: parallel) }
     if wanted.contains(.gram) { LinearAlgebra.addGram(of: panel, to: &entry.statistics.gram, parallel: parallel) }
     sums[site] = entry
@@ -60,6 +61,7 @@ public final class StatisticsCollector: SiteObserver {
 
   private func empty(channels: Int, _ wanted: Set<Statistic>) -> Sums {
     var statistics = SiteStatistics(channels: channels)
+    if wanted.contains(.sample) { statistics.sample = TokenSample(channels: channels) }
     if wanted.contains(.histogram) { statistics.histogram = MagnitudeHistogram() }
     if wanted.contains(.gram) { statistics.gram = [Float](repeating: 0, count: channels * channels) }
     return Sums(absolute: [Double](repeating: 0, count: channels), statistics: statistics)

@@ -11,9 +11,15 @@ public protocol TensorStorage: Sendable {
   var isNumeric: Bool { get }
   /// The bytes exactly as a container holds them, where one contiguous stretch holds everything; else nil.
   var verbatim: ByteView? { get }
+  /// How the program that defined this layout rounds what it multiplies with the tensor, or nil: not at all.
+  var inputRounding: (any ValueRounding)? { get }
   /// Decodes whole rows to 32-bit floats at `destination`, which has room for `rows.count * rowLength` values.
   /// - Precondition: `isNumeric`, and `rows` lies within the tensor.
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>)
+}
+
+extension TensorStorage {
+  public var inputRounding: (any ValueRounding)? { nil }
 }
 
 /// One logical tensor of a checkpoint.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Logging
 import QuantCore
 
 /// `qconvert eval MODEL --text FILE`: perplexity, and the distance from a reference.
@@ -13,6 +14,7 @@ struct Evaluate: QConvertCommand {
       EXAMPLES
         qconvert eval model.gguf --text test.txt
         qconvert eval model.gguf --text test.txt --reference model/ --json
+        qconvert eval model/ --text test.txt --reference model/ --simulate w8a8,kv=fp8
       """)
 
   @Argument(help: ArgumentHelp("Model to measure.", valueName: "MODEL"))
@@ -33,6 +35,7 @@ struct Evaluate: QConvertCommand {
   @Option(help: ArgumentHelp("Windows to use, from the start of the text. (default: all)", valueName: "N"))
   var windows: Int?
 
+  @OptionGroup var simulation: SimulationOptions
   @OptionGroup var options: ModelOptions
   @OptionGroup var global: GlobalOptions
 
@@ -41,13 +44,20 @@ struct Evaluate: QConvertCommand {
     var settings = EvaluationOptions(
       protocol: scoring.value, context: try WholeNumber.check(context, "--context", in: 2...1_048_576))
     if let windows { settings.windows = try WholeNumber.check(windows, "--windows", in: 1...1_000_000_000) }
-    let (engine, tokenizer) = try options.open(model, registry: registry, threads: threads)
+    let request = try simulation.request(registry)
+    var (checkpoint, engine, tokenizer) = try options.open(model, registry: registry, threads: threads)
     let referenceEngine = try reference.map { try Evaluate.engine($0, registry: registry, threads: threads) }
     settings.beginOfSequence = try options.beginOfSequence(tokenizer)
     var tokens = tokenizer.encode(try Files.readText(text))
     if let first = settings.beginOfSequence { tokens.insert(first, at: 0) }
+    if let request {
+      engine.simulation = try simulation.simulation(request, engine, checkpoint: checkpoint, registry: registry, session) { tokenizer }
+    } else if !checkpoint.activations.isEmpty {
+      session.log.notice("programs that run this checkpoint round its activations; computed with exact ones (--simulate file rounds them)")
+    }
     let result = try evaluate(engine, referenceEngine, tokens, settings, session)
-    try session.answer(Evaluate.document(result), text: Evaluate.text(result))
+    try session.answer(
+      Evaluate.document(result, request, engine.simulation), text: Evaluate.text(result, request, engine.simulation))
   }
 
   private func evaluate(
@@ -88,18 +98,24 @@ struct Evaluate: QConvertCommand {
     return numbers.map { (key: $0.0, value: $0.1) }
   }
 
-  static func document(_ result: EvaluationResult) -> JSON {
-    .object(
-      [
-        .init("ok", .bool(true)),
-        .init("protocol", .string(result.protocol.rawValue)),
-        .init("context", .int(result.context)),
-        .init("windows", .int(result.windows)),
-        .init("tokens", .int(result.tokens)),
-      ] + numbers(result).map { .init($0.key, .double($0.value)) })
+  static func document(_ result: EvaluationResult, _ request: SimulationRequest? = nil, _ simulation: Simulation? = nil) -> JSON {
+    var members: [JSON.Member] = [
+      .init("ok", .bool(true)),
+      .init("protocol", .string(result.protocol.rawValue)),
+      .init("context", .int(result.context)),
+      .init("windows", .int(result.windows)),
+      .init("tokens", .int(result.tokens)),
+    ]
+    if let request, let simulation {
+      members += [
+        .init("simulated", .string(request.text)), .init("simulated.weights", .int(simulation.weights.count)),
+        .init("simulated.inputs", .int(simulation.inputs.count)), .init("simulated.caches", .int(simulation.keys.count)),
+      ]
+    }
+    return .object(members + numbers(result).map { .init($0.key, .double($0.value)) })
   }
 
-  static func text(_ result: EvaluationResult) -> String {
+  static func text(_ result: EvaluationResult, _ request: SimulationRequest? = nil, _ simulation: Simulation? = nil) -> String {
     func pair(_ estimate: Estimate) -> String { "\(estimate.value.fixed(5)) ± \(estimate.standardError.fixed(5))" }
     var lines = [
       (
@@ -109,6 +125,10 @@ struct Evaluate: QConvertCommand {
       ("tokens", result.tokens.grouped),
       ("perplexity", pair(result.perplexity)),
     ]
+    if let request, let simulation {
+      let counts = "\(simulation.weights.count) weights, \(simulation.inputs.count) inputs, \(simulation.keys.count) caches"
+      lines.insert(("simulated", "\(request.text): \(counts)"), at: 1)
+    }
     if let comparison = result.comparison {
       lines += [
         ("  of reference", pair(comparison.perplexity)),

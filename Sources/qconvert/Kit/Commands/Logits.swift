@@ -26,6 +26,7 @@ struct Logits: QConvertCommand {
   @Flag(help: "Replace an existing file.")
   var force = false
 
+  @OptionGroup var simulation: SimulationOptions
   @OptionGroup var global: GlobalOptions
 
   /// Logits in memory at one time.
@@ -40,7 +41,12 @@ struct Logits: QConvertCommand {
     }
     let opening = Opening(registry)
     let checkpoint = try opening.open(model, configPath: config)
-    let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: global.threadCount()))
+    var engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: global.threadCount()))
+    if let request = try simulation.request(registry) {
+      engine.simulation = try simulation.simulation(request, engine, checkpoint: checkpoint, registry: registry, session) {
+        try opening.tokenizer(for: checkpoint)
+      }
+    }
     var hidden = try engine.embed(tokens, sequenceLength: tokens.count)
     guard hidden.rows > 0 else { throw Failure(.data, "logits.ids", "holds no token ids", file: ids) }
     for block in 0..<engine.model.parameters.blockCount {

@@ -16,11 +16,13 @@ struct ModelOptions: ParsableArguments {
   var bos = BOSChoice.auto
 
   /// A model ready to run, with its tokenizer.
-  func open(_ path: String, registry: Registry, threads: Int) throws -> (engine: Engine, tokenizer: any Tokenizer) {
+  func open(
+    _ path: String, registry: Registry, threads: Int
+  ) throws -> (checkpoint: Checkpoint, engine: Engine, tokenizer: any Tokenizer) {
     let opening = Opening(registry)
     let checkpoint = try opening.open(path, configPath: config, tokenizerPath: tokenizer)
     let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: threads))
-    return (engine, try opening.tokenizer(for: checkpoint, path: tokenizer, preTokenizer: pre))
+    return (checkpoint, engine, try opening.tokenizer(for: checkpoint, path: tokenizer, preTokenizer: pre))
   }
 
   /// The BOS token to put in front, or nil.

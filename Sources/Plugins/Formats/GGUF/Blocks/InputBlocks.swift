@@ -1,0 +1,61 @@
+import QuantCore
+
+/// How llama.cpp rounds what it multiplies with block weights: to 8-bit codes in blocks along a row
+/// (`ggml-quants.c`, `ggml-cpu/arch/x86/quants.c`).
+struct InputBlocks: ValueRounding {
+  enum Layout {
+    /// Blocks of 32 with an F16 scale, amax / 127. Q8_1 has the same codes and scale, and a sum that this leaves exact.
+    case q8_0
+    /// Super-blocks of 256 with an F32 scale of either sign, so that the value of largest magnitude becomes code −127.
+    case q8_k
+
+    var length: Int { self == .q8_0 ? 32 : 256 }
+  }
+
+  let layout: Layout
+
+  /// For weights in a block type of this length: super-blocks meet super-blocks.
+  init(weightBlockLength: Int) { layout = weightBlockLength == 256 ? .q8_k : .q8_0 }
+
+  func round(_ values: UnsafeMutablePointer<Float>, rows: Int, columns: Int, parallel: Parallel) {
+    let shared = SharedPointer(values)
+    parallel.forEachRange(rows, piece: 16) { rows in
+      for row in rows {
+        // A row of weights is whole blocks, so its input is too.
+        for start in stride(from: 0, through: columns - layout.length, by: layout.length) {
+          let block = shared.base + row * columns + start
+          switch layout {
+          case .q8_0: InputBlocks.roundBlock(block)
+          case .q8_k: InputBlocks.roundSuperBlock(block)
+          }
+        }
+      }
+    }
+  }
+
+  private static func roundBlock(_ x: UnsafeMutablePointer<Float>) {
+    var largest: Float = 0
+    for i in 0..<32 { largest = max(largest, abs(x[i])) }
+    guard largest > 0, largest.isFinite else { return }
+    let inverse = 127 / largest
+    let scale = NumberConversion.float(half: NumberConversion.half(largest / 127))
+    // Whatever the codes of numbers are that are too small for a scale, they mean zero.
+    guard scale > 0 else { return x.update(repeating: 0, count: 32) }
+    for i in 0..<32 { x[i] = (x[i] * inverse).rounded(.toNearestOrEven) * scale }
+  }
+
+  private static func roundSuperBlock(_ x: UnsafeMutablePointer<Float>) {
+    var magnitude: Float = 0
+    var extreme: Float = 0
+    for i in 0..<256 where abs(x[i]) > magnitude {
+      magnitude = abs(x[i])
+      extreme = x[i]
+    }
+    guard magnitude > 0, magnitude.isFinite else { return }
+    let inverse = -127 / extreme
+    let scale = 1 / inverse
+    guard inverse.isFinite else { return x.update(repeating: 0, count: 256) }
+    // In this order the minimum keeps NaN.
+    for i in 0..<256 { x[i] = min((x[i] * inverse).rounded(.toNearestOrEven), 127) * scale }
+  }
+}

@@ -1,0 +1,81 @@
+/// What is to be simulated, as a person names it: `w8a8`, `int8-token`, `file`, `llama.cpp`, each alone or with `kv=fp8`.
+public struct SimulationRequest: Sendable, Equatable {
+  /// Where the rounding of inputs comes from.
+  public enum Inputs: Sendable, Equatable {
+    /// What the checkpoint says about itself.
+    case recorded
+    /// What llama.cpp does on a CPU with weights of each type.
+    case llamaCpp
+    /// A preset: activations, and weights where the checkpoint holds them unrounded.
+    case preset(String)
+    /// One scheme for the inputs of all linear layers of the blocks.
+    case activations(ActivationScheme)
+  }
+
+  /// How the cache of keys and values is rounded.
+  public enum Cache: Sendable, Equatable {
+    /// A float type of 16 bits.
+    case float(ElementType)
+    /// An integer type, with a scale for each head of each token.
+    case perHead(ActivationScheme.Element)
+    /// Any scheme.
+    case scheme(ActivationScheme)
+  }
+
+  /// Nil: inputs are exact.
+  public var inputs: Inputs?
+  /// Nil: as the inputs' source says, else exact.
+  public var cache: Cache?
+  /// As typed.
+  public let text: String
+
+  /// - Throws: `Failure` `simulate.unknown` or `simulate.twice`.
+  public init(_ text: String, registry: Registry) throws(Failure) {
+    self.text = text
+    for part in text.split(separator: ",", omittingEmptySubsequences: false).map({ String($0) }) {
+      if part.hasPrefix("kv=") {
+        guard cache == nil else { throw SimulationRequest.twice("cache", text) }
+        cache = try SimulationRequest.cache(String(part.dropFirst("kv=".count)))
+      } else {
+        guard inputs == nil else { throw SimulationRequest.twice("rounding of inputs", text) }
+        inputs = try SimulationRequest.inputs(part, registry)
+      }
+    }
+  }
+
+  private static func inputs(_ name: String, _ registry: Registry) throws(Failure) -> Inputs {
+    switch name {
+    case "file": return .recorded
+    case "llama.cpp": return .llamaCpp
+    default: break
+    }
+    if let scheme = ActivationScheme(named: name) { return .activations(scheme) }
+    if registry.preset(name) != nil { return .preset(name) }
+    let known = ["file", "llama.cpp", "kv=fp8"] + registry.presetNames + ActivationScheme.names
+    throw Failure(
+      .usage, "simulate.unknown", "'\(name)' names nothing that can be simulated",
+      remedy: Registry.nearest(to: name, among: known).first.map { "Did you mean \($0)?" }
+        ?? "Give a preset such as w8a8, an activation scheme such as int8-token, kv=fp8, file or llama.cpp.")
+  }
+
+  private static func cache(_ name: String) throws(Failure) -> Cache {
+    switch name {
+    case "fp8": return .scheme(.fp8Static)
+    case "int8": return .perHead(.int8)
+    case "int4": return .perHead(.int4)
+    case "f16": return .float(.f16)
+    case "bf16": return .float(.bf16)
+    default: break
+    }
+    guard let scheme = ActivationScheme(named: name) else {
+      throw Failure(
+        .usage, "simulate.unknown", "'\(name)' names no way to round keys and values",
+        remedy: "Give kv=fp8, int8, int4, f16, bf16, or an activation scheme such as kv=int8-token.")
+    }
+    return .scheme(scheme)
+  }
+
+  private static func twice(_ what: String, _ text: String) -> Failure {
+    Failure(.usage, "simulate.twice", "'\(text)' names the \(what) twice", remedy: "Name it once.")
+  }
+}

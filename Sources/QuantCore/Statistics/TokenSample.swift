@@ -1,0 +1,45 @@
+/// Some of the tokens that were observed at a site: every n-th, spread evenly over the text, for searches that must see how
+/// activations round.
+public struct TokenSample: Sendable, Equatable {
+  /// Tokens that are kept at most.
+  public static let limit = 1024
+  /// Channels of a token.
+  public let channels: Int
+  /// Kept tokens, `[count, channels]`.
+  public private(set) var values: [Float] = []
+  /// Distance between two kept tokens: a power of two, so that thinning out keeps the spacing even.
+  private var stride = 1
+  private var seen = 0
+
+  /// Tokens kept.
+  public var count: Int { channels == 0 ? 0 : values.count / channels }
+
+  public init(channels: Int) { self.channels = channels }
+
+  /// Tokens in order; how they are cut into panels does not matter.
+  mutating func add(_ panel: Panel) {
+    for row in 0..<panel.rows {
+      if seen.isMultiple(of: stride) {
+        if count == TokenSample.limit { thinOut() }
+        // What comes next stays a multiple of the doubled stride, because the limit is even.
+        values += UnsafeBufferPointer(start: panel.row(row), count: channels)
+      }
+      seen += 1
+    }
+  }
+
+  private mutating func thinOut() {
+    var kept: [Float] = []
+    kept.reserveCapacity(TokenSample.limit * channels)
+    for index in Swift.stride(from: 0, to: count, by: 2) { kept += values[index * channels..<(index + 1) * channels] }
+    values = kept
+    stride *= 2
+  }
+
+  /// The sample after every channel was divided by its scale.
+  mutating func divide(by scales: [Float]) {
+    for start in Swift.stride(from: 0, to: values.count, by: channels) {
+      for c in 0..<channels { values[start + c] /= scales[c] }
+    }
+  }
+}
