@@ -64,6 +64,8 @@ public struct PlannedTensor: Sendable {
   public var isCopy: Bool
   /// The values of a tensor that the container wants and the source does not hold; else nil.
   public var constant: [Float]?
+  /// What errors in its columns weigh, where a person gave it; of a stack of experts, one row of numbers for each.
+  public var importance: [Float]?
 
   public init(
     sourceName: String, name: String, shape: [Int], scheme: any Scheme, activations: ActivationScheme? = nil,

@@ -67,6 +67,7 @@ struct CalibratedConversion {
     workspace.schemeNamed = { try registry.scheme($0, modelType: modelType) }
     for index in planned {
       guard let id = plan.tensors[index].id, !id.isBias, workspace.matrices[id.layer] != nil else { continue }
+      workspace.importance[id.layer] = plan.tensors[index].importance
       let scheme = plan.tensors[index].scheme
       if scheme.grid.kind != .float { workspace.schemes[id.layer] = scheme }
     }

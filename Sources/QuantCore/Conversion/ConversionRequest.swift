@@ -18,6 +18,8 @@ public struct ConversionRequest: Sendable {
   public var tensorRules: [String] = []
   /// Text for methods that observe.
   public var calibration = CalibrationRequest()
+  /// A file of importance, which weighs errors by the columns they stand in.
+  public var importancePath: String?
   /// The stream that methods observe; nil: what the methods ask for.
   public var propagation: Propagation?
   /// Whether later layers of a block are observed behind the rounded earlier ones; needs the quantized stream.

@@ -28,7 +28,8 @@ public struct Planner: Sendable {
     let requirements = methods.reduce(into: Set<Statistic>()) { $0.formUnion(type(of: $1).requirements) }
 
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
-    let needsFamily = format.naming != source.naming || !requirements.isEmpty
+    let importance = try request.importancePath.map { try registry.readImportance($0) }
+    let needsFamily = format.naming != source.naming || !requirements.isEmpty || (importance != nil && format.naming != .gguf)
     let model = needsFamily || opening.family(of: source) != nil ? try opening.describe(source) : nil
     if let model, format.naming == .gguf, model.ggufArchitecture == nil {
       throw Failure(
@@ -48,6 +49,7 @@ public struct Planner: Sendable {
     }
     var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
+    if let importance { try importance.assign(to: &tensors, model: model, path: request.importancePath, warnings: &warnings) }
 
     let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: !requirements.isEmpty)
     let calibration =
@@ -56,7 +58,7 @@ public struct Planner: Sendable {
     let layout = try format.layout(
       OutputRequest(
         source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
-        presetName: request.scheme ?? format.defaultScheme, provenance: provenance(request, methods: methods, calibration),
+        presetName: request.scheme ?? format.defaultScheme, provenance: provenance(request, methods: methods, calibration, importance),
         targetName: Files.stem(of: request.output), shardSize: request.shardSize))
     return ConversionPlan(
       request: request, source: source, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
@@ -117,6 +119,7 @@ public struct Planner: Sendable {
     }
     let presetTensors = drafts.map { draft in
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
+      tensor.hasImportance = request.importancePath != nil
       tensor.isQuantizable = draft.isQuantizable && format.quantizes(tensor, as: scheme, model: model)
       return tensor
     }
@@ -264,7 +267,7 @@ public struct Planner: Sendable {
 
   /// How the output was made: what a person needs to make it again. No times, hosts or paths.
   private func provenance(
-    _ request: ConversionRequest, methods: [any QuantizationMethod], _ calibration: CalibrationWindows?
+    _ request: ConversionRequest, methods: [any QuantizationMethod], _ calibration: CalibrationWindows?, _ importance: Importance?
   ) -> [(key: String, value: String)] {
     var facts: [(key: String, value: String)] = [("qconvert.version", QuantCoreInfo.version)]
     let described = zip(request.methods, methods).map { given, method in
@@ -274,6 +277,7 @@ public struct Planner: Sendable {
     facts.append(("qconvert.methods", described.isEmpty ? "rtn" : described.joined(separator: " ")))
     if let scheme = request.scheme { facts.append(("qconvert.scheme", scheme)) }
     if !request.tensorRules.isEmpty { facts.append(("qconvert.tensor_rules", request.tensorRules.joined(separator: " "))) }
+    if let importance { facts.append(("qconvert.importance", "xxh3-128 \(importance.fingerprint)")) }
     if let calibration {
       facts.append(
         (

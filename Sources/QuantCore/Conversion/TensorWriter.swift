@@ -46,7 +46,7 @@ struct TensorWriter {
       }
       return
     }
-    _ = try write(index, rows: source.rowCount, columns: source.rowLength) { rows, destination in
+    _ = try write(index, rows: source.rowCount, columns: source.rowLength, importance: tensor.importance) { rows, destination in
       if map.isIdentity {
         source.decode(rows: rows, into: destination)
       } else {
@@ -111,7 +111,7 @@ struct TensorWriter {
     }
     let statistics = block.model.block.input(of: id.layer).flatMap { block.statistics[$0] }
     return try write(
-      index, rows: matrix.rows, columns: matrix.columns, map: map, keepsValues: keepsValues,
+      index, rows: matrix.rows, columns: matrix.columns, map: map, importance: block.importance[id.layer], keepsValues: keepsValues,
       load: { rows, destination in
         for (local, row) in rows.enumerated() {
           let from = map.modelRow(row) * matrix.columns
@@ -119,7 +119,8 @@ struct TensorWriter {
         }
       },
       rounder: { scheme in
-        let task = RoundingTask(id: id, name: tensor.name, scheme: scheme, statistics: statistics, parallel: parallel)
+        let task = RoundingTask(
+          id: id, name: tensor.name, scheme: scheme, statistics: statistics, importance: block.importance[id.layer], parallel: parallel)
         for method in methods.reversed() {
           guard let rounder = try method.rounder(for: task) else { continue }
           if let fallback = rounder.record.fallback { progress.warn("\(tensor.name): \(fallback)") }
@@ -138,20 +139,23 @@ struct TensorWriter {
   }
 
   /// - Parameter rounder: the rounder for a scheme that is fitted to this tensor, or nil.
+  /// - Parameter importance: one number per column, for all rows or for each of several stretches of them (experts).
   private func write(
-    _ index: Int, rows: Int, columns: Int, map: RowMap? = nil, keepsValues: Bool = false,
+    _ index: Int, rows: Int, columns: Int, map: RowMap? = nil, importance: [Float]? = nil, keepsValues: Bool = false,
     load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void,
     rounder: (any Scheme) throws -> (any Rounder)? = { _ in nil }
   ) throws -> Written {
     var tensor = plan.tensors[index]
-    let tile = tileRows(rows: rows, columns: columns, multiple: tensor.rowMultiple)
+    // Rows that share their importance: no piece of work goes beyond them.
+    let stretch = max(1, importance.map { rows * columns / max(1, $0.count) } ?? rows)
+    let tile = tileRows(rows: stretch, columns: columns, multiple: tensor.rowMultiple)
     if tensor.scheme.grid.tileRows == nil {
       tensor.scheme = tensor.scheme.fitted(
         largestMagnitude: largestMagnitude(rows: rows, columns: columns, piece: tile, load: load))
     }
     let rounder = try rounder(tensor.scheme)
     let encoder = TileEncoder(
-      tensor: tensor, columns: columns, rounder: rounder, map: map,
+      tensor: tensor, columns: columns, rounder: rounder, importance: importance, stretchRows: stretch, map: map,
       checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues, file: plan.source.path, load: load)
     var written = Written()
     written.record = rounder?.record ?? RoundingRecord()
@@ -159,12 +163,15 @@ struct TensorWriter {
     var squares = (error: 0.0, original: 0.0)
     // A few tiles at a time: enough for all threads, and the bytes in flight stay bounded.
     let batch = max(1, parallel.threads * 2)
-    var next = 0
-    while next < rows {
-      let starts = (0..<batch).map { next + $0 * tile }.filter { $0 < rows }
-      let results = Mutex([Result<TileEncoder.Output, any Error>?](repeating: nil, count: starts.count))
-      parallel.forEach(starts.count) { i in
-        let outcome = Result { try encoder.encode(starts[i]..<min(rows, starts[i] + tile)) }
+    let pieces = stride(from: 0, to: rows, by: stretch).flatMap { first in
+      let end = min(rows, first + stretch)
+      return stride(from: first, to: end, by: tile).map { $0..<min(end, $0 + tile) }
+    }
+    for first in stride(from: 0, to: pieces.count, by: batch) {
+      let wave = pieces[first..<min(pieces.count, first + batch)]
+      let results = Mutex([Result<TileEncoder.Output, any Error>?](repeating: nil, count: wave.count))
+      parallel.forEach(wave.count) { i in
+        let outcome = Result { try encoder.encode(wave[first + i]) }
         results.withLock { $0[i] = outcome }
       }
       for result in results.withLock({ $0 }) {
@@ -176,7 +183,6 @@ struct TensorWriter {
           try put(bytes, tensor: index, part: part, at: &offsets[part])
         }
       }
-      next += starts.count * tile
     }
     for (part, offset) in offsets.enumerated() where offset != tensor.parts[part].byteCount {
       throw Failure(

@@ -105,6 +105,8 @@ public struct BlockWorkspace: Sendable {
   public var statistics: [Site: SiteStatistics]
   /// The scheme that each linear layer will be rounded to; a layer that stays unquantized is absent.
   public var schemes: [Layer: any Scheme]
+  /// What errors in the columns of a layer weigh, where a person gave it; follows transforms as the inputs do.
+  public var importance: [Layer: [Float]] = [:]
   /// Finds a scheme by name, for methods with an option that names one.
   public var schemeNamed: @Sendable (String) throws -> any Scheme
   /// For the products of a search.

@@ -49,6 +49,9 @@ struct ConversionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Begin windows with BOS; auto: as the tokenizer's rule says.", valueName: "WHEN"))
   var bos = BOSChoice.auto
 
+  @Option(help: ArgumentHelp("Importance matrix that weighs errors: of llama-imatrix or calibrate.", valueName: "FILE"))
+  var importance: String?
+
   @Option(help: ArgumentHelp("Activations that methods observe: auto, original or quantized.", valueName: "STREAM"))
   var propagate = StreamChoice.auto
 
@@ -91,6 +94,7 @@ struct ConversionOptions: ParsableArguments {
     request.calibration.context = try WholeNumber.check(context, "--context", in: 2...1_048_576)
     request.calibration.seed = seed
     request.calibration.bos = bos.value
+    request.importancePath = importance
     request.propagation = propagate.value
     request.isTrueSequential = trueSequential
     request.configPath = config
