@@ -42,11 +42,11 @@ struct CalibratedConversion {
     var result = BlockResult()
     let planned = plan.tensors.indices.filter { plan.tensors[$0].id?.block == block && plan.tensors[$0].id?.role != .ropeFactors }
     var workspace = try load(block, planned)
-    workspace.statistics = observe(workspace, at: Set(engine.model.block.sites))
+    workspace.statistics = try observe(workspace, at: Set(engine.model.block.sites))
     for method in plan.methods { result.notes += try method.transform(&workspace) }
     for (step, tensors) in steps(planned).enumerated() {
       if plan.request.isTrueSequential, step > 1, let site = tensors.site {
-        workspace.statistics[site] = observe(workspace, at: [site])[site]
+        workspace.statistics[site] = try observe(workspace, at: [site])[site]
       }
       for index in tensors.indices {
         result.tensors.append(try writer.write(index, from: &workspace, methods: plan.methods, replaces: isQuantizedStream))
@@ -76,7 +76,10 @@ struct CalibratedConversion {
 
   /// What the methods asked for, at some sites of a block. In the original stream the hidden states move on behind the
   /// block, in the quantized one they stay in front of it.
-  private mutating func observe(_ workspace: BlockWorkspace, at sites: Set<Site>) -> [Site: SiteStatistics] {
+  private mutating func observe(_ workspace: BlockWorkspace, at sites: Set<Site>) throws -> [Site: SiteStatistics] {
+    if let stored = plan.statistics {
+      return try stored.statistics(block: workspace.index, sites: engine.model.sites.filter { sites.contains($0.site) }, wanted: plan.requirements)
+    }
     let collector = StatisticsCollector(plan.requirements, at: sites, parallel: engine.parallel)
     if isQuantizedStream {
       var observed = hidden
@@ -84,6 +87,7 @@ struct CalibratedConversion {
     } else {
       engine.runBlock(workspace, hidden: &hidden, sequenceLength: context, observer: collector)
     }
+    try collector.checkFinite(block: workspace.index, file: plan.source.path)
     return collector.statistics()
   }
 

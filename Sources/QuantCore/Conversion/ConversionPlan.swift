@@ -16,6 +16,8 @@ public struct ConversionPlan: Sendable {
   public var layout: OutputLayout
   /// The calibration text, tokenised, where a method asks for it; else nil.
   public var calibration: CalibrationWindows?
+  /// What was observed on it before, where the conversion need not run the model; else nil.
+  public var statistics: StoredStatistics?
   /// What a person should know before the conversion.
   public var warnings: [String]
 
@@ -48,7 +50,7 @@ public struct ConversionPlan: Sendable {
         grams += width * width
       }
     }
-    let hidden = calibration.tokenCount * model.parameters.hiddenSize
+    let hidden = statistics == nil ? calibration.tokenCount * model.parameters.hiddenSize : 0
     // The quantized stream is observed on a copy, because the block runs once more when it is rounded.
     let streams = propagation == .quantized ? 3 : 2
     return tiles + 4 * (3 * blockWeights + 2 * grams + streams * hidden)

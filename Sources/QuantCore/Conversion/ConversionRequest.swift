@@ -20,6 +20,8 @@ public struct ConversionRequest: Sendable {
   public var calibration = CalibrationRequest()
   /// A file of importance, which weighs errors by the columns they stand in.
   public var importancePath: String?
+  /// A file of statistics that were collected before, instead of running the model.
+  public var statisticsPath: String?
   /// The stream that methods observe; nil: what the methods ask for.
   public var propagation: Propagation?
   /// Whether later layers of a block are observed behind the rounded earlier ones; needs the quantized stream.

@@ -51,10 +51,11 @@ public struct Planner: Sendable {
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
     if let importance { try importance.assign(to: &tensors, model: model, path: request.importancePath, warnings: &warnings) }
 
-    let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: !requirements.isEmpty)
+    let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: !requirements.isEmpty && request.statisticsPath == nil)
+    let statistics = try storedStatistics(request, methods: methods, source: source, model: model, requirements: requirements)
     let calibration =
       try requirements.isEmpty
-      ? nil : calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings)
+      ? nil : statistics?.calibration ?? calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings)
     let layout = try format.layout(
       OutputRequest(
         source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
@@ -62,7 +63,7 @@ public struct Planner: Sendable {
         targetName: Files.stem(of: request.output), shardSize: request.shardSize))
     return ConversionPlan(
       request: request, source: source, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
-      calibration: calibration, warnings: warnings)
+      calibration: calibration, statistics: statistics, warnings: warnings)
   }
 
   // MARK: - Parts of a plan
@@ -241,7 +242,27 @@ public struct Planner: Sendable {
     return try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
   }
 
-  private func calibrationWindows(
+  /// What was collected before, where the request names a file of it.
+  private func storedStatistics(
+    _ request: ConversionRequest, methods: [any QuantizationMethod], source: Checkpoint, model: ModelDescription?,
+    requirements: Set<Statistic>
+  ) throws -> StoredStatistics? {
+    guard let path = request.statisticsPath else { return nil }
+    guard let model, !requirements.isEmpty else {
+      throw Failure(
+        .usage, "stats.unused", "no method of this conversion observes anything", file: path, remedy: "Leave --stats out, or give a --plugin.")
+    }
+    guard ConversionPlan.propagation(request, methods) == .original else {
+      throw Failure(
+        .usage, "stats.stream", "the methods observe the model behind its rounded blocks, which no file can hold", file: path,
+        remedy: "Give --propagate original, or --calibration instead of --stats.")
+    }
+    let statistics = try StoredStatistics(opening.open(path, format: "safetensors"))
+    try statistics.check(model: ModelFingerprint.of(source, model), requirements: requirements)
+    return statistics
+  }
+
+  func calibrationWindows(
     _ request: ConversionRequest, tokenizer: (any Tokenizer)?, model: ModelDescription?, warnings: inout [String]
   ) throws -> CalibrationWindows? {
     guard let tokenizer, let model else { return nil }
@@ -282,7 +303,7 @@ public struct Planner: Sendable {
       facts.append(
         (
           "qconvert.calibration",
-          "\(calibration.origin) text, \(calibration.windows.count) windows of \(calibration.context) tokens, "
+          "\(calibration.origin) text, \(calibration.windowCount) windows of \(calibration.context) tokens, "
             + "xxh3-128 \(calibration.fingerprint)"
         ))
       let propagation = ConversionPlan.propagation(request, methods).rawValue
