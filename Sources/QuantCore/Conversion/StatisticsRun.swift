@@ -35,7 +35,7 @@ public struct StatisticsRun: Sendable {
     warnings += source.warnings
     let name = Files.lastComponent(request.output).lowercased()
     importanceFormat = registry.importanceFormats.first { $0.fileExtensions.contains { name.hasSuffix("." + $0) } }
-    kinds = importanceFormat == nil ? try StatisticsRun.kinds(request, registry: registry) : [.meanSquare]
+    kinds = importanceFormat == nil ? try StatisticsRun.kinds(request, registry: registry, warnings: &warnings) : [.meanSquare]
     let tokenizer = try planner.opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
     guard let windows = try planner.calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings) else {
       throw Failure(.internalError, "calibrate.windows", "no text was cut", file: request.input)
@@ -44,7 +44,9 @@ public struct StatisticsRun: Sendable {
     engine = try Engine(source, model: model, parallel: Parallel(threads: request.threads))
   }
 
-  private static func kinds(_ request: ConversionRequest, registry: Registry) throws(Failure) -> Set<Statistic> {
+  private static func kinds(
+    _ request: ConversionRequest, registry: Registry, warnings: inout [String]
+  ) throws(Failure) -> Set<Statistic> {
     guard !request.methods.isEmpty else {
       return registry.methods.reduce(into: []) { $0.formUnion($1.requirements.filter { $0.isStored }) }
     }
@@ -56,10 +58,10 @@ public struct StatisticsRun: Sendable {
           .unsupported, "stats.not-stored", "method '\(method.id)' asks for \(missing.rawValue), which no file holds",
           remedy: "Convert with --calibration.")
       }
-      guard method.propagation == .original else {
-        throw Failure(
-          .usage, "stats.stream", "method '\(method.id)' observes the model behind its rounded blocks, which no file can hold",
-          remedy: "Convert with --calibration; or collect without --for, and convert with --propagate original.")
+      if method.propagation != .original {
+        warnings.append(
+          "method '\(method.id)' prefers to observe the model behind its rounded blocks, which no file can hold: "
+            + "convert with --propagate original")
       }
       kinds.formUnion(method.requirements)
     }
@@ -70,7 +72,7 @@ public struct StatisticsRun: Sendable {
   /// - Throws: `Failure`; then nothing has appeared under the final name.
   public func run(progress: any ProgressReporter) throws -> Report {
     let hidden = try engine.embed(calibration.windows.flatMap { $0 })
-    progress.begin("calibrate", total: engine.model.parameters.blockCount)
+    progress.begin("calibrate", total: engine.model.parameters.blockCount * calibration.tokenCount)
     let size = try importanceFormat.map { try writeImportance($0, hidden, progress) } ?? writeStatistics(hidden, progress)
     return Report(calibration: calibration, kinds: kinds, size: size)
   }
@@ -81,7 +83,7 @@ public struct StatisticsRun: Sendable {
     let workspace = engine.loadBlock(block)
     engine.runBlock(workspace, hidden: &hidden, sequenceLength: calibration.context, observer: collector)
     try collector.checkFinite(block: block, file: source.path)
-    progress.advance("calibrate", by: 1)
+    progress.advance("calibrate", by: calibration.tokenCount)
     return collector.statistics()
   }
 

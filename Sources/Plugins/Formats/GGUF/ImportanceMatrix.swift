@@ -1,7 +1,7 @@
 public import QuantCore
 
-/// llama.cpp's importance matrix in a GGUF file: per matrix the sum of squares `NAME.in_sum2` `[experts, columns]` and the
-/// number of tokens `NAME.counts` `[experts, 1]`, both F32.
+/// llama.cpp's importance matrix in a GGUF file: per matrix the sum of squares `NAME.in_sum2` `[columns]` and the number
+/// of tokens `NAME.counts` `[1]`, both F32; with experts `[experts, columns]` and `[experts, 1]`.
 ///
 /// Reference: `tools/imatrix/imatrix.cpp` and `common/imatrix-loader.cpp` of llama.cpp.
 public enum ImportanceMatrix: ImportanceFormat {
@@ -67,8 +67,8 @@ public enum ImportanceMatrix: ImportanceFormat {
     for (name, entry) in importance.entries.sorted(by: { $0.key < $1.key }) {
       let experts = max(1, entry.tokens.count), width = entry.meanSquares.count / experts
       let sums = entry.meanSquares.indices.map { entry.meanSquares[$0] * Float(entry.tokens[$0 / max(1, width)]) }
-      parts.append(StoredPart(name: name + ImportanceMatrix.sums, shape: [experts, width], type: .element(.f32), byteCount: 4 * sums.count))
-      parts.append(StoredPart(name: name + ImportanceMatrix.counts, shape: [experts, 1], type: .element(.f32), byteCount: 4 * experts))
+      parts.append(StoredPart(name: name + ImportanceMatrix.sums, shape: experts > 1 ? [experts, width] : [width], type: .element(.f32), byteCount: 4 * sums.count))
+      parts.append(StoredPart(name: name + ImportanceMatrix.counts, shape: experts > 1 ? [experts, 1] : [1], type: .element(.f32), byteCount: 4 * experts))
       data += [sums, entry.tokens.map { Float($0) }]
     }
     let header = try GGUFFormat.header(values, parts)
