@@ -87,6 +87,9 @@ public struct PlannedTensor: Sendable {
     self.constant = constant
   }
 
+  /// Length of all parts.
+  var storedBytes: Int { parts.reduce(0) { $0 + $1.byteCount } }
+
   /// Rows that a piece of work must be a multiple of, so that no tile and no word of the packing is cut.
   var rowMultiple: Int { packing.rowMultiple * (scheme.grid.tileRows ?? 1) }
 }

@@ -6,7 +6,8 @@ struct CalibratedConversion {
   /// What became of one block.
   struct BlockResult {
     /// Indices of the planned tensors that were written.
-    var written: Set<Int> = []
+    var written: [Int] = []
+    /// What became of each of them.
     var tensors: [ConversionReport.TensorReport] = []
     /// What methods reported.
     var notes: [String] = []
@@ -23,7 +24,8 @@ struct CalibratedConversion {
   private var hidden: Matrix
 
   /// Nil where no method of the plan observes.
-  init?(_ plan: ConversionPlan, writer: TensorWriter, registry: Registry) throws {
+  /// - Parameter log: knows the hidden states behind the blocks that were converted before.
+  init?(_ plan: ConversionPlan, writer: TensorWriter, registry: Registry, log: RunLog) throws {
     guard let model = plan.model, let calibration = plan.calibration else { return nil }
     self.plan = plan
     self.writer = writer
@@ -31,8 +33,14 @@ struct CalibratedConversion {
     modelType = Planner.modelType(of: plan.source)
     context = calibration.context
     engine = try Engine(plan.source, model: model, parallel: Parallel(threads: plan.request.threads))
-    hidden = try engine.embed(calibration.windows.flatMap { $0 })
+    let width = model.parameters.hiddenSize
+    hidden =
+      try log.restoreHidden(rows: calibration.windows.count * context, columns: width)
+      ?? engine.embed(calibration.windows.flatMap { $0 })
   }
+
+  /// What a run needs to go on behind the block that was converted last; nil where statistics are at hand.
+  var carried: Matrix? { plan.statistics == nil ? hidden : nil }
 
   var blockCount: Int { engine.model.parameters.blockCount }
 
@@ -50,7 +58,7 @@ struct CalibratedConversion {
       }
       for index in tensors.indices {
         result.tensors.append(try writer.write(index, from: &workspace, methods: plan.methods, replaces: isQuantizedStream))
-        result.written.insert(index)
+        result.written.append(index)
       }
     }
     // Rounded in place by now.

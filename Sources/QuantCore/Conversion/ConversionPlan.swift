@@ -56,6 +56,13 @@ public struct ConversionPlan: Sendable {
     return tiles + 4 * (3 * blockWeights + 2 * grams + streams * hidden)
   }
 
+  /// Indices into the layout's placements, by tensor and part.
+  var placementIndices: [[Int]] {
+    var indices = tensors.map { [Int](repeating: -1, count: $0.parts.count) }
+    for (index, placement) in layout.placements.enumerated() { indices[placement.tensor][placement.part] = index }
+    return indices
+  }
+
   /// The stream that methods observe: as requested, else the quantized one as soon as one method asks for it.
   public var propagation: Propagation { Self.propagation(request, methods) }
 

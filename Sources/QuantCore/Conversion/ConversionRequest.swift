@@ -34,6 +34,8 @@ public struct ConversionRequest: Sendable {
   public var preTokenizer: String?
   /// Whether an existing target is replaced.
   public var force = false
+  /// Whether what an unfinished run of the same conversion did is continued, and kept where this one does not finish.
+  public var resumes = false
   /// Whether NaN and infinity are kept instead of refused.
   public var allowNonfinite = false
   /// Whether quantized weights may be rounded again.

@@ -14,39 +14,45 @@ struct TensorWriter {
     self.transaction = transaction
     self.progress = progress
     parallel = Parallel(threads: plan.request.threads)
-    var placements = plan.tensors.map { [Int](repeating: -1, count: $0.parts.count) }
-    for (index, placement) in plan.layout.placements.enumerated() { placements[placement.tensor][placement.part] = index }
-    self.placements = placements
+    placements = plan.placementIndices
   }
 
   /// Streams one tensor from the source, by the scheme's own rule.
-  func stream(_ index: Int) throws {
+  func stream(_ index: Int) throws -> ConversionReport.TensorReport {
+    let clock = ContinuousClock()
+    let start = clock.now
     let tensor = plan.tensors[index]
+    var report = ConversionReport.TensorReport(name: tensor.name, scheme: tensor.scheme.name)
+    report.relativeError = try stream(index, tensor)?.relativeError
+    report.seconds = (clock.now - start).inSeconds
+    return report
+  }
+
+  /// - Returns: nil where bytes were copied, or there are none.
+  private func stream(_ index: Int, _ tensor: PlannedTensor) throws -> Written? {
     if let constant = tensor.constant {
       let matrix = Matrix(rows: 1, columns: constant.count, values: constant)
-      _ = try write(index, rows: 1, columns: constant.count) { _, destination in
+      return try write(index, rows: 1, columns: constant.count) { _, destination in
         for c in 0..<constant.count { destination[c] = matrix.values[c] }
       }
-      return
     }
     guard let source = plan.source[tensor.sourceName] else {
       throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: tensor.sourceName)
     }
-    if source.elementCount == 0 { return }
+    if source.elementCount == 0 { return nil }
     if tensor.isCopy {
       try copy(index, source)
-      return
+      return nil
     }
     let map = RowMap(tensor)
     // A vector that is permuted (a bias) moves its elements; a matrix moves its rows.
     if source.shape.count == 1 && !map.isIdentity {
       let values = source.matrix().values
-      _ = try write(index, rows: 1, columns: source.rowLength) { _, destination in
+      return try write(index, rows: 1, columns: source.rowLength) { _, destination in
         for c in 0..<source.rowLength { destination[c] = values[map.sourceRow(c)] }
       }
-      return
     }
-    _ = try write(index, rows: source.rowCount, columns: source.rowLength, importance: tensor.importance) { rows, destination in
+    return try write(index, rows: source.rowCount, columns: source.rowLength, importance: tensor.importance) { rows, destination in
       if map.isIdentity {
         source.decode(rows: rows, into: destination)
       } else {

@@ -34,6 +34,9 @@ struct ConversionOptions: ParsableArguments {
   @Flag(help: "Replace an existing output.")
   var force = false
 
+  @Flag(help: "Continue a run that did not finish; keep what is done where this one does not.")
+  var resume = false
+
   @OptionGroup var text: CalibrationOptions
 
   @Option(help: ArgumentHelp("Statistics that calibrate collected, instead of running the model.", valueName: "FILE"))
@@ -93,6 +96,7 @@ struct ConversionOptions: ParsableArguments {
     request.tokenizerPath = tokenizer
     request.preTokenizer = pre
     request.force = force
+    request.resumes = resume
     request.allowNonfinite = allowNonfinite
     request.allowRequantize = allowRequantize
     if let shardSize { request.shardSize = try ByteSize.parse(shardSize, option: "--shard-size") }
