@@ -44,7 +44,7 @@ stopped_at_random() {
         *) wrong="ended with $code" ;;
       esac
       if [ "$signal" = KILL ]; then
-        ls -A "$out" | grep -qv '^\..*\.partial$' && wrong="left $(ls -A "$out") behind"
+        ls -A "$out" | grep -qv '^\..*-partial$' && wrong="left $(ls -A "$out") behind"
       else
         [ -z "$(ls -A "$out")" ] || wrong="left $(ls -A "$out") behind"
       fi

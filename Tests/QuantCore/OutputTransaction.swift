@@ -109,7 +109,7 @@ private func names(_ folder: String) -> [String] {
     let transaction = try OutputTransaction(layout: fileLayout, target: folder.file("out"), force: false, inputs: [])
     try fill(transaction)
     let partial = try #require(names(folder.path).first)
-    let descriptor = open(folder.file(partial), O_WRONLY)
+    let descriptor = open(folder.file(partial + "/output"), O_WRONLY)
     var wrong: UInt8 = 0xff
     #expect(pwrite(descriptor, &wrong, 1, off_t(offset)) == 1)
     close(descriptor)

@@ -158,3 +158,13 @@ QC_LEVELS(
     void, observe,
     (const float *x, long rows, long stride, long channels, double *absolute_sums, float *minimum, float *maximum),
     (x, rows, stride, channels, absolute_sums, minimum, maximum))
+
+QC_BODY void observe_squares_body(const float *x, long rows, long stride, long channels, double *sums) {
+  for (long row = 0; row < rows; row++) {
+    const float *from = x + row * stride;
+    for (long c = 0; c < channels; c++) sums[c] += (double)from[c] * (double)from[c];
+  }
+}
+QC_LEVELS(
+    void, observe_squares, (const float *x, long rows, long stride, long channels, double *sums),
+    (x, rows, stride, channels, sums))

@@ -62,6 +62,8 @@ public struct PlannedTensor: Sendable {
   public var constant: [Float]?
   /// What is to be found on calibration text and stored here; else nil.
   public var calibrated: CalibratedValue?
+  /// What errors in its columns weigh, where a person gave it; of a stack of experts, one row of numbers for each.
+  public var importance: [Float]?
 
   public init(
     sourceName: String, name: String, shape: [Int], scheme: any Scheme, activations: ActivationScheme? = nil,
@@ -102,6 +104,16 @@ public struct PlannedTensor: Sendable {
       return (row..<row + piece.rows, piece, graph.input(of: piece.id.layer))
     }
   }
+
+  /// What errors in the columns of one of its matrices weigh, or nil.
+  func importance(of piece: TensorPiece) -> [Float]? {
+    guard let importance, let columns = piece.shape.last, importance.count > columns else { return importance }
+    let start = (pieces.firstIndex { $0.id == piece.id } ?? 0) * columns
+    return start + columns <= importance.count ? Array(importance[start..<start + columns]) : nil
+  }
+
+  /// Length of all parts.
+  var storedBytes: Int { parts.reduce(0) { $0 + $1.byteCount } }
 
   /// Rows that a piece of work must be a multiple of, so that no tile and no word of the packing is cut.
   var rowMultiple: Int { packing.rowMultiple * (scheme.grid.tileRows ?? 1) }

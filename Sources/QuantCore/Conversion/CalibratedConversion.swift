@@ -6,7 +6,8 @@ struct CalibratedConversion {
   /// What became of one block.
   struct BlockResult {
     /// Indices of the planned tensors that were written.
-    var written: Set<Int> = []
+    var written: [Int] = []
+    /// What became of each of them.
     var tensors: [ConversionReport.TensorReport] = []
     /// What methods reported.
     var notes: [String] = []
@@ -23,7 +24,8 @@ struct CalibratedConversion {
   private var hidden: Matrix
 
   /// Nil where no method of the plan observes.
-  init?(_ plan: ConversionPlan, writer: TensorWriter, registry: Registry) throws {
+  /// - Parameter log: knows the hidden states behind the blocks that were converted before.
+  init?(_ plan: ConversionPlan, writer: TensorWriter, registry: Registry, log: RunLog) throws {
     guard let model = plan.model, let calibration = plan.calibration else { return nil }
     self.plan = plan
     self.writer = writer
@@ -31,8 +33,13 @@ struct CalibratedConversion {
     modelType = Planner.modelType(of: plan.source)
     context = calibration.context
     engine = try Engine(plan.source, model: model, parallel: Parallel(threads: plan.request.threads))
-    hidden = try engine.embed(calibration.windows.flatMap { $0 }, sequenceLength: calibration.context)
+    hidden =
+      try log.restoreHidden(rows: calibration.windows.count * context, columns: model.parameters.hiddenSize)
+      ?? engine.embed(calibration.windows.flatMap { $0 }, sequenceLength: context)
   }
+
+  /// What a run needs to go on behind the block that was converted last; nil where statistics are at hand.
+  var carried: Matrix? { plan.statistics == nil ? hidden : nil }
 
   var blockCount: Int { engine.model.parameters.blockCount }
 
@@ -45,23 +52,23 @@ struct CalibratedConversion {
     var behind = hidden
     // Without a second look the states move on in place.
     if !isQuantizedStream && !mayObserveAgain { hidden = Matrix(rows: 0, columns: hidden.columns) }
-    workspace.statistics = observe(workspace, plan.statistics, &behind)
+    workspace.statistics = try observe(workspace, plan.observations, &behind)
     for method in plan.methods { result.notes += try method.transform(&workspace) }
-    observeAgain(&workspace)
+    try observeAgain(&workspace)
     for (step, tensors) in steps(planned).enumerated() {
       if plan.request.isTrueSequential, step > 1, !tensors.isEmpty {
         let sites = Set(tensors.flatMap { plan.tensors[$0].pieces.compactMap { engine.model.block.input(of: $0.id.layer) } })
-        workspace.statistics.merge(observe(workspace, plan.statistics.filter { sites.contains($0.key) })) { $1 }
+        workspace.statistics.merge(try observe(workspace, plan.observations.filter { sites.contains($0.key) })) { $1 }
       }
       for index in tensors {
         result.tensors.append(try writer.write(index, from: &workspace, methods: plan.methods, replaces: isQuantizedStream))
-        result.written.insert(index)
+        result.written.append(index)
       }
     }
     for index in plan.tensors.indices {
       guard let value = plan.tensors[index].calibrated, value.block == block else { continue }
       result.tensors.append(try writer.write(index, value, from: workspace))
-      result.written.insert(index)
+      result.written.append(index)
     }
     if isQuantizedStream {
       // Rounded in place by now.
@@ -83,6 +90,7 @@ struct CalibratedConversion {
       let tensor = plan.tensors[index]
       for piece in tensor.pieces where !piece.id.isBias && workspace.matrices[piece.id.layer] != nil {
         workspace.activations[piece.id.layer] = tensor.activations
+        workspace.importance[piece.id.layer] = tensor.importance(of: piece)
         if tensor.scheme.grid.kind != .float { workspace.schemes[piece.id.layer] = tensor.scheme }
       }
     }
@@ -90,27 +98,36 @@ struct CalibratedConversion {
   }
 
   /// What was asked for, at some sites of a block.
-  /// - Parameter states: the hidden states in front of the block, then those behind it.
+  /// - Parameter states: the hidden states in front of the block, then those behind it; left alone where statistics are at hand.
   private func observe(
     _ workspace: BlockWorkspace, _ wanted: [Site: Set<Statistic>], _ states: inout Matrix
-  ) -> [Site: SiteStatistics] {
-    let collector = StatisticsCollector(wanted, parallel: engine.parallel)
-    engine.runBlock(workspace, hidden: &states, sequenceLength: context, observer: collector)
+  ) throws -> [Site: SiteStatistics] {
+    let found: [Site: SiteStatistics]
+    if let stored = plan.statistics {
+      found = try stored.statistics(
+        block: workspace.index, sites: engine.model.sites.filter { wanted[$0.site] != nil },
+        wanted: wanted.values.reduce(into: []) { $0.formUnion($1) })
+    } else {
+      let collector = StatisticsCollector(wanted, parallel: engine.parallel)
+      engine.runBlock(workspace, hidden: &states, sequenceLength: context, observer: collector)
+      try collector.checkFinite(block: workspace.index, file: plan.source.path)
+      found = collector.statistics()
+    }
     // With fewer tokens than channels an expert's statistics say more about the text than about the expert.
-    return collector.statistics().filter { $0.value.tokens >= $0.value.channels || !engine.model.block.isOfExpert($0.key) }
+    return found.filter { $0.value.tokens >= $0.value.channels || !engine.model.block.isOfExpert($0.key) }
   }
 
-  private func observe(_ workspace: BlockWorkspace, _ wanted: [Site: Set<Statistic>]) -> [Site: SiteStatistics] {
+  private func observe(_ workspace: BlockWorkspace, _ wanted: [Site: Set<Statistic>]) throws -> [Site: SiteStatistics] {
     var states = hidden
-    return observe(workspace, wanted, &states)
+    return try observe(workspace, wanted, &states)
   }
 
-  private var mayObserveAgain: Bool { plan.statistics.values.contains { $0.contains(.histogram) } }
+  private var mayObserveAgain: Bool { plan.observations.values.contains { $0.contains(.histogram) } }
 
   /// What transforms have made void: a histogram does not follow a scaling of channels.
-  private func observeAgain(_ workspace: inout BlockWorkspace) {
-    let void = plan.statistics.filter { $0.value.contains(.histogram) && workspace.statistics[$0.key]?.histogram == nil }
-    if !void.isEmpty { workspace.statistics.merge(observe(workspace, void)) { $1 } }
+  private func observeAgain(_ workspace: inout BlockWorkspace) throws {
+    let void = plan.observations.filter { $0.value.contains(.histogram) && workspace.statistics[$0.key]?.histogram == nil }
+    if !void.isEmpty { workspace.statistics.merge(try observe(workspace, void)) { $1 } }
   }
 
   /// The tensors of a block in the order of the forward pass, those that read one site together: a method may share work

@@ -1,7 +1,9 @@
 /// Windows of tokens of one length, cut from the calibration text.
 public struct CalibrationWindows: Sendable, Equatable {
-  /// Each of `context` tokens.
+  /// Each of `context` tokens; empty where only their statistics are at hand.
   public var windows: [[Int]]
+  /// Windows that are, or were, run.
+  public let windowCount: Int
   /// Tokens per window.
   public var context: Int
   /// Tokens in the whole text.
@@ -12,7 +14,7 @@ public struct CalibrationWindows: Sendable, Equatable {
   public var origin: String
 
   /// Tokens in all windows.
-  public var tokenCount: Int { windows.count * context }
+  public var tokenCount: Int { windowCount * context }
 
   /// Cuts the text into windows and chooses among them.
   ///
@@ -39,11 +41,29 @@ public struct CalibrationWindows: Sendable, Equatable {
     let whole = ids.count / body
     let chosen = CalibrationWindows.choose(min(request.samples, whole), of: whole, seed: request.seed)
     windows = chosen.map { prefix + ids[$0 * body..<($0 + 1) * body] }
+    windowCount = windows.count
     let used = windows.flatMap { $0 }.map { UInt32(truncatingIfNeeded: $0) }
     let hash = StreamHash()
     used.withUnsafeBytes { hash?.update($0) }
     fingerprint = hash?.digest().hexadecimal ?? ""
   }
+
+  /// What a file of statistics says about the text they were collected on, or nil where it is malformed.
+  init?(stored: String) {
+    let words = stored.split(separator: " ").map(String.init)
+    guard words.count == 5, let count = Int(words[1]), let context = Int(words[2]), let available = Int(words[3]), count > 0,
+      context > 0, available > 0, Checked.product(count, context) != nil
+    else { return nil }
+    windows = []
+    windowCount = count
+    self.context = context
+    availableTokens = available
+    origin = words[0]
+    fingerprint = words[4]
+  }
+
+  /// The inverse of `init(stored:)`.
+  var stored: String { "\(origin) \(windowCount) \(context) \(availableTokens) \(fingerprint)" }
 
   private static func choose(_ count: Int, of whole: Int, seed: UInt64) -> [Int] {
     guard seed != 0, count < whole else { return (0..<count).map { $0 * whole / count } }

@@ -16,6 +16,8 @@ public struct ConversionPlan: Sendable {
   public var layout: OutputLayout
   /// The calibration text, tokenised, where a method asks for it; else nil.
   public var calibration: CalibrationWindows?
+  /// What was observed on it before, where the conversion need not run the model; else nil.
+  public var statistics: StoredStatistics?
   /// What a person should know before the conversion.
   public var warnings: [String]
 
@@ -48,10 +50,17 @@ public struct ConversionPlan: Sendable {
         grams += width * width
       }
     }
-    let hidden = calibration.tokenCount * model.parameters.hiddenSize
+    let hidden = statistics == nil ? calibration.tokenCount * model.parameters.hiddenSize : 0
     // The quantized stream is observed on a copy, because the block runs once more when it is rounded.
     let streams = propagation == .quantized ? 3 : 2
     return tiles + 4 * (3 * blockWeights + 2 * grams + streams * hidden)
+  }
+
+  /// Indices into the layout's placements, by tensor and part.
+  var placementIndices: [[Int]] {
+    var indices = tensors.map { [Int](repeating: -1, count: $0.parts.count) }
+    for (index, placement) in layout.placements.enumerated() { indices[placement.tensor][placement.part] = index }
+    return indices
   }
 
   /// The stream that methods observe: as requested, else the quantized one as soon as one method asks for it.
@@ -67,7 +76,7 @@ public struct ConversionPlan: Sendable {
   }
 
   /// What is observed where in every block: what methods ask for wherever layers read, and what stored scales are found from.
-  var statistics: [Site: Set<Statistic>] {
+  var observations: [Site: Set<Statistic>] {
     var result: [Site: Set<Statistic>] = [:]
     if !requirements.isEmpty {
       for site in model?.block.sites ?? [] { result[site] = requirements }

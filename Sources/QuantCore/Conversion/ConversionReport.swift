@@ -26,6 +26,12 @@ public struct ConversionReport: Sendable {
   public var notes: [String] = []
   public init() {}
 
+  /// What an earlier run did that this one continued.
+  mutating func add(_ earlier: Journal.Contents) {
+    tensors += earlier.tensors.values.map { $0.report }
+    notes += earlier.blocks.flatMap { $0.notes }
+  }
+
   mutating func add(_ block: CalibratedConversion.BlockResult) {
     tensors += block.tensors
     notes += block.notes

@@ -24,6 +24,10 @@ public struct ConversionRequest: Sendable {
   public var calibrator: RangeCalibrator?
   /// Text for methods that observe.
   public var calibration = CalibrationRequest()
+  /// A file of importance, which weighs errors by the columns they stand in.
+  public var importancePath: String?
+  /// A file of statistics that were collected before, instead of running the model.
+  public var statisticsPath: String?
   /// The stream that methods observe; nil: what the methods ask for.
   public var propagation: Propagation?
   /// Whether later layers of a block are observed behind the rounded earlier ones; needs the quantized stream.
@@ -36,6 +40,8 @@ public struct ConversionRequest: Sendable {
   public var preTokenizer: String?
   /// Whether an existing target is replaced.
   public var force = false
+  /// Whether what an unfinished run of the same conversion did is continued, and kept where this one does not finish.
+  public var resumes = false
   /// Whether NaN and infinity are kept instead of refused.
   public var allowNonfinite = false
   /// Whether quantized weights may be rounded again.

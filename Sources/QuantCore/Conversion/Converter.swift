@@ -20,31 +20,81 @@ public struct Converter: Sendable {
     // The mappings know what their files were when the plan was made from them.
     let mapped = Set(plan.source.mappings.map { $0.path })
     let inputs = try plan.source.mappings + plan.source.files.filter { !mapped.contains($0) }.map { try MappedFile($0) }
-    let transaction = try OutputTransaction(
-      layout: plan.layout, target: plan.request.output, force: plan.request.force, inputs: plan.source.files)
-    do {
-      let writer = TensorWriter(plan: plan, transaction: transaction, progress: progress)
-      progress.begin("convert", total: plan.layout.placements.reduce(0) { $0 + $1.byteCount })
-      var written: Set<Int> = []
-      if var calibrated = try CalibratedConversion(plan, writer: writer, registry: registry) {
-        for block in 0..<calibrated.blockCount {
-          let converted = try calibrated.convert(block: block)
-          written.formUnion(converted.written)
-          report.add(converted)
-        }
-      }
-      for index in plan.tensors.indices where !written.contains(index) { try writer.stream(index) }
-      try checkUnchanged(inputs)
-      try transaction.commit()
-    } catch {
-      transaction.cancel()
-      throw error
-    }
+    try write(plan, inputs, &report, progress)
     report.totalSize = plan.totalSize
     report.bitsPerWeight = plan.bitsPerWeight
     report.complete(plan.tensors)
     report.seconds = (clock.now - start).inSeconds
     return report
+  }
+
+  private func write(
+    _ plan: ConversionPlan, _ inputs: [MappedFile], _ report: inout ConversionReport, _ progress: any ProgressReporter
+  ) throws {
+    let request = plan.request
+    let target = OutputTarget.trim(request.output)
+    let work = try workFolder(plan, target)
+    // A run that was killed between its last two steps left a whole output under its name.
+    if request.resumes, let earlier = try Journal.read(work), earlier.isComplete, OutputTarget.linkStatus(work.output) == nil {
+      try RunIdentity(plan).check(earlier: earlier.identity, target: target)
+      report.add(earlier)
+      work.remove()
+      return
+    }
+    var log = try RunLog(plan, work: work, progress: progress)
+    let transaction = try OutputTransaction(
+      layout: plan.layout, target: target, force: request.force, work: work, finished: log.finished, isKept: request.resumes)
+    do {
+      try transaction.verifyEarlier()
+      try write(plan, transaction, &log, &report, progress)
+      try checkUnchanged(inputs)
+      try transaction.commit { () throws(Failure) in try log.complete(transaction) }
+    } catch {
+      let isKept = request.resumes && log.hasRecords
+      transaction.cancel(keeping: isKept)
+      if isKept { progress.note("what is done is kept: --resume with the same options goes on with it") }
+      throw error
+    }
+  }
+
+  /// The target is checked first, except where it may be the complete output of a run that is continued.
+  private func workFolder(_ plan: ConversionPlan, _ target: String) throws(Failure) -> WorkFolder {
+    func check() throws(Failure) {
+      try OutputTarget.check(target, isFolder: plan.layout.isFolder, force: plan.request.force, inputs: plan.source.files)
+    }
+    guard plan.request.resumes, WorkFolder.exists(for: target) else {
+      try check()
+      return try WorkFolder(for: target, isKept: plan.request.resumes)
+    }
+    let work = try WorkFolder(for: target, isKept: true)
+    if try Journal.read(work)?.isComplete != true || OutputTarget.linkStatus(work.output) != nil { try check() }
+    return work
+  }
+
+  private func write(
+    _ plan: ConversionPlan, _ transaction: OutputTransaction, _ log: inout RunLog, _ report: inout ConversionReport,
+    _ progress: any ProgressReporter
+  ) throws {
+    let writer = TensorWriter(plan: plan, transaction: transaction, progress: progress)
+    progress.begin("convert", total: plan.layout.placements.reduce(0) { $0 + $1.byteCount })
+    var written: Set<Int> = []
+    if let earlier = log.earlier {
+      written.formUnion(earlier.tensors.keys)
+      report.add(earlier)
+      progress.note("continuing: \(earlier.blocks.count) blocks and \(written.count) of \(plan.tensors.count) tensors are done")
+      progress.advance("convert", by: written.reduce(0) { $0 + plan.tensors[$1].storedBytes })
+    }
+    if var calibrated = try CalibratedConversion(plan, writer: writer, registry: registry, log: log) {
+      for block in (log.earlier?.blocks.count ?? 0)..<calibrated.blockCount {
+        let converted = try calibrated.convert(block: block)
+        try log.add(block: block, converted, hidden: calibrated.carried, transaction)
+        written.formUnion(converted.written)
+        report.add(converted)
+      }
+    }
+    for index in plan.tensors.indices where !written.contains(index) {
+      try log.add(index, try writer.stream(index), transaction)
+    }
   }
 
   /// Detects an input that changed while it was being converted.

@@ -28,7 +28,8 @@ public struct Planner: Sendable {
     let requirements = methods.reduce(into: Set<Statistic>()) { $0.formUnion(type(of: $1).requirements) }
 
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
-    let needsFamily = format.naming != source.naming || !requirements.isEmpty
+    let importance = try request.importancePath.map { try registry.readImportance($0) }
+    let needsFamily = format.naming != source.naming || !requirements.isEmpty || (importance != nil && format.naming != .gguf)
     let model = needsFamily || opening.family(of: source) != nil ? try opening.describe(source) : nil
     if let model, format.naming == .gguf, model.ggufArchitecture == nil {
       throw Failure(
@@ -55,19 +56,23 @@ public struct Planner: Sendable {
     }
     let isObserving = !requirements.isEmpty || tensors.contains { $0.calibrated != nil }
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
+    if let importance { try importance.assign(to: &tensors, model: model, path: request.importancePath, warnings: &warnings) }
 
-    let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: isObserving)
+    let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: isObserving && request.statisticsPath == nil)
+    let statistics = try storedStatistics(
+      request, methods: methods, source: source, model: model, requirements: requirements, values: tensors.compactMap(\.calibrated))
     let calibration =
-      try isObserving ? calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings) : nil
+      try isObserving
+      ? statistics?.calibration ?? calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings) : nil
     let layout = try format.layout(
       OutputRequest(
         source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
         presetName: wanted, cache: cache,
-        provenance: provenance(request, methods: methods, calibration, values: tensors.compactMap(\.calibrated)),
+        provenance: provenance(request, methods: methods, calibration, importance, values: tensors.compactMap(\.calibrated)),
         targetName: Files.stem(of: request.output), shardSize: request.shardSize))
     return ConversionPlan(
       request: request, source: source, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
-      calibration: calibration, warnings: warnings)
+      calibration: calibration, statistics: statistics, warnings: warnings)
   }
 
   // MARK: - Parts of a plan
@@ -123,6 +128,7 @@ public struct Planner: Sendable {
     }
     let presetTensors = drafts.map { draft in
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
+      tensor.hasImportance = request.importancePath != nil
       tensor.isQuantizable = draft.isQuantizable && format.quantizes(tensor, as: scheme, model: model)
       return tensor
     }
@@ -259,7 +265,33 @@ public struct Planner: Sendable {
     return try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
   }
 
-  private func calibrationWindows(
+  /// What was collected before, where the request names a file of it.
+  private func storedStatistics(
+    _ request: ConversionRequest, methods: [any QuantizationMethod], source: Checkpoint, model: ModelDescription?,
+    requirements: Set<Statistic>, values: [CalibratedValue]
+  ) throws -> StoredStatistics? {
+    guard let path = request.statisticsPath else { return nil }
+    let needed = values.reduce(into: requirements) { $0.formUnion($1.calibrator.requirements) }
+    guard let model, !needed.isEmpty else {
+      throw Failure(
+        .usage, "stats.unused", "no method of this conversion observes anything", file: path, remedy: "Leave --stats out, or give a --plugin.")
+    }
+    guard ConversionPlan.propagation(request, methods) == .original else {
+      throw Failure(
+        .usage, "stats.stream", "the methods observe the model behind its rounded blocks, which no file can hold", file: path,
+        remedy: "Give --propagate original, or --calibration instead of --stats.")
+    }
+    guard values.allSatisfy({ model.block.sites.contains($0.site) }) else {
+      throw Failure(
+        .usage, "stats.cache", "keys and values, whose scales are to be stored, are in no file of statistics", file: path,
+        remedy: "Give --calibration instead of --stats.")
+    }
+    let statistics = try StoredStatistics(opening.open(path, format: "safetensors"))
+    try statistics.check(model: ModelFingerprint.of(source, model), requirements: needed)
+    return statistics
+  }
+
+  func calibrationWindows(
     _ request: ConversionRequest, tokenizer: (any Tokenizer)?, model: ModelDescription?, warnings: inout [String]
   ) throws -> CalibrationWindows? {
     guard let tokenizer, let model else { return nil }
@@ -286,7 +318,8 @@ public struct Planner: Sendable {
   /// How the output was made: what a person needs to make it again. No times, hosts or paths.
   /// - Parameter values: what is found on calibration text and stored.
   private func provenance(
-    _ request: ConversionRequest, methods: [any QuantizationMethod], _ calibration: CalibrationWindows?, values: [CalibratedValue]
+    _ request: ConversionRequest, methods: [any QuantizationMethod], _ calibration: CalibrationWindows?, _ importance: Importance?,
+    values: [CalibratedValue]
   ) -> [(key: String, value: String)] {
     var facts: [(key: String, value: String)] = [("qconvert.version", QuantCoreInfo.version)]
     let described = zip(request.methods, methods).map { given, method in
@@ -299,11 +332,12 @@ public struct Planner: Sendable {
     if let cache = request.keyValueCache { facts.append(("qconvert.kv_cache", cache)) }
     if !values.isEmpty { facts.append(("qconvert.calibrator", Set(values.map(\.calibrator.name)).sorted().joined(separator: " "))) }
     if !request.tensorRules.isEmpty { facts.append(("qconvert.tensor_rules", request.tensorRules.joined(separator: " "))) }
+    if let importance { facts.append(("qconvert.importance", "xxh3-128 \(importance.fingerprint)")) }
     if let calibration {
       facts.append(
         (
           "qconvert.calibration",
-          "\(calibration.origin) text, \(calibration.windows.count) windows of \(calibration.context) tokens, "
+          "\(calibration.origin) text, \(calibration.windowCount) windows of \(calibration.context) tokens, "
             + "xxh3-128 \(calibration.fingerprint)"
         ))
       let propagation = ConversionPlan.propagation(request, methods).rawValue

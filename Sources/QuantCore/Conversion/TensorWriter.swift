@@ -14,35 +14,41 @@ struct TensorWriter {
     self.transaction = transaction
     self.progress = progress
     parallel = Parallel(threads: plan.request.threads)
-    var placements = plan.tensors.map { [Int](repeating: -1, count: $0.parts.count) }
-    for (index, placement) in plan.layout.placements.enumerated() { placements[placement.tensor][placement.part] = index }
-    self.placements = placements
+    placements = plan.placementIndices
   }
 
   /// Streams one tensor from the source, by the scheme's own rule.
-  func stream(_ index: Int) throws {
+  func stream(_ index: Int) throws -> ConversionReport.TensorReport {
+    let clock = ContinuousClock()
+    let start = clock.now
     let tensor = plan.tensors[index]
+    var report = ConversionReport.TensorReport(name: tensor.name, scheme: tensor.scheme.name)
+    report.relativeError = try stream(index, tensor)?.relativeError
+    report.seconds = (clock.now - start).inSeconds
+    return report
+  }
+
+  /// - Returns: nil where bytes were copied, or there are none.
+  private func stream(_ index: Int, _ tensor: PlannedTensor) throws -> Written? {
     if let constant = tensor.constant {
-      try writeVector(index, constant)
-      return
+      return try writeVector(index, constant)
     }
     guard let source = plan.source[tensor.sourceName] else {
       throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: tensor.sourceName)
     }
-    if source.elementCount == 0 { return }
+    if source.elementCount == 0 { return nil }
     if tensor.isCopy {
       try copy(index, source)
-      return
+      return nil
     }
-    if tensor.isInPlace {
-      _ = try write(index, rows: source.rowCount, columns: source.rowLength) { source.decode(rows: $0, into: $1) }
-    } else {
-      try rearrange(index)
-    }
+    guard tensor.isInPlace else { return try rearrange(index) }
+    return try write(
+      index, rows: source.rowCount, columns: source.rowLength, segments: Segment.plain(tensor, rows: source.rowCount)
+    ) { source.decode(rows: $0, into: $1) }
   }
 
   /// Streams a tensor whose rows lie otherwise in the source, perhaps in several tensors.
-  private func rearrange(_ index: Int) throws {
+  private func rearrange(_ index: Int) throws -> Written {
     let tensor = plan.tensors[index]
     let map = RowMap(tensor)
     let placed = try tensor.pieces.map { piece in
@@ -51,23 +57,23 @@ struct TensorWriter {
       }
       return PlacedTensor(stored, piece.source.layout, shape: piece.shape)
     }
-    if tensor.shape.count == 1 {
-      try writeVector(index, map.gather(placed.map { $0.vector() }))
-      return
-    }
+    if tensor.shape.count == 1 { return try writeVector(index, map.gather(placed.map { $0.vector() })) }
     let columns = tensor.shape.last ?? 1
     let rows = tensor.shape.dropLast().reduce(1, *)
     if tensor.pieces.contains(where: { $0.source.layout.isTransposed || $0.target.layout.isTransposed }) {
       // Rows that are columns elsewhere cannot be decoded one by one: these matrices are held whole.
       let matrices = placed.map { $0.matrix(parallel: parallel) }
-      _ = try write(index, rows: rows, columns: columns) { map.gather(matrices, rows: $0, columns: columns, into: $1) }
-    } else {
-      _ = try write(index, rows: rows, columns: columns) { map.decode(placed, rows: $0, columns: columns, into: $1) }
+      return try write(index, rows: rows, columns: columns, segments: Segment.plain(tensor, rows: rows)) {
+        map.gather(matrices, rows: $0, columns: columns, into: $1)
+      }
+    }
+    return try write(index, rows: rows, columns: columns, segments: Segment.plain(tensor, rows: rows)) {
+      map.decode(placed, rows: $0, columns: columns, into: $1)
     }
   }
 
-  private func writeVector(_ index: Int, _ values: [Float]) throws {
-    _ = try write(index, rows: 1, columns: values.count) { _, destination in
+  private func writeVector(_ index: Int, _ values: [Float]) throws -> Written {
+    try write(index, rows: 1, columns: values.count) { _, destination in
       for c in values.indices { destination[c] = values[c] }
     }
   }
@@ -144,7 +150,7 @@ struct TensorWriter {
     let tensor = plan.tensors[index]
     let columns = tensor.shape.last ?? 1
     let segments = tensor.segments(of: block.model.block).map { segment in
-      Segment(rows: segment.rows) { scheme in
+      Segment(rows: segment.rows, importance: block.importance[segment.piece.id.layer]) { scheme in
         try rounder(tensor, segment.piece.id, scheme, site: segment.site, block: block, methods: methods)
       }
     }
@@ -159,7 +165,8 @@ struct TensorWriter {
     methods: [any QuantizationMethod]
   ) throws -> (any Rounder)? {
     let statistics = site.flatMap { block.statistics[$0] }
-    let task = RoundingTask(id: id, name: tensor.name, scheme: scheme, statistics: statistics, parallel: parallel)
+    let task = RoundingTask(
+      id: id, name: tensor.name, scheme: scheme, statistics: statistics, importance: block.importance[id.layer], parallel: parallel)
     for method in methods.reversed() {
       guard let rounder = try method.rounder(for: task) else { continue }
       if let fallback = rounder.record.fallback { progress.warn("\(tensor.name): \(fallback)") }
@@ -179,11 +186,26 @@ struct TensorWriter {
     return min(rows, max(multiple, wanted / multiple * multiple))
   }
 
-  /// Rows of an output tensor that one rounder rounds.
+  /// Rows of an output tensor that are rounded alike.
   private struct Segment {
     var rows: Range<Int>
+    /// What errors in each column weigh for the scheme's own rule, or nil.
+    var importance: [Float]?
     /// The rounder for a scheme that is fitted to the tensor, or nil.
-    var rounder: (any Scheme) throws -> (any Rounder)?
+    var rounder: (any Scheme) throws -> (any Rounder)? = { _ in nil }
+
+    /// All rows by the scheme's own rule; in a stack of experts each may have an importance of its own.
+    static func plain(_ tensor: PlannedTensor, rows: Int) -> [Segment] {
+      let columns = max(1, tensor.shape.last ?? 1)
+      guard let importance = tensor.importance, importance.count > columns else {
+        return [Segment(rows: 0..<rows, importance: tensor.importance)]
+      }
+      let experts = importance.count / columns
+      let length = rows / experts
+      return (0..<experts).map {
+        Segment(rows: $0 * length..<($0 + 1) * length, importance: Array(importance[$0 * columns..<($0 + 1) * columns]))
+      }
+    }
   }
 
   /// - Parameter segments: of the rows, in their order; nil: all rows are encoded by the scheme itself.
@@ -200,11 +222,11 @@ struct TensorWriter {
     var written = Written()
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
     var squares = (error: 0.0, original: 0.0)
-    for segment in segments ?? [Segment(rows: 0..<rows) { _ in nil }] {
+    for segment in segments ?? [Segment(rows: 0..<rows)] {
       let rounder = try segment.rounder(tensor.scheme)
       if let record = rounder?.record { written.record.add(record) }
       let encoder = TileEncoder(
-        tensor: tensor, columns: columns, rounder: rounder, map: map,
+        tensor: tensor, columns: columns, rounder: rounder, importance: segment.importance, map: map,
         checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues, file: plan.source.path, load: load)
       try encode(segment.rows, tile: tile, with: encoder) { output in
         squares.error += output.squaredError

@@ -16,6 +16,8 @@ struct TileEncoder: Sendable {
   let tensor: PlannedTensor
   let columns: Int
   let rounder: (any Rounder)?
+  /// What errors in each column weigh, for the scheme's own rule.
+  let importance: [Float]?
   /// For a rounder, which wants to know the model's rows.
   let map: RowMap?
   let checksFinite: Bool
@@ -41,15 +43,15 @@ struct TileEncoder: Sendable {
     let scheme = tensor.scheme
     let matrix = Matrix(rows: rows.count, columns: columns, values: values)
     if rounder == nil, !keepsValues, let fused = tensor.packing.fused(scheme: scheme) {
-      if mayOverflow { try checkRange(matrix.withPanel { scheme.roundTrip($0) }, largest: largest) }
-      return Output(parts: [encode(matrix, fused)])
+      if mayOverflow { try checkRange(matrix.withPanel { scheme.roundTrip($0, importance: importance) }, largest: largest) }
+      return Output(parts: [encode(matrix, fused, importance)])
     }
     var quantized = scheme.emptyPanel(rows: rows.count, columns: columns)
     matrix.withPanel { panel in
       if let rounder {
         rounder.round(panel, rows: rows.map { map?.modelRow($0) ?? $0 }, into: &quantized)
       } else {
-        scheme.encode(panel, importance: nil, into: &quantized)
+        scheme.encode(panel, importance: importance, into: &quantized)
       }
     }
     let numbers = scheme.values(quantized)
@@ -70,13 +72,13 @@ struct TileEncoder: Sendable {
       remedy: "Give this tensor a type of larger range with --tensor '\(tensor.name)=bf16' (or f32), or --allow-nonfinite.")
   }
 
-  private func encode(_ matrix: Matrix, _ fused: FusedEncoder) -> [UInt8] {
+  private func encode(_ matrix: Matrix, _ fused: FusedEncoder, _ importance: [Float]?) -> [UInt8] {
     let count = tensor.parts[0].byteCount / max(1, tensor.shape.reduce(1, *) / columns) * matrix.rows
     return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
       matrix.values.withUnsafeBufferPointer { source in
-        if let base = source.baseAddress, let destination = buffer.baseAddress {
-          fused(base, matrix.rows, columns, nil, UnsafeMutableRawPointer(destination))
-        }
+        guard let base = source.baseAddress, let destination = buffer.baseAddress else { return }
+        func run(_ weights: UnsafePointer<Float>?) { fused(base, matrix.rows, columns, weights, UnsafeMutableRawPointer(destination)) }
+        if let importance { importance.withUnsafeBufferPointer { run($0.baseAddress) } } else { run(nil) }
       }
       initialized = count
     }

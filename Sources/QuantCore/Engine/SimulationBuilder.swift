@@ -67,7 +67,7 @@ public struct SimulationBuilder {
   private var blockLinears: [ModelTensor] {
     model.tensors.filter { tensor in
       tensor.id.block != nil && !tensor.id.isBias && tensor.shape.count == 2 && model.block.input(of: tensor.id.layer) != nil
-        && checkpoint[tensor.name(checkpoint.naming)] != nil
+        && tensor.name(checkpoint.naming).flatMap { checkpoint[$0] } != nil
     }
   }
 
@@ -81,8 +81,7 @@ public struct SimulationBuilder {
         remedy: "Name what to simulate, for example --simulate int8-token.")
     }
     for tensor in model.tensors {
-      let name = tensor.name(checkpoint.naming)
-      guard name.hasSuffix(".weight"), let input = record.inputs[String(name.dropLast(".weight".count))] else { continue }
+      guard let name = tensor.name(checkpoint.naming), name.hasSuffix(".weight"), let input = record.inputs[String(name.dropLast(".weight".count))] else { continue }
       let stored = input.scale.map { ActivationRounding.Parameters(scale: $0, zeroPoint: input.zeroPoint) }
       simulation.inputs[tensor.id] = ActivationRounding(input.scheme, stored: stored)
     }
@@ -99,7 +98,7 @@ public struct SimulationBuilder {
         remedy: "Convert the model to GGUF first.")
     }
     for weight in blockLinears.map(\.id) + [engine.head] {
-      guard let tensor = model.tensors.first(where: { $0.id == weight }).flatMap({ checkpoint[$0.ggufName] }) else { continue }
+      guard let tensor = model.tensors.first(where: { $0.id == weight }).flatMap({ $0.name(.gguf).flatMap { checkpoint[$0] } }) else { continue }
       // Weights in 16 bits are multiplied with inputs of their own type.
       let type = ElementType(rawValue: tensor.storage.schemeName.uppercased())
       let plain: FloatRounding? = if let type, type == .f16 || type == .bf16 { FloatRounding(type) } else { nil }
@@ -113,12 +112,12 @@ public struct SimulationBuilder {
     let modelType = Planner.modelType(of: checkpoint)
     let choices =
       registry.preset(name)?.choose(
-        tensors.map { PresetTensor(name: $0.name(checkpoint.naming), shape: $0.shape, isQuantizable: true, id: $0.id) }, model: model)
+        tensors.map { PresetTensor(name: $0.name(checkpoint.naming) ?? "", shape: $0.shape, isQuantizable: true, id: $0.id) }, model: model)
       ?? []
     var activations: [TensorID: ActivationScheme] = [:]
     for (tensor, choice) in zip(tensors, choices) {
       activations[tensor.id] = choice.activations
-      let stored = checkpoint[tensor.name(checkpoint.naming)].flatMap { ElementType(rawValue: $0.storage.schemeName.uppercased()) }
+      let stored = tensor.name(checkpoint.naming).flatMap { checkpoint[$0] }.flatMap { ElementType(rawValue: $0.storage.schemeName.uppercased()) }
       guard let scheme = choice.scheme, stored?.isFloat == true else { continue }
       simulation.weights[tensor.id] = try registry.scheme(scheme, modelType: modelType)
     }
@@ -129,11 +128,12 @@ public struct SimulationBuilder {
 
   /// Ranges at all sites of all blocks, of the model as it is stored.
   private func observe(_ windows: [[Int]]) throws -> [Int: [Site: SiteStatistics]] {
-    var hidden = try engine.embed(windows.flatMap { $0 })
+    let length = max(1, windows.first?.count ?? 1)
+    var hidden = try engine.embed(windows.flatMap { $0 }, sequenceLength: length)
     var ranges: [Int: [Site: SiteStatistics]] = [:]
     for block in 0..<model.parameters.blockCount {
       let collector = StatisticsCollector([.range], parallel: engine.parallel)
-      engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: max(1, windows.first?.count ?? 1), observer: collector)
+      engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: length, observer: collector)
       ranges[block] = collector.statistics()
     }
     return ranges

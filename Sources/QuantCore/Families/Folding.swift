@@ -9,6 +9,8 @@ extension BlockWorkspace {
     for layer in model.block.consumers(of: fold) {
       guard let matrix = matrices[layer] else { continue }
       matrices[layer] = matrix.scalingColumns(by: scales)
+      // Mean squares of inputs, which are divided.
+      if let given = importance[layer] { importance[layer] = zip(given, scales).map { $0 / ($1 * $1) } }
     }
     switch fold.producer {
     case .norm(let role):

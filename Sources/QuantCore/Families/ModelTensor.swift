@@ -23,6 +23,8 @@ public struct ModelTensor: Sendable {
 
   /// Its place under a convention.
   public func place(_ naming: Naming) -> TensorPlace? { naming == .gguf ? gguf : huggingFace }
+  /// Name of the container's tensor that holds it, or nil where such a container has no place for it.
+  public func name(_ naming: Naming) -> String? { place(naming)?.name }
 }
 
 /// Where a tensor of the model lies in a container: as a tensor of its own, or as some rows of a larger one.

@@ -6,18 +6,7 @@ import Synchronization
 /// A thread of its own waits for SIGINT, SIGTERM and SIGHUP, which are masked in every other thread: removing files then
 /// happens in ordinary code and not in a signal handler, where almost nothing is allowed.
 public enum InterruptCleanup {
-  /// What to remove: files first, then the folder that holds them.
-  struct Temporary: Sendable {
-    var files: [String]
-    var folder: String?
-
-    func remove() {
-      for file in files { unlink(file) }
-      if let folder { rmdir(folder) }
-    }
-  }
-
-  private static let registered = Mutex<[Int: Temporary]>([:])
+  private static let registered = Mutex<[Int: String]>([:])
   private static let lostInputReport = Mutex<(@Sendable () -> Int32)?>(nil)
   private static let counter = Atomic<Int>(0)
   private static let installed = Atomic<Bool>(false)
@@ -75,28 +64,39 @@ public enum InterruptCleanup {
     var number: Int32 = 0
     while sigwait(&waited, &number) != 0 {}
     // The lock is never given back: a transaction that wants to finish now waits until the program is gone.
-    registered.withLock { temporaries in
-      for temporary in temporaries.values { temporary.remove() }
+    registered.withLock { folders in
+      for folder in folders.values { WorkFolder.remove(folder) }
       if number == lostInput, let report = lostInputReport.withLock({ $0 }) { _exit(report()) }
       _exit(128 + number)
     }
   }
 
-  /// Remembers temporaries until `forget`.
-  static func remember(_ temporary: Temporary) -> Int {
+  /// Remembers a work folder until `forget`.
+  static func remember(_ folder: String) -> Int {
     let id = counter.wrappingAdd(1, ordering: .relaxed).newValue
-    registered.withLock { $0[id] = temporary }
+    registered.withLock { $0[id] = folder }
     return id
   }
 
   /// Creates a temporary, unless an interrupt is removing them: then the program ends before `body` can make another.
   static func create<Result>(_ body: () -> Result) -> Result { registered.withLock { _ in body() } }
 
-  /// Drops what `remember` gave an id for. Runs `body` under the lock, so that an interrupt falls before or after it, never
+  /// As `create`, and remembers a work folder that `body` made, so that no interrupt falls between.
+  static func create<Result>(remembering folder: String, _ body: () -> (result: Result, isNew: Bool)) -> (Result, Int?) {
+    registered.withLock { folders in
+      let made = body()
+      guard made.isNew else { return (made.result, nil) }
+      let id = counter.wrappingAdd(1, ordering: .relaxed).newValue
+      folders[id] = folder
+      return (made.result, id)
+    }
+  }
+
+  /// Drops what `remember` gave an id for (nil: nothing). Runs `body` under the lock, so that an interrupt falls before or after it, never
   /// in the middle.
-  static func forget(_ id: Int, after body: () -> Bool) {
-    registered.withLock { temporaries in
-      if body() { temporaries[id] = nil }
+  static func forget(_ id: Int?, after body: () -> Bool) {
+    registered.withLock { folders in
+      if body(), let id { folders[id] = nil }
     }
   }
 }

@@ -6,11 +6,11 @@ final class OutputFile: Sendable {
   let size: Int
   private let descriptor: Int32
 
-  /// Creates a new file and reserves its whole space, so that a full disk is noticed before the work and not after it.
+  /// Creates a file, or opens what an earlier run left of it, and reserves its whole space, so that a full disk is noticed before the work and not after it.
   /// - Throws: `Failure` where it cannot be created, or where the space is not there.
   init(path: String, size: Int) throws(Failure) {
     let (descriptor, number) = InterruptCleanup.create {
-      let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
       return (descriptor, errno)
     }
     guard descriptor >= 0 else {

@@ -4,17 +4,17 @@ import Synchronization
 
 /// Writes an output so that it is there completely, or not at all.
 ///
-/// Everything goes to temporary files beside the target, whose space is reserved at the start. `commit` brings them to the
-/// disk, reads them back, compares hashes, and only then gives them their name. A transaction that is not committed
-/// removes its temporaries when it goes away; an interrupt does the same (`InterruptCleanup`).
+/// Everything goes to a work folder beside the target, and its space is reserved at the start. `commit` brings it to the
+/// disk, reads it back, compares hashes, and only then gives it its name. A transaction that is not committed removes its
+/// work folder when it goes away; an interrupt does the same (`InterruptCleanup`). One that is to be continued keeps it.
 public final class OutputTransaction: Sendable {
   /// Where the output will stand.
   public let target: String
   /// What is written where.
   public let layout: OutputLayout
   private let force: Bool
-  private let temporary: String
-  private let registration: Int
+  private let work: WorkFolder
+  private var temporary: String { work.output }
   private let state: Mutex<State>
 
   private struct State: Sendable {
@@ -27,40 +27,58 @@ public final class OutputTransaction: Sendable {
   private struct Progress: Sendable {
     var written = 0
     var hash: StreamHash
+    /// Of what an earlier run wrote.
+    var earlier: StreamHash.Digest?
+
+    var digest: StreamHash.Digest { earlier ?? hash.digest() }
   }
 
   /// Placements of each file in the order of their offsets, to find the one that a write belongs to.
   private let order: [[Int]]
 
-  /// Creates the temporaries, reserves their space and writes what is known beforehand.
+  /// Creates the output under a temporary name, reserves its space and writes what is known beforehand.
   /// - Parameters:
   ///   - target: a file, or a folder where `layout.isFolder`.
   ///   - force: replace what stands at `target`.
   ///   - inputs: files that the run reads; none of them, nor a folder above one, may be the target.
   /// - Throws: `Failure` of kind cannotCreate (the target exists, is the input, cannot be written) or io (disk full).
-  public init(layout: OutputLayout, target: String, force: Bool, inputs: [String]) throws(Failure) {
+  public convenience init(layout: OutputLayout, target: String, force: Bool, inputs: [String]) throws(Failure) {
     let target = OutputTarget.trim(target)
     try OutputTarget.check(target, isFolder: layout.isFolder, force: force, inputs: inputs)
+    let work = try WorkFolder(for: target)
+    try work.clear()
+    try self.init(layout: layout, target: target, force: force, work: work)
+  }
+
+  /// Creates the output in a work folder, or opens what an earlier run left of it there.
+  /// - Parameters:
+  ///   - target: has passed `OutputTarget.check`.
+  ///   - finished: hashes of the placements that were written before, by index.
+  ///   - isKept: whether the work folder stays after an interrupt, and after a failure until `cancel(keeping:)`.
+  init(
+    layout: OutputLayout, target: String, force: Bool, work: WorkFolder, finished: [Int: StreamHash.Digest] = [:], isKept: Bool = false
+  ) throws(Failure) {
     self.target = target
     self.layout = layout
     self.force = force
+    self.work = work
     var order = [[Int]](repeating: [], count: layout.files.count)
     for (index, placement) in layout.placements.enumerated() { order[placement.file].append(index) }
     self.order = order.map { indices in indices.sorted { layout.placements[$0].offset < layout.placements[$1].offset } }
 
-    let temporary = OutputTransaction.temporaryPath(for: target)
-    self.temporary = temporary
+    let temporary = work.output
     let paths = layout.files.map { layout.isFolder ? temporary + "/" + $0.name : temporary }
-    registration = InterruptCleanup.remember(.init(files: paths, folder: layout.isFolder ? temporary : nil))
+    if !isKept { work.removeOnInterrupt() }
     var state = State()
-    for _ in layout.placements {
+    for (index, placement) in layout.placements.enumerated() {
       guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
-      state.progress.append(Progress(hash: hash))
+      let earlier = finished[index]
+      state.progress.append(Progress(written: earlier == nil ? 0 : placement.byteCount, hash: hash, earlier: earlier))
     }
     self.state = Mutex(state)
     // From here on the object is whole, and `deinit` cleans up after a throw.
     if layout.isFolder {
-      let number = InterruptCleanup.create { mkdir(temporary, 0o777) == 0 ? 0 : errno }
+      let number = InterruptCleanup.create { mkdir(temporary, 0o777) == 0 || errno == EEXIST ? 0 : errno }
       if number != 0 {
         throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: temporary)
       }
@@ -121,10 +139,26 @@ public final class OutputTransaction: Sendable {
     return offset < layout.placements[index].offset + layout.placements[index].byteCount ? index : nil
   }
 
+  /// Brings what has been written so far to the disk.
+  func sync() throws(Failure) {
+    for file in try current({ $0.files }) { try file.sync() }
+  }
+
+  /// The hash of a placement that has been written whole.
+  func digest(_ placement: Int) throws(Failure) -> StreamHash.Digest { try current { $0.progress[placement].digest } }
+
+  /// Reads back what an earlier run finished.
+  /// - Throws: `Failure` of kind io where the disk holds something else.
+  func verifyEarlier() throws(Failure) {
+    let (files, progress) = try current { state in (state.files, state.progress) }
+    try verify(files, progress.map { $0.earlier }, literals: false)
+  }
+
   /// Brings everything to the disk, reads it back and compares it, and gives the output its name.
+  /// - Parameter beforeNaming: called when nothing is left to be done but that.
   /// - Throws: `Failure` of kind io where the disk holds something else than was written, or cannotCreate where the target
   ///   appeared in the meantime.
-  public func commit() throws(Failure) {
+  public func commit(beforeNaming: () throws(Failure) -> Void = {}) throws(Failure) {
     let (files, progress) = try current { state in (state.files, state.progress) }
     for (placement, progress) in zip(layout.placements, progress) where progress.written != placement.byteCount {
       throw Failure(
@@ -132,18 +166,21 @@ public final class OutputTransaction: Sendable {
         file: target)
     }
     for file in files { try file.sync() }
-    try verify(files, progress.map { $0.hash.digest() })
+    try verify(files, progress.map { $0.digest }, literals: true)
     for file in files { file.dropFromCache() }
     if layout.isFolder { try OutputTransaction.syncFolder(temporary) }
+    try beforeNaming()
     try rename()
     try OutputTransaction.syncFolder(OutputTarget.folder(of: target))
   }
 
-  private func verify(_ files: [OutputFile], _ expected: [StreamHash.Digest]) throws(Failure) {
+  /// - Parameter expected: of each placement; nil: not to be read.
+  private func verify(_ files: [OutputFile], _ expected: [StreamHash.Digest?], literals: Bool) throws(Failure) {
     let piece = 1 << 20
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 4096)
     defer { buffer.deallocate() }
     for (placement, digest) in zip(layout.placements, expected) {
+      guard let digest else { continue }
       guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
       var done = 0
       while done < placement.byteCount {
@@ -154,7 +191,7 @@ public final class OutputTransaction: Sendable {
       }
       guard hash.digest() == digest else { throw corrupt(files[placement.file].path, placement.offset) }
     }
-    for (planned, file) in zip(layout.files, files) {
+    for (planned, file) in zip(layout.files, files) where literals {
       for literal in planned.literals {
         var done = 0
         while done < literal.bytes.count {
@@ -180,8 +217,9 @@ public final class OutputTransaction: Sendable {
   private func rename() throws(Failure) {
     var failure: Failure?
     // Under the lock of the registry: an interrupt comes before, when the temporaries go, or after, when the output stays.
-    InterruptCleanup.forget(registration) {
+    work.finish {
       do throws(Failure) { try giveName() } catch { failure = error }
+      if failure == nil { work.remove() }
       return failure == nil
     }
     if let failure { throw failure }
@@ -217,38 +255,30 @@ public final class OutputTransaction: Sendable {
     if Glibc.rename(temporary, target) != 0 { throw cannotName(errno) }
   }
 
-  /// A file is replaced by one rename. A folder changes places with the old one, which is removed afterwards: at every
+  /// A file is replaced by one rename. A folder changes places with the old one, which goes with the work folder: at every
   /// moment a complete folder stands under the name.
   private func replace() throws(Failure) {
     guard layout.isFolder else { return try plainRename() }
-    let old = try OutputTarget.flatContents(of: target)
-    if qc_rename_exchange(temporary, target) == 0 {
-      return OutputTransaction.remove(old.map { temporary + "/" + OutputTarget.name(of: $0) }, folder: temporary)
-    }
-    let aside = OutputTransaction.temporaryPath(for: target)
-    if Glibc.rename(target, aside) != 0 { throw cannotName(errno) }
+    _ = try OutputTarget.flatContents(of: target)
+    if qc_rename_exchange(temporary, target) == 0 { return }
+    if Glibc.rename(target, work.replaced) != 0 { throw cannotName(errno) }
     if Glibc.rename(temporary, target) != 0 {
       let number = errno
-      _ = Glibc.rename(aside, target)
+      _ = Glibc.rename(work.replaced, target)
       throw cannotName(number)
     }
-    OutputTransaction.remove(old.map { aside + "/" + OutputTarget.name(of: $0) }, folder: aside)
   }
 
-  private static func remove(_ files: [String], folder: String?) {
-    InterruptCleanup.Temporary(files: files, folder: folder).remove()
-  }
-
-  /// Removes the temporaries. Nothing happens after a commit.
-  public func cancel() {
+  /// Ends the transaction without an output. Nothing happens after a commit.
+  /// - Parameter keeping: leave the work folder for a run that continues.
+  public func cancel(keeping: Bool = false) {
     let wasOver = state.withLock { state in
       defer { state.isOver = true }
       return state.isOver
     }
     if wasOver { return }
-    InterruptCleanup.forget(registration) {
-      let files = layout.files.map { layout.isFolder ? temporary + "/" + $0.name : temporary }
-      OutputTransaction.remove(files, folder: layout.isFolder ? temporary : nil)
+    work.finish {
+      if !keeping { work.remove() }
       return true
     }
   }
@@ -261,14 +291,5 @@ public final class OutputTransaction: Sendable {
     if fsync(descriptor) != 0, errno != EINVAL, errno != EROFS {
       throw Failure(.io, "io.sync", "cannot be brought to the disk: \(OutputTarget.errorText(errno))", file: path)
     }
-  }
-
-  /// Beside the target, hidden, and recognisable for whoever finds one after a power cut.
-  private static func temporaryPath(for target: String) -> String {
-    let alphabet = Array("abcdefghijklmnopqrstuvwxyz0123456789")
-    let random = String((0..<6).map { _ in alphabet[Int.random(in: 0..<alphabet.count)] })
-    // A name has at most 255 bytes, and the additions take 23 of them.
-    let name = String(decoding: OutputTarget.name(of: target).utf8.prefix(220), as: UTF8.self)
-    return OutputTarget.folder(of: target) + "/." + name + ".qc-" + random + ".partial"
   }
 }

@@ -116,6 +116,8 @@ public struct BlockWorkspace: Sendable {
   public var schemes: [Layer: any Scheme]
   /// How readers of the output will round the inputs of a layer; a layer whose input stays exact is absent.
   public var activations: [Layer: ActivationScheme] = [:]
+  /// What errors in the columns of a layer weigh, where a person gave it; follows transforms as the inputs do.
+  public var importance: [Layer: [Float]] = [:]
   /// Finds a scheme by name, for methods with an option that names one.
   public var schemeNamed: @Sendable (String) throws -> any Scheme
   /// For the products of a search.

@@ -42,6 +42,8 @@ public struct PresetTensor: Sendable {
   public var isQuantizable: Bool
   /// Its part in the model; nil without a family.
   public var id: TensorID?
+  /// Whether importance was given for the model, so that searches can follow it.
+  public var hasImportance = false
 
   public init(name: String, shape: [Int], isQuantizable: Bool, id: TensorID?) {
     self.name = name

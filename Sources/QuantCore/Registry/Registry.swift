@@ -17,7 +17,7 @@ public struct Registry: Sendable {
     }
   }
 
-  /// Axis of a plug-in as printed: method, scheme, preset, packing, format, family.
+  /// Axis of a plug-in as printed: method, scheme, preset, packing, format, family, importance.
   public static func axis(of plugin: any Plugin.Type) -> String {
     switch plugin {
     case is any QuantizationMethod.Type: "method"
@@ -26,6 +26,7 @@ public struct Registry: Sendable {
     case is any Packing.Type: "packing"
     case is any CheckpointFormat.Type: "format"
     case is any ModelFamily.Type: "family"
+    case is any ImportanceFormat.Type: "importance"
     default: "other"
     }
   }

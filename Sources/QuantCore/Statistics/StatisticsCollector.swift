@@ -7,6 +7,7 @@ public final class StatisticsCollector: SiteObserver {
   private struct Sums {
     var tokens = 0
     var absolute: [Double]
+    var squares: [Double]
     var statistics: SiteStatistics
   }
 
@@ -15,6 +16,8 @@ public final class StatisticsCollector: SiteObserver {
   private let everywhere: Set<Statistic>
   private let parallel: Parallel
   private var sums: [Site: Sums] = [:]
+  /// The first value that is not finite, with the token it belongs to; nil where all are.
+  public private(set) var nonfinite: (site: Site, token: Int, channel: Int, value: Float)?
 
   /// - Parameters:
   ///   - statistics: what to collect; a Gram matrix takes `channels²` floats per site.
@@ -37,7 +40,9 @@ public final class StatisticsCollector: SiteObserver {
     let wanted = bySite.map { $0[site] ?? [] } ?? everywhere
     guard !wanted.isEmpty, panel.rows > 0 else { return }
     var entry = sums.removeValue(forKey: site) ?? empty(channels: panel.columns, wanted)
+    findNonfinite(site, panel, firstToken: entry.tokens)
     entry.tokens += panel.rows
+    if wanted.contains(.meanSquare) { observeSquares(panel, &entry.squares) }
     if wanted.contains(.meanAbsolute) || wanted.contains(.range) { observeChannels(panel, &entry) }
     if wanted.contains(.sample) { entry.statistics.sample?.add(panel) }
     if wanted.contains(.histogram) { entry.statistics.histogram?.add(panel, parallel: parallel) }
@@ -50,10 +55,8 @@ public final class StatisticsCollector: SiteObserver {
     sums.mapValues { entry in
       var statistics = entry.statistics
       statistics.tokens = entry.tokens
-      let channels = statistics.channels
-      if !statistics.gram.isEmpty {
-        statistics.meanSquare = (0..<channels).map { statistics.gram[$0 * channels + $0] / Float(max(1, entry.tokens)) }
-      }
+      statistics.meanSquare = entry.squares.map { Float($0 / Double(entry.tokens)) }
+      statistics.deriveMeanSquare()
       statistics.meanAbsolute = entry.absolute.map { Float($0 / Double(entry.tokens)) }
       return statistics
     }
@@ -64,7 +67,31 @@ public final class StatisticsCollector: SiteObserver {
     if wanted.contains(.sample) { statistics.sample = TokenSample(channels: channels) }
     if wanted.contains(.histogram) { statistics.histogram = MagnitudeHistogram() }
     if wanted.contains(.gram) { statistics.gram = [Float](repeating: 0, count: channels * channels) }
-    return Sums(absolute: [Double](repeating: 0, count: channels), statistics: statistics)
+    let squares = [Double](repeating: 0, count: wanted.contains(.meanSquare) ? channels : 0)
+    return Sums(absolute: [Double](repeating: 0, count: channels), squares: squares, statistics: statistics)
+  }
+
+  private func findNonfinite(_ site: Site, _ panel: Panel, firstToken: Int) {
+    guard nonfinite == nil else { return }
+    for row in 0..<panel.rows where qc_all_finite(panel.row(row), panel.columns) == 0 {
+      for c in 0..<panel.columns where !panel.row(row)[c].isFinite {
+        nonfinite = (site, firstToken + row, c, panel.row(row)[c])
+        return
+      }
+    }
+  }
+
+  /// As `observeChannels`.
+  private func observeSquares(_ panel: Panel, _ sums: inout [Double]) {
+    sums.withUnsafeMutableBufferPointer { sums in
+      guard let sums = sums.baseAddress else { return }
+      let (target, source) = (SharedPointer(sums), SharedPointer(UnsafeMutablePointer(mutating: panel.base)))
+      let (rows, stride) = (panel.rows, panel.rowStride)
+      parallel.forEachRange(panel.columns, piece: 512) { channels in
+        let first = channels.lowerBound
+        qc_observe_squares(source.base + first, rows, stride, channels.count, target.base + first)
+      }
+    }
   }
 
   /// Threads share the channels, so every channel's sum runs over tokens in order.

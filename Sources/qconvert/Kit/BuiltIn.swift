@@ -21,6 +21,8 @@ extension QConvert {
     PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
     // Formats
     GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self,
+    // Files of importance; the last has no signature, so it is asked last
+    ImportanceMatrix.self, LegacyImportanceMatrix.self,
     // Families
     Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, OPT.self, GPT2.self, BLOOM.self,
   ]

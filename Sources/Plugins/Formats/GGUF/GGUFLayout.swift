@@ -32,35 +32,43 @@ extension GGUFFormat: CheckpointFormat {
   private static let alignment = 32
 
   public static func layout(_ request: OutputRequest) throws -> OutputLayout {
+    let parts = request.tensors.enumerated().flatMap { index, tensor in
+      tensor.parts.enumerated().map { (tensor: index, part: $0, stored: $1) }
+    }
+    let header = try header(try GGUFMetadata.keyValues(request), parts.map(\.stored))
+    let start = header.bytes.count
+    let places = zip(parts, header.offsets).map { part, offset in
+      OutputLayout.Placement(tensor: part.tensor, part: part.part, file: 0, offset: start + offset, byteCount: part.stored.byteCount)
+    }
+    return OutputLayout(
+      isFolder: false, files: [.init(name: "", size: start + header.dataSize, literals: [(0, header.bytes)])], placements: places)
+  }
+
+  /// Everything in front of the data, padded to where it begins.
+  /// - Returns: the bytes; where each part lies, from the start of the data; and the size of the data, last padding included.
+  static func header(_ values: KeyValues, _ parts: [StoredPart]) throws(Failure) -> (bytes: [UInt8], offsets: [Int], dataSize: Int) {
     var writer = GGUFWriter()
     writer.append(UInt32(0x4655_4747))
     writer.append(UInt32(3))
-    let values = try GGUFMetadata.keyValues(request)
-    let stored = request.tensors.flatMap { $0.parts }
-    writer.append(UInt64(stored.count))
+    writer.append(UInt64(parts.count))
     writer.append(UInt64(values.entries.count))
     for (key, value) in values.entries {
       writer.append(key)
       writer.append(value)
     }
-    var places: [OutputLayout.Placement] = []
+    var offsets: [Int] = []
     var names: Set<String> = []
     var offset = 0
-    for (index, tensor) in request.tensors.enumerated() {
-      for (part, entry) in tensor.parts.enumerated() {
-        guard names.insert(entry.name).inserted else {
-          throw Failure(.unsupported, "gg.name", "two tensors would have this name", tensor: entry.name)
-        }
-        try describe(entry, offset: offset, in: &writer)
-        places.append(.init(tensor: index, part: part, file: 0, offset: offset, byteCount: entry.byteCount))
-        offset = aligned(offset + entry.byteCount)
+    for part in parts {
+      guard names.insert(part.name).inserted else {
+        throw Failure(.unsupported, "gg.name", "two tensors would have this name", tensor: part.name)
       }
+      try describe(part, offset: offset, in: &writer)
+      offsets.append(offset)
+      offset = aligned(offset + part.byteCount)
     }
     writer.pad(to: alignment)
-    let start = writer.bytes.count
-    for index in places.indices { places[index].offset += start }
-    return OutputLayout(
-      isFolder: false, files: [.init(name: "", size: start + offset, literals: [(0, writer.bytes)])], placements: places)
+    return (writer.bytes, offsets, offset)
   }
 
   /// Name, dimensions (innermost first), type and offset of one tensor.

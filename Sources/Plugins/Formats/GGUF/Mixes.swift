@@ -47,6 +47,8 @@ struct Mix: Preset {
   var value: Upgrade?
   /// Down projections.
   var down: Upgrade?
+  /// Down projections where importance is given: without it, types with a minimum do worse there.
+  var downWithImportance: Upgrade?
   /// Attention output of models with 8 experts.
   var outputWithEightExperts: String?
 
@@ -61,9 +63,9 @@ struct Mix: Preset {
     Mix(name: "q5_k_s", fileType: 16, base: "q5_k"),
     Mix(name: "q6_k", fileType: 18, base: "q6_k"),
     Mix(name: "q8_0", fileType: 7, base: "q8_0"),
-    Mix(name: "q4_0", fileType: 2, base: "q4_0"),
+    Mix(name: "q4_0", fileType: 2, base: "q4_0", downWithImportance: (.firstEighth, "q4_1")),
     Mix(name: "q4_1", fileType: 3, base: "q4_1"),
-    Mix(name: "q5_0", fileType: 8, base: "q5_0"),
+    Mix(name: "q5_0", fileType: 8, base: "q5_0", downWithImportance: (.firstEighth, "q5_1")),
     Mix(name: "q5_1", fileType: 9, base: "q5_1"),
     Mix(name: "bf16", fileType: 32, base: "bf16"),
     Mix(name: "f16", fileType: 1, base: "f16"),
@@ -113,7 +115,7 @@ struct Mix: Preset {
     case .key: return facts.expertCount == 8 ? "q8_0" : base
     case .attentionOutput: return facts.expertCount == 8 ? outputWithEightExperts ?? base : base
     case .down:
-      if let down, down.blocks.contains(position, of: facts.blockCount) { return down.scheme }
+      if let down = tensor.hasImportance ? downWithImportance ?? down : down, down.blocks.contains(position, of: facts.blockCount) { return down.scheme }
       return base
     case .embedding, .other: return base
     }

@@ -40,6 +40,8 @@ void qc_silu_product(float *gate, const float *up, long count);
 void qc_rotate(float *x, const float *cosine, const float *sine, long half);
 void qc_observe(
     const float *x, long rows, long stride, long channels, double *absolute_sums, float *minimum, float *maximum);
+/* Adds the squares of each channel, in double precision, row after row. */
+void qc_observe_squares(const float *x, long rows, long stride, long channels, double *sums);
 
 /* --- Histograms (histograms.c) --- */
 

@@ -19,7 +19,7 @@ struct PluginList: QConvertCommand {
 /// What is known about one plug-in.
 struct PluginFacts {
   /// The axes in the order of a conversion.
-  private static let axes = ["method", "scheme", "preset", "packing", "format", "family", "other"]
+  private static let axes = ["method", "scheme", "preset", "packing", "format", "family", "importance", "other"]
 
   let axis: String
   let id: String
@@ -46,7 +46,8 @@ struct PluginFacts {
     if let family = plugin as? any ModelFamily.Type {
       names = family.architectures(.huggingFace) + family.architectures(.gguf)
     } else {
-      names = (plugin as? any CheckpointFormat.Type)?.fileExtensions.map { "." + $0 } ?? []
+      let extensions = (plugin as? any CheckpointFormat.Type)?.fileExtensions ?? (plugin as? any ImportanceFormat.Type)?.fileExtensions
+      names = extensions?.map { "." + $0 } ?? []
     }
   }
 

@@ -46,20 +46,16 @@ struct ConversionOptions: ParsableArguments {
   @Flag(help: "Replace an existing output.")
   var force = false
 
-  @Option(parsing: .singleValue, help: ArgumentHelp("Calibration text; repeatable. (default: built-in text)", valueName: "FILE"))
-  var calibration: [String] = []
+  @Flag(help: "Continue a run that did not finish; keep what is done where this one does not.")
+  var resume = false
 
-  @Option(help: ArgumentHelp("Windows of calibration text.", valueName: "N"))
-  var samples = 128
+  @OptionGroup var text: CalibrationOptions
 
-  @Option(help: ArgumentHelp("Tokens per window.", valueName: "N"))
-  var context = 512
+  @Option(help: ArgumentHelp("Statistics that calibrate collected, instead of running the model.", valueName: "FILE"))
+  var stats: String?
 
-  @Option(help: ArgumentHelp("0: windows spread evenly; else chosen at random with this seed.", valueName: "N"))
-  var seed: UInt64 = 0
-
-  @Option(help: ArgumentHelp("Begin windows with BOS; auto: as the tokenizer's rule says.", valueName: "WHEN"))
-  var bos = BOSChoice.auto
+  @Option(help: ArgumentHelp("Importance matrix that weighs errors: of llama-imatrix or calibrate.", valueName: "FILE"))
+  var importance: String?
 
   @Option(help: ArgumentHelp("Activations that methods observe: auto, original or quantized.", valueName: "STREAM"))
   var propagate = StreamChoice.auto
@@ -106,17 +102,21 @@ struct ConversionOptions: ParsableArguments {
       request.calibrator = found
     }
     request.tensorRules = tensor
-    request.calibration.files = calibration
-    request.calibration.samples = try WholeNumber.check(samples, "--samples", in: 1...1_000_000)
-    request.calibration.context = try WholeNumber.check(context, "--context", in: 2...1_048_576)
-    request.calibration.seed = seed
-    request.calibration.bos = bos.value
+    request.calibration = try text.request()
+    if stats != nil, request.calibration != CalibrationRequest() {
+      throw Failure(
+        .usage, "usage.stats-and-text", "--stats says which text was observed, and options of --calibration were given",
+        remedy: "Give one or the other.")
+    }
+    request.statisticsPath = stats
+    request.importancePath = importance
     request.propagation = propagate.value
     request.isTrueSequential = trueSequential
     request.configPath = config
     request.tokenizerPath = tokenizer
     request.preTokenizer = pre
     request.force = force
+    request.resumes = resume
     request.allowNonfinite = allowNonfinite
     request.allowRequantize = allowRequantize
     if let shardSize { request.shardSize = try ByteSize.parse(shardSize, option: "--shard-size") }

@@ -1,0 +1,61 @@
+extension Importance {
+  /// Gives every quantized matrix of a plan what it weighs its columns with.
+  ///
+  /// Embedding and output stand outside of the blocks, and are observed by few programs: only the lack of others is told.
+  /// - Parameter path: of the file, for messages.
+  /// - Throws: `Failure` `importance.length` where an entry is of another width, `importance.other-model` where none fits.
+  func assign(to tensors: inout [PlannedTensor], model: ModelDescription?, path: String?, warnings: inout [String]) throws(Failure) {
+    var names: [TensorID: String] = [:]
+    for tensor in model?.tensors ?? [] { names[tensor.id] = tensor.importanceName }
+    var missing: [String] = []
+    var matrices = 0
+    for index in tensors.indices where Importance.weighs(tensors[index]) {
+      let tensor = tensors[index]
+      let isInBlock = tensor.id.map { $0.block != nil } ?? !["token_embd.weight", "output.weight"].contains(tensor.name)
+      if isInBlock { matrices += 1 }
+      guard let entry = entries[tensor.id.flatMap { names[$0] } ?? tensor.name] else {
+        if isInBlock { missing.append(tensor.name) }
+        continue
+      }
+      guard let values = entry.values(for: tensor) else {
+        // The embedding is looked up and not multiplied with: what a file holds for it is of another shape.
+        if tensor.id?.role == .tokenEmbedding || tensor.name == "token_embd.weight" { continue }
+        throw Failure(
+          .data, "importance.length", "has \(entry.meanSquares.count) mean squares for rows of \(tensor.shape.last ?? 1) weights", file: path,
+          tensor: tensor.name, remedy: "The file was made for another model.")
+      }
+      tensors[index].importance = values
+    }
+    guard matrices > missing.count || matrices == 0 else {
+      throw Failure(
+        .data, "importance.other-model", "has no entry for any of the \(matrices) matrices to be quantized", file: path,
+        remedy: "The file was made for another model, or under other tensor names.")
+    }
+    if let first = missing.first {
+      warnings.append(
+        "\(missing.count) of \(matrices) quantized matrices have no importance and are rounded without, such as '\(first)'")
+    }
+  }
+
+  private static func weighs(_ tensor: PlannedTensor) -> Bool {
+    tensor.scheme.grid.kind != .float && tensor.shape.count >= 2 && !tensor.isCopy && tensor.id?.isBias != true
+  }
+}
+
+extension ModelTensor {
+  /// What a file of importance calls it.
+  var importanceName: String? { (gguf ?? huggingFace)?.name }
+}
+
+extension Importance.Entry {
+  /// One number per column of a tensor; of a stack of experts, one row of numbers for each of them. Nil where the widths
+  /// differ.
+  fileprivate func values(for tensor: PlannedTensor) -> [Float]? {
+    let columns = tensor.shape.last ?? 1
+    if meanSquares.count == columns { return meanSquares }
+    guard columns > 0, meanSquares.count.isMultiple(of: columns) else { return nil }
+    let experts = meanSquares.count / columns
+    if let expert = tensor.id?.expert, expert < experts { return Array(meanSquares[expert * columns..<(expert + 1) * columns]) }
+    return tensor.shape.count == 3 && tensor.shape[0] == experts ? meanSquares : nil
+  }
+}

@@ -1,0 +1,96 @@
+import CKernels
+import Glibc
+
+/// Everything that the bytes of an output depend on: two runs with the same identity write the same bytes, so that one can
+/// continue the other. Threads and paths are no part of it.
+struct RunIdentity: Equatable {
+  /// What is compared, in the order in which differences are told.
+  let facts: [(name: String, value: String)]
+
+  init(_ plan: ConversionPlan) throws(Failure) {
+    let request = plan.request
+    var facts: [(name: String, value: String)] = [
+      // Its bytes and not its version: a program that was built again may round otherwise.
+      ("program", QuantCoreInfo.version + " " + RunIdentity.hash(try MappedFile("/proc/self/exe").contents)),
+      ("input", try RunIdentity.describe(plan.source.files)),
+      ("methods", request.methods.map { RunIdentity.describe($0.id, $0.options) }.joined(separator: " ")),
+      ("scheme", (request.scheme ?? "default") + (request.isPure ? " pure" : "")),
+      ("tensor rules", request.tensorRules.joined(separator: " ")),
+      ("calibration", plan.calibration.map { $0.stored } ?? "none"),
+      ("observed stream", plan.propagation.rawValue + (request.isTrueSequential ? ", true sequential" : "")),
+      ("importance", RunIdentity.hash(plan.tensors.flatMap { $0.importance ?? [] })),
+      ("statistics", request.statisticsPath == nil ? "none" : "from a file"),
+      ("treatment of values that are not finite", request.allowNonfinite ? "kept" : "refused"),
+    ]
+    // Sums run in another order on other vector units.
+    if plan.calibration != nil { facts.append(("vector unit", String(qc_cpu_level()))) }
+    facts.append(("layout of the output", RunIdentity.describe(plan)))
+    self.facts = facts
+  }
+
+  /// From the first line of a journal; nil where it is none.
+  init?(_ json: JSON?) {
+    guard let members = json?.objectValue else { return nil }
+    facts = members.compactMap { member in member.value.stringValue.map { (name: member.key, value: $0) } }
+  }
+
+  var json: JSON { .object(facts.map { .init($0.name, .string($0.value)) }) }
+
+  static func == (a: RunIdentity, b: RunIdentity) -> Bool {
+    a.facts.count == b.facts.count && zip(a.facts, b.facts).allSatisfy { $0.name == $1.name && $0.value == $1.value }
+  }
+
+  /// Refuses to continue another run.
+  /// - Throws: `Failure` `resume.changed` that names what changed.
+  func check(earlier: RunIdentity, target: String) throws(Failure) {
+    guard self != earlier else { return }
+    let names = facts.map(\.name) + earlier.facts.map(\.name).filter { name in !facts.contains { $0.name == name } }
+    let changed = names.filter { name in
+      facts.first { $0.name == name }?.value != earlier.facts.first { $0.name == name }?.value
+    }
+    throw Failure(
+      .usage, "resume.changed", "an unfinished run had another \(changed.joined(separator: ", another "))", file: target,
+      remedy: "Give the options of that run to continue it, or --force without --resume to begin again.")
+  }
+
+  private static func describe(_ id: String, _ options: [String: String]) -> String {
+    id + options.sorted { $0.key < $1.key }.map { ":\($0.key)=\($0.value)" }.joined()
+  }
+
+  /// Names, sizes and times of change.
+  private static func describe(_ files: [String]) throws(Failure) -> String {
+    var parts: [String] = []
+    for file in files {
+      var status = stat()
+      guard stat(file, &status) == 0 else { throw Files.failure(errno, opening: file) }
+      parts.append("\(Files.lastComponent(file)) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)")
+    }
+    return parts.joined(separator: ", ")
+  }
+
+  /// A hash of all names, schemes, places and header bytes of the output.
+  private static func describe(_ plan: ConversionPlan) -> String {
+    let hash = StreamHash()
+    func add(_ text: String) { Array(text.utf8).withUnsafeBytes { hash?.update($0) } }
+    for tensor in plan.tensors { add("\(tensor.sourceName) \(tensor.name) \(tensor.scheme.name) \(type(of: tensor.packing).id)\n") }
+    for place in plan.layout.placements { add("\(place.tensor) \(place.part) \(place.file) \(place.offset) \(place.byteCount)\n") }
+    for file in plan.layout.files {
+      add("\(file.name) \(file.size)\n")
+      for literal in file.literals { literal.bytes.withUnsafeBytes { hash?.update($0) } }
+    }
+    return hash?.digest().hexadecimal ?? ""
+  }
+
+  private static func hash(_ bytes: ByteView) -> String {
+    let hash = StreamHash()
+    bytes.withUnsafeBytes { hash?.update($0) }
+    return hash?.digest().hexadecimal ?? ""
+  }
+
+  private static func hash(_ values: [Float]) -> String {
+    if values.isEmpty { return "none" }
+    let hash = StreamHash()
+    values.withUnsafeBytes { hash?.update($0) }
+    return hash?.digest().hexadecimal ?? ""
+  }
+}

@@ -1,0 +1,196 @@
+/// Runs a model on a calibration text and stores what flows into its linear layers, so that it need not be run again.
+///
+/// What is written depends on the target's extension: an importance matrix where a format of importance has it, else a file
+/// of statistics (`StoredStatistics`).
+public struct StatisticsRun: Sendable {
+  /// What was written.
+  public struct Report: Sendable {
+    /// The text that was run.
+    public var calibration: CalibrationWindows
+    /// What was collected.
+    public var kinds: Set<Statistic>
+    /// Size of the file in bytes.
+    public var size: Int
+  }
+
+  private let registry: Registry
+  private let request: ConversionRequest
+  private let source: Checkpoint
+  private let calibration: CalibrationWindows
+  private let kinds: Set<Statistic>
+  private let importanceFormat: (any ImportanceFormat.Type)?
+  private let engine: Engine
+
+  /// - Parameters:
+  ///   - request: input, output, text and tokenizer; `methods` are those that statistics are collected for, and with none
+  ///     everything is collected that any method asks for.
+  /// - Throws: `Failure` where the model, its tokenizer or the text cannot be used, or no file can hold what a method asks for.
+  public init(_ request: ConversionRequest, registry: Registry, warnings: inout [String]) throws {
+    self.registry = registry
+    self.request = request
+    let planner = Planner(registry)
+    source = try planner.opening.open(
+      request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
+    let model = try planner.opening.describe(source)
+    warnings += source.warnings
+    let name = Files.lastComponent(request.output).lowercased()
+    importanceFormat = registry.importanceFormats.first { $0.fileExtensions.contains { name.hasSuffix("." + $0) } }
+    kinds = importanceFormat == nil ? try StatisticsRun.kinds(request, registry: registry, warnings: &warnings) : [.meanSquare]
+    let tokenizer = try planner.opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
+    guard let windows = try planner.calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings) else {
+      throw Failure(.internalError, "calibrate.windows", "no text was cut", file: request.input)
+    }
+    calibration = windows
+    engine = try Engine(source, model: model, parallel: Parallel(threads: request.threads))
+  }
+
+  private static func kinds(
+    _ request: ConversionRequest, registry: Registry, warnings: inout [String]
+  ) throws(Failure) -> Set<Statistic> {
+    guard !request.methods.isEmpty else {
+      return registry.methods.reduce(into: []) { $0.formUnion($1.requirements.filter { $0.isStored }) }
+    }
+    var kinds: Set<Statistic> = []
+    for given in request.methods {
+      let method = try registry.method(given.id)
+      if let missing = method.requirements.first(where: { !$0.isStored }) {
+        throw Failure(
+          .unsupported, "stats.not-stored", "method '\(method.id)' asks for \(missing.rawValue), which no file holds",
+          remedy: "Convert with --calibration.")
+      }
+      if method.propagation != .original {
+        warnings.append(
+          "method '\(method.id)' prefers to observe the model behind its rounded blocks, which no file can hold: "
+            + "convert with --propagate original")
+      }
+      kinds.formUnion(method.requirements)
+    }
+    return kinds
+  }
+
+  /// Runs the text through one block after another.
+  /// - Throws: `Failure`; then nothing has appeared under the final name.
+  public func run(progress: any ProgressReporter) throws -> Report {
+    let hidden = try engine.embed(calibration.windows.flatMap { $0 }, sequenceLength: calibration.context)
+    progress.begin("calibrate", total: engine.model.parameters.blockCount * calibration.tokenCount)
+    let size = try importanceFormat.map { try writeImportance($0, hidden, progress) } ?? writeStatistics(hidden, progress)
+    return Report(calibration: calibration, kinds: kinds, size: size)
+  }
+
+  /// - Parameter hidden: in front of the block; behind it afterwards.
+  private func observe(block: Int, _ hidden: inout Matrix, _ progress: any ProgressReporter) throws -> [Site: SiteStatistics] {
+    let collector = StatisticsCollector(kinds, parallel: engine.parallel)
+    let workspace = engine.loadBlock(block)
+    engine.runBlock(workspace, hidden: &hidden, sequenceLength: calibration.context, observer: collector)
+    try collector.checkFinite(block: block, file: source.path)
+    progress.advance("calibrate", by: calibration.tokenCount)
+    return collector.statistics()
+  }
+
+  // MARK: - Importance
+
+  private func writeImportance(
+    _ format: any ImportanceFormat.Type, _ hidden: Matrix, _ progress: any ProgressReporter
+  ) throws -> Int {
+    var hidden = hidden
+    let texts = request.calibration.files.isEmpty ? ["built-in"] : request.calibration.files.map { Files.lastComponent($0) }
+    var importance = Importance(entries: [:], texts: texts, windows: calibration.windowCount, context: calibration.context)
+    for block in 0..<engine.model.parameters.blockCount {
+      let found = try observe(block: block, &hidden, progress)
+      for tensor in engine.model.tensors where tensor.id.block == block && !tensor.id.isBias {
+        guard let site = engine.model.block.input(of: tensor.id.layer), engine.weights.contains(tensor.id), let width = tensor.shape.last else {
+          continue
+        }
+        guard let name = tensor.importanceName else { continue }
+        var entry = importance.entries[name] ?? .init(meanSquares: [], tokens: [])
+        // The experts of a layer share a name and follow each other; the parts of a fused matrix read the same.
+        if !entry.tokens.isEmpty && tensor.id.expert == nil { continue }
+        entry.meanSquares += found[site]?.meanSquare ?? [Float](repeating: 1, count: width)
+        entry.tokens.append(found[site]?.tokens ?? 0)
+        importance.entries[name] = entry
+      }
+    }
+    let bytes = try format.bytes(importance)
+    let layout = OutputLayout(isFolder: false, files: [.init(name: "", size: bytes.count, literals: [(0, bytes)])], placements: [])
+    try OutputTransaction(layout: layout, target: request.output, force: request.force, inputs: source.files).commit()
+    return bytes.count
+  }
+
+  // MARK: - Statistics
+
+  private var sites: [(site: Site, channels: Int)] { engine.model.sites }
+
+  private func writeStatistics(_ hidden: Matrix, _ progress: any ProgressReporter) throws -> Int {
+    var hidden = hidden
+    let blocks = engine.model.parameters.blockCount
+    let layout = try registry.format("safetensors").layout(
+      OutputRequest(
+        source: source, model: engine.model, tokenizer: nil, tensors: (0..<blocks).map { planned(block: $0) }, presetName: "",
+        provenance: provenance(), targetName: ""))
+    let transaction = try OutputTransaction(layout: layout, target: request.output, force: request.force, inputs: source.files)
+    for block in 0..<blocks {
+      let found = try observe(block: block, &hidden, progress)
+      var parts: [[UInt8]] = []
+      for (site, channels) in sites {
+        let statistics = found[site] ?? SiteStatistics(channels: channels)
+        parts.append(withUnsafeBytes(of: Int64(statistics.tokens).littleEndian) { [UInt8]($0) })
+        for field in fields { parts.append(field.values(of: statistics).withUnsafeBytes { [UInt8]($0) }) }
+      }
+      for placement in layout.placements where placement.tensor == block {
+        try parts[placement.part].withUnsafeBytes { try transaction.write(file: placement.file, offset: placement.offset, bytes: $0) }
+      }
+    }
+    try transaction.commit()
+    return layout.totalSize
+  }
+
+  private var fields: [StatisticsField] { StatisticsField.allCases.filter { kinds.contains($0.statistic) } }
+
+  /// All numbers of one block as the parts of one tensor.
+  private func planned(block: Int) -> PlannedTensor {
+    let parts = sites.flatMap { site, channels in
+      [StoredPart(name: StoredStatistics.name(block, site, "tokens"), shape: [1], type: .element(.i64), byteCount: 8)]
+        + fields.map { field in
+          let shape = field.shape(channels: channels)
+          return StoredPart(
+            name: StoredStatistics.name(block, site, field.rawValue), shape: shape, type: .element(.f32), byteCount: 4 * shape.reduce(1, *))
+        }
+    }
+    return PlannedTensor(
+      sourceName: "", name: "blocks.\(block)", shape: [], scheme: FloatScheme.f32, packing: PlainPacking(), parts: parts, note: nil, isCopy: false)
+  }
+
+  private func provenance() -> [(key: String, value: String)] {
+    let names = Statistic.allCases.filter { kinds.contains($0) }.map { $0.rawValue }
+    let facts: [(key: StoredStatistics.Key, value: String)] = [
+      (.version, StoredStatistics.version), (.model, ModelFingerprint.of(source, engine.model)),
+      (.kinds, names.joined(separator: " ")), (.text, calibration.stored),
+    ]
+    return [("qconvert.version", QuantCoreInfo.version)] + facts.map { ($0.key.stored, $0.value) }
+  }
+}
+
+extension ModelDescription {
+  /// The sites of a block in the order of the forward pass, each with its number of channels.
+  var sites: [(site: Site, channels: Int)] {
+    block.sites.compactMap { site in
+      guard let layer = block.consumers(of: site).first,
+        let width = tensors.first(where: { $0.id.layer == layer && $0.id.block != nil && !$0.id.isBias })?.shape.last
+      else { return nil }
+      return (site, width)
+    }
+  }
+}
+
+extension StatisticsCollector {
+  /// Refuses activations that nothing can be learnt from.
+  /// - Throws: `Failure` `calibrate.nonfinite` that names block, site and token.
+  func checkFinite(block: Int, file: String) throws(Failure) {
+    guard let nonfinite else { return }
+    throw Failure(
+      .data, "calibrate.nonfinite",
+      "in block \(block), channel \(nonfinite.channel) of \(nonfinite.site.name) is \(nonfinite.value) at calibration token \(nonfinite.token)",
+      file: file,
+      remedy: "The weights are damaged, or the model overflows 32-bit floats on this text; try another text, or convert without calibration.")
+  }
+}

@@ -1,0 +1,78 @@
+import ArgumentParser
+import Logging
+import QuantCore
+
+/// `qconvert calibrate MODEL OUT`: runs a model on text once, for any number of conversions.
+struct Calibrate: QConvertCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "calibrate",
+    abstract: "Run a model on text and store what flows into its layers.",
+    discussion: """
+      OUT is an importance matrix of llama.cpp where its name ends in .gguf or .dat, for --importance and llama-quantize; \
+      else a file of statistics, for --stats.
+
+      EXAMPLES
+        qconvert calibrate model/ model.imatrix.gguf --calibration text.txt
+        qconvert calibrate model/ model.stats --for awq --calibration text.txt
+        qconvert model/ model.gguf -p awq --stats model.stats
+      """)
+
+  @Argument(help: ArgumentHelp("Checkpoint to run: a file or a folder.", valueName: "MODEL"))
+  var input: String
+
+  @Argument(help: ArgumentHelp("File to write.", valueName: "OUT"))
+  var output: String
+
+  @Option(
+    name: .customLong("for"), parsing: .singleValue,
+    help: ArgumentHelp("Method whose statistics to collect; repeatable. (default: every method)", valueName: "METHOD"))
+  var methods: [String] = []
+
+  @OptionGroup var text: CalibrationOptions
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("Format of MODEL. (default: by content)", valueName: "FORMAT"))
+  var from: String?
+
+  @Option(help: ArgumentHelp("A config.json instead of the one beside MODEL.", valueName: "FILE"))
+  var config: String?
+
+  @Option(help: ArgumentHelp("Tokenizer file or folder instead of MODEL's own.", valueName: "PATH"))
+  var tokenizer: String?
+
+  @Option(help: ArgumentHelp("Name of the pre-tokenizer, where it is not recognised.", valueName: "NAME"))
+  var pre: String?
+
+  @Flag(help: "Replace an existing output.")
+  var force = false
+
+  @OptionGroup var global: GlobalOptions
+
+  func run(_ registry: Registry, _ session: Session) throws {
+    var request = ConversionRequest(input: input, output: output)
+    request.calibration = try text.request()
+    request.methods = methods.map { (id: $0, options: [:]) }
+    request.fromFormat = from
+    request.configPath = config
+    request.tokenizerPath = tokenizer
+    request.preTokenizer = pre
+    request.force = force
+    request.threads = try global.threadCount()
+    var warnings: [String] = []
+    let run = try StatisticsRun(request, registry: registry, warnings: &warnings)
+    for warning in warnings { session.log.warning("\(warning)") }
+    let progress = session.progress()
+    defer { progress.finish() }
+    let report = try run.run(progress: progress)
+    progress.finish()
+    let kinds = Statistic.allCases.filter { report.kinds.contains($0) }.map { $0.rawValue }
+    let windows = report.calibration.windowCount, context = report.calibration.context
+    session.log.notice(
+      "wrote \(output): \(ByteSize.format(report.size)), \(kinds.joined(separator: ", ")) of \(windows) windows of \(context) tokens")
+    guard session.isJSON else { return }
+    let document = JSON.object([
+      .init("ok", .bool(true)), .init("output", .string(output)), .init("bytes", .int(report.size)), .init("windows", .int(windows)),
+      .init("context", .int(context)), .init("statistics", JSONOutput.strings(kinds)),
+    ])
+    try session.answer(document, text: "")
+  }
+}
