@@ -97,7 +97,8 @@ import Testing
       var block = engine.loadBlock(index)
       let original = block
       for fold in engine.model.block.folds {
-        let channels = try #require(engine.model.block.consumers(of: fold).compactMap { block.matrices[$0]?.columns }.first)
+        let widths: [Int] = engine.model.block.consumers(of: fold).compactMap { block.matrices[$0]?.columns }
+        let channels = try #require(widths.first)
         block.apply(fold, scales: fold.tied((0..<channels).map { 0.5 + Float($0 * 7 % 11) / 4 }))
       }
       for linear in engine.model.block.linears where engine.model.block.folds.contains(where: { $0.sites.contains(linear.input) }) {
