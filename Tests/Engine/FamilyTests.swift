@@ -88,4 +88,25 @@ import Testing
     let prefix = try engine.allLogits(Array(tokens[..<11]), sequenceLength: 11)
     #expect(Array(together.values[..<(11 * 96)]) == prefix.values)
   }
+
+  @Test(arguments: names) func scalesFoldedIntoEveryProducerChangeNothing(_ name: String) throws {
+    let engine = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/" + name)))
+    let tokens = (0..<40).map { ($0 * 29 + 3) % 96 }
+    var hidden = try engine.embed(tokens, sequenceLength: 40)
+    for index in 0..<engine.model.parameters.blockCount {
+      var block = engine.loadBlock(index)
+      let original = block
+      for fold in engine.model.block.folds {
+        let widths: [Int] = engine.model.block.consumers(of: fold).compactMap { block.matrices[$0]?.columns }
+        let channels = try #require(widths.first)
+        block.apply(fold, scales: fold.tied((0..<channels).map { 0.5 + Float($0 * 7 % 11) / 4 }))
+      }
+      for linear in engine.model.block.linears where engine.model.block.folds.contains(where: { $0.sites.contains(linear.input) }) {
+        #expect(block.matrices[linear.layer] != original.matrices[linear.layer])
+      }
+      engine.runBlock(block, hidden: &hidden, sequenceLength: 40)
+    }
+    let expected = try engine.allLogits(tokens, sequenceLength: 40)
+    #expect(relativeDifference(engine.logits(hidden).values, expected.values) < 1e-5)
+  }
 }

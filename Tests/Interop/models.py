@@ -35,11 +35,30 @@ RANDOM_MODELS = {
     "qwen2-padded": ("Qwen2", "qwen2", dict(vocab_size=151680, num_key_value_heads=4)),
     "phi-3-tokenizer": ("Llama", "phi-3", dict(vocab_size=32011)),
     "qwen3": ("Qwen3", "qwen2", dict(vocab_size=151646, head_dim=32)),
+    "mixtral": ("Mixtral", "mistral-7b", dict(vocab_size=32000, num_local_experts=4, num_experts_per_tok=2)),
+    "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
+    # Heads whose number is no power of two.
+    "bloom": ("Bloom", "gpt2", dict(vocab_size=50257, hidden_size=96, n_head=6, seq_length=256)),
+    "opt": ("OPT", "opt", dict(vocab_size=50272)),
+    "opt-post-norm": ("OPT", "opt", dict(vocab_size=50272, do_layer_norm_before=False, word_embed_proj_dim=32)),
 }
+# Those that llama.cpp has no architecture for.
+FOLDERS_ONLY = ["opt", "opt-post-norm"]
+GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 
 SHAPE = dict(
     hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
     max_position_embeddings=256, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, rms_norm_eps=1e-5)
+TOKENS = dict(bos_token_id=1, eos_token_id=2)
+# Families whose configurations name other numbers.
+SHAPES = {
+    "GPT2": dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, **TOKENS),
+    "Bloom": dict(hidden_size=64, n_layer=2, n_head=4, **TOKENS),
+    "OPT": dict(
+        hidden_size=64, ffn_dim=160, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=256, pad_token_id=1, **TOKENS),
+}
+# The class of a model, where it is not named like its configuration.
+CLASSES = {"GPT2": "GPT2LMHeadModel"}
 
 
 @functools.cache
@@ -47,12 +66,13 @@ def random_model(name):
     """Folder of a model in F32 whose every tensor is random, norms and biases included."""
     family, tokenizer, changes = RANDOM_MODELS[name]
     source = shared(f"tokenizers/{tokenizer}")
-    config = getattr(transformers, family + "Config")(**{**SHAPE, **changes})
+    config = getattr(transformers, family + "Config")(**{**SHAPES.get(family, SHAPE), **changes})
     torch.manual_seed(sum(map(ord, name)))
-    model = getattr(transformers, family + "ForCausalLM")(config)
+    model = getattr(transformers, CLASSES.get(family, family + "ForCausalLM"))(config)
     for key, parameter in model.named_parameters():
         noise = torch.randn_like(parameter)
-        parameter.copy_(1 + 0.2 * noise if "norm" in key else 0.1 * noise)
+        is_gain = key.endswith("weight") and ("norm" in key or "ln_" in key)
+        parameter.copy_(1 + 0.2 * noise if is_gain else 0.1 * noise)
     folder = WORK / name
     model.save_pretrained(folder)
     for file in source.iterdir():

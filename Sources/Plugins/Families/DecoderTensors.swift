@@ -68,7 +68,8 @@ extension DecoderTraits {
       tensor(
         TensorID(.router, block: block), [p.expertCount, p.hiddenSize], folder + ".gate.weight", "blk.\(block).ffn_gate_inp.weight")
     ]
-    for (role, huggingFace, gguf) in [(TensorRole.gate, "w1", "ffn_gate_exps"), (.up, "w3", "ffn_up_exps"), (.down, "w2", "ffn_down_exps")] {
+    for (role, huggingFace, gguf) in [(TensorRole.gate, "w1", "ffn_gate_exps"), (.up, "w3", "ffn_up_exps"), (.down, "w2", "ffn_down_exps")]
+    {
       let shape = shape(of: role, p)
       for expert in 0..<p.expertCount {
         tensors.append(

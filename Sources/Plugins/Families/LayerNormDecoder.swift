@@ -154,7 +154,9 @@ extension ConfigurationKeys {
     p.keyValueHeadCount = p.headCount
     p.headSize = try headSize(hiddenSize: p.hiddenSize, heads: p.headCount)
     p.normEpsilon = epsilon
-    if case .gguf = configuration { p.tiesEmbeddings = tensors["output.weight"] == nil } else {
+    if case .gguf = configuration {
+      p.tiesEmbeddings = tensors["output.weight"] == nil
+    } else {
       p.tiesEmbeddings = json("tie_word_embeddings")?.boolValue ?? true
     }
     return p

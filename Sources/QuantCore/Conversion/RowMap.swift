@@ -93,7 +93,8 @@ struct RowMap: Sendable {
   /// Runs of values that lie together both in a matrix of a piece and in the output.
   /// - Parameter body: called with the piece, an index into its matrix, a length, and an index into the rows of the output.
   private func forEachValue(
-    _ shapes: [(rows: Int, columns: Int)], rows: Range<Int>, columns: Int, _ body: (_ piece: Int, _ model: Int, _ count: Int, _ output: Int) -> Void
+    _ shapes: [(rows: Int, columns: Int)], rows: Range<Int>, columns: Int,
+    _ body: (_ piece: Int, _ model: Int, _ count: Int, _ output: Int) -> Void
   ) {
     if pieces.contains(where: { $0.target.layout.isTransposed }) {
       for (index, piece) in pieces.enumerated() {

@@ -97,7 +97,9 @@ struct Attention: Sendable {
 
     for query in queries {
       let position = sequence.first + query
-      normalise(scores.base + (query - queries.lowerBound) * keyCount, keys: firstKey..<lastKey, position: position, slope: slopes.isEmpty ? 0 : slopes[head])
+      normalise(
+        scores.base + (query - queries.lowerBound) * keyCount, keys: firstKey..<lastKey, position: position,
+        slope: slopes.isEmpty ? 0 : slopes[head])
     }
 
     let mixture = LinearAlgebra.Product(

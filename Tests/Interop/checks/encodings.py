@@ -60,6 +60,12 @@ def tied_head(scheme):
     compare(folder, folder, "f32", scheme)
 
 
+@check("q4_k_m of {} equals llama-quantize's", ["gpt2", "bloom", "mixtral"])
+def other_layouts(name):
+    folder = random_model(name)
+    compare(folder, folder, "f32", "q4_k_m")
+
+
 @check("{} unpacks to the values that the gguf package reads", SCHEMES)
 def unpacks(scheme):
     packed, plain_file = WORK / "packed.gguf", WORK / "unpacked.gguf"

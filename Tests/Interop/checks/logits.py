@@ -5,7 +5,7 @@ import numpy
 import torch
 
 from clients import WORK, convert, llama, qconvert
-from models import RANDOM_MODELS, random_ids, random_model, transformers_logits
+from models import EVALUATION_TEXT, FOLDERS_ONLY, GGUF_MODELS, RANDOM_MODELS, load, random_ids, random_model, transformers_logits
 from registry import check, require
 
 
@@ -37,7 +37,7 @@ def deviation(measured, expected):
     return float(numpy.abs(measured - expected).max() / numpy.abs(expected).max())
 
 
-@check("logits of {}: its F32 GGUF in llama.cpp gives those of transformers", RANDOM_MODELS)
+@check("logits of {}: its F32 GGUF in llama.cpp gives those of transformers", GGUF_MODELS)
 def llama_agrees(name):
     out = WORK / "llama.f32"
     llama("llama-logits", f32_gguf(name), ids_file(name), out)
@@ -50,8 +50,28 @@ def llama_agrees(name):
 def engine_agrees(name):
     expected = transformers_logits(random_model(name), random_ids(name))
     details = []
-    for kind, model in (("folder", random_model(name)), ("GGUF", f32_gguf(name))):
+    models = {"folder": random_model(name)}
+    if name not in FOLDERS_ONLY:
+        models["GGUF"] = f32_gguf(name)
+    for kind, model in models.items():
         measured = deviation(own_logits(model, ids_file(name)), expected)
         require(measured < 1e-4, f"deviation {measured:.1e} from the {kind}")
         details.append(f"{kind} {measured:.1e}")
     return ", ".join(details)
+
+
+FOLDED = [name for name in RANDOM_MODELS if name in ("llama-mha", "mixtral", "gpt2", "bloom", "opt", "opt-post-norm")]
+
+
+@check("logits of {}: scales that AWQ folds into producers change nothing", FOLDED)
+def folds_change_nothing(name):
+    folder = WORK / f"{name}.folded"
+    convert(random_model(name), folder, "--scheme", "f32", "--plugin", "awq:search=int4-g32", "--calibration", EVALUATION_TEXT,
+        "--context", 128, "--samples", 8, "--force")
+    expected = transformers_logits(random_model(name), random_ids(name))
+    changed = sum(
+        not torch.equal(value, load(random_model(name)).state_dict()[key]) for key, value in load(folder).state_dict().items())
+    require(changed > 0, "no scale was folded")
+    measured = deviation(transformers_logits(folder, random_ids(name)).numpy().ravel(), expected)
+    require(measured < 1e-4, f"deviation {measured:.1e}")
+    return f"{measured:.1e}, {changed} tensors changed"

@@ -3,7 +3,7 @@ import fnmatch
 
 from clients import WORK, convert, llama_convert
 from gguf_files import compare_tensors, metadata
-from models import RANDOM_MODELS, random_model
+from models import GGUF_MODELS, random_model
 from registry import check, require
 
 # Keys that may differ, by model and key, with the reason.
@@ -65,16 +65,16 @@ def compare(name, type_name):
     require(not found, f"{len(found)} differences: " + "; ".join(found[:8]))
 
 
-@check("GGUF of {} in F32 equals that of llama.cpp's converter", RANDOM_MODELS)
+@check("GGUF of {} in F32 equals that of llama.cpp's converter", GGUF_MODELS)
 def f32_equals(name):
     compare(name, "f32")
 
 
-@check("GGUF of {} in F16 equals that of llama.cpp's converter", ["llama-gqa-tied"], slow_cases=list(RANDOM_MODELS))
+@check("GGUF of {} in F16 equals that of llama.cpp's converter", ["llama-gqa-tied"], slow_cases=GGUF_MODELS)
 def f16_equals(name):
     compare(name, "f16")
 
 
-@check("GGUF of {} in BF16 equals that of llama.cpp's converter", ["qwen3"], slow_cases=list(RANDOM_MODELS))
+@check("GGUF of {} in BF16 equals that of llama.cpp's converter", ["qwen3"], slow_cases=GGUF_MODELS)
 def bf16_equals(name):
     compare(name, "bf16")

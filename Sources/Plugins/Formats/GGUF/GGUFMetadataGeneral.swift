@@ -25,7 +25,7 @@ enum GeneralMetadata {
     set("description", text("description", "model_description"), &values)
     set(
       "size_label",
-      text("size_label", "model_size_label") ?? names.lazy.compactMap { $0.sizeLabel }.first ?? sizeLabel(count), &values)
+      text("size_label", "model_size_label") ?? names.lazy.compactMap { $0.sizeLabel }.first ?? sizeLabel(request, count), &values)
     set("license", list(source[card + "license"]).map { $0.joined(separator: ",") }, &values)
     set("license.name", text("license_name"), &values)
     set("license.link", text("license_link"), &values)
@@ -104,6 +104,13 @@ enum GeneralMetadata {
   }
 
   // MARK: Numbers
+
+  /// Of a mixture, the experts and what one of them has together with the rest: `8x7B`.
+  private static func sizeLabel(_ request: OutputRequest, _ count: Int) -> String? {
+    guard let experts = request.model?.parameters.expertCount, experts > 0 else { return sizeLabel(count) }
+    let stacked = request.tensors.filter { $0.id?.expert != nil }.reduce(0) { $0 + $1.shape.reduce(1, *) }
+    return sizeLabel(count - stacked + stacked / experts).map { "\(experts)x\($0)" }
+  }
 
   /// `1.1B`: at least two digits, in thousands, millions, billions or trillions.
   static func sizeLabel(_ count: Int) -> String? {
