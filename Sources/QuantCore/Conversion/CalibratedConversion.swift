@@ -57,9 +57,12 @@ struct CalibratedConversion {
         result.written.insert(index)
       }
     }
+    // Layers that read one site store the same numbers.
+    var found: [CalibratedValue: [UInt8]] = [:]
     for index in plan.tensors.indices {
       guard let value = plan.tensors[index].calibrated, value.block == block else { continue }
-      result.tensors.append(try writer.write(index, value, from: workspace))
+      if found[value] == nil { found[value] = value.bytes(workspace.statistics[value.site]) }
+      result.tensors.append(try writer.write(index, found: found[value]))
       result.written.insert(index)
     }
     if isQuantizedStream {

@@ -49,8 +49,9 @@ public struct ConversionPlan: Sendable {
       }
     }
     let hidden = calibration.tokenCount * model.parameters.hiddenSize
-    // The quantized stream is observed on a copy, because the block runs once more when it is rounded.
-    let streams = propagation == .quantized ? 3 : 2
+    // The quantized stream is observed on a copy, because the block runs once more when it is rounded; so is what may have to
+    // be observed twice.
+    let streams = propagation == .quantized || statistics.values.contains { $0.contains(.histogram) } ? 3 : 2
     return tiles + 4 * (3 * blockWeights + 2 * grams + streams * hidden)
   }
 
