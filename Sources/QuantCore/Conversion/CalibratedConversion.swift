@@ -65,9 +65,12 @@ struct CalibratedConversion {
         result.written.append(index)
       }
     }
+    // Layers that read one site store the same numbers.
+    var found: [CalibratedValue: [UInt8]] = [:]
     for index in plan.tensors.indices {
       guard let value = plan.tensors[index].calibrated, value.block == block else { continue }
-      result.tensors.append(try writer.write(index, value, from: workspace))
+      if found[value] == nil { found[value] = value.bytes(workspace.statistics[value.site]) }
+      result.tensors.append(try writer.write(index, found: found[value]))
       result.written.append(index)
     }
     if isQuantizedStream {

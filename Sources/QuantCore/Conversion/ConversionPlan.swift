@@ -51,8 +51,9 @@ public struct ConversionPlan: Sendable {
       }
     }
     let hidden = statistics == nil ? calibration.tokenCount * model.parameters.hiddenSize : 0
-    // The quantized stream is observed on a copy, because the block runs once more when it is rounded.
-    let streams = propagation == .quantized ? 3 : 2
+    // The quantized stream is observed on a copy, because the block runs once more when it is rounded; so is what may have to
+    // be observed twice.
+    let streams = propagation == .quantized || observations.values.contains { $0.contains(.histogram) } ? 3 : 2
     return tiles + 4 * (3 * blockWeights + 2 * grams + streams * hidden)
   }
 

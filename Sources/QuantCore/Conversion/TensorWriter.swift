@@ -131,10 +131,11 @@ struct TensorWriter {
   }
 
   /// Writes one number that was found on calibration text.
-  /// - Throws: `Failure` where no calibration token came to the place that it describes.
-  func write(_ index: Int, _ value: CalibratedValue, from block: BlockWorkspace) throws -> ConversionReport.TensorReport {
+  /// - Parameter bytes: nil where no token came to the place that it describes.
+  /// - Throws: `Failure` `calibration.unseen` for nil.
+  func write(_ index: Int, found bytes: [UInt8]?) throws -> ConversionReport.TensorReport {
     let tensor = plan.tensors[index]
-    guard let bytes = value.bytes(block.statistics[value.site]) else {
+    guard let bytes else {
       throw Failure(
         .data, "calibration.unseen", "no token of the calibration text reaches this layer, so its range is unknown", tensor: tensor.name,
         remedy: "Give more --calibration text, or --activations whose scales are computed while the model runs.")

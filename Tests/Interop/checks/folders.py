@@ -18,9 +18,10 @@ from registry import check, require
 SCHEMES = ["w4a16", "w8a16"]
 # Schemes say nothing of inputs, presets have readers round them.
 FLOAT_SCHEMES = ["fp8-channel", "fp8-block128", "fp8-tensor"]
-FLOAT_PRESETS = ["fp8", "fp8-block"]
+FLOAT_PRESETS = ["fp8", "fp8-block", "fp8-static"]
+INTEGER_PRESETS = ["w8a8", "w8a8-static", "w4a8"]
 # Folders that llm-compressor wrote from the same model, and what rounds to the same weights.
-GOLDEN = {"ct-fp8-dynamic": "fp8", "ct-fp8-block": "fp8-block", "ct-fp8-static": "fp8-tensor"}
+GOLDEN = {"ct-fp8-dynamic": "fp8", "ct-fp8-block": "fp8-block", "ct-fp8-static": "fp8-static"}
 
 
 @functools.cache
@@ -56,7 +57,7 @@ def loads(case):
     return f"{measured:.1e}"
 
 
-@check("{} folder in transformers, which rounds its inputs", FLOAT_PRESETS)
+@check("{} folder in transformers, which rounds its inputs", FLOAT_PRESETS + INTEGER_PRESETS)
 def rounds_inputs(preset):
     measured = deviation(*both_logits(converted(preset, "rtn")))
     require(1e-3 < measured < 0.2, f"deviation {measured:.1e} from logits with unrounded inputs")
@@ -76,7 +77,7 @@ def parameters(weight, arguments):
     return calculate_qparams(groups.amin(-1), groups.amax(-1), arguments)
 
 
-@check("{} rounds to nearest as the compressed-tensors library does", SCHEMES + FLOAT_PRESETS)
+@check("{} rounds to nearest as the compressed-tensors library does", SCHEMES + FLOAT_PRESETS + INTEGER_PRESETS)
 def rounds(scheme):
     folder = converted(scheme, "rtn")
     config = json.loads((folder / "config.json").read_text())["quantization_config"]
