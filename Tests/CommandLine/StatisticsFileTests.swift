@@ -110,7 +110,8 @@ import Testing
 
   @Test func importanceOfAnotherModelIsRefused() throws {
     func refused(_ name: String, _ columns: Int) throws -> String? {
-      let importance = Importance(entries: [name: .init(meanSquares: [Float](repeating: 1, count: columns), tokens: [8])], windows: 1, context: 8)
+      let entry = Importance.Entry(meanSquares: [Float](repeating: 1, count: columns), tokens: [8])
+      let importance = Importance(entries: [name: entry], windows: 1, context: 8)
       let format = try #require(registry.importanceFormats.first)
       writeFile(folder.file("im.gguf"), try format.bytes(importance))
       return failure { _ = try convert("out.gguf", "rtn") { $0.importancePath = folder.file("im.gguf") } }?.id

@@ -1,7 +1,8 @@
 import Glibc
-@testable import QuantCore
 import TestSupport
 import Testing
+
+@testable import QuantCore
 
 @Suite struct WorkFolderTests {
   private let folder = TemporaryFolder()

@@ -86,7 +86,8 @@ struct CalibratedConversion {
   /// block, in the quantized one they stay in front of it.
   private mutating func observe(_ workspace: BlockWorkspace, at sites: Set<Site>) throws -> [Site: SiteStatistics] {
     if let stored = plan.statistics {
-      return try stored.statistics(block: workspace.index, sites: engine.model.sites.filter { sites.contains($0.site) }, wanted: plan.requirements)
+      let observed = engine.model.sites.filter { sites.contains($0.site) }
+      return try stored.statistics(block: workspace.index, sites: observed, wanted: plan.requirements)
     }
     let collector = StatisticsCollector(plan.requirements, at: sites, parallel: engine.parallel)
     if isQuantizedStream {

@@ -250,7 +250,8 @@ public struct Planner: Sendable {
     guard let path = request.statisticsPath else { return nil }
     guard let model, !requirements.isEmpty else {
       throw Failure(
-        .usage, "stats.unused", "no method of this conversion observes anything", file: path, remedy: "Leave --stats out, or give a --plugin.")
+        .usage, "stats.unused", "no method of this conversion observes anything", file: path,
+        remedy: "Leave --stats out, or give a --plugin.")
     }
     guard ConversionPlan.propagation(request, methods) == .original else {
       throw Failure(

@@ -40,7 +40,8 @@ struct TileEncoder: Sendable {
       let row = map.map { $0.sourceRow(rows.lowerBound + bad / columns) } ?? rows.lowerBound + bad / columns
       throw TensorWriter.nonfinite(values[bad], index: row * columns + bad % columns, tensor: tensor.sourceName, file: file)
     }
-    let importance = importance.map { $0.count == columns ? $0 : Array($0[rows.lowerBound / stretchRows * columns..<(rows.lowerBound / stretchRows + 1) * columns]) }
+    let stretch = rows.lowerBound / stretchRows
+    let importance = importance.map { $0.count == columns ? $0 : Array($0[stretch * columns..<(stretch + 1) * columns]) }
     let mayOverflow = largest > TileEncoder.safeMagnitude
     let scheme = tensor.scheme
     let matrix = Matrix(rows: rows.count, columns: columns, values: values)
