@@ -66,6 +66,80 @@ stopped_at_random "a calibrated file" "TERM" 4 model.gguf --scheme q4_k_m $calib
 # shellcheck disable=SC2086
 stopped_at_random "a calibrated folder" "TERM" 4 model --scheme int4-g32 $calibrated
 
+# continued_after_kills WHAT ROUNDS TARGET OPTIONS...: kills runs at random moments until one ends, each continuing the last.
+continued_after_kills() {
+  local what=$1 rounds=$2 target=$3 expected=$work/uninterrupted wrong='' kills=0
+  shift 3
+  fresh
+  local begin
+  begin=$(date +%s%N)
+  attempt "$model" "$out/$target" "$@"
+  local whole=$((($(date +%s%N) - begin) / 1000000))
+  rm -rf "$expected"
+  mv "$out/$target" "$expected" 2>/dev/null
+  for _ in $(seq "$rounds"); do
+    fresh
+    code=137
+    # Twice at random moments, then to the end.
+    for _ in 1 2; do
+      [ "$code" -ne 137 ] && break
+      interrupted KILL $((RANDOM % (whole + 1))) "$out/$target" "$@" --resume
+      [ "$code" -eq 137 ] && kills=$((kills + 1))
+    done
+    [ "$code" -eq 137 ] && attempt "$model" "$out/$target" "$@" --resume
+    [ "$code" -eq 0 ] || wrong="ended with $code: $(head -c 200 "$work/err")"
+    diff -rq "$expected" "$out/$target" >/dev/null || wrong="other bytes than without interruption"
+    [ "$(ls -A "$out")" = "$target" ] || wrong="left $(ls -A "$out" | tr '\n' ' ')behind"
+  done
+  if [ -n "$wrong" ]; then fail "$what, killed and continued" "$wrong"; else pass "$what, killed $kills times and continued"; fi
+}
+
+# shellcheck disable=SC2086
+continued_after_kills "AWQ to a file" 12 model.gguf --scheme q4_k_m $calibrated
+# shellcheck disable=SC2086
+continued_after_kills "GPTQ to a folder" 8 model --scheme int4-g32 --plugin gptq --samples 4 --context 64
+continued_after_kills "rounding to a folder" 4 model --scheme int4-g32 --shard-size 1MB
+
+# unfinished: leaves in $out what a calibrated run to model.gguf has done when it is killed in its middle.
+unfinished() {
+  for _ in $(seq 20); do
+    fresh
+    # shellcheck disable=SC2086
+    "$qconvert" "$model" "$out/model.gguf" --scheme q4_k_m $calibrated >"$work/stdout" 2>"$work/err" </dev/null &
+    local process=$!
+    until grep -qs '"block":1' "$out/.model.gguf.qc-partial/journal" || ! kill -0 "$process" 2>/dev/null; do sleep 0.01; done
+    kill -s KILL "$process" 2>/dev/null
+    wait "$process" 2>/dev/null
+    [ -e "$out/model.gguf" ] || return 0
+  done
+}
+
+# says NAME CODE WORD ARGUMENTS...: ends with CODE, and WORD is in the message.
+says() {
+  local name=$1 expected=$2 word=$3
+  shift 3
+  attempt "$@"
+  if [ "$code" -eq "$expected" ] && grep -q "$word" "$work/err"; then
+    pass "$name ($expected)"
+  else
+    fail "$name" "ended with $code: $(head -c 300 "$work/err" | tr '\n' ' ')"
+  fi
+}
+
+unfinished
+# shellcheck disable=SC2086
+{
+  says "finished blocks are not thrown away" 73 output.unfinished "$model" "$out/model.gguf" --scheme q4_k_m $calibrated
+  says "a run of other options is not continued" 64 'another scheme' "$model" "$out/model.gguf" --scheme q4_0 $calibrated --resume
+  says "a run on other text is not continued" 64 'another calibration' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --seed 1 --resume
+  says "an unfinished run is continued" 0 'continuing: ' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --resume
+  unfinished
+  says "an unfinished run can be begun again" 0 'removed what' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --force
+  unfinished
+  for states in "$out"/.model.gguf.qc-partial/hidden-*; do printf x >>"$states"; done
+  says "a damaged leftover is refused" 65 resume.damaged "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --resume
+}
+
 # A mapped file that becomes shorter has pages that cannot be read any more.
 for way in shrinks changes; do
   name="an input that $way during the run"

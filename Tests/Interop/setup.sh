@@ -49,6 +49,11 @@ if [ "$here/llama_logits.cpp" -nt "$clients/bin/llama-logits" ]; then
   c++ -O2 -o "$clients/bin/llama-logits" "$here/llama_logits.cpp" -I"$clients/llama/include" -I"$clients/llama/ggml/include" \
     -L"$clients/bin" -lllama -lggml -lggml-base -Wl,-rpath,'$ORIGIN'
 fi
+if [ "$here/setup.sh" -nt "$clients/bin/llama-imatrix" ]; then
+  c++ -O2 -std=c++17 -o "$clients/bin/llama-imatrix" "$clients/llama/tools/imatrix/imatrix.cpp" -I"$clients/llama/include" \
+    -I"$clients/llama/ggml/include" -I"$clients/llama/common" -I"$clients/llama/vendor" \
+    -L"$clients/bin" -lllama-common -lllama -lggml -lggml-base -Wl,-rpath,'$ORIGIN'
+fi
 if [ "$here/flush_log.c" -nt "$clients/bin/flush_log.so" ]; then
   cc -O2 -shared -fPIC -o "$clients/bin/flush_log.so" "$here/flush_log.c" -ldl
 fi

@@ -25,6 +25,23 @@ import Testing
     x.withPanel { idle.observe(.feedForwardOutput, $0) }
     #expect(idle.statistics().isEmpty)
   }
+
+  @Test func meanSquaresNeedNoGramMatrix() throws {
+    let x = Matrix(rows: 2, columns: 2, values: [1, 2, 3, -4])
+    let collector = StatisticsCollector([.meanSquare], parallel: Parallel(threads: 1))
+    x.withPanel { collector.observe(.attentionInput, $0) }
+    let found = try #require(collector.statistics()[.attentionInput])
+    #expect(found.meanSquare == [5, 10] && found.gram.isEmpty)
+    #expect(collector.nonfinite == nil)
+  }
+
+  @Test func theFirstValueThatIsNotFiniteIsRemembered() throws {
+    let collector = StatisticsCollector([.meanSquare], parallel: Parallel(threads: 1))
+    Matrix(rows: 2, columns: 2, values: [1, 2, 3, 4]).withPanel { collector.observe(.attentionInput, $0) }
+    Matrix(rows: 2, columns: 2, values: [1, 2, .infinity, .nan]).withPanel { collector.observe(.attentionInput, $0) }
+    let found = try #require(collector.nonfinite)
+    #expect(found.site == .attentionInput && found.token == 3 && found.channel == 0 && found.value == .infinity)
+  }
 }
 
 @Suite struct TokenSampleTests {

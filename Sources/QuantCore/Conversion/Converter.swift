@@ -90,10 +90,12 @@ public struct Converter: Sendable {
         try log.add(block: block, converted, hidden: calibrated.carried, transaction)
         written.formUnion(converted.written)
         report.add(converted)
+        for index in converted.written { plan.source[plan.tensors[index].sourceName]?.storage.verbatim?.dropFromMemory() }
       }
     }
     for index in plan.tensors.indices where !written.contains(index) {
       try log.add(index, try writer.stream(index), transaction)
+      plan.source[plan.tensors[index].sourceName]?.storage.verbatim?.dropFromMemory()
     }
   }
 

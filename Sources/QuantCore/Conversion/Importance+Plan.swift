@@ -21,8 +21,8 @@ extension Importance {
         // The embedding is looked up and not multiplied with: what a file holds for it is of another shape.
         if tensor.id?.role == .tokenEmbedding || tensor.name == "token_embd.weight" { continue }
         throw Failure(
-          .data, "importance.length", "has \(entry.meanSquares.count) mean squares for rows of \(tensor.shape.last ?? 1) weights", file: path,
-          tensor: tensor.name, remedy: "The file was made for another model.")
+          .data, "importance.length", "has \(entry.meanSquares.count) mean squares for rows of \(tensor.shape.last ?? 1) weights",
+          file: path, tensor: tensor.name, remedy: "The file was made for another model.")
       }
       tensors[index].importance = values
     }

@@ -274,7 +274,8 @@ public struct Planner: Sendable {
     let needed = values.reduce(into: requirements) { $0.formUnion($1.calibrator.requirements) }
     guard let model, !needed.isEmpty else {
       throw Failure(
-        .usage, "stats.unused", "no method of this conversion observes anything", file: path, remedy: "Leave --stats out, or give a --plugin.")
+        .usage, "stats.unused", "no method of this conversion observes anything", file: path,
+        remedy: "Leave --stats out, or give a --plugin.")
     }
     guard ConversionPlan.propagation(request, methods) == .original else {
       throw Failure(

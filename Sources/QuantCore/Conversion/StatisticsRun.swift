@@ -98,10 +98,9 @@ public struct StatisticsRun: Sendable {
     for block in 0..<engine.model.parameters.blockCount {
       let found = try observe(block: block, &hidden, progress)
       for tensor in engine.model.tensors where tensor.id.block == block && !tensor.id.isBias {
-        guard let site = engine.model.block.input(of: tensor.id.layer), engine.weights.contains(tensor.id), let width = tensor.shape.last else {
-          continue
-        }
-        guard let name = tensor.importanceName else { continue }
+        guard let site = engine.model.block.input(of: tensor.id.layer), engine.weights.contains(tensor.id), let width = tensor.shape.last,
+          let name = tensor.importanceName
+        else { continue }
         var entry = importance.entries[name] ?? .init(meanSquares: [], tokens: [])
         // The experts of a layer share a name and follow each other; the parts of a fused matrix read the same.
         if !entry.tokens.isEmpty && tensor.id.expert == nil { continue }
@@ -189,8 +188,9 @@ extension StatisticsCollector {
     guard let nonfinite else { return }
     throw Failure(
       .data, "calibrate.nonfinite",
-      "in block \(block), channel \(nonfinite.channel) of \(nonfinite.site.name) is \(nonfinite.value) at calibration token \(nonfinite.token)",
+      "in block \(block), channel \(nonfinite.channel) of \(nonfinite.site.name) is \(nonfinite.value) at calibration token "
+        + "\(nonfinite.token)",
       file: file,
-      remedy: "The weights are damaged, or the model overflows 32-bit floats on this text; try another text, or convert without calibration.")
+      remedy: "The weights are damaged, or too large for this text; try another text, or convert without calibration.")
   }
 }

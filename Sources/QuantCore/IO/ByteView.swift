@@ -1,3 +1,5 @@
+import Glibc
+
 /// A bounded, read-only stretch of memory that keeps its owner (a mapped file, an array) alive.
 ///
 /// Made once, after offset and length were checked against the owner; everything downstream takes the view and never
@@ -31,6 +33,16 @@ public struct ByteView: @unchecked Sendable {
   /// Calls `body` with the bytes. The pointer is valid only during the call.
   public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try withExtendedLifetime(owner) { try body(UnsafeRawBufferPointer(start: base, count: count)) }
+  }
+
+  /// Gives the memory of a mapped file's pages back, as far as they lie inside the view; they come again when they are read.
+  public func dropFromMemory() {
+    // Nothing but a mapping has its bytes elsewhere.
+    guard owner is MappedFile, let base else { return }
+    let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
+    let first = (UInt(bitPattern: base) + page - 1) / page * page, end = (UInt(bitPattern: base) + UInt(count)) / page * page
+    guard end > first, let start = UnsafeMutableRawPointer(bitPattern: first) else { return }
+    madvise(start, Int(end - first), MADV_DONTNEED)
   }
 
   /// A copy of the bytes.

@@ -41,7 +41,8 @@ public final class WorkFolder: Sendable {
         return ((descriptor, number), isNew && descriptor >= 0 && !isKept)
       }
       // Somebody removed the folder in between.
-      if descriptor < 0, number == ENOENT, OutputTarget.linkStatus(path) == nil, access(OutputTarget.folder(of: path), W_OK) == 0 { continue }
+      let isGone = number == ENOENT && OutputTarget.linkStatus(path) == nil && access(OutputTarget.folder(of: path), W_OK) == 0
+      if descriptor < 0, isGone { continue }
       guard descriptor >= 0 else {
         throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: path)
       }
@@ -53,7 +54,8 @@ public final class WorkFolder: Sendable {
       }
       // The folder may have been removed by its owner before the lock was ours.
       var own = stat()
-      if fstat(descriptor, &own) == 0, let there = OutputTarget.linkStatus(journal), there.st_ino == own.st_ino, there.st_dev == own.st_dev {
+      if fstat(descriptor, &own) == 0, let there = OutputTarget.linkStatus(journal), there.st_ino == own.st_ino, there.st_dev == own.st_dev
+      {
         self.path = path
         self.target = target
         self.descriptor = descriptor

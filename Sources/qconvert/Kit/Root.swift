@@ -25,7 +25,8 @@ struct Root: ParsableCommand {
       """,
     version: QuantCoreInfo.version,
     subcommands: [
-      Convert.self, PlanCommand.self, Calibrate.self, Inspect.self, Evaluate.self, Generate.self, Tokenize.self, Logits.self, PluginList.self,
+      Convert.self, PlanCommand.self, Calibrate.self, Inspect.self, Evaluate.self, Generate.self, Tokenize.self, Logits.self,
+      PluginList.self,
     ],
     defaultSubcommand: Convert.self
   )

@@ -33,7 +33,9 @@ public enum ImportanceMatrix: ImportanceFormat {
       guard !tokens.isEmpty, !values.isEmpty, values.count.isMultiple(of: tokens.count) else {
         throw mismatch("has \(values.count) sums and \(tokens.count) counts", path, name)
       }
-      guard tokens.allSatisfy({ $0.isFinite && $0 >= 0 && $0 < 0x1p62 }) else { throw mismatch("has counts that are no numbers of tokens", path, name) }
+      guard tokens.allSatisfy({ $0 >= 0 && $0 < 0x1p62 }) else {
+        throw mismatch("has counts that are no numbers of tokens", path, name)
+      }
       let whole = tokens.map { Int($0.rounded()) }
       let width = values.count / tokens.count
       // What no token reached weighs the same everywhere.
@@ -67,8 +69,11 @@ public enum ImportanceMatrix: ImportanceFormat {
     for (name, entry) in importance.entries.sorted(by: { $0.key < $1.key }) {
       let experts = max(1, entry.tokens.count), width = entry.meanSquares.count / experts
       let sums = entry.meanSquares.indices.map { entry.meanSquares[$0] * Float(entry.tokens[$0 / max(1, width)]) }
-      parts.append(StoredPart(name: name + ImportanceMatrix.sums, shape: experts > 1 ? [experts, width] : [width], type: .element(.f32), byteCount: 4 * sums.count))
-      parts.append(StoredPart(name: name + ImportanceMatrix.counts, shape: experts > 1 ? [experts, 1] : [1], type: .element(.f32), byteCount: 4 * experts))
+      let leading = experts > 1 ? [experts] : []
+      parts += [
+        StoredPart(name: name + ImportanceMatrix.sums, shape: leading + [width], type: .element(.f32), byteCount: 4 * sums.count),
+        StoredPart(name: name + ImportanceMatrix.counts, shape: leading + [1], type: .element(.f32), byteCount: 4 * experts),
+      ]
       data += [sums, entry.tokens.map { Float($0) }]
     }
     let header = try GGUFFormat.header(values, parts)

@@ -115,7 +115,8 @@ struct Mix: Preset {
     case .key: return facts.expertCount == 8 ? "q8_0" : base
     case .attentionOutput: return facts.expertCount == 8 ? outputWithEightExperts ?? base : base
     case .down:
-      if let down = tensor.hasImportance ? downWithImportance ?? down : down, down.blocks.contains(position, of: facts.blockCount) { return down.scheme }
+      let special = tensor.hasImportance ? downWithImportance ?? down : down
+      if let special, special.blocks.contains(position, of: facts.blockCount) { return special.scheme }
       return base
     case .embedding, .other: return base
     }

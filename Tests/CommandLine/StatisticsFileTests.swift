@@ -1,0 +1,124 @@
+import QConvertKit
+import QuantCore
+import TestSupport
+import Testing
+
+/// Statistics that are collected once, and conversions that use them or importance.
+@Suite struct StatisticsFileTests {
+  private let registry: Registry
+  private let folder = TemporaryFolder()
+  private let model = SharedData.fixture("models/tiny-llama")
+
+  init() throws { registry = try Registry(QConvert.builtIn) }
+
+  private func request(_ output: String) -> ConversionRequest {
+    var request = ConversionRequest(input: model, output: folder.file(output))
+    request.calibration.samples = 4
+    request.calibration.context = 64
+    request.threads = 2
+    return request
+  }
+
+  @discardableResult
+  private func calibrate(_ output: String, _ methods: [String] = []) throws -> StatisticsRun.Report {
+    var request = request(output)
+    request.methods = methods.map { (id: $0, options: [:]) }
+    var warnings: [String] = []
+    return try StatisticsRun(request, registry: registry, warnings: &warnings).run(progress: SilentProgress())
+  }
+
+  private func convert(_ output: String, _ method: String, _ change: (inout ConversionRequest) -> Void = { _ in }) throws -> [UInt8] {
+    var request = request(output)
+    request.scheme = "q4_0"
+    request.methods = [(id: method, options: [:])]
+    request.propagation = .original
+    change(&request)
+    _ = try Converter(registry).run(Planner(registry).plan(request), progress: SilentProgress())
+    return readFile(folder.file(output))
+  }
+
+  private func failure(_ body: () throws -> Void) -> Failure? {
+    do { try body() } catch { return error as? Failure }
+    return nil
+  }
+
+  @Test(arguments: ["awq", "gptq"]) func storedStatisticsGiveTheBytesOfADirectRun(method: String) throws {
+    try calibrate("model.stats")
+    let direct = try convert("direct.gguf", method)
+    #expect(try convert("stored.gguf", method) { $0.statisticsPath = folder.file("model.stats") } == direct)
+  }
+
+  @Test func statisticsOfAnotherModelOrWithoutWhatIsNeededAreRefused() throws {
+    try calibrate("importance.gguf")
+    try calibrate("none.stats", ["rtn"])
+    func refused(_ name: String, _ change: (inout ConversionRequest) -> Void = { _ in }) -> String? {
+      failure {
+        _ = try convert("out.gguf", "awq") {
+          $0.statisticsPath = folder.file(name)
+          change(&$0)
+        }
+      }?.id
+    }
+    #expect(refused("none.stats") == "stats.missing")
+    #expect(refused("none.stats") { $0.propagation = .quantized } == "stats.stream")
+    #expect(refused("none.stats") { $0.methods = [] } == "stats.unused")
+    #expect(refused("importance.gguf") == "input.wrong-kind")
+    _ = try convert("weights.safetensors", "rtn") { $0.scheme = "bf16" }
+    #expect(refused("weights.safetensors") == "stats.kind")
+    _ = try convert("other.gguf", "rtn") { $0.scheme = "f16" }
+    #expect(refused("none.stats") { $0.input = folder.file("other.gguf") } == "stats.other-model")
+  }
+
+  @Test func damagedStatisticsAreRefused() throws {
+    try calibrate("model.stats", ["awq"])
+    let whole = readFile(folder.file("model.stats"))
+    func refused(_ bytes: [UInt8]) -> String? {
+      writeFile(folder.file("bad.stats"), bytes)
+      return failure { _ = try convert("out.gguf", "awq") { $0.statisticsPath = folder.file("bad.stats") } }?.id
+    }
+    for count in [0, 7, 100, whole.count / 2, whole.count - 1] { #expect(refused(Array(whole[..<count])) != nil) }
+    var notFinite = whole
+    notFinite.replaceSubrange(whole.count - 4..<whole.count, with: [0, 0, 0xc0, 0x7f])
+    #expect(refused(notFinite) == "stats.value")
+    let key = Array("\"qconvert.statistics\":\"1\"".utf8)
+    let place = try #require(whole.indices.first { whole[$0...].starts(with: key) })
+    var newer = whole
+    newer[place + key.count - 2] = UInt8(ascii: "9")
+    #expect(refused(newer) == "stats.version")
+  }
+
+  @Test func importanceFollowsMatricesIntoEveryContainer() throws {
+    try calibrate("importance.gguf")
+    let importance = folder.file("importance.gguf")
+    let plain = try convert("plain.gguf", "rtn")
+    let weighed = try convert("weighed.gguf", "rtn") { $0.importancePath = importance }
+    #expect(plain != weighed)
+    // The same rounding, however the source names its tensors.
+    _ = try convert("bf16.gguf", "rtn") { $0.scheme = "bf16" }
+    var fromGGUF = request("from-gguf.gguf")
+    fromGGUF.input = folder.file("bf16.gguf")
+    fromGGUF.scheme = "q4_0"
+    fromGGUF.importancePath = importance
+    let plan = try Planner(registry).plan(fromGGUF)
+    #expect(plan.tensors.count { $0.importance != nil } == 8 * 7)
+    #expect(!plan.warnings.contains { $0.contains("importance") })
+    var toFolder = request("folder")
+    toFolder.scheme = "int4-g128"
+    toFolder.importancePath = importance
+    #expect(try Planner(registry).plan(toFolder).tensors.count { $0.importance != nil } == 8 * 7)
+  }
+
+  @Test func importanceOfAnotherModelIsRefused() throws {
+    func refused(_ name: String, _ columns: Int) throws -> String? {
+      let entry = Importance.Entry(meanSquares: [Float](repeating: 1, count: columns), tokens: [8])
+      let importance = Importance(entries: [name: entry], windows: 1, context: 8)
+      let format = try #require(registry.importanceFormats.first)
+      writeFile(folder.file("im.gguf"), try format.bytes(importance))
+      return failure { _ = try convert("out.gguf", "rtn") { $0.importancePath = folder.file("im.gguf") } }?.id
+    }
+    #expect(try refused("blk.0.attn_q.weight", 64) == "importance.length")
+    #expect(try refused("blk.99.attn_q.weight", 256) == "importance.other-model")
+    writeFile(folder.file("text"), Array("no such thing".utf8))
+    #expect(failure { _ = try convert("out.gguf", "rtn") { $0.importancePath = folder.file("text") } }?.id == "importance.kind")
+  }
+}

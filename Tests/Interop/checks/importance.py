@@ -1,0 +1,79 @@
+"""Importance matrices: read as llama-quantize reads them, written as llama-imatrix writes them."""
+import functools
+
+import gguf
+import numpy
+
+from clients import CORES, WORK, convert, llama, qconvert, shared
+from gguf_files import compare_tensors
+from models import TINY_LLAMA
+from registry import check, require
+
+SCHEMES = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k_s", "q4_k_m", "q5_k_m", "q6_k"]
+
+
+@functools.cache
+def text():
+    """Some whole windows of text: one program takes windows from its start, the other spread over it."""
+    path = WORK / "importance.txt"
+    path.write_bytes(shared("text/calibration.txt").read_bytes()[:40_000])
+    return path
+
+
+@functools.cache
+def plain(type_name):
+    return convert(TINY_LLAMA, WORK / f"importance.{type_name}.gguf", "--scheme", type_name)
+
+
+@functools.cache
+def reference(form):
+    """What llama-imatrix finds in a text, as `gguf` or `dat`."""
+    path = WORK / f"reference.imatrix.{form}"
+    llama(
+        "llama-imatrix", "-m", plain("f32"), "-f", text(), "-c", 512, "-t", CORES, "--no-ppl", "--output-format", form, "-o", path)
+    return path
+
+
+@functools.cache
+def own(form):
+    path = WORK / f"own.imatrix.{form}"
+    qconvert("calibrate", TINY_LLAMA, path, "--calibration", text(), "--samples", 1000)
+    return path
+
+
+@check("{} with llama-imatrix's importance equals llama-quantize's", [(name, "gguf") for name in SCHEMES] + [("q4_0", "dat"), ("q4_k_m", "dat")])
+def weighed(case):
+    scheme, form = case
+    target, expected = WORK / "weighed.gguf", WORK / "weighed-reference.gguf"
+    convert(TINY_LLAMA, target, "--scheme", scheme, "--importance", reference(form), "--force")
+    expected.unlink(missing_ok=True)
+    llama("llama-quantize", "--imatrix", reference(form), plain("bf16"), expected, scheme.upper())
+    found = compare_tensors(target, expected)
+    require(not found, f"{len(found)} differences: " + "; ".join(found[:6]))
+
+
+@check("llama-quantize accepts the importance of calibrate ({})", ["gguf", "dat"])
+def accepted(form):
+    target, expected = WORK / "accepted.gguf", WORK / "accepted-reference.gguf"
+    convert(TINY_LLAMA, target, "--scheme", "q4_k_m", "--importance", own(form), "--force")
+    expected.unlink(missing_ok=True)
+    said = llama("llama-quantize", "--imatrix", own(form), plain("bf16"), expected, "Q4_K_M")
+    require("loaded 56 importance matrix entries" in said, "not all 56 entries were read")
+    found = compare_tensors(target, expected)
+    require(not found, f"{len(found)} differences: " + "; ".join(found[:6]))
+
+
+@check("calibrate finds the importance that llama-imatrix finds")
+def found():
+    files = [gguf.GGUFReader(path) for path in (own("gguf"), reference("gguf"))]
+    values, expected = ({tensor.name: numpy.array(tensor.data) for tensor in file.tensors} for file in files)
+    require(values.keys() == expected.keys(), f"entries differ: {sorted(values.keys() ^ expected.keys())[:4]}")
+    worst = 0.0
+    for name, array in expected.items():
+        require(array.shape == values[name].shape, f"{name}: shape {values[name].shape} instead of {array.shape}")
+        worst = max(worst, float(numpy.abs(values[name] - array).max() / numpy.abs(array).max()))
+    require(worst < 1e-3, f"a sum of squares differs by {worst:.1e} of the largest")
+    for key in ("imatrix.chunk_count", "imatrix.chunk_size"):
+        pair = [file.fields[key].contents() for file in files]
+        require(pair[0] == pair[1], f"{key} is {pair[0]} instead of {pair[1]}")
+    return f"within {worst:.1e} of the largest"
