@@ -21,6 +21,8 @@ struct CalibratedConversion {
   private let context: Int
   /// In front of the next block, of the stream that is observed.
   private var hidden: Matrix
+  /// The same of the original stream, where a method compares the two.
+  private var original: Matrix?
 
   /// Nil where no method of the plan observes.
   init?(_ plan: ConversionPlan, writer: TensorWriter, registry: Registry) throws {
@@ -30,8 +32,16 @@ struct CalibratedConversion {
     self.registry = registry
     modelType = Planner.modelType(of: plan.source)
     context = calibration.context
-    engine = try Engine(plan.source, model: model, parallel: Parallel(threads: plan.request.threads))
-    hidden = try engine.embed(calibration.windows.flatMap { $0 })
+    let tokens = calibration.windows.flatMap { $0 }
+    let parallel = Parallel(threads: plan.request.threads)
+    let plain = try Engine(plan.source, model: model, parallel: parallel)
+    engine = plain.with(precision: plan.request.calibration.precision)
+    if plan.propagation == .quantized {
+      hidden = try Engine(plan.sourceWithRoundedEmbedding, model: model, parallel: parallel).embed(tokens)
+      if plan.requirements.contains(.cross) { original = try engine.embed(tokens) }
+    } else {
+      hidden = try engine.embed(tokens)
+    }
   }
 
   var blockCount: Int { engine.model.parameters.blockCount }
@@ -43,7 +53,16 @@ struct CalibratedConversion {
     let planned = plan.tensors.indices.filter { plan.tensors[$0].id?.block == block && plan.tensors[$0].id?.role != .ropeFactors }
     var workspace = try load(block, planned)
     workspace.statistics = observe(workspace, at: Set(engine.model.block.sites))
-    for method in plan.methods { result.notes += try method.transform(&workspace) }
+    for (index, method) in plan.methods.enumerated() {
+      let behind = plan.methods[(index + 1)...]
+      workspace.rounderBehind = { task in
+        for method in behind.reversed() {
+          if let rounder = try method.rounder(for: task) { return rounder }
+        }
+        return nil
+      }
+      result.notes += try method.transform(&workspace)
+    }
     for (step, tensors) in steps(planned).enumerated() {
       if plan.request.isTrueSequential, step > 1, let site = tensors.site {
         workspace.statistics[site] = observe(workspace, at: [site])[site]
@@ -54,7 +73,7 @@ struct CalibratedConversion {
       }
     }
     // Rounded in place by now.
-    if isQuantizedStream { engine.runBlock(workspace, hidden: &hidden, sequenceLength: context) }
+    if isQuantizedStream, block + 1 < blockCount { engine.runBlock(workspace, hidden: &hidden, sequenceLength: context) }
     return result
   }
 
@@ -77,9 +96,17 @@ struct CalibratedConversion {
   /// block, in the quantized one they stay in front of it.
   private mutating func observe(_ workspace: BlockWorkspace, at sites: Set<Site>) -> [Site: SiteStatistics] {
     let collector = StatisticsCollector(plan.requirements, at: sites, parallel: engine.parallel)
-    if isQuantizedStream {
-      var observed = hidden
-      engine.runBlock(workspace, hidden: &observed, sequenceLength: context, observer: collector)
+    collector.precision = engine.precision
+    if var original, sites.count == engine.model.block.sites.count {
+      // Behind the rounded layers of a block there is no original stream any more.
+      self.original = nil
+      let observer = CrossObserver(collector, parallel: engine.parallel)
+      engine.observe(workspace, hidden: hidden, original: &original, sequenceLength: context, observer: observer)
+      self.original = original
+      return observer.statistics()
+    }
+    if isQuantizedStream || workspace.index + 1 == blockCount {
+      engine.observe(workspace, hidden: hidden, sequenceLength: context, observer: collector)
     } else {
       engine.runBlock(workspace, hidden: &hidden, sequenceLength: context, observer: collector)
     }

@@ -49,8 +49,8 @@ public struct ConversionPlan: Sendable {
       }
     }
     let hidden = calibration.tokenCount * model.parameters.hiddenSize
-    // The quantized stream is observed on a copy, because the block runs once more when it is rounded.
-    let streams = propagation == .quantized ? 3 : 2
+    // Beside the states of the tokens that are run together, the quantized stream and, for `cross`, the original one.
+    let streams = propagation == .quantized && requirements.contains(.cross) ? 3 : 2
     return tiles + 4 * (3 * blockWeights + 2 * grams + streams * hidden)
   }
 
@@ -63,6 +63,6 @@ public struct ConversionPlan: Sendable {
 
   /// Statistics that the methods ask for.
   var requirements: Set<Statistic> {
-    methods.reduce(into: []) { $0.formUnion(type(of: $1).requirements) }
+    methods.reduce(into: []) { $0.formUnion($1.statistics) }
   }
 }

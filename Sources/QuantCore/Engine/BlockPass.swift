@@ -9,6 +9,10 @@ struct BlockPass {
   let observer: (any SiteObserver)?
   /// Changes it; nil: exact activations.
   let rounding: (any SiteRounding)?
+  /// Of the products with weights.
+  var precision = ProductPrecision.f32
+  /// Whether the pass ends at the last site, because nobody wants what is behind it.
+  var onlyObserves = false
   private var parameters: HyperParameters { block.model.parameters }
 
   init(_ block: BlockWorkspace, parallel: Parallel, observer: (any SiteObserver)? = nil, rounding: (any SiteRounding)? = nil) {
@@ -120,6 +124,7 @@ struct BlockPass {
       let up = linear(.up, normed)
       multiplyGate(&gated, by: up)
       pass(&gated, through: .feedForwardOutput)
+      if onlyObserves { continue }
       add(linear(.down, gated), to: &hidden, rows: rows)
     }
   }
@@ -168,7 +173,7 @@ struct BlockPass {
   /// A linear layer with its bias, if it has one.
   private func linear(_ layer: Layer, _ x: Matrix) -> Matrix {
     guard let matrix = block.matrices[layer] else { return Matrix(rows: x.rows, columns: 0) }
-    var result = Matrix.multiplyTransposed(x, matrix, parallel: parallel)
+    var result = Matrix.multiplyTransposed(x, matrix, precision: precision, parallel: parallel)
     guard let bias = block.vectors[TensorID(layer, block: block.index, isBias: true)] else { return result }
     let width = result.columns
     result.values.withUnsafeMutableBufferPointer { buffer in

@@ -8,6 +8,8 @@ public struct Engine: Sendable {
   public let model: ModelDescription
   /// The threads to use.
   public let parallel: Parallel
+  /// Of the products with weights when whole sequences are run.
+  public private(set) var precision = ProductPrecision.f32
   let weights: ModelWeights
   private let outputNorm: [Float]
 
@@ -18,6 +20,13 @@ public struct Engine: Sendable {
     self.parallel = parallel
     weights = try ModelWeights(checkpoint, model: model)
     outputNorm = weights.vector(TensorID(.outputNorm)) ?? []
+  }
+
+  /// The same engine with another precision.
+  public func with(precision: ProductPrecision) -> Engine {
+    var engine = self
+    engine.precision = precision
+    return engine
   }
 
   /// Hidden states `[tokens, hidden]` in front of the first block.
@@ -53,6 +62,7 @@ public struct Engine: Sendable {
       } else {
         vectors[tensor.id] = weights.vector(tensor.id)
       }
+      weights.releasePages(tensor.id)
     }
     return BlockWorkspace(index: index, model: model, matrices: matrices, vectors: vectors, statistics: [:], parallel: parallel)
   }
@@ -98,10 +108,16 @@ public struct Engine: Sendable {
     _ block: BlockWorkspace, hidden: inout Matrix, sequenceLength: Int, observer: (any SiteObserver)? = nil,
     rounding: (any SiteRounding)? = nil
   ) {
-    precondition(sequenceLength > 0 && hidden.rows.isMultiple(of: sequenceLength), "hidden states hold whole sequences")
     let pass = BlockPass(block, parallel: parallel, observer: observer, rounding: rounding)
+    run(pass, hidden: &hidden, sequenceLength: sequenceLength)
+  }
+
+  func run(_ pass: BlockPass, hidden: inout Matrix, sequenceLength: Int) {
+    precondition(sequenceLength > 0 && hidden.rows.isMultiple(of: sequenceLength), "hidden states hold whole sequences")
+    var pass = pass
+    pass.precision = precision
     let table = model.parameters.rope.table(positions: 0..<sequenceLength)
-    let group = max(1, BlockPass.chunkTokens / sequenceLength) * sequenceLength
+    let group = groupTokens(sequenceLength)
     for first in stride(from: 0, to: hidden.rows, by: group) {
       let rows = first..<min(hidden.rows, first + group)
       pass.attend(&hidden, rows: rows, sequenceLength: sequenceLength, table: table)

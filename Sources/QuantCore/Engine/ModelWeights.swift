@@ -70,6 +70,9 @@ public struct ModelWeights: Sendable {
     return stored.indices.map { stored[entry.order.containerRow(of: $0, rows: stored.count)] }
   }
 
+  /// Lets the system take back the memory in which a tensor's file is mapped.
+  func releasePages(_ id: TensorID) { entries[id]?.tensor.storage.verbatim?.releasePages() }
+
   /// Decodes some rows of a matrix in the model's order; does nothing where the checkpoint lacks it.
   func decode(_ id: TensorID, rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
     if let entry = entries[id] { ModelWeights.decode(entry, rows: rows, into: destination) }

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A bounded, read-only stretch of memory that keeps its owner (a mapped file, an array) alive.
 ///
 /// Made once, after offset and length were checked against the owner; everything downstream takes the view and never
@@ -31,6 +33,17 @@ public struct ByteView: @unchecked Sendable {
   /// Calls `body` with the bytes. The pointer is valid only during the call.
   public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
     try withExtendedLifetime(owner) { try body(UnsafeRawBufferPointer(start: base, count: count)) }
+  }
+
+  /// Lets the system take back the pages of a mapped file that lie inside the view; they are read again when they are needed.
+  /// Other memory is left alone.
+  func releasePages() {
+    guard owner is MappedFile, let base else { return }
+    let page = max(1, sysconf(Int32(_SC_PAGESIZE)))
+    let first = (Int(bitPattern: base) + page - 1) / page * page
+    let end = (Int(bitPattern: base) + count) / page * page
+    guard first < end, let start = UnsafeMutableRawPointer(bitPattern: first) else { return }
+    _ = madvise(start, end - first, MADV_DONTNEED)
   }
 
   /// A copy of the bytes.

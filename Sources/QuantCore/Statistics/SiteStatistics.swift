@@ -8,6 +8,9 @@ public enum Statistic: String, Sendable, CaseIterable {
   case range
   /// `H = Σ x xᵀ` over tokens, `[channels, channels]`.
   case gram
+  /// `C = Σ (x₀ − x) xᵀ` over tokens, `[channels, channels]`, where x₀ is the value in the original stream; observed in the
+  /// quantized stream only.
+  case cross
 }
 
 /// What was observed at one site on the calibration text. Sums run in a fixed order for any thread count.
@@ -26,6 +29,8 @@ public struct SiteStatistics: Sendable, Equatable {
   public var maximum: [Float]
   /// Σ x xᵀ, `[channels, channels]`, symmetric; empty where it was not asked for.
   public var gram: [Float]
+  /// Σ (x₀ − x) xᵀ, `[channels, channels]`, x₀ being the value in the original stream; empty where it was not observed.
+  public var cross: [Float] = []
 
   public init(channels: Int) {
     self.channels = channels
@@ -45,9 +50,9 @@ public struct SiteStatistics: Sendable, Equatable {
       maximum[c] /= scales[c]
       if !meanSquare.isEmpty { meanSquare[c] /= scales[c] * scales[c] }
     }
-    guard !gram.isEmpty else { return }
     for i in 0..<channels {
-      for j in 0..<channels { gram[i * channels + j] /= scales[i] * scales[j] }
+      for j in 0..<channels where !gram.isEmpty { gram[i * channels + j] /= scales[i] * scales[j] }
+      for j in 0..<channels where !cross.isEmpty { cross[i * channels + j] /= scales[i] * scales[j] }
     }
   }
 }

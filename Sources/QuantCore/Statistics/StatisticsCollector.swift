@@ -13,6 +13,8 @@ public final class StatisticsCollector: SiteObserver {
   private let wanted: Set<Statistic>
   private let sites: Set<Site>?
   private let parallel: Parallel
+  /// Of the products in Gram matrices.
+  public var precision = ProductPrecision.f32
   private var sums: [Site: Sums] = [:]
 
   /// - Parameters:
@@ -30,7 +32,7 @@ public final class StatisticsCollector: SiteObserver {
     var entry = sums.removeValue(forKey: site) ?? empty(channels: panel.columns)
     entry.tokens += panel.rows
     if wanted.contains(.meanAbsolute) || wanted.contains(.range) { observeChannels(panel, &entry) }
-    if wanted.contains(.gram) { LinearAlgebra.addGram(of: panel, to: &entry.statistics.gram, parallel: parallel) }
+    if wanted.contains(.gram) { LinearAlgebra.addGram(of: panel, to: &entry.statistics.gram, precision: precision, parallel: parallel) }
     sums[site] = entry
   }
 

@@ -52,6 +52,9 @@ struct ConversionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Activations that methods observe: auto, original or quantized.", valueName: "STREAM"))
   var propagate = StreamChoice.auto
 
+  @Option(help: ArgumentHelp("Products on calibration text: f32, or bf16 where the processor has them.", valueName: "TYPE"))
+  var products = ProductsChoice.f32
+
   @Flag(help: "Observe later layers of a block behind its rounded earlier ones.")
   var trueSequential = false
 
@@ -91,6 +94,7 @@ struct ConversionOptions: ParsableArguments {
     request.calibration.context = try WholeNumber.check(context, "--context", in: 2...1_048_576)
     request.calibration.seed = seed
     request.calibration.bos = bos.value
+    request.calibration.precision = products.value
     request.propagation = propagate.value
     request.isTrueSequential = trueSequential
     request.configPath = config
@@ -103,6 +107,13 @@ struct ConversionOptions: ParsableArguments {
     request.threads = threads
     return request
   }
+}
+
+/// How products on calibration text are rounded.
+enum ProductsChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case f32, bf16
+
+  var value: ProductPrecision { self == .bf16 ? .bf16 : .f32 }
 }
 
 /// Which activations methods observe.
