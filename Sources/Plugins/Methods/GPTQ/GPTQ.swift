@@ -53,11 +53,21 @@ public struct GPTQ: QuantizationMethod {
 
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     guard let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
+    // Such a matrix has no inverse but for its damping: feedback would fit the calibration text and nothing else.
+    guard statistics.tokens >= statistics.channels else {
+      return PlainRounder(
+        scheme: task.scheme,
+        reason: "\(statistics.tokens) tokens of calibration text reach its \(statistics.channels) inputs; rounded to nearest "
+          + "instead. More text helps")
+    }
     let order = VisitingOrder(
       order ?? .best(for: task.scheme.grid), diagonal: InverseFactor.livelyDiagonal(statistics),
       tileLength: task.scheme.groupLength(columns: statistics.channels))
     guard let factor = factors.factor(of: statistics, order: order, damp: damp, parallel: task.parallel) else {
-      return PlainRounder(scheme: task.scheme)
+      return PlainRounder(
+        scheme: task.scheme,
+        reason: "the inputs' Gram matrix cannot be factored even with damp=\(InverseFactor.largestDamp); rounded to nearest "
+          + "instead. The calibration text may be too short, or activations are not finite")
     }
     return FeedbackRounder(
       scheme: task.scheme, order: order, factor: factor, importance: weighsFit ? order.diagonal : nil,
@@ -65,15 +75,12 @@ public struct GPTQ: QuantizationMethod {
   }
 }
 
-/// The scheme's own rule, where no factor could be computed.
+/// The scheme's own rule, where feedback is impossible or would do harm.
 struct PlainRounder: Rounder {
   let scheme: any Scheme
+  let reason: String
 
-  var record: RoundingRecord {
-    RoundingRecord(
-      fallback: "the inputs' Gram matrix cannot be factored even with damp=\(InverseFactor.largestDamp); rounded to nearest "
-        + "instead. The calibration text may be too short, or activations are not finite")
-  }
+  var record: RoundingRecord { RoundingRecord(fallback: reason) }
 
   func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
     scheme.encode(panel, importance: nil, into: &result)
