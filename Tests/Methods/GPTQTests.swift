@@ -62,7 +62,7 @@ import Testing
     arguments: [
       "int4-g128", "int4-g32", "int4-g128-asym", "int4-g64-asym", "int8-g128", "int8-channel", "int4-channel", "q4_0", "q4_1", "q5_0",
       "q5_1", "q8_0", "q4_k", "q5_k", "q6_k",
-    ], ["static", "block"])
+    ], ["static", "block", "plain"])
   func feedbackLowersTheOutputErrorOfEveryScheme(_ name: String, _ order: String) throws {
     let scheme = try scheme(name)
     let matrix = weights(rows: 6, columns: 512), statistics = correlated(512)
@@ -167,6 +167,59 @@ import Testing
     }
   }
 
+  @Test func fewerTokensThanChannelsAreRoundedPlainly() throws {
+    let scheme = try scheme("int4-g32")
+    let matrix = weights(rows: 4, columns: 64)
+    var starved = correlated(64)
+    starved.tokens = 63
+    let plain = try rounder(scheme, starved)
+    #expect(plain.record.fallback?.contains("63 tokens") == true)
+    #expect(scheme.values(round(matrix, scheme, plain)) == matrix.withPanel { scheme.roundTrip($0) })
+    starved.tokens = 64
+    #expect(try rounder(scheme, starved).record.fallback == nil)
+  }
+
+  @Test(arguments: ["int8-g32", "q4_k"]) func correctionMakesUpForErrorsInFront(_ name: String) throws {
+    let scheme = try scheme(name)
+    let channels = 256, tokens = 1024
+    let matrix = weights(rows: 4, columns: channels)
+    var random = SystemlessRandom(seed: 5)
+    // In front of the layer a share of each channel got lost, and its neighbour's value got in.
+    let original = (0..<tokens * channels).map { _ in random.normal() }
+    let observed = original.indices.map { 0.9 * original[$0] + 0.1 * original[$0 / channels * channels + ($0 + 1) % channels] }
+    var statistics = SiteStatistics(channels: channels)
+    statistics.tokens = tokens
+    statistics.gram = [Float](repeating: 0, count: channels * channels)
+    statistics.cross = statistics.gram
+    for t in 0..<tokens {
+      for i in 0..<channels {
+        let x = observed[t * channels + i], lost = original[t * channels + i] - x
+        for j in 0..<channels {
+          statistics.gram[i * channels + j] += x * observed[t * channels + j]
+          statistics.cross[i * channels + j] += lost * observed[t * channels + j]
+        }
+      }
+    }
+    func distance(_ share: String) throws -> Double {
+      let values = try scheme.values(round(matrix, scheme, rounder(scheme, statistics, ["correct": share])))
+      var sum = 0.0
+      for t in 0..<tokens {
+        for row in 0..<4 {
+          var wanted = 0.0, got = 0.0
+          for c in 0..<channels {
+            wanted += Double(matrix[row, c]) * Double(original[t * channels + c])
+            got += Double(values[row * channels + c]) * Double(observed[t * channels + c])
+          }
+          sum += (wanted - got) * (wanted - got)
+        }
+      }
+      return sum
+    }
+    let (none, half, whole) = try (distance("0"), distance("0.5"), distance("1"))
+    #expect(whole < half && half < none)
+    #expect(whole < none * 0.5, "\(whole) against \(none)")
+  }
+
   @Test func weightsThatAreNoNumbersDoNotTrap() throws {
     for name in ["int4-g32", "q4_0", "q4_k"] {
       let scheme = try scheme(name)
@@ -201,7 +254,7 @@ import Testing
   }
 
   @Test func optionsAreChecked() {
-    for options in [["damp": "0.6"], ["damp": "-1"], ["order": "random"], ["importance": "maybe"], ["bits": "4"]] {
+    for options in [["damp": "0.6"], ["damp": "-1"], ["order": "random"], ["correct": "1.5"], ["importance": "maybe"], ["bits": "4"]] {
       #expect(throws: Failure.self) { try gptq(options) }
     }
   }

@@ -23,6 +23,14 @@ static int detect(void) {
 #endif
 }
 
+int qc_cpu_has_bfloat(void) {
+#if defined(__x86_64__)
+  return qc_cpu_level() == QC_AVX512 && __builtin_cpu_supports("avx512bf16");
+#else
+  return 0;
+#endif
+}
+
 int qc_cpu_level(void) {
   /* Threads that race here all store the same value. */
   static _Atomic int known = -1;

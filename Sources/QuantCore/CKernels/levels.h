@@ -11,6 +11,7 @@
 #if defined(__x86_64__)
 #define QC_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define QC_TARGET_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")))
+#define QC_TARGET_BFLOAT __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,avx512bf16")))
 #define QC_LEVELS(RESULT, NAME, PARAMETERS, ARGUMENTS)                                                                 \
   static RESULT NAME##_baseline PARAMETERS { return NAME##_body ARGUMENTS; }                                           \
   QC_TARGET_AVX2 static RESULT NAME##_avx2 PARAMETERS { return NAME##_body ARGUMENTS; }                                \

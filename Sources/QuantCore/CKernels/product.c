@@ -69,18 +69,43 @@ QC_TARGET_AVX512 static void tile_avx512(
     _mm512_storeu_ps(row + 16, sum[i][1]);
   }
 }
+
+/* A step of the depth is a pair of bfloat16 per element. */
+QC_TARGET_BFLOAT static void tile_bfloat(
+    const float *a, const float *b, long depth, float *c, long stride, int accumulate) {
+  __m512 sum[AVX512_ROWS][2];
+  UNROLL for (int i = 0; i < AVX512_ROWS; i++) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
+  for (long p = 0; p < depth; p++) {
+    __m512bh low = (__m512bh)_mm512_load_ps(b + p * AVX512_COLUMNS), high = (__m512bh)_mm512_load_ps(b + p * AVX512_COLUMNS + 16);
+    UNROLL for (int i = 0; i < AVX512_ROWS; i++) {
+      __m512bh value = (__m512bh)_mm512_set1_ps(a[p * AVX512_ROWS + i]);
+      sum[i][0] = _mm512_dpbf16_ps(sum[i][0], value, low);
+      sum[i][1] = _mm512_dpbf16_ps(sum[i][1], value, high);
+    }
+  }
+  UNROLL for (int i = 0; i < AVX512_ROWS; i++) {
+    float *row = c + i * stride;
+    if (accumulate) {
+      sum[i][0] = _mm512_add_ps(_mm512_loadu_ps(row), sum[i][0]);
+      sum[i][1] = _mm512_add_ps(_mm512_loadu_ps(row + 16), sum[i][1]);
+    }
+    _mm512_storeu_ps(row, sum[i][0]);
+    _mm512_storeu_ps(row + 16, sum[i][1]);
+  }
+}
 #endif
 
 long qc_tile_rows(int level) {
-  return level == QC_AVX512 ? AVX512_ROWS : level == QC_AVX2 ? AVX2_ROWS : BASELINE_ROWS;
+  return level >= QC_AVX512 ? AVX512_ROWS : level == QC_AVX2 ? AVX2_ROWS : BASELINE_ROWS;
 }
 
 long qc_tile_columns(int level) {
-  return level == QC_AVX512 ? AVX512_COLUMNS : level == QC_AVX2 ? AVX2_COLUMNS : BASELINE_COLUMNS;
+  return level >= QC_AVX512 ? AVX512_COLUMNS : level == QC_AVX2 ? AVX2_COLUMNS : BASELINE_COLUMNS;
 }
 
 static tile_kernel kernel_of(int level) {
 #if defined(__x86_64__)
+  if (level == QC_BFLOAT_PAIRS) return tile_bfloat;
   if (level == QC_AVX512) return tile_avx512;
   if (level == QC_AVX2) return tile_avx2;
 #endif
@@ -147,3 +172,71 @@ void qc_pack_strided(const float *source, long stride, long count, long depth, l
     for (long i = count; i < width; i++) out[p * width + i] = 0;
   }
 }
+
+#if defined(__x86_64__)
+/* Two floats, rounded to bfloat16, the first in the low half. */
+QC_TARGET_BFLOAT static inline float rounded_pair(float first, float second) {
+  __m128bh pair = _mm_cvtneps_pbh(_mm_setr_ps(first, second, 0, 0));
+  return _mm_cvtss_f32((__m128)pair);
+}
+
+QC_TARGET_BFLOAT void qc_pack_contiguous_pairs(
+    const float *source, long stride, long count, long depth, long width, float *out) {
+  long i = 0;
+  /* Four rows by four pairs turned in registers. */
+  for (; i + 4 <= count; i += 4) {
+    const float *r0 = source + i * stride, *r1 = r0 + stride, *r2 = r1 + stride, *r3 = r2 + stride;
+    long p = 0;
+    for (; p + 8 <= depth; p += 8) {
+      __m128 a = (__m128)_mm256_cvtneps_pbh(_mm256_loadu_ps(r0 + p)), b = (__m128)_mm256_cvtneps_pbh(_mm256_loadu_ps(r1 + p));
+      __m128 c = (__m128)_mm256_cvtneps_pbh(_mm256_loadu_ps(r2 + p)), d = (__m128)_mm256_cvtneps_pbh(_mm256_loadu_ps(r3 + p));
+      _MM_TRANSPOSE4_PS(a, b, c, d);
+      float *to = out + p / 2 * width + i;
+      _mm_storeu_ps(to, a);
+      _mm_storeu_ps(to + width, b);
+      _mm_storeu_ps(to + 2 * width, c);
+      _mm_storeu_ps(to + 3 * width, d);
+    }
+    for (; p < depth; p += 2) {
+      float *to = out + p / 2 * width + i;
+      for (long r = 0; r < 4; r++) {
+        const float *row = r0 + r * stride + p;
+        to[r] = rounded_pair(row[0], p + 1 < depth ? row[1] : 0);
+      }
+    }
+  }
+  for (; i < count; i++)
+    for (long p = 0; p < depth; p += 2) {
+      const float *row = source + i * stride + p;
+      out[p / 2 * width + i] = rounded_pair(row[0], p + 1 < depth ? row[1] : 0);
+    }
+  for (; i < width; i++)
+    for (long p = 0; p < depth; p += 2) out[p / 2 * width + i] = 0;
+}
+
+QC_TARGET_BFLOAT void qc_pack_strided_pairs(
+    const float *source, long stride, long count, long depth, long width, float *out) {
+  for (long p = 0; p < depth; p += 2) {
+    const float *first = source + p * stride;
+    int whole = p + 1 < depth;
+    float *to = out + p / 2 * width;
+    for (long i = 0; i < count; i += 16) {
+      __mmask16 mask = count - i >= 16 ? 0xffff : (__mmask16)((1 << (count - i)) - 1);
+      __m512 a = _mm512_maskz_loadu_ps(mask, first + i);
+      __m512 b = whole ? _mm512_maskz_loadu_ps(mask, first + stride + i) : _mm512_setzero_ps();
+      __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(a));
+      __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(b));
+      _mm512_mask_storeu_ps(to + i, mask, _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16))));
+    }
+    for (long i = count; i < width; i++) to[i] = 0;
+  }
+}
+#else
+/* Never called: qc_cpu_has_bfloat() is 0. */
+void qc_pack_contiguous_pairs(const float *source, long stride, long count, long depth, long width, float *out) {
+  qc_pack_contiguous(source, stride, count, depth, width, out);
+}
+void qc_pack_strided_pairs(const float *source, long stride, long count, long depth, long width, float *out) {
+  qc_pack_strided(source, stride, count, depth, width, out);
+}
+#endif

@@ -22,6 +22,8 @@ struct CalibratedConversion {
   private let context: Int
   /// In front of the next block, of the stream that is observed.
   private var hidden: Matrix
+  /// The same of the original stream, where a method compares the two.
+  private var original: Matrix?
 
   /// Nil where no method of the plan observes.
   /// - Parameter log: knows the hidden states behind the blocks that were converted before.
@@ -32,14 +34,26 @@ struct CalibratedConversion {
     self.registry = registry
     modelType = Planner.modelType(of: plan.source)
     context = calibration.context
-    engine = try Engine(plan.source, model: model, parallel: Parallel(threads: plan.request.threads))
-    hidden =
-      try log.restoreHidden(rows: calibration.windows.count * context, columns: model.parameters.hiddenSize)
-      ?? engine.embed(calibration.windows.flatMap { $0 }, sequenceLength: context)
+    let parallel = Parallel(threads: plan.request.threads)
+    engine = try Engine(plan.source, model: model, parallel: parallel).with(precision: plan.request.calibration.precision)
+    let tokens = calibration.windows.flatMap { $0 }
+    let comparesStreams = plan.propagation == .quantized && plan.requirements.contains(.cross)
+    if let restored = try log.restoreHidden(rows: tokens.count * (comparesStreams ? 2 : 1), columns: model.parameters.hiddenSize) {
+      hidden = restored
+      if comparesStreams { original = hidden.splitOff(fromRow: tokens.count) }
+    } else if plan.propagation == .quantized {
+      hidden = try Engine(plan.sourceWithRoundedEmbedding, model: model, parallel: parallel).embed(tokens, sequenceLength: context)
+      if comparesStreams { original = try engine.embed(tokens, sequenceLength: context) }
+    } else {
+      hidden = try engine.embed(tokens, sequenceLength: context)
+    }
   }
 
   /// What a run needs to go on behind the block that was converted last; nil where statistics are at hand.
-  var carried: Matrix? { plan.statistics == nil ? hidden : nil }
+  var carried: Matrix? {
+    guard plan.statistics == nil else { return nil }
+    return original.map { hidden.followed(by: $0) } ?? hidden
+  }
 
   var blockCount: Int { engine.model.parameters.blockCount }
 
@@ -49,11 +63,17 @@ struct CalibratedConversion {
     var result = BlockResult()
     let planned = plan.tensors.indices.filter { plan.tensors[$0].id?.block == block && plan.tensors[$0].id?.role != .ropeFactors }
     var workspace = try load(block, planned)
-    var behind = hidden
-    // Without a second look the states move on in place.
-    if !isQuantizedStream && !mayObserveAgain { hidden = Matrix(rows: 0, columns: hidden.columns) }
-    workspace.statistics = try observe(workspace, plan.observations, &behind)
-    for method in plan.methods { result.notes += try method.transform(&workspace) }
+    let behind = try observe(&workspace)
+    for (index, method) in plan.methods.enumerated() {
+      let following = plan.methods[(index + 1)...]
+      workspace.rounderBehind = { task in
+        for method in following.reversed() {
+          if let rounder = try method.rounder(for: task) { return rounder }
+        }
+        return nil
+      }
+      result.notes += try method.transform(&workspace)
+    }
     try observeAgain(&workspace)
     for (step, tensors) in steps(planned).enumerated() {
       if plan.request.isTrueSequential, step > 1, !tensors.isEmpty {
@@ -73,11 +93,11 @@ struct CalibratedConversion {
       result.tensors.append(try writer.write(index, found: found[value]))
       result.written.append(index)
     }
-    if isQuantizedStream {
+    if let behind {
+      hidden = behind
+    } else if isQuantizedStream && !isLast(block) {
       // Rounded in place by now.
       engine.runBlock(workspace, hidden: &hidden, sequenceLength: context)
-    } else {
-      hidden = behind
     }
     return result
   }
@@ -100,30 +120,59 @@ struct CalibratedConversion {
     return workspace
   }
 
-  /// What was asked for, at some sites of a block.
-  /// - Parameter states: the hidden states in front of the block, then those behind it; left alone where statistics are at hand.
-  private func observe(
-    _ workspace: BlockWorkspace, _ wanted: [Site: Set<Statistic>], _ states: inout Matrix
-  ) throws -> [Site: SiteStatistics] {
-    let found: [Site: SiteStatistics]
+  /// The first look at a block: everything that was asked for.
+  /// - Returns: the hidden states behind the block, where the look goes as far and the next block wants them.
+  private mutating func observe(_ workspace: inout BlockWorkspace) throws -> Matrix? {
+    if plan.statistics != nil || isQuantizedStream && original == nil || isLast(workspace.index) && original == nil {
+      workspace.statistics = try observe(workspace, plan.observations)
+      return nil
+    }
+    let collector = collector(plan.observations)
+    if var original {
+      self.original = nil
+      let observer = CrossObserver(collector, at: Set(engine.model.block.sites), parallel: engine.parallel)
+      engine.observe(workspace, hidden: hidden, original: &original, sequenceLength: context, observer: observer)
+      self.original = original
+      workspace.statistics = try checked(observer.statistics(), collector, workspace)
+      return nil
+    }
+    var states = hidden
+    // Without a second look the states move on in place.
+    if !mayObserveAgain { hidden = Matrix(rows: 0, columns: hidden.columns) }
+    engine.runBlock(workspace, hidden: &states, sequenceLength: context, observer: collector)
+    workspace.statistics = try checked(collector.statistics(), collector, workspace)
+    return states
+  }
+
+  /// What was asked for at some sites of a block. The hidden states stay in front of it.
+  private func observe(_ workspace: BlockWorkspace, _ wanted: [Site: Set<Statistic>]) throws -> [Site: SiteStatistics] {
+    let collector = collector(wanted)
     if let stored = plan.statistics {
-      found = try stored.statistics(
+      let found = try stored.statistics(
         block: workspace.index, sites: engine.model.sites.filter { wanted[$0.site] != nil },
         wanted: wanted.values.reduce(into: []) { $0.formUnion($1) })
-    } else {
-      let collector = StatisticsCollector(wanted, parallel: engine.parallel)
-      engine.runBlock(workspace, hidden: &states, sequenceLength: context, observer: collector)
-      try collector.checkFinite(block: workspace.index, file: plan.source.path)
-      found = collector.statistics()
+      return try checked(found, collector, workspace)
     }
+    engine.observe(workspace, hidden: hidden, sequenceLength: context, observer: collector)
+    return try checked(collector.statistics(), collector, workspace)
+  }
+
+  private func collector(_ wanted: [Site: Set<Statistic>]) -> StatisticsCollector {
+    let collector = StatisticsCollector(wanted, parallel: engine.parallel)
+    collector.precision = engine.precision
+    return collector
+  }
+
+  /// - Throws: `Failure` where activations were not finite.
+  private func checked(
+    _ found: [Site: SiteStatistics], _ collector: StatisticsCollector, _ workspace: BlockWorkspace
+  ) throws(Failure) -> [Site: SiteStatistics] {
+    try collector.checkFinite(block: workspace.index, file: plan.source.path)
     // With fewer tokens than channels an expert's statistics say more about the text than about the expert.
     return found.filter { $0.value.tokens >= $0.value.channels || !engine.model.block.isOfExpert($0.key) }
   }
 
-  private func observe(_ workspace: BlockWorkspace, _ wanted: [Site: Set<Statistic>]) throws -> [Site: SiteStatistics] {
-    var states = hidden
-    return try observe(workspace, wanted, &states)
-  }
+  private func isLast(_ block: Int) -> Bool { block + 1 == blockCount }
 
   private var mayObserveAgain: Bool { plan.observations.values.contains { $0.contains(.histogram) } }
 
@@ -151,5 +200,19 @@ struct CalibratedConversion {
       guard let values, let index = values.firstIndex(where: { !$0.isFinite }) else { continue }
       throw TensorWriter.nonfinite(values[index], index: index, tensor: piece.source.name, file: plan.source.path)
     }
+  }
+}
+
+extension Matrix {
+  /// The rows of this matrix, then those of another of the same width.
+  fileprivate func followed(by other: Matrix) -> Matrix {
+    Matrix(rows: rows + other.rows, columns: columns, values: values + other.values)
+  }
+
+  /// Takes the rows from `row` on away.
+  fileprivate mutating func splitOff(fromRow row: Int) -> Matrix {
+    let rest = Matrix(rows: rows - row, columns: columns, values: Array(values[(row * columns)...]))
+    self = Matrix(rows: row, columns: columns, values: Array(values[..<(row * columns)]))
+    return rest
   }
 }

@@ -51,9 +51,10 @@ public struct ConversionPlan: Sendable {
       }
     }
     let hidden = statistics == nil ? calibration.tokenCount * model.parameters.hiddenSize : 0
-    // The quantized stream is observed on a copy, because the block runs once more when it is rounded; so is what may have to
-    // be observed twice.
-    let streams = propagation == .quantized || observations.values.contains { $0.contains(.histogram) } ? 3 : 2
+    // Beside the states of the tokens that are run together, the observed stream; for `cross` the original one too, and a copy
+    // of what may have to be observed twice.
+    let isDouble = propagation == .quantized ? requirements.contains(.cross) : observations.values.contains { $0.contains(.histogram) }
+    let streams = isDouble ? 3 : 2
     return tiles + 4 * (3 * blockWeights + 2 * grams + streams * hidden)
   }
 
@@ -73,7 +74,7 @@ public struct ConversionPlan: Sendable {
 
   /// Statistics that the methods ask for.
   var requirements: Set<Statistic> {
-    methods.reduce(into: []) { $0.formUnion(type(of: $1).requirements) }
+    methods.reduce(into: []) { $0.formUnion($1.statistics) }
   }
 
   /// What is observed where in every block: what methods ask for wherever layers read, and what stored scales are found from.

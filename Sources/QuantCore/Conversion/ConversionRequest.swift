@@ -69,6 +69,8 @@ public struct CalibrationRequest: Sendable, Equatable {
   public var seed: UInt64 = 0
   /// Whether each window starts with BOS; nil: as the tokenizer's own rule says.
   public var bos: Bool?
+  /// Of the products that run the text through the model.
+  public var precision = ProductPrecision.f32
 
   public init() {}
 }

@@ -25,7 +25,7 @@ public struct Planner: Sendable {
         .usage, "usage.true-sequential", "later layers can be observed behind rounded ones in the quantized stream only",
         remedy: "Give --propagate quantized, or leave --true-sequential out.")
     }
-    let requirements = methods.reduce(into: Set<Statistic>()) { $0.formUnion(type(of: $1).requirements) }
+    let requirements = methods.reduce(into: Set<Statistic>()) { $0.formUnion($1.statistics) }
 
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
     let importance = try request.importancePath.map { try registry.readImportance($0) }

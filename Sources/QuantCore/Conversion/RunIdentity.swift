@@ -15,6 +15,11 @@ struct RunIdentity: Equatable {
       ("input", try RunIdentity.describe(plan.source.files)),
       ("methods", request.methods.map { RunIdentity.describe($0.id, $0.options) }.joined(separator: " ")),
       ("scheme", (request.scheme ?? "default") + (request.isPure ? " pure" : "")),
+      (
+        "rounding of activations",
+        [request.activations ?? "preset", request.keyValueCache ?? "none", request.calibrator?.name ?? "preset"].joined(separator: " ")
+      ),
+      ("precision of products", request.calibration.precision.rawValue),
       ("tensor rules", request.tensorRules.joined(separator: " ")),
       ("calibration", plan.calibration.map { $0.stored } ?? "none"),
       ("observed stream", plan.propagation.rawValue + (request.isTrueSequential ? ", true sequential" : "")),

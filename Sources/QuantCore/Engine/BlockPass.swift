@@ -9,6 +9,10 @@ struct BlockPass {
   let observer: (any SiteObserver)?
   /// What is rounded on the way; nil: nothing.
   let simulation: Simulation?
+  /// Of the products with weights.
+  var precision = ProductPrecision.f32
+  /// Whether the pass ends at the last site, because nobody wants what is behind it.
+  var onlyObserves = false
   private var parameters: HyperParameters { block.model.parameters }
 
   init(_ block: BlockWorkspace, parallel: Parallel, observer: (any SiteObserver)? = nil, simulation: Simulation? = nil) {
@@ -130,7 +134,7 @@ struct BlockPass {
     for first in stride(from: 0, to: hidden.rows, by: BlockPass.chunkTokens) {
       let rows = first..<min(hidden.rows, first + BlockPass.chunkTokens)
       let entered = enter(hidden, rows: rows, .feedForwardNorm)
-      let result: Matrix
+      let result: Matrix?
       if parameters.expertCount > 0 {
         result = mixture(entered)
       } else {
@@ -138,12 +142,12 @@ struct BlockPass {
         pass(&input, through: .feedForwardInput)
         result = transform(input, expert: nil, output: .feedForwardOutput)
       }
-      leave(result, entered: entered, hidden: &hidden, rows: rows, .feedForwardNorm)
+      if let result { leave(result, entered: entered, hidden: &hidden, rows: rows, .feedForwardNorm) }
     }
   }
 
-  /// From the input of one feed-forward layer to its output.
-  private func transform(_ input: Matrix, expert: Int?, output: Site) -> Matrix {
+  /// From the input of one feed-forward layer to its output; nil where nobody wants it.
+  private func transform(_ input: Matrix, expert: Int?, output: Site) -> Matrix? {
     var inner = linear(Layer(parameters.isGated ? .gate : .up, expert: expert), input)
     if parameters.isGated {
       parameters.activation.gate(&inner, by: linear(Layer(.up, expert: expert), input), parallel: parallel)
@@ -151,11 +155,11 @@ struct BlockPass {
       parameters.activation.apply(&inner, parallel: parallel)
     }
     pass(&inner, through: output)
-    return linear(Layer(.down, expert: expert), inner)
+    return onlyObserves ? nil : linear(Layer(.down, expert: expert), inner)
   }
 
   /// Every token through the experts that the router chooses for it. Experts come in order, and each sees its tokens in order.
-  private func mixture(_ entered: Matrix) -> Matrix {
+  private func mixture(_ entered: Matrix) -> Matrix? {
     var input = entered
     pass(&input, through: .feedForwardInput)
     let routes = Routing(scores: linear(.router, input), expertsPerToken: parameters.expertsPerToken)
@@ -165,10 +169,10 @@ struct BlockPass {
       if visits.isEmpty { continue }
       var gathered = entered.rows(visits.map { $0.token })
       pass(&gathered, through: .expertInput(expert))
-      let output = transform(gathered, expert: expert, output: .expertOutput(expert))
+      guard let output = transform(gathered, expert: expert, output: .expertOutput(expert)) else { continue }
       for (row, visit) in visits.enumerated() { result.add(output, row: row, times: visit.weight, at: visit.token) }
     }
-    return result
+    return onlyObserves ? nil : result
   }
 
   // MARK: Linear layers
@@ -177,7 +181,7 @@ struct BlockPass {
   private func linear(_ layer: Layer, _ x: Matrix) -> Matrix {
     guard let matrix = block.matrices[layer] else { return Matrix(rows: x.rows, columns: 0) }
     let input = simulation?.input(x, of: TensorID(layer, block: block.index), parallel: parallel) ?? x
-    var result = Matrix.multiplyTransposed(input, matrix, parallel: parallel)
+    var result = Matrix.multiplyTransposed(input, matrix, precision: precision, parallel: parallel)
     guard let bias = block.vectors[TensorID(layer, block: block.index, isBias: true)] else { return result }
     let width = result.columns
     result.values.withUnsafeMutableBufferPointer { buffer in

@@ -10,6 +10,8 @@ public struct Engine: Sendable {
   public let parallel: Parallel
   /// What is rounded on the way; nil: the engine computes with exact activations and the weights that are stored.
   public var simulation: Simulation?
+  /// Of the products with weights when whole sequences are run.
+  public private(set) var precision = ProductPrecision.f32
   let weights: ModelWeights
   private let embeddingNorm: NormLayer?
   private let outputNorm: NormLayer?
@@ -26,6 +28,13 @@ public struct Engine: Sendable {
     outputNorm = NormLayer(weights, .outputNorm, model.parameters)
     inputProjection = weights.matrix(TensorID(.inputProjection), parallel: parallel)
     outputProjection = weights.matrix(TensorID(.outputProjection), parallel: parallel)
+  }
+
+  /// The same engine with another precision.
+  public func with(precision: ProductPrecision) -> Engine {
+    var engine = self
+    engine.precision = precision
+    return engine
   }
 
   /// Hidden states `[tokens, hidden]` in front of the first block.
@@ -133,10 +142,16 @@ public struct Engine: Sendable {
   public func runBlock(
     _ block: BlockWorkspace, hidden: inout Matrix, sequenceLength: Int, observer: (any SiteObserver)? = nil
   ) {
-    precondition(sequenceLength > 0 && hidden.rows.isMultiple(of: sequenceLength), "hidden states hold whole sequences")
     let pass = BlockPass(block, parallel: parallel, observer: observer, simulation: simulation)
+    run(pass, hidden: &hidden, sequenceLength: sequenceLength)
+  }
+
+  func run(_ pass: BlockPass, hidden: inout Matrix, sequenceLength: Int) {
+    precondition(sequenceLength > 0 && hidden.rows.isMultiple(of: sequenceLength), "hidden states hold whole sequences")
+    var pass = pass
+    pass.precision = precision
     let table = model.parameters.rotaryTable(positions: 0..<sequenceLength)
-    let group = max(1, BlockPass.chunkTokens / sequenceLength) * sequenceLength
+    let group = groupTokens(sequenceLength)
     for first in stride(from: 0, to: hidden.rows, by: group) {
       let rows = first..<min(hidden.rows, first + group)
       pass.attend(&hidden, rows: rows, sequenceLength: sequenceLength, table: table)

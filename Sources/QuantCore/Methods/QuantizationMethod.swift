@@ -14,6 +14,8 @@ public protocol QuantizationMethod: Plugin {
   /// The scheme or preset that the method is about, used where none is asked for; nil: the format's.
   static var defaultScheme: String? { get }
   init(_ options: OptionValues) throws
+  /// What must be observed with the options that were given; `requirements` unless an option asks for more.
+  var statistics: Set<Statistic> { get }
 
   /// Changes a block in place. With rounding switched off, logits stay equal within 1e-4.
   /// - Returns: one line per thing worth reporting.
@@ -27,6 +29,7 @@ extension QuantizationMethod {
   public static var requirements: Set<Statistic> { [] }
   public static var propagation: Propagation { .original }
   public static var defaultScheme: String? { nil }
+  public var statistics: Set<Statistic> { Self.requirements }
   public func transform(_ block: inout BlockWorkspace) throws -> [String] { [] }
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? { nil }
 }
@@ -120,6 +123,8 @@ public struct BlockWorkspace: Sendable {
   public var importance: [Layer: [Float]] = [:]
   /// Finds a scheme by name, for methods with an option that names one.
   public var schemeNamed: @Sendable (String) throws -> any Scheme
+  /// The rounder of the methods behind the one that transforms the block; nil where they leave rounding to the schemes.
+  public var rounderBehind: @Sendable (RoundingTask) throws -> (any Rounder)? = { _ in nil }
   /// For the products of a search.
   public let parallel: Parallel
 

@@ -22,11 +22,12 @@ public enum LinearAlgebra {
   ///   - result: `[m, n]`, overwritten; must not overlap the operands.
   public static func multiplyTransposed(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, m: Int, n: Int, k: Int, into result: UnsafeMutablePointer<Float>,
-    parallel: Parallel
+    precision: ProductPrecision = .f32, parallel: Parallel
   ) {
-    let product = Product(
+    var product = Product(
       a: Operand(base: a, stride: k, isDepthContiguous: true), b: Operand(base: b, stride: k, isDepthContiguous: true), m: m, n: n,
       k: k)
+    product.level = precision.level
     product.run(into: result, stride: n, parallel: parallel)
   }
 
@@ -35,13 +36,14 @@ public enum LinearAlgebra {
   /// Tokens are summed in blocks of `depthBlock` from the start of the panel; the sum over several panels depends on how
   /// tokens are cut into panels, but not on threads.
   /// - Parameter gram: `[channels, channels]`, symmetric before and after.
-  public static func addGram(of x: Panel, to gram: inout [Float], parallel: Parallel) {
+  public static func addGram(of x: Panel, to gram: inout [Float], precision: ProductPrecision = .f32, parallel: Parallel) {
     let channels = x.columns
     precondition(gram.count == channels * channels, "a Gram matrix is channels by channels")
     let operand = Operand(base: x.base, stride: x.rowStride, isDepthContiguous: false)
     var product = Product(a: operand, b: operand, m: channels, n: channels, k: x.rows)
     product.accumulates = true
     product.isUpperTriangle = true
+    product.level = precision.level
     gram.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
       product.run(into: base, stride: channels, parallel: parallel)
@@ -63,11 +65,15 @@ public enum LinearAlgebra {
     let isDepthContiguous: Bool
 
     /// Copies `outer` indices of some depth into the layout of the micro-kernel.
-    func pack(_ outer: Range<Int>, depth: Range<Int>, width: Int, into out: UnsafeMutablePointer<Float>) {
+    func pack(_ outer: Range<Int>, depth: Range<Int>, width: Int, asPairs: Bool, into out: UnsafeMutablePointer<Float>) {
       if isDepthContiguous {
-        qc_pack_contiguous(base + outer.lowerBound * stride + depth.lowerBound, stride, outer.count, depth.count, width, out)
+        let source = base + outer.lowerBound * stride + depth.lowerBound
+        let pack = asPairs ? qc_pack_contiguous_pairs : qc_pack_contiguous
+        pack(source, stride, outer.count, depth.count, width, out)
       } else {
-        qc_pack_strided(base + depth.lowerBound * stride + outer.lowerBound, stride, outer.count, depth.count, width, out)
+        let source = base + depth.lowerBound * stride + outer.lowerBound
+        let pack = asPairs ? qc_pack_strided_pairs : qc_pack_strided
+        pack(source, stride, outer.count, depth.count, width, out)
       }
     }
   }
@@ -84,6 +90,10 @@ public enum LinearAlgebra {
     /// Computes only tiles that touch the diagonal or lie above it.
     var isUpperTriangle = false
     var level = LinearAlgebra.level
+
+    private var usesPairs: Bool { level == Int32(QC_BFLOAT_PAIRS) }
+    /// Floats of a packed operand per outer index, for a depth that starts at a block.
+    private func packedSteps(_ depth: Int) -> Int { usesPairs ? (depth + 1) / 2 : depth }
 
     /// Writes the product to rows of `stride` floats.
     ///
@@ -114,8 +124,8 @@ public enum LinearAlgebra {
           for tile in piece {
             let start = rows.lowerBound + tile * tileRows
             a.pack(
-              start..<min(rows.upperBound, start + tileRows), depth: depth, width: tileRows,
-              into: target.base + tiles * tileRows * depth.lowerBound + tile * tileRows * depth.count)
+              start..<min(rows.upperBound, start + tileRows), depth: depth, width: tileRows, asPairs: usesPairs,
+              into: target.base + tiles * tileRows * packedSteps(depth.lowerBound) + tile * tileRows * packedSteps(depth.count))
           }
         }
       }
@@ -134,11 +144,11 @@ public enum LinearAlgebra {
         for depth in blocks {
           for start in Swift.stride(from: columns.lowerBound, to: columns.upperBound, by: tileColumns) {
             b.pack(
-              start..<min(columns.upperBound, start + tileColumns), depth: depth, width: tileColumns,
-              into: strip.base + (start - columns.lowerBound) * depth.count)
+              start..<min(columns.upperBound, start + tileColumns), depth: depth, width: tileColumns, asPairs: usesPairs,
+              into: strip.base + (start - columns.lowerBound) * packedSteps(depth.count))
           }
           qc_multiply_packed(
-            level, packed.base + packedRows * depth.lowerBound, height, strip.base, columns.count, depth.count,
+            level, packed.base + packedRows * packedSteps(depth.lowerBound), height, strip.base, columns.count, packedSteps(depth.count),
             result.base + rows.lowerBound * stride + columns.lowerBound, stride, accumulates || depth.lowerBound > 0 ? 1 : 0)
         }
       }
@@ -152,14 +162,35 @@ public enum LinearAlgebra {
 
 extension Matrix {
   /// `a * bᵀ`: activations `[m, k]` times a weight matrix `[n, k]` gives `[m, n]`.
-  public static func multiplyTransposed(_ a: Matrix, _ b: Matrix, parallel: Parallel) -> Matrix {
+  public static func multiplyTransposed(_ a: Matrix, _ b: Matrix, precision: ProductPrecision = .f32, parallel: Parallel) -> Matrix {
     precondition(a.columns == b.columns, "both operands have rows of one length")
     var result = Matrix(rows: a.rows, columns: b.rows)
     result.values.withUnsafeMutableBufferPointer { target in
       a.values.withUnsafeBufferPointer { left in
         b.values.withUnsafeBufferPointer { right in
           guard let target = target.baseAddress, let left = left.baseAddress, let right = right.baseAddress else { return }
-          LinearAlgebra.multiplyTransposed(left, right, m: a.rows, n: b.rows, k: a.columns, into: target, parallel: parallel)
+          LinearAlgebra.multiplyTransposed(
+            left, right, m: a.rows, n: b.rows, k: a.columns, into: target, precision: precision, parallel: parallel)
+        }
+      }
+    }
+    return result
+  }
+}
+
+extension Matrix {
+  /// `a * b`: `[m, k]` times `[k, n]` gives `[m, n]`.
+  public static func multiply(_ a: Matrix, _ b: Matrix, parallel: Parallel) -> Matrix {
+    precondition(a.columns == b.rows, "the depth of both operands is one")
+    var result = Matrix(rows: a.rows, columns: b.columns)
+    result.values.withUnsafeMutableBufferPointer { target in
+      a.values.withUnsafeBufferPointer { left in
+        b.values.withUnsafeBufferPointer { right in
+          guard let target = target.baseAddress, let left = left.baseAddress, let right = right.baseAddress else { return }
+          LinearAlgebra.Product(
+            a: LinearAlgebra.Operand(base: left, stride: a.columns, isDepthContiguous: true),
+            b: LinearAlgebra.Operand(base: right, stride: b.columns, isDepthContiguous: false), m: a.rows, n: b.columns, k: a.columns
+          ).run(into: target, stride: b.columns, parallel: parallel)
         }
       }
     }

@@ -12,6 +12,9 @@ public enum Statistic: String, Sendable, CaseIterable {
   case gram
   /// Some of the tokens themselves.
   case sample
+  /// `C = Σ (x₀ − x) xᵀ` over tokens, `[channels, channels]`, where x₀ is the value in the original stream; observed in the
+  /// quantized stream only.
+  case cross
 }
 
 /// What was observed at one site on the calibration text. Sums run in a fixed order for any thread count.
@@ -34,6 +37,8 @@ public struct SiteStatistics: Sendable, Equatable {
   public var sample: TokenSample?
   /// Magnitudes of all channels together; nil where it was not asked for, or where a transform has made it void.
   public var histogram: MagnitudeHistogram?
+  /// Σ (x₀ − x) xᵀ, `[channels, channels]`, x₀ being the value in the original stream; empty where it was not observed.
+  public var cross: [Float] = []
 
   public init(channels: Int) {
     self.channels = channels
@@ -56,9 +61,9 @@ public struct SiteStatistics: Sendable, Equatable {
       maximum[c] /= scales[c]
       if !meanSquare.isEmpty { meanSquare[c] /= scales[c] * scales[c] }
     }
-    guard !gram.isEmpty else { return }
     for i in 0..<channels {
-      for j in 0..<channels { gram[i * channels + j] /= scales[i] * scales[j] }
+      for j in 0..<channels where !gram.isEmpty { gram[i * channels + j] /= scales[i] * scales[j] }
+      for j in 0..<channels where !cross.isEmpty { cross[i * channels + j] /= scales[i] * scales[j] }
     }
   }
 }

@@ -15,6 +15,8 @@ public final class StatisticsCollector: SiteObserver {
   private let bySite: [Site: Set<Statistic>]?
   private let everywhere: Set<Statistic>
   private let parallel: Parallel
+  /// Of the products in Gram matrices.
+  public var precision = ProductPrecision.f32
   private var sums: [Site: Sums] = [:]
   /// The first value that is not finite, with the token it belongs to; nil where all are.
   public private(set) var nonfinite: (site: Site, token: Int, channel: Int, value: Float)?
@@ -46,7 +48,7 @@ public final class StatisticsCollector: SiteObserver {
     if wanted.contains(.meanAbsolute) || wanted.contains(.range) { observeChannels(panel, &entry) }
     if wanted.contains(.sample) { entry.statistics.sample?.add(panel) }
     if wanted.contains(.histogram) { entry.statistics.histogram?.add(panel, parallel: parallel) }
-    if wanted.contains(.gram) { LinearAlgebra.addGram(of: panel, to: &entry.statistics.gram, parallel: parallel) }
+    if wanted.contains(.gram) { LinearAlgebra.addGram(of: panel, to: &entry.statistics.gram, precision: precision, parallel: parallel) }
     sums[site] = entry
   }
 

@@ -7,7 +7,7 @@ public import QuantCore
 /// lose less relative to themselves, and the producer of the channel is divided by `s`: the block computes the same. The
 /// scales are powers of the mean activation, found on a grid; every candidate is rounded with the *actual* target scheme
 /// and scored by `tr(ΔW·H·ΔWᵀ)`, the squared error of the layer's output on the calibration text, straight from the Gram
-/// matrix. The identity is always a candidate, so a site is never made worse on the calibration text.
+/// matrix. Where another method rounds behind it (`--plugin awq --plugin gptq`), that method's rounding is scored. The identity is always a candidate, so a site is never made worse on the calibration text.
 ///
 /// Where people fall: a producer must be divided for *every* consumer (the graph lists them); through grouped heads the
 /// scales must be tied; and clipping belongs to rounding, on the scaled weights.
@@ -26,6 +26,8 @@ public struct AWQ: QuantizationMethod {
     OptionDeclaration(
       name: "duo", summary: "also try scales that divide by the mean weight magnitude", defaultValue: "on"),
     OptionDeclaration(
+      name: "importance", summary: "weigh the fit of parameters with the inputs' power, where the scheme can", defaultValue: "on"),
+    OptionDeclaration(
       name: "search", summary: "scheme to search against where layers stay unquantized (for tests of the folds)",
       defaultValue: "target"),
   ]
@@ -34,6 +36,7 @@ public struct AWQ: QuantizationMethod {
   let clips: Bool
   let gridSize: Int
   let duo: Bool
+  let weighsFit: Bool
   let searchScheme: String?
 
   /// - Throws: `Failure` where an option's value is out of range.
@@ -42,6 +45,7 @@ public struct AWQ: QuantizationMethod {
     clips = try options.flag("clip")
     gridSize = try options.integer("grid", in: 1...200)
     duo = try options.flag("duo")
+    weighsFit = try options.flag("importance")
     let search = options.string("search")
     searchScheme = search == "target" ? nil : search
   }
@@ -56,12 +60,13 @@ public struct AWQ: QuantizationMethod {
         guard let matrix = block.matrices[layer] else { continue }
         let scheme = try searchScheme.map(block.schemeNamed) ?? block.schemes[layer]
         guard let scheme, scheme.grid.kind != .float, scheme.fits(columns: matrix.columns) else { continue }
-        consumers.append(ScaleSearch.Consumer(matrix: matrix, scheme: scheme))
+        consumers.append(ScaleSearch.Consumer(layer: layer, matrix: matrix, scheme: scheme))
       }
       guard !consumers.isEmpty else { continue }
       let search = ScaleSearch(
-        consumers: consumers, statistics: statistics, fold: fold, gridSize: gridSize, duo: duo, parallel: block.parallel)
-      let best = search.run()
+        consumers: consumers, statistics: statistics, fold: fold, gridSize: gridSize, duo: duo, weighsFit: weighsFit,
+        block: block.index, rounderBehind: block.rounderBehind, parallel: block.parallel)
+      let best = try search.run()
       if let scales = best.scales { block.apply(fold, scales: scales) }
       notes.append("block \(block.index) \(fold.site.name): \(best.description)")
     }
@@ -69,11 +74,36 @@ public struct AWQ: QuantizationMethod {
   }
 
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
-    guard clips, let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
-    // Where rows share a scale, one row alone cannot be clipped.
-    guard task.scheme.grid.tileRows == 1 else { return nil }
-    // Clipping queries and keys changes attention scores out of proportion to their own error.
-    if let role = task.id?.role, role == .query || role == .key { return nil }
-    return ClipRounder(scheme: task.scheme, statistics: statistics)
+    guard let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
+    let importance = weighsFit ? statistics.importance : nil
+    // Where rows share a scale, one row alone cannot be clipped. Clipping queries and keys changes attention scores out of
+    // proportion to their own error.
+    let role = task.id?.role
+    if clips, task.scheme.grid.tileRows == 1, role != .query, role != .key {
+      return ClipRounder(scheme: task.scheme, statistics: statistics, importance: importance)
+    }
+    return importance.map { WeightedRounder(scheme: task.scheme, importance: $0) }
+  }
+}
+
+/// The scheme's own rule, with columns weighed.
+struct WeightedRounder: Rounder {
+  let scheme: any Scheme
+  /// Nil: all columns weigh the same.
+  let importance: [Float]?
+
+  func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
+    scheme.encode(panel, importance: importance, into: &result)
+  }
+}
+
+extension SiteStatistics {
+  /// What an error in a channel weighs: its mean square, relative to their mean, which keeps the arithmetic far from overflow.
+  var importance: [Float]? {
+    let diagonal = (0..<channels).map { gram[$0 * channels + $0] }
+    let mean = Float(diagonal.reduce(0.0) { $0 + Double($1) } / Double(max(1, channels)))
+    guard mean > 0, mean.isFinite else { return nil }
+    // A silent channel may speak later.
+    return diagonal.map { max($0 / mean, 1e-6) }
   }
 }

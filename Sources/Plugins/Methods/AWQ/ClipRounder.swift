@@ -13,6 +13,8 @@ struct ClipRounder: Rounder {
 
   let scheme: any Scheme
   let statistics: SiteStatistics
+  /// One weight per column for the scheme's rule, or nil.
+  let importance: [Float]?
 
   func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
     let columns = panel.columns
@@ -20,7 +22,7 @@ struct ClipRounder: Rounder {
     let unit = min(scheme.grid.scaleLength ?? columns, tileLength)
     var clipped = clamp(panel, to: unitBounds(panel, unit: unit), unit: unit)
     if unit < tileLength { keepWhereTilesImprove(&clipped, original: panel, tileLength: tileLength) }
-    clipped.withPanel { scheme.encode($0, importance: nil, into: &result) }
+    clipped.withPanel { scheme.encode($0, importance: importance, into: &result) }
   }
 
   /// The bound of each (row, unit) with the smallest error.
@@ -73,7 +75,7 @@ struct ClipRounder: Rounder {
     withUnsafeTemporaryAllocation(of: Float.self, capacity: rows * (columns + 1)) { scratch in
       guard let delta = scratch.baseAddress else { return }
       let forms = delta + rows * columns
-      scheme.roundTrip(candidate, importance: nil, into: delta)
+      scheme.roundTrip(candidate, importance: importance, into: delta)
       for row in 0..<rows { VectorKernels.axpy(-1, original.row(row), delta + row * columns, count: columns) }
       statistics.gram.withUnsafeBufferPointer { gram in
         guard let gram = gram.baseAddress else { return }

@@ -17,10 +17,17 @@ enum OutputError {
   }
 
   /// `tr(ΔW·H·ΔWᵀ)` with `ΔW = round(W·s)/s − W`; without scales, `round(W) − W`.
-  static func ofRounding(_ matrix: Matrix, scheme: any Scheme, scales: Scales?, gram: [Float], parallel: Parallel) -> Double {
+  /// - Parameters:
+  ///   - gram: H, of the inputs before they are divided by the scales.
+  ///   - rounder: makes what rounds on a scheme.
+  static func ofRounding(
+    _ matrix: Matrix, scheme: any Scheme, scales: Scales?, gram: [Float], parallel: Parallel,
+    rounder: (any Scheme) throws -> any Rounder
+  ) rethrows -> Double {
     let scheme =
       scheme.grid.tileRows == nil
       ? scheme.fitted(largestMagnitude: OutputError.largestMagnitude(matrix, scales: scales)) : scheme
+    let rounding = Rounding(scheme: scheme, rounder: try rounder(scheme))
     // Whole tiles: blocks of several rows are not cut.
     let tileRows = scheme.grid.tileRows ?? 1
     let pieceRows = (leastPieceRows + tileRows - 1) / tileRows * tileRows
@@ -31,13 +38,28 @@ enum OutputError {
       let shared = SharedPointer(base)
       parallel.forEach(pieces) { piece in
         let rows = piece * pieceRows..<min(matrix.rows, (piece + 1) * pieceRows)
-        shared.base[piece] = matrix.withPanel(rows: rows) { sum(of: $0, scheme: scheme, scales: scales, gram: gram) }
+        shared.base[piece] = matrix.withPanel(rows: rows) { sum(of: $0, rows: rows, rounding, scales: scales, gram: gram) }
       }
     }
     return sums.reduce(0, +)
   }
 
-  private static func sum(of panel: Panel, scheme: any Scheme, scales: Scales?, gram: [Float]) -> Double {
+  private struct Rounding: Sendable {
+    let scheme: any Scheme
+    let rounder: any Rounder
+
+    func values(_ panel: Panel, rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
+      // Without the detour through codes where the scheme's own rule rounds.
+      if let plain = rounder as? WeightedRounder { return scheme.roundTrip(panel, importance: plain.importance, into: destination) }
+      var quantized = scheme.emptyPanel(rows: panel.rows, columns: panel.columns)
+      rounder.round(panel, rows: Array(rows), into: &quantized)
+      scheme.value(quantized, columns: 0..<panel.columns, into: destination)
+    }
+  }
+
+  private static func sum(
+    of panel: Panel, rows: Range<Int>, _ rounding: Rounding, scales: Scales?, gram: [Float]
+  ) -> Double {
     let columns = panel.columns
     return withUnsafeTemporaryAllocation(of: Float.self, capacity: (panel.rows * (2 * columns + 1))) { scratch in
       guard let scaled = scratch.baseAddress else { return 0 }
@@ -46,10 +68,10 @@ enum OutputError {
       if let scales {
         for row in 0..<panel.rows { multiply(panel.row(row), scales.factors, into: scaled + row * columns) }
         let candidate = Panel(base: scaled, rows: panel.rows, columns: columns, rowStride: columns)
-        scheme.roundTrip(candidate, importance: nil, into: delta)
+        rounding.values(candidate, rows: rows, into: delta)
         for row in 0..<panel.rows { multiply(delta + row * columns, scales.inverse, into: delta + row * columns) }
       } else {
-        scheme.roundTrip(panel, importance: nil, into: delta)
+        rounding.values(panel, rows: rows, into: delta)
       }
       for row in 0..<panel.rows { VectorKernels.axpy(-1, panel.row(row), delta + row * columns, count: columns) }
       let error = Panel(base: delta, rows: panel.rows, columns: columns, rowStride: columns)

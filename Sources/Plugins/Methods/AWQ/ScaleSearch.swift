@@ -2,7 +2,11 @@ import QuantCore
 
 /// The search for one scale per channel of a site, over all linear layers that read it.
 struct ScaleSearch {
+  /// Rounding with feedback costs more than rounding to nearest, and depends less on the scales: one candidate in four is tried.
+  private static let coarsening = 4
+
   struct Consumer {
+    let layer: Layer
     let matrix: Matrix
     let scheme: any Scheme
   }
@@ -28,10 +32,16 @@ struct ScaleSearch {
   let fold: Fold
   let gridSize: Int
   let duo: Bool
+  let weighsFit: Bool
+  /// Number of the block.
+  let block: Int
+  /// Of the methods that round what is scaled here.
+  let rounderBehind: @Sendable (RoundingTask) throws -> (any Rounder)?
   let parallel: Parallel
 
-  func run() -> Outcome {
-    let plain = loss(scales: nil)
+  func run() throws -> Outcome {
+    let plain = try loss(scales: nil)
+    let gridSize = try isRoundedBehind() ? max(1, self.gridSize / ScaleSearch.coarsening) : self.gridSize
     var best = Outcome(scales: nil, alpha: 0, isDuo: false, ratio: 1)
     var bestLoss = plain
     let magnitudes = duo ? weightMagnitudes() : nil
@@ -41,7 +51,7 @@ struct ScaleSearch {
         // Alpha 0 without magnitudes is the identity, which is scored already.
         if step == 0 && !isDuo { continue }
         guard let scales = candidate(alpha: alpha, magnitudes: isDuo ? magnitudes : nil) else { continue }
-        let loss = loss(scales: scales)
+        let loss = try loss(scales: scales)
         if loss < bestLoss {
           bestLoss = loss
           best = Outcome(scales: scales, alpha: alpha, isDuo: isDuo, ratio: plain > 0 ? loss / plain : 1)
@@ -90,12 +100,26 @@ struct ScaleSearch {
   }
 
   /// `Σ tr(ΔW·H·ΔWᵀ)` over the consumers, where `ΔW = round(W·s)/s − W`.
-  private func loss(scales: [Float]?) -> Double {
+  private func loss(scales: [Float]?) throws -> Double {
+    var scaled = statistics
+    if let scales { scaled.divide(by: scales) }
+    let importance = weighsFit ? scaled.importance : nil
     let scales = scales.map { OutputError.Scales($0) }
-    return consumers.reduce(0) { total, consumer in
+    return try consumers.reduce(0) { total, consumer in
       total
-        + OutputError.ofRounding(
-          consumer.matrix, scheme: consumer.scheme, scales: scales, gram: statistics.gram, parallel: parallel)
+        + (try OutputError.ofRounding(
+          consumer.matrix, scheme: consumer.scheme, scales: scales, gram: statistics.gram, parallel: parallel
+        ) { try rounder(consumer, $0, scaled) ?? WeightedRounder(scheme: $0, importance: importance) })
     }
+  }
+
+  private func rounder(_ consumer: Consumer, _ scheme: any Scheme, _ statistics: SiteStatistics) throws -> (any Rounder)? {
+    let id = TensorID(consumer.layer, block: block)
+    return try rounderBehind(
+      RoundingTask(id: id, name: "\(id.role)", scheme: scheme, statistics: statistics, parallel: parallel))
+  }
+
+  private func isRoundedBehind() throws -> Bool {
+    try consumers.contains { try rounder($0, $0.scheme, statistics) != nil }
   }
 }

@@ -44,7 +44,7 @@ struct FeedbackPass {
   /// Rounds the columns at some places of the order and passes their errors on.
   mutating func round(_ batch: Range<Int>) {
     for place in batch {
-      if order.kind == .block, place.isMultiple(of: tileLength) { fit(order.columns[place] / tileLength, from: place) }
+      if order.kind != .static, place.isMultiple(of: tileLength) { fit(order.columns[place] / tileLength, from: place) }
       roundColumn(at: place, batch: batch)
     }
     passOn(batch)

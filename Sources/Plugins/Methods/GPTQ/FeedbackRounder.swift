@@ -9,6 +9,8 @@ struct FeedbackRounder: Rounder {
   let factor: InverseFactor
   /// One weight per column for the fit of parameters, or nil.
   let importance: [Float]?
+  /// Moves the weights that are rounded, or nil.
+  let correction: TargetCorrection?
   let requestedDamp: Double
 
   var record: RoundingRecord {
@@ -23,6 +25,14 @@ struct FeedbackRounder: Rounder {
       scheme.encode(panel, importance: nil, into: &result)
       return
     }
+    if let correction {
+      correction.applied(to: panel).withPanel { roundCorrected($0, into: &result) }
+    } else {
+      roundCorrected(panel, into: &result)
+    }
+  }
+
+  private func roundCorrected(_ panel: Panel, into result: inout QuantizedPanel) {
     if order.kind == .static { scheme.fit(panel, importance: importance, into: &result) }
     var pass = FeedbackPass(self, panel: panel, fitted: result)
     for batch in order.batches { pass.round(batch) }

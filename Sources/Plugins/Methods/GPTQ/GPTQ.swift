@@ -12,7 +12,8 @@ public import QuantCore
 /// belongs to the matrix that is factored, not to the statistics that several layers share.
 ///
 /// Source: Frantar et al., *GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers*
-/// (arXiv 2210.17323).
+/// (arXiv 2210.17323). The option `correct` follows Li et al., *GPTAQ: Efficient Finetuning-Free Quantization for Asymmetric
+/// Calibration* (arXiv 2504.02692) in its goal, not in its recursion: see `TargetCorrection`.
 public struct GPTQ: QuantizationMethod {
   public static let id = "gptq"
   public static let summary = "Rounding with error feedback through the inverse of the inputs' Gram matrix."
@@ -23,47 +24,63 @@ public struct GPTQ: QuantizationMethod {
     OptionDeclaration(name: "damp", summary: "added to the diagonal, relative to its mean", defaultValue: "0.01"),
     OptionDeclaration(
       name: "order",
-      summary: "static: parameters first, loudest column first; block: parameters from the corrected weights, tile by tile",
-      defaultValue: "static"),
+      summary: "static: parameters first, loudest column first; block: parameters from the corrected weights, loudest tile first; "
+        + "plain: the same from left to right; auto: by scheme",
+      defaultValue: "auto"),
     OptionDeclaration(
       name: "importance", summary: "weigh the fit of parameters with the inputs' power, where the scheme can", defaultValue: "on"),
+    OptionDeclaration(
+      name: "correct", summary: "share of the errors made in front of a layer that it makes up for (0...1; needs a second stream)",
+      defaultValue: "0"),
   ]
 
   let damp: Double
-  let order: VisitingOrder.Kind
+  /// nil: by scheme.
+  let order: VisitingOrder.Kind?
   let weighsFit: Bool
+  let correctedShare: Double
   private let factors = FactorCache()
 
   /// - Throws: `Failure` where an option's value is out of range.
   public init(_ options: OptionValues) throws {
     damp = try options.number("damp", in: 0...InverseFactor.largestDamp)
-    order = try options.choice("order", of: VisitingOrder.Kind.allCases.map(\.rawValue)) == "block" ? .block : .static
+    order = VisitingOrder.Kind(rawValue: try options.choice("order", of: ["auto"] + VisitingOrder.Kind.allCases.map(\.rawValue)))
     weighsFit = try options.flag("importance")
+    correctedShare = try options.number("correct", in: 0...1)
   }
+
+  public var statistics: Set<Statistic> { correctedShare > 0 ? [.gram, .cross] : [.gram] }
 
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     guard let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
+    // Such a matrix has no inverse but for its damping: feedback would fit the calibration text and nothing else.
+    guard statistics.tokens >= statistics.channels else {
+      return PlainRounder(
+        scheme: task.scheme,
+        reason: "\(statistics.tokens) tokens of calibration text reach its \(statistics.channels) inputs; rounded to nearest "
+          + "instead. More text helps")
+    }
     let order = VisitingOrder(
-      order, diagonal: InverseFactor.livelyDiagonal(statistics),
+      order ?? .best(for: task.scheme.grid), diagonal: InverseFactor.livelyDiagonal(statistics),
       tileLength: task.scheme.groupLength(columns: statistics.channels))
     guard let factor = factors.factor(of: statistics, order: order, damp: damp, parallel: task.parallel) else {
-      return PlainRounder(scheme: task.scheme)
+      return PlainRounder(
+        scheme: task.scheme,
+        reason: "the inputs' Gram matrix cannot be factored even with damp=\(InverseFactor.largestDamp); rounded to nearest "
+          + "instead. The calibration text may be too short, or activations are not finite")
     }
     return FeedbackRounder(
       scheme: task.scheme, order: order, factor: factor, importance: weighsFit ? order.diagonal : nil,
-      requestedDamp: damp)
+      correction: TargetCorrection(statistics, share: correctedShare, order: order, factor: factor), requestedDamp: damp)
   }
 }
 
-/// The scheme's own rule, where no factor could be computed.
+/// The scheme's own rule, where feedback is impossible or would do harm.
 struct PlainRounder: Rounder {
   let scheme: any Scheme
+  let reason: String
 
-  var record: RoundingRecord {
-    RoundingRecord(
-      fallback: "the inputs' Gram matrix cannot be factored even with damp=\(InverseFactor.largestDamp); rounded to nearest "
-        + "instead. The calibration text may be too short, or activations are not finite")
-  }
+  var record: RoundingRecord { RoundingRecord(fallback: reason) }
 
   func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
     scheme.encode(panel, importance: nil, into: &result)

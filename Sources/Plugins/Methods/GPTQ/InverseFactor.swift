@@ -9,6 +9,8 @@ struct InverseFactor: Sendable {
   let upper: [Float]
   /// What was added to the diagonal, relative to its mean.
   let damp: Double
+  /// What the Gram matrix was multiplied with before it was factored.
+  let scale: Float
 
   /// Nil where the matrix holds values that are not finite, or no damping up to `largestDamp` makes it positive definite.
   init?(of statistics: SiteStatistics, order: VisitingOrder, damp: Double, parallel: Parallel) {
@@ -23,6 +25,7 @@ struct InverseFactor: Sendable {
       if LinearAlgebra.replaceByInverseFactor(&matrix, size: size, parallel: parallel) {
         upper = matrix
         self.damp = damp
+        scale = Float(1 / mean)
         return
       }
       damp = max(0.01, damp * 2)

@@ -8,6 +8,13 @@
 /* Instruction sets, each including those before it. */
 enum { QC_BASELINE = 0, QC_AVX2 = 1, QC_AVX512 = 2 };
 
+/* A level of the matrix product alone: operands are rounded to bfloat16 and packed as pairs of depth steps, one pair in
+   the place of a float. Sums stay in 32 bits. */
+enum { QC_BFLOAT_PAIRS = 3 };
+
+/* Whether this processor multiplies pairs of bfloat16 (AVX512_BF16); not with QCONVERT_CPU below avx512. */
+int qc_cpu_has_bfloat(void);
+
 /* The highest level that this processor has, lowered by QCONVERT_CPU=baseline|avx2|avx512. */
 int qc_cpu_level(void);
 
@@ -22,8 +29,14 @@ long qc_tile_columns(int level);
 void qc_pack_contiguous(const float *source, long stride, long count, long depth, long width, float *out);
 void qc_pack_strided(const float *source, long stride, long count, long depth, long width, float *out);
 
+/* The same for QC_BFLOAT_PAIRS: [pairs][width], `depth` counted in floats; an odd one is padded with a zero. Only where
+   qc_cpu_has_bfloat(). */
+void qc_pack_contiguous_pairs(const float *source, long stride, long count, long depth, long width, float *out);
+void qc_pack_strided_pairs(const float *source, long stride, long count, long depth, long width, float *out);
+
 /* C[rows, columns] (+)= A * B for packed operands of one depth block. `rows` and `columns` need not fill whole tiles.
-   Every element of the product is one chain over the depth, starting at zero, in ascending order. */
+   Every element of the product is one chain over the depth, starting at zero, in ascending order. `depth` counts floats,
+   or pairs. */
 void qc_multiply_packed(
     int level, const float *a, long rows, const float *b, long columns, long depth, float *c, long stride, int accumulate);
 

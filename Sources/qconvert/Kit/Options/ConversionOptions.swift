@@ -60,6 +60,9 @@ struct ConversionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Activations that methods observe: auto, original or quantized.", valueName: "STREAM"))
   var propagate = StreamChoice.auto
 
+  @Option(help: ArgumentHelp("Products on calibration text: f32, or bf16 where the processor has them.", valueName: "TYPE"))
+  var products = ProductsChoice.f32
+
   @Flag(help: "Observe later layers of a block behind its rounded earlier ones.")
   var trueSequential = false
 
@@ -108,6 +111,7 @@ struct ConversionOptions: ParsableArguments {
         .usage, "usage.stats-and-text", "--stats says which text was observed, and options of --calibration were given",
         remedy: "Give one or the other.")
     }
+    request.calibration.precision = products.value
     request.statisticsPath = stats
     request.importancePath = importance
     request.propagation = propagate.value
@@ -123,6 +127,13 @@ struct ConversionOptions: ParsableArguments {
     request.threads = threads
     return request
   }
+}
+
+/// How products on calibration text are rounded.
+enum ProductsChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case f32, bf16
+
+  var value: ProductPrecision { self == .bf16 ? .bf16 : .f32 }
 }
 
 /// Which activations methods observe.

@@ -1,0 +1,46 @@
+import QuantCore
+
+/// Moves the weights so that a layer makes up for the errors of all layers in front of it.
+///
+/// The layer reads x where the original model reads x₀. The weights that give the original output best are those with
+/// `W*·x ≈ W·x₀`: by least squares `W* = W + W·C·H⁻¹` with `C = Σ (x₀ − x) xᵀ`. Rounding `W*` with feedback through `H` then
+/// minimises the distance from the output of the original stream, which the published recursion approaches column by column.
+/// Only a share of the step is taken, because `C` is mostly noise where the errors are small.
+struct TargetCorrection: Sendable {
+  /// C, `[channels, channels]`.
+  private let cross: [Float]
+  private let order: VisitingOrder
+  private let factor: InverseFactor
+  private let share: Float
+
+  /// Nil without a share, or where the original stream was not observed.
+  init?(_ statistics: SiteStatistics, share: Double, order: VisitingOrder, factor: InverseFactor) {
+    guard share > 0, !statistics.cross.isEmpty, statistics.cross.allSatisfy(\.isFinite) else { return nil }
+    cross = statistics.cross
+    self.order = order
+    self.factor = factor
+    self.share = Float(share)
+  }
+
+  /// `W + share·W·C·UᵀU`.
+  func applied(to panel: Panel) -> Matrix {
+    let (rows, size) = (panel.rows, panel.columns)
+    var result = Matrix(rows: rows, columns: size)
+    for row in 0..<rows {
+      for c in 0..<size { result[row, c] = panel.row(row)[c] }
+    }
+    let alone = Parallel(threads: 1)
+    let moved = Matrix.multiply(result, Matrix(rows: size, columns: size, values: cross), parallel: alone)
+    var visited = moved
+    for row in 0..<rows {
+      for (place, column) in order.columns.enumerated() { visited[row, place] = moved[row, column] }
+    }
+    let upper = Matrix(rows: size, columns: size, values: factor.upper)
+    let step = Matrix.multiply(Matrix.multiplyTransposed(visited, upper, parallel: alone), upper, parallel: alone)
+    let scale = share * factor.scale
+    for row in 0..<rows {
+      for (place, column) in order.columns.enumerated() { result[row, column] += scale * step[row, place] }
+    }
+    return result
+  }
+}

@@ -1,0 +1,35 @@
+/// A tensor as it will be read from the output: each row decoded, then rounded by a scheme's rule.
+struct RoundedStorage: TensorStorage {
+  let original: any TensorStorage
+  let scheme: any Scheme
+
+  var schemeName: String { original.schemeName }
+  var byteCount: Int { original.byteCount }
+  var isNumeric: Bool { original.isNumeric }
+  var verbatim: ByteView? { nil }
+
+  func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
+    original.decode(rows: rows, rowLength: rowLength, into: destination)
+    let panel = Panel(base: destination, rows: rows.count, columns: rowLength, rowStride: rowLength)
+    let rounded = scheme.roundTrip(panel)
+    destination.update(from: rounded, count: rounded.count)
+  }
+}
+
+extension ConversionPlan {
+  /// The source with the embedding that the output will have, where rows are rounded one by one: in the quantized stream the
+  /// first block already sees its errors.
+  var sourceWithRoundedEmbedding: Checkpoint {
+    guard let planned = tensors.first(where: { $0.id == TensorID(.tokenEmbedding) }), planned.scheme.grid.kind != .float,
+      planned.scheme.grid.tileRows == 1
+    else { return source }
+    let tensors = source.tensors.map { tensor in
+      guard tensor.name == planned.sourceName, planned.scheme.fits(columns: tensor.rowLength) else { return tensor }
+      return CheckpointTensor(
+        name: tensor.name, shape: tensor.shape, storage: RoundedStorage(original: tensor.storage, scheme: planned.scheme))
+    }
+    return Checkpoint(
+      path: source.path, format: source.format, tensors: tensors, naming: source.naming, configuration: source.configuration,
+      metadata: source.metadata, companionFolder: source.companionFolder, files: source.files)
+  }
+}
