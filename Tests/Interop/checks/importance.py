@@ -4,7 +4,7 @@ import functools
 import gguf
 import numpy
 
-from clients import CORES, WORK, convert, llama, qconvert, shared
+from clients import WORK, convert, llama, qconvert, shared
 from gguf_files import compare_tensors
 from models import TINY_LLAMA
 from registry import check, require
@@ -30,7 +30,7 @@ def reference(form):
     """What llama-imatrix finds in a text, as `gguf` or `dat`."""
     path = WORK / f"reference.imatrix.{form}"
     llama(
-        "llama-imatrix", "-m", plain("f32"), "-f", text(), "-c", 512, "-t", CORES, "--no-ppl", "--output-format", form, "-o", path)
+        "llama-imatrix", "-m", plain("f32"), "-f", text(), "-c", 512, "-t", 1, "--no-ppl", "--output-format", form, "-o", path)
     return path
 
 
