@@ -16,7 +16,8 @@ private func byte(_ name: String, _ value: Int8) -> CheckpointTensor {
 private func layer(_ name: String) -> [CheckpointTensor] {
   [
     CheckpointTensor(name: name + ".weight", shape: [4, 8], storage: PlainStorage(.i8, ByteView([UInt8](repeating: 1, count: 32)))),
-    CheckpointTensor(name: name + ".weight_scale", shape: [4, 1], storage: PlainStorage(.bf16, ByteView([UInt8](repeating: 60, count: 8)))),
+    CheckpointTensor(
+      name: name + ".weight_scale", shape: [4, 1], storage: PlainStorage(.bf16, ByteView([UInt8](repeating: 60, count: 8)))),
   ]
 }
 
@@ -38,9 +39,10 @@ func whatIsWrittenAboutInputsIsReadAgain(_ name: String) throws {
   let packing = IntQuantized()
   let json = packing.configuration(try configuration(scheme), addingCache: .fp8Static)
   let cache = [number("model.layers.3.a.k_scale", 0.25), number("model.layers.3.a.v_scale", 2)]
-  let stored = layer("model.layers.3.a.x") + cache + [
-    number("model.layers.3.a.x.input_scale", 0.5), byte("model.layers.3.a.x.input_zero_point", -5),
-  ]
+  let stored =
+    layer("model.layers.3.a.x") + cache + [
+      number("model.layers.3.a.x.input_scale", 0.5), byte("model.layers.3.a.x.input_zero_point", -5),
+    ]
   let expected = ActivationRecord(
     inputs: ["model.layers.3.a.x": .init(scheme, scale: 0.5, zeroPoint: -5)], caches: [3: .init(keys: 0.25, values: 2)])
   #expect(try packing.activations(configuration: json, stored: stored) == expected)
@@ -53,7 +55,9 @@ func whatIsWrittenAboutInputsIsReadAgain(_ name: String) throws {
   let json = try configuration(ActivationScheme(named: "int8-tensor-asym"))
   let name = "model.layers.3.a.x.input_scale"
   let zero = "model.layers.3.a.x.input_zero_point"
-  func wide(_ shape: [Int]) -> CheckpointTensor { CheckpointTensor(name: name, shape: shape, storage: PlainStorage(.bf16, ByteView([0, 1]))) }
+  func wide(_ shape: [Int]) -> CheckpointTensor {
+    CheckpointTensor(name: name, shape: shape, storage: PlainStorage(.bf16, ByteView([0, 1])))
+  }
   for (bad, tensors) in [
     (name, []), (name, [number(name, 0)]), (name, [number(name, -1)]), (name, [number(name, .nan)]), (name, [byte(name, 1)]),
     (name, [wide([2])]), (name, [wide([Int.max, Int.max])]), (zero, [number(name, 1), number(zero, 1)]),

@@ -10,7 +10,9 @@ import Testing
   #expect(scheme.isSymmetric != name.hasSuffix("asym"))
 }
 
-@Test(arguments: ["", "asym", "int8", "int8-asym", "int8-g", "int8-g0", "int8-g032", "int8-tensor-static", "fp8-token-asym", "int8-token-asym-asym"])
+@Test(arguments: [
+  "", "asym", "int8", "int8-asym", "int8-g", "int8-g0", "int8-g032", "int8-tensor-static", "fp8-token-asym", "int8-token-asym-asym",
+])
 func otherNamesAreNoActivationSchemes(_ name: String) { #expect(ActivationScheme(named: name) == nil) }
 
 @Test func activationParametersFollowTheRuleOfTheFormat() throws {

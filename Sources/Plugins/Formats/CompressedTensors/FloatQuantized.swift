@@ -4,8 +4,8 @@ public import QuantCore
 /// the whole tensor.
 ///
 /// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, and `X.weight_scale` in the model's type: `[out, 1]`,
-/// `[ceil(out / N), ceil(in / N)]` or `[1]`; where the input has a stored scale, `X.input_scale` `[1]` in the model's type. The trap: the configuration cannot say E5M2, and readers take every `float` of 8
-/// bits for E4M3.
+/// `[ceil(out / N), ceil(in / N)]` or `[1]`; where the input has a stored scale, `X.input_scale` `[1]` in the model's type. The
+/// trap: the configuration cannot say E5M2, and readers take every `float` of 8 bits for E4M3.
 public struct FloatQuantized: Packing {
   public static let id = "float-quantized"
   public static let summary = "FP8 (E4M3) weights with one scale per channel, block or tensor, as vLLM and transformers read them."

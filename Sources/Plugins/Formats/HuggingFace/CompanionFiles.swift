@@ -53,7 +53,9 @@ struct CompanionFiles {
   /// The tensors as a model knows them, and how activations are rounded: those of a quantized folder go through the packing
   /// that understands it.
   /// - Throws: `Failure` `hf.quantization.unsupported` where no packing does, or what the packing throws.
-  func logicalTensors(_ stored: [CheckpointTensor], packings: [any Packing]) throws -> (tensors: [CheckpointTensor], activations: ActivationRecord) {
+  func logicalTensors(
+    _ stored: [CheckpointTensor], packings: [any Packing]
+  ) throws -> (tensors: [CheckpointTensor], activations: ActivationRecord) {
     guard let quantization else { return (stored, ActivationRecord()) }
     for packing in packings {
       guard let tensors = try packing.unpack(configuration: quantization, stored: stored) else { continue }
