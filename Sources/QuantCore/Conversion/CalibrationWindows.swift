@@ -6,6 +6,8 @@ public struct CalibrationWindows: Sendable, Equatable {
   public var context: Int
   /// Tokens in the whole text.
   public var availableTokens: Int
+  /// XXH3-128 of the whole text, in hexadecimal.
+  public var textHash: String
   /// XXH3-128 of the token ids that are used, in hexadecimal.
   public var fingerprint: String
   /// Where the text came from, for provenance: "built-in" or "user".
@@ -23,6 +25,7 @@ public struct CalibrationWindows: Sendable, Equatable {
     let ids = tokenizer.encode(text)
     availableTokens = ids.count
     self.origin = origin
+    textHash = Fingerprint.of(text)
     let startsWithBOS = request.bos ?? (tokenizer.data.addsBOS ?? false)
     let bos = startsWithBOS ? tokenizer.data.special["bos"] : nil
     if request.bos == true && bos == nil {
@@ -40,9 +43,7 @@ public struct CalibrationWindows: Sendable, Equatable {
     let chosen = CalibrationWindows.choose(min(request.samples, whole), of: whole, seed: request.seed)
     windows = chosen.map { prefix + ids[$0 * body..<($0 + 1) * body] }
     let used = windows.flatMap { $0 }.map { UInt32(truncatingIfNeeded: $0) }
-    let hash = StreamHash()
-    used.withUnsafeBytes { hash?.update($0) }
-    fingerprint = hash?.digest().hexadecimal ?? ""
+    fingerprint = used.withUnsafeBytes { Fingerprint.of($0) }
   }
 
   private static func choose(_ count: Int, of whole: Int, seed: UInt64) -> [Int] {

@@ -11,8 +11,13 @@ public struct Converter: Sendable {
 
   public init(_ registry: Registry) { self.registry = registry }
 
-  /// - Throws: `Failure`; then nothing has appeared under the final name.
-  public func run(_ plan: ConversionPlan, progress: any ProgressReporter) throws -> ConversionReport {
+  /// - Parameter inspect: called with the report and the path of the output while it is complete, but has only a temporary
+  ///   name; what it throws discards the output.
+  /// - Throws: `Failure`, or what `inspect` throws; then nothing has appeared under the final name.
+  @discardableResult
+  public func run(
+    _ plan: ConversionPlan, progress: any ProgressReporter, inspect: (ConversionReport, String) throws -> Void = { _, _ in }
+  ) throws -> ConversionReport {
     for warning in plan.warnings { progress.warn(warning) }
     let clock = ContinuousClock()
     let start = clock.now
@@ -33,17 +38,17 @@ public struct Converter: Sendable {
           report.add(converted)
         }
       }
-      for index in plan.tensors.indices where !written.contains(index) { try writer.stream(index) }
+      for index in plan.tensors.indices where !written.contains(index) { report.tensors.append(try writer.stream(index)) }
       try checkUnchanged(inputs)
-      try transaction.commit()
+      let path = try transaction.verify()
+      report.complete(plan)
+      report.seconds = (clock.now - start).inSeconds
+      try inspect(report, path)
+      try transaction.giveName()
     } catch {
       transaction.cancel()
       throw error
     }
-    report.totalSize = plan.totalSize
-    report.bitsPerWeight = plan.bitsPerWeight
-    report.complete(plan.tensors)
-    report.seconds = (clock.now - start).inSeconds
     return report
   }
 

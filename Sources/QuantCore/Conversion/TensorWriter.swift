@@ -20,33 +20,40 @@ struct TensorWriter {
   }
 
   /// Streams one tensor from the source, by the scheme's own rule.
-  func stream(_ index: Int) throws {
+  func stream(_ index: Int) throws -> ConversionReport.TensorReport {
+    let clock = ContinuousClock()
+    let start = clock.now
+    var report = ConversionReport.TensorReport(name: plan.tensors[index].name, scheme: plan.tensors[index].scheme.name)
+    report.relativeError = try streamed(index).relativeError
+    report.seconds = (clock.now - start).inSeconds
+    return report
+  }
+
+  private func streamed(_ index: Int) throws -> Written {
     let tensor = plan.tensors[index]
     if let constant = tensor.constant {
       let matrix = Matrix(rows: 1, columns: constant.count, values: constant)
-      _ = try write(index, rows: 1, columns: constant.count) { _, destination in
+      return try write(index, rows: 1, columns: constant.count) { _, destination in
         for c in 0..<constant.count { destination[c] = matrix.values[c] }
       }
-      return
     }
     guard let source = plan.source[tensor.sourceName] else {
       throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: tensor.sourceName)
     }
-    if source.elementCount == 0 { return }
+    if source.elementCount == 0 { return Written() }
     if tensor.isCopy {
       try copy(index, source)
-      return
+      return Written()
     }
     let map = RowMap(tensor)
     // A vector that is permuted (a bias) moves its elements; a matrix moves its rows.
     if source.shape.count == 1 && !map.isIdentity {
       let values = source.matrix().values
-      _ = try write(index, rows: 1, columns: source.rowLength) { _, destination in
+      return try write(index, rows: 1, columns: source.rowLength) { _, destination in
         for c in 0..<source.rowLength { destination[c] = values[map.sourceRow(c)] }
       }
-      return
     }
-    _ = try write(index, rows: source.rowCount, columns: source.rowLength) { rows, destination in
+    return try write(index, rows: source.rowCount, columns: source.rowLength) { rows, destination in
       if map.isIdentity {
         source.decode(rows: rows, into: destination)
       } else {

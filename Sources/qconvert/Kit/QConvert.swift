@@ -36,6 +36,8 @@ public enum QConvert {
       return write(answer.text, to: console)
     } catch is Console.ReaderGone {
       return 128 + SIGPIPE
+    } catch let rejection as Rejection {
+      return session.report(rejection.failure, document: rejection.document)
     } catch {
       return session.report(Wording.failure(for: error))
     }

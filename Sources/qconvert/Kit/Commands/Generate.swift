@@ -22,7 +22,7 @@ struct Generate: QConvertCommand {
 
   func run(_ registry: Registry, _ session: Session) throws {
     let limit = try WholeNumber.check(tokens, "--tokens", in: 1...1_048_576)
-    let (engine, tokenizer) = try options.open(model, registry: registry, threads: global.threadCount())
+    let (_, engine, tokenizer) = try options.open(model, registry: registry, threads: global.threadCount())
     var ids = tokenizer.encode(prompt)
     if let first = try options.beginOfSequence(tokenizer) { ids.insert(first, at: 0) }
     let stop = Set(["eos", "eot"].compactMap { tokenizer.data.special[$0] })

@@ -13,7 +13,10 @@ struct PlanCommand: QConvertCommand {
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
-    let plan = try Planner(registry).plan(conversion.request(threads: global.threadCount()))
+    let recipe = try conversion.said().resolved(registry)
+    if conversion.dumpRecipe { return try session.answer(JSONOutput.document(recipe), text: recipe.document.yaml) }
+    try recipe.checkGates()
+    let plan = try Planner(registry).plan(recipe.request(threads: global.threadCount()))
     for warning in plan.warnings { session.log.warning("\(warning)") }
     try session.answer(JSONOutput.document(plan), text: PlanCommand.text(plan, style: session.outputStyle))
   }

@@ -16,19 +16,26 @@ struct ModelOptions: ParsableArguments {
   var bos = BOSChoice.auto
 
   /// A model ready to run, with its tokenizer.
-  func open(_ path: String, registry: Registry, threads: Int) throws -> (engine: Engine, tokenizer: any Tokenizer) {
+  func open(
+    _ path: String, registry: Registry, threads: Int
+  ) throws -> (checkpoint: Checkpoint, engine: Engine, tokenizer: any Tokenizer) {
     let opening = Opening(registry)
     let checkpoint = try opening.open(path, configPath: config, tokenizerPath: tokenizer)
     let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: threads))
-    return (engine, try opening.tokenizer(for: checkpoint, path: tokenizer, preTokenizer: pre))
+    return (checkpoint, engine, try opening.tokenizer(for: checkpoint, path: tokenizer, preTokenizer: pre))
   }
 
   /// The BOS token to put in front, or nil.
   /// - Throws: `Failure` of kind usage where it is asked for and the tokenizer has none.
   func beginOfSequence(_ tokenizer: any Tokenizer) throws(Failure) -> Int? {
-    guard bos.value ?? (tokenizer.data.addsBOS ?? false) else { return nil }
+    try ModelOptions.beginOfSequence(tokenizer, asked: bos.value)
+  }
+
+  /// The same for any way of asking; nil: as the tokenizer's rule says.
+  static func beginOfSequence(_ tokenizer: any Tokenizer, asked: Bool?) throws(Failure) -> Int? {
+    guard asked ?? (tokenizer.data.addsBOS ?? false) else { return nil }
     let id = tokenizer.data.special["bos"]
-    if id == nil, bos == .on {
+    if id == nil, asked == true {
       throw Failure(.usage, "usage.bos", "the tokenizer has no BOS token", remedy: "Leave --bos out.")
     }
     return id
