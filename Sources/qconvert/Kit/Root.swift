@@ -26,7 +26,7 @@ struct Root: ParsableCommand {
       """,
     version: QuantCoreInfo.version,
     subcommands: [
-      Convert.self, PlanCommand.self, Inspect.self, Evaluate.self, Generate.self, Tokenize.self, Logits.self, PluginList.self,
+      Convert.self, PlanCommand.self, Inspect.self, Evaluate.self, Generate.self, Tokenize.self, Logits.self, PluginList.self, PluginCommand.self,
     ],
     defaultSubcommand: Convert.self
   )

@@ -40,6 +40,7 @@ struct Convert: QConvertCommand {
 
   private func convert(_ recipe: Recipe, _ plan: ConversionPlan, _ registry: Registry, _ session: Session) throws {
     var result = try ResultDocument(recipe, plan)
+    var document = JSON.null
     let file = try ResultFile(recipe, plan)
     do {
       // Sizes are known beforehand.
@@ -52,17 +53,18 @@ struct Convert: QConvertCommand {
         result.report = report
         result.evaluation = try evaluation?.run(path, session)
         if let failure = Gate.failure(of: recipe.gates, result.measurements) { throw failure }
-        written = try file?.write(result.document())
+        document = result.document()
+        written = try file?.write(document)
       }
       try written?.giveName()
     } catch let failure as Failure where failure.kind == .gate {
-      let document = result.document(failure)
+      document = result.document(failure)
       // Beside an output that is not there, nobody would look for its document.
       if case .file = recipe.report { try file?.write(document).giveName() }
       throw Rejection(failure: failure, document: document)
     }
     session.log.notice("\(Wording.summary(result.report, output: plan.request.output))")
     if let evaluation = result.evaluation { session.log.notice("\(Wording.summary(evaluation))") }
-    if session.isJSON { try session.answer(result.document(), text: "") }
+    if session.isJSON { try session.answer(document, text: "") }
   }
 }
