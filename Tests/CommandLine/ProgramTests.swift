@@ -91,7 +91,7 @@ private struct Idle: QuantizationMethod {
   let expected = """
     {"axis":"method","id":"idle","summary":"Does nothing.",\
     "options":[{"name":"depth","default":"3","summary":"how little to do"}],\
-    "requirements":["gram"],"schemes":[],"names":[],"reference":"Nobody 2024"}
+    "requirements":["gram"],"propagation":"original","schemes":[],"names":[],"reference":"Nobody 2024"}
     """
   #expect(facts.document.text() == expected)
   #expect(capture.output.contains("\"id\": \"idle\""))

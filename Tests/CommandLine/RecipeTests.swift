@@ -180,3 +180,42 @@ func depthIsBounded(_ text: String) {
 
       """)
 }
+
+/// Text between the first line of three backticks and `yaml` and the next of three backticks.
+private func documentedRecipe() throws -> String {
+  let page = String(decoding: readFile(SharedData.fixture("../../Docs/recipes.md")), as: UTF8.self)
+  return try #require(page.firstMatch(of: /```yaml\n((?:.*\n)*?)```/)).output.1.description
+}
+
+@Test func theDocumentedRecipeRunsFromItsFile() throws {
+  let folder = TemporaryFolder()
+  let fixture = SharedData.fixture("text/evaluation.txt")
+  let text = try documentedRecipe().replacing("calibration.txt", with: fixture).replacing("test.txt", with: fixture)
+  writeFile(folder.file("r.yaml"), Array(text.utf8))
+  let capture = Capture()
+  let code = QConvert.run(
+    ["--recipe", folder.file("r.yaml"), SharedData.fixture("models/tiny-llama"), folder.file("m.gguf"), "--progress", "none"],
+    plugins: QConvert.builtIn, console: capture.console())
+  #expect(code == 0, "\(capture.error)")
+  let report = try Converted(folder.file("m.gguf.qconvert.json"))
+  #expect(report["blk.0.ffn_down.weight"] == "q6_k" && report["output.weight"] == "q8_0")
+}
+
+/// Schemes by tensor, from a result document.
+private struct Converted {
+  private let tensors: [JSON]
+
+  init(_ path: String) throws { tensors = try JSON.parse(ByteView(readFile(path)))["tensors"]?.arrayValue ?? [] }
+
+  subscript(name: String) -> String? { tensors.first { $0["name"]?.stringValue == name }?["scheme"]?.stringValue }
+}
+
+@Test func theTableOfTheManualHasEveryKeyAndOption() {
+  let page = String(decoding: readFile(SharedData.fixture("../../Docs/recipes.md")), as: UTF8.self)
+  let commands = String(decoding: readFile(SharedData.fixture("../../Docs/commands.md")), as: UTF8.self)
+  for setting in Setting.all {
+    #expect(page.contains("`\(setting.key)`"), "\(setting.key)")
+    #expect(page.contains(setting.option), "\(setting.option)")
+    #expect(commands.contains(setting.option), "\(setting.option)")
+  }
+}
