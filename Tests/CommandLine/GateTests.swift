@@ -14,7 +14,9 @@ func aGateRefusesWhatItSays(_ text: String, _ value: Double, _ isRejected: Bool)
   #expect(try Gate(text).rejects(value) == isRejected)
 }
 
-@Test(arguments: ["", "kld.mean", "kld.mean = 3", "> 3", "kld.mean > x", "kld.mean > nan", "kld.mean > inf", "kld.mean >> 3", "kld.mean > 3 > 2"])
+@Test(arguments: [
+  "", "kld.mean", "kld.mean = 3", "> 3", "kld.mean > x", "kld.mean > nan", "kld.mean > inf", "kld.mean >> 3", "kld.mean > 3 > 2",
+])
 func whatIsNoConditionIsWrongUsage(_ text: String) throws {
   let failure = try #require(throws: Failure.self) { try Gate(text) }
   #expect(failure.kind == .usage)
@@ -33,7 +35,9 @@ func whatIsNoConditionIsWrongUsage(_ text: String) throws {
   let gates = try ["size.bytes > 100", "bits-per-weight >= 9", "bits-per-weight > 4.5", "kld.mean > 0"].map { try Gate($0) }
   let failure = try #require(Gate.failure(of: gates, Measurements(byteCount: 101, bitsPerWeight: 4.75)))
   #expect(failure.kind.rawValue == 10)
-  #expect(failure.message == "size.bytes is 101, and the gate is 'size.bytes > 100'; bits-per-weight is 4.7500, and the gate is 'bits-per-weight > 4.5'")
+  #expect(
+    failure.message
+      == "size.bytes is 101, and the gate is 'size.bytes > 100'; bits-per-weight is 4.7500, and the gate is 'bits-per-weight > 4.5'")
   #expect(Gate.failure(of: gates, Measurements(byteCount: 100, bitsPerWeight: 4)) == nil)
 }
 
@@ -78,7 +82,8 @@ func whatIsNoConditionIsWrongUsage(_ text: String) throws {
 
   @Test func theResultDocumentHasEveryKey() throws {
     let output = folder.file("m.gguf")
-    let (code, capture) = run([model, output, "-p", "gptq", "--samples", "4", "--context", "64", "--json", "--fail-if", "top1 < 0.1"] + evaluated)
+    let (code, capture) = run(
+      [model, output, "-p", "gptq", "--samples", "4", "--context", "64", "--json", "--fail-if", "top1 < 0.1"] + evaluated)
     #expect(code == 0, "\(capture.error)")
     #expect(capture.output == String(decoding: readFile(output + ".qconvert.json"), as: UTF8.self))
     let result = try document(Array(capture.output.utf8))
@@ -128,7 +133,8 @@ func whatIsNoConditionIsWrongUsage(_ text: String) throws {
   @Test func whatCannotBeEvaluatedIsSaidBeforeTheConversion() {
     writeFile(folder.file("short.txt"), Array("word".utf8))
     for (arguments, code) in [
-      (["--eval-text", folder.file("none.txt")], Int32(66)), (["--eval-text", folder.file("short.txt")], 65), (["--fail-if", "kld.mean>1"], 64),
+      (["--eval-text", folder.file("none.txt")], Int32(66)), (["--eval-text", folder.file("short.txt")], 65),
+      (["--fail-if", "kld.mean>1"], 64),
     ] {
       let (found, _) = run([model, folder.file("m.gguf"), "--scheme", "q4_0"] + arguments)
       #expect(found == code)

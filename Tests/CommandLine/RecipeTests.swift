@@ -118,7 +118,7 @@ private let completeCommandLine = [
 
 @Test(arguments: [
   ("scheem: q4_k", "recipe.unknown-key", "line 1: unknown key 'scheem'", "Did you mean 'scheme'?"),
-  ("a: 1", "recipe.unknown-key", "line 1: unknown key 'a'", "Keys: input, output"),
+  ("a: 1", "recipe.unknown-key", "line 1: unknown key 'a'", "Known: input, output"),
   ("calibration:\n  smaples: 3", "recipe.unknown-key", "line 2: unknown key 'calibration.smaples'", "Did you mean 'samples'?"),
   ("scheme: q4_k\n\ncalibration:\n  samples: many", "usage.value", "line 4: 'calibration.samples' is 'many'", "1 to 1000000"),
   ("calibration:\n  samples: [1, 2]", "usage.value", "line 2: 'calibration.samples' is a list", "whole number"),

@@ -4,7 +4,9 @@ import Testing
 
 @testable import QConvertKit
 
-private func scaffold(_ name: String, _ kind: Scaffold.Kind = .method, qconvert: String = "https://example.org/qconvert") throws -> Scaffold {
+private let repository = "https://example.org/qconvert"
+
+private func scaffold(_ name: String, _ kind: Scaffold.Kind = .method, qconvert: String = repository) throws -> Scaffold {
   try Scaffold(name: name, kind: kind, qconvert: qconvert, registry: Registry(QConvert.builtIn))
 }
 
@@ -13,7 +15,8 @@ private func scaffold(_ name: String, _ kind: Scaffold.Kind = .method, qconvert:
 func theExamplesAreWhatTheCommandWrites(_ name: String, _ kind: Scaffold.Kind) throws {
   let examples = SharedData.fixture("../../Examples")
   var written = try scaffold(name, kind).files
-  written[0].text = written[0].text.replacing(".package(url: \"https://example.org/qconvert\", branch: \"main\")", with: ".package(name: \"qconvert\", path: \"../..\")")
+  written[0].text = written[0].text.replacing(
+    ".package(url: \"\(repository)\", branch: \"main\")", with: ".package(name: \"qconvert\", path: \"../..\")")
   for (path, text) in written {
     #expect(String(decoding: readFile(examples + "/\(name)/\(path)"), as: UTF8.self) == text, "\(path)")
   }

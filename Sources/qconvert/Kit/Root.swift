@@ -26,7 +26,8 @@ struct Root: ParsableCommand {
       """,
     version: QuantCoreInfo.version,
     subcommands: [
-      Convert.self, PlanCommand.self, Inspect.self, Evaluate.self, Generate.self, Tokenize.self, Logits.self, PluginList.self, PluginCommand.self,
+      Convert.self, PlanCommand.self, Inspect.self, Evaluate.self, Generate.self, Tokenize.self, Logits.self, PluginList.self,
+      PluginCommand.self,
     ],
     defaultSubcommand: Convert.self
   )

@@ -1,5 +1,5 @@
-import SearchedPlugin
 import QuantCore
+import SearchedPlugin
 import Testing
 
 @Test func theSearchedScaleLosesLessThanThePlainOne() throws {

@@ -1,5 +1,5 @@
-import ShrinkPlugin
 import QuantCore
+import ShrinkPlugin
 import Testing
 
 /// What a rounder makes of some weights, as numbers.

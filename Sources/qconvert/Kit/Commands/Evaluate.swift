@@ -35,7 +35,8 @@ struct Evaluate: QConvertCommand {
 
   @Option(
     parsing: .singleValue,
-    help: ArgumentHelp("Exit with code 10 where KEY, one of > >= < <=, and a number hold: 'kld.mean > 0.02'; repeatable.", valueName: "GATE"))
+    help: ArgumentHelp(
+      "Exit with code 10 where KEY, one of > >= < <=, and a number hold: 'kld.mean > 0.02'; repeatable.", valueName: "GATE"))
   var failIf: [String] = []
 
   @OptionGroup var options: ModelOptions

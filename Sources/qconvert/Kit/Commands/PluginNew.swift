@@ -36,6 +36,7 @@ struct PluginNew: QConvertCommand {
     try scaffold.write()
     session.log.notice("\(name)/README.md says how to build, test and run it")
     let files = scaffold.files.map { JSON.string(Files.join(name, $0.path)) }
-    if session.isJSON { try session.answer(JSONOutput.document([.init("folder", .string(name)), .init("files", .array(files))]), text: "") }
+    let document = JSONOutput.document([.init("folder", .string(name)), .init("files", .array(files))])
+    if session.isJSON { try session.answer(document, text: "") }
   }
 }

@@ -23,9 +23,8 @@ enum JSONOutput {
   static func document(_ recipe: Recipe) -> JSON { document([.init("recipe", recipe.document)]) }
 
   /// What `plan` found.
-  static func document(_ plan: ConversionPlan) -> JSON {
-    .object([
-      .init("ok", .bool(true)),
+  static func members(_ plan: ConversionPlan) -> [JSON.Member] {
+    [
       .init("input", .string(plan.request.input)),
       .init("output", .string(plan.request.output)),
       .init("from", .string(plan.source.format)),
@@ -57,7 +56,7 @@ enum JSONOutput {
             ])
           })),
       .init("warnings", strings(plan.warnings)),
-    ])
+    ]
   }
 
   static func optional(_ text: String?) -> JSON { text.map { .string($0) } ?? .null }

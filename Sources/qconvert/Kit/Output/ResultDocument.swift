@@ -98,35 +98,3 @@ struct ResultDocument {
     ])
   }
 }
-
-/// The file that a result document is written to. It gets its name after the output has its own.
-struct ResultFile {
-  let path: String
-  private let force: Bool
-  private let inputs: [String]
-
-  /// Refuses a place that cannot be, before anything is converted. A file named for the output is replaced with it; any other
-  /// one only with `--force`.
-  init?(_ recipe: Recipe, _ plan: ConversionPlan) throws {
-    guard let path = recipe.report.path(output: plan.request.output) else { return nil }
-    self.path = path
-    force = recipe.report == .beside || plan.request.force
-    inputs = plan.source.files
-    guard Files.join(Files.folder(of: path), Files.lastComponent(path)) != Files.join(Files.folder(of: plan.request.output), Files.lastComponent(plan.request.output)) else {
-      throw Failure(.usage, "report.is-output", "is both the output and the result document", file: path, remedy: "Choose another --report.")
-    }
-    _ = try transaction([])
-  }
-
-  /// The document under a temporary name.
-  func write(_ document: JSON) throws(Failure) -> OutputTransaction {
-    let transaction = try transaction(Array((document.text(pretty: true) + "\n").utf8))
-    try transaction.verify()
-    return transaction
-  }
-
-  private func transaction(_ bytes: [UInt8]) throws(Failure) -> OutputTransaction {
-    let layout = OutputLayout(isFolder: false, files: [.init(name: "", size: bytes.count, literals: [(0, bytes)])], placements: [])
-    return try OutputTransaction(layout: layout, target: path, force: force, inputs: inputs)
-  }
-}

@@ -20,7 +20,8 @@ struct Gate: Sendable, Equatable, CustomStringConvertible {
   init(_ text: String) throws(Failure) {
     func trimmed(_ text: Substring) -> String { String(text.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }
     guard
-      let (comparison, range) = Comparison.allCases.lazy.compactMap({ sign in text.firstRange(of: sign.rawValue).map { (sign, $0) } }).first,
+      let comparison = Comparison.allCases.first(where: { text.contains($0.rawValue) }),
+      let range = text.firstRange(of: comparison.rawValue),
       let bound = Double(trimmed(text[range.upperBound...])), bound.isFinite
     else {
       throw Failure(

@@ -96,8 +96,7 @@ enum RecipeFile {
     let near = Registry.nearest(to: name, among: known)
     return Failure(
       .config, "recipe.unknown-key", "\(line): unknown key '\(prefix)\(name)'",
-      remedy: near.isEmpty
-        ? "Keys\(section.map { " of '\($0)'" } ?? ""): \(known.joined(separator: ", "))." : "Did you mean \(near.joined(separator: " or "))?")
+      remedy: near.isEmpty ? "Known: \(known.joined(separator: ", "))." : "Did you mean \(near.joined(separator: " or "))?")
   }
 
   // MARK: Nodes

@@ -19,7 +19,11 @@ extension ValueForm where Value == String {
 }
 
 extension ValueForm where Value == String? {
-  static let text = ValueForm { try ValueForm<String>.text.read($0) } write: { $0.map { .string($0) } }
+  static let text = ValueForm {
+    try ValueForm<String>.text.read($0)
+  } write: {
+    $0.map { .string($0) }
+  }
 }
 
 extension ValueForm where Value == Bool {
@@ -30,7 +34,9 @@ extension ValueForm where Value == Bool {
     case "false", "off": return false
     default: throw entry.unexpected("true or false")
     }
-  } write: { .bool($0) }
+  } write: {
+    .bool($0)
+  }
 }
 
 extension ValueForm where Value == Int {
@@ -40,27 +46,37 @@ extension ValueForm where Value == Int {
         throw entry.unexpected("a whole number from \(range.lowerBound) to \(range.upperBound)")
       }
       return number
-    } write: { .int($0) }
+    } write: {
+      .int($0)
+    }
   }
 }
 
 extension ValueForm where Value == Int? {
   static func wholeNumber(_ range: ClosedRange<Int>) -> ValueForm {
-    ValueForm { try ValueForm<Int>.wholeNumber(range).read($0) } write: { $0.map { .int($0) } }
+    ValueForm {
+      try ValueForm<Int>.wholeNumber(range).read($0)
+    } write: {
+      $0.map { .int($0) }
+    }
   }
 
   /// A size in bytes, with or without a unit.
   static let size = ValueForm { entry in
     guard let text = entry.text else { throw entry.unexpected("a size such as 5GB") }
     return try ByteSize.parse(text, option: entry.subject)
-  } write: { $0.map { .int($0) } }
+  } write: {
+    $0.map { .int($0) }
+  }
 }
 
 extension ValueForm where Value == UInt64 {
   static let seed = ValueForm { entry in
     guard let number = entry.text.flatMap({ UInt64($0) }) else { throw entry.unexpected("a whole number that is not negative") }
     return number
-  } write: { .number(String($0)) }
+  } write: {
+    .number(String($0))
+  }
 }
 
 extension ValueForm where Value: Equatable & Sendable {
@@ -98,7 +114,9 @@ extension ValueForm where Value == [String] {
   /// One text or a list of texts.
   static let texts = ValueForm { entry in
     try entry.elements.map { try ValueForm<String>.text.read($0) }
-  } write: { .array($0.map { .string($0) }) }
+  } write: {
+    .array($0.map { .string($0) })
+  }
 
   /// `PATTERN=SCHEME`, or a table with that one row.
   static let tensorRules = ValueForm { entry in
@@ -154,5 +172,7 @@ extension ValueForm where Value == [Gate] {
       guard let text = element.text else { throw element.unexpected("an expression such as 'kld.mean > 0.02'") }
       return try Gate(text)
     }
-  } write: { .array($0.map { .string($0.description) }) }
+  } write: {
+    .array($0.map { .string($0.description) })
+  }
 }

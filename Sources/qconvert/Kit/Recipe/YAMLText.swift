@@ -43,7 +43,8 @@ extension JSON {
 
   private static func isPlain(_ text: String) -> Bool {
     guard let first = text.unicodeScalars.first, first.isASCII, first.properties.isAlphabetic || first == "/" else { return false }
+    let others = "0123456789/._-".unicodeScalars
     return !reserved.contains(text.lowercased())
-      && text.unicodeScalars.allSatisfy { $0.isASCII && ($0.properties.isAlphabetic || ("0"..."9").contains($0) || "/._-".unicodeScalars.contains($0)) }
+      && text.unicodeScalars.allSatisfy { $0.isASCII && $0.properties.isAlphabetic || others.contains($0) }
   }
 }

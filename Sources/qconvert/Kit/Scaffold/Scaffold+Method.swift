@@ -60,8 +60,8 @@ extension Scaffold {
 
   var methodTests: String {
     """
-    import \(module)
     import QuantCore
+    import \(module)
     import Testing
 
     /// What a rounder makes of some weights, as numbers.

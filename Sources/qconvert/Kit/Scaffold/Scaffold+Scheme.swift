@@ -78,8 +78,8 @@ extension Scaffold {
 
   var schemeTests: String {
     """
-    import \(module)
     import QuantCore
+    import \(module)
     import Testing
 
     @Test func theSearchedScaleLosesLessThanThePlainOne() throws {
