@@ -37,7 +37,7 @@ func whatIsNoConditionIsWrongUsage(_ text: String) throws {
   #expect(failure.kind.rawValue == 10)
   #expect(
     failure.message
-      == "size.bytes is 101, and the gate is 'size.bytes > 100'; bits-per-weight is 4.7500, and the gate is 'bits-per-weight > 4.5'")
+      == "rejected: size.bytes is 101, and the gate is 'size.bytes > 100'; bits-per-weight is 4.7500, and the gate is 'bits-per-weight > 4.5'")
   #expect(Gate.failure(of: gates, Measurements(byteCount: 100, bitsPerWeight: 4)) == nil)
 }
 
@@ -62,7 +62,7 @@ func whatIsNoConditionIsWrongUsage(_ text: String) throws {
     #expect(mkdir(folder.file("out"), 0o777) == 0)
     let (code, capture) = run([model, output, "--fail-if", "kld.mean > 0.0001", "--report", report] + evaluated)
     #expect(code == 10)
-    #expect(capture.error.hasPrefix("error: kld.mean is 0."))
+    #expect(capture.error.hasPrefix("error: rejected: kld.mean is 0."))
     #expect(capture.error.split(separator: "\n").count == 1)
     #expect(try Files.list(folder.file("out")).isEmpty)
     let result = try document(readFile(report))

@@ -57,7 +57,8 @@ struct Gate: Sendable, Equatable, CustomStringConvertible {
     let failed = gates.compactMap { gate in
       measurements[gate.key].flatMap { gate.rejects($0) ? "\(gate.key) is \($0.shortest), and the gate is '\(gate)'" : nil }
     }
-    return failed.isEmpty ? nil : Failure(.gate, "gate.failed", failed.joined(separator: "; "))
+    let reasons = failed.joined(separator: "; ")
+    return failed.isEmpty ? nil : Failure(.gate, "gate.failed", "rejected: \(reasons)")
   }
 
   /// Refuses gates on what will not be measured.
