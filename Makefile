@@ -12,7 +12,7 @@ help:
 	@echo "make build        $(QCONVERT)"
 	@echo "make demo         quantize the model in Tests/Fixtures, compare methods, continue a prompt"
 	@echo "make test         all tests that need nothing but this checkout"
-	@echo "make examples     build and use the plug-in package in Examples"
+	@echo "make examples     build and use the plug-in packages in Examples"
 	@echo "make fuzz         damages small models at random for a quarter of an hour (SECONDS=900)"
 	@echo "make interop      against transformers, compressed-tensors, llama.cpp (installed on first use)"
 	@echo "make interop-all  the same with more models, schemes and text"

@@ -67,6 +67,7 @@ let package = Package(
         "QuantCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "Yams", package: "Yams"),
       ] + builtInTargets,
       path: "Sources/qconvert/Kit", swiftSettings: rules),
     .executableTarget(name: "qconvert", dependencies: ["QConvertKit"], path: "Sources/qconvert/Main", swiftSettings: rules),

@@ -13,7 +13,7 @@ PAGE = ROOT / "Docs" / "errors.md"
 BEGIN, END = "<!-- ids: begin -->\n", "<!-- ids: end -->\n"
 KINDS = {
     "usage": "usage", "data": "data", "noInput": "no-input", "unsupported": "unsupported", "internalError": "internal",
-    "cannotCreate": "cannot-create", "io": "io", "config": "config",
+    "cannotCreate": "cannot-create", "io": "io", "config": "config", "gate": "gate",
 }
 ID = r'"([a-z0-9]+(?:[.-][a-z0-9]+)*\.[a-z0-9.-]+)"'
 # Where a kind stands in front, the literal is an id. Elsewhere ids are known by their areas.

@@ -9,7 +9,7 @@ private func parsed<Command>(_ arguments: String..., as type: Command.Type = Com
 
 @Test func withoutACommandConvertIsMeant() throws {
   let convert: Convert = try parsed("model", "out.gguf")
-  let request = try convert.conversion.request(threads: 3)
+  let request = try convert.conversion.said().request(threads: 3)
   #expect(request.input == "model")
   #expect(request.output == "out.gguf")
   #expect(request.methods.isEmpty)
@@ -26,7 +26,7 @@ private func parsed<Command>(_ arguments: String..., as type: Command.Type = Com
     "--tensor", "re:^output=q8_0", "--pure", "--from", "safetensors", "--to", "gguf", "--force", "--calibration", "a.txt",
     "--calibration", "b.txt", "--samples", "7", "--context", "64", "--seed", "18446744073709551615", "--bos", "off", "--config",
     "c.json", "--tokenizer", "t", "--pre", "qwen2", "--allow-nonfinite", "--allow-requantize", "--shard-size", "2GB")
-  let request = try convert.conversion.request(threads: 1)
+  let request = try convert.conversion.said().request(threads: 1)
   #expect(request.methods.map { $0.id } == ["awq", "rtn"])
   #expect(request.methods.first?.options == ["clip": "off", "grid": "20"])
   #expect(request.scheme == "q4_k_m")
@@ -68,7 +68,7 @@ private func parsed<Command>(_ arguments: String..., as type: Command.Type = Com
 }
 
 @Test(arguments: [
-  ["in"], ["in", "out", "more"], ["in", "out", "--nonsense"], ["eval", "m"], ["in", "out", "--samples", "many"],
+  ["in", "out", "more"], ["in", "out", "--nonsense"], ["eval", "m"], ["in", "out", "--samples", "many"],
   ["in", "out", "--bos", "maybe"],
 ])
 func aCommandLineThatCannotBeParsedIsWrongUsage(_ arguments: [String]) throws {
@@ -78,10 +78,18 @@ func aCommandLineThatCannotBeParsedIsWrongUsage(_ arguments: [String]) throws {
   #expect(!failure.message.contains("\n"))
 }
 
+@Test(arguments: [[], ["in"]])
+func withoutInputAndOutputThereIsNothingToConvert(_ arguments: [String]) throws {
+  let convert = try #require(QConvert.parse(arguments) as? Convert)
+  let failure = try #require(throws: Failure.self) { try convert.conversion.said().request(threads: 1) }
+  #expect(failure.kind == .usage && failure.id == "usage.arguments")
+  #expect(failure.message == "missing expected argument '<\(arguments.isEmpty ? "IN" : "OUT")>'")
+}
+
 @Test(arguments: [["--samples", "0"], ["--context", "1"], ["--shard-size", "0"], ["--plugin", "awq:clip"]])
 func valuesOutOfRangeAreWrongUsage(_ options: [String]) throws {
   let convert = try #require(QConvert.parse(["in", "out"] + options) as? Convert)
-  let failure = try #require(throws: Failure.self) { try convert.conversion.request(threads: 1) }
+  let failure = try #require(throws: Failure.self) { try convert.conversion.said().request(threads: 1) }
   #expect(failure.kind == .usage)
   #expect(failure.remedy != nil)
 }

@@ -59,7 +59,7 @@ private struct Idle: QuantizationMethod {
   let folder = TemporaryFolder()
   for arguments in [["convert", folder.file("none"), folder.file("out.gguf")], ["inspect", folder.file("none")]] {
     let capture = Capture()
-    #expect(QConvert.run(arguments, plugins: [], console: capture.console()) == 66)
+    #expect(QConvert.run(arguments, plugins: QConvert.builtIn, console: capture.console()) == 66)
     #expect(capture.error.contains(folder.file("none")))
     #expect(capture.output.isEmpty)
   }
@@ -91,7 +91,7 @@ private struct Idle: QuantizationMethod {
   let expected = """
     {"axis":"method","id":"idle","summary":"Does nothing.",\
     "options":[{"name":"depth","default":"3","summary":"how little to do"}],\
-    "requirements":["gram"],"schemes":[],"names":[],"reference":"Nobody 2024"}
+    "requirements":["gram"],"propagation":"original","schemes":[],"names":[],"reference":"Nobody 2024"}
     """
   #expect(facts.document.text() == expected)
   #expect(capture.output.contains("\"id\": \"idle\""))
@@ -104,7 +104,7 @@ private struct Idle: QuantizationMethod {
 @Test func evaluationAsJSONHasItsDottedKeys() {
   let estimate = Estimate(value: 2, standardError: 0.5)
   var result = EvaluationResult(protocol: .llamaCpp, context: 512, windows: 3, tokens: 10, perplexity: estimate)
-  let alone = Evaluate.document(result)
+  let alone = JSONOutput.document(Evaluate.members(result))
   #expect(
     alone.text() == """
       {"ok":true,"protocol":"llama.cpp","context":512,"windows":3,"tokens":10,"perplexity":2.0,"perplexity.stderr":0.5}
@@ -112,7 +112,7 @@ private struct Idle: QuantizationMethod {
   result.comparison = .init(
     perplexity: estimate, divergence: estimate, divergenceMedian: 1, divergence99: 3, divergenceMaximum: 4, sameTop: estimate)
   for key in ["kld.mean", "kld.mean.stderr", "kld.median", "kld.p99", "kld.max", "top1", "top1.stderr"] {
-    #expect(Evaluate.document(result)[key] != nil)
+    #expect(JSONOutput.document(Evaluate.members(result))[key] != nil)
   }
   #expect(Evaluate.text(result).contains("perplexity      2.00000 ± 0.50000\n"))
 }

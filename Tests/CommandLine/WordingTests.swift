@@ -23,7 +23,7 @@ import Testing
     {"ok":false,"error":{"id":"input.missing","kind":"no-input","file":"m","tensor":null,"offset":3,\
     "message":"is not there","remedy":null}}
     """
-  #expect(JSONOutput.document(failure).text() == expected)
+  #expect(JSONOutput.document([], failure).text() == expected)
 }
 
 @Test func everyKindIsItsOwnExitCodeAndName() {

@@ -1,33 +1,65 @@
 #!/usr/bin/env bash
-# Docs/write-a-plugin.md, done: builds the package in Examples/ShrinkMethod, which adds a method from outside, and uses it.
+# Docs/write-a-plugin.md, done: builds the packages in Examples, which add a method and a scheme from outside, and one that
+# 'qconvert plugin new' has just written; tests and uses them. They share a build folder, so that qconvert is built once.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/qconvert-plugin-package-XXXXXX")
 trap 'rm -rf "$work"' EXIT
+model=$root/Tests/Fixtures/models/tiny-llama
+text=$root/Tests/Fixtures/text/evaluation.txt
 check() {
   if "${@:2}"; then echo "ok   $1"; else echo "FAIL $1" && exit 1; fi
 }
 
-package=$root/Examples/ShrinkMethod
 # What the page shows must be what is built.
-shown() { python3 - "$root/Docs/write-a-plugin.md" "$package/Sources/qconvert-shrink/$1" <<'PYTHON'
+shown() { python3 - "$root/Docs/write-a-plugin.md" "$root/Examples/$1" <<'PYTHON'
 import re, sys
 blocks = re.findall(r"^```swift\n(.*?)^```$", open(sys.argv[1]).read(), re.MULTILINE | re.DOTALL)
 sys.exit(open(sys.argv[2]).read() not in blocks)
 PYTHON
 }
-check "the page shows Shrink.swift as it is" shown Shrink.swift
-check "the page shows main.swift as it is" shown main.swift
+for file in shrink/{Package.swift,Sources/ShrinkPlugin/ShrinkMethod.swift,Sources/qconvert-shrink/main.swift} \
+  searched/Sources/SearchedPlugin/SearchedScheme.swift; do
+  check "the page shows $file as it is" shown "$file"
+done
 
-swift build --package-path "$package" --scratch-path "$root/.build-example"
-program=$(swift build --package-path "$package" --scratch-path "$root/.build-example" --show-bin-path)/qconvert-shrink
-model=$root/Tests/Fixtures/models/tiny-llama
-listed() { "$program" plugins | grep -q '^method *shrink '; }
-check "the method is listed" listed
+# built PACKAGE: builds it with its tests, runs them, and sets $program.
+built() {
+  local arguments=(--package-path "$1" --scratch-path "$root/.build-example")
+  swift build --build-tests "${arguments[@]}"
+  check "the tests of $(basename "$1") pass" swift test --skip-build "${arguments[@]}"
+  program=$(swift build "${arguments[@]}" --show-bin-path)/qconvert-$(basename "$1")
+}
+
+built "$root/Examples/shrink"
+listed() { "$program" plugins | grep -q "^$1 "; }
+check "the method is listed" listed 'method *shrink'
 check "it converts" "$program" -q "$model" "$work/shrunk" --scheme int4-g64 --plugin shrink:to=0.7
 check "rounding alone converts" "$program" -q "$model" "$work/plain" --scheme int4-g64
-differs() { ! cmp -s "$work/shrunk/model.safetensors" "$work/plain/model.safetensors"; }
-check "its codes are others" differs
-check "the result can be read" "$program" -q eval "$work/shrunk" --text "$root/Tests/Fixtures/text/evaluation.txt" --windows 1
+differs() { ! cmp -s "$work/$1/model.safetensors" "$work/plain/model.safetensors"; }
+check "its codes are others" differs shrunk
+check "the result can be read" "$program" -q eval "$work/shrunk" --text "$text" --windows 1
 refused() { "$program" -q "$model" "$work/x" --plugin shrink:to=7 2>/dev/null; [ $? -eq 64 ]; }
 check "its options are checked" refused
+
+# A package is written by a program that has no such plug-in yet.
+cd "$work"
+check "a package is written" "$program" plugin new clip-mine --qconvert "$root"
+kept() { "$program" plugin new clip-mine --qconvert "$root" 2>/dev/null; [ $? -eq 73 ]; }
+check "an existing folder is left alone" kept
+
+built "$root/Examples/searched"
+check "the scheme is listed" listed 'scheme *searched'
+check "it converts" "$program" -q "$model" "$work/searched" --scheme searched-g64
+check "its codes are others" differs searched
+closer() {
+  divergence() { "$program" -q eval "$work/$1" --reference "$model" --text "$text" --windows 2 --json | sed -n 's/.*"kld.mean": \(.*\),/\1/p'; }
+  python3 -c "import sys; sys.exit(not $(divergence searched) < $(divergence plain))"
+}
+check "it loses less than the scheme of the same grid" closer
+chained() { "$program" -q "$model" "$work/chained" --scheme searched-g64 --plugin gptq --samples 4 --context 64; }
+check "other people's methods round to it" chained
+
+built "$work/clip-mine"
+check "the written package converts" "$program" -q "$model" "$work/clipped" --scheme int4-g64 --plugin clip-mine:to=0.7
+check "the written package has its codes" differs clipped

@@ -50,21 +50,21 @@ refused() {
   tidy
 }
 
-# accepted NAME TARGET ARGUMENTS...: ends with 0 and TARGET is the only thing in $out.
+# accepted NAME TARGET ARGUMENTS...: ends with 0; TARGET and its result document are the only things in $out.
 accepted() {
   local name=$1 target=$2
   shift 2
   attempt "$@"
   if [ "$code" -ne 0 ]; then
     fail "$name" "ended with $code: $(head -c 300 "$work/err" | tr '\n' ' ')"
-  elif [ "$(ls -A "$out")" != "$target" ]; then
+  elif [ "$(ls -A "$out" | tr '\n' ' ')" != "$target $target.qconvert.json " ]; then
     fail "$name" "wrote $(ls -A "$out" | tr '\n' ' ')instead of $target"
   else
     pass "$name"
   fi
 }
 
-for part in ${PARTS:-conversions inputs outputs interruptions example malformed transcripts}; do
+for part in ${PARTS:-conversions inputs outputs recipes interruptions example malformed transcripts}; do
   # shellcheck source=/dev/null
   . "$here/$part.sh"
 done

@@ -8,6 +8,8 @@ public struct CalibrationWindows: Sendable, Equatable {
   public var context: Int
   /// Tokens in the whole text.
   public var availableTokens: Int
+  /// XXH3-128 of the whole text, in hexadecimal.
+  public var textHash: String
   /// XXH3-128 of the token ids that are used, in hexadecimal.
   public var fingerprint: String
   /// Where the text came from, for provenance: "built-in" or "user".
@@ -25,6 +27,7 @@ public struct CalibrationWindows: Sendable, Equatable {
     let ids = tokenizer.encode(text)
     availableTokens = ids.count
     self.origin = origin
+    textHash = Fingerprint.of(text)
     let startsWithBOS = request.bos ?? (tokenizer.data.addsBOS ?? false)
     let bos = startsWithBOS ? tokenizer.data.special["bos"] : nil
     if request.bos == true && bos == nil {
@@ -43,15 +46,13 @@ public struct CalibrationWindows: Sendable, Equatable {
     windows = chosen.map { prefix + ids[$0 * body..<($0 + 1) * body] }
     windowCount = windows.count
     let used = windows.flatMap { $0 }.map { UInt32(truncatingIfNeeded: $0) }
-    let hash = StreamHash()
-    used.withUnsafeBytes { hash?.update($0) }
-    fingerprint = hash?.digest().hexadecimal ?? ""
+    fingerprint = used.withUnsafeBytes { Fingerprint.of($0) }
   }
 
   /// What a file of statistics says about the text they were collected on, or nil where it is malformed.
   init?(stored: String) {
     let words = stored.split(separator: " ").map(String.init)
-    guard words.count == 5, let count = Int(words[1]), let context = Int(words[2]), let available = Int(words[3]), count > 0,
+    guard words.count == 6, let count = Int(words[1]), let context = Int(words[2]), let available = Int(words[3]), count > 0,
       context > 0, available > 0, Checked.product(count, context) != nil
     else { return nil }
     windows = []
@@ -59,11 +60,12 @@ public struct CalibrationWindows: Sendable, Equatable {
     self.context = context
     availableTokens = available
     origin = words[0]
-    fingerprint = words[4]
+    textHash = words[4]
+    fingerprint = words[5]
   }
 
   /// The inverse of `init(stored:)`.
-  var stored: String { "\(origin) \(windowCount) \(context) \(availableTokens) \(fingerprint)" }
+  var stored: String { "\(origin) \(windowCount) \(context) \(availableTokens) \(textHash) \(fingerprint)" }
 
   private static func choose(_ count: Int, of whole: Int, seed: UInt64) -> [Int] {
     guard seed != 0, count < whole else { return (0..<count).map { $0 * whole / count } }

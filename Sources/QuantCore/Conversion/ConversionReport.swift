@@ -37,10 +37,12 @@ public struct ConversionReport: Sendable {
     notes += block.notes
   }
 
-  /// One entry for every planned tensor, in their order; those that were measured keep what is known.
-  mutating func complete(_ planned: [PlannedTensor]) {
+  /// The sizes, and one entry for every planned tensor, in their order; those that were measured keep what is known.
+  public mutating func complete(_ plan: ConversionPlan) {
+    totalSize = plan.totalSize
+    bitsPerWeight = plan.bitsPerWeight
     let known = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    tensors = planned.map { known[$0.name] ?? TensorReport(name: $0.name, scheme: $0.scheme.name) }
+    tensors = plan.tensors.map { known[$0.name] ?? TensorReport(name: $0.name, scheme: $0.scheme.name) }
   }
 }
 

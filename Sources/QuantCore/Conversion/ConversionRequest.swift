@@ -48,6 +48,8 @@ public struct ConversionRequest: Sendable {
   public var allowRequantize = false
   /// Largest shard in bytes; nil: one file.
   public var shardSize: Int?
+  /// All settings that the bytes of the output depend on, as one line that is recorded in it; nil: nothing is recorded.
+  public var recipe: String?
   /// Threads; no result depends on it.
   public var threads = 1
 

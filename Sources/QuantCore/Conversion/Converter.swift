@@ -11,8 +11,13 @@ public struct Converter: Sendable {
 
   public init(_ registry: Registry) { self.registry = registry }
 
-  /// - Throws: `Failure`; then nothing has appeared under the final name.
-  public func run(_ plan: ConversionPlan, progress: any ProgressReporter) throws -> ConversionReport {
+  /// - Parameter inspect: called with the report and the path of the output while it is complete, but has only a temporary
+  ///   name; what it throws discards the output.
+  /// - Throws: `Failure`, or what `inspect` throws; then nothing has appeared under the final name.
+  @discardableResult
+  public func run(
+    _ plan: ConversionPlan, progress: any ProgressReporter, inspect: (ConversionReport, String) throws -> Void = { _, _ in }
+  ) throws -> ConversionReport {
     for warning in plan.warnings { progress.warn(warning) }
     let clock = ContinuousClock()
     let start = clock.now
@@ -20,16 +25,17 @@ public struct Converter: Sendable {
     // The mappings know what their files were when the plan was made from them.
     let mapped = Set(plan.source.mappings.map { $0.path })
     let inputs = try plan.source.mappings + plan.source.files.filter { !mapped.contains($0) }.map { try MappedFile($0) }
-    try write(plan, inputs, &report, progress)
-    report.totalSize = plan.totalSize
-    report.bitsPerWeight = plan.bitsPerWeight
-    report.complete(plan.tensors)
-    report.seconds = (clock.now - start).inSeconds
+    try write(plan, inputs, &report, progress) { report, path in
+      report.complete(plan)
+      report.seconds = (clock.now - start).inSeconds
+      try inspect(report, path)
+    }
     return report
   }
 
   private func write(
-    _ plan: ConversionPlan, _ inputs: [MappedFile], _ report: inout ConversionReport, _ progress: any ProgressReporter
+    _ plan: ConversionPlan, _ inputs: [MappedFile], _ report: inout ConversionReport, _ progress: any ProgressReporter,
+    inspect: (inout ConversionReport, String) throws -> Void
   ) throws {
     let request = plan.request
     let target = OutputTarget.trim(request.output)
@@ -38,6 +44,7 @@ public struct Converter: Sendable {
     if request.resumes, let earlier = try Journal.read(work), earlier.isComplete, OutputTarget.linkStatus(work.output) == nil {
       try RunIdentity(plan).check(earlier: earlier.identity, target: target)
       report.add(earlier)
+      try inspect(&report, target)
       work.remove()
       return
     }
@@ -48,7 +55,9 @@ public struct Converter: Sendable {
       try transaction.verifyEarlier()
       try write(plan, transaction, &log, &report, progress)
       try checkUnchanged(inputs)
-      try transaction.commit { () throws(Failure) in try log.complete(transaction) }
+      try inspect(&report, try transaction.verify())
+      try log.complete(transaction)
+      try transaction.giveName()
     } catch {
       let isKept = request.resumes && log.hasRecords
       transaction.cancel(keeping: isKept)

@@ -18,7 +18,7 @@ public struct Planner: Sendable {
     guard !source.tensors.isEmpty else {
       throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
     }
-    let format = try targetFormat(request)
+    let format = try format(of: request)
     let methods = try makeMethods(request)
     if request.isTrueSequential, ConversionPlan.propagation(request, methods) == .original {
       throw Failure(
@@ -77,7 +77,9 @@ public struct Planner: Sendable {
 
   // MARK: - Parts of a plan
 
-  private func targetFormat(_ request: ConversionRequest) throws -> any CheckpointFormat.Type {
+  /// The format that is written: the one asked for, or the one that the target's name asks for.
+  /// - Throws: `Failure` of kind usage where no format writes this.
+  public func format(of request: ConversionRequest) throws -> any CheckpointFormat.Type {
     let format = try chosenFormat(request)
     if format.isFolder { return format }
     if request.output.hasSuffix("/") {
@@ -338,11 +340,14 @@ public struct Planner: Sendable {
       facts.append(
         (
           "qconvert.calibration",
-          "\(calibration.origin) text, \(calibration.windowCount) windows of \(calibration.context) tokens, "
-            + "xxh3-128 \(calibration.fingerprint)"
+          "\(calibration.origin) text, xxh3-128 \(calibration.textHash), "
+            + "\(calibration.windowCount) windows of \(calibration.context) tokens, xxh3-128 \(calibration.fingerprint)"
         ))
       let propagation = ConversionPlan.propagation(request, methods).rawValue
       facts.append(("qconvert.propagation", request.isTrueSequential ? propagation + ", true sequential" : propagation))
+    }
+    if let recipe = request.recipe {
+      facts += [("qconvert.recipe", recipe), ("qconvert.recipe_xxh3_128", Fingerprint.of(recipe))]
     }
     return facts
   }

@@ -68,6 +68,10 @@ public enum Evaluation {
     return scores.result(options, windows: windows.count)
   }
 
+  /// Whether a text can be scored: it must fill a window.
+  /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`.
+  public static func check(_ tokens: [Int], _ options: EvaluationOptions) throws(Failure) { _ = try cut(tokens, options) }
+
   /// Predictions per window.
   private static func scoredCount(_ options: EvaluationOptions) -> Int {
     switch options.protocol {

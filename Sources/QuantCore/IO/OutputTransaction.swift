@@ -155,10 +155,17 @@ public final class OutputTransaction: Sendable {
   }
 
   /// Brings everything to the disk, reads it back and compares it, and gives the output its name.
-  /// - Parameter beforeNaming: called when nothing is left to be done but that.
   /// - Throws: `Failure` of kind io where the disk holds something else than was written, or cannotCreate where the target
   ///   appeared in the meantime.
-  public func commit(beforeNaming: () throws(Failure) -> Void = {}) throws(Failure) {
+  public func commit() throws(Failure) {
+    try verify()
+    try giveName()
+  }
+
+  /// The first half of `commit`: the output is complete under a temporary name, where it can be read.
+  /// - Returns: the path of the temporary.
+  @discardableResult
+  public func verify() throws(Failure) -> String {
     let (files, progress) = try current { state in (state.files, state.progress) }
     for (placement, progress) in zip(layout.placements, progress) where progress.written != placement.byteCount {
       throw Failure(
@@ -169,7 +176,11 @@ public final class OutputTransaction: Sendable {
     try verify(files, progress.map { $0.digest }, literals: true)
     for file in files { file.dropFromCache() }
     if layout.isFolder { try OutputTransaction.syncFolder(temporary) }
-    try beforeNaming()
+    return temporary
+  }
+
+  /// The second half of `commit`.
+  public func giveName() throws(Failure) {
     try rename()
     try OutputTransaction.syncFolder(OutputTarget.folder(of: target))
   }
@@ -218,7 +229,7 @@ public final class OutputTransaction: Sendable {
     var failure: Failure?
     // Under the lock of the registry: an interrupt comes before, when the temporaries go, or after, when the output stays.
     work.finish {
-      do throws(Failure) { try giveName() } catch { failure = error }
+      do throws(Failure) { try moveIntoPlace() } catch { failure = error }
       if failure == nil { work.remove() }
       return failure == nil
     }
@@ -226,7 +237,7 @@ public final class OutputTransaction: Sendable {
     state.withLock { $0.isOver = true }
   }
 
-  private func giveName() throws(Failure) {
+  private func moveIntoPlace() throws(Failure) {
     let number = qc_rename_new(temporary, target)
     switch number {
     case 0: return

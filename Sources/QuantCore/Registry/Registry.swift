@@ -84,8 +84,8 @@ public struct Registry: Sendable {
     return Failure(.usage, id, "unknown \(what) '\(name)'", remedy: remedy + " 'qconvert plugins' lists them all.")
   }
 
-  /// The names within an edit distance of 3, nearest first.
-  static func nearest(to name: String, among known: [String]) -> [String] {
+  /// The names within an edit distance of 3, nearest first, each in quotes.
+  public static func nearest(to name: String, among known: [String]) -> [String] {
     known.map { ($0, editDistance(name, $0)) }.filter { $0.1 <= 3 && $0.1 < name.count }
       .sorted { ($0.1, $0.0) < ($1.1, $1.0) }.prefix(3).map { "'\($0.0)'" }
   }

@@ -161,7 +161,7 @@ public struct IntegerScheme: Scheme {
 
 extension NumberConversion {
   /// `value` as it is after being stored in `type` (`f16`, `bf16`; any other type keeps it).
-  @inline(__always) static func rounded(_ value: Float, to type: ElementType) -> Float {
+  public static func rounded(_ value: Float, to type: ElementType) -> Float {
     switch type {
     case .bf16: float(bfloat: bfloat(value))
     case .f16: float(half: half(value))

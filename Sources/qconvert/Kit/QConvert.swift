@@ -33,9 +33,11 @@ public enum QConvert {
       try command.run(Registry(plugins), session)
       return 0
     } catch let answer as Answer {
-      return write(answer.text, to: console)
+      return write(session.isJSON ? answer.document.text(pretty: true) : answer.text, to: console)
     } catch is Console.ReaderGone {
       return 128 + SIGPIPE
+    } catch let rejection as Rejection {
+      return session.report(rejection.failure, document: rejection.document)
     } catch {
       return session.report(Wording.failure(for: error))
     }
@@ -49,18 +51,25 @@ public enum QConvert {
       if let command = parsed as? any QConvertCommand { return command }
       // What is no command of ours is the parser's own help, whose text is thrown by running it.
       try parsed.run()
-      throw Answer(text: Root.helpMessage())
+      throw Answer(Root.helpMessage())
     } catch let answer as Answer {
       throw answer
     } catch {
-      if Root.exitCode(for: error) == .success { throw Answer(text: Root.fullMessage(for: error)) }
+      if Root.exitCode(for: error) == .success { throw Answer(Root.fullMessage(for: error)) }
       throw Wording.usage(Root.message(for: error))
     }
   }
 
   /// What help and `--version` print.
   struct Answer: Error {
-    var text: String
+    let text: String
+
+    init(_ text: String) { self.text = text }
+
+    /// The same for programs.
+    var document: JSON {
+      JSONOutput.document([.init(text == QuantCoreInfo.version ? "version" : "help", .string(text))])
+    }
   }
 
   private static func write(_ text: String, to console: Console) -> Int32 {

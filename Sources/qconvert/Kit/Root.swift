@@ -15,6 +15,7 @@ struct Root: ParsableCommand {
         qconvert model/ model.gguf --scheme q4_k_m
         qconvert model/ model.gguf -p awq --scheme q4_k_m --calibration text.txt
         qconvert model/ model-w4a16/ --scheme w4a16 --plugin awq
+        qconvert --recipe recipe.yaml model/ model.gguf
         qconvert plan model/ model.gguf --scheme q4_k_m --tensor 'output.weight=q8_0'
         qconvert inspect model.gguf
         qconvert eval model.gguf --text test.txt --reference model/ --json
@@ -26,7 +27,7 @@ struct Root: ParsableCommand {
     version: QuantCoreInfo.version,
     subcommands: [
       Convert.self, PlanCommand.self, Calibrate.self, Inspect.self, Evaluate.self, Generate.self, Tokenize.self, Logits.self,
-      PluginList.self,
+      PluginList.self, PluginCommand.self,
     ],
     defaultSubcommand: Convert.self
   )

@@ -45,12 +45,13 @@ struct Session: Sendable {
   }
 
   /// Prints a failure: a line on standard error, or a document on standard output.
+  /// - Parameter document: what is printed as JSON instead of the failure alone.
   /// - Returns: the exit code.
-  func report(_ failure: Failure) -> Int32 {
+  func report(_ failure: Failure, document: JSON? = nil) -> Int32 {
     console.status("")
     if isJSON {
       // Where standard output is gone too, the exit code is all that is left.
-      try? console.data(JSONOutput.document(failure).text(pretty: true) + "\n")
+      try? console.data((document ?? JSONOutput.document([], failure)).text(pretty: true) + "\n")
     } else {
       console.line(Wording.line(failure, style: errorStyle))
     }

@@ -2,25 +2,30 @@ import ArgumentParser
 import Logging
 import QuantCore
 
-/// `qconvert IN OUT`: plans, converts, reports.
+/// `qconvert IN OUT`: plans, converts, evaluates, reports.
 struct Convert: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
     abstract: "Quantize and convert a checkpoint (the default).",
     discussion: """
-      OUT appears under its name only when it is complete, read back and verified.
+      OUT appears under its name only when it is complete, read back and verified, and passes every --fail-if.
 
       EXAMPLES
         qconvert model/ model.gguf --scheme q4_k_m
         qconvert model/ model.gguf -p awq:clip=off --scheme q4_k_m --calibration text.txt
         qconvert model/ model.gguf --scheme q4_k --pure --tensor 'output.weight=q8_0'
+        qconvert model/ model.gguf --eval-text test.txt --fail-if 'kld.mean > 0.02'
+        qconvert --recipe recipe.yaml model/ model.gguf
       """)
 
   @OptionGroup var conversion: ConversionOptions
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
-    let request = try conversion.request(threads: global.threadCount())
+    let recipe = try conversion.said().resolved(registry)
+    if conversion.dumpRecipe { return try session.answer(JSONOutput.document(recipe), text: recipe.document.yaml) }
+    try recipe.checkGates()
+    let request = try recipe.request(threads: global.threadCount())
     let plan: ConversionPlan
     do {
       plan = try Planner(registry).plan(request)
@@ -30,11 +35,36 @@ struct Convert: QConvertCommand {
       throw failure
     }
     for line in Wording.planned(plan) { session.log.debug("\(line)") }
-    let progress = session.progress()
-    defer { progress.finish() }
-    let report = try Converter(registry).run(plan, progress: progress)
-    progress.finish()
-    session.log.notice("\(Wording.summary(report, output: request.output))")
-    if session.isJSON { try session.answer(JSONOutput.document(report, output: request.output), text: "") }
+    try convert(recipe, plan, registry, session)
+  }
+
+  private func convert(_ recipe: Recipe, _ plan: ConversionPlan, _ registry: Registry, _ session: Session) throws {
+    var result = try ResultDocument(recipe, plan)
+    var document = JSON.null
+    let file = try ResultFile(recipe, plan)
+    do {
+      // Sizes are known beforehand.
+      if let failure = Gate.failure(of: recipe.gates, result.measurements) { throw failure }
+      let evaluation = recipe.evaluation.text.isEmpty ? nil : try ConversionEvaluation(recipe.evaluation, plan, registry: registry)
+      let progress = session.progress()
+      defer { progress.finish() }
+      var written: OutputTransaction?
+      try Converter(registry).run(plan, progress: progress) { report, path in
+        result.report = report
+        result.evaluation = try evaluation?.run(path, session)
+        if let failure = Gate.failure(of: recipe.gates, result.measurements) { throw failure }
+        document = result.document()
+        written = try file?.write(document)
+      }
+      try written?.giveName()
+    } catch let failure as Failure where failure.kind == .gate {
+      document = result.document(failure)
+      // Beside an output that is not there, nobody would look for its document.
+      if case .file = recipe.report { try file?.write(document).giveName() }
+      throw Rejection(failure: failure, document: document)
+    }
+    session.log.notice("\(Wording.summary(result.report, output: plan.request.output))")
+    if let evaluation = result.evaluation { session.log.notice("\(Wording.summary(evaluation))") }
+    if session.isJSON { try session.answer(document, text: "") }
   }
 }

@@ -35,12 +35,22 @@ struct Evaluate: QConvertCommand {
   @Option(help: ArgumentHelp("Windows to use, from the start of the text. (default: all)", valueName: "N"))
   var windows: Int?
 
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "Exit with code 10 where KEY, one of > >= < <=, and a number hold: 'kld.mean > 0.02'; repeatable.", valueName: "GATE"))
+  var failIf: [String] = []
+
   @OptionGroup var simulation: SimulationOptions
   @OptionGroup var options: ModelOptions
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
     let threads = try global.threadCount()
+    let gates = try failIf.map { try Gate($0) }
+    try Gate.check(
+      gates, measures: { key in reference != nil || !EvaluationResult.comparisonKeys.contains(key) },
+      remedy: "Give --reference MODEL.")
     var settings = EvaluationOptions(
       protocol: scoring.value, context: try WholeNumber.check(context, "--context", in: 2...1_048_576))
     if let windows { settings.windows = try WholeNumber.check(windows, "--windows", in: 1...1_000_000_000) }
@@ -55,12 +65,18 @@ struct Evaluate: QConvertCommand {
     } else if !checkpoint.activations.isEmpty {
       session.log.notice("programs that run this checkpoint round its activations; computed with exact ones (--simulate file rounds them)")
     }
-    let result = try evaluate(engine, referenceEngine, tokens, settings, session)
-    try session.answer(
-      Evaluate.document(result, request, engine.simulation), text: Evaluate.text(result, request, engine.simulation))
+    let result = try Evaluate.evaluate(engine, referenceEngine, tokens, settings, session)
+    let measurements = Measurements(
+      byteCount: try checkpoint.files.reduce(0) { try $0 + MappedFile($1).count },
+      bitsPerWeight: CheckpointFacts(checkpoint, family: nil).bitsPerWeight, evaluation: result)
+    let failure = Gate.failure(of: gates, measurements)
+    let document = JSONOutput.document(Evaluate.members(result, request, engine.simulation), failure)
+    if !session.isJSON { try session.console.data(Evaluate.text(result, request, engine.simulation)) }
+    if let failure { throw Rejection(failure: failure, document: document) }
+    if session.isJSON { try session.answer(document, text: "") }
   }
 
-  private func evaluate(
+  static func evaluate(
     _ engine: Engine, _ reference: Engine?, _ tokens: [Int], _ settings: EvaluationOptions, _ session: Session
   ) throws -> EvaluationResult {
     let progress = session.progress()
@@ -83,24 +99,9 @@ struct Evaluate: QConvertCommand {
 
   // MARK: Output
 
-  /// Keys in the order of the document, each with its value.
-  static func numbers(_ result: EvaluationResult) -> [(key: String, value: Double)] {
-    var numbers = [("perplexity", result.perplexity.value), ("perplexity.stderr", result.perplexity.standardError)]
-    if let comparison = result.comparison {
-      numbers += [
-        ("perplexity.reference", comparison.perplexity.value),
-        ("kld.mean", comparison.divergence.value), ("kld.mean.stderr", comparison.divergence.standardError),
-        ("kld.median", comparison.divergenceMedian), ("kld.p99", comparison.divergence99),
-        ("kld.max", comparison.divergenceMaximum),
-        ("top1", comparison.sameTop.value), ("top1.stderr", comparison.sameTop.standardError),
-      ]
-    }
-    return numbers.map { (key: $0.0, value: $0.1) }
-  }
-
-  static func document(_ result: EvaluationResult, _ request: SimulationRequest? = nil, _ simulation: Simulation? = nil) -> JSON {
+  /// What was measured, for documents.
+  static func members(_ result: EvaluationResult, _ request: SimulationRequest? = nil, _ simulation: Simulation? = nil) -> [JSON.Member] {
     var members: [JSON.Member] = [
-      .init("ok", .bool(true)),
       .init("protocol", .string(result.protocol.rawValue)),
       .init("context", .int(result.context)),
       .init("windows", .int(result.windows)),
@@ -112,7 +113,7 @@ struct Evaluate: QConvertCommand {
         .init("simulated.inputs", .int(simulation.inputs.count)), .init("simulated.caches", .int(simulation.keys.count)),
       ]
     }
-    return .object(members + numbers(result).map { .init($0.key, .double($0.value)) })
+    return members + EvaluationResult.measures.compactMap { measure in measure.value(result).map { .init(measure.key, .double($0)) } }
   }
 
   static func text(_ result: EvaluationResult, _ request: SimulationRequest? = nil, _ simulation: Simulation? = nil) -> String {

@@ -13,9 +13,16 @@ struct PlanCommand: QConvertCommand {
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
-    let plan = try Planner(registry).plan(conversion.request(threads: global.threadCount()))
+    let recipe = try conversion.said().resolved(registry)
+    if conversion.dumpRecipe { return try session.answer(JSONOutput.document(recipe), text: recipe.document.yaml) }
+    try recipe.checkGates()
+    let plan = try Planner(registry).plan(recipe.request(threads: global.threadCount()))
     for warning in plan.warnings { session.log.warning("\(warning)") }
-    try session.answer(JSONOutput.document(plan), text: PlanCommand.text(plan, style: session.outputStyle))
+    let failure = Gate.failure(of: recipe.gates, Measurements(byteCount: plan.totalSize, bitsPerWeight: plan.bitsPerWeight))
+    let document = JSONOutput.document(JSONOutput.members(plan), failure)
+    if !session.isJSON { try session.console.data(PlanCommand.text(plan, style: session.outputStyle)) }
+    if let failure { throw Rejection(failure: failure, document: document) }
+    if session.isJSON { try session.answer(document, text: "") }
   }
 
   /// The table of tensors, and what they come to.

@@ -11,7 +11,9 @@ struct PluginList: QConvertCommand {
   func run(_ registry: Registry, _ session: Session) throws {
     let facts = PluginFacts.ordered(registry)
     try session.answer(
-      .object([.init("ok", .bool(true)), .init("plugins", .array(facts.map { $0.document }))]),
+      JSONOutput.document([
+        .init("plugins", .array(facts.map { $0.document })), .init("activations", JSONOutput.strings(ActivationScheme.names)),
+      ]),
       text: PluginFacts.text(facts, style: session.outputStyle))
   }
 }
@@ -28,6 +30,8 @@ struct PluginFacts {
   let options: [OptionDeclaration]
   /// Statistics that a method asks for.
   let requirements: [String]
+  /// Which stream of activations a method observes; nil for what is no method.
+  let propagation: String?
   /// Names that a scheme or preset provider knows.
   let schemes: [String]
   /// Architectures that a family answers to, or extensions that a format writes.
@@ -41,6 +45,7 @@ struct PluginFacts {
     let method = plugin as? any QuantizationMethod.Type
     options = method?.options ?? []
     requirements = Statistic.allCases.filter { method?.requirements.contains($0) ?? false }.map { $0.rawValue }
+    propagation = method.map { $0.propagation.rawValue }
     schemes =
       (plugin as? any SchemeProvider.Type)?.schemeNames ?? (plugin as? any PresetProvider.Type)?.presetNames ?? []
     if let family = plugin as? any ModelFamily.Type {
@@ -92,6 +97,7 @@ struct PluginFacts {
             ])
           })),
       .init("requirements", JSONOutput.strings(requirements)),
+      .init("propagation", JSONOutput.optional(propagation)),
       .init("schemes", JSONOutput.strings(schemes)),
       .init("names", JSONOutput.strings(names)),
       .init("reference", .string(reference)),

@@ -1,13 +1,22 @@
 import ArgumentParser
 import QuantCore
 
-/// What `convert` and `plan` take.
+/// What `convert` and `plan` take. Properties are nil or empty where nothing was typed: a recipe, and after it the defaults of
+/// `Recipe`, then decide. `Setting.all` says where each belongs.
 struct ConversionOptions: ParsableArguments {
+  private static let defaults = Recipe()
+
   @Argument(help: ArgumentHelp("Checkpoint to read: a file or a folder.", valueName: "IN"))
-  var input: String
+  var input: String?
 
   @Argument(help: ArgumentHelp("File or folder to write.", valueName: "OUT"))
-  var output: String
+  var output: String?
+
+  @Option(help: ArgumentHelp("Recipe in YAML; options on the command line override it.", valueName: "FILE"))
+  var recipe: String?
+
+  @Flag(help: "Print the recipe that the command line comes to, with all defaults, and do nothing else.")
+  var dumpRecipe = false
 
   @Option(
     name: .shortAndLong, parsing: .singleValue,
@@ -34,8 +43,8 @@ struct ConversionOptions: ParsableArguments {
       valueName: "NAME"))
   var calibrator: String?
 
-  @Flag(help: "Use the scheme for every tensor that may be quantized, without a preset's mix.")
-  var pure = false
+  @Flag(inversion: .prefixedNo, help: "Use the scheme for every tensor that may be quantized, without a preset's mix.")
+  var pure: Bool?
 
   @Option(name: .shortAndLong, help: ArgumentHelp("Format of IN. (default: by content)", valueName: "FORMAT"))
   var from: String?
@@ -43,11 +52,11 @@ struct ConversionOptions: ParsableArguments {
   @Option(name: .shortAndLong, help: ArgumentHelp("Format of OUT. (default: by extension)", valueName: "FORMAT"))
   var to: String?
 
-  @Flag(help: "Replace an existing output.")
-  var force = false
+  @Flag(inversion: .prefixedNo, help: "Replace an existing output.")
+  var force: Bool?
 
-  @Flag(help: "Continue a run that did not finish; keep what is done where this one does not.")
-  var resume = false
+  @Flag(inversion: .prefixedNo, help: "Continue a run that did not finish; keep what is done where this one does not.")
+  var resume: Bool?
 
   @OptionGroup var text: CalibrationOptions
 
@@ -57,14 +66,14 @@ struct ConversionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Importance matrix that weighs errors: of llama-imatrix or calibrate.", valueName: "FILE"))
   var importance: String?
 
-  @Option(help: ArgumentHelp("Activations that methods observe: auto, original or quantized.", valueName: "STREAM"))
-  var propagate = StreamChoice.auto
+  @Option(help: ArgumentHelp("Activations that methods observe; auto, the default: as they ask.", valueName: "STREAM"))
+  var propagate: StreamChoice?
 
-  @Option(help: ArgumentHelp("Products on calibration text: f32, or bf16 where the processor has them.", valueName: "TYPE"))
-  var products = ProductsChoice.f32
+  @Option(help: ArgumentHelp("Products on calibration text: f32 (the default), or bf16 where the processor has them.", valueName: "TYPE"))
+  var products: ProductsChoice?
 
-  @Flag(help: "Observe later layers of a block behind its rounded earlier ones.")
-  var trueSequential = false
+  @Flag(inversion: .prefixedNo, help: "Observe later layers of a block behind its rounded earlier ones.")
+  var trueSequential: Bool?
 
   @Option(help: ArgumentHelp("A config.json instead of the one beside IN.", valueName: "FILE"))
   var config: String?
@@ -75,57 +84,51 @@ struct ConversionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Name of the pre-tokenizer, where it is not recognised.", valueName: "NAME"))
   var pre: String?
 
-  @Flag(help: "Keep NaN and infinity instead of refusing them.")
-  var allowNonfinite = false
+  @Flag(inversion: .prefixedNo, help: "Keep NaN and infinity instead of refusing them.")
+  var allowNonfinite: Bool?
 
-  @Flag(help: "Quantize weights that are quantized already; quality is lost twice.")
-  var allowRequantize = false
+  @Flag(inversion: .prefixedNo, help: "Quantize weights that are quantized already; quality is lost twice.")
+  var allowRequantize: Bool?
 
   @Option(help: ArgumentHelp("Largest file of a split output: 5GB, 512MiB.", valueName: "SIZE"))
   var shardSize: String?
 
-  /// Everything that was typed, checked for form.
-  /// - Throws: `Failure` of kind usage.
-  func request(threads: Int) throws(Failure) -> ConversionRequest {
-    var request = ConversionRequest(input: input, output: output)
-    request.fromFormat = from
-    request.toFormat = to
-    for text in plugin {
-      let argument = try PluginArgument(text)
-      request.methods.append((id: argument.id, options: argument.options))
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("Text on which the output is held against IN before it is put in place; repeatable.", valueName: "FILE"))
+  var evalText: [String] = []
+
+  @Option(help: ArgumentHelp("Tokens per window of the evaluation. (default: \(defaults.evaluation.context))", valueName: "N"))
+  var evalContext: Int?
+
+  @Option(help: ArgumentHelp("Windows of the evaluation, from the start of the text. (default: all)", valueName: "N"))
+  var evalWindows: Int?
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "Discard the output and exit with code 10 where KEY, one of > >= < <=, and a number hold: 'kld.mean > 0.02'; repeatable.",
+      valueName: "GATE"))
+  var failIf: [String] = []
+
+  @Option(help: ArgumentHelp("Where the result document goes. (default: OUT.qconvert.json)", valueName: "FILE"))
+  var report: String?
+
+  @Flag(help: "Write no result document.")
+  var noReport = false
+
+  /// Where the result document goes, as a recipe would say it.
+  var reportPlace: String? { noReport ? "none" : report }
+
+  /// Everything that was typed, over what the recipe file says, over the defaults.
+  /// - Throws: `Failure` of kind usage for an option, of kind config for the recipe file.
+  func said() throws -> Recipe {
+    var said = Recipe()
+    if let recipe { try RecipeFile.read(recipe, into: &said) }
+    for setting in Setting.all {
+      if let content = setting.typed(self) { try setting.set(Entry(content, subject: setting.option), &said) }
     }
-    request.scheme = scheme
-    request.isPure = pure
-    request.activations = activations
-    request.keyValueCache = kvCache
-    if let calibrator {
-      guard let found = RangeCalibrator(named: calibrator) else {
-        throw Registry.unknown("calibrator", "calibrator.unknown", calibrator, among: RangeCalibrator.names)
-      }
-      request.calibrator = found
-    }
-    request.tensorRules = tensor
-    request.calibration = try text.request()
-    if stats != nil, request.calibration != CalibrationRequest() {
-      throw Failure(
-        .usage, "usage.stats-and-text", "--stats says which text was observed, and options of --calibration were given",
-        remedy: "Give one or the other.")
-    }
-    request.calibration.precision = products.value
-    request.statisticsPath = stats
-    request.importancePath = importance
-    request.propagation = propagate.value
-    request.isTrueSequential = trueSequential
-    request.configPath = config
-    request.tokenizerPath = tokenizer
-    request.preTokenizer = pre
-    request.force = force
-    request.resumes = resume
-    request.allowNonfinite = allowNonfinite
-    request.allowRequantize = allowRequantize
-    if let shardSize { request.shardSize = try ByteSize.parse(shardSize, option: "--shard-size") }
-    request.threads = threads
-    return request
+    return said
   }
 }
 

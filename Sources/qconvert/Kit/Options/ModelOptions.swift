@@ -28,9 +28,14 @@ struct ModelOptions: ParsableArguments {
   /// The BOS token to put in front, or nil.
   /// - Throws: `Failure` of kind usage where it is asked for and the tokenizer has none.
   func beginOfSequence(_ tokenizer: any Tokenizer) throws(Failure) -> Int? {
-    guard bos.value ?? (tokenizer.data.addsBOS ?? false) else { return nil }
+    try ModelOptions.beginOfSequence(tokenizer, asked: bos.value)
+  }
+
+  /// The same for any way of asking; nil: as the tokenizer's rule says.
+  static func beginOfSequence(_ tokenizer: any Tokenizer, asked: Bool?) throws(Failure) -> Int? {
+    guard asked ?? (tokenizer.data.addsBOS ?? false) else { return nil }
     let id = tokenizer.data.special["bos"]
-    if id == nil, bos == .on {
+    if id == nil, asked == true {
       throw Failure(.usage, "usage.bos", "the tokenizer has no BOS token", remedy: "Leave --bos out.")
     }
     return id

@@ -2,50 +2,29 @@ import QuantCore
 
 /// The documents of `--json`. Keys and their order are part of the interface (`Docs/commands.md`).
 enum JSONOutput {
-  /// `{"ok": false, "error": {...}}`
-  static func document(_ failure: Failure) -> JSON {
+  /// `ok`, the members, and where something failed what and why.
+  static func document(_ members: [JSON.Member], _ failure: Failure? = nil) -> JSON {
+    .object([.init("ok", .bool(failure == nil))] + members + (failure.map { [.init("error", error($0))] } ?? []))
+  }
+
+  private static func error(_ failure: Failure) -> JSON {
     .object([
-      .init("ok", .bool(false)),
-      .init(
-        "error",
-        .object([
-          .init("id", .string(failure.id)),
-          .init("kind", .string(Wording.name(failure.kind))),
-          .init("file", optional(failure.file)),
-          .init("tensor", optional(failure.tensor)),
-          .init("offset", optional(failure.byteOffset)),
-          .init("message", .string(failure.message)),
-          .init("remedy", optional(failure.remedy)),
-        ])),
+      .init("id", .string(failure.id)),
+      .init("kind", .string(Wording.name(failure.kind))),
+      .init("file", optional(failure.file)),
+      .init("tensor", optional(failure.tensor)),
+      .init("offset", optional(failure.byteOffset)),
+      .init("message", .string(failure.message)),
+      .init("remedy", optional(failure.remedy)),
     ])
   }
 
-  /// What `convert` did.
-  static func document(_ report: ConversionReport, output: String) -> JSON {
-    .object([
-      .init("ok", .bool(true)),
-      .init("output", .string(output)),
-      .init("bytes", .int(report.totalSize)),
-      .init("bits_per_weight", .double(report.bitsPerWeight)),
-      .init("seconds", .double(report.seconds)),
-      .init(
-        "tensors",
-        .array(
-          report.tensors.map { tensor in
-            .object([
-              .init("name", .string(tensor.name)),
-              .init("scheme", .string(tensor.scheme)),
-              .init("relative_error", tensor.relativeError.map { .double($0) } ?? .null),
-            ])
-          })),
-      .init("notes", strings(report.notes)),
-    ])
-  }
+  /// What `--dump-recipe` prints.
+  static func document(_ recipe: Recipe) -> JSON { document([.init("recipe", recipe.document)]) }
 
   /// What `plan` found.
-  static func document(_ plan: ConversionPlan) -> JSON {
-    .object([
-      .init("ok", .bool(true)),
+  static func members(_ plan: ConversionPlan) -> [JSON.Member] {
+    [
       .init("input", .string(plan.request.input)),
       .init("output", .string(plan.request.output)),
       .init("from", .string(plan.source.format)),
@@ -78,10 +57,11 @@ enum JSONOutput {
             ])
           })),
       .init("warnings", strings(plan.warnings)),
-    ])
+    ]
   }
 
   static func optional(_ text: String?) -> JSON { text.map { .string($0) } ?? .null }
+  static func optional(_ number: Double?) -> JSON { number.map { .double($0) } ?? .null }
   static func optional(_ number: Int?) -> JSON { number.map { .int($0) } ?? .null }
   static func strings(_ texts: [String]) -> JSON { .array(texts.map { .string($0) }) }
   static func ints(_ numbers: [Int]) -> JSON { .array(numbers.map { .int($0) }) }

@@ -61,6 +61,7 @@ enum Wording {
   /// The exit codes that commands end with.
   static let exitCodes: [(code: String, meaning: String)] = [
     ("0", "success: an output is complete, verified and in place"),
+    (code(.gate), "complete, but a --fail-if rejects it; no OUT"),
     (code(.usage), "wrong usage"),
     (code(.data), "input malformed"),
     (code(.noInput), "input missing or unreadable"),
@@ -136,6 +137,17 @@ enum Wording {
   static func summary(_ report: ConversionReport, output: String) -> String {
     let tensors = report.tensors.count
     return "\(printable(output)): \(size(report.totalSize, report.bitsPerWeight)), \(tensors.grouped) tensors, \(duration(report.seconds))"
+  }
+
+  /// What `convert` says about its evaluation.
+  static func summary(_ result: EvaluationResult) -> String {
+    var parts = ["perplexity \(result.perplexity.value.fixed(4))"]
+    if let comparison = result.comparison {
+      parts[0] += " (IN: \(comparison.perplexity.value.fixed(4)))"
+      parts += ["KLD mean \(comparison.divergence.value.fixed(5))", "p99 \(comparison.divergence99.fixed(5))"]
+      parts.append("same top token \(comparison.sameTop.value.fixed(4))")
+    }
+    return parts.joined(separator: ", ") + " on \(result.tokens.grouped) tokens"
   }
 
   /// `4.58 GB (4,580,000,000 bytes), 4.83 bits per weight`

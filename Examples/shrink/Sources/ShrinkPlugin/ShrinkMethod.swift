@@ -1,23 +1,23 @@
-import QuantCore
+public import QuantCore
 
 /// Clamps each row to a fraction of its largest weight before rounding, where that lowers the squared error.
-struct Shrink: QuantizationMethod {
-  static let id = "shrink"
-  static let summary = "Clamp the outliers of a row where that lowers the squared error of its weights."
-  static let reference = "Docs/write-a-plugin.md"
-  static let options = [
+public struct ShrinkMethod: QuantizationMethod {
+  public static let id = "shrink"
+  public static let summary = "Clamp the outliers of a row where that lowers the squared error of its weights."
+  public static let reference = "the paper or page that describes it"
+  public static let options = [
     OptionDeclaration(name: "to", summary: "smallest fraction tried", defaultValue: "0.8")
   ]
-  let smallest: Double
+  private let smallest: Double
 
-  init(_ options: OptionValues) throws { smallest = try options.number("to", in: 0.1...1) }
+  public init(_ options: OptionValues) throws { smallest = try options.number("to", in: 0.1...1) }
 
-  func rounder(for task: RoundingTask) throws -> (any Rounder)? {
-    ShrinkRounder(scheme: task.scheme, smallest: Float(smallest))
+  public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
+    ClampingRounder(scheme: task.scheme, smallest: Float(smallest))
   }
 }
 
-struct ShrinkRounder: Rounder {
+private struct ClampingRounder: Rounder {
   let scheme: any Scheme
   let smallest: Float
 

@@ -1,3 +1,0 @@
-import QConvertKit
-
-QConvert.main(plugins: QConvert.builtIn + [Shrink.self])

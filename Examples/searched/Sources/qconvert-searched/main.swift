@@ -1,0 +1,4 @@
+import QConvertKit
+import SearchedPlugin
+
+QConvert.main(plugins: QConvert.builtIn + [SearchedSchemes.self])

@@ -1,0 +1,4 @@
+import QConvertKit
+import ShrinkPlugin
+
+QConvert.main(plugins: QConvert.builtIn + [ShrinkMethod.self])

@@ -1,0 +1,118 @@
+import QuantCore
+
+/// A condition on the result of a conversion or an evaluation that rejects it: `kld.mean > 0.02`.
+struct Gate: Sendable, Equatable, CustomStringConvertible {
+  private enum Comparison: String, CaseIterable, Sendable {
+    // Two characters first: the text is searched in this order.
+    case atLeast = ">="
+    case atMost = "<="
+    case above = ">"
+    case below = "<"
+  }
+
+  /// What is measured.
+  let key: String
+  private let comparison: Comparison
+  private let bound: Double
+  private let typedBound: String
+
+  /// - Throws: `Failure` of kind usage where the text is not KEY, one of > >= < <=, and a number.
+  init(_ text: String) throws(Failure) {
+    func trimmed(_ text: Substring) -> String { String(text.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }
+    guard
+      let comparison = Comparison.allCases.first(where: { text.contains($0.rawValue) }),
+      let range = text.firstRange(of: comparison.rawValue),
+      let bound = Double(trimmed(text[range.upperBound...])), bound.isFinite
+    else {
+      throw Failure(
+        .usage, "gate.syntax", "'\(text)' is no condition", remedy: "Write KEY, one of > >= < <=, and a number: 'kld.mean > 0.02'.")
+    }
+    key = trimmed(text[..<range.lowerBound])
+    guard Measurements.keys.contains(key) else {
+      let near = Registry.nearest(to: key, among: Measurements.keys)
+      throw Failure(
+        .usage, "gate.unknown-key", "'\(key)' is nothing that is measured",
+        remedy: (near.isEmpty ? "" : "Did you mean \(near.joined(separator: " or "))? ")
+          + "Known: \(Measurements.keys.joined(separator: ", ")).")
+    }
+    self.comparison = comparison
+    self.bound = bound
+    typedBound = trimmed(text[range.upperBound...])
+  }
+
+  var description: String { "\(key) \(comparison.rawValue) \(typedBound)" }
+
+  /// Whether a measured value is refused. What is no number is always refused.
+  func rejects(_ value: Double) -> Bool {
+    switch comparison {
+    case .atLeast: !(value < bound)
+    case .atMost: !(value > bound)
+    case .above: !(value <= bound)
+    case .below: !(value >= bound)
+    }
+  }
+
+  /// The failure of the gates that reject what was measured; nil where none does. Gates on what was not measured are left out.
+  static func failure(of gates: [Gate], _ measurements: Measurements) -> Failure? {
+    let failed = gates.compactMap { gate in
+      measurements[gate.key].flatMap { gate.rejects($0) ? "\(gate.key) is \($0.shortest), and the gate is '\(gate)'" : nil }
+    }
+    let reasons = failed.joined(separator: "; ")
+    return failed.isEmpty ? nil : Failure(.gate, "gate.failed", "rejected: \(reasons)")
+  }
+
+  /// Refuses gates on what will not be measured.
+  /// - Parameter remedy: how it would be.
+  static func check(_ gates: [Gate], measures isMeasured: (String) -> Bool, remedy: String) throws(Failure) {
+    for gate in gates where !isMeasured(gate.key) {
+      throw Failure(.usage, "gate.not-measured", "the gate '\(gate)' is on something that is not measured", remedy: remedy)
+    }
+  }
+}
+
+/// What gates look at.
+struct Measurements: Sendable {
+  /// Size of the checkpoint.
+  var byteCount: Int
+  var bitsPerWeight: Double
+  var evaluation: EvaluationResult?
+
+  /// Everything that can be asked for.
+  static let keys = ["size.bytes", "bits-per-weight"] + EvaluationResult.measures.map { $0.key }
+
+  subscript(key: String) -> Double? {
+    switch key {
+    case "size.bytes": Double(byteCount)
+    case "bits-per-weight": bitsPerWeight
+    default: evaluation.flatMap { result in EvaluationResult.measures.first { $0.key == key }?.value(result) }
+    }
+  }
+}
+
+extension EvaluationResult {
+  /// The keys of documents and gates, each with its value; nil where no reference was given.
+  static let measures: [(key: String, value: @Sendable (EvaluationResult) -> Double?)] = [
+    ("perplexity", { $0.perplexity.value }),
+    ("perplexity.stderr", { $0.perplexity.standardError }),
+    ("perplexity.reference", { $0.comparison?.perplexity.value }),
+    ("kld.mean", { $0.comparison?.divergence.value }),
+    ("kld.mean.stderr", { $0.comparison?.divergence.standardError }),
+    ("kld.median", { $0.comparison?.divergenceMedian }),
+    ("kld.p99", { $0.comparison?.divergence99 }),
+    ("kld.max", { $0.comparison?.divergenceMaximum }),
+    ("top1", { $0.comparison?.sameTop.value }),
+    ("top1.stderr", { $0.comparison?.sameTop.standardError }),
+  ]
+
+  /// Those of them that need a reference.
+  static let comparisonKeys: Set<String> = Set(measures.map { $0.key }).subtracting(["perplexity", "perplexity.stderr"])
+}
+
+extension Double {
+  /// Six significant digits at most; whole numbers as they are.
+  fileprivate var shortest: String {
+    if let whole = Int(exactly: self) { return String(whole) }
+    let places = magnitude >= 1000 ? 1 : magnitude >= 1 ? 4 : magnitude >= 0.001 ? 6 : 9
+    return fixed(places)
+  }
+}

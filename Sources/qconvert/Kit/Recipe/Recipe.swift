@@ -1,0 +1,109 @@
+import QuantCore
+
+/// Everything that a person can say about a conversion, wherever it was said: on the command line, in a recipe file, or nowhere,
+/// so that the default holds.
+struct Recipe: Sendable {
+  /// What is converted, and how. Empty paths are not said yet.
+  var conversion = ConversionRequest(input: "", output: "")
+  /// How the result is held against the source.
+  var evaluation = EvaluationSettings()
+  /// What the result must keep to be put in place.
+  var gates: [Gate] = []
+  /// Where the result document goes.
+  var report = ReportPlace.beside
+
+  /// The request behind the recipe.
+  /// - Throws: `Failure` of kind usage where it does not say what to read or to write.
+  func request(threads: Int) throws(Failure) -> ConversionRequest {
+    for (path, name) in [(conversion.input, "IN"), (conversion.output, "OUT")] where path.isEmpty {
+      throw Wording.usage("Missing expected argument '<\(name)>'")
+    }
+    var text = conversion.calibration
+    text.precision = CalibrationRequest().precision
+    if conversion.statisticsPath != nil, text != CalibrationRequest() {
+      throw Failure(
+        .usage, "usage.stats-and-text", "--stats says which text was observed, and options of --calibration were given",
+        remedy: "Give one or the other.")
+    }
+    var request = conversion
+    request.threads = threads
+    request.recipe = recorded.text()
+    return request
+  }
+
+  /// The recipe with every default that depends on what is said filled in: the options of methods, and scheme and format
+  /// where the output's name decides on them.
+  /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
+  func resolved(_ registry: Registry) throws -> Recipe {
+    var recipe = self
+    recipe.conversion.methods = try conversion.methods.map { given in
+      let declarations = try registry.method(given.id).options
+      let values = try OptionValues(given.options, declarations: declarations, plugin: given.id)
+      return (given.id, Dictionary(uniqueKeysWithValues: declarations.map { ($0.name, values.string($0.name)) }))
+    }
+    if conversion.toFormat != nil || !conversion.output.isEmpty {
+      let format = try Planner(registry).format(of: conversion)
+      recipe.conversion.toFormat = format.id
+      recipe.conversion.scheme = conversion.scheme ?? format.defaultScheme
+    }
+    return recipe
+  }
+
+  /// Refuses gates on an evaluation that is not asked for.
+  func checkGates() throws(Failure) {
+    try Gate.check(
+      gates, measures: { key in !evaluation.text.isEmpty || !EvaluationResult.measures.contains { $0.key == key } },
+      remedy: "Give --eval-text FILE, or leave the gate out.")
+  }
+
+  /// All settings, as a recipe file would hold them.
+  var document: JSON { Recipe.tree(Setting.all.compactMap { setting in setting.value(self).map { (setting.key, $0) } }) }
+
+  /// The settings that the bytes of the output depend on, without paths of this machine.
+  var recorded: JSON {
+    Recipe.tree(Setting.all.filter { $0.isRecorded }.compactMap { setting in setting.value(self).map { (setting.key, $0) } })
+  }
+
+  /// Objects within objects, from keys whose parts are separated by dots. Keys of one section stand together.
+  private static func tree(_ values: [(key: String, value: JSON)]) -> JSON {
+    var members: [JSON.Member] = []
+    for (key, value) in values {
+      let parts = key.split(separator: ".", maxSplits: 1).map { String($0) }
+      guard parts.count == 2 else {
+        members.append(.init(key, value))
+        continue
+      }
+      if members.last?.key != parts[0] { members.append(.init(parts[0], .object([]))) }
+      let section = members.removeLast().value.objectValue ?? []
+      members.append(.init(parts[0], .object(section + [.init(parts[1], value)])))
+    }
+    return .object(members)
+  }
+}
+
+/// How the result of a conversion is held against its source.
+struct EvaluationSettings: Sendable {
+  /// Texts to predict, one after another; empty: nothing is evaluated.
+  var text: [String] = []
+  /// Tokens per window.
+  var context = 512
+  /// Windows to use, from the start of the text; nil: all.
+  var windows: Int?
+}
+
+/// Where the result document of a conversion goes.
+enum ReportPlace: Sendable, Equatable {
+  /// A file beside the output, with the output's name and `.qconvert.json`.
+  case beside
+  case none
+  case file(String)
+
+  /// Of the result document; nil where there is none.
+  func path(output: String) -> String? {
+    switch self {
+    case .beside: Files.join(Files.folder(of: output), Files.lastComponent(output) + ".qconvert.json")
+    case .none: nil
+    case .file(let path): path
+    }
+  }
+}

@@ -1,0 +1,190 @@
+import QuantCore
+
+/// How values of one kind are written, on the command line and in recipes alike.
+struct ValueForm<Value>: Sendable {
+  /// - Throws: `Failure` of kind usage where the entry is no such value.
+  let read: @Sendable (Entry) throws -> Value
+  /// As a recipe holds it; nil: the key is left out.
+  let write: @Sendable (Value) -> JSON?
+}
+
+extension ValueForm where Value == String {
+  /// Any text; an empty one is not said.
+  static let text = ValueForm { entry in
+    guard let text = entry.text, !text.isEmpty else { throw entry.unexpected("a text") }
+    return text
+  } write: { text in
+    text.isEmpty ? nil : .string(text)
+  }
+}
+
+extension ValueForm where Value == String? {
+  static let text = ValueForm {
+    try ValueForm<String>.text.read($0)
+  } write: {
+    $0.map { .string($0) }
+  }
+}
+
+extension ValueForm where Value == Bool {
+  /// `true` or `false`, also `on` and `off`.
+  static let flag = ValueForm { entry in
+    switch entry.text {
+    case "true", "on": return true
+    case "false", "off": return false
+    default: throw entry.unexpected("true or false")
+    }
+  } write: {
+    .bool($0)
+  }
+}
+
+extension ValueForm where Value == Int {
+  static func wholeNumber(_ range: ClosedRange<Int>) -> ValueForm {
+    ValueForm { entry in
+      guard let number = entry.text.flatMap({ Int($0) }), range.contains(number) else {
+        throw entry.unexpected("a whole number from \(range.lowerBound) to \(range.upperBound)")
+      }
+      return number
+    } write: {
+      .int($0)
+    }
+  }
+}
+
+extension ValueForm where Value == Int? {
+  static func wholeNumber(_ range: ClosedRange<Int>) -> ValueForm {
+    ValueForm {
+      try ValueForm<Int>.wholeNumber(range).read($0)
+    } write: {
+      $0.map { .int($0) }
+    }
+  }
+
+  /// A size in bytes, with or without a unit.
+  static let size = ValueForm { entry in
+    guard let text = entry.text else { throw entry.unexpected("a size such as 5GB") }
+    return try ByteSize.parse(text, option: entry.subject)
+  } write: {
+    $0.map { .int($0) }
+  }
+}
+
+extension ValueForm where Value == UInt64 {
+  static let seed = ValueForm { entry in
+    guard let number = entry.text.flatMap({ UInt64($0) }) else { throw entry.unexpected("a whole number that is not negative") }
+    return number
+  } write: {
+    .number(String($0))
+  }
+}
+
+extension ValueForm where Value == RangeCalibrator? {
+  static let calibrator = ValueForm { entry in
+    let name = try ValueForm<String>.text.read(entry)
+    guard let found = RangeCalibrator(named: name) else {
+      throw Registry.unknown("calibrator", "calibrator.unknown", name, among: RangeCalibrator.names)
+    }
+    return found
+  } write: {
+    $0.map { .string($0.name) }
+  }
+}
+
+extension ValueForm where Value: Equatable & Sendable {
+  /// One of some words.
+  static func oneOf(_ words: [(word: String, value: Value)]) -> ValueForm {
+    ValueForm { entry in
+      guard let found = words.first(where: { $0.word == entry.text }) else {
+        throw entry.unexpected(words.map { $0.word }.joined(separator: " or "))
+      }
+      return found.value
+    } write: { value in
+      words.first { $0.value == value }.map { .string($0.word) }
+    }
+  }
+}
+
+extension ValueForm where Value == ReportPlace {
+  /// `beside`, `none`, or a path.
+  static let reportPlace = ValueForm { entry in
+    switch try ValueForm<String>.text.read(entry) {
+    case "beside": return .beside
+    case "none": return .none
+    case let path: return .file(path)
+    }
+  } write: { place in
+    switch place {
+    case .beside: .string("beside")
+    case .none: .string("none")
+    case .file(let path): .string(path)
+    }
+  }
+}
+
+extension ValueForm where Value == [String] {
+  /// One text or a list of texts.
+  static let texts = ValueForm { entry in
+    try entry.elements.map { try ValueForm<String>.text.read($0) }
+  } write: {
+    .array($0.map { .string($0) })
+  }
+
+  /// `PATTERN=SCHEME`, or a table with that one row.
+  static let tensorRules = ValueForm { entry in
+    try entry.elements.map { element in
+      if let text = element.text { return text }
+      guard let row = element.pair, let scheme = row.value.text else { throw element.unexpected("PATTERN: SCHEME") }
+      return row.key + "=" + scheme
+    }
+  } write: { rules in
+    .array(
+      rules.map { rule in
+        guard let equals = rule.lastIndex(of: "=") else { return .string(rule) }
+        return .object([.init(String(rule[..<equals]), .string(String(rule[rule.index(after: equals)...])))])
+      })
+  }
+}
+
+extension ValueForm where Value == [(id: String, options: [String: String])] {
+  /// `NAME:option=value,…`, or a table with the name in its one row and the options below it.
+  static let methods = ValueForm { entry in
+    try entry.elements.map { element in
+      if let text = element.text {
+        let argument = try PluginArgument(text)
+        return (argument.id, argument.options)
+      }
+      guard let method = element.pair, case .table(let rows) = method.value.content else {
+        throw element.unexpected("the name of a method, or NAME: {option: value}")
+      }
+      var options: [String: String] = [:]
+      for (name, value) in rows { options[name] = try ValueForm<String>.text.read(value) }
+      return (method.key, options)
+    }
+  } write: { methods in
+    .array(
+      methods.map { method in
+        guard !method.options.isEmpty else { return .string(method.id) }
+        let options = method.options.sorted { $0.key < $1.key }.map { JSON.Member($0.key, number($0.value) ?? .string($0.value)) }
+        return .object([.init(method.id, .object(options))])
+      })
+  }
+
+  /// A number that is spelt as it would be printed.
+  private static func number(_ text: String) -> JSON? {
+    if let whole = Int(text), String(whole) == text { return .number(text) }
+    if let value = Double(text), value.isFinite, "\(value)" == text { return .number(text) }
+    return nil
+  }
+}
+
+extension ValueForm where Value == [Gate] {
+  static let gates = ValueForm { entry in
+    try entry.elements.map { element in
+      guard let text = element.text else { throw element.unexpected("an expression such as 'kld.mean > 0.02'") }
+      return try Gate(text)
+    }
+  } write: {
+    .array($0.map { .string($0.description) })
+  }
+}
