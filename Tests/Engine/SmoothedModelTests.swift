@@ -10,7 +10,7 @@ import Testing
     let method = try SmoothQuant(OptionValues(["alpha": alpha], declarations: SmoothQuant.options, plugin: SmoothQuant.id))
     let tokens = (0..<80).map { ($0 * 37 + 5) % 96 }
     let expected = try engine.allLogits(tokens, sequenceLength: 40)
-    var hidden = try engine.embed(tokens)
+    var hidden = try engine.embed(tokens, sequenceLength: 40)
     var smoothed = hidden
     for index in 0..<engine.model.parameters.blockCount {
       let before = engine.loadBlock(index)

@@ -82,7 +82,9 @@ public struct AWQ: QuantizationMethod {
     if clips, task.scheme.grid.tileRows == 1, role != .query, role != .key {
       return ClipRounder(scheme: task.scheme, statistics: statistics, importance: importance)
     }
-    return importance.map { WeightedRounder(scheme: task.scheme, importance: $0) }
+    // Of all rules only those of block layouts look at importance.
+    guard let importance, task.scheme.grid.kind == .block else { return nil }
+    return WeightedRounder(scheme: task.scheme, importance: importance)
   }
 }
 
