@@ -34,7 +34,7 @@ import Testing
     let windows = try CalibrationWindows(
       text: DefaultCalibration.text, origin: "", tokenizer: opening.tokenizer(for: checkpoint), request: request("") { _ in }.calibration)
     let engine = try Engine(checkpoint, model: description, parallel: Parallel(threads: 2))
-    var hidden = try engine.embed(windows.windows.flatMap { $0 })
+    var hidden = try engine.embed(windows.windows.flatMap { $0 }, sequenceLength: windows.context)
     let collector = StatisticsCollector(wanted, parallel: engine.parallel)
     for index in 0...block {
       engine.runBlock(
