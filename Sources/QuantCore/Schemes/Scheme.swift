@@ -37,6 +37,9 @@ public protocol Scheme: Sendable {
   /// What the rule makes of a panel, as numbers (`rows * columns` floats): `value(encode(panel))`, without the detour
   /// through codes where a scheme knows a faster way.
   func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>)
+  /// How codes and parameters of another scheme become this one's without rounding any weight again, or nil where they cannot.
+  /// Equal grids need nothing; a scheme states here which other grids are part of its own.
+  func adoption(of source: any Scheme) -> Adoption?
 }
 
 extension Scheme {
@@ -44,6 +47,10 @@ extension Scheme {
   public func groupLength(columns: Int) -> Int { grid.groupLength ?? columns }
 
   public func fitted(largestMagnitude: Float) -> any Scheme { self }
+
+  public func adoption(of source: any Scheme) -> Adoption? {
+    source.grid == grid && source.parameterCount == parameterCount ? .identity : nil
+  }
 
   /// Whether rows of this length can be stored. Blocks of several rows are cut at the edges of the matrix; groups are not.
   public func fits(columns: Int) -> Bool {

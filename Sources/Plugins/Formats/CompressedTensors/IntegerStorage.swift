@@ -1,11 +1,10 @@
 import QuantCore
 
 /// A quantized weight of a compressed-tensors checkpoint as numbers, decoded row by row.
-struct IntegerStorage: TensorStorage {
-  let schemeName: String
+struct IntegerStorage: QuantizedStorage {
+  let scheme: any Scheme
   let byteCount: Int
   let verbatim: ByteView? = nil
-  let isNumeric = true
 
   private let codes: ByteView
   private let scales: ByteView
@@ -79,10 +78,12 @@ struct IntegerStorage: TensorStorage {
         throw Failure(.data, "ct.zero-points", "the zero points are missing or of the wrong shape", tensor: name)
       }
     }
-    let scheme = IntegerScheme(
-      bits: arguments.bits, groupLength: arguments.groupLength, isSymmetric: arguments.isSymmetric, modelType: scaleType)
+    guard
+      let scheme = IntegerScheme(
+        bits: arguments.bits, groupLength: arguments.groupLength, isSymmetric: arguments.isSymmetric, modelType: scaleType)
+    else { throw Failure(.unsupported, "ct.strategy", "codes of \(arguments.bits) bits are not read", tensor: name) }
     let storage = IntegerStorage(
-      schemeName: scheme?.name ?? "int\(arguments.bits)", byteCount: byteCount, codes: codeBytes, scales: scaleBytes,
+      scheme: scheme, byteCount: byteCount, codes: codeBytes, scales: scaleBytes,
       scaleType: scaleType, zeros: arguments.isSymmetric ? nil : zero?.storage.verbatim, bits: arguments.bits, isPacked: isPacked,
       groupLength: length, groups: groups, bytesPerRow: bytesPerRow)
     return CheckpointTensor(name: name, shape: shape, storage: storage)
@@ -90,7 +91,6 @@ struct IntegerStorage: TensorStorage {
 
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
     let offset: Float = isPacked ? Float(1 << (bits - 1)) : 0
-    let perWord = PackedIntegers.perWord(bits: bits)
     codes.withUnsafeBytes { codes in
       guard let base = codes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
       for row in rows {
@@ -98,17 +98,43 @@ struct IntegerStorage: TensorStorage {
         let target = destination + (row - rows.lowerBound) * rowLength
         for group in 0..<groups {
           let scale = scale(row * groups + group)
-          let zero =
-            zeros?.withUnsafeBytes { words in
-              guard let base = words.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return offset }
-              return Float(PackedIntegers.get(row % perWord, bits: bits, from: base + (row / perWord * groups + group) * 4))
-            } ?? offset
+          let zero = zero(row, group) ?? offset
           for column in group * groupLength..<(group + 1) * groupLength {
             let code = isPacked ? Float(PackedIntegers.get(column, bits: bits, from: source)) : Float(Int8(bitPattern: source[column]))
             target[column] = (code - zero) * scale
           }
         }
       }
+    }
+  }
+
+  func panel(rows: Range<Int>, rowLength: Int) -> QuantizedPanel {
+    var panel = scheme.emptyPanel(rows: rows.count, columns: rowLength)
+    let offset: Int32 = isPacked && zeros == nil ? 1 << Int32(bits - 1) : 0
+    codes.withUnsafeBytes { codes in
+      guard let base = codes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+      for (local, row) in rows.enumerated() {
+        let source = base + row * bytesPerRow
+        for column in 0..<rowLength {
+          panel.codes[local * rowLength + column] =
+            isPacked ? Int32(PackedIntegers.get(column, bits: bits, from: source)) - offset : Int32(Int8(bitPattern: source[column]))
+        }
+        for group in 0..<groups {
+          let index = panel.parameterIndex(row: local, group: group)
+          panel.parameters[index] = scale(row * groups + group)
+          if let zero = zero(row, group) { panel.parameters[index + 1] = zero }
+        }
+      }
+    }
+    return panel
+  }
+
+  /// The zero point of a group, or nil where groups are symmetric.
+  private func zero(_ row: Int, _ group: Int) -> Float? {
+    zeros?.withUnsafeBytes { words in
+      guard let base = words.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+      let perWord = PackedIntegers.perWord(bits: bits)
+      return Float(PackedIntegers.get(row % perWord, bits: bits, from: base + (row / perWord * groups + group) * 4))
     }
   }
 

@@ -1,0 +1,22 @@
+/// How codes and parameters on one grid become those of another without rounding any weight again.
+public struct Adoption: Sendable {
+  /// What is kept.
+  public enum Fidelity: Sendable, Hashable {
+    /// Every value, bit for bit.
+    case exact
+    /// Every code; parameters are rounded to the type in which the target stores them.
+    case parametersRounded
+  }
+
+  public var fidelity: Fidelity
+  /// Turns a panel on the source's grid into one on the target's. Called with whole tiles of both.
+  public var translate: @Sendable (QuantizedPanel) -> QuantizedPanel
+
+  public init(_ fidelity: Fidelity, translate: @escaping @Sendable (QuantizedPanel) -> QuantizedPanel) {
+    self.fidelity = fidelity
+    self.translate = translate
+  }
+
+  /// Between equal grids.
+  public static let identity = Adoption(.exact) { $0 }
+}

@@ -1,0 +1,19 @@
+/// Storage that can hand out codes and parameters as they are stored: what moves to another container without rounding any
+/// weight again.
+public protocol QuantizedStorage: TensorStorage {
+  /// The scheme on whose tiles codes and parameters lie. Its grid says what is stored, scale types included; its rule need not be
+  /// the one by which they were chosen.
+  var scheme: any Scheme { get }
+  /// Codes and parameters of some rows.
+  /// - Precondition: `rows` lies within the tensor and begins at a multiple of the grid's `tileRows`.
+  func panel(rows: Range<Int>, rowLength: Int) -> QuantizedPanel
+}
+
+extension QuantizedStorage {
+  public var schemeName: String { scheme.name }
+  public var isNumeric: Bool { true }
+
+  public func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
+    scheme.value(panel(rows: rows, rowLength: rowLength), columns: 0..<rowLength, into: destination)
+  }
+}
