@@ -25,7 +25,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 }
 
 // The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
-let builtIn = ["RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies"]
+let builtIn = ["RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies",
+  "Clients"]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
 let package = Package(
@@ -59,6 +60,7 @@ let package = Package(
       path: "Sources/Plugins/Formats/HuggingFace", swiftSettings: rules),
     plugin("CompressedTensors", "Formats/CompressedTensors"),
     plugin("ModelFamilies", "Families"),
+    plugin("Clients", "Clients"),
 
     // MARK: Program
     .target(

@@ -15,8 +15,6 @@ public protocol CheckpointFormat: Plugin {
 
   /// Scheme or preset used where none is asked for.
   static var defaultScheme: String { get }
-  /// Ids of the packings that this container can hold, in order of preference.
-  static var packingIDs: [String] { get }
   /// Names that this container gives its tensors.
   static var naming: Naming { get }
   /// The scheme of a tensor that is not quantized (norms, biases, tables), given how the source stores it.

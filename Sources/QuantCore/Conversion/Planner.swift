@@ -58,7 +58,7 @@ public struct Planner: Sendable {
           + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", ")))
     }
     var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
-    let packings = packings(of: format, request)
+    let packings = try packings(of: format, request)
     tensors = tensors.flatMap { [$0] + storedInputs($0, source: source) + storedCaches($0, source: source, packings: packings) }
     let cache = try cache(request)
     if cache != nil || tensors.contains(where: { $0.activations?.isStatic == true && storedInputs($0, source: source).isEmpty }) {
@@ -152,7 +152,7 @@ public struct Planner: Sendable {
     let inputs = try InputChoice(request.activations)
     let ruled = try TensorRules(request.tensorRules).apply(
       to: drafts.map { (target: $0.name, source: $0.tensor.name) })
-    let packings = packings(of: format, request)
+    let packings = try packings(of: format, request)
     for index in drafts.indices {
       if keeps, ruled[index] == nil, let kept = keepers(of: drafts[index], source: source, packings: packings).first {
         drafts[index].schemeName = kept.name
@@ -213,7 +213,7 @@ public struct Planner: Sendable {
     }
     let isInPlaceCopy = isSame && draft.isInPlace && !isRounded
     let isRoundedAgain = isQuantizedSource && scheme.grid.kind != .float && adoption == nil && !isInPlaceCopy
-    let packings = packings(of: format, request)
+    let packings = try packings(of: format, request)
     if isRoundedAgain && !request.allowRequantize {
       let keepers = keepers(of: draft, source: source, packings: packings).map { $0.name }
       throw Failure(
@@ -223,7 +223,15 @@ public struct Planner: Sendable {
         remedy: "Convert from the original, or give --allow-requantize"
           + (keepers.isEmpty || isRounded ? "." : "; without another rounding it can become: \(keepers.joined(separator: ", "))."))
     }
+    let client = try client(request)
+    var obstacle: ClientObstacle?
     for packing in packings where packing.holds(scheme.grid, activations: draft.activations) {
+      if let client, scheme.grid.kind != .float {
+        let layer = ClientLayer(packing: type(of: packing).id, grid: scheme.grid, activations: draft.activations, shape: draft.shape)
+        let found = client.profile.obstacle(layer, version: client.version)
+        obstacle = obstacle ?? found
+        if found != nil { continue }
+      }
       let parts = packing.parts(name: draft.name, shape: draft.shape, scheme: scheme)
       let size = parts.reduce(0) { $0 + $1.byteCount }
       var tensor = PlannedTensor(
@@ -238,8 +246,13 @@ public struct Planner: Sendable {
       }
       return tensor
     }
+    if let client, let obstacle {
+      throw Failure(
+        .unsupported, "client.refuses", "\(client.profile.id) \(client.version) \(obstacle.reason)", file: request.output,
+        tensor: draft.name, remedy: obstacle.remedy)
+    }
     let able = registry.formats.filter { other in
-      registry.packings.contains { other.packingIDs.contains(type(of: $0).id) && $0.holds(scheme.grid, activations: draft.activations) }
+      registry.packings(of: other).contains { $0.holds(scheme.grid, activations: draft.activations) }
     }
     throw Failure(
       .unsupported, "packing.none",
@@ -250,14 +263,44 @@ public struct Planner: Sendable {
         : "Choose another scheme, or a format that can: \(able.map { $0.id }.joined(separator: ", ")).")
   }
 
-  /// The packings of a format, in its order of preference.
-  func packings(of format: any CheckpointFormat.Type, _ request: ConversionRequest) -> [any Packing] {
-    format.packingIDs.compactMap { id in registry.packings.first { type(of: $0).id == id } }
+  /// The packings that may be used, the preferred first: those of the format, of them those that the client reads, or the one
+  /// that was asked for.
+  /// - Throws: `Failure` of kind usage for an unknown packing or client, and where nothing is left.
+  func packings(of format: any CheckpointFormat.Type, _ request: ConversionRequest) throws(Failure) -> [any Packing] {
+    var packings = registry.packings(of: format)
+    func id(_ packing: any Packing) -> String { type(of: packing).id }
+    if let client = try client(request) {
+      guard client.profile.formats.contains(format.id) else {
+        throw Failure(
+          .usage, "client.format", "\(client.profile.id) does not load format '\(format.id)'", file: request.output,
+          remedy: "It loads: \(client.profile.formats.joined(separator: ", ")).")
+      }
+      let order = client.profile.packings
+      let read = packings.filter { order.contains(id($0)) }.sorted { (order.firstIndex(of: id($0)) ?? 0) < (order.firstIndex(of: id($1)) ?? 0) }
+      packings = packings.filter { id($0) == PlainPacking.id } + read
+    }
+    if let wanted = request.packing {
+      guard registry.packings.contains(where: { id($0) == wanted }) else {
+        throw Registry.unknown("packing", "packing.unknown", wanted, among: registry.packings.map { id($0) })
+      }
+      guard packings.contains(where: { id($0) == wanted }) else {
+        throw Failure(
+          .usage, "packing.format", "'\(wanted)' is no packing of format '\(format.id)'" + (request.client.map { " that \($0) reads" } ?? ""),
+          file: request.output, remedy: "Choose one of: \(packings.map { id($0) }.joined(separator: ", ")).")
+      }
+      packings = packings.filter { [PlainPacking.id, wanted].contains(id($0)) }
+    }
+    return packings
+  }
+
+  private func client(_ request: ConversionRequest) throws(Failure) -> Client? {
+    guard let name = request.client else { return nil }
+    return try Client(named: name, registry)
   }
 
   /// Common schemes for rows of this length that the format holds.
   private func fitting(_ columns: Int, _ format: any CheckpointFormat.Type) -> [String] {
-    let packings = registry.packings.filter { format.packingIDs.contains(type(of: $0).id) }
+    let packings = registry.packings(of: format)
     return ["int4-g128", "int4-g64", "int4-g32", "int4-channel", "int8-channel", "q4_k", "q4_0", "q8_0", "f16"].filter { name in
       guard let scheme = try? registry.scheme(name, modelType: .f16) else { return false }
       return scheme.fits(columns: columns) && packings.contains { $0.holds(scheme.grid) }

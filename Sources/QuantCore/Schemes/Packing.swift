@@ -3,6 +3,8 @@
 /// A packing turns quantized rows into the tensors of a container and back, and says exactly which grids it holds.
 /// It knows no file format: a format asks for the stored tensors and places them.
 public protocol Packing: Plugin {
+  /// Ids of the formats whose readers know it. Where several packings hold a grid, the one that is registered first is taken.
+  static var formats: [String] { get }
   init()
   /// Whether every code and parameter of this grid can be stored without change.
   func holds(_ grid: Grid) -> Bool
@@ -45,6 +47,7 @@ public protocol Packing: Plugin {
 }
 
 extension Packing {
+  public static var formats: [String] { ["huggingface"] }
   public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool { activations == nil && holds(grid) }
   public func inputParts(
     name: String, activations: ActivationScheme, modelType: ElementType

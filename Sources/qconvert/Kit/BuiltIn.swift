@@ -1,4 +1,5 @@
 import AWQ
+import Clients
 import CompressedTensors
 import GGUF
 import GPTQ
@@ -23,6 +24,8 @@ extension QConvert {
     GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self,
     // Files of importance; the last has no signature, so it is asked last
     ImportanceMatrix.self, LegacyImportanceMatrix.self,
+    // Clients
+    VLLM.self, Transformers.self, LlamaCpp.self, GPTQModel.self,
     // Families
     Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, OPT.self, GPT2.self, BLOOM.self,
   ]
