@@ -36,6 +36,12 @@ private let complete = """
     bos: off
     propagate: quantized
     true_sequential: true
+    products: bf16
+    stats: s.stats
+  importance: i.gguf
+  activations: int8-token
+  kv_cache: fp8
+  calibrator: entropy
   config: c.json
   tokenizer: t
   pre_tokenizer: qwen2
@@ -43,6 +49,7 @@ private let complete = """
   allow_requantize: true
   shard_size: 2GB
   force: true
+  resume: true
   evaluation:
     text: e.txt
     context: 128
@@ -56,8 +63,9 @@ private let complete = """
 private let completeCommandLine = [
   "model", "out.gguf", "--from", "huggingface", "--to", "gguf", "--scheme", "q4_k_m", "--pure", "-p", "awq:clip=off,grid=10", "-p", "gptq",
   "--tensor", "*.ffn_down.*=q6_k", "--tensor", "re:^output=x=q8_0", "--calibration", "a.txt", "--calibration", "b.txt", "--samples", "7",
-  "--context", "64", "--seed", "18446744073709551615", "--bos", "off", "--propagate", "quantized", "--true-sequential", "--config",
-  "c.json", "--tokenizer", "t", "--pre", "qwen2", "--allow-nonfinite", "--allow-requantize", "--shard-size", "2GB", "--force",
+  "--context", "64", "--seed", "18446744073709551615", "--bos", "off", "--propagate", "quantized", "--true-sequential",
+  "--products", "bf16", "--stats", "s.stats", "--importance", "i.gguf", "--activations", "int8-token", "--kv-cache", "fp8",
+  "--calibrator", "entropy", "--resume", "--config", "c.json", "--tokenizer", "t", "--pre", "qwen2", "--allow-nonfinite", "--allow-requantize", "--shard-size", "2GB", "--force",
   "--eval-text", "e.txt", "--eval-context", "128", "--eval-windows", "4", "--fail-if", "kld.mean > 0.02", "--fail-if",
   "size.bytes >= 5000000", "--report", "r.json",
 ]
@@ -106,7 +114,7 @@ private let completeCommandLine = [
   let found = try said(["in", "out.gguf", "-p", "awq:clip=off"]).resolved(registry)
   #expect(found.conversion.toFormat == "gguf")
   #expect(found.conversion.scheme == "q4_k_m")
-  #expect(found.conversion.methods.first?.options == ["clip": "off", "scale": "on", "grid": "20", "duo": "on", "search": "target"])
+  #expect(found.conversion.methods.first?.options == ["clip": "off", "scale": "on", "grid": "20", "duo": "on", "search": "target", "importance": "on"])
   #expect(try found.resolved(registry).document == found.document)
 }
 

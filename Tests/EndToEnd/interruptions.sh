@@ -83,10 +83,10 @@ continued_after_kills() {
     # Twice at random moments, then to the end.
     for _ in 1 2; do
       [ "$code" -ne 137 ] && break
-      interrupted KILL $((RANDOM % (whole + 1))) "$out/$target" "$@" --resume
+      interrupted KILL $((RANDOM % (whole + 1))) "$out/$target" "$@" --resume --no-report
       [ "$code" -eq 137 ] && kills=$((kills + 1))
     done
-    [ "$code" -eq 137 ] && attempt "$model" "$out/$target" "$@" --resume
+    [ "$code" -eq 137 ] && attempt "$model" "$out/$target" "$@" --resume --no-report
     [ "$code" -eq 0 ] || wrong="ended with $code: $(head -c 200 "$work/err")"
     diff -rq "$expected" "$out/$target" >/dev/null || wrong="other bytes than without interruption"
     [ "$(ls -A "$out")" = "$target" ] || wrong="left $(ls -A "$out" | tr '\n' ' ')behind"

@@ -8,6 +8,12 @@ import Testing
   @Test(arguments: FamilyTests.names, ["0.5", "0.9", "auto"]) func logitsStayWhereNothingIsRounded(_ name: String, _ alpha: String) throws {
     let engine = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/" + name)))
     let method = try SmoothQuant(OptionValues(["alpha": alpha], declarations: SmoothQuant.options, plugin: SmoothQuant.id))
+    // Norms behind the layers, or in the way of the residual, cannot absorb scales.
+    guard !["opt-post-norm", "bloom-residual"].contains(name) else {
+      #expect(method.obstacle(in: engine.model) != nil)
+      return
+    }
+    #expect(method.obstacle(in: engine.model) == nil)
     let tokens = (0..<80).map { ($0 * 37 + 5) % 96 }
     let expected = try engine.allLogits(tokens, sequenceLength: 40)
     var hidden = try engine.embed(tokens, sequenceLength: 40)
@@ -16,7 +22,7 @@ import Testing
       let before = engine.loadBlock(index)
       var block = before
       block.schemeNamed = { _ in try #require(IntegerSchemes.scheme(named: "int8-channel", modelType: .f32)) }
-      let collector = StatisticsCollector(SmoothQuant.requirements, parallel: engine.parallel)
+      let collector = StatisticsCollector(method.statistics, parallel: engine.parallel)
       engine.runBlock(before, hidden: &hidden, sequenceLength: 40, observer: collector)
       block.statistics = collector.statistics()
       let notes = try method.transform(&block)

@@ -36,6 +36,12 @@ public struct Planner: Sendable {
         .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: request.input,
         remedy: "Write a folder instead.")
     }
+    for method in methods {
+      guard let model, let obstacle = method.obstacle(in: model) else { continue }
+      throw Failure(
+        .unsupported, "method.model", "method '\(type(of: method).id)' cannot be used on this model of family '\(model.family)': \(obstacle)",
+        file: request.input, remedy: "Leave the method out, or choose another; 'qconvert plugins' lists them.")
+    }
 
     var warnings = source.warnings
     var drafts = try TensorMapping(source: source, model: model, target: format.naming).drafts(warnings: &warnings)

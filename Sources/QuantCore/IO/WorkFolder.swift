@@ -33,16 +33,16 @@ public final class WorkFolder: Sendable {
     let path = WorkFolder.path(for: target)
     let journal = path + "/journal"
     while true {
-      let ((descriptor, number), registration) = InterruptCleanup.create(remembering: path) {
+      let ((descriptor, number), registration) = InterruptCleanup.create(remembering: path) { () -> ((descriptor: Int32, number: Int32), Bool) in
         let isNew = mkdir(path, 0o777) == 0
+        if !isNew, errno != EEXIST { return ((-1, errno), false) }
         let descriptor = open(journal, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
         let number = errno
         if descriptor < 0, isNew { rmdir(path) }
         return ((descriptor, number), isNew && descriptor >= 0 && !isKept)
       }
-      // Somebody removed the folder in between.
-      let isGone = number == ENOENT && OutputTarget.linkStatus(path) == nil && access(OutputTarget.folder(of: path), W_OK) == 0
-      if descriptor < 0, isGone { continue }
+      // Somebody removed the folder after it was found to be there.
+      if descriptor < 0, number == ENOENT, OutputTarget.linkStatus(path) == nil { continue }
       guard descriptor >= 0 else {
         throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: path)
       }

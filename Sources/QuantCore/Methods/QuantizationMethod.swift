@@ -17,6 +17,8 @@ public protocol QuantizationMethod: Plugin {
   /// What must be observed with the options that were given; `requirements` unless an option asks for more.
   var statistics: Set<Statistic> { get }
 
+  /// Why the method has nothing to do on a model, or cannot do it exactly; nil: it can.
+  func obstacle(in model: ModelDescription) -> String?
   /// Changes a block in place. With rounding switched off, logits stay equal within 1e-4.
   /// - Returns: one line per thing worth reporting.
   func transform(_ block: inout BlockWorkspace) throws -> [String]
@@ -30,6 +32,7 @@ extension QuantizationMethod {
   public static var propagation: Propagation { .original }
   public static var defaultScheme: String? { nil }
   public var statistics: Set<Statistic> { Self.requirements }
+  public func obstacle(in model: ModelDescription) -> String? { nil }
   public func transform(_ block: inout BlockWorkspace) throws -> [String] { [] }
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? { nil }
 }

@@ -17,7 +17,7 @@ public struct SmoothQuant: QuantizationMethod {
   public static let id = "smoothquant"
   public static let summary = "Scales channels behind norms so that activations with outliers can be rounded to 8 bits."
   public static let reference = "arXiv 2211.10438"
-  public static let requirements: Set<Statistic> = [.range, .sample]
+  public static let requirements: Set<Statistic> = [.range]
   public static let options = [
     OptionDeclaration(
       name: "alpha", summary: "share of the difficulty that moves into the weights, 0 to 1; auto: searched for each norm",
@@ -30,6 +30,14 @@ public struct SmoothQuant: QuantizationMethod {
   /// - Throws: `Failure` where an option's value is out of range.
   public init(_ options: OptionValues) throws {
     alpha = options.string("alpha") == "auto" ? nil : try options.number("alpha", in: 0...1)
+  }
+
+  /// Tokens themselves are looked at only where the share is searched.
+  public var statistics: Set<Statistic> { alpha == nil ? [.range, .sample] : [.range] }
+
+  public func obstacle(in model: ModelDescription) -> String? {
+    let hasNorm = model.block.folds.contains { if case .norm = $0.producer { true } else { false } }
+    return hasNorm ? nil : "no norm of its blocks feeds linear layers alone, so that none can absorb a scale"
   }
 
   public func transform(_ block: inout BlockWorkspace) throws -> [String] {
