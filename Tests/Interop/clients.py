@@ -13,7 +13,6 @@ FIXTURES = ROOT / "Tests" / "Fixtures"
 CLIENTS = pathlib.Path(os.environ["CLIENTS"])
 QCONVERT = os.environ["QCONVERT"]
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="qconvert-interop-"))
-CORES = os.cpu_count() or 1
 
 
 def run(command, **extra_environment):
