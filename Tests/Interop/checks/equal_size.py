@@ -69,20 +69,23 @@ def divergence(file, model, text, windows):
     return figure(output, "Mean KLD")
 
 
-BEST = "awq+gptq:correct=0.5"
 TEXTS = ["wikitext2-valid", "prose-valid"]
-CASES = [("tiny-llama", scheme, "wikitext2-valid", 10) for scheme in ("q4_0", "q4_k")]
+# Channels are loud in one of the models; llama.cpp rounds inputs to 8 bits, so there the scales have to move first.
+CHAINS = {"tiny-llama": "gptq:correct=0.5", "tiny-llama-outlier": "awq+gptq:correct=0.5"}
+CASES = [("tiny-llama", scheme, "gptq", "wikitext2-valid", 10) for scheme in ("q4_0", "q4_k")]
 LONG_CASES = [
-    (model, scheme, text, 60) for model in ("tiny-llama", "tiny-llama-outlier") for scheme in ("q4_0", "q4_k") for text in TEXTS]
+    (model, scheme, chain, text, 60) for model, chain in CHAINS.items() for scheme in ("q4_0", "q4_k", "q4_k_m") for text in TEXTS]
 
 
-@check("GPTQ loses less than half of what an importance matrix loses in llama.cpp, {} windows", CASES, slow_cases=LONG_CASES)
-def blocks_lose_half(case):
-    model, scheme, text, windows = case
-    files = own(model, scheme, BEST), theirs(model, scheme)
+@check("at one size, half of what an importance matrix loses in llama.cpp, {} windows", CASES, slow_cases=LONG_CASES)
+def loses_half(case):
+    """Where embedding and output are rounded too, of what both lose beyond that."""
+    model, scheme, methods, text, windows = case
+    files = own(model, scheme, methods), theirs(model, scheme)
     sizes = [file.stat().st_size for file in files]
     require(abs(sizes[0] - sizes[1]) < 2048, f"{sizes[0]} and {sizes[1]} bytes")
     mine, other = (divergence(file, model, text, windows)[0] for file in files)
-    detail = f"KL {mine:.5f} against {other:.5f}, {sizes[0]} and {sizes[1]} bytes"
-    require(mine < other / 2, detail)
-    return detail
+    least = divergence(whole_blocks(model, scheme), model, text, windows)[0] if IS_MIX[scheme] else 0
+    detail = f"KL {mine:.5f} against {other:.5f}" + (f", {least:.5f} with blocks in F16" if least else "")
+    require(mine - least < (other - least) / 2, detail)
+    return f"{detail}, {sizes[0]} bytes"
