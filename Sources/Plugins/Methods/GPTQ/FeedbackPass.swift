@@ -5,6 +5,7 @@ struct FeedbackPass {
   private let scheme: any Scheme
   private let order: VisitingOrder
   private let factor: InverseFactor
+  private let valueType: ElementType?
   private let importance: [Float]?
   private let rows: Int
   private let tileLength: Int
@@ -22,6 +23,7 @@ struct FeedbackPass {
     scheme = rounder.scheme
     order = rounder.order
     factor = rounder.factor
+    valueType = rounder.valueType
     importance = rounder.importance
     rows = panel.rows
     tileLength = fitted.groupLength
@@ -68,6 +70,12 @@ struct FeedbackPass {
     let panel = Panel(base: weight - column, rows: rows, columns: tileLength, rowStride: 1)
     scheme.nearest(panel, columns: column..<column + 1, into: &tiles[tile])
     scheme.value(tiles[tile], columns: column..<column + 1, into: tileValues.base)
+    if let valueType {
+      for row in 0..<rows {
+        let value = tileValues.base + row * tileLength + column
+        value.pointee = NumberConversion.rounded(value.pointee, to: valueType)
+      }
+    }
     let error = errors.base + (place - batch.lowerBound) * rows
     let size = order.columns.count
     factor.upper.withUnsafeBufferPointer { upper in
