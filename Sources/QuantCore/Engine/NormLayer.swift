@@ -28,9 +28,7 @@ struct NormLayer: Sendable {
   func callAsFunction(_ x: Matrix, rows: Range<Int>, parallel: Parallel) -> Matrix {
     precondition(gain.count == x.columns && bias.count == x.columns, "a norm has one gain per channel")
     let width = x.columns
-    var result = Matrix(rows: rows.count, columns: width)
-    result.values.withUnsafeMutableBufferPointer { buffer in
-      guard let base = buffer.baseAddress else { return }
+    return Matrix(rows: rows.count, columns: width) { base in
       let target = SharedPointer(base)
       parallel.forEachRange(rows.count, piece: 64) { piece in
         x.withPanel(rows: rows) { panel in
@@ -38,7 +36,6 @@ struct NormLayer: Sendable {
         }
       }
     }
-    return result
   }
 
   private func normalise(_ x: UnsafePointer<Float>, _ width: Int, into result: UnsafeMutablePointer<Float>) {
