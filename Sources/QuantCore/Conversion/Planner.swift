@@ -144,10 +144,12 @@ public struct Planner: Sendable {
       preset?.choose(presetTensors, model: model)
       ?? presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme?.name : nil) }
     let inputs = try InputChoice(request.activations)
+    let type = scheme?.grid.kind == .float ? scheme?.name : nil
     let ruled = try TensorRules(request.tensorRules).apply(
       to: drafts.map { (target: $0.name, source: $0.tensor.name) })
     for index in drafts.indices {
-      let unquantized = format.unquantizedScheme(for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName)
+      let unquantized = format.unquantizedScheme(
+        for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName, type: type)
       let name = ruled[index] ?? choices[index].scheme ?? unquantized
       drafts[index].schemeName = name
       drafts[index].note = ruled[index] == nil ? choices[index].note : nil
@@ -310,6 +312,7 @@ public struct Planner: Sendable {
     let windows = try CalibrationWindows(
       text: isBuiltIn ? DefaultCalibration.text : text, origin: isBuiltIn ? "built-in" : "user", tokenizer: tokenizer,
       request: request.calibration)
+    try model.parameters.checkPositions(windows.context)
     if isBuiltIn {
       warnings.append(
         "calibrating on the built-in text (\(windows.availableTokens) tokens of general English); "
