@@ -29,7 +29,9 @@ enum RandomModel {
   static func copy(_ name: String, into folder: TemporaryFolder) throws -> String {
     let path = folder.file(name)
     guard mkdir(path, 0o777) == 0 else { throw Failure(.io, "test.folder", "cannot be made", file: path) }
-    for file in ["config.json", "model.safetensors"] { writeFile(path + "/" + file, readFile(SharedData.fixture("engine/\(name)/\(file)"))) }
+    for file in ["config.json", "model.safetensors"] {
+      writeFile(path + "/" + file, readFile(SharedData.fixture("engine/\(name)/\(file)")))
+    }
     writeFile(path + "/tokenizer.json", Array(tokenizer.text().utf8))
     return path
   }

@@ -13,8 +13,13 @@ import Testing
 
   private let registry: Registry
   private let folder = TemporaryFolder()
+  private let model: String
 
-  init() throws { registry = try Registry(QConvert.builtIn) }
+  init() throws {
+    registry = try Registry(QConvert.builtIn)
+    writeFile(folder.file("text.txt"), Array(readFile(SharedData.fixture("text/evaluation.txt")).prefix(3000)))
+    model = try ShortModel.make(blocks: 1, in: folder, Opening(registry).open(SharedData.fixture("models/tiny-llama")))
+  }
 
   /// All files of an output, by name.
   private func files(_ path: String) throws -> [String: [UInt8]] {
@@ -25,14 +30,15 @@ import Testing
   /// Outputs of runs with 1, 2 and 3 threads.
   private func outputs(_ chain: [String], _ output: String, _ change: (inout ConversionRequest) -> Void) throws -> [[String: [UInt8]]] {
     try [1, 2, 3].map { threads in
-      var request = ConversionRequest(input: SharedData.fixture("models/tiny-llama"), output: folder.file(output))
+      var request = ConversionRequest(input: model, output: folder.file(output))
       request.methods = chain.map { text in
         let words = text.split(separator: ":").map(String.init)
         let options = words.dropFirst().flatMap { $0.split(separator: ",") }.map { $0.split(separator: "=").map(String.init) }
         return (id: words[0], options: Dictionary(uniqueKeysWithValues: options.map { ($0[0], $0[1]) }))
       }
-      // More tokens than channels, so that nothing falls back.
-      request.calibration.samples = 7
+      // More tokens than the channels of the attention; layers behind more of them fall back.
+      request.calibration.files = [folder.file("text.txt")]
+      request.calibration.samples = 3
       request.calibration.context = 120
       request.threads = threads
       request.force = true

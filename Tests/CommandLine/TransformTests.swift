@@ -70,6 +70,8 @@ import Testing
 
   @Test(arguments: methods, RandomModel.names + trained) func logitsStayWhereNothingIsRounded(_ given: Method, _ name: String) throws {
     let isTrained = Self.trained.contains(name)
+    // Other options are for other scales, and random models have all kinds of them.
+    if isTrained && !given.options.isEmpty { return }
     guard let path = isTrained ? SharedData.path("models/" + name) : SharedData.fixture("engine/" + name) else { return }
     let engine = try engine(path)
     let method = try method(given)
@@ -147,12 +149,17 @@ import Testing
   }
 
   /// Fused, transposed, interleaved and stacked tensors are scaled by the parts that the fold means.
-  @Test(arguments: RandomModel.names, ["folder", "model.gguf"]) func outputsWithoutRoundingComputeTheSame(_ name: String, _ output: String) throws {
+  @Test(arguments: RandomModel.names, ["folder", "model.gguf"]) func outputsWithoutRoundingComputeTheSame(_ name: String, _ output: String)
+    throws
+  {
     let path = try RandomModel.copy(name, into: folder)
     let source = try opening.open(path)
     if output.hasSuffix(".gguf"), try opening.describe(source).ggufArchitecture == nil { return }
-    let expected = try logits(engine(path))
-    for method in Self.methods {
+    // A container may say less about a model than its source does: then the comparison is with what is left.
+    let plain = try request(path, "plain \(output)", nil)
+    try Converter(registry).run(Planner(registry).plan(plain), progress: SilentProgress())
+    let expected = try logits(engine(plain.output))
+    for method in Self.methods where method.options.isEmpty {
       let request = try request(path, "\(method.testDescription) \(output)", method)
       if Self.refused.contains("\(method.id) \(name)") {
         let failure = #expect(throws: Failure.self) { try Planner(registry).plan(request) }

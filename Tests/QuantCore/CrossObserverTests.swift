@@ -18,7 +18,7 @@ import Testing
   @Test(arguments: [1, 3]) func theDifferenceOfTheStreamsIsSummedWithTheQuantizedOne(_ threads: Int) throws {
     let parallel = Parallel(threads: threads)
     let observer = CrossObserver(StatisticsCollector([.gram], parallel: parallel), at: [.attentionInput], parallel: parallel)
-    let pairs = [(matrix(4, seed: 1), matrix(4, seed: 5)), (matrix(2, seed: 7), matrix(2, seed: 3)), (matrix(5, seed: 2), matrix(5, seed: 9))]
+    let pairs = [(4, 1, 5), (2, 7, 3), (5, 2, 9)].map { rows, a, b in (matrix(rows, seed: a), matrix(rows, seed: b)) }
     // Two panels, then other tokens.
     run(observer, .attentionInput, [pairs[0].0, pairs[1].0], [pairs[0].1, pairs[1].1])
     run(observer, .attentionInput, [pairs[2].0], [pairs[2].1])

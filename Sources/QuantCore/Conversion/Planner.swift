@@ -39,13 +39,14 @@ public struct Planner: Sendable {
     for method in methods {
       guard let model, let obstacle = method.obstacle(in: model) else { continue }
       throw Failure(
-        .unsupported, "method.model", "method '\(type(of: method).id)' cannot be used on this model of family '\(model.family)': \(obstacle)",
+        .unsupported, "method.model",
+        "method '\(type(of: method).id)' cannot be used on this model of family '\(model.family)': \(obstacle)",
         file: request.input, remedy: "Leave the method out, or choose another; 'qconvert plugins' lists them.")
     }
 
     var warnings = source.warnings
     var drafts = try TensorMapping(source: source, model: model, target: format.naming).drafts(warnings: &warnings)
-    let wanted = request.scheme ?? methods.lazy.compactMap { type(of: $0).defaultScheme }.first ?? format.defaultScheme
+    let wanted = try scheme(of: request)
     try chooseSchemes(&drafts, wanted: wanted, request: request, source: source, model: model, format: format)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
     if let first = left.first, let note = first.note {
@@ -99,6 +100,16 @@ public struct Planner: Sendable {
         remedy: "Leave --shard-size out, or write a folder.")
     }
     return format
+  }
+
+  /// The scheme or preset that was asked for; else that of the first method that is about one, else the format's.
+  /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
+  public func scheme(of request: ConversionRequest) throws -> String {
+    if let scheme = request.scheme { return scheme }
+    for given in request.methods {
+      if let scheme = try registry.method(given.id).defaultScheme { return scheme }
+    }
+    return try format(of: request).defaultScheme
   }
 
   private func chosenFormat(_ request: ConversionRequest) throws -> any CheckpointFormat.Type {
