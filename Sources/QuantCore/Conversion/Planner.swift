@@ -39,16 +39,14 @@ public struct Planner: Sendable {
     for method in methods {
       guard let model, let obstacle = method.obstacle(in: model) else { continue }
       throw Failure(
-        .unsupported, "method.model", "method '\(type(of: method).id)' cannot be used on this model of family '\(model.family)': \(obstacle)",
+        .unsupported, "method.model",
+        "method '\(type(of: method).id)' cannot be used on this model of family '\(model.family)': \(obstacle)",
         file: request.input, remedy: "Leave the method out, or choose another; 'qconvert plugins' lists them.")
     }
 
     var warnings = source.warnings
     var drafts = try TensorMapping(source: source, model: model, target: format.naming).drafts(warnings: &warnings)
-    let isQuantized = methods.isEmpty && source.tensors.contains { $0.storage.codes != nil }
-    let wanted =
-      request.scheme ?? methods.lazy.compactMap { type(of: $0).defaultScheme }.first
-      ?? (isQuantized ? Planner.keepName : format.defaultScheme)
+    let wanted = try scheme(of: request, source: source)
     try chooseSchemes(&drafts, wanted: wanted, request: request, source: source, model: model, format: format)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
     if let first = left.first, let note = first.note {
@@ -106,6 +104,29 @@ public struct Planner: Sendable {
     return format
   }
 
+  /// The scheme or preset that was asked for; else that of the first method that is about one, else `keep` for an input that is
+  /// quantized already, else the format's.
+  /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
+  public func scheme(of request: ConversionRequest) throws -> String {
+    // An input that cannot be opened is reported by the plan.
+    try scheme(
+      of: request,
+      source: try? opening.open(
+        request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath))
+  }
+
+  private func scheme(of request: ConversionRequest, source: @autoclosure () -> Checkpoint?) throws -> String {
+    if let scheme = request.scheme { return scheme }
+    for given in request.methods {
+      if let scheme = try registry.method(given.id).defaultScheme { return scheme }
+    }
+    let format = try format(of: request)
+    guard request.methods.isEmpty, let source = source(), source.tensors.contains(where: { $0.storage.codes != nil }) else {
+      return format.defaultScheme
+    }
+    return Planner.keepName
+  }
+
   private func chosenFormat(_ request: ConversionRequest) throws -> any CheckpointFormat.Type {
     if let id = request.toFormat { return try registry.format(id) }
     let name = Files.lastComponent(request.output).lowercased()
@@ -150,6 +171,7 @@ public struct Planner: Sendable {
       preset?.choose(presetTensors, model: model)
       ?? presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme?.name : nil) }
     let inputs = try InputChoice(request.activations)
+    let type = scheme?.grid.kind == .float ? scheme?.name : nil
     let ruled = try TensorRules(request.tensorRules).apply(
       to: drafts.map { (target: $0.name, source: $0.tensor.name) })
     let packings = try packings(of: format, request)
@@ -160,7 +182,8 @@ public struct Planner: Sendable {
         drafts[index].activations = keptInputs(of: drafts[index], kept, source: source, packings: packings)
         continue
       }
-      let unquantized = format.unquantizedScheme(for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName)
+      let unquantized = format.unquantizedScheme(
+        for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName, type: type)
       let name = ruled[index] ?? choices[index].scheme ?? unquantized
       drafts[index].schemeName = name
       drafts[index].note = ruled[index] == nil ? choices[index].note : nil
@@ -383,6 +406,7 @@ public struct Planner: Sendable {
     let windows = try CalibrationWindows(
       text: isBuiltIn ? DefaultCalibration.text : text, origin: isBuiltIn ? "built-in" : "user", tokenizer: tokenizer,
       request: request.calibration)
+    try model.parameters.checkPositions(windows.context)
     if isBuiltIn {
       warnings.append(
         "calibrating on the built-in text (\(windows.availableTokens) tokens of general English); "
