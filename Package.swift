@@ -25,8 +25,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 }
 
 // The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
-let builtIn = ["RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies",
-  "Clients"]
+let builtIn = [
+  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies",
+  "Clients",
+]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
 let package = Package(

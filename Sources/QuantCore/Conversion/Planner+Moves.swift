@@ -10,8 +10,10 @@ extension Planner {
     of draft: TensorMapping.Draft, source: Checkpoint, packings: [any Packing]
   ) -> [any Scheme] {
     guard let stored = codes(of: draft, source: source)?.scheme else { return [] }
-    let others = registry.schemeProviders.flatMap { $0.schemeNames }.compactMap { try? registry.scheme($0, modelType: stored.grid.scaleType) }
-      .sorted { ($0.bitsPerWeight(columns: draft.rowLength), $0.name) < ($1.bitsPerWeight(columns: draft.rowLength), $1.name) }
+    let others = registry.schemeProviders.flatMap { $0.schemeNames }.compactMap {
+      try? registry.scheme($0, modelType: stored.grid.scaleType)
+    }
+    .sorted { ($0.bitsPerWeight(columns: draft.rowLength), $0.name) < ($1.bitsPerWeight(columns: draft.rowLength), $1.name) }
     return ([stored] + others).filter { scheme in
       scheme.fits(columns: draft.rowLength) && packings.contains { $0.holds(scheme.grid) } && adoption(draft, scheme, source: source) != nil
     }

@@ -156,7 +156,8 @@ public enum LinearAlgebra {
               into: strip.base + (start - columns.lowerBound) * packedSteps(depth.count))
           }
           qc_multiply_packed(
-            level, packed.base + packedRows * packedSteps(depth.lowerBound), rows.count, strip.base, columns.count, packedSteps(depth.count),
+            level, packed.base + packedRows * packedSteps(depth.lowerBound), rows.count, strip.base, columns.count,
+            packedSteps(depth.count),
             result.base + rows.lowerBound * stride + columns.lowerBound, stride, accumulates || depth.lowerBound > 0 ? 1 : 0, diagonal)
         }
       }

@@ -29,7 +29,9 @@ public struct Comparison: Sendable {
     public var largestDeviation: Double?
 
     /// Signal to noise in dB: 20 log10(‖first‖ / ‖second − first‖); infinite for equal values.
-    public var signalToNoise: Double? { relativeError.map { $0 == 0 ? .infinity : $0.isFinite ? -20 / 2.302585092994046 * Power.logarithm($0) : $0 } }
+    public var signalToNoise: Double? {
+      relativeError.map { $0 == 0 ? .infinity : $0.isFinite ? -20 / 2.302585092994046 * Power.logarithm($0) : $0 }
+    }
   }
 
   /// In the order of the first checkpoint; those that it lacks at the end.

@@ -44,14 +44,16 @@ public struct Validation: Sendable {
       if let stored = checkpoint[place.name] {
         if stored.shape != place.shape {
           findings.append(
-            Finding(.error, "model.tensor-shape", "has shape \(stored.shape), and the configuration asks for \(place.shape)", tensor: place.name))
+            Finding(
+              .error, "model.tensor-shape", "has shape \(stored.shape), and the configuration asks for \(place.shape)", tensor: place.name))
         }
       } else if !tensor.isOptional {
         findings.append(Finding(.error, "model.tensor-missing", "is not there, and the configuration asks for it", tensor: place.name))
       }
     }
     for tensor in checkpoint.tensors where !known.contains(tensor.name) && !TensorMapping.isDropped(tensor.name) {
-      findings.append(Finding(.warning, "model.tensor-unused", "belongs to no part of the model that the configuration describes", tensor: tensor.name))
+      findings.append(
+        Finding(.warning, "model.tensor-unused", "belongs to no part of the model that the configuration describes", tensor: tensor.name))
     }
     return findings
   }
@@ -114,7 +116,9 @@ public struct Validation: Sendable {
     }
     let found = counts.withLock { $0 }
     if found.bad > 0 {
-      return [Finding(.error, "data.nonfinite", "\(found.bad) of \(tensor.elementCount) values are infinite or no number", tensor: tensor.name)]
+      return [
+        Finding(.error, "data.nonfinite", "\(found.bad) of \(tensor.elementCount) values are infinite or no number", tensor: tensor.name)
+      ]
     }
     if found.zero == tensor.elementCount, tensor.shape.count > 1 {
       return [Finding(.warning, "data.all-zero", "all values are zero", tensor: tensor.name)]

@@ -28,7 +28,8 @@ struct Root: ParsableCommand {
       """,
     version: QuantCoreInfo.version,
     subcommands: [
-      Convert.self, PlanCommand.self, Calibrate.self, Inspect.self, Validate.self, Compare.self, Evaluate.self, Generate.self, Tokenize.self, Logits.self,
+      Convert.self, PlanCommand.self, Calibrate.self, Inspect.self, Validate.self, Compare.self, Evaluate.self, Generate.self,
+      Tokenize.self, Logits.self,
       PluginList.self, PluginCommand.self,
     ],
     defaultSubcommand: Convert.self

@@ -25,7 +25,8 @@ struct Validate: QConvertCommand {
     let errors = validation.findings.filter { $0.severity == .error }
     if !session.isJSON { try session.console.data(text(validation, checkpoint)) }
     let failure = errors.first.map {
-      Failure(.data, "validate.errors", "\(errors.count.grouped) errors were found; the first: \($0.message)", file: path, tensor: $0.tensor)
+      Failure(
+        .data, "validate.errors", "\(errors.count.grouped) errors were found; the first: \($0.message)", file: path, tensor: $0.tensor)
     }
     let document = JSONOutput.document(members(validation, checkpoint), failure)
     if let failure { throw Rejection(failure: failure, document: document) }
