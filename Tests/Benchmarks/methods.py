@@ -69,16 +69,19 @@ def compare(part, model, work, runs):
             shutil.rmtree(work / "out", ignore_errors=True)
             figures = measure(command) if command else None
             if figures:
+                print(f"{part}: {name}: {figures[0]:.1f} CPU s, {figures[1]:.1f} s, {figures[2]:.0f} MiB", file=sys.stderr)
                 found[name].append(figures)
     medians = {name: [statistics.median(run[i] for run in figures) for i in range(3)] for name, figures in found.items() if figures}
-    base = medians.get(rows[0][0])
-    print(f"\n| {part.upper()} | CPU s | CPU of qconvert / this | wall s | peak MiB | peak of qconvert / this |\n|---|---:|---:|---:|---:|---:|")
+    own_rows = [name for name, _ in rows if name.startswith("qconvert") and name in medians]
+    print(f"\n| {part.upper()} | CPU s | wall s | peak MiB |" + "".join(f" CPU of {name} / this | peak / this |" for name in own_rows))
+    print("|---|" + "---:|" * (3 + 2 * len(own_rows)))
     for name, _ in rows:
-        if name not in medians or not base:
-            print(f"| {name} | not measured | | | | |")
+        if name not in medians:
+            print(f"| {name} | not measured |" + " |" * (2 + 2 * len(own_rows)))
             continue
         cpu, wall, peak = medians[name]
-        print(f"| {name} | {cpu:.1f} | {base[0] / cpu:.2f} | {wall:.1f} | {peak:.0f} | {base[2] / peak:.2f} |")
+        ratios = [f" {medians[base][0] / cpu:.2f} | {medians[base][2] / peak:.2f} |" for base in own_rows]
+        print(f"| {name} | {cpu:.1f} | {wall:.1f} | {peak:.0f} |" + "".join(ratios), flush=True)
     return medians
 
 
