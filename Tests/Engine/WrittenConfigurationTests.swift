@@ -39,7 +39,8 @@ import Testing
     #expect(Float(again.parameters.normEpsilon) == Float(model.parameters.normEpsilon))
     if case .llama3 = model.parameters.rope.scaling {
       // Two quotients of its four numbers are all that matters.
-      #expect(zip(again.parameters.rope.frequencyFactors(), model.parameters.rope.frequencyFactors()).allSatisfy { abs($0 - $1) < 1e-4 * $1 })
+      let factors = zip(again.parameters.rope.frequencyFactors(), model.parameters.rope.frequencyFactors())
+      #expect(factors.allSatisfy { abs($0 - $1) < 1e-4 * $1 })
       expected.rope.scaling = again.parameters.rope.scaling
     }
     #expect(again.parameters == expected)

@@ -1,15 +1,16 @@
 """Every tensor type of GGUF is read as llama.cpp reads it, from any bytes and from files of llama-quantize."""
 import functools
 import struct
+import sys
 
 import numpy
 
 from block_decoders import TYPES, random_blocks, reference_values, same, second_values
-from checks.logits import own_logits
+from checks.logits import deviation, f32_gguf, ids_file, own_logits
 from checks.simulation import one_block
-from clients import CLIENTS, WORK, convert, llama, qconvert
-from gguf_files import tensors
-from models import EVALUATION_TEXT
+from clients import CLIENTS, WORK, convert, llama, qconvert, run
+from gguf_files import compare_tensors, tensors
+from models import EVALUATION_TEXT, random_model
 from registry import check, require
 
 BLOCKS_PER_ROW, ROWS = 3, 40
@@ -30,12 +31,15 @@ def write_blocks(path, layout, blocks):
 
 @check("blocks of any bytes as {} mean what llama.cpp and the gguf package read", TYPES)
 def any_bytes(name):
-    layout = TYPES[name]
-    blocks = random_blocks(layout, BLOCKS_PER_ROW * ROWS, numpy.random.default_rng(layout.number))
+    layout, library = TYPES[name], CLIENTS / "bin" / "libggml-base.so"
+    blocks = random_blocks(layout, 4 * BLOCKS_PER_ROW * ROWS, numpy.random.default_rng(layout.number))
+    # A conversion refuses NaN and infinity.
+    finite = numpy.isfinite(reference_values(library, layout, blocks).reshape(len(blocks), -1)).all(1)
+    blocks = blocks[finite][: BLOCKS_PER_ROW * ROWS]
     packed = write_blocks(WORK / "blocks.gguf", layout, blocks)
     read = convert(packed, WORK / "read.gguf", "--scheme", "f32", "--force")
     own = numpy.frombuffer(tensors(read)["blocks.weight"].data, "<f4")
-    values, second = reference_values(CLIENTS / "bin" / "libggml-base.so", layout, blocks), second_values(layout, blocks)
+    values, second = reference_values(library, layout, blocks), second_values(layout, blocks)
     require(same(own, values), "other values than llama.cpp's")
     require(second is None or same(own, second), "other values than the gguf package's")
     return f"{own.size} values" + ("" if second is not None else ", unknown to the gguf package")
@@ -83,3 +87,18 @@ def computes(name):
     far, near = (float(numpy.sqrt(((measured - expected) ** 2).mean()) / abs(expected).max()) for measured in (exact, simulated))
     require(near < 1e-3 and near < far / 3, f"deviation {near:.1e} with rounding of activations, {far:.1e} without")
     return f"deviation {near:.1e}, without rounding of activations {far:.1e}"
+
+
+@check("a file that llama.cpp's converter splits is read from its first shard")
+def shards():
+    folder = random_model("llama-gqa-tied")
+    script = CLIENTS / "llama" / "convert_hf_to_gguf.py"
+    run([sys.executable, script, folder, "--outtype", "f32", "--split-max-tensors", "8", "--outfile", WORK / "split.gguf"])
+    parts = sorted(WORK.glob("split-*.gguf"))
+    require(len(parts) > 2, f"{len(parts)} shards")
+    whole = convert(parts[0], WORK / "whole.gguf", "--scheme", "f32", "--force")
+    found = compare_tensors(whole, f32_gguf("llama-gqa-tied"))
+    require(not found, "; ".join(found[:4]))
+    measured = deviation(own_logits(parts[0], ids_file("llama-gqa-tied")), own_logits(whole, ids_file("llama-gqa-tied")))
+    require(measured == 0, f"deviation {measured:.1e}")
+    return f"{len(parts)} shards"

@@ -18,13 +18,19 @@ def rebuilt(name):
     return convert(f32_gguf(name), WORK / f"{name}.rebuilt", "--scheme", "f32")
 
 
+def difference(name, folder):
+    """How far a folder's logits are from those of the random model."""
+    ids = random_ids(name)
+    return deviation(transformers_logits(folder, ids).numpy().ravel(), transformers_logits(random_model(name), ids))
+
+
 @check("weights of {}: the folder of its GGUF has those of the folder that the GGUF was made from", GGUF_MODELS)
 def weights(name):
     expected, found = load(random_model(name)).state_dict(), load(rebuilt(name)).state_dict()
     require(expected.keys() == found.keys(), f"other tensors: {sorted(expected.keys() ^ found.keys())[:4]}")
     differing = [key for key in expected if not torch.equal(expected[key], found[key])]
     require(not differing, f"{len(differing)} tensors differ, such as {differing[:3]}")
-    measured = deviation(transformers_logits(rebuilt(name), random_ids(name)).numpy().ravel(), transformers_logits(random_model(name), random_ids(name)))
+    measured = difference(name, rebuilt(name))
     require(measured < 1e-5, f"deviation {measured:.1e}")
     return f"{len(expected)} tensors, logits {measured:.1e}"
 
@@ -33,8 +39,7 @@ def weights(name):
 def weights_from_converter(name):
     source = llama_convert(random_model(name), WORK / f"{name}.converter.gguf", "f32")
     folder = convert(source, WORK / f"{name}.from-converter", "--scheme", "f32")
-    expected = transformers_logits(random_model(name), random_ids(name))
-    measured = deviation(transformers_logits(folder, random_ids(name)).numpy().ravel(), expected)
+    measured = difference(name, folder)
     require(measured < 1e-5, f"deviation {measured:.1e}")
     return f"logits {measured:.1e}"
 
