@@ -21,8 +21,7 @@ struct BlockEncodingTests {
       "q8_0": QC_BLOCK_Q8_0, "q4_0": QC_BLOCK_Q4_0, "q4_1": QC_BLOCK_Q4_1, "q5_0": QC_BLOCK_Q5_0, "q5_1": QC_BLOCK_Q5_1,
       "q4_k": QC_BLOCK_Q4_K, "q5_k": QC_BLOCK_Q5_K, "q6_k": QC_BLOCK_Q6_K,
     ]
-    guard let type = types[scheme.name] else { return [] }
-    let encode = qc_block_encoder_at(type, qc_block_level(rawValue: level))
+    guard let type = types[scheme.name], let encode = qc_block_encoder_at(type, qc_block_level(rawValue: level)) else { return [] }
     let columns = values.count / rows
     var bytes = [UInt8](repeating: 0xAA, count: rows * scheme.layout.rowBytes(columns: columns))
     if let importance {

@@ -32,13 +32,13 @@ struct BlockSchemeTests {
 
   @Test(arguments: GGUFBlocks.schemeNames) func valuesOfCodesEqualTheDecodedBytes(name: String) throws {
     let scheme = try #require(GGUFBlocks.blockScheme(named: name))
-    let decode = try #require(blockDecoder(for: name))
+    let decode = try #require(scheme.layout.decoder)
     for importance in [nil, samples.importance] {
       let panel = encoded(scheme, importance: importance)
       let bytes = GGUFBlockPacking().pack(panel, rows: 0..<samples.rows, of: [samples.rows, samples.columns], scheme: scheme)[0]
       var decoded = [Float](repeating: 0, count: samples.values.count)
       bytes.withUnsafeBytes { raw in
-        if let base = raw.baseAddress { decode(base, samples.values.count, &decoded) }
+        if let base = raw.baseAddress { decode(base, Int64(samples.values.count), &decoded) }
       }
       #expect(bits(values(panel, scheme)) == bits(decoded))
     }

@@ -160,7 +160,7 @@ struct GGUFBytes {
     let first = folder.file("m-00001-of-00002.gguf"), second = folder.file("m-00002-of-00002.gguf")
     writeFile(first, shard(0, 2, "a").file)
     func id(_ path: String) -> String? { failure { _ = try GGUFFormat.open(path, options: OpenOptions()) }?.id }
-    #expect(id(first) == "input.missing")
+    #expect(id(first) == "gg.split.missing")
     writeFile(second, shard(1, 2, "b").file)
     let checkpoint = try GGUFFormat.open(first, options: OpenOptions())
     #expect(checkpoint.tensors.map(\.name) == ["a", "b"])

@@ -50,6 +50,15 @@ public enum BLOOM: ModelFamily {
     var decoder = decoder
     // llama.cpp always carries the input of the norm on.
     if p.keepsNormedResidual { decoder.ggufArchitecture = nil }
-    return try decoder.describe(p, tensors: tensors)
+    var model = try decoder.describe(p, tensors: tensors)
+    model.huggingFaceConfiguration = .object([
+      .init("architectures", .array([.string("BloomForCausalLM")])), .init("model_type", .string("bloom")),
+      .init("hidden_size", .int(p.hiddenSize)), .init("n_layer", .int(p.blockCount)), .init("n_head", .int(p.headCount)),
+      .init("seq_length", .int(p.contextLength)), .init("vocab_size", .int(p.vocabularySize)),
+      .init("layer_norm_epsilon", .shortest(p.normEpsilon)),
+      .init("apply_residual_connection_post_layernorm", .bool(p.keepsNormedResidual)),
+      .init("tie_word_embeddings", .bool(p.tiesEmbeddings)),
+    ])
+    return model
   }
 }

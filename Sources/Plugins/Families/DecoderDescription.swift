@@ -32,9 +32,11 @@ extension DecoderTraits {
   func describe(_ configuration: Configuration, tensors: Checkpoint) throws(Failure) -> ModelDescription {
     let keys = ConfigurationKeys(configuration, path: tensors.path)
     let parameters = try hyperParameters(keys, tensors)
-    return ModelDescription(
+    var model = ModelDescription(
       family: family, ggufArchitecture: ggufArchitecture, parameters: parameters,
       tensors: modelTensors(parameters, keys), block: graph(parameters))
+    model.huggingFaceConfiguration = huggingFaceConfiguration(of: model, stored: tensors)
+    return model
   }
 
   // MARK: Numbers

@@ -46,6 +46,16 @@ public enum GPT2: ModelFamily {
     var decoder = decoder
     // llama.cpp has this one activation for the architecture.
     if p.activation != .geluTanh { decoder.ggufArchitecture = nil }
-    return try decoder.describe(p, tensors: tensors)
+    var model = try decoder.describe(p, tensors: tensors)
+    if p.activation == .geluTanh {
+      model.huggingFaceConfiguration = .object([
+        .init("architectures", .array([.string("GPT2LMHeadModel")])), .init("model_type", .string("gpt2")),
+        .init("n_embd", .int(p.hiddenSize)), .init("n_layer", .int(p.blockCount)), .init("n_head", .int(p.headCount)),
+        .init("n_inner", .int(p.feedForwardSize)), .init("n_positions", .int(p.contextLength)), .init("n_ctx", .int(p.contextLength)),
+        .init("vocab_size", .int(p.vocabularySize)), .init("activation_function", .string("gelu_new")),
+        .init("layer_norm_epsilon", .shortest(p.normEpsilon)), .init("tie_word_embeddings", .bool(p.tiesEmbeddings)),
+      ])
+    }
+    return model
   }
 }

@@ -22,8 +22,9 @@ struct TensorMapping {
     var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
   }
 
-  /// Tensors that hold nothing a runtime could not compute, by the end of their names.
-  private static let dropped = [".rotary_emb.inv_freq", ".attn.bias", ".attention.bias", ".masked_bias"]
+  /// Tensors that hold nothing a runtime could not compute, by the end of their names; and what inputs are rounded with beside
+  /// weights that are no longer in their type.
+  private static let dropped = [".rotary_emb.inv_freq", ".attn.bias", ".attention.bias", ".masked_bias", ".input_scale"]
 
   static func isDropped(_ name: String) -> Bool { dropped.contains { name.hasSuffix($0) } }
 

@@ -23,6 +23,19 @@ extension Rope {
     }
   }
 
+  /// The scaling of Llama 3.1 that gives stored factors, or nil where none of the usual ones does. Its four numbers cannot be
+  /// read off the factors: only the quotients of the context with the two limits matter.
+  public func llama3Scaling(giving factors: [Float]) -> Scaling? {
+    guard let largest = factors.max(), factors.count == dimension / 2 else { return nil }
+    // The original context of the published models, then other powers of two.
+    for context in [8192] + (6...20).map({ 1 << $0 }) {
+      var rope = self
+      rope.scaling = .llama3(factor: Double(largest), lowFrequency: 1, highFrequency: 4, originalContext: context)
+      if zip(rope.frequencyFactors(), factors).allSatisfy({ abs($0 - $1) <= 1e-4 * $1 }) { return rope.scaling }
+    }
+    return nil
+  }
+
   /// Unscaled frequencies in radians per position, rounded to 32 bits as the original implementations do.
   private func frequencies() -> [Float] {
     (0..<dimension / 2).map { 1 / Float(pow(theta, 2 * Double($0) / Double(dimension))) }

@@ -11,6 +11,9 @@ public struct ModelDescription: Sendable {
   public var tensors: [ModelTensor]
   /// The graph of one block; every block of these families has the same.
   public var block: BlockGraph
+  /// The `config.json` from which transformers and this family make the same model, without what concerns its tokens and the
+  /// type of its weights; nil where transformers has no class that computes this.
+  public var huggingFaceConfiguration: JSON?
 
   public init(
     family: String, ggufArchitecture: String?, parameters: HyperParameters, tensors: [ModelTensor], block: BlockGraph

@@ -25,6 +25,11 @@ public enum JSON: Sendable, Equatable {
   public static func int(_ value: Int) -> JSON { .number(String(value)) }
   /// A number; `null` where it is not finite.
   public static func double(_ value: Double) -> JSON { .number(value.isFinite ? "\(value)" : "null") }
+  /// A number that may have been stored in 32 bits: in the fewest digits that give it back.
+  public static func shortest(_ value: Double) -> JSON {
+    let float = Float(value)
+    return Double(float) == value && value.isFinite ? .number("\(float)") : .double(value)
+  }
 
   /// The value of a key in an object (the first, where a lenient reader kept two), or nil.
   public subscript(key: String) -> JSON? {

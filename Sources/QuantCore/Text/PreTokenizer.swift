@@ -99,8 +99,8 @@ enum KnownPreTokenizers {
   private static let lower = #"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"#
   private static let inFront = #"[^\r\n\p{L}\p{N}]?"#
 
-  /// Regular expressions as tokenizer.json spells them.
-  private static let patterns: [String: SplitPattern] = [
+  /// Regular expressions as tokenizer.json spells them. Of several for one pattern, the first is written.
+  private static let patterns: KeyValuePairs<String, SplitPattern> = [
     // GPT-2 and its many descendants, where a file spells the pattern out
     #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
     #"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
@@ -141,9 +141,23 @@ enum KnownPreTokenizers {
       default: text.unicodeScalars.append(scalar)
       }
     }
-    if let pattern = patterns[spelled] { return pattern }
+    if let known = patterns.first(where: { $0.key == spelled }) { return known.value }
     throw Failure(
       .unsupported, "tokenizer.pattern", "the pre-tokenizer's pattern is not known: \(spelled)",
       remedy: "--pre NAME chooses a pre-tokenizer instead of the file's.")
+  }
+
+  /// The steps of a pre-tokenizer as tokenizer.json spells them.
+  static func sections(of steps: [SplitPattern]) -> [JSON] {
+    steps.compactMap { step in
+      if case .punctuation(let runs) = step {
+        return .object([.init("type", .string("Punctuation")), .init("behavior", .string(runs ? "Contiguous" : "Isolated"))])
+      }
+      guard let expression = patterns.first(where: { $0.value == step })?.key else { return nil }
+      return .object([
+        .init("type", .string("Split")), .init("pattern", .object([.init("Regex", .string(expression))])),
+        .init("behavior", .string("Isolated")), .init("invert", .bool(false)),
+      ])
+    }
   }
 }

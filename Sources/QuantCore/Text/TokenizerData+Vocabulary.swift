@@ -36,6 +36,12 @@ extension TokenizerData {
       || (text.hasPrefix("<\u{ff5c}") && text.hasSuffix("\u{ff5c}>")) || (text.hasPrefix("<unused") && text.hasSuffix(">"))
   }
 
+  /// Whether BOS goes in front of a text. Where nothing is said, SentencePiece models and Llama 3 start with it.
+  var startsWithBOS: Bool { addsBOS ?? (kind == .sentencePieceBPE || preTokenizer == "llama-bpe" || preTokenizer == "tekken") }
+
+  /// Whether an id has a placeholder where a tokenizer has no token.
+  func isPlaceholder(_ id: Int) -> Bool { types.indices.contains(id) && types[id] == .unused && tokens[id] == "[PAD\(id)]" }
+
   /// The id of a token by its bytes.
   func id(of text: String) -> Int? { tokens.firstIndex { $0.utf8.elementsEqual(text.utf8) } }
 

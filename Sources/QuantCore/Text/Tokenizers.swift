@@ -128,9 +128,7 @@ extension Tokenizer {
   /// - Parameter addBOS: overrides the rule for BOS; nil follows it.
   public func encodeForModel(_ text: String, addBOS: Bool? = nil) -> [Int] {
     let data = data
-    // Where nothing is said, SentencePiece models and Llama 3 start with BOS.
-    let byDefault = data.kind == .sentencePieceBPE || data.preTokenizer == "llama-bpe" || data.preTokenizer == "tekken"
-    let front = addBOS ?? data.addsBOS ?? byDefault ? data.special["bos"].map { [$0] } ?? [] : []
+    let front = addBOS ?? data.startsWithBOS ? data.special["bos"].map { [$0] } ?? [] : []
     let back = data.addsEOS ?? false ? data.special["eos"].map { [$0] } ?? [] : []
     return front + encode(text) + back
   }

@@ -1,22 +1,23 @@
+import CBlocks
 import QuantCore
 
 /// A tensor stored as GGUF blocks.
 struct BlockStorage: TensorStorage {
   let type: GGUFTensorType
   private let bytes: ByteView
-  private let decoder: (@Sendable (UnsafeRawPointer, Int, UnsafeMutablePointer<Float>) -> Void)?
+  private let decoder: qc_block_decoder?
 
   /// - Parameter bytes: exactly the blocks of the tensor; the reader checked their number.
   init(_ type: GGUFTensorType, _ bytes: ByteView) {
     self.type = type
     self.bytes = bytes
-    decoder = blockDecoder(for: type.schemeName)
+    decoder = qc_block_decoder_at(qc_block_type(rawValue: type.id), qc_block_best_level())
   }
 
   var schemeName: String { type.schemeName }
   var byteCount: Int { bytes.count }
   var verbatim: ByteView? { bytes }
-  /// False for block types that can be copied, but not decoded.
+  /// Every block type can be decoded.
   var isNumeric: Bool { decoder != nil }
   var codes: (any QuantizedStorage)? { BlockCodes(type, bytes) }
   var inputRounding: (any ValueRounding)? { InputBlocks(weightBlockLength: type.blockLength) }
@@ -27,7 +28,7 @@ struct BlockStorage: TensorStorage {
       let part = bytes.slice(rows.lowerBound * rowBytes..<rows.upperBound * rowBytes)
     else { return }
     part.withUnsafeBytes { buffer in
-      if let source = buffer.baseAddress { decoder(source, rows.count * rowLength, destination) }
+      if let source = buffer.baseAddress { decoder(source, Int64(rows.count * rowLength), destination) }
     }
   }
 }

@@ -23,7 +23,7 @@ public struct GGUFFormat: Sendable {
   public static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
     let first = try GGUFShard(path)
     let shards = try [first] + first.followingShards()
-    let tensors = shards.flatMap { $0.tensors }
+    let tensors = ScaledStorage.folding(shards.flatMap { $0.tensors })
     var warnings = shards.flatMap { $0.warnings }
     do {
       try GGUFModelChecks(metadata: first.metadata, keyOffsets: first.keyOffsets, tensors: tensors).run(&warnings)

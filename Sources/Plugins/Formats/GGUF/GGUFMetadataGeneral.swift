@@ -125,21 +125,13 @@ enum GeneralMetadata {
     return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) + suffix
   }
 
-  /// Keys of `generation_config.json` in the order in which they are written; the last name of a key counts less.
-  private static let samplingKeys: [(key: String, names: [String], isInteger: Bool)] = [
-    ("top_k", ["top_k"], true), ("top_p", ["top_p"], false), ("min_p", ["min_p"], false),
-    ("xtc_probability", ["xtc_probability"], false), ("xtc_threshold", ["xtc_threshold"], false), ("temp", ["temperature"], false),
-    ("penalty_last_n", ["penalty_last_n"], true), ("penalty_repeat", ["penalty_repeat", "repetition_penalty"], false),
-    ("mirostat", ["mirostat"], true), ("mirostat_tau", ["mirostat_tau"], false), ("mirostat_eta", ["mirostat_eta"], false),
-  ]
-
   private static func sampling(_ values: inout KeyValues, folder: String?) {
     // A generation configuration that cannot be read says nothing about the weights; the converter passes over it too.
     guard let folder, let json = try? JSON.load(Files.join(folder, "generation_config.json")) else { return }
-    if let sequence = json["sequence"]?.stringValue { values["general.sampling.sequence"] = .string(sequence) }
-    for (key, names, isInteger) in samplingKeys {
-      guard let value = names.lazy.compactMap({ json[$0] }).first, let number = value.doubleValue else { continue }
-      values["general.sampling." + key] = isInteger ? Int32(exactly: number).map { .i32($0) } : .f32(Float(number))
+    if let sequence = json["sequence"]?.stringValue { values[GenerationSettings.prefix + "sequence"] = .string(sequence) }
+    for key in GenerationSettings.keys {
+      guard let value = key.names.lazy.compactMap({ json[$0] }).first, let number = value.doubleValue else { continue }
+      values[GenerationSettings.prefix + key.gguf] = key.isInteger ? Int32(exactly: number).map { .i32($0) } : .f32(Float(number))
     }
   }
 }

@@ -69,7 +69,13 @@ struct GGUFShard {
     var shards: [GGUFShard] = []
     var names = Set(tensors.map(\.name))
     for index in 1..<split.count {
-      let shard = try GGUFShard(prefix + GGUFShard.suffix(index, split.count))
+      let path = prefix + GGUFShard.suffix(index, split.count)
+      guard Files.exists(path) else {
+        throw Failure(
+          .noInput, "gg.split.missing", "shard \(index + 1) of \(split.count) is missing", file: path,
+          remedy: "Fetch it and put it beside the first.")
+      }
+      let shard = try GGUFShard(path)
       guard shard.split == (index, split.count) else {
         throw Failure(
           .data, "gg.split.mismatch", "says that it is shard \(shard.split.index + 1) of \(shard.split.count)", file: shard.file.path)

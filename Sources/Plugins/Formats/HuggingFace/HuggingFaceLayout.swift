@@ -21,7 +21,11 @@ extension HuggingFaceFormat: CheckpointFormat {
   /// index finds everything that it names.
   public static func layout(_ request: OutputRequest) throws -> OutputLayout {
     var files = [try OutputLayout.File(name: "config.json", text: ModelConfiguration.json(request).text(pretty: true) + "\n")]
-    if let folder = request.source.companionFolder { files += try CopiedFiles.copies(from: folder) }
+    if let folder = request.source.companionFolder {
+      files += try CopiedFiles.copies(from: folder)
+    } else if case .gguf? = request.source.configuration {
+      files += try RebuiltFiles.companions(request)
+    }
     files.append(OutputLayout.File(name: "README.md", text: ModelCardText.text(request)))
 
     let shards = shards(SafetensorsFile.entries(request.tensors), limit: request.shardSize)

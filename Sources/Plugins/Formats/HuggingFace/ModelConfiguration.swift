@@ -3,17 +3,7 @@ import QuantCore
 /// The `config.json` of an output: the source's, with what quantization changes.
 enum ModelConfiguration {
   static func json(_ request: OutputRequest) throws -> JSON {
-    if case .gguf? = request.source.configuration {
-      throw Failure(
-        .unsupported, "hf.from-gguf", "a GGUF file does not hold the config.json and tokenizer files of a Hugging Face folder",
-        file: request.source.path, remedy: "Start from the original folder, or write a .gguf or .safetensors file.")
-    }
-    guard case .huggingFace(.object(var members))? = request.source.configuration else {
-      throw Failure(
-        .unsupported, "hf.config", "has no config.json, which a Hugging Face folder needs", file: request.source.path,
-        remedy: "Give the model's config.json with --config.")
-    }
-    members.removeAll { $0.key == "quantization_config" }
+    var members = try stated(request)
     let configuration = try quantization(request)
     if let configuration {
       members.append(.init("quantization_config", configuration))
@@ -24,6 +14,20 @@ enum ModelConfiguration {
       if keys.isEmpty { members.append(.init("torch_dtype", .string(name))) }
     }
     return .object(members)
+  }
+
+  /// What the source says, without its quantization.
+  private static func stated(_ request: OutputRequest) throws -> [JSON.Member] {
+    switch request.source.configuration {
+    case .huggingFace(.object(let members))?: return members.filter { $0.key != "quantization_config" }
+    case .gguf?:
+      let type = typeName(request.tensors.filter { $0.scheme.grid.kind == .float && $0.shape.count >= 2 }) ?? "bfloat16"
+      return try RebuiltFiles.configuration(request) + [.init("torch_dtype", .string(type))]
+    default:
+      throw Failure(
+        .unsupported, "hf.config", "has no config.json, which a Hugging Face folder needs", file: request.source.path,
+        remedy: "Give the model's config.json with --config.")
+    }
   }
 
   /// The configuration of the one packing that needs one, or nil.

@@ -14,18 +14,18 @@ struct BlockLayout: Sendable, Hashable {
   let bits: Int
   /// Floats that hold the parameters of one block.
   let parameterCount: Int
-  /// The layout's number among the C kernels.
-  private let kernel: UInt32
+  /// The layout among the C kernels.
+  private let kernel: qc_block_type
 
   static let all: [BlockLayout] = [
-    BlockLayout(name: "q8_0", weights: 32, scaleWeights: 32, bytes: 34, bits: 8, parameterCount: 1, kernel: QC_BLOCK_Q8_0.rawValue),
-    BlockLayout(name: "q4_0", weights: 32, scaleWeights: 32, bytes: 18, bits: 4, parameterCount: 1, kernel: QC_BLOCK_Q4_0.rawValue),
-    BlockLayout(name: "q4_1", weights: 32, scaleWeights: 32, bytes: 20, bits: 4, parameterCount: 2, kernel: QC_BLOCK_Q4_1.rawValue),
-    BlockLayout(name: "q5_0", weights: 32, scaleWeights: 32, bytes: 22, bits: 5, parameterCount: 1, kernel: QC_BLOCK_Q5_0.rawValue),
-    BlockLayout(name: "q5_1", weights: 32, scaleWeights: 32, bytes: 24, bits: 5, parameterCount: 2, kernel: QC_BLOCK_Q5_1.rawValue),
-    BlockLayout(name: "q4_k", weights: 256, scaleWeights: 32, bytes: 144, bits: 4, parameterCount: 18, kernel: QC_BLOCK_Q4_K.rawValue),
-    BlockLayout(name: "q5_k", weights: 256, scaleWeights: 32, bytes: 176, bits: 5, parameterCount: 18, kernel: QC_BLOCK_Q5_K.rawValue),
-    BlockLayout(name: "q6_k", weights: 256, scaleWeights: 16, bytes: 210, bits: 6, parameterCount: 17, kernel: QC_BLOCK_Q6_K.rawValue),
+    BlockLayout(name: "q8_0", weights: 32, scaleWeights: 32, bytes: 34, bits: 8, parameterCount: 1, kernel: QC_BLOCK_Q8_0),
+    BlockLayout(name: "q4_0", weights: 32, scaleWeights: 32, bytes: 18, bits: 4, parameterCount: 1, kernel: QC_BLOCK_Q4_0),
+    BlockLayout(name: "q4_1", weights: 32, scaleWeights: 32, bytes: 20, bits: 4, parameterCount: 2, kernel: QC_BLOCK_Q4_1),
+    BlockLayout(name: "q5_0", weights: 32, scaleWeights: 32, bytes: 22, bits: 5, parameterCount: 1, kernel: QC_BLOCK_Q5_0),
+    BlockLayout(name: "q5_1", weights: 32, scaleWeights: 32, bytes: 24, bits: 5, parameterCount: 2, kernel: QC_BLOCK_Q5_1),
+    BlockLayout(name: "q4_k", weights: 256, scaleWeights: 32, bytes: 144, bits: 4, parameterCount: 18, kernel: QC_BLOCK_Q4_K),
+    BlockLayout(name: "q5_k", weights: 256, scaleWeights: 32, bytes: 176, bits: 5, parameterCount: 18, kernel: QC_BLOCK_Q5_K),
+    BlockLayout(name: "q6_k", weights: 256, scaleWeights: 16, bytes: 210, bits: 6, parameterCount: 17, kernel: QC_BLOCK_Q6_K),
   ]
 
   /// The layout of this name, or nil.
@@ -34,9 +34,9 @@ struct BlockLayout: Sendable, Hashable {
   /// Bytes of one row of `columns` weights.
   func rowBytes(columns: Int) -> Int { columns / weights * bytes }
 
-  /// The kernel from floats to blocks, for this processor.
-  var encoder: qc_block_encoder { qc_block_encoder_at(qc_block_type(rawValue: kernel), qc_block_best_level()) }
+  /// The kernel from floats to blocks, for this processor; nil for a layout that is only read.
+  var encoder: qc_block_encoder? { qc_block_encoder_at(kernel, qc_block_best_level()) }
 
   /// The kernel from blocks to floats, for this processor.
-  var decoder: qc_block_decoder { qc_block_decoder_at(qc_block_type(rawValue: kernel), qc_block_best_level()) }
+  var decoder: qc_block_decoder? { qc_block_decoder_at(kernel, qc_block_best_level()) }
 }

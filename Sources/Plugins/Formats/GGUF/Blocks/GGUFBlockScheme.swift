@@ -70,7 +70,7 @@ extension GGUFBlockScheme {
   /// Through the packed bytes: both directions run in the kernels.
   func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>) {
     withEncodedBlocks(panel, importance) { bytes in
-      layout.decoder(bytes, Int64(panel.rows * panel.columns), destination)
+      layout.decoder?(bytes, Int64(panel.rows * panel.columns), destination)
     }
   }
 
@@ -127,8 +127,7 @@ extension GGUFBlockScheme {
 
   /// Calls `body` with the packed blocks of the panel, row after row.
   private func withEncodedBlocks(_ panel: Panel, _ importance: [Float]?, _ body: (UnsafePointer<UInt8>) -> Void) {
-    guard panel.rows > 0, panel.columns > 0 else { return }
-    let encode = layout.encoder
+    guard panel.rows > 0, panel.columns > 0, let encode = layout.encoder else { return }
     let rowBytes = layout.rowBytes(columns: panel.columns), columns = Int64(panel.columns)
     let bytes = [UInt8](unsafeUninitializedCapacity: panel.rows * rowBytes) { buffer, count in
       guard let base = buffer.baseAddress else { return }

@@ -3,16 +3,17 @@
 #define QC_CODECS_H
 
 #include "cblocks.h"
+#include "codebooks.h"
 #include "half_float.h"
 #include "layouts.h"
 
 typedef struct {
-  qc_block_encoder _Nonnull encode;
-  qc_block_decoder _Nonnull decode;
+  qc_block_encoder _Nullable encode;
+  qc_block_decoder _Nullable decode;
 } qc_block_codec;
 
-extern const qc_block_codec qc_block_codecs_baseline[QC_BLOCK_TYPE_COUNT];
-extern const qc_block_codec qc_block_codecs_avx2[QC_BLOCK_TYPE_COUNT];
-extern const qc_block_codec qc_block_codecs_avx512[QC_BLOCK_TYPE_COUNT];
+extern const qc_block_codec qc_block_codecs_baseline[QC_BLOCK_TYPE_LIMIT];
+extern const qc_block_codec qc_block_codecs_avx2[QC_BLOCK_TYPE_LIMIT];
+extern const qc_block_codec qc_block_codecs_avx512[QC_BLOCK_TYPE_LIMIT];
 
 #endif

@@ -34,6 +34,10 @@ static const qc_block_codec *codecs(qc_block_level level) {
   return qc_block_codecs_baseline;
 }
 
-qc_block_encoder qc_block_encoder_at(qc_block_type type, qc_block_level level) { return codecs(level)[type].encode; }
+qc_block_encoder qc_block_encoder_at(qc_block_type type, qc_block_level level) {
+  return type < QC_BLOCK_TYPE_LIMIT ? codecs(level)[type].encode : 0;
+}
 
-qc_block_decoder qc_block_decoder_at(qc_block_type type, qc_block_level level) { return codecs(level)[type].decode; }
+qc_block_decoder qc_block_decoder_at(qc_block_type type, qc_block_level level) {
+  return type < QC_BLOCK_TYPE_LIMIT ? codecs(level)[type].decode : 0;
+}

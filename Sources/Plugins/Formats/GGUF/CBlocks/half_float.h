@@ -17,6 +17,10 @@ static inline float qc_float_from_bits(uint32_t bits) {
   return value;
 }
 
+static inline uint32_t qc_load_word(const uint8_t source[4]) {
+  return (uint32_t)source[0] | (uint32_t)source[1] << 8 | (uint32_t)source[2] << 16 | (uint32_t)source[3] << 24;
+}
+
 // Rounds to nearest, ties to even; too large a value becomes infinite.
 static inline void qc_store_half(uint8_t destination[2], float value) {
   uint32_t bits = qc_float_bits(value);

@@ -7,17 +7,36 @@
 
 #include <stdint.h>
 
-/// The block layouts that can be written and read.
+/// The block layouts, with their numbers in files.
 typedef enum qc_block_type {
-  QC_BLOCK_Q8_0,
-  QC_BLOCK_Q4_0,
-  QC_BLOCK_Q4_1,
-  QC_BLOCK_Q5_0,
-  QC_BLOCK_Q5_1,
-  QC_BLOCK_Q4_K,
-  QC_BLOCK_Q5_K,
-  QC_BLOCK_Q6_K,
-  QC_BLOCK_TYPE_COUNT
+  QC_BLOCK_Q4_0 = 2,
+  QC_BLOCK_Q4_1 = 3,
+  QC_BLOCK_Q5_0 = 6,
+  QC_BLOCK_Q5_1 = 7,
+  QC_BLOCK_Q8_0 = 8,
+  QC_BLOCK_Q8_1 = 9,
+  QC_BLOCK_Q2_K = 10,
+  QC_BLOCK_Q3_K = 11,
+  QC_BLOCK_Q4_K = 12,
+  QC_BLOCK_Q5_K = 13,
+  QC_BLOCK_Q6_K = 14,
+  QC_BLOCK_Q8_K = 15,
+  QC_BLOCK_IQ2_XXS = 16,
+  QC_BLOCK_IQ2_XS = 17,
+  QC_BLOCK_IQ3_XXS = 18,
+  QC_BLOCK_IQ1_S = 19,
+  QC_BLOCK_IQ4_NL = 20,
+  QC_BLOCK_IQ3_S = 21,
+  QC_BLOCK_IQ2_S = 22,
+  QC_BLOCK_IQ4_XS = 23,
+  QC_BLOCK_IQ1_M = 29,
+  QC_BLOCK_TQ1_0 = 34,
+  QC_BLOCK_TQ2_0 = 35,
+  QC_BLOCK_MXFP4 = 39,
+  QC_BLOCK_NVFP4 = 40,
+  QC_BLOCK_Q1_0 = 41,
+  QC_BLOCK_Q2_0 = 42,
+  QC_BLOCK_TYPE_LIMIT
 } qc_block_type;
 
 /// The instruction sets that the loops are compiled for.
@@ -41,10 +60,10 @@ typedef void (*qc_block_decoder)(
 /// (baseline, avx2, avx512) asks for.
 qc_block_level qc_block_best_level(void);
 
-/// The encoder of a layout at a level that this processor has.
-qc_block_encoder _Nonnull qc_block_encoder_at(qc_block_type type, qc_block_level level);
+/// The encoder of a layout at a level that this processor has, or NULL for a layout that is only read.
+qc_block_encoder _Nullable qc_block_encoder_at(qc_block_type type, qc_block_level level);
 
-/// The decoder of a layout at a level that this processor has.
-qc_block_decoder _Nonnull qc_block_decoder_at(qc_block_type type, qc_block_level level);
+/// The decoder of a layout at a level that this processor has, or NULL for a number that is no layout's.
+qc_block_decoder _Nullable qc_block_decoder_at(qc_block_type type, qc_block_level level);
 
 #endif

@@ -1,59 +1,4 @@
-// Decoders: the products and sums of llama.cpp's readers, in their order.
-
-static void QC_NAME(decode_q8_0)(const void *source, int64_t weights, float *destination) {
-  const qc_q8_0 *block = source;
-  for (; weights > 0; weights -= 32, destination += 32, ++block) {
-    float d = qc_load_half(block->d);
-    for (int i = 0; i < 32; ++i) destination[i] = (float)block->codes[i] * d;
-  }
-}
-
-// Bytes widened to lanes of integers.
-static inline qc_mask qc_load_bytes(const uint8_t *source) {
-  qc_bytes bytes;
-  memcpy(&bytes, source, sizeof bytes);
-  return __builtin_convertvector(bytes, qc_mask);
-}
-
-static inline void qc_store_lanes(float *destination, qc_lanes value) { memcpy(destination, &value, sizeof value); }
-
-static const int32_t QC_NAME(qc_bit)[16] = {
-    1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768,
-};
-
-// Explicit lanes: left to itself, the compiler spreads bytes and bits one by one.
-static inline void qc_decode_simple(
-    const uint8_t *block, int64_t weights, float *destination, int bits, int has_minimum, int64_t stride
-) {
-  qc_mask bit;
-  memcpy(&bit, QC_NAME(qc_bit), sizeof bit);
-  for (; weights > 0; weights -= 32, destination += 32, block += stride) {
-    const uint8_t *low = block + (has_minimum ? 4 : 2);
-    float d = qc_load_half(block), m = has_minimum ? qc_load_half(block + 2) : 0;
-    uint32_t high = 0;
-    if (bits == 5) {
-      high = low[0] | (uint32_t)low[1] << 8 | (uint32_t)low[2] << 16 | (uint32_t)low[3] << 24;
-      low += 4;
-    }
-    int32_t half = has_minimum ? 0 : bits == 5 ? 16 : 8;
-    for (int i = 0; i < 32; i += QC_LANES) {
-      qc_mask bytes = qc_load_bytes(low + i % 16), code = i < 16 ? bytes & 15 : bytes >> 4;
-      if (bits == 5) code |= (((qc_mask)(int32_t)(high >> i) & bit) != 0) & 16;
-      qc_lanes value = __builtin_convertvector(code - half, qc_lanes) * d;
-      qc_store_lanes(destination + i, has_minimum ? value + m : value);
-    }
-  }
-}
-
-#define QC_SIMPLE_DECODER(type, bits, has_minimum)                                                \
-  static void QC_NAME(decode_##type)(const void *source, int64_t weights, float *destination) {   \
-    qc_decode_simple(source, weights, destination, bits, has_minimum, sizeof(qc_##type));         \
-  }
-
-QC_SIMPLE_DECODER(q4_0, 4, 0)
-QC_SIMPLE_DECODER(q4_1, 4, 1)
-QC_SIMPLE_DECODER(q5_0, 5, 0)
-QC_SIMPLE_DECODER(q5_1, 5, 1)
+// Decoders of super-blocks whose sub-blocks have quantized scales.
 
 static inline void qc_unpack_scales(const uint8_t *packed, uint8_t *scales, uint8_t *minima) {
   for (int j = 0; j < 4; ++j) {
@@ -113,6 +58,47 @@ static void QC_NAME(decode_q6_k)(const void *source, int64_t weights, float *des
       for (int i = 0; i < 16; i += QC_LANES) {
         qc_mask code = (qc_load_bytes(low + i) >> low_shift & 15) | (qc_load_bytes(high + i) >> high_shift & 3) << 4;
         qc_store_lanes(destination + 16 * s + i, scale * __builtin_convertvector(code - 32, qc_lanes));
+      }
+    }
+  }
+}
+
+// Layouts of 16 sub-blocks of 16 with their two low bits in one quarter of 32 bytes: where those of sub-block `s` begin,
+// and how far to shift them.
+static inline const uint8_t *qc_low_pairs(const uint8_t *low, int s) { return low + s / 8 * 32 + s % 2 * 16; }
+static inline int qc_pair_shift(int s) { return s % 8 / 2 * 2; }
+
+static void QC_NAME(decode_q2_k)(const void *source, int64_t weights, float *destination) {
+  const qc_q2_k *block = source;
+  for (; weights > 0; weights -= QC_SUPER_LENGTH, destination += QC_SUPER_LENGTH, ++block) {
+    float d = qc_load_half(block->d), dmin = qc_load_half(block->dmin);
+    for (int s = 0; s < 16; ++s) {
+      qc_lanes scale = qc_broadcast(d * (float)(block->scales[s] & 15)), minimum = qc_broadcast(dmin * (float)(block->scales[s] >> 4));
+      const uint8_t *low = qc_low_pairs(block->low, s);
+      for (int i = 0; i < 16; i += QC_LANES) {
+        qc_mask code = qc_load_bytes(low + i) >> qc_pair_shift(s) & 3;
+        qc_store_lanes(destination + 16 * s + i, scale * __builtin_convertvector(code, qc_lanes) - minimum);
+      }
+    }
+  }
+}
+
+// The 6-bit scale of sub-block `s`: nibbles in eight bytes, then four bytes of two high bits.
+static inline int qc_q3_k_scale(const uint8_t *scales, int s) {
+  int low = s < 8 ? scales[s] & 15 : scales[s - 8] >> 4;
+  return low | (scales[8 + s % 4] >> s / 4 * 2 & 3) << 4;
+}
+
+static void QC_NAME(decode_q3_k)(const void *source, int64_t weights, float *destination) {
+  const qc_q3_k *block = source;
+  for (; weights > 0; weights -= QC_SUPER_LENGTH, destination += QC_SUPER_LENGTH, ++block) {
+    float d = qc_load_half(block->d);
+    for (int s = 0; s < 16; ++s) {
+      float scale = d * (float)(qc_q3_k_scale(block->scales, s) - 32);
+      const uint8_t *low = qc_low_pairs(block->low, s), *high = block->high + s % 2 * 16;
+      for (int i = 0; i < 16; i += QC_LANES) {
+        qc_mask code = (qc_load_bytes(low + i) >> qc_pair_shift(s) & 3) | (qc_load_bytes(high + i) >> s / 2 & 1) << 2;
+        qc_store_lanes(destination + 16 * s + i, scale * __builtin_convertvector(code - 4, qc_lanes));
       }
     }
   }

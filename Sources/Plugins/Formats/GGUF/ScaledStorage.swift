@@ -1,0 +1,45 @@
+import QuantCore
+
+/// A tensor whose values are multiplied with a number that the file holds as a tensor of its own.
+///
+/// NVFP4 needs a scale in 32 bits above those of its blocks, but llama.cpp takes one for any weight: `blk.0.attn_q.scale`
+/// beside `blk.0.attn_q.weight`, one number, or one for each of the stacked experts.
+struct ScaledStorage: TensorStorage {
+  private let base: any TensorStorage
+  private let scales: [Float]
+  private let rowsPerScale: Int
+
+  var schemeName: String { base.schemeName }
+  var byteCount: Int { base.byteCount + 4 * scales.count }
+  /// What lies in the file are two tensors.
+  var verbatim: ByteView? { nil }
+  var isNumeric: Bool { base.isNumeric }
+  var inputRounding: (any ValueRounding)? { base.inputRounding }
+
+  func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
+    base.decode(rows: rows, rowLength: rowLength, into: destination)
+    for row in rows {
+      let scale = scales[row / rowsPerScale], first = (row - rows.lowerBound) * rowLength
+      for index in first..<first + rowLength { destination[index] *= scale }
+    }
+  }
+
+  /// The tensors of a file, each with the scale that lies beside it: scales of weights are no tensors of their own.
+  static func folding(_ tensors: [CheckpointTensor]) -> [CheckpointTensor] {
+    var scales: [String: CheckpointTensor] = [:]
+    for tensor in tensors where tensor.name.hasSuffix(".scale") && tensor.storage.schemeName == "f32" { scales[tensor.name] = tensor }
+    guard !scales.isEmpty else { return tensors }
+    var used: Set<String> = []
+    let folded = tensors.map { tensor in
+      guard tensor.name.hasSuffix(".weight"), tensor.storage.isNumeric, tensor.shape.count >= 2,
+        let scale = scales[String(tensor.name.dropLast("weight".count)) + "scale"],
+        scale.elementCount == 1 || (tensor.shape.count == 3 && scale.elementCount == tensor.shape[0])
+      else { return tensor }
+      used.insert(scale.name)
+      let storage = ScaledStorage(
+        base: tensor.storage, scales: scale.matrix().values, rowsPerScale: tensor.rowCount / scale.elementCount)
+      return CheckpointTensor(name: tensor.name, shape: tensor.shape, storage: storage)
+    }
+    return folded.filter { !used.contains($0.name) }
+  }
+}

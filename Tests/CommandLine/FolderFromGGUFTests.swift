@@ -1,0 +1,66 @@
+import QConvertKit
+import QuantCore
+import TestSupport
+import Testing
+
+/// Folders that are made from a GGUF alone.
+@Suite struct FolderFromGGUFTests {
+  private let registry: Registry
+  private let folder = TemporaryFolder()
+  private let model = SharedData.fixture("models/tiny-llama")
+
+  init() throws { registry = try Registry(QConvert.builtIn) }
+
+  private func convert(_ input: String, _ output: String, scheme: String) throws -> Checkpoint {
+    var request = ConversionRequest(input: input, output: folder.file(output))
+    request.scheme = scheme
+    _ = try Converter(registry).run(Planner(registry).plan(request), progress: SilentProgress())
+    return try Opening(registry).open(request.output)
+  }
+
+  @Test func theFolderIsTheOneThatTheFileWasMadeFrom() throws {
+    let opening = Opening(registry)
+    let source = try opening.open(model)
+    let stored = try convert(model, "model.gguf", scheme: "bf16")
+    let result = try convert(stored.path, "folder", scheme: "bf16")
+    #expect(Set(result.tensors.map(\.name)) == Set(source.tensors.map(\.name)))
+    for tensor in source.tensors { #expect(result[tensor.name]?.matrix() == tensor.matrix(), "\(tensor.name)") }
+
+    var parameters = try opening.describe(source).parameters
+    let described = try opening.describe(result)
+    parameters.statesHeadSize = true
+    #expect(described.family == "llama" && described.parameters == parameters)
+    guard case .huggingFace(let configuration)? = result.configuration, case .huggingFace(let original)? = source.configuration else {
+      Issue.record("no configuration")
+      return
+    }
+    #expect(configuration["torch_dtype"] == .string("bfloat16"))
+    for key in ["bos_token_id", "eos_token_id"] { #expect(configuration[key] == original[key]) }
+
+    let text = try Files.readText(SharedData.fixture("text/evaluation.txt"))
+    let own = try opening.tokenizer(for: result), theirs = try opening.tokenizer(for: source)
+    #expect(own.encodeForModel(text) == theirs.encodeForModel(text))
+    #expect(own.data.special == theirs.data.special)
+  }
+
+  @Test func weightsAreQuantizedAsFromTheFolder() throws {
+    let stored = try convert(model, "model.gguf", scheme: "bf16")
+    let fromFile = try convert(stored.path, "from-file", scheme: "w4a16"), fromFolder = try convert(model, "from-folder", scheme: "w4a16")
+    #expect(fromFile.tensors.count == fromFolder.tensors.count)
+    for tensor in fromFolder.tensors { #expect(fromFile[tensor.name]?.matrix() == tensor.matrix(), "\(tensor.name)") }
+    guard case .huggingFace(let json)? = fromFile.configuration, case .huggingFace(let other)? = fromFolder.configuration else {
+      Issue.record("no configuration")
+      return
+    }
+    #expect(json["quantization_config"] == other["quantization_config"])
+  }
+
+  @Test func aFolderOfAnotherTokenizerIsTakenWhereOneIsGiven() throws {
+    let stored = try convert(model, "model.gguf", scheme: "q8_0")
+    var request = ConversionRequest(input: stored.path, output: folder.file("folder"))
+    request.scheme = "f16"
+    request.tokenizerPath = model
+    _ = try Converter(registry).run(Planner(registry).plan(request), progress: SilentProgress())
+    #expect(readFile(folder.file("folder/tokenizer.json")) == readFile(model + "/tokenizer.json"))
+  }
+}
