@@ -104,12 +104,14 @@ QC_LEVELS(
     void, byte_values, (const uint8_t *codes, long count, long length, const float *scales, int element, float *values),
     (codes, count, length, scales, element, values))
 
-QC_BODY void nibble_values_body(const uint8_t *pairs, long count, long length, const float *scales, float *values) {
+QC_BODY void nibble_values_body(
+    const uint8_t *restrict pairs, long count, long length, const float *restrict scales, float *restrict values) {
   for (long start = 0, group = 0; start < count; start += length, group++) {
     long end = start + length < count ? start + length : count;
-    for (long i = start; i < end; i += 2) {
-      values[i] = value_of(pairs[i / 2] & 15, QC_E2M1) * scales[group];
-      values[i + 1] = value_of(pairs[i / 2] >> 4, QC_E2M1) * scales[group];
+    float scale = scales[group];
+    for (long i = start / 2; i < end / 2; i++) {
+      values[2 * i] = value_of(pairs[i] & 15, QC_E2M1) * scale;
+      values[2 * i + 1] = value_of(pairs[i] >> 4, QC_E2M1) * scale;
     }
   }
 }

@@ -8,15 +8,18 @@ public struct ModuleParts {
   public let modules: [String]
 
   /// - Parameters:
-  ///   - weightParts: what is added to `X.weight` for its other parts; the first is that by which a layer is known.
+  ///   - weightParts: what is added to `X.weight` for its other parts; a layer with one of them is quantized.
   ///   - moduleParts: what is added to `X.` for further tensors of a quantized layer.
   public init(_ stored: [CheckpointTensor], weightParts: [String], moduleParts: [String]) {
     self.stored = stored
     byName = Dictionary(stored.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    let ending = ".weight" + (weightParts.first ?? "")
-    let modules = stored.filter { $0.name.hasSuffix(ending) }.map { String($0.name.dropLast(ending.count)) }
+    let endings = weightParts.map { ".weight" + $0 }
+    var modules: [String] = []
     var names: Set<String> = []
-    for module in modules {
+    for tensor in stored where !names.contains(tensor.name) {
+      guard let ending = endings.first(where: { tensor.name.hasSuffix($0) }) else { continue }
+      let module = String(tensor.name.dropLast(ending.count))
+      modules.append(module)
       names.formUnion(weightParts.map { module + ".weight" + $0 })
       names.formUnion(moduleParts.map { module + "." + $0 })
     }

@@ -1,8 +1,9 @@
 /// Groups of 16 E2M1 numbers under an E4M3 scale, and one F32 scale for the tensor: NVIDIA's NVFP4.
 ///
 /// Two grids differ in what the tensor's scale means, and their rules in the order of operations:
-/// - A divisor, by the rule of compressed-tensors: `global = 2688 / amax` of the tensor, `local = E4M3(global * amax₁₆ / 6)`
-///   where both quotients are rounded to the model's type, and a number is `code * (local / global)`.
+/// - A divisor, by the rule of compressed-tensors: `global = 2688 * (1 / amax)` of the tensor,
+///   `local = E4M3(global * (amax₁₆ / 6))` where everything but the last product is rounded to the model's type, and a number is
+///   `code * (local / global)`.
 /// - A factor, by the rule of ModelOpt: `global = amax / 2688`, `local = E4M3(amax₁₆ / (6 * global))`, a number is
 ///   `code * (local * global)`.
 ///
@@ -70,7 +71,9 @@ public struct NVFP4Scheme: ScaledFloatScheme {
 
   /// The global scale that divides, of values up to a magnitude; 1 where there is none, or no number can be their scale.
   static func divisor(largestMagnitude: Float, in type: ElementType) -> Float {
-    let scale = NumberConversion.rounded(range / NumberConversion.rounded(largestMagnitude, to: type), to: type)
+    // A tensor library divides a number by a tensor as it multiplies with the reciprocal.
+    let reciprocal = NumberConversion.rounded(1 / NumberConversion.rounded(largestMagnitude, to: type), to: type)
+    let scale = NumberConversion.rounded(range * reciprocal, to: type)
     return scale.isFinite && scale > 0 ? scale : 1
   }
 

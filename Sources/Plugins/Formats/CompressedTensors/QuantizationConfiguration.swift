@@ -71,8 +71,9 @@ enum QuantizationConfiguration {
     case (let rows?, let columns?):
       members += [.init("strategy", .string("block")), .init("block_structure", .array([.int(rows), .int(columns)]))]
     }
-    // Without it, readers take the bytes of these scales for numbers.
+    // Without it, readers refuse scales of 8 bits, or take powers of two for the numbers of their exponents.
     if grid.scaleType == .f8e8m0 { members.append(.init("scale_dtype", .string("torch.uint8"))) }
+    if grid.scaleType == .f8e4m3 { members.append(.init("scale_dtype", .string("torch.float8_e4m3fn"))) }
     return .object(members)
   }
 
