@@ -26,8 +26,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 // The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
 let builtIn = [
-  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies",
-  "Clients",
+  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "Float8", "ModelOpt",
+  "GPTOSS", "ModelFamilies", "Clients",
 ]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
@@ -61,6 +61,9 @@ let package = Package(
       name: "HuggingFace", dependencies: ["QuantCore", .product(name: "Yams", package: "Yams")],
       path: "Sources/Plugins/Formats/HuggingFace", swiftSettings: rules),
     plugin("CompressedTensors", "Formats/CompressedTensors"),
+    plugin("Float8", "Formats/Float8"),
+    plugin("ModelOpt", "Formats/ModelOpt"),
+    plugin("GPTOSS", "Formats/GPTOSS"),
     plugin("ModelFamilies", "Families"),
     plugin("Clients", "Clients"),
 
@@ -85,6 +88,9 @@ let package = Package(
     tests("HuggingFace", ["QuantCore", "HuggingFace", "TestSupport"]),
     tests("GGUF", ["QuantCore", "GGUF", "CBlocks", "TestSupport"]),
     tests("CompressedTensors", ["QuantCore", "CompressedTensors", "TestSupport"]),
+    tests(
+      "FloatContainers",
+      ["QuantCore", "CompressedTensors", "Float8", "ModelOpt", "GPTOSS", "HuggingFace", "ModelFamilies", "TestSupport"]),
     tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
     tests("CommandLine", ["QConvertKit", "QuantCore", "TestSupport"]),
   ]

@@ -56,7 +56,8 @@ extension Planner {
         let parts = tensor.packing.inputParts(name: tensor.name, activations: activations, modelType: modelType)
         for part in parts {
           let value = CalibratedValue(
-            block: block, site: site, scheme: activations, calibrator: request.calibrator, part: part.value, modelType: modelType)
+            block: block, site: site, scheme: activations, calibrator: request.calibrator, part: part.value, modelType: modelType,
+            storedType: part.part.elementType)
           result.append(PlannedTensor(part.part, value))
         }
       }
@@ -70,7 +71,8 @@ extension Planner {
         }
         for (part, site) in [(parts.keys, Site.keys), (parts.values, .values)] {
           let value = CalibratedValue(
-            block: block, site: site, scheme: cache, calibrator: request.calibrator, part: .scale, modelType: modelType)
+            block: block, site: site, scheme: cache, calibrator: request.calibrator, part: .scale, modelType: modelType,
+            storedType: part.elementType)
           result.append(PlannedTensor(part, value))
         }
       }
@@ -83,7 +85,7 @@ extension PlannedTensor {
   /// A tensor that holds one number that calibration finds.
   init(_ part: StoredPart, _ value: CalibratedValue) {
     self.init(
-      sourceName: "", name: part.name, shape: part.shape, scheme: FloatScheme(value.modelType) ?? .f32, packing: PlainPacking(),
+      sourceName: "", name: part.name, shape: part.shape, scheme: FloatScheme(value.storedType) ?? .f32, packing: PlainPacking(),
       parts: [part], note: "found by calibration", isCopy: false, calibrated: value)
   }
 }

@@ -45,10 +45,10 @@ extension Planner {
   /// The stored scales of the inputs of a layer that is moved, as tensors of the output.
   func storedInputs(_ tensor: PlannedTensor, source: Checkpoint) -> [PlannedTensor] {
     guard tensor.adoption != nil, let activations = tensor.activations, activations.isStatic,
-      let input = source.activations.inputs[Planner.layer(tensor.sourceName)]
+      let input = source.activations.inputs[Planner.layer(tensor.sourceName)], let scale = input.scale
     else { return [] }
     return tensor.packing.inputParts(name: tensor.name, activations: activations, modelType: Planner.scaleType(of: source)).map { part in
-      PlannedTensor(part.part, Float(input.zeroPoint), scale: input.scale, holds: part.value)
+      PlannedTensor(part.part, part.value, scale: scale, zeroPoint: input.zeroPoint)
     }
   }
 
@@ -60,7 +60,7 @@ extension Planner {
     let modelType = Planner.scaleType(of: source)
     let parts = packings.lazy.compactMap { $0.cacheParts(attention: attention, scheme: .fp8Static, modelType: modelType) }.first
     return [(parts?.keys, scales.keys), (parts?.values, scales.values)].compactMap { part, scale in
-      part.map { PlannedTensor($0, 0, scale: scale, holds: .scale) }
+      part.map { PlannedTensor($0, .scale, scale: scale, zeroPoint: 0) }
     }
   }
 
@@ -72,10 +72,13 @@ extension Planner {
 
 extension PlannedTensor {
   /// A tensor that holds one number of the source's record of activations.
-  fileprivate init(_ part: StoredPart, _ zeroPoint: Float, scale: Float?, holds: CalibratedValue.Part) {
-    let type: ElementType = if case .element(let type) = part.type { type } else { .f32 }
+  fileprivate init(_ part: StoredPart, _ value: CalibratedValue.Part, scale: Float, zeroPoint: Int) {
+    let type = part.elementType ?? .f32
+    let bytes =
+      value == .zeroPoint
+      ? [UInt8(truncatingIfNeeded: zeroPoint)] : NumberConversion.bytes(of: [value.value(scale: scale, zeroPoint: zeroPoint)], as: type)
     self.init(
       sourceName: "", name: part.name, shape: part.shape, scheme: FloatScheme(type) ?? .f32, packing: PlainPacking(), parts: [part],
-      note: "re-packed", isCopy: false, constant: NumberConversion.bytes(holds == .scale ? scale ?? 0 : zeroPoint, as: type))
+      note: "re-packed", isCopy: false, constant: bytes)
   }
 }

@@ -282,7 +282,7 @@ public struct Planner: Sendable {
       return PlannedTensor(
         sourceName: "", name: extra.name, shape: shape, scheme: scheme, packing: packing,
         parts: packing.parts(name: extra.name, shape: shape, scheme: scheme), note: "computed", isCopy: false,
-        constant: extra.values.flatMap { NumberConversion.bytes($0, as: .f32) })
+        constant: NumberConversion.bytes(of: extra.values, as: .f32))
     }
   }
 

@@ -21,7 +21,7 @@ extension ConversionPlan {
   /// first block already sees its errors.
   var sourceWithRoundedEmbedding: Checkpoint {
     guard let planned = tensors.first(where: { $0.id == TensorID(.tokenEmbedding) }), planned.scheme.grid.kind != .float,
-      planned.scheme.grid.tileRows == 1
+      planned.scheme.grid.tileRows == 1, planned.scheme.sharing == nil
     else { return source }
     let tensors = source.tensors.map { tensor in
       guard tensor.name == planned.sourceName, planned.scheme.fits(columns: tensor.rowLength) else { return tensor }

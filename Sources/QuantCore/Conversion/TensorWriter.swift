@@ -8,6 +8,7 @@ struct TensorWriter {
   private let parallel: Parallel
   /// Indices into the layout's placements, by tensor and part.
   private let placements: [[Int]]
+  private let magnitudes: SharedMagnitudes
 
   init(plan: ConversionPlan, transaction: OutputTransaction, progress: any ProgressReporter) {
     self.plan = plan
@@ -15,6 +16,7 @@ struct TensorWriter {
     self.progress = progress
     parallel = Parallel(threads: plan.request.threads)
     placements = plan.placementIndices
+    magnitudes = SharedMagnitudes(plan)
   }
 
   /// Streams one tensor from the source, by the scheme's own rule.
@@ -54,12 +56,7 @@ struct TensorWriter {
   private func rearrange(_ index: Int) throws -> Written {
     let tensor = plan.tensors[index]
     let map = RowMap(tensor)
-    let placed = try tensor.pieces.map { piece in
-      guard let stored = plan.source[piece.source.name] else {
-        throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: piece.source.name)
-      }
-      return PlacedTensor(stored, piece.source.layout, shape: piece.shape)
-    }
+    let placed = try placed(tensor)
     if tensor.shape.count == 1 { return try writeVector(index, map.gather(placed.map { $0.vector() })) }
     let columns = tensor.shape.last ?? 1
     let rows = tensor.shape.dropLast().reduce(1, *)
@@ -95,6 +92,16 @@ struct TensorWriter {
     try checkSizes(offsets, of: tensor)
     if squares.original > 0 { written.relativeError = (squares.error / squares.original).squareRoot() }
     return written
+  }
+
+  /// The tensors of the model that a tensor is made of, where the source holds them.
+  private func placed(_ tensor: PlannedTensor) throws -> [PlacedTensor] {
+    try tensor.pieces.map { piece in
+      guard let stored = plan.source[piece.source.name] else {
+        throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: piece.source.name)
+      }
+      return PlacedTensor(stored, piece.source.layout, shape: piece.shape)
+    }
   }
 
   private func writeVector(_ index: Int, _ values: [Float]) throws -> Written {
@@ -182,8 +189,12 @@ struct TensorWriter {
         try rounder(tensor, segment.piece.id, scheme, site: segment.site, block: block, methods: methods)
       }
     }
+    let largest: (Int) -> Float = { index in
+      plan.tensors[index].pieces.compactMap { block.matrices[$0.id.layer] }.map { VectorKernels.largestMagnitude($0.values) }.max() ?? 0
+    }
     return try write(
-      index, rows: tensor.shape.dropLast().reduce(1, *), columns: columns, map: map, keepsValues: keepsValues, segments: segments
+      index, rows: tensor.shape.dropLast().reduce(1, *), columns: columns, map: map, keepsValues: keepsValues, segments: segments,
+      largestMagnitude: largest
     ) { map.gather(matrices, rows: $0, columns: columns, into: $1) }
   }
 
@@ -236,16 +247,21 @@ struct TensorWriter {
     }
   }
 
-  /// - Parameter segments: of the rows, in their order; nil: all rows are encoded by the scheme itself.
+  /// - Parameters:
+  ///   - segments: of the rows, in their order; nil: all rows are encoded by the scheme itself.
+  ///   - largestMagnitude: of a planned tensor that may share a parameter with this one; nil: as the source holds it.
   private func write(
     _ index: Int, rows: Int, columns: Int, map: RowMap? = nil, keepsValues: Bool = false, segments: [Segment]? = nil,
-    load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+    largestMagnitude: ((Int) -> Float)? = nil, load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
   ) throws -> Written {
     var tensor = plan.tensors[index]
     let tile = tileRows(rows: rows, columns: columns, multiple: tensor.rowMultiple)
-    if tensor.scheme.grid.tileRows == nil {
-      tensor.scheme = tensor.scheme.fitted(
-        largestMagnitude: largestMagnitude(rows: rows, columns: columns, piece: tile, load: load))
+    if tensor.scheme.sharing != nil {
+      let largest = try magnitudes.value(for: index) { other in
+        if other == index { return self.largestMagnitude(rows: rows, columns: columns, piece: tile, load: load) }
+        return try largestMagnitude?(other) ?? self.largestMagnitude(stored: other)
+      }
+      tensor.scheme = tensor.scheme.fitted(largestMagnitude: largest)
     }
     var written = Written()
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
@@ -301,6 +317,16 @@ struct TensorWriter {
     }
   }
 
+  /// The same for a tensor as the source holds it.
+  private func largestMagnitude(stored index: Int) throws -> Float {
+    try placed(plan.tensors[index]).map { placed in
+      let rows = placed.shape.dropLast().reduce(1, *), columns = placed.shape.last ?? 1
+      return largestMagnitude(rows: rows, columns: columns, piece: tileRows(rows: rows, columns: columns, multiple: 1)) {
+        placed.decode(rows: $0, into: $1)
+      }
+    }.max() ?? 0
+  }
+
   /// The first of the two passes that a parameter of a whole tensor takes.
   private func largestMagnitude(
     rows: Int, columns: Int, piece: Int, load: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
@@ -311,7 +337,7 @@ struct TensorWriter {
         if let base = buffer.baseAddress { load(rows, base) }
         count = rows.count * columns
       }
-      let found = values.reduce(0) { max($0, abs($1)) }
+      let found = VectorKernels.largestMagnitude(values)
       largest.withLock { $0 = max($0, found) }
     }
     return largest.withLock { $0 }

@@ -6,7 +6,8 @@ import CKernels
 /// vLLM's kernels divide the largest magnitude by 127 where this rule divides by 127.5, which differs by less than the
 /// rounding itself.
 public struct ActivationRounding: ValueRounding {
-  /// Scale and zero point: a value is `(code - zeroPoint) * scale`, with signed codes.
+  /// Scale and zero point: a value is `(code - zeroPoint) * scale`, with signed codes. The scale of FP4 is the one by which
+  /// local scales are divided.
   public struct Parameters: Sendable, Equatable {
     public var scale: Float
     public var zeroPoint: Int
@@ -41,7 +42,7 @@ public struct ActivationRounding: ValueRounding {
   public func round(_ values: UnsafeMutablePointer<Float>, rows: Int, columns: Int, parallel: Parallel) {
     let shared = SharedPointer(values)
     var common = stored
-    if common == nil, scheme.granularity == .tensor {
+    if common == nil, scheme.granularity == .tensor || scheme.element == .fp4 {
       guard VectorKernels.areFinite(values, count: rows * columns) else { return }
       common = parameters(values, rows * columns)
     }
@@ -67,6 +68,13 @@ public struct ActivationRounding: ValueRounding {
 
   private func apply(_ parameters: Parameters, to x: UnsafeMutablePointer<Float>, _ count: Int) {
     let scale = parameters.scale
+    if scheme.element == .fp4 {
+      var (low, high): (Float, Float) = (0, 0)
+      qc_extremes(x, count, &low, &high)
+      let local = NVFP4Scheme.local(largestMagnitude: max(-low, high), divisor: scale, in: .f32) / scale
+      for i in 0..<count { x[i] = scheme.rounded(x[i], scale: local) }
+      return
+    }
     guard scheme.element == .fp8 else {
       let half = Float(1 << (scheme.element.bits - 1))
       return qc_integer_values(x, count, scale, Float(parameters.zeroPoint), half, Int32(QC_FLOAT), x)

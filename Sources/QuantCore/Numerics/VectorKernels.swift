@@ -10,6 +10,13 @@ public enum VectorKernels {
   /// Whether no value is infinite or NaN.
   static func areFinite(_ x: UnsafePointer<Float>, count: Int) -> Bool { qc_all_finite(x, count) != 0 }
 
+  /// The largest magnitude, 0 of none; NaN is left out.
+  static func largestMagnitude(_ x: [Float]) -> Float {
+    var largest: Float = 0
+    if !x.isEmpty { qc_magnitudes(x, x.count, x.count, &largest) }
+    return largest
+  }
+
   /// `y += factor * x`.
   public static func axpy(_ factor: Float, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, count: Int) {
     qc_axpy(factor, x, y, count)

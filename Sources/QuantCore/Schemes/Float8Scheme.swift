@@ -4,11 +4,10 @@
 /// `scale = amax / 448` (57344 for E5M2), codes are the nearest FP8 numbers to `w / scale`, clamped, ties to even, subnormals
 /// included. A scale of 0 becomes the machine epsilon of the model's type. Amax, scale and quotient are rounded to the model's
 /// type, as a tensor library that computes in that type does: this is what makes `encode` give the codes of that project,
-/// bit for bit, among them the negative zeros of tiny negative weights. No input gives the code of an infinity or a NaN.
-/// `nearest` computes in 32 bits.
+/// bit for bit, among them the negative zeros of tiny negative weights.
 ///
 /// Parameters of a tile: the scale.
-public struct Float8Scheme: Scheme {
+public struct Float8Scheme: ScaledFloatScheme {
   /// Weights that share a scale.
   public enum Level: Sendable, Hashable {
     case tensor
@@ -58,78 +57,49 @@ public struct Float8Scheme: Scheme {
 
   public var parameterCount: Int { 1 }
 
+  public var quotientType: ElementType { modelType }
+
   public func fitted(largestMagnitude: Float) -> any Scheme {
     var scheme = self
     if level == .tensor { scheme.largestMagnitude = largestMagnitude }
     return scheme
   }
 
-  public func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
-    fit(panel, importance: importance, into: &result)
-    let length = result.groupLength
-    for row in 0..<panel.rows {
-      let source = panel.row(row)
-      for group in 0..<result.groupsPerRow {
-        let scale = result.parameters[result.parameterIndex(row: row, group: group)]
-        for column in group * length..<min((group + 1) * length, panel.columns) {
-          let quotient = NumberConversion.rounded(source[column], to: modelType) / scale
-          result.codes[row * result.columns + column] = code(NumberConversion.rounded(quotient, to: modelType))
-        }
-      }
-    }
-  }
-
-  /// Importance is not looked at: the rule takes the extremes of a tile.
-  public func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
-    let length = result.groupLength
-    for tileRow in 0..<result.tileRowCount {
-      let first = tileRow * result.tileRows
-      for group in 0..<result.groupsPerRow {
-        let columns = group * length..<min((group + 1) * length, panel.columns)
-        var largest = largestMagnitude ?? 0
-        if largestMagnitude == nil {
-          for row in first..<min(first + result.tileRows, panel.rows) {
-            let source = panel.row(row)
-            for column in columns { largest = max(largest, abs(source[column])) }
-          }
-        }
-        result.parameters[result.parameterIndex(row: first, group: group)] = scale(largestMagnitude: largest)
-      }
-    }
-  }
-
-  private func scale(largestMagnitude: Float) -> Float {
-    let largest = NumberConversion.rounded(largestMagnitude, to: modelType)
+  public func fit(largestMagnitude: Float, into parameters: UnsafeMutablePointer<Float>) {
+    let largest = NumberConversion.rounded(self.largestMagnitude ?? largestMagnitude, to: modelType)
     let scale = NumberConversion.rounded(largest / (element == .f8e4m3 ? 448 : 57344), to: modelType)
-    return scale == 0 ? modelType.machineEpsilon : scale
+    parameters[0] = scale == 0 ? modelType.machineEpsilon : scale
   }
 
-  public func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel) {
-    for row in 0..<panel.rows {
-      let source = panel.row(row)
-      for column in columns {
-        let scale = result.parameters[result.parameterIndex(row: row, group: column / result.groupLength)]
-        result.codes[row * result.columns + column] = code(source[column] / scale)
+  public func multiplier(_ parameters: UnsafePointer<Float>) -> Float { parameters[0] }
+
+  /// A scale for more weights becomes one for each part of them: every value stays.
+  public func adoption(of source: any Scheme) -> Adoption? {
+    if source.grid == grid { return .identity }
+    guard let source = source as? Float8Scheme, source.element == element, source.spans(self),
+      NumberConversion.holds(modelType, allOf: source.modelType)
+    else { return nil }
+    return Adoption(.exact) { panel in
+      var result = emptyPanel(rows: panel.rows, columns: panel.columns)
+      result.codes = panel.codes
+      for row in stride(from: 0, to: panel.rows, by: result.tileRows) {
+        for group in 0..<result.groupsPerRow {
+          let scale = panel.parameters[panel.parameterIndex(row: row, group: group * result.groupLength / panel.groupLength)]
+          result.parameters[result.parameterIndex(row: row, group: group)] = scale
+        }
       }
+      return result
     }
   }
 
-  public func value(_ quantized: QuantizedPanel, columns: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
-    for row in 0..<quantized.rows {
-      for column in columns {
-        let scale = quantized.parameters[quantized.parameterIndex(row: row, group: column / quantized.groupLength)]
-        let index = row * quantized.columns + column
-        let bits = UInt8(truncatingIfNeeded: quantized.codes[index])
-        destination[index] = (element == .f8e4m3 ? NumberConversion.float(e4m3: bits) : NumberConversion.float(e5m2: bits)) * scale
-      }
+  /// Whether each tile of another scheme lies in one tile of this.
+  private func spans(_ other: Float8Scheme) -> Bool {
+    switch (level, other.level) {
+    case (.tensor, _): true
+    case (.channel, .channel): true
+    case (.block(let own), .block(let length)): own.isMultiple(of: length)
+    default: false
     }
-  }
-
-  /// The nearest code to a quotient. What is no number becomes 0.
-  @inline(__always) private func code(_ quotient: Float) -> Int32 {
-    // Adding 0 makes a zero positive, as adding the rule's zero point of 0 does.
-    let number = quotient.isNaN ? 0 : quotient + 0
-    return Int32(element == .f8e4m3 ? NumberConversion.e4m3(number) : NumberConversion.e5m2(number))
   }
 }
 

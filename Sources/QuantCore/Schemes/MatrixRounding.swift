@@ -2,7 +2,7 @@ extension Matrix {
   /// The numbers that a scheme makes of this weight matrix. Rows are rounded in parallel, in pieces of whole tiles.
   public func rounded(to scheme: any Scheme, parallel: Parallel) -> Matrix {
     var scheme = scheme
-    if scheme.grid.tileRows == nil { scheme = scheme.fitted(largestMagnitude: values.reduce(0) { max($0, abs($1)) }) }
+    if scheme.sharing != nil { scheme = scheme.fitted(largestMagnitude: VectorKernels.largestMagnitude(values)) }
     let fitted = scheme
     let tileRows = fitted.grid.tileRows ?? 1
     let piece = max(1, (1 << 18) / max(1, columns * tileRows)) * tileRows

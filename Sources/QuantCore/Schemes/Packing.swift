@@ -11,6 +11,9 @@ public protocol Packing: Plugin {
   /// Whether readers of this packing compute with weights on this grid and inputs that are rounded like this. Where inputs
   /// are not rounded, this is `holds(grid)`.
   func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool
+  /// The scheme on the grid that this packing stores where `scheme` is asked for. Containers that keep scales in a type of
+  /// their own change the scheme's; its name stays.
+  func stored(_ scheme: any Scheme) -> any Scheme
   /// The stored tensors of a logical matrix `[rows, columns]`, in the order in which `pack` returns their bytes.
   /// - Parameter name: the logical tensor's name; a packing appends its own suffixes.
   func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart]
@@ -37,6 +40,8 @@ public protocol Packing: Plugin {
   func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON?
   /// A configuration of this packing that says, too, how keys and values are rounded in a cache.
   func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON
+  /// Files beside the configuration in which readers of this packing look for what it says.
+  func files(configuration: JSON) -> [(name: String, json: JSON)]
   /// The logical tensors of a folder that was written with this packing, or nil where `configuration` is another's.
   /// - Parameter stored: all stored tensors, in file order.
   /// - Throws: `Failure` where parts are missing or of the wrong shape.
@@ -57,6 +62,8 @@ extension Packing {
   public func cacheParts(
     attention: String, scheme: ActivationScheme, modelType: ElementType
   ) -> (keys: StoredPart, values: StoredPart)? { nil }
+  public func stored(_ scheme: any Scheme) -> any Scheme { scheme }
+  public func files(configuration: JSON) -> [(name: String, json: JSON)] { [] }
   public var rowMultiple: Int { 1 }
   public func fused(scheme: any Scheme) -> FusedEncoder? { nil }
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? { nil }
@@ -91,6 +98,9 @@ public struct StoredPart: Sendable, Equatable {
     self.type = type
     self.byteCount = byteCount
   }
+
+  /// The type of an element, or nil for a block layout.
+  var elementType: ElementType? { if case .element(let type) = type { type } else { nil } }
 }
 
 /// The type a container records for a tensor.

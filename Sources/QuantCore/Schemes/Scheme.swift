@@ -19,9 +19,11 @@ public protocol Scheme: Sendable {
   /// Floats kept per tile, in a documented order.
   var parameterCount: Int { get }
 
-  /// The scheme for one tensor, where a parameter is shared by the whole of it: with that parameter fixed for a tensor whose
-  /// largest magnitude is `largestMagnitude`, so that its rows can be rounded in pieces. Any other scheme is the same for
-  /// all tensors.
+  /// What shares a parameter beyond tiles, or nil. The converter then looks for the largest magnitude there first, and calls
+  /// `fitted`.
+  var sharing: Sharing? { get }
+  /// The scheme for one tensor (or several that share a parameter), whose largest magnitude is `largestMagnitude`: with that
+  /// parameter fixed, so that rows can be rounded in pieces. Any other scheme is the same for all tensors.
   func fitted(largestMagnitude: Float) -> any Scheme
 
   /// Parameters and codes of every tile, by the scheme's own rule.
@@ -45,6 +47,8 @@ public protocol Scheme: Sendable {
 extension Scheme {
   /// Columns that share one tile in rows of `columns` weights.
   public func groupLength(columns: Int) -> Int { grid.groupLength ?? columns }
+
+  public var sharing: Sharing? { grid.tileRows == nil ? .tensor : nil }
 
   public func fitted(largestMagnitude: Float) -> any Scheme { self }
 
@@ -97,6 +101,14 @@ extension Scheme {
   }
 }
 
+/// What shares a parameter beyond the tiles of a scheme.
+public enum Sharing: Sendable, Hashable {
+  /// All of a tensor.
+  case tensor
+  /// All tensors that programs join into one matrix: the layers of a block that read one input. Without a family, a tensor alone.
+  case jointLayers
+}
+
 /// What is stored for a tile: the identity that packings look at.
 public struct Grid: Sendable, Hashable {
   /// How a code becomes a number.
@@ -119,8 +131,7 @@ public struct Grid: Sendable, Hashable {
   public var layout: String
   /// Columns per tile; nil where a tile is a whole row.
   public var groupLength: Int?
-  /// Rows per tile; nil where a tile spans the whole tensor. The converter then looks for the tensor's largest magnitude
-  /// first, and calls `Scheme.fitted`.
+  /// Rows per tile; nil where a tile spans the whole tensor.
   public var tileRows: Int?
   /// Columns that share one scale, where a tile is a super-block of several; else equal to `groupLength`.
   public var scaleLength: Int?
@@ -130,10 +141,20 @@ public struct Grid: Sendable, Hashable {
   public var parameterBits: Double
   /// Type in which scales are stored, for the integer and scaled kinds.
   public var scaleType: ElementType
+  /// How an F32 scale of the whole tensor enters beside those of its tiles; nil where there is none.
+  public var globalScale: GlobalScale?
+
+  /// What becomes of the scale of a tile.
+  public enum GlobalScale: Sendable, Hashable {
+    /// It is multiplied with the tensor's.
+    case factor
+    /// It is divided by the tensor's.
+    case divisor
+  }
 
   public init(
     kind: Kind, layout: String = "", groupLength: Int?, tileRows: Int? = 1, scaleLength: Int? = nil, codeBits: Double,
-    parameterBits: Double, scaleType: ElementType = .f16
+    parameterBits: Double, scaleType: ElementType = .f16, globalScale: GlobalScale? = nil
   ) {
     self.kind = kind
     self.layout = layout
@@ -143,6 +164,7 @@ public struct Grid: Sendable, Hashable {
     self.codeBits = codeBits
     self.parameterBits = parameterBits
     self.scaleType = scaleType
+    self.globalScale = globalScale
   }
 }
 

@@ -15,6 +15,10 @@ public enum WeightPresets: PresetProvider {
     ("fp8", "fp8-channel", .fp8Token),  // its FP8_DYNAMIC
     ("fp8-static", "fp8-tensor", .fp8Static),  // its FP8
     ("fp8-block", "fp8-block128", .fp8Group128),  // its FP8_BLOCK
+    ("nvfp4", "nvfp4", .nvfp4),
+    ("nvfp4a16", "nvfp4", nil),
+    ("mxfp4a16", "mxfp4", nil),
+    ("mxfp8a16", "mxfp8", nil),
   ]
 
   public static func preset(named name: String) -> (any Preset)? {
@@ -39,7 +43,8 @@ public enum WeightPresets: PresetProvider {
 
     /// Columns that a row must be a multiple of: those that share a scale, in the weights or in their inputs.
     private var groupLength: Int? {
-      (IntegerSchemes.scheme(named: scheme, modelType: .f32) as? IntegerScheme)?.groupLength ?? activations?.groupLength
+      let weights = IntegerSchemes.scheme(named: scheme, modelType: .f32) ?? MicroscalingSchemes.scheme(named: scheme, modelType: .f32)
+      return weights?.grid.groupLength ?? activations?.groupLength
     }
   }
 }

@@ -41,9 +41,9 @@ public enum RangeCalibrator: Sendable, Hashable {
     }
   }
 
-  /// What suits a type where nothing is asked for. Even steps profit from a smaller range; the steps of FP8 shrink with the
+  /// What suits a type where nothing is asked for. Even steps profit from a smaller range; the steps of floats shrink with the
   /// values, so that clipping gains nothing and only risks values that the text did not show.
-  public init(for element: ActivationScheme.Element) { self = element == .fp8 ? .minMax : .meanSquaredError }
+  public init(for element: ActivationScheme.Element) { self = element.isFloat ? .minMax : .meanSquaredError }
 
   /// Names for lists.
   public static let names = ["minmax", "percentile[:P]", "entropy", "mse"]
@@ -63,7 +63,8 @@ public enum RangeCalibrator: Sendable, Hashable {
 
   /// The limit for magnitudes; nil for everything that was observed.
   public func limit(of histogram: MagnitudeHistogram, for scheme: ActivationScheme) -> Double? {
-    guard !histogram.counts.isEmpty else { return nil }
+    // The stored scale of FP4 places local ones: nothing is clipped by it.
+    guard !histogram.counts.isEmpty, scheme.element != .fp4 else { return nil }
     switch self {
     case .minMax: return nil
     case .percentile(let percent): return RangeCalibrator.percentile(percent, of: histogram)

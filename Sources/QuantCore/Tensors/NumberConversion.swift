@@ -53,6 +53,13 @@ public enum NumberConversion {
   /// Value of an FP8 E5M2 code: the upper byte of a half.
   public static func float(e5m2 bits: UInt8) -> Float { float(half: UInt16(bits) << 8) }
 
+  /// Value of an FP4 E2M1 code: 0, 0.5, 1, 1.5, 2, 3, 4 or 6, with the sign in the fourth bit.
+  public static func float(e2m1 bits: UInt8) -> Float {
+    let magnitude = bits & 7
+    let value = magnitude < 2 ? Float(magnitude) / 2 : Float(bitPattern: UInt32(magnitude) << 22 &+ 0x3f00_0000)
+    return bits & 8 == 0 ? value : -value
+  }
+
   /// The nearest FP8 E4M3 code; magnitudes above 448 become 448, NaN stays NaN.
   @inline(__always) static func e4m3(_ value: Float) -> UInt8 {
     if value.isNaN { return 0x7f }
@@ -63,6 +70,13 @@ public enum NumberConversion {
   @inline(__always) static func e5m2(_ value: Float) -> UInt8 {
     if value.isNaN { return 0x7f }
     return short(value, largest: 57344, smallestNormal: 0x1p-14, mantissaBits: 2, subnormalUnit: 0x1p7, bias: 15)
+  }
+
+  /// The nearest FP4 E2M1 code; magnitudes above 6 become 6, NaN becomes 0.
+  @inline(__always) static func e2m1(_ value: Float) -> UInt8 {
+    if value.isNaN { return 0 }
+    let code = short(value, largest: 6, smallestNormal: 1, mantissaBits: 1, subnormalUnit: 0x1p22, bias: 1)
+    return code & 7 | code >> 4
   }
 
   /// - Parameter subnormalUnit: 2²³ times the smallest number: a float of that size has it as its last bit.
@@ -89,6 +103,9 @@ public enum NumberConversion {
     }
   }
 
+  /// The E8M0 code of the power of two at or below a number from 2⁻¹²⁷ on.
+  static func e8m0(_ value: Float) -> UInt8 { UInt8(truncatingIfNeeded: value.bitPattern >> 23) }
+
   // MARK: Many values; sources and destinations of bytes need not be aligned
 
   /// Widens `count` halves.
@@ -111,19 +128,24 @@ public enum NumberConversion {
     for i in 0..<count { destination.storeBytes(of: bfloat(source[i]), toByteOffset: 2 &* i, as: UInt16.self) }
   }
 
-  /// The little-endian bytes of one number as it is stored: a short float rounded to nearest, a signed byte cut off, anything else
-  /// as a 32-bit float.
-  public static func bytes(_ value: Float, as type: ElementType) -> [UInt8] {
-    switch type {
-    case .bf16: withUnsafeBytes(of: bfloat(value).littleEndian) { [UInt8]($0) }
-    case .f16: withUnsafeBytes(of: half(value).littleEndian) { [UInt8]($0) }
-    case .i8: [UInt8(bitPattern: Int8(max(-128, min(127, value.isNaN ? 0 : value))))]
-    default: withUnsafeBytes(of: value.bitPattern.littleEndian) { [UInt8]($0) }
-    }
-  }
-
   /// Rounds `count` doubles to floats.
   public static func narrowDouble(_ source: UnsafeRawPointer, _ count: Int, into destination: UnsafeMutablePointer<Float>) {
     for i in 0..<count { destination[i] = Float(source.loadUnaligned(fromByteOffset: 8 &* i, as: Double.self)) }
+  }
+
+  /// The little-endian bytes of numbers that are stored in a float type; those that it does not hold are rounded, to E8M0 down.
+  public static func bytes(of values: [Float], as type: ElementType) -> [UInt8] {
+    let size = type.bitCount / 8
+    return [UInt8](unsafeUninitializedCapacity: values.count * size) { buffer, count in
+      count = values.count * size
+      guard let base = UnsafeMutableRawPointer(buffer.baseAddress) else { return }
+      switch type {
+      case .bf16: narrowBFloat(values, values.count, into: base)
+      case .f16: narrowHalf(values, values.count, into: base)
+      case .f8e4m3: for i in values.indices { buffer[i] = e4m3(values[i]) }
+      case .f8e8m0: for i in values.indices { buffer[i] = e8m0(values[i]) }
+      default: for i in values.indices { base.storeBytes(of: values[i].bitPattern.littleEndian, toByteOffset: 4 &* i, as: UInt32.self) }
+      }
+    }
   }
 }

@@ -1,10 +1,13 @@
 import AWQ
 import Clients
 import CompressedTensors
+import Float8
 import GGUF
+import GPTOSS
 import GPTQ
 import HuggingFace
 import ModelFamilies
+import ModelOpt
 public import QuantCore
 import RTN
 import SmoothQuant
@@ -16,10 +19,12 @@ extension QConvert {
     // Methods
     RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self,
     // Schemes and presets
-    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, GGUFBlocks.self, WeightPresets.self, ZeroQuantPresets.self,
-    GGUFMixes.self,
+    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, GGUFBlocks.self, WeightPresets.self,
+    ZeroQuantPresets.self, GGUFMixes.self,
     // Packings
     PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
+    NVFP4PackQuantized.self, MXFP4PackQuantized.self, MXFP8Quantized.self, NativeFloat8.self, BlockFloat8.self, ModelOptFloat8.self,
+    ModelOptNVFP4.self, GPTOSSExperts.self,
     // Formats
     GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self,
     // Files of importance; the last has no signature, so it is asked last

@@ -11,6 +11,15 @@ public struct FloatQuantized: Packing {
   public static let summary = "FP8 (E4M3) weights with one scale per channel, block or tensor, as vLLM and transformers read them."
   public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
+  private static let layout = FloatLayout(format: id, parts: ScaledFloatLayout()) { arguments, scaleType in
+    switch arguments.level {
+    case .tensor where arguments.bits == 8: Float8Scheme(.f8e4m3, level: .tensor, modelType: scaleType)
+    case .channel where arguments.bits == 8: Float8Scheme(.f8e4m3, level: .channel, modelType: scaleType)
+    case .block(let length) where arguments.bits == 8: Float8Scheme(.f8e4m3, level: .block(length), modelType: scaleType)
+    default: nil
+    }
+  }
+
   public init() {}
 
   public func holds(_ grid: Grid) -> Bool {
@@ -34,30 +43,11 @@ public struct FloatQuantized: Packing {
   }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
-    let scaleType = scheme.grid.scaleType
-    let scales = FloatQuantized.scaleShape(
-      rows: shape.first ?? 0, columns: shape.last ?? 0, tileRows: scheme.grid.tileRows, groupLength: scheme.grid.groupLength)
-    return [
-      StoredPart(name: name, shape: shape, type: .element(.f8e4m3), byteCount: shape.reduce(1, *)),
-      StoredPart(
-        name: name + "_scale", shape: scales, type: .element(scaleType), byteCount: scales.reduce(scaleType.bitCount / 8, *)),
-    ]
-  }
-
-  /// Shape of the scales of a matrix. Nil: a tile spans all rows, or all columns.
-  static func scaleShape(rows: Int, columns: Int, tileRows: Int?, groupLength: Int?) -> [Int] {
-    guard let tileRows else { return [1] }
-    // Blocks are as long as a file says: nothing is added to them.
-    func tiles(_ count: Int, _ length: Int) -> Int { count < 1 || length < 1 ? 0 : (count - 1) / length + 1 }
-    return [tiles(rows, tileRows), groupLength.map { tiles(columns, $0) } ?? 1]
+    FloatQuantized.layout.parts.parts(name: name, shape: shape, grid: scheme.grid)
   }
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
-    var scales: [UInt8] = []
-    if scheme.grid.tileRows != nil || rows.lowerBound == 0 {
-      for scale in panel.parameters { StoredScales.append(scale, as: scheme.grid.scaleType, to: &scales) }
-    }
-    return [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, scales]
+    FloatQuantized.layout.parts.pack(panel, rows: rows, grid: scheme.grid)
   }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
@@ -73,9 +63,6 @@ public struct FloatQuantized: Packing {
   }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
-    try QuantizationConfiguration.unpack(configuration, format: FloatQuantized.id, stored: stored) { name, arguments, parts in
-      guard let weight = parts[""], let scale = parts["_scale"] else { return nil }
-      return try Float8Storage.tensor(name: name, arguments: arguments, weight: weight, scale: scale)
-    }
+    try FloatQuantized.layout.unpack(configuration, stored: stored)
   }
 }

@@ -20,7 +20,7 @@ public struct IntQuantized: Packing {
   public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool {
     guard let activations else { return holds(grid) }
     // 8-bit codes are multiplied with codes; 4-bit ones may be widened to what the input has.
-    return holds(grid) && (activations.element != .fp8 || grid.codeBits == 4)
+    return holds(grid) && (!activations.element.isFloat || activations.element == .fp8 && grid.codeBits == 4)
   }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {

@@ -3,6 +3,7 @@ import QuantCore
 /// `input_activations` of a config group, and `kv_cache_scheme`.
 extension QuantizationConfiguration {
   static func json(_ activations: ActivationScheme) -> JSON {
+    if activations == .nvfp4 { return nvfp4Inputs }
     let strategy =
       switch activations.granularity {
       case .token: "token"
@@ -20,6 +21,13 @@ extension QuantizationConfiguration {
     return .object(members)
   }
 
+  /// The type of local scales is named: readers that round inputs leave local scales exact without it.
+  private static let nvfp4Inputs = JSON.object([
+    .init("num_bits", .int(4)), .init("type", .string("float")), .init("symmetric", .bool(true)), .init("dynamic", .string("local")),
+    .init("strategy", .string("tensor_group")), .init("group_size", .int(NVFP4Scheme.length)),
+    .init("scale_dtype", .string("torch.float8_e4m3fn")),
+  ])
+
   static func adding(cache scheme: ActivationScheme, to configuration: JSON) -> JSON {
     guard case .object(let members) = configuration else { return configuration }
     return .object(members + [.init("kv_cache_scheme", json(scheme))])
@@ -34,6 +42,9 @@ extension QuantizationConfiguration {
     case ("int", 8): element = .int8
     case ("int", 4): element = .int4
     case ("float", 8): element = .fp8
+    case ("float", 4):
+      let isNVFP4 = json["strategy"]?.stringValue == "tensor_group" && json["group_size"]?.intValue == NVFP4Scheme.length
+      return isNVFP4 && json["dynamic"]?.stringValue == "local" ? .nvfp4 : nil
     default: return nil
     }
     let isSymmetric = json["symmetric"]?.boolValue ?? true
@@ -66,7 +77,8 @@ extension QuantizationConfiguration {
       let module = String(weight.dropLast(".weight".count))
       var input = ActivationRecord.Input(scheme)
       if scheme.isStatic {
-        input.scale = try StoredInput.scale("\(module).\(StoredInput.scaleSuffix)", tensors)
+        let suffix = scheme == .nvfp4 ? StoredInput.globalScaleSuffix : StoredInput.scaleSuffix
+        input.scale = try StoredInput.scale("\(module).\(suffix)", tensors)
         if !scheme.isSymmetric { input.zeroPoint = try StoredInput.zeroPoint("\(module).\(StoredInput.zeroPointSuffix)", tensors) }
       }
       record.inputs[module] = input

@@ -24,6 +24,8 @@ enum QuantizationConfiguration {
     case group(Int)
     /// A square of so many rows and columns.
     case block(Int)
+    /// Columns of a row, beside a scale for the tensor.
+    case tensorGroup(Int)
   }
 
   static func json(format: String, modules: [QuantizedModule], unquantized: [String]) -> JSON? {
@@ -61,12 +63,17 @@ enum QuantizationConfiguration {
       .init("symmetric", .bool(grid.kind != .asymmetricInteger)),
     ]
     switch (grid.tileRows, grid.groupLength) {
+    case (1, let length?) where grid.globalScale != nil:
+      members += [.init("strategy", .string("tensor_group")), .init("group_size", .int(length))]
     case (nil, _): members.append(.init("strategy", .string("tensor")))
     case (_, nil): members.append(.init("strategy", .string("channel")))
     case (1, let length?): members += [.init("strategy", .string("group")), .init("group_size", .int(length))]
     case (let rows?, let columns?):
       members += [.init("strategy", .string("block")), .init("block_structure", .array([.int(rows), .int(columns)]))]
     }
+    // Without it, readers refuse scales of 8 bits, or take powers of two for the numbers of their exponents.
+    if grid.scaleType == .f8e8m0 { members.append(.init("scale_dtype", .string("torch.uint8"))) }
+    if grid.scaleType == .f8e4m3 { members.append(.init("scale_dtype", .string("torch.float8_e4m3fn"))) }
     return .object(members)
   }
 
@@ -86,13 +93,13 @@ enum QuantizationConfiguration {
     // Everything whose name ends in one of the suffixes belongs to the weight before it.
     var parts: [String: [String: CheckpointTensor]] = [:]
     for tensor in stored {
-      for suffix in ["_packed", "_scale", "_zero_point", "_shape", "_g_idx"] where tensor.name.hasSuffix(".weight" + suffix) {
+      for suffix in ["_packed", "_scale", "_global_scale", "_zero_point", "_shape", "_g_idx"] where tensor.name.hasSuffix(".weight" + suffix) {
         parts[String(tensor.name.dropLast(suffix.count)), default: [:]][suffix] = tensor
       }
     }
     for tensor in stored where parts[tensor.name] != nil { parts[tensor.name]?[""] = tensor }
     // Scales of rounded inputs and caches say nothing about weights.
-    let suffixes = [StoredInput.scaleSuffix, StoredInput.zeroPointSuffix]
+    let suffixes = [StoredInput.scaleSuffix, StoredInput.globalScaleSuffix, StoredInput.zeroPointSuffix]
     let inputScales = Set(parts.keys.flatMap { name in suffixes.map { String(name.dropLast("weight".count)) + $0 } })
     var result: [CheckpointTensor] = []
     var done: Set<String> = []
@@ -119,7 +126,7 @@ enum QuantizationConfiguration {
   }
 
   private static func owner(of name: String, _ parts: [String: [String: CheckpointTensor]]) -> String? {
-    for suffix in ["_packed", "_scale", "_zero_point", "_shape", "_g_idx"] where name.hasSuffix(".weight" + suffix) {
+    for suffix in ["_packed", "_scale", "_global_scale", "_zero_point", "_shape", "_g_idx"] where name.hasSuffix(".weight" + suffix) {
       let owner = String(name.dropLast(suffix.count))
       if parts[owner] != nil { return owner }
     }
@@ -149,10 +156,10 @@ enum QuantizationConfiguration {
       guard (group["format"]?.stringValue ?? configuration["format"]?.stringValue) == format else { return nil }
       let type = group["weights"]?["type"]?.stringValue ?? "int"
       guard let weights = group["weights"], let bits = weights["num_bits"]?.intValue,
-        type == "int" && (bits == 4 || bits == 8) || type == "float" && bits == 8
+        type == "int" || type == "float", bits == 4 || bits == 8
       else {
         throw Failure(
-          .unsupported, "ct.group", "config group '\(member.key)' has weights that are neither 4- or 8-bit integers nor FP8",
+          .unsupported, "ct.group", "config group '\(member.key)' has weights that are neither integers nor floats of 4 or 8 bits",
           remedy: "Give the unquantized model.")
       }
       guard let level = level(weights) else {
@@ -176,6 +183,9 @@ enum QuantizationConfiguration {
     case "group":
       guard let length = weights["group_size"]?.intValue, length > 0 else { return nil }
       return .group(length)
+    case "tensor_group":
+      guard let length = weights["group_size"]?.intValue, length > 0 else { return nil }
+      return .tensorGroup(length)
     case "block":
       let sides = (weights["block_structure"]?.arrayValue ?? []).compactMap(\.intValue)
       guard sides.count == 2, sides[0] == sides[1], sides[0] > 0 else { return nil }

@@ -3,6 +3,7 @@ import QuantCore
 /// Tensors of a compressed-tensors checkpoint that say how activations are rounded.
 enum StoredInput {
   static let scaleSuffix = "input_scale"
+  static let globalScaleSuffix = "input_global_scale"
   static let zeroPointSuffix = "input_zero_point"
   static let keySuffix = "k_scale"
   static let valueSuffix = "v_scale"
@@ -12,8 +13,9 @@ enum StoredInput {
   static func parts(
     name: String, activations: ActivationScheme, modelType: ElementType
   ) -> [(part: StoredPart, value: CalibratedValue.Part)] {
-    guard activations.isStatic, activations.granularity == .tensor else { return [] }
     let module = name.dropLast("weight".count)
+    if activations == .nvfp4 { return [(number(module + globalScaleSuffix, .f32), .scale)] }
+    guard activations.isStatic, activations.granularity == .tensor else { return [] }
     var parts: [(part: StoredPart, value: CalibratedValue.Part)] = [(number(module + scaleSuffix, modelType), .scale)]
     if !activations.isSymmetric { parts.append((number(module + zeroPointSuffix, .i8), .zeroPoint)) }
     return parts

@@ -20,7 +20,9 @@ extension HuggingFaceFormat: CheckpointFormat {
   /// `config.json`, companions, weights in one file or shards, a model card, and the index last: a reader that finds the
   /// index finds everything that it names.
   public static func layout(_ request: OutputRequest) throws -> OutputLayout {
-    var files = [try OutputLayout.File(name: "config.json", text: ModelConfiguration.json(request).text(pretty: true) + "\n")]
+    let configuration = try ModelConfiguration.json(request)
+    var files = [OutputLayout.File(name: "config.json", text: configuration.text(pretty: true) + "\n")]
+    files += ModelConfiguration.files(request, configuration).map { OutputLayout.File(name: $0.name, text: $0.json.text(pretty: true) + "\n") }
     if let folder = request.source.companionFolder {
       files += try CopiedFiles.copies(from: folder)
     } else if case .gguf? = request.source.configuration {

@@ -56,6 +56,16 @@ enum ModelConfiguration {
     return found?.json
   }
 
+  /// Files that say for older readers what a configuration says.
+  static func files(_ request: OutputRequest, _ configuration: JSON) -> [(name: String, json: JSON)] {
+    guard let quantization = configuration["quantization_config"] else { return [] }
+    var files: [(name: String, json: JSON)] = []
+    for tensor in request.tensors {
+      for file in tensor.packing.files(configuration: quantization) where !files.contains(where: { $0.name == file.name }) { files.append(file) }
+    }
+    return files
+  }
+
   /// Linear layers that are left alone. A tied output has no tensor of its own, but readers build its layer all the same.
   private static func unquantizedModules(_ request: OutputRequest) -> [String] {
     let plain = request.tensors.filter { $0.scheme.grid.kind == .float && isLinear($0, model: request.model) }.map { module($0.name) }

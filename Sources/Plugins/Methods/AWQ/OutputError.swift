@@ -25,7 +25,7 @@ enum OutputError {
     rounder: (any Scheme) throws -> any Rounder
   ) rethrows -> Double {
     let scheme =
-      scheme.grid.tileRows == nil
+      scheme.sharing != nil
       ? scheme.fitted(largestMagnitude: OutputError.largestMagnitude(matrix, scales: scales)) : scheme
     let rounding = Rounding(scheme: scheme, rounder: try rounder(scheme))
     // Whole tiles: blocks of several rows are not cut.

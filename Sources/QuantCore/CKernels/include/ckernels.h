@@ -81,6 +81,29 @@ void qc_integer_codes(
 /* The numbers that those codes mean. */
 void qc_integer_values(const float *x, long count, float scale, float zero, float half, int type, float *values);
 
+/* --- Short floats (short_floats.c); the same bits on every level. Columns lie in groups of `length`, each with a scale; the last
+   may be shorter. --- */
+
+/* Types of short floats. */
+enum { QC_E4M3 = 0, QC_E5M2 = 1, QC_E2M1 = 2 };
+
+/* The codes nearest to x / scale, x rounded to `type` before and the quotient to `quotient_type` (that type, or QC_FLOAT). */
+void qc_short_codes(
+    const float *x, long count, long length, const float *scales, int type, int quotient_type, int element, int32_t *codes);
+
+/* What codes mean, times their scale: one code an int, one a byte (not QC_E2M1), or two a byte with the first in the low half
+   (QC_E2M1; count and length even). */
+void qc_short_values(const int32_t *codes, long count, long length, const float *scales, int element, float *values);
+void qc_byte_values(const uint8_t *codes, long count, long length, const float *scales, int element, float *values);
+void qc_nibble_values(const uint8_t *pairs, long count, long length, const float *scales, float *values);
+
+/* Codes one to a byte, or two with the first in the low half (count even). */
+void qc_bytes_of_codes(const int32_t *codes, long count, uint8_t *bytes);
+void qc_nibbles_of_codes(const int32_t *codes, long count, uint8_t *bytes);
+
+/* The largest magnitude of each group; NaN is none. */
+void qc_magnitudes(const float *x, long count, long length, float *largest);
+
 /* --- Distributions (distributions.c); double precision inside --- */
 
 double qc_log_sum_exp(const float *x, long count);

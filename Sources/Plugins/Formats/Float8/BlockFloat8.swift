@@ -1,0 +1,77 @@
+public import QuantCore
+
+/// FP8 with a scale for each square of 128 rows and columns, as DeepSeek-V3 introduced it (`quant_method: fp8` with
+/// `weight_block_size`); inputs are rounded in groups of 128 channels while the model runs.
+///
+/// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, `X.weight_scale_inv` F32 `[ceil(out / 128), ceil(in / 128)]`;
+/// with `scale_fmt: ue8m0` all scales are powers of two, and may be stored as F8_E8M0. The trap: despite its name, the scale is
+/// multiplied with.
+public struct BlockFloat8: Packing {
+  public static let id = "fp8-block"
+  public static let summary = "FP8 (E4M3) weights with a scale per square block, as DeepSeek-V3 and transformers store them."
+  public static let reference = "https://huggingface.co/docs/transformers/quantization/finegrained_fp8; arXiv 2412.19437"
+
+  private static let layout = ScaledFloatLayout(scales: "_scale_inv", scaleType: .f32)
+
+  public init() {}
+
+  public func holds(_ grid: Grid) -> Bool {
+    grid.kind == .scaledFloat && grid.layout == ElementType.f8e4m3.schemeName && grid.groupLength == grid.tileRows
+      && (grid.tileRows ?? 1) > 1 && grid.globalScale == nil
+  }
+
+  public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool {
+    holds(grid) && (activations == nil || activations == grid.groupLength.map { ActivationScheme(.fp8, .group($0)) })
+  }
+
+  public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
+    BlockFloat8.layout.parts(name: name, shape: shape, grid: scheme.grid)
+  }
+
+  public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
+    BlockFloat8.layout.pack(panel, rows: rows, grid: scheme.grid)
+  }
+
+  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
+    guard let length = modules.first?.scheme.grid.groupLength else { return nil }
+    if let other = modules.first(where: { $0.scheme.grid.groupLength != length }) {
+      throw Failure(
+        .unsupported, "fp8.mixed-blocks", "has blocks of another size, and this layout knows one for all layers", tensor: other.name,
+        remedy: "Give all layers one scheme.")
+    }
+    return Float8Configuration.json(activations: "dynamic", unquantized: unquantized, block: length)
+  }
+
+  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+    guard Float8Configuration.isFloat8(configuration), let sides = configuration["weight_block_size"]?.arrayValue else { return nil }
+    guard let length = BlockFloat8.blockLength(configuration), let scheme = Float8Scheme(.f8e4m3, level: .block(length), modelType: .f32)
+    else {
+      throw Failure(
+        .unsupported, "fp8.block-size", "weight_block_size is \(JSON.array(sides).text()), and squares of at least 2 are read",
+        remedy: "Give the unquantized model.")
+    }
+    let parts = BlockFloat8.parts(stored)
+    return try parts.logical { module in
+      try ScaledFloatStorage.tensor(
+        name: module + ".weight", scheme: scheme, codes: parts.part(module + ".weight"), scales: parts.part(module + ".weight_scale_inv"))
+    }
+  }
+
+  private static func blockLength(_ configuration: JSON) -> Int? {
+    let sides = configuration["weight_block_size"]?.arrayValue?.map(\.intValue) ?? []
+    guard sides.count == 2, let length = sides[0], length == sides[1], length > 1 else { return nil }
+    return length
+  }
+
+  private static func parts(_ stored: [CheckpointTensor]) -> ModuleParts {
+    ModuleParts(stored, weightParts: ["_scale_inv"], moduleParts: [])
+  }
+
+  public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
+    let parts = BlockFloat8.parts(stored)
+    var record = ActivationRecord(caches: try parts.caches())
+    guard let length = BlockFloat8.blockLength(configuration) else { return record }
+    for module in parts.modules { record.inputs[module] = ActivationRecord.Input(ActivationScheme(.fp8, .group(length))) }
+    return record
+  }
+}

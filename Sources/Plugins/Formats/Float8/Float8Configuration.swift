@@ -1,0 +1,25 @@
+import QuantCore
+
+/// `quantization_config` of FP8 folders that vLLM and transformers read without compressed-tensors.
+enum Float8Configuration {
+  /// Names of a stored scale of an input: vLLM's, which is written, and transformers'.
+  static let inputScales = ["input_scale", "activation_scale"]
+
+  static func isFloat8(_ configuration: JSON) -> Bool { configuration["quant_method"]?.stringValue == "fp8" }
+
+  /// - Parameter block: side of the squares that have a scale; nil: one for the tensor.
+  static func json(activations: String, unquantized: [String], block: Int? = nil) -> JSON {
+    var members: [JSON.Member] = [
+      .init("quant_method", .string("fp8")), .init("fmt", .string("e4m3")), .init("activation_scheme", .string(activations)),
+    ]
+    if let block { members.append(.init("weight_block_size", .array([.int(block), .int(block)]))) }
+    // Both programs know this key; vLLM has another name for it beside.
+    members.append(.init("modules_to_not_convert", .array(unquantized.map { .string($0) })))
+    return .object(members)
+  }
+
+  static func cacheParts(attention: String) -> (keys: StoredPart, values: StoredPart) {
+    func number(_ name: String) -> StoredPart { StoredPart(name: "\(attention).\(name)", shape: [1], type: .element(.f32), byteCount: 4) }
+    return (number("k_scale"), number("v_scale"))
+  }
+}

@@ -1,0 +1,56 @@
+import QuantCore
+
+/// What ModelOpt writes about a folder: `quantization_config` of config.json in newer versions, and hf_quant_config.json.
+struct ModelOptConfiguration {
+  /// `FP8`, `NVFP4`, …
+  let algorithm: String
+
+  /// Algorithms whose tensors are read.
+  static let read = ["FP8", "NVFP4", "W4A16_NVFP4"]
+
+  /// - Returns: nil where a configuration is not ModelOpt's.
+  /// - Throws: `Failure` `modelopt.algorithm` where its algorithm is not read.
+  init?(_ configuration: JSON) throws(Failure) {
+    let inner = configuration["quantization"] ?? configuration
+    guard configuration["quant_method"]?.stringValue == "modelopt" || configuration["producer"]?["name"]?.stringValue == "modelopt" else {
+      return nil
+    }
+    guard let algorithm = inner["quant_algo"]?.stringValue, ModelOptConfiguration.read.contains(algorithm) else {
+      let name = inner["quant_algo"]?.stringValue ?? "no single algorithm"
+      throw Failure(
+        .unsupported, "modelopt.algorithm",
+        "its weights are quantized by ModelOpt with \(name); \(ModelOptConfiguration.read.joined(separator: ", ")) are read",
+        remedy: "Give the unquantized model.")
+    }
+    self.algorithm = algorithm
+  }
+
+  /// Both forms of a configuration.
+  /// - Parameters:
+  ///   - bits: of weights, and of inputs where they are rounded.
+  ///   - groupLength: weights that share a scale; nil: all.
+  static func json(_ algorithm: String, bits: Int, groupLength: Int?, roundsInputs: Bool, unquantized: [String]) -> JSON {
+    var numbers: [JSON.Member] = [.init("dynamic", .bool(false)), .init("num_bits", .int(bits)), .init("type", .string("float"))]
+    if let groupLength { numbers.append(.init("group_size", .int(groupLength))) }
+    var group: [JSON.Member] = roundsInputs ? [.init("input_activations", .object(numbers))] : []
+    group += [.init("weights", .object(numbers)), .init("targets", .array([.string("Linear")]))]
+    return .object([
+      .init("config_groups", .object([.init("group_0", .object(group))])),
+      .init("ignore", .array(unquantized.map { .string($0) })),
+      .init("quant_algo", .string(algorithm)),
+      .init("producer", producer),
+      .init("quant_method", .string("modelopt")),
+    ])
+  }
+
+  /// Readers know the layout by this name.
+  private static let producer = JSON.object([.init("name", .string("modelopt"))])
+
+  /// The file that readers look for beside config.json.
+  static func file(_ configuration: JSON) -> (name: String, json: JSON) {
+    var inner: [JSON.Member] = [.init("quant_algo", configuration["quant_algo"] ?? .null), .init("kv_cache_quant_algo", .null)]
+    if let length = configuration["config_groups"]?["group_0"]?["weights"]?["group_size"] { inner.append(.init("group_size", length)) }
+    inner.append(.init("exclude_modules", configuration["ignore"] ?? .array([])))
+    return ("hf_quant_config.json", .object([.init("producer", producer), .init("quantization", .object(inner))]))
+  }
+}

@@ -1,0 +1,58 @@
+/// Groups of 32 short floats under a power of two: `mxfp4` (E2M1) and `mxfp8` (E4M3) of the OCP Microscaling formats, by the rule
+/// of compressed-tensors.
+///
+/// `scale = 2^(e - 2)` (`2^(e - 8)` for E4M3), where `2^e` is the power of two below the largest magnitude after that is raised by
+/// a quarter of its leading bit: from 1.75 on, the next power is taken. Codes are the nearest numbers to `w / scale`, clamped to 6
+/// (448), ties to even. The division is exact, so that the model's type does not matter.
+///
+/// Parameters of a tile: the scale. Specification: OCP Microscaling Formats 1.0, §5.
+public struct MicroscalingScheme: ScaledFloatScheme {
+  /// `.f4` (E2M1) or `.f8e4m3`.
+  public let element: ElementType
+  /// Type in which the model computes.
+  public let modelType: ElementType
+
+  /// Weights that share a scale.
+  public static let length = 32
+
+  /// Nil for another element type. A model type that is no 16- or 32-bit float becomes f32.
+  public init?(_ element: ElementType, modelType: ElementType) {
+    guard element == .f4 || element == .f8e4m3 else { return nil }
+    self.element = element
+    self.modelType = modelType == .f16 || modelType == .bf16 ? modelType : .f32
+  }
+
+  public var name: String { element == .f4 ? "mxfp4" : "mxfp8" }
+  public var grid: Grid {
+    Grid(
+      kind: .scaledFloat, layout: element.schemeName, groupLength: MicroscalingScheme.length, codeBits: Double(element.bitCount),
+      parameterBits: 8, scaleType: .f8e8m0)
+  }
+  public var parameterCount: Int { 1 }
+  public var quotientType: ElementType { .f32 }
+
+  public func fit(largestMagnitude: Float, into parameters: UnsafeMutablePointer<Float>) {
+    let raised = NumberConversion.rounded(largestMagnitude, to: modelType).bitPattern &+ 1 << 21
+    let exponent = Int(raised >> 23) - (element == .f4 ? 2 : 8)
+    parameters[0] = NumberConversion.float(e8m0: UInt8(max(0, min(254, exponent))))
+  }
+
+  public func multiplier(_ parameters: UnsafePointer<Float>) -> Float { parameters[0] }
+}
+
+/// The Microscaling formats, and NVFP4.
+public enum MicroscalingSchemes: SchemeProvider {
+  public static let id = "microscaling"
+  public static let summary = "FP4 and FP8 in short groups whose scales are 8-bit floats themselves: MX formats and NVFP4."
+  public static let reference = "OCP Microscaling Formats 1.0; arXiv 2310.10537; arXiv 2509.25149"
+  public static let schemeNames = ["mxfp4", "mxfp8", "nvfp4"]
+
+  public static func scheme(named name: String, modelType: ElementType) -> (any Scheme)? {
+    switch name {
+    case "mxfp4": MicroscalingScheme(.f4, modelType: modelType)
+    case "mxfp8": MicroscalingScheme(.f8e4m3, modelType: modelType)
+    case "nvfp4": NVFP4Scheme(.divisor, modelType: modelType)
+    default: nil
+    }
+  }
+}

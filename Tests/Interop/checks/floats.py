@@ -1,0 +1,46 @@
+"""Folders of short floats: qconvert rounds to the bytes of llm-compressor, and transformers computes with them what qconvert does."""
+import functools
+
+import torch
+from compressed_tensors.config import CompressionFormat
+
+from checks.folders import both_logits, stored
+from checks.logits import deviation
+from clients import WORK, convert, shared
+from models import TINY_LLAMA
+from registry import Skip, check, require
+
+# Presets, the layout they are stored in, and the folder that llm-compressor wrote from the same model (its first two blocks).
+PRESETS = {
+    "nvfp4a16": ("nvfp4-pack-quantized", "ct-nvfp4"),
+    "mxfp4a16": ("mxfp4-pack-quantized", "ct-mxfp4a16"),
+    "mxfp8a16": ("mxfp8-quantized", "ct-mxfp8a16"),
+}
+
+
+@functools.cache
+def converted(preset):
+    return convert(TINY_LLAMA, WORK / f"floats-{preset}", "--scheme", preset)
+
+
+@check("{}: qconvert rounds to llm-compressor's bytes", PRESETS)
+def equals_golden(preset):
+    golden, own = stored(shared(f"golden/{PRESETS[preset][1]}")), stored(converted(preset))
+    names = [name for name in golden if ".layers." in name and ".weight" in name and "norm" not in name]
+    require(len(names) >= 2 * 7 * 2, f"{len(names)} stored tensors")
+    for name in names:
+        require(name in own, f"{name} is missing")
+        require(golden[name].dtype == own[name].dtype and golden[name].shape == own[name].shape, f"{name}: another type or shape")
+        require(torch.equal(golden[name].view(torch.uint8), own[name].view(torch.uint8)), f"{name}: bytes differ")
+    return f"{len(names)} tensors"
+
+
+@check("{} folder in transformers gives qconvert's logits", PRESETS)
+def loads(preset):
+    layout = PRESETS[preset][0]
+    if layout not in {known.value for known in CompressionFormat}:
+        raise Skip(f"this compressed-tensors does not know {layout}")
+    measured = deviation(*both_logits(converted(preset)))
+    # The library unpacks to bfloat16, which holds E2M1 under a power of two, and rounds the product of two scales.
+    require(measured < (2e-2 if preset == "nvfp4a16" else 1e-4), f"deviation {measured:.1e}")
+    return f"{measured:.1e}"

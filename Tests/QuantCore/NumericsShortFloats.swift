@@ -1,0 +1,92 @@
+import CKernels
+import TestSupport
+import Testing
+
+@testable import QuantCore
+
+/// The kernels of short floats against the conversions of single numbers.
+@Suite struct NumericsShortFloatTests {
+  private let elements: [(type: ElementType, kernel: Int32)] = [
+    (.f8e4m3, Int32(QC_E4M3)), (.f8e5m2, Int32(QC_E5M2)), (.f4, Int32(QC_E2M1)),
+  ]
+
+  private func value(_ code: UInt8, _ type: ElementType) -> Float {
+    switch type {
+    case .f4: NumberConversion.float(e2m1: code)
+    case .f8e5m2: NumberConversion.float(e5m2: code)
+    default: NumberConversion.float(e4m3: code)
+    }
+  }
+
+  private func code(_ value: Float, _ type: ElementType) -> UInt8 {
+    switch type {
+    case .f4: NumberConversion.e2m1(value)
+    case .f8e5m2: NumberConversion.e5m2(value)
+    default: NumberConversion.e4m3(value)
+    }
+  }
+
+  @Test func everyCodeMeansWhatTheConversionSays() {
+    for (type, kernel) in elements {
+      let count = type == .f4 ? 16 : 256
+      for scale in [Float(1), 0x1p-20, 3.7e-3] {
+        let codes = (0..<count).map { Int32($0) }
+        var scales = [scale], values = [Float](repeating: 0, count: count)
+        qc_short_values(codes, count, count, &scales, kernel, &values)
+        let expected = (0..<count).map { value(UInt8($0), type) * scale }
+        let same = zip(values, expected).allSatisfy { $0.isNaN ? $1.isNaN : $0.bitPattern == $1.bitPattern }
+        #expect(same, "\(type)")
+        if type == .f4 {
+          var pairs = [UInt8](repeating: 0, count: 8)
+          qc_nibbles_of_codes(codes, count, &pairs)
+          #expect(pairs == [0x10, 0x32, 0x54, 0x76, 0x98, 0xba, 0xdc, 0xfe])
+          var decoded = [Float](repeating: 0, count: count)
+          qc_nibble_values(pairs, count, count, &scales, &decoded)
+          #expect(decoded == values)
+        } else {
+          var bytes = [UInt8](repeating: 0, count: count)
+          qc_bytes_of_codes(codes, count, &bytes)
+          #expect(bytes == (0..<count).map { UInt8($0) })
+          var decoded = [Float](repeating: 0, count: count)
+          qc_byte_values(bytes, count, count, &scales, kernel, &decoded)
+          let isSame = decoded.map { $0.bitPattern } == values.map { $0.bitPattern }
+          #expect(isSame)
+        }
+      }
+    }
+  }
+
+  @Test func codesOfGroupsAreThoseOfSingleQuotients() {
+    // Every exponent of a float, both signs, and what is no number; groups of several lengths, the last cut short.
+    var values: [Float] = (0..<65536).map { Float(bitPattern: UInt32($0) << 16 | 0x8000) }
+    values += [.nan, .infinity, -.infinity, 0, -0.0, 0x1p-149]
+    let types: [(ElementType, Int32)] = [(.f32, Int32(QC_FLOAT)), (.bf16, Int32(QC_BFLOAT)), (.f16, Int32(QC_HALF))]
+    for (element, kernel) in elements {
+      for (type, model) in types {
+        for quotient in type == .f32 ? [ElementType.f32] : [.f32, type] {
+          let length = 1000
+          let scales = (0..<values.count / length + 1).map { Float(1 + $0 % 7) / 16 }
+          var codes = [Int32](repeating: -1, count: values.count)
+          qc_short_codes(
+            values, values.count, length, scales, model, quotient == .f32 ? Int32(QC_FLOAT) : model, kernel, &codes)
+          for (index, number) in values.enumerated() {
+            let rounded = NumberConversion.rounded(NumberConversion.rounded(number, to: type) / scales[index / length], to: quotient)
+            let expected = rounded.isNaN ? 0 : code(rounded + 0, element)
+            guard codes[index] != Int32(expected) else { continue }
+            Issue.record("\(number) / \(scales[index / length]) as \(element) of a \(type) model: \(codes[index]), not \(expected)")
+            return
+          }
+        }
+      }
+    }
+  }
+
+  @Test func largestMagnitudesLeaveOutWhatIsNoNumber() {
+    let values: [Float] = [1, -3, 2, .nan, 0.5, -0.25, 0, -0.0, 7]
+    var largest = [Float](repeating: -1, count: 3)
+    qc_magnitudes(values, 9, 4, &largest)
+    #expect(largest == [3, 0.5, 7])
+    #expect(VectorKernels.largestMagnitude(values) == 7 && VectorKernels.largestMagnitude([]) == 0)
+    #expect(VectorKernels.largestMagnitude([1, -.infinity]) == .infinity)
+  }
+}
