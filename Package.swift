@@ -25,7 +25,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 }
 
 // The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
-let builtIn = ["RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies"]
+let builtIn = [
+  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "PyTorch", "BitsAndBytes", "HQQ", "TorchAO",
+  "ModelFamilies",
+]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
 let package = Package(
@@ -58,6 +61,11 @@ let package = Package(
       name: "HuggingFace", dependencies: ["QuantCore", .product(name: "Yams", package: "Yams")],
       path: "Sources/Plugins/Formats/HuggingFace", swiftSettings: rules),
     plugin("CompressedTensors", "Formats/CompressedTensors"),
+    .systemLibrary(name: "CZlib", path: "Sources/Plugins/Formats/PyTorch/CZlib", providers: [.apt(["zlib1g-dev"])]),
+    plugin("PyTorch", "Formats/PyTorch", c: ["CZlib"], exclude: ["CZlib"]),
+    plugin("BitsAndBytes", "Formats/BitsAndBytes"),
+    plugin("HQQ", "Formats/HQQ"),
+    plugin("TorchAO", "Formats/TorchAO"),
     plugin("ModelFamilies", "Families"),
 
     // MARK: Program
@@ -81,6 +89,10 @@ let package = Package(
     tests("HuggingFace", ["QuantCore", "HuggingFace", "TestSupport"]),
     tests("GGUF", ["QuantCore", "GGUF", "CBlocks", "TestSupport"]),
     tests("CompressedTensors", ["QuantCore", "CompressedTensors", "TestSupport"]),
+    tests("PyTorch", ["QuantCore", "PyTorch", "HuggingFace", "TestSupport"]),
+    tests(
+      "QuantizedFolders",
+      ["QuantCore", "HuggingFace", "BitsAndBytes", "HQQ", "TorchAO", "CompressedTensors", "ModelFamilies", "TestSupport"]),
     tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
     tests("CommandLine", ["QConvertKit", "QuantCore", "TestSupport"]),
   ]

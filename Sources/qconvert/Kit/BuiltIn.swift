@@ -1,12 +1,16 @@
 import AWQ
+import BitsAndBytes
 import CompressedTensors
 import GGUF
 import GPTQ
+import HQQ
 import HuggingFace
 import ModelFamilies
+import PyTorch
 public import QuantCore
 import RTN
 import SmoothQuant
+import TorchAO
 import ZeroQuant
 
 extension QConvert {
@@ -15,12 +19,13 @@ extension QConvert {
     // Methods
     RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self,
     // Schemes and presets
-    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, GGUFBlocks.self, WeightPresets.self, ZeroQuantPresets.self,
+    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, BitsAndBytesSchemes.self, GGUFBlocks.self, WeightPresets.self, ZeroQuantPresets.self,
     GGUFMixes.self,
     // Packings
-    PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
+    PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self, BitsAndBytes.self,
+    HQQ.self, TorchAO.self,
     // Formats
-    GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self,
+    GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self, PyTorchFormat.self,
     // Files of importance; the last has no signature, so it is asked last
     ImportanceMatrix.self, LegacyImportanceMatrix.self,
     // Families
