@@ -61,9 +61,8 @@ import Testing
 
   @Test func foldersThatNobodyReadsSaySo() {
     #expect(id(folder([:])) == "hf.no-weights")
-    let failure = #expect(throws: Failure.self) {
-      try HuggingFaceFormat.open(folder(["pytorch_model.bin": "tied"]).path, options: OpenOptions())
-    }
+    let pickles = folder(["pytorch_model.bin": "tied"])
+    let failure = #expect(throws: Failure.self) { try HuggingFaceFormat.open(pickles.path, options: OpenOptions()) }
     #expect(failure?.id == "hf.no-weights")
   }
 }

@@ -6,7 +6,9 @@ import Testing
 
 /// Files that PyTorch wrote, and hostile ones (Tests/Fixtures/pytorch/make.py).
 @Suite struct SavedFileTests {
-  private static let good = ["model", "protocol-4", "protocol-5", "types", "newer-types", "views", "tied", "parameters", "training", "many"]
+  private static let good = [
+    "model", "protocol-4", "protocol-5", "types", "newer-types", "views", "tied", "parameters", "training", "many",
+  ]
 
   @Test(arguments: good) func tensorsAreThoseThatPyTorchSaved(_ name: String) throws {
     let expected = try SafetensorsFormat.open(SharedData.fixture("pytorch/expected.safetensors"), options: OpenOptions())

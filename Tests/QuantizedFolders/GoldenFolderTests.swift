@@ -74,7 +74,9 @@ import TorchAO
   }
 
   /// What bitsandbytes makes of tiny-llama is what is written here: codes, magnitudes, tables and states, byte for byte.
-  @Test(arguments: [("bnb-nf4", "nf4"), ("bnb-int8", "llm-int8")]) func bytesAreThoseOfTheLibrary(_ name: String, _ schemeName: String) throws {
+  @Test(arguments: [("bnb-nf4", "nf4"), ("bnb-int8", "llm-int8")]) func bytesAreThoseOfTheLibrary(_ name: String, _ schemeName: String)
+    throws
+  {
     guard let path = SharedData.path("golden/\(name)/model.safetensors") else { return }
     let golden = try SafetensorsFormat.weights(path).tensors
     let source = try HuggingFaceFormat.open(SharedData.fixture("models/tiny-llama"), options: OpenOptions())
@@ -83,11 +85,13 @@ import TorchAO
     var matrices = 0
     for tensor in golden where tensor.name.hasSuffix("_proj.weight") {
       let weight = try #require(source[tensor.name])
-      for (part, bytes) in zip(BitsAndBytes().parts(name: weight.name, shape: weight.shape, scheme: scheme), pack(weight.matrix(), scheme)) {
+      for (part, bytes) in zip(BitsAndBytes().parts(name: weight.name, shape: weight.shape, scheme: scheme), pack(weight.matrix(), scheme))
+      {
         let owed = try #require(stored[part.name], "\(part.name)")
         let type = try #require(ElementType(rawValue: owed.storage.schemeName.uppercased()))
         #expect(part.shape == owed.shape && part.type == .element(type))
-        #expect(bytes == owed.storage.verbatim?.bytes, "\(part.name)")
+        let differing = zip(bytes, owed.storage.verbatim?.bytes ?? []).reduce(0) { $0 + ($1.0 == $1.1 ? 0 : 1) }
+        #expect(bytes.count == owed.storage.byteCount && differing == 0, "\(part.name): \(differing) bytes differ")
       }
       matrices += 1
     }

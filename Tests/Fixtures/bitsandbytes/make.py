@@ -48,7 +48,6 @@ def eight_bit(dtype):
     source[3, :4] = torch.tensor([127.0, 0.5, 1.5, -2.5])
     source = source.to(DTYPES[dtype]).float()
     parameters = Int8Params(source.to(DTYPES[dtype]), requires_grad=False).to("cpu")
-    parameters = parameters._quantize("cpu")
     expected = F.int8_vectorwise_dequant(parameters.data, parameters.SCB)
     return {
         "source": source, "weight": parameters.data, "SCB": parameters.SCB, "weight_format": torch.tensor(0, dtype=torch.uint8),

@@ -77,7 +77,8 @@ public struct BitsAndBytes: Packing {
     guard let first = modules.first else { return nil }
     if let other = modules.first(where: { ($0.scheme as? FourBitScheme)?.type != (first.scheme as? FourBitScheme)?.type }) {
       throw Failure(
-        .unsupported, "bnb.mixed", "is \(other.scheme.name) and others are \(first.scheme.name), and a folder of bitsandbytes is of one kind",
+        .unsupported, "bnb.mixed",
+        "is \(other.scheme.name) and others are \(first.scheme.name), and a folder of bitsandbytes is of one kind",
         tensor: other.name, remedy: "Choose one of them for all layers.")
     }
     let fourBit = first.scheme as? FourBitScheme

@@ -42,7 +42,8 @@ struct BlockMagnitudes {
       let table = StoredNumbers(tableTensor), table.count == 256
     else {
       throw Failure(
-        .data, "bnb.absmax", "needs \(blocks) nested magnitudes in U8, their factors and a table of 256, and has \(magnitudes.shape), "
+        .data, "bnb.absmax",
+        "needs \(blocks) nested magnitudes in U8, their factors and a table of 256, and has \(magnitudes.shape), "
           + "\(factorTensor.shape) and \(tableTensor.shape)")
     }
     plain = nil

@@ -58,16 +58,25 @@ struct FourBitScheme: Scheme {
   }
 
   func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel) {
-    let width = result.columns
-    for row in 0..<panel.rows {
-      let source = panel.row(row)
-      for column in columns {
-        let largest = result.parameters[result.parameterIndex(row: row, group: column / blockLength)]
-        // The smallest divisor keeps the reciprocal finite.
-        let scaled = min(max(source[column] * (1 / max(largest, 1e-38)), -1), 1)
-        var place = 0
-        for bound in bounds where bound < scaled { place += 1 }
-        result.codes[row * width + column] = ascending[place]
+    let width = result.columns, parameters = result.parameters, groups = result.groupsPerRow
+    result.codes.withUnsafeMutableBufferPointer { codes in
+      bounds.withUnsafeBufferPointer { bounds in
+        for row in 0..<panel.rows {
+          let source = panel.row(row)
+          var column = columns.lowerBound
+          while column < columns.upperBound {
+            let group = column / blockLength, end = min(columns.upperBound, (group + 1) * blockLength)
+            // The smallest divisor keeps the reciprocal finite.
+            let reciprocal = 1 / max(parameters[row * groups + group], 1e-38)
+            while column < end {
+              let scaled = min(max(source[column] * reciprocal, -1), 1)
+              var place = 0
+              for bound in bounds { place += bound < scaled ? 1 : 0 }
+              codes[row * width + column] = ascending[place]
+              column += 1
+            }
+          }
+        }
       }
     }
   }

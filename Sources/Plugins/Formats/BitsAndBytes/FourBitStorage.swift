@@ -28,7 +28,8 @@ struct FourBitStorage: TensorStorage {
       }
       guard let table = parts[BitsAndBytes.tableSuffix].flatMap({ StoredNumbers($0) }), table.values == type.values else {
         throw Failure(
-          .unsupported, "bnb.table", "its table (quant_map) is missing, or not that of \(type.rawValue)", remedy: "Give the unquantized model.")
+          .unsupported, "bnb.table", "its table (quant_map) is missing, or not that of \(type.rawValue)",
+          remedy: "Give the unquantized model.")
       }
       let magnitudes = try BlockMagnitudes(parts, state: state, blocks: (count - 1) / state.blockLength + 1)
       guard let scheme = FourBitScheme(type, blockLength: state.blockLength, modelType: state.modelType) else {

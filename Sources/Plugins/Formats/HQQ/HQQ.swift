@@ -15,7 +15,8 @@ public struct HQQ: Packing {
   private static let codesName = "W_q"
   /// Everything that the library stores of a layer beside its codes.
   private static let settings: Set<String> = [
-    "scale", "zero", "shape", "nbits", "group_size", "axis", "packing", "channel_wise", "compute_dtype", "encoded_state_dict", "offload_meta",
+    "scale", "zero", "shape", "nbits", "group_size", "axis", "packing", "channel_wise", "compute_dtype", "encoded_state_dict",
+    "offload_meta",
     "optimize", "quant_scale", "quant_zero", "round_zero", "stores_quant_config", "unpack_view_dtype", "view_as_float",
   ]
 

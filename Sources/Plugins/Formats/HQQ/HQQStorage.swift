@@ -26,7 +26,8 @@ struct HQQStorage: TensorStorage {
 
   private static func make(_ codes: CheckpointTensor, name: String, parts: [String: CheckpointTensor]) throws(Failure) -> CheckpointTensor {
     let settings = HQQSettings(parts)
-    guard try settings.number("quant_scale") ?? 0 == 0, try settings.number("quant_zero") ?? 0 == 0, try settings.number("view_as_float") ?? 0 == 0
+    guard try settings.number("quant_scale") ?? 0 == 0, try settings.number("quant_zero") ?? 0 == 0,
+      try settings.number("view_as_float") ?? 0 == 0
     else {
       throw Failure(
         .unsupported, "hqq.nested", "its scales, zero points or codes are quantized or viewed as another type themselves",
@@ -49,7 +50,8 @@ struct HQQStorage: TensorStorage {
     else { throw Failure(.data, "hqq.parts", "needs \(groups) scales and zero points") }
     let length = axis == 1 ? codes.shape[1] : codes.shape[0] * (8 / bits)
     let storage = HQQStorage(
-      schemeName: "hqq-\(bits)bit-g\(length)", byteCount: parts.values.reduce(bytes.count) { $0 + $1.storage.byteCount }, bytes: bytes, bits: bits,
+      schemeName: "hqq-\(bits)bit-g\(length)", byteCount: parts.values.reduce(bytes.count) { $0 + $1.storage.byteCount }, bytes: bytes,
+      bits: bits,
       slabRows: codes.shape[0], columns: codes.shape[1], groupsAreRows: axis == 1, scales: scales, zeros: zeros)
     return CheckpointTensor(name: name, shape: shape, storage: storage)
   }
@@ -79,7 +81,8 @@ struct HQQSettings {
   func numbers(_ name: String) throws(Failure) -> [Int] {
     guard let tensor = parts[name] else { throw Failure(.data, "hqq.parts", "its setting '\(name)' is missing") }
     let sizes = ["i64": 8, "i32": 4, "u8": 1, "bool": 1]
-    guard let size = sizes[tensor.storage.schemeName], let bytes = tensor.storage.verbatim?.prefix(64), bytes.count.isMultiple(of: size) else {
+    guard let size = sizes[tensor.storage.schemeName], let bytes = tensor.storage.verbatim?.prefix(64), bytes.count.isMultiple(of: size)
+    else {
       throw Failure(.data, "hqq.parts", "its setting '\(name)' is no tensor of whole numbers")
     }
     return stride(from: 0, to: bytes.count, by: size).map { start in
@@ -102,7 +105,9 @@ struct HQQSettings {
   }
 
   func text(_ name: String) throws(Failure) -> String {
-    guard let bytes = parts[name]?.storage.verbatim?.prefix(64) else { throw Failure(.data, "hqq.parts", "its setting '\(name)' is missing") }
+    guard let bytes = parts[name]?.storage.verbatim?.prefix(64) else {
+      throw Failure(.data, "hqq.parts", "its setting '\(name)' is missing")
+    }
     return String(decoding: bytes, as: UTF8.self)
   }
 }

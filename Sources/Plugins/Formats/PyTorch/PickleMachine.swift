@@ -62,7 +62,9 @@ struct PickleMachine {
     switch opcode {
     case .protocolVersion:
       let version = try reader.u8()
-      guard position == 0, (2...5).contains(version) else { throw failure("pt.pickle.protocol", "is of protocol \(version); 2 to 5 are read") }
+      guard position == 0, (2...5).contains(version) else {
+        throw failure("pt.pickle.protocol", "is of protocol \(version); 2 to 5 are read")
+      }
     case .frame: try reader.skip(8)
     case .none: stack.append(.none)
     case .newTrue: stack.append(.bool(true))
@@ -157,7 +159,9 @@ struct PickleMachine {
   // MARK: - Stack and memo
 
   private mutating func pop() throws(Failure) -> PickleValue {
-    guard stack.count > marks.last ?? 0, let value = stack.popLast() else { throw failure("pt.pickle.stack", "takes a value from an empty stack") }
+    guard stack.count > marks.last ?? 0, let value = stack.popLast() else {
+      throw failure("pt.pickle.stack", "takes a value from an empty stack")
+    }
     return value
   }
 

@@ -36,7 +36,8 @@ struct StateDictionary {
     var names: Set<String> = []
     for (key, value) in entries {
       guard case .string(let name) = key else { throw Failure(.data, "pt.name", "the name of a tensor is not a string") }
-      guard !name.isEmpty, name.utf8.count <= maximumNameBytes, !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
+      guard !name.isEmpty, name.utf8.count <= maximumNameBytes,
+        !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
       else { throw Failure(.data, "pt.name", "the name of a tensor is empty, too long, or not printable") }
       guard names.insert(name).inserted else { throw Failure(.data, "pt.tensor.duplicate", "is there twice", tensor: name) }
       switch value {

@@ -29,7 +29,9 @@ struct ZipArchive {
     var spans: [(name: String, range: Range<Int>)] = []
     for entry in directory.entries {
       let data: Range<Int>
-      do throws(Failure) { data = try ZipArchive.data(of: entry, in: file, before: directory.offset) } catch { throw error.at(entry.headerOffset) }
+      do throws(Failure) { data = try ZipArchive.data(of: entry, in: file, before: directory.offset) } catch {
+        throw error.at(entry.headerOffset)
+      }
       entries[entry.name] = Stored(entry: entry, data: data)
       spans.append((entry.name, entry.headerOffset..<data.upperBound))
     }

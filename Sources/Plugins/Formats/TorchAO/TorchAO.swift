@@ -44,7 +44,8 @@ public struct TorchAO: Packing {
 
   /// A weight by its parts and by what the metadata say of it.
   /// - Throws: `Failure` `ao.…`.
-  private static func tensor(_ name: String, _ parts: [String: CheckpointTensor], description: String?) throws(Failure) -> CheckpointTensor {
+  private static func tensor(_ name: String, _ parts: [String: CheckpointTensor], description: String?) throws(Failure) -> CheckpointTensor
+  {
     guard let description, let json = try? JSON.parse(ByteView(Array(description.utf8)), .strict) else {
       throw Failure(.data, "ao.metadata", "the metadata of its file do not say of which class it is")
     }
@@ -52,7 +53,8 @@ public struct TorchAO: Packing {
     let block = (json["_data"]?["block_size"]?.arrayValue ?? []).compactMap(\.intValue)
     guard kind == "Int8Tensor", block.count == 2, block[0] == 1, block[1] > 0 else {
       throw Failure(
-        .unsupported, "ao.class", "is of class \(JSON.string(kind).text()) with blocks of \(block); only Int8Tensor with blocks in rows is read",
+        .unsupported, "ao.class",
+        "is of class \(JSON.string(kind).text()) with blocks of \(block); only Int8Tensor with blocks in rows is read",
         remedy: "Give the unquantized model.")
     }
     guard let codes = parts[TorchAO.codes], codes.storage.schemeName == "i8", codes.shape.count == 2, codes.shape[0] > 0,
@@ -67,7 +69,8 @@ public struct TorchAO: Packing {
     if let zeros = parts[TorchAO.zero]?.storage.verbatim, !zeros.withUnsafeBytes({ $0.allSatisfy { $0 == 0 } }) {
       throw Failure(.unsupported, "ao.zero-points", "has zero points, which are not read", remedy: "Give the unquantized model.")
     }
-    let storage = TorchAOStorage(scheme: scheme, byteCount: parts.values.reduce(0) { $0 + $1.storage.byteCount }, codes: bytes, scales: scales)
+    let storage = TorchAOStorage(
+      scheme: scheme, byteCount: parts.values.reduce(0) { $0 + $1.storage.byteCount }, codes: bytes, scales: scales)
     return CheckpointTensor(name: name, shape: codes.shape, storage: storage)
   }
 }
