@@ -85,6 +85,11 @@ continued_after_kills() {
       [ "$code" -ne 137 ] && break
       interrupted KILL $((RANDOM % (whole + 1))) "$out/$target" "$@" --resume --no-report
       [ "$code" -eq 137 ] && kills=$((kills + 1))
+      # Killed behind its last step: what could be continued is gone, because the output is complete.
+      if [ -e "$out/$target" ] && [ ! -e "$out/.$target.qc-partial/journal" ]; then
+        rmdir "$out/.$target.qc-partial" 2>/dev/null
+        code=0
+      fi
     done
     [ "$code" -eq 137 ] && attempt "$model" "$out/$target" "$@" --resume --no-report
     [ "$code" -eq 0 ] || wrong="ended with $code: $(head -c 200 "$work/err")"
