@@ -37,7 +37,7 @@ import Testing
       var rows = [Float](repeating: .nan, count: 2 * weight.rowLength)
       rows.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { weight.decode(rows: 1..<3, into: base) } }
       #expect(rows == Array(values[weight.rowLength..<3 * weight.rowLength]), "\(name)")
-      if let storage = weight.storage as? any QuantizedStorage {
+      if let storage = weight.storage.codes {
         #expect(!name.hasSuffix("ragged"))
         #expect(storage.scheme.values(storage.panel(rows: 1..<3, rowLength: weight.rowLength)) == rows, "\(name)")
       } else {

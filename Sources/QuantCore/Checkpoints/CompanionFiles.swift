@@ -51,27 +51,47 @@ public struct CompanionFiles: Sendable {
   /// The tensors as a model knows them, and how activations are rounded: those of a quantized folder go through the packing
   /// that understands it. Where nothing says that weights are quantized, packings are asked whether the names of tensors do.
   /// - Throws: `Failure` `hf.quantization.unsupported` where no packing does, or what the packing throws.
-  public func logicalTensors(
-    _ weights: [WeightFile], packings: [any Packing]
-  ) throws -> (tensors: [CheckpointTensor], activations: ActivationRecord) {
+  public func logicalTensors(_ weights: [WeightFile], packings: [any Packing]) throws -> LogicalTensors {
     let stored = weights.flatMap { $0.tensors }
     var metadata = KeyValues()
     for file in weights { for (key, value) in file.metadata.entries { metadata[key] = value } }
     let configuration = quantization ?? .null
     for packing in packings {
       guard let tensors = try packing.unpack(configuration: configuration, stored: stored, metadata: metadata) else { continue }
-      return (tensors, try packing.activations(configuration: configuration, stored: stored))
+      return LogicalTensors(
+        tensors: tensors, activations: try packing.activations(configuration: configuration, stored: stored),
+        packing: type(of: packing).id, findings: packing.findings(configuration: configuration, stored: stored))
     }
-    guard let quantization else { return (stored, ActivationRecord()) }
+    guard let quantization else { return LogicalTensors(tensors: stored) }
     throw Failure(
       .unsupported, "hf.quantization.unsupported",
-      "its weights are already quantized with \(CompanionFiles.method(of: quantization)), which is not understood",
+      "its weights are already quantized with "
+        + "\(CompanionFiles.method(of: quantization).map { "'\($0)'" } ?? "an unnamed method"), which is not understood",
       file: files.last, remedy: "Give the unquantized model.")
   }
 
-  private static func method(of quantization: JSON) -> String {
+  /// A folder's tensors as a model knows them, and what its packing knows besides.
+  public struct LogicalTensors: Sendable {
+    public var tensors: [CheckpointTensor]
+    var activations = ActivationRecord()
+    var packing: String?
+    var findings: [Finding] = []
+  }
+
+  /// What the tool calls its method and layout.
+  static func method(of quantization: JSON) -> String? {
     let method = quantization["quant_method"] ?? quantization["quantization"]?["quant_algo"] ?? quantization["quant_algo"]
-    let format = quantization["format"]?.stringValue.map { " (\($0))" } ?? ""
-    return (method?.stringValue.map { "'\($0)'" } ?? "an unnamed method") + format
+    let format = quantization["format"] ?? quantization["checkpoint_format"] ?? quantization["bnb_4bit_quant_type"]
+    return method?.stringValue.map { method in method + (format?.stringValue.map { " (\($0))" } ?? "") }
+  }
+}
+
+extension Checkpoint {
+  /// What a packing knows besides the tensors.
+  public mutating func take(_ logical: CompanionFiles.LogicalTensors, _ companions: CompanionFiles) {
+    activations = logical.activations
+    packing = logical.packing
+    findings = logical.findings
+    quantization = companions.quantization.flatMap { CompanionFiles.method(of: $0) }
   }
 }

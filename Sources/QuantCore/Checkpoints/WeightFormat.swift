@@ -46,7 +46,7 @@ extension WeightFormat {
       path: path, format: id, tensors: logical.tensors, naming: .huggingFace,
       configuration: companions.configuration.map { .huggingFace($0) }, metadata: weights.metadata,
       companionFolder: companions.companionFolder, files: [path] + companions.files, warnings: warnings, mappings: [weights.file])
-    checkpoint.activations = logical.activations
+    checkpoint.take(logical, companions)
     return checkpoint
   }
 }

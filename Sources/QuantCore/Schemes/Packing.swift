@@ -3,6 +3,8 @@
 /// A packing turns quantized rows into the tensors of a container and back, and says exactly which grids it holds.
 /// It knows no file format: a format asks for the stored tensors and places them.
 public protocol Packing: Plugin {
+  /// Ids of the formats whose readers know it. Where several packings hold a grid, the one that is registered first is taken.
+  static var formats: [String] { get }
   init()
   /// Whether every code and parameter of this grid can be stored without change.
   func holds(_ grid: Grid) -> Bool
@@ -47,9 +49,12 @@ public protocol Packing: Plugin {
   /// How the folder's inputs, keys and values are rounded. Asked of the packing that unpacked it.
   /// - Throws: `Failure` where a stored scale is missing or no number.
   func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord
+  /// What is wrong in a folder that `unpack` accepted: what readers would take silently for something else.
+  func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding]
 }
 
 extension Packing {
+  public static var formats: [String] { ["huggingface"] }
   public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool { activations == nil && holds(grid) }
   public func inputParts(
     name: String, activations: ActivationScheme, modelType: ElementType
@@ -66,6 +71,7 @@ extension Packing {
     try unpack(configuration: configuration, stored: stored)
   }
   public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord { ActivationRecord() }
+  public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] { [] }
 }
 
 /// Encodes `rows` rows of `columns` floats into `destination`, which has room for exactly their packed bytes.

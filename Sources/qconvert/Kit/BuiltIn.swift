@@ -1,5 +1,6 @@
 import AWQ
 import BitsAndBytes
+import Clients
 import CompressedTensors
 import GGUF
 import GPTQ
@@ -19,8 +20,8 @@ extension QConvert {
     // Methods
     RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self,
     // Schemes and presets
-    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, BitsAndBytesSchemes.self, GGUFBlocks.self, WeightPresets.self, ZeroQuantPresets.self,
-    GGUFMixes.self,
+    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, BitsAndBytesSchemes.self, GGUFBlocks.self, WeightPresets.self,
+    ZeroQuantPresets.self, GGUFMixes.self,
     // Packings
     PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self, BitsAndBytes.self,
     HQQ.self, TorchAO.self,
@@ -28,6 +29,8 @@ extension QConvert {
     GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self, PyTorchFormat.self,
     // Files of importance; the last has no signature, so it is asked last
     ImportanceMatrix.self, LegacyImportanceMatrix.self,
+    // Clients
+    VLLM.self, Transformers.self, LlamaCpp.self, GPTQModel.self,
     // Families
     Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, OPT.self, GPT2.self, BLOOM.self,
   ]

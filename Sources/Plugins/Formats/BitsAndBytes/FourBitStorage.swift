@@ -3,14 +3,17 @@ import QuantCore
 /// A matrix of 4-bit codes in blocks that run through all of it, decoded row by row.
 struct FourBitStorage: TensorStorage {
   fileprivate let scheme: FourBitScheme
-  fileprivate let codes: ByteView
+  fileprivate let bytes: ByteView
   fileprivate let magnitudes: BlockMagnitudes
   private let values: [Float]
+  private let isAligned: Bool
   let byteCount: Int
 
   var schemeName: String { scheme.name }
   var isNumeric: Bool { true }
   var verbatim: ByteView? { nil }
+  /// Codes can move elsewhere where no block reaches from one row into the next.
+  var codes: (any QuantizedStorage)? { isAligned ? FourBitRows(blocks: self) : nil }
 
   /// The weight that the parts describe.
   /// - Parameter weight: the codes, in whatever type bitsandbytes was told to hold bytes.
@@ -36,10 +39,10 @@ struct FourBitStorage: TensorStorage {
         throw Failure(.data, "bnb.state", "its block length is unknown")
       }
       let storage = FourBitStorage(
-        scheme: scheme, codes: codes, magnitudes: magnitudes, values: type.values,
+        scheme: scheme, bytes: codes, magnitudes: magnitudes, values: type.values,
+        isAligned: state.shape[1].isMultiple(of: state.blockLength),
         byteCount: codes.count + magnitudes.byteCount + 64 + tensor.storage.byteCount)
-      let isAligned = state.shape[1].isMultiple(of: state.blockLength)
-      return CheckpointTensor(name: weight.name, shape: state.shape, storage: isAligned ? AlignedFourBitStorage(blocks: storage) : storage)
+      return CheckpointTensor(name: weight.name, shape: state.shape, storage: storage)
     } catch {
       throw error.inTensor(weight.name)
     }
@@ -51,7 +54,7 @@ struct FourBitStorage: TensorStorage {
   }
 
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
-    codes.withUnsafeBytes { codes in
+    bytes.withUnsafeBytes { codes in
       var index = rows.lowerBound * rowLength
       let end = rows.upperBound * rowLength, start = index
       while index < end {
@@ -67,22 +70,18 @@ struct FourBitStorage: TensorStorage {
   }
 }
 
-/// The same where no block reaches from one row into the next, so that codes can move elsewhere.
-struct AlignedFourBitStorage: QuantizedStorage {
+/// The codes of a matrix whose rows are whole blocks.
+private struct FourBitRows: QuantizedStorage {
   let blocks: FourBitStorage
 
   var scheme: any Scheme { blocks.scheme }
   var byteCount: Int { blocks.byteCount }
   var verbatim: ByteView? { nil }
 
-  func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
-    blocks.decode(rows: rows, rowLength: rowLength, into: destination)
-  }
-
   func panel(rows: Range<Int>, rowLength: Int) -> QuantizedPanel {
     var panel = blocks.scheme.emptyPanel(rows: rows.count, columns: rowLength)
     let first = rows.lowerBound * rowLength
-    blocks.codes.withUnsafeBytes { codes in
+    blocks.bytes.withUnsafeBytes { codes in
       for index in panel.codes.indices { panel.codes[index] = Int32(FourBitStorage.code(first + index, in: codes)) }
     }
     for index in panel.parameters.indices { panel.parameters[index] = blocks.magnitudes[first / blocks.scheme.blockLength + index] }

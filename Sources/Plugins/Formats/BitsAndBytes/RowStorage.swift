@@ -5,7 +5,7 @@ struct RowStorage: QuantizedStorage {
   let scheme: any Scheme
   let byteCount: Int
   var verbatim: ByteView? { nil }
-  private let codes: ByteView
+  private let bytes: ByteView
   private let magnitudes: StoredNumbers
 
   /// - Throws: `Failure` `bnb.…`.
@@ -24,13 +24,13 @@ struct RowStorage: QuantizedStorage {
         remedy: "Save it again with a current bitsandbytes.")
     }
     let storage = RowStorage(
-      scheme: LLMInt8Scheme(modelType: .f16), byteCount: codes.count + magnitudes.count * 4, codes: codes, magnitudes: magnitudes)
+      scheme: LLMInt8Scheme(modelType: .f16), byteCount: codes.count + magnitudes.count * 4, bytes: codes, magnitudes: magnitudes)
     return CheckpointTensor(name: weight.name, shape: weight.shape, storage: storage)
   }
 
   func panel(rows: Range<Int>, rowLength: Int) -> QuantizedPanel {
     var panel = scheme.emptyPanel(rows: rows.count, columns: rowLength)
-    codes.withUnsafeBytes { codes in
+    bytes.withUnsafeBytes { codes in
       let first = rows.lowerBound * rowLength
       for index in panel.codes.indices { panel.codes[index] = Int32(Int8(bitPattern: codes[first + index])) }
     }

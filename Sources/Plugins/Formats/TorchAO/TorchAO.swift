@@ -70,7 +70,7 @@ public struct TorchAO: Packing {
       throw Failure(.unsupported, "ao.zero-points", "has zero points, which are not read", remedy: "Give the unquantized model.")
     }
     let storage = TorchAOStorage(
-      scheme: scheme, byteCount: parts.values.reduce(0) { $0 + $1.storage.byteCount }, codes: bytes, scales: scales)
+      scheme: scheme, byteCount: parts.values.reduce(0) { $0 + $1.storage.byteCount }, bytes: bytes, scales: scales)
     return CheckpointTensor(name: name, shape: codes.shape, storage: storage)
   }
 }
@@ -80,12 +80,12 @@ private struct TorchAOStorage: QuantizedStorage {
   let scheme: any Scheme
   let byteCount: Int
   var verbatim: ByteView? { nil }
-  let codes: ByteView
+  let bytes: ByteView
   let scales: StoredNumbers
 
   func panel(rows: Range<Int>, rowLength: Int) -> QuantizedPanel {
     var panel = scheme.emptyPanel(rows: rows.count, columns: rowLength)
-    codes.withUnsafeBytes { codes in
+    bytes.withUnsafeBytes { codes in
       let first = rows.lowerBound * rowLength
       for index in panel.codes.indices { panel.codes[index] = Int32(Int8(bitPattern: codes[first + index])) }
     }

@@ -7,6 +7,8 @@ public struct GGUFBlockPacking: Packing {
   public static let reference = "https://github.com/ggml-org/llama.cpp: ggml/src/ggml-common.h"
 
   /// A packing has no options.
+  public static let formats = ["gguf"]
+
   public init() {}
 
   public func holds(_ grid: Grid) -> Bool {
