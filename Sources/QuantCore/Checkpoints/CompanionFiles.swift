@@ -72,6 +72,7 @@ public struct CompanionFiles: Sendable {
 
   /// A folder's tensors as a model knows them, and what its packing knows besides.
   public struct LogicalTensors: Sendable {
+    /// In file order, each under the name of its weight.
     public var tensors: [CheckpointTensor]
     var activations = ActivationRecord()
     var packing: String?

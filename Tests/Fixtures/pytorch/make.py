@@ -143,7 +143,7 @@ def bad():
     old = io.BytesIO()
     torch.save(SMALL, old, _use_new_zipfile_serialization=False)
     bomb = [(n, bytes(1 << 21) if n.endswith("data/0") else d) for n, d in state]
-    many = b"\x80\x02" + b"N" * 100_001 + b"."
+    many = b"\x80\x02" + b"N" * 10_001 + b"."
     nested = {"a": torch.ones(2), "inner": {"b": torch.ones(2)}}
     return {
         # The archive
@@ -207,6 +207,8 @@ def bad():
         "build-a-number": (with_pickle(b"\x80\x02K\x01}b."), "pt.pickle.value"),
         "long-integer": (with_pickle(b"\x80\x02\x8a\x09" + bytes(9) + b"."), "pt.pickle.value"),
         "deep": (with_pickle(many), "limit.pickle-depth"),
+        "deep-tuple": (with_pickle(b"\x80\x02)" + b"\x85" * 20_000 + b"."), "limit.pickle-depth"),
+        "marks": (with_pickle(b"\x80\x02" + b"(" * 10_001 + b"."), "limit.pickle-depth"),
         "itself": (with_pickle(b"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s."), "pt.no-state-dict"),
         "a-list": (with_pickle(b"\x80\x02]."), "pt.no-state-dict"),
         "no-tensors": (with_pickle(pickle.dumps({"a": 1}, 2)), "pt.no-state-dict"),

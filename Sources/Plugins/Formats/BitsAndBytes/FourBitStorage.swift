@@ -29,7 +29,8 @@ struct FourBitStorage: TensorStorage {
       guard let codes = weight.storage.verbatim, codes.count == (count - 1) / 2 + 1 else {
         throw Failure(.data, "bnb.shape", "holds \(weight.storage.byteCount) bytes of codes, which are not a matrix of \(state.shape)")
       }
-      guard let table = parts[BitsAndBytes.tableSuffix].flatMap({ StoredNumbers($0) }), table.values == type.values else {
+      guard let table = parts[BitsAndBytes.tableSuffix].flatMap({ StoredNumbers($0) }), table.count == 16, table.values == type.values
+      else {
         throw Failure(
           .unsupported, "bnb.table", "its table (quant_map) is missing, or not that of \(type.rawValue)",
           remedy: "Give the unquantized model.")

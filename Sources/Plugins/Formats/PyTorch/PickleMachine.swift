@@ -17,7 +17,9 @@ struct PickleMachine {
   /// A pickle of 100 000 tensors has some 15 MB.
   static let maximumBytes = 32 << 20
   /// `torch.save` hands over dictionaries a thousand pairs at a time.
-  private static let maximumDepth = 100_000
+  private static let maximumDepth = 10_000
+  /// A tensor's arguments hold its shape; deeper nesting serves no tensor, and freeing it would take as deep a stack.
+  private static let maximumNesting = 4
 
   /// - Throws: `Failure` `limit.pickle-size`, without a place.
   init(_ pickle: ByteView) throws(Failure) {
@@ -41,7 +43,7 @@ struct PickleMachine {
         throw error.id == ByteReader.truncated.id ? truncated : error
       }
       if opcode == .stop { break }
-      guard stack.count <= PickleMachine.maximumDepth else {
+      guard stack.count + marks.count <= PickleMachine.maximumDepth else {
         throw failure("limit.pickle-depth", "puts more than \(PickleMachine.maximumDepth) values on the stack")
       }
     }
@@ -78,11 +80,11 @@ struct PickleMachine {
       stack.append(.real)
     case .binUnicode: stack.append(.string(try string(Int(try reader.u32()))))
     case .shortBinUnicode: stack.append(.string(try string(Int(try reader.u8()))))
-    case .emptyTuple: stack.append(.tuple([]))
-    case .tuple1: stack.append(.tuple(try pop(1)))
-    case .tuple2: stack.append(.tuple(try pop(2)))
-    case .tuple3: stack.append(.tuple(try pop(3)))
-    case .tuple: stack.append(.tuple(try popToMark()))
+    case .emptyTuple: stack.append(try tuple([]))
+    case .tuple1: stack.append(try tuple(try pop(1)))
+    case .tuple2: stack.append(try tuple(try pop(2)))
+    case .tuple3: stack.append(try tuple(try pop(3)))
+    case .tuple: stack.append(try tuple(try popToMark()))
     case .mark: marks.append(stack.count)
     case .emptyList: stack.append(.list)
     case .append:
@@ -107,7 +109,7 @@ struct PickleMachine {
     case .binPersistentID: stack.append(.storage(try storage(try pop())))
     case .reduce:
       let call = try pop(2)
-      guard case .global(let global) = call[0], case .tuple(let arguments) = call[1] else { throw mismatch("a name and its arguments") }
+      guard case .global(let global) = call[0], case .tuple(let arguments, _) = call[1] else { throw mismatch("a name and its arguments") }
       stack.append(try build(global, arguments))
     case .build:
       // Attributes of a dictionary (versions of its modules) say nothing about tensors.
@@ -213,6 +215,15 @@ struct PickleMachine {
     for position in stride(from: 0, to: items.count, by: 2) { dictionaries[index].append((items[position], items[position + 1])) }
   }
 
+  private func tuple(_ values: [PickleValue]) throws(Failure) -> PickleValue {
+    var depth = 1
+    for case .tuple(_, let inner) in values { depth = max(depth, inner + 1) }
+    guard depth <= PickleMachine.maximumNesting else {
+      throw failure("limit.pickle-depth", "nests tuples more than \(PickleMachine.maximumNesting) deep")
+    }
+    return .tuple(values, depth: depth)
+  }
+
   /// What a name would make of its arguments.
   private mutating func build(_ global: PickleGlobal, _ arguments: [PickleValue]) throws(Failure) -> PickleValue {
     switch global {
@@ -237,7 +248,7 @@ struct PickleMachine {
   }
 
   private func integers(_ value: PickleValue) -> [Int]? {
-    guard case .tuple(let values) = value else { return nil }
+    guard case .tuple(let values, _) = value else { return nil }
     var result: [Int] = []
     for value in values {
       guard case .integer(let number) = value else { return nil }
@@ -248,7 +259,7 @@ struct PickleMachine {
 
   /// `("storage", type, key, device, count)`.
   private func storage(_ id: PickleValue) throws(Failure) -> PickledStorage {
-    guard case .tuple(let parts) = id, parts.count == 5, case .string("storage") = parts[0], case .global(.storage(let type)) = parts[1],
+    guard case .tuple(let parts, _) = id, parts.count == 5, case .string("storage") = parts[0], case .global(.storage(let type)) = parts[1],
       case .string(let key) = parts[2], case .string = parts[3], case .integer(let count) = parts[4], count >= 0
     else { throw mismatch("a storage") }
     return PickledStorage(key: key, type: type, count: count)

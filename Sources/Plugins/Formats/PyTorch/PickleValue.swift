@@ -8,7 +8,8 @@ enum PickleValue {
   /// A floating-point number; its value means nothing to a reader of tensors.
   case real
   case string(String)
-  case tuple([PickleValue])
+  /// - depth: 1 for a tuple without tuples in it.
+  case tuple([PickleValue], depth: Int)
   /// A list; what is in it means nothing to a reader of tensors.
   case list
   /// A dictionary, ordered or not: its place among the machine's dictionaries, because later instructions add to it.

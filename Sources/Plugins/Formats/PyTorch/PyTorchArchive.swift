@@ -19,16 +19,15 @@ enum PyTorchArchive {
     }
     var inflated = 0
     try checkByteOrder(archive, prefix + "byteorder", &inflated)
-    let start = archive.offset(of: pickle)
+    let content = try archive.content(of: pickle, checksInPlace: true, inflated: &inflated)
     let dictionary: StateDictionary
     do throws(Failure) {
-      var machine = try PickleMachine(archive.content(of: pickle, checksInPlace: true, inflated: &inflated))
+      var machine = try PickleMachine(content)
       dictionary = try StateDictionary(machine.run(), of: machine)
     } catch {
-      var failure = error
       // Places in a stored pickle are places in the file.
-      if failure.id.hasPrefix("pt."), let start { failure.byteOffset = start + (failure.byteOffset ?? 0) }
-      throw failure
+      let place = archive.isStored(pickle) ? error.byteOffset ?? 0 : 0
+      throw error.at((archive.offset(of: pickle) ?? 0) + place)
     }
     var storages: [String: ByteView] = [:]
     var tensors: [CheckpointTensor] = []

@@ -83,10 +83,11 @@ struct ZipArchive {
   /// Length of an entry's content, or nil where there is none of this name.
   func count(of name: String) -> Int? { entries[name]?.entry.count }
 
-  /// Where the content of a stored entry begins in the file; nil for a deflated one.
-  func offset(of name: String) -> Int? {
-    entries[name].flatMap { $0.entry.method == 0 ? $0.data.lowerBound : nil }
-  }
+  /// Where the data of an entry begin in the file.
+  func offset(of name: String) -> Int? { entries[name]?.data.lowerBound }
+
+  /// Whether an entry lies in the file as it is.
+  func isStored(_ name: String) -> Bool { entries[name]?.entry.method == 0 }
 
   /// The content of an entry: in place where it is stored, else inflated.
   /// - Parameters:
