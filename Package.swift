@@ -26,8 +26,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 // The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
 let builtIn = [
-  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "Float8", "ModelOpt",
-  "GPTOSS", "ModelFamilies", "Clients",
+  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "PyTorch", "CompressedTensors", "Float8", "ModelOpt",
+  "GPTOSS", "BitsAndBytes", "HQQ", "TorchAO", "ModelFamilies", "Clients",
 ]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
@@ -64,6 +64,11 @@ let package = Package(
     plugin("Float8", "Formats/Float8"),
     plugin("ModelOpt", "Formats/ModelOpt"),
     plugin("GPTOSS", "Formats/GPTOSS"),
+    .systemLibrary(name: "CZlib", path: "Sources/Plugins/Formats/PyTorch/CZlib", providers: [.apt(["zlib1g-dev"])]),
+    plugin("PyTorch", "Formats/PyTorch", c: ["CZlib"], exclude: ["CZlib"]),
+    plugin("BitsAndBytes", "Formats/BitsAndBytes"),
+    plugin("HQQ", "Formats/HQQ"),
+    plugin("TorchAO", "Formats/TorchAO"),
     plugin("ModelFamilies", "Families"),
     plugin("Clients", "Clients"),
 
@@ -91,6 +96,10 @@ let package = Package(
     tests(
       "FloatContainers",
       ["QuantCore", "CompressedTensors", "Float8", "ModelOpt", "GPTOSS", "HuggingFace", "ModelFamilies", "TestSupport"]),
+    tests("PyTorch", ["QuantCore", "PyTorch", "HuggingFace", "TestSupport"]),
+    tests(
+      "QuantizedFolders",
+      ["QuantCore", "HuggingFace", "BitsAndBytes", "HQQ", "TorchAO", "CompressedTensors", "ModelFamilies", "TestSupport"]),
     tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
     tests("CommandLine", ["QConvertKit", "QuantCore", "TestSupport"]),
   ]

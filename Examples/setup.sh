@@ -7,6 +7,7 @@ missing=()
 header() { [ -e "/usr/include/$1" ] || missing+=("$2"); }
 program() { command -v "$1" >/dev/null || missing+=("$2"); }
 header xxhash.h libxxhash-dev
+header zlib.h zlib1g-dev
 program cc gcc
 program c++ g++
 program make make

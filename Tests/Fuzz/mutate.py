@@ -19,6 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FIXTURE = ROOT / "Fixtures" / "models" / "tiny-llama"
 SENTENCEPIECE = ROOT / "Fixtures" / "tokenizers" / "sentencepiece" / "tokenizer.model"
+SAVED = ROOT / "Fixtures" / "pytorch"
 SECONDS, MEMORY = 20, 4 << 30
 EXPECTED = {0, 64, 65, 66, 69, 73, 74}
 NUMBERS = [
@@ -118,17 +119,20 @@ class Fuzzer:
         shutil.copy(SENTENCEPIECE, small / "tokenizer.model")
         for name, arguments in {
             "q8.gguf": ["--scheme", "q8_0"], "q4.gguf": ["--scheme", "q4_0"], "f16.gguf": ["--scheme", "f16"],
-            "packed": ["--scheme", "int4-g32"], "packed-asym": ["--scheme", "int4-g32-asym"], "int8": ["--scheme", "int8-channel"],
+            "nf4": ["--scheme", "nf4-g32"], "llm-int8": ["--scheme", "llm-int8"], "packed": ["--scheme", "int4-g32"], "packed-asym": ["--scheme", "int4-g32-asym"], "int8": ["--scheme", "int8-channel"],
         }.items():
             subprocess.run([program, small, self.seeds / name, *arguments, "-q"], check=True)
+        for name in ("model", "views", "protocol-4"):
+            shutil.copy(SAVED / "good" / f"{name}.bin", self.seeds)
+        shutil.copy(SAVED / "bad" / "accepted-deflated.bin", self.seeds)
         subprocess.run([program, sharded, self.seeds / "k.gguf", "--scheme", "q4_k_m", "-q"], check=True)
 
     def damaged(self):
         """A damaged copy of one seed."""
         rng = self.rng
         seed = rng.choice(sorted(self.seeds.iterdir()))
-        target = self.work / ("model.gguf" if seed.suffix == ".gguf" else "model")
-        for old in (self.work / "model.gguf", self.work / "model"):
+        target = self.work / ("model" + seed.suffix)
+        for old in (self.work / "model.gguf", self.work / "model.bin", self.work / "model"):
             shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
         if seed.is_file():
             data = seed.read_bytes()
@@ -155,7 +159,7 @@ class Fuzzer:
         extra = rng.choice([[], [], ["--allow-nonfinite"], ["--allow-requantize"]])
         pure = rng.choice([[], ["--pure"]])
         gguf = rng.choice(["q4_k_m", "q8_0", "q4_0", "q5_1", "q6_k", "f16", "f32", "bf16"])
-        folder = rng.choice(["int4-g32", "int4-g32-asym", "int8-channel", "w8a16", "bf16", "f16"])
+        folder = rng.choice(["int4-g32", "int4-g32-asym", "int8-channel", "w8a16", "nf4-g32", "llm-int8", "bf16", "f16"])
         yield ["inspect", model]
         yield rng.choice([
             ["plan", model, out / "o.gguf", "--scheme", gguf, "--json", *extra, *pure],

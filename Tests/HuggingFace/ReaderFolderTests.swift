@@ -114,8 +114,6 @@ import Testing
     let empty = TemporaryFolder()
     writeText(empty.file("config.json"), "{}")
     #expect(id(empty) == "hf.no-weights")
-    writeFile(empty.file("pytorch_model.bin"), [])
-    #expect(id(empty) == "hf.pickle-weights")
     #expect(failure { _ = try HuggingFaceFormat.open(empty.file("config.json"), options: OpenOptions()) }?.id == "input.not-a-folder")
   }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the real clients that `make interop` runs against, once, into a cache outside the checkout:
-#   $CLIENTS/venv    transformers, compressed-tensors, gguf, tokenizers, sentencepiece (PyPI, pinned)
+#   $CLIENTS/venv    transformers, compressed-tensors, bitsandbytes, gguf, tokenizers, sentencepiece (PyPI, pinned)
 #   $CLIENTS/bin     llama.cpp's own tools, built from the source package on PyPI
 #   $CLIENTS/llama   llama.cpp's source tree (its Hugging Face converter is run from there)
 # Prints the folder on stdout. Safe to run again; a finished installation is left alone.
@@ -22,6 +22,11 @@ if [ ! -e "$clients/.venv-done" ]; then
   python3 -m venv "$clients/venv"
   "$clients/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt" >&2
   touch "$clients/.venv-done"
+fi
+
+if [ ! -e "$clients/.bitsandbytes-done" ]; then
+  "$clients/venv/bin/pip" install --quiet --disable-pip-version-check bitsandbytes==0.50.2 >&2
+  touch "$clients/.bitsandbytes-done"
 fi
 
 if [ ! -e "$clients/.llama-done" ]; then

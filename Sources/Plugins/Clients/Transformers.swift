@@ -9,7 +9,7 @@ public enum Transformers: ClientProfile {
   public static let formats = ["huggingface"]
   public static let packings = [
     "pack-quantized", "int-quantized", "float-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized", "mxfp8-quantized", "gptq",
-    "gptq_v2", "awq", "fp8-block", "bitsandbytes-nf4", "bitsandbytes-fp4", "bitsandbytes-int8", "gpt-oss",
+    "gptq_v2", "awq", "fp8-block", "bitsandbytes", "gpt-oss",
   ]
 
   public static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? { nil }

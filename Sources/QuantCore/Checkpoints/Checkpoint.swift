@@ -73,19 +73,3 @@ public enum Configuration: Sendable {
     }
   }
 }
-
-/// How to open an input.
-public struct OpenOptions: Sendable {
-  /// Packings that a folder's `quantization_config` may ask for.
-  public var packings: [any Packing]
-  /// Path of a `config.json` to use instead of the one beside the input.
-  public var configPath: String?
-  /// Path of a tokenizer file or folder to use instead of the one beside the input.
-  public var tokenizerPath: String?
-
-  public init(packings: [any Packing] = [], configPath: String? = nil, tokenizerPath: String? = nil) {
-    self.packings = packings
-    self.configPath = configPath
-    self.tokenizerPath = tokenizerPath
-  }
-}

@@ -2,17 +2,9 @@
 ///
 /// Laying out is a pure function from a plan to files with offsets; writing them (reserve, write, sync, verify, rename)
 /// is the same for every format and belongs to `OutputTransaction`.
-public protocol CheckpointFormat: Plugin {
-  /// Extensions of files of this format without the dot; empty for a format that is a folder.
-  static var fileExtensions: [String] { get }
+public protocol CheckpointFormat: CheckpointReader {
   /// Whether outputs are folders.
   static var isFolder: Bool { get }
-  /// Whether the path looks like this format, judged by its first bytes or its files. Never throws: a file that cannot be
-  /// read is nobody's.
-  static func recognises(_ path: String) -> Bool
-  /// Opens a checkpoint. Reads headers only.
-  static func open(_ path: String, options: OpenOptions) throws -> Checkpoint
-
   /// Scheme or preset used where none is asked for.
   static var defaultScheme: String { get }
   /// Names that this container gives its tensors.

@@ -12,21 +12,22 @@ public struct Opening: Sendable {
   public func open(
     _ path: String, format: String? = nil, configPath: String? = nil, tokenizerPath: String? = nil
   ) throws -> Checkpoint {
-    let options = OpenOptions(packings: registry.packings, configPath: configPath, tokenizerPath: tokenizerPath)
-    if let format { return try registry.format(format).open(path, options: options) }
-    for candidate in registry.formats where candidate.recognises(path) {
+    let options = OpenOptions(
+      packings: registry.packings, weightFormats: registry.weightFormats, configPath: configPath, tokenizerPath: tokenizerPath)
+    if let format { return try registry.reader(format).open(path, options: options) }
+    for candidate in registry.readers where candidate.recognises(path) {
       return try candidate.open(path, options: options)
     }
     // Nobody recognised the content: the reader of that extension knows best what is wrong with it.
     let ending = path.lowercased()
-    for candidate in registry.formats where candidate.fileExtensions.contains(where: { ending.hasSuffix("." + $0) }) {
+    for candidate in registry.readers where candidate.fileExtensions.contains(where: { ending.hasSuffix("." + $0) }) {
       return try candidate.open(path, options: options)
     }
     if !Files.isFolder(path) { _ = try MappedFile(path) }
-    let known = registry.formats.map { $0.id }.joined(separator: ", ")
+    let known = registry.readers.map { $0.id }.joined(separator: ", ")
     throw Failure(
       .data, "input.wrong-kind", "this is no checkpoint of a known format", file: path,
-      remedy: "Known formats: \(known). A folder needs config.json and *.safetensors.")
+      remedy: "Known formats: \(known). A folder needs config.json and its weights.")
   }
 
   /// The family that knows the checkpoint's architecture, or nil.

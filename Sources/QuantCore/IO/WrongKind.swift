@@ -19,7 +19,7 @@ public enum WrongKind {
     for (signature, kind) in signatures where kind != expected && start.starts(with: signature) {
       return Failure(
         .data, "input.wrong-kind", "is \(article(kind)), not \(article(expected))", byteOffset: 0,
-        remedy: kind == "GGUF" ? "Name it with the extension .gguf." : "Convert it to safetensors or GGUF first.")
+        remedy: remedies[kind] ?? "Convert it to safetensors or GGUF first.")
     }
     return nil
   }
@@ -33,10 +33,14 @@ public enum WrongKind {
     kind == "safetensors" ? "a safetensors file" : kind == "GGUF" ? "a GGUF file" : kind
   }
 
+  /// What to do with a file of a kind that is read under another name.
+  private static let remedies = ["GGUF": "Name it with the extension .gguf.", archive: "Name it with the extension .bin."]
+  private static let archive = "a ZIP archive (PyTorch .bin or .pt)"
+
   /// First bytes, and what begins with them.
   private static let signatures: [(bytes: [UInt8], kind: String)] = [
     (Array("GGUF".utf8), "GGUF"),
-    (Array("PK\u{3}\u{4}".utf8), "a ZIP archive (PyTorch .bin or .pt)"),
+    (Array("PK\u{3}\u{4}".utf8), archive),
     // Old ggml files store their magic number little-endian, so it reads backwards.
     (Array("tjgg".utf8), "a file in the old ggjt format"),
     (Array("fmgg".utf8), "a file in the old ggmf format"),

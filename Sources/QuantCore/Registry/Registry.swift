@@ -24,7 +24,7 @@ public struct Registry: Sendable {
     case is any SchemeProvider.Type: "scheme"
     case is any PresetProvider.Type: "preset"
     case is any Packing.Type: "packing"
-    case is any CheckpointFormat.Type: "format"
+    case is any CheckpointReader.Type: "format"
     case is any ModelFamily.Type: "family"
     case is any ImportanceFormat.Type: "importance"
     case is any ClientProfile.Type: "client"
@@ -42,7 +42,11 @@ public struct Registry: Sendable {
     packings.filter { type(of: $0).formats.contains(format.id) }
   }
   public var clients: [any ClientProfile.Type] { plugins.compactMap { $0 as? any ClientProfile.Type } }
+  /// Formats that can be written.
   public var formats: [any CheckpointFormat.Type] { plugins.compactMap { $0 as? any CheckpointFormat.Type } }
+  /// Formats that can be read: all of them.
+  public var readers: [any CheckpointReader.Type] { plugins.compactMap { $0 as? any CheckpointReader.Type } }
+  public var weightFormats: [any WeightFormat.Type] { plugins.compactMap { $0 as? any WeightFormat.Type } }
   public var families: [any ModelFamily.Type] { plugins.compactMap { $0 as? any ModelFamily.Type } }
 
   /// The method with this id.
@@ -55,9 +59,20 @@ public struct Registry: Sendable {
     throw Registry.unknown("plug-in", "plugin.unknown", id, among: methods.map { $0.id })
   }
 
-  /// The format with this id.
+  /// The format with this id, to be read.
+  public func reader(_ id: String) throws(Failure) -> any CheckpointReader.Type {
+    for reader in readers where reader.id == id { return reader }
+    throw Registry.unknown("format", "format.unknown", id, among: readers.map { $0.id })
+  }
+
+  /// The format with this id, to be written.
   public func format(_ id: String) throws(Failure) -> any CheckpointFormat.Type {
     for format in formats where format.id == id { return format }
+    if readers.contains(where: { $0.id == id }) {
+      throw Failure(
+        .usage, "format.read-only", "format '\(id)' is only read",
+        remedy: "These can be written: " + formats.map { $0.id }.joined(separator: ", ") + ".")
+    }
     throw Registry.unknown("format", "format.unknown", id, among: formats.map { $0.id })
   }
 

@@ -43,9 +43,14 @@ public protocol Packing: Plugin {
   /// Files beside the configuration in which readers of this packing look for what it says.
   func files(configuration: JSON) -> [(name: String, json: JSON)]
   /// The logical tensors of a folder that was written with this packing, or nil where `configuration` is another's.
-  /// - Parameter stored: all stored tensors, in file order.
+  /// - Parameters:
+  ///   - configuration: what the folder says of its quantization; null where it says nothing.
+  ///   - stored: all stored tensors, in file order.
   /// - Throws: `Failure` where parts are missing or of the wrong shape.
   func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]?
+  /// The same, for a packing that some of its description lies in the metadata of the files for.
+  /// - Parameter metadata: those of all files.
+  func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]?
   /// How the folder's inputs, keys and values are rounded. Asked of the packing that unpacked it.
   /// - Throws: `Failure` where a stored scale is missing or no number.
   func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord
@@ -69,6 +74,9 @@ extension Packing {
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? { nil }
   public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON { configuration }
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? { nil }
+  public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
+    try unpack(configuration: configuration, stored: stored)
+  }
   public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord { ActivationRecord() }
   public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] { [] }
 }

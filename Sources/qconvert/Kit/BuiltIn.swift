@@ -1,16 +1,20 @@
 import AWQ
+import BitsAndBytes
 import Clients
 import CompressedTensors
 import Float8
 import GGUF
 import GPTOSS
 import GPTQ
+import HQQ
 import HuggingFace
 import ModelFamilies
 import ModelOpt
+import PyTorch
 public import QuantCore
 import RTN
 import SmoothQuant
+import TorchAO
 import ZeroQuant
 
 extension QConvert {
@@ -19,14 +23,14 @@ extension QConvert {
     // Methods
     RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self,
     // Schemes and presets
-    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, GGUFBlocks.self, WeightPresets.self,
-    ZeroQuantPresets.self, GGUFMixes.self,
+    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, BitsAndBytesSchemes.self, GGUFBlocks.self,
+    WeightPresets.self, ZeroQuantPresets.self, GGUFMixes.self,
     // Packings
     PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
     NVFP4PackQuantized.self, MXFP4PackQuantized.self, MXFP8Quantized.self, NativeFloat8.self, BlockFloat8.self, ModelOptFloat8.self,
-    ModelOptNVFP4.self, GPTOSSExperts.self,
+    ModelOptNVFP4.self, GPTOSSExperts.self, BitsAndBytes.self, HQQ.self, TorchAO.self,
     // Formats
-    GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self,
+    GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self, PyTorchFormat.self,
     // Files of importance; the last has no signature, so it is asked last
     ImportanceMatrix.self, LegacyImportanceMatrix.self,
     // Clients

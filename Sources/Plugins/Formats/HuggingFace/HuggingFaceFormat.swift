@@ -1,48 +1,45 @@
 public import QuantCore
 
-/// A model folder as the Hugging Face hub and the transformers library lay it out: `config.json`, one or several
-/// safetensors files with an index, and the tokenizer's files.
+/// A model folder as the Hugging Face hub and the transformers library lay it out: `config.json`, one or several weight files
+/// with an index, and the tokenizer's files. Weights are safetensors, or else of a kind that another plug-in reads.
 ///
 /// The index and the shards must agree on every tensor: readers that trust one of them only would see different models.
 ///
 /// Specification: https://huggingface.co/docs/transformers/big_models
 public struct HuggingFaceFormat: Sendable {
   public static let id = "huggingface"
-  public static let summary = "A model folder: config.json, safetensors shards and their index, tokenizer."
+  public static let summary = "A model folder: config.json, weights (safetensors, PyTorch) and their index, tokenizer."
   public static let reference = "https://huggingface.co/docs/transformers/big_models"
   public static let fileExtensions: [String] = []
   public static let isFolder = true
 
-  static let indexName = "model.safetensors.index.json"
-  static let singleName = "model.safetensors"
-
   /// Whether the path is a folder with a configuration or with safetensors files.
   public static func recognises(_ path: String) -> Bool {
     guard Files.isFolder(path), let names = try? Files.list(path) else { return false }
-    return names.contains { $0 == "config.json" || $0 == indexName || $0.hasSuffix(".safetensors") }
+    return names.contains { $0 == "config.json" || $0 == SafetensorsFormat.indexName || SafetensorsFormat.holdsWeights($0) }
   }
 
   /// Opens the folder. Reads the headers of all shards, the index and the configuration.
-  /// - Throws: `Failure` `input.…`, `json.…`, `st.…`, `limit.…`, `hf.…`.
+  /// - Throws: `Failure` `input.…`, `json.…`, `limit.…`, `hf.…`, and what the kind of its weight files throws.
   public static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
     let names = try Files.list(path)
+    let format = try weightFormat(of: names, in: path, options.weightFormats)
     var index: ShardIndex?
     var files: [String] = []
     var warnings: [String] = []
-    if names.contains(indexName) {
-      let file = Files.join(path, indexName)
+    if names.contains(format.indexName) {
+      let file = Files.join(path, format.indexName)
       index = try ShardIndex(file)
       files.append(file)
     }
-    let shardNames = try index.map { try $0.shards(in: path, names, &warnings) } ?? weightFiles(in: path, names, &warnings)
+    let shardNames = try index.map { try $0.shards(in: path, names, format, &warnings) } ?? weightFiles(in: path, names, format, &warnings)
     let companions = try CompanionFiles(folder: path, options: options)
     if companions.configuration == nil { warnings.append("The folder has no config.json.") }
-    var shards: [SafetensorsShard] = []
-    for name in shardNames { shards.append(try SafetensorsShard(Files.join(path, name))) }
+    let shards = try shardNames.map { try format.weights(Files.join(path, $0)) }
     try checkTensors(shards, named: shardNames, index: index, &warnings)
     var metadata = shards.first?.metadata ?? KeyValues()
     for (key, value) in ModelCard.keyValues(folder: path).entries { metadata[key] = value }
-    let logical = try companions.logicalTensors(shards.flatMap { $0.tensors }, packings: options.packings)
+    let logical = try companions.logicalTensors(shards, packings: options.packings)
     var checkpoint = Checkpoint(
       path: path, format: id, tensors: logical.tensors, naming: .huggingFace,
       configuration: companions.configuration.map { .huggingFace($0) }, metadata: metadata,
@@ -53,26 +50,31 @@ public struct HuggingFaceFormat: Sendable {
     return checkpoint
   }
 
+  /// The kind of weight files that a folder holds: safetensors, else the first of the others.
+  private static func weightFormat(
+    of names: [String], in path: String, _ others: [any WeightFormat.Type]
+  ) throws(Failure) -> any WeightFormat.Type {
+    let known = [SafetensorsFormat.self] + others
+    for format in known where names.contains(where: { $0 == format.indexName || format.holdsWeights($0) }) { return format }
+    let endings = known.flatMap { $0.fileExtensions.map { "." + $0 } }
+    throw Failure(
+      .noInput, "hf.no-weights", "holds no weights that are read (\(Set(endings).sorted().joined(separator: ", ")))", file: path,
+      remedy: "Give a folder with weights.")
+  }
+
   /// The weight files of a folder without an index.
-  private static func weightFiles(in path: String, _ names: [String], _ warnings: inout [String]) throws(Failure) -> [String] {
-    if names.contains(singleName) { return [singleName] }
-    let weights = names.filter { $0.hasSuffix(".safetensors") }
-    if weights.isEmpty {
-      let isPickle = names.contains { $0.hasSuffix(".bin") || $0.hasSuffix(".pt") || $0.hasSuffix(".pth") }
-      guard isPickle else {
-        throw Failure(.noInput, "hf.no-weights", "holds no safetensors file", file: path, remedy: "Give a folder with weights.")
-      }
-      throw Failure(
-        .unsupported, "hf.pickle-weights", "holds its weights as PyTorch pickles, which are not read", file: path,
-        remedy: "Save the model as safetensors first.")
-    }
+  private static func weightFiles(
+    in path: String, _ names: [String], _ format: any WeightFormat.Type, _ warnings: inout [String]
+  ) throws(Failure) -> [String] {
+    if names.contains(format.singleName) { return [format.singleName] }
+    let weights = names.filter { format.holdsWeights($0) }
     if weights.count == 1, ShardName(weights[0]) == nil { return weights }
     let shards = weights.compactMap { ShardName($0) }
     guard let first = shards.first, shards.count == weights.count,
       shards.allSatisfy({ $0.prefix == first.prefix && $0.count == first.count })
     else {
       throw Failure(
-        .data, "hf.index.missing", "holds several safetensors files and no \(indexName) that says which belong to the model",
+        .data, "hf.index.missing", "holds several weight files and no \(format.indexName) that says which belong to the model",
         file: path, remedy: "Give the path of one file, or restore the index.")
     }
     let present = Set(shards.map(\.number))
@@ -86,7 +88,7 @@ public struct HuggingFaceFormat: Sendable {
 
   /// Holds shards and index against each other.
   private static func checkTensors(
-    _ shards: [SafetensorsShard], named names: [String], index: ShardIndex?, _ warnings: inout [String]
+    _ shards: [WeightFile], named names: [String], index: ShardIndex?, _ warnings: inout [String]
   ) throws(Failure) {
     var found: [String: String] = [:]
     var size = 0
@@ -95,8 +97,7 @@ public struct HuggingFaceFormat: Sendable {
         if let other = found.updateValue(name, forKey: tensor.name) {
           throw Failure(.data, "hf.tensor.duplicate", "is in \(other) too", file: shard.file.path, tensor: tensor.name)
         }
-        // Each is a part of a mapped file, so the sum cannot leave the address space.
-        size += tensor.storage.byteCount
+        size = Checked.sum(size, tensor.storage.byteCount) ?? .max
       }
     }
     guard found.count <= SafetensorsHeader.maximumTensors * 10 else {
@@ -107,7 +108,7 @@ public struct HuggingFaceFormat: Sendable {
       for tensor in shard.tensors where index.weightMap[tensor.name] != name {
         guard let claimed = index.weightMap[tensor.name] else {
           throw Failure(
-            .data, "hf.index.incomplete", "is not in \(indexName)", file: shard.file.path, tensor: tensor.name,
+            .data, "hf.index.incomplete", "is not in the index", file: shard.file.path, tensor: tensor.name,
             remedy: "Restore the index that belongs to these shards.")
         }
         throw Failure(
@@ -126,14 +127,16 @@ public struct HuggingFaceFormat: Sendable {
 
 extension ShardIndex {
   /// The shards, each of which must be there.
-  fileprivate func shards(in folder: String, _ names: [String], _ warnings: inout [String]) throws(Failure) -> [String] {
+  fileprivate func shards(
+    in folder: String, _ names: [String], _ format: any WeightFormat.Type, _ warnings: inout [String]
+  ) throws(Failure) -> [String] {
     for shard in shards where !names.contains(shard) {
       throw Failure(
         .noInput, "hf.shard.missing", "is named by the index, but is not there", file: Files.join(folder, shard),
         remedy: "Fetch the missing shard.")
     }
-    if names.contains(HuggingFaceFormat.singleName), !shards.contains(HuggingFaceFormat.singleName) {
-      warnings.append("\(HuggingFaceFormat.singleName) is not named by the index and is ignored.")
+    if names.contains(format.singleName), !shards.contains(format.singleName) {
+      warnings.append("\(format.singleName) is not named by the index and is ignored.")
     }
     return shards
   }

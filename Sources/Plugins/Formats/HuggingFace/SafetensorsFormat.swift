@@ -1,17 +1,18 @@
 public import QuantCore
 
-/// A lone safetensors file.
+/// Safetensors files: alone, or as the shards of a folder.
 ///
 /// The file itself says nothing about the model; a `config.json` beside it is used where there is one. One of several
 /// shards can be opened too, and then holds a part of the model only.
 ///
 /// Specification: https://github.com/huggingface/safetensors
-public struct SafetensorsFormat: Sendable {
+public struct SafetensorsFormat: WeightFormat {
   public static let id = "safetensors"
   public static let summary = "One safetensors file, with the config.json and tokenizer beside it."
   public static let reference = "https://github.com/huggingface/safetensors"
   public static let fileExtensions = ["safetensors"]
   public static let isFolder = false
+  public static let singleName = "model.safetensors"
 
   /// Whether the path is a file whose first bytes are a header length and an opening brace, or that is named like one.
   public static func recognises(_ path: String) -> Bool {
@@ -23,23 +24,22 @@ public struct SafetensorsFormat: Sendable {
     return length > 0 && length <= UInt64(SafetensorsHeader.maximumHeaderBytes) && first == UInt8(ascii: "{")
   }
 
-  /// Opens the file. Reads its header and the configuration beside it.
-  /// - Throws: `Failure` `input.…`, `st.…`, `limit.…`; `hf.…` where the configuration asks for something unknown.
-  public static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
-    let shard = try SafetensorsShard(path)
-    let folder = Files.folder(of: path)
-    let companions = try CompanionFiles(folder: folder, options: options)
-    var warnings: [String] = []
-    if let count = ShardName(Files.lastComponent(path))?.count, count > 1 {
-      warnings.append("This is one of \(count) shards; open its folder for the whole model.")
+  /// The tensors of a file, by its header.
+  /// - Throws: `Failure` `input.…`, `st.…` or `limit.…` that names the file.
+  public static func weights(_ path: String) throws(Failure) -> WeightFile {
+    let file = try MappedFile(path)
+    let contents = file.contents
+    do {
+      let header = try SafetensorsHeader(contents)
+      let tensors = try header.entries.map { (entry) throws(Failure) in
+        guard let bytes = contents.slice(entry.range) else {
+          throw Failure(.data, "st.truncated", "lies outside the file", tensor: entry.name, byteOffset: entry.range.lowerBound)
+        }
+        return CheckpointTensor(name: entry.name, shape: entry.shape, storage: PlainStorage(entry.type, bytes))
+      }
+      return WeightFile(file: file, tensors: tensors, metadata: header.metadata)
+    } catch {
+      throw error.inFile(path)
     }
-    let logical = try companions.logicalTensors(shard.tensors, packings: options.packings)
-    var checkpoint = Checkpoint(
-      path: path, format: id, tensors: logical.tensors,
-      naming: .huggingFace, configuration: companions.configuration.map { .huggingFace($0) }, metadata: shard.metadata,
-      companionFolder: companions.companionFolder, files: [path] + companions.files, warnings: warnings,
-      mappings: [shard.file])
-    checkpoint.take(logical, companions)
-    return checkpoint
   }
 }

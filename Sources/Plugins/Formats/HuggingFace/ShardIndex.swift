@@ -1,6 +1,6 @@
 import QuantCore
 
-/// `model.safetensors.index.json`: which shard holds which tensor.
+/// `model.safetensors.index.json` or its like: which shard holds which tensor.
 struct ShardIndex {
   /// Shard by tensor name.
   let weightMap: [String: String]

@@ -51,7 +51,7 @@ struct PluginFacts {
     if let family = plugin as? any ModelFamily.Type {
       names = family.architectures(.huggingFace) + family.architectures(.gguf)
     } else {
-      let extensions = (plugin as? any CheckpointFormat.Type)?.fileExtensions ?? (plugin as? any ImportanceFormat.Type)?.fileExtensions
+      let extensions = (plugin as? any CheckpointReader.Type)?.fileExtensions ?? (plugin as? any ImportanceFormat.Type)?.fileExtensions
       names = extensions?.map { "." + $0 } ?? []
     }
   }

@@ -1,22 +1,20 @@
-import QuantCore
-
 /// The configuration of a model and the folder that holds its tokenizer.
-struct CompanionFiles {
+public struct CompanionFiles: Sendable {
   /// `config.json`, or nil where there is none.
-  let configuration: JSON?
+  public let configuration: JSON?
   /// How the weights are quantized according to the configuration or to a file of its own, or nil.
-  let quantization: JSON?
+  public let quantization: JSON?
   /// Where tokenizer and generation files lie, or nil where there are none.
-  let companionFolder: String?
+  public let companionFolder: String?
   /// Files that were read.
-  let files: [String]
+  public let files: [String]
 
   /// Older tools write the quantization beside the configuration.
   private static let quantizationFiles = ["hf_quant_config.json", "quantize_config.json", "quant_config.json"]
   private static let tokenizerFiles = ["tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json"]
 
   /// - Throws: `Failure` `input.…` or `json.…` for files that are there but unreadable.
-  init(folder: String, options: OpenOptions) throws(Failure) {
+  public init(folder: String, options: OpenOptions) throws(Failure) {
     var files: [String] = []
     let path = options.configPath ?? Files.join(folder, "config.json")
     var configuration: JSON?
@@ -51,27 +49,31 @@ struct CompanionFiles {
   }
 
   /// The tensors as a model knows them, and how activations are rounded: those of a quantized folder go through the packing
-  /// that understands it.
+  /// that understands it. Where nothing says that weights are quantized, packings are asked whether the names of tensors do.
   /// - Throws: `Failure` `hf.quantization.unsupported` where no packing does, or what the packing throws.
-  func logicalTensors(
-    _ stored: [CheckpointTensor], packings: [any Packing]
-  ) throws -> LogicalTensors {
-    guard let quantization else { return LogicalTensors(tensors: stored) }
+  public func logicalTensors(_ weights: [WeightFile], packings: [any Packing]) throws -> LogicalTensors {
+    let stored = weights.flatMap { $0.tensors }
+    var metadata = KeyValues()
+    for file in weights { for (key, value) in file.metadata.entries { metadata[key] = value } }
+    let configuration = quantization ?? .null
     for packing in packings {
-      guard let tensors = try packing.unpack(configuration: quantization, stored: stored) else { continue }
+      guard let tensors = try packing.unpack(configuration: configuration, stored: stored, metadata: metadata) else { continue }
       return LogicalTensors(
-        tensors: tensors, activations: try packing.activations(configuration: quantization, stored: stored),
-        packing: type(of: packing).id, findings: packing.findings(configuration: quantization, stored: stored))
+        tensors: tensors, activations: try packing.activations(configuration: configuration, stored: stored),
+        packing: type(of: packing).id, findings: packing.findings(configuration: configuration, stored: stored))
     }
+    guard let quantization else { return LogicalTensors(tensors: stored) }
     throw Failure(
       .unsupported, "hf.quantization.unsupported",
-      "its weights are already quantized with \(CompanionFiles.method(of: quantization).map { "'\($0)'" } ?? "an unnamed method"), which is not understood",
+      "its weights are already quantized with "
+        + "\(CompanionFiles.method(of: quantization).map { "'\($0)'" } ?? "an unnamed method"), which is not understood",
       file: files.last, remedy: "Give the unquantized model.")
   }
 
   /// A folder's tensors as a model knows them, and what its packing knows besides.
-  struct LogicalTensors {
-    var tensors: [CheckpointTensor]
+  public struct LogicalTensors: Sendable {
+    /// In file order, each under the name of its weight.
+    public var tensors: [CheckpointTensor]
     var activations = ActivationRecord()
     var packing: String?
     var findings: [Finding] = []
@@ -87,7 +89,7 @@ struct CompanionFiles {
 
 extension Checkpoint {
   /// What a packing knows besides the tensors.
-  mutating func take(_ logical: CompanionFiles.LogicalTensors, _ companions: CompanionFiles) {
+  public mutating func take(_ logical: CompanionFiles.LogicalTensors, _ companions: CompanionFiles) {
     activations = logical.activations
     packing = logical.packing
     findings = logical.findings

@@ -1,0 +1,156 @@
+public import QuantCore
+
+/// The tensors of bitsandbytes, as transformers stores and loads them.
+///
+/// 4 bits (`nf4`, `fp4`), for a matrix `X.weight [out, in]` of n weights, taken row after row in blocks of B:
+///
+/// - `X.weight` U8 `[n / 2, 1]`: two codes a byte, the first in the **high** half;
+/// - `X.weight.absmax` F32 `[n / B]`: the largest magnitude of each block;
+/// - `X.weight.quant_map` F32 `[16]`: the table;
+/// - `X.weight.quant_state.bitsandbytes__nf4` (or `__fp4`) U8: the text of a JSON object with shape, B and the model's type.
+///
+/// Read only: magnitudes that are codes themselves ("double quantization", see `BlockMagnitudes`).
+///
+/// 8 bits (`llm-int8`): `X.weight` I8 `[out, in]`, `X.SCB` F32 `[out]`, `X.weight_format` U8 `[]` (0: rows in their order).
+/// The trap: `SCB` is the largest magnitude of a row, 127 times its scale.
+public struct BitsAndBytes: Packing {
+  public static let id = "bitsandbytes"
+  public static let summary = "4-bit tables and 8-bit integers as bitsandbytes and transformers read them."
+  public static let reference = "https://github.com/bitsandbytes-foundation/bitsandbytes"
+
+  static let magnitudesSuffix = ".absmax"
+  static let tableSuffix = ".quant_map"
+  static let stateSuffix = ".quant_state.bitsandbytes__"
+  static let rowMagnitudesName = "SCB"
+  static let orderName = "weight_format"
+
+  public init() {}
+
+  public func holds(_ grid: Grid) -> Bool {
+    FourBitType(rawValue: grid.layout) != nil && grid.kind == .scaledFloat || grid.layout == LLMInt8Scheme.schemeName
+  }
+
+  public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
+    let rows = shape.first ?? 0
+    let count = shape.reduce(1, *)
+    guard let scheme = scheme as? FourBitScheme else {
+      let module = BitsAndBytes.module(of: name)
+      return [
+        StoredPart(name: name, shape: shape, type: .element(.i8), byteCount: count),
+        StoredPart(name: "\(module).\(BitsAndBytes.rowMagnitudesName)", shape: [rows], type: .element(.f32), byteCount: rows * 4),
+        StoredPart(name: "\(module).\(BitsAndBytes.orderName)", shape: [], type: .element(.u8), byteCount: 1),
+      ]
+    }
+    let blocks = count / scheme.blockLength
+    let state = FourBitState(scheme: scheme, shape: shape).text.utf8.count
+    return [
+      StoredPart(name: name, shape: [count / 2, 1], type: .element(.u8), byteCount: count / 2),
+      StoredPart(name: name + BitsAndBytes.magnitudesSuffix, shape: [blocks], type: .element(.f32), byteCount: blocks * 4),
+      StoredPart(name: name + BitsAndBytes.tableSuffix, shape: [16], type: .element(.f32), byteCount: 64),
+      StoredPart(name: name + BitsAndBytes.stateSuffix + scheme.type.rawValue, shape: [state], type: .element(.u8), byteCount: state),
+    ]
+  }
+
+  public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
+    let magnitudes = BitsAndBytes.bytes(panel.parameters)
+    let isFirst = rows.lowerBound == 0
+    guard let scheme = scheme as? FourBitScheme else {
+      return [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, magnitudes, isFirst ? [0] : []]
+    }
+    let codes = stride(from: 0, to: panel.codes.count, by: 2).map { index in
+      UInt8(truncatingIfNeeded: panel.codes[index] << 4 | panel.codes[index + 1])
+    }
+    return [
+      codes, magnitudes, isFirst ? BitsAndBytes.bytes(scheme.type.values) : [],
+      isFirst ? Array(FourBitState(scheme: scheme, shape: shape).text.utf8) : [],
+    ]
+  }
+
+  private static func bytes(_ values: [Float]) -> [UInt8] {
+    values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) } }
+  }
+
+  /// The name of a layer by that of its weight.
+  static func module(of name: String) -> String { name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : name }
+
+  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
+    guard let first = modules.first else { return nil }
+    if let other = modules.first(where: { ($0.scheme as? FourBitScheme)?.type != (first.scheme as? FourBitScheme)?.type }) {
+      throw Failure(
+        .unsupported, "bnb.mixed",
+        "is \(other.scheme.name) and others are \(first.scheme.name), and a folder of bitsandbytes is of one kind",
+        tensor: other.name, remedy: "Choose one of them for all layers.")
+    }
+    let fourBit = first.scheme as? FourBitScheme
+    let modelType = fourBit?.modelType ?? (first.scheme as? LLMInt8Scheme)?.modelType ?? .f32
+    var members: [JSON.Member] = [
+      .init("quant_method", .string(BitsAndBytes.id)),
+      .init("load_in_4bit", .bool(fourBit != nil)),
+      .init("load_in_8bit", .bool(fourBit == nil)),
+      .init("llm_int8_skip_modules", .array(unquantized.map { .string($0) })),
+    ]
+    if let fourBit {
+      members += [
+        .init("bnb_4bit_quant_type", .string(fourBit.type.rawValue)),
+        .init("bnb_4bit_use_double_quant", .bool(false)),
+        .init("bnb_4bit_compute_dtype", .string(FourBitState.name(of: modelType))),
+        .init("bnb_4bit_quant_storage", .string("uint8")),
+      ]
+    } else {
+      members.append(.init("llm_int8_threshold", .int(6)))
+    }
+    return .object(members)
+  }
+
+  // MARK: - Reading
+
+  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+    guard configuration["quant_method"]?.stringValue == BitsAndBytes.id else { return nil }
+    var parts: [String: [String: CheckpointTensor]] = [:]
+    var owners: [String: String] = [:]
+    for tensor in stored {
+      guard let (owner, part) = BitsAndBytes.owner(of: tensor.name) else { continue }
+      owners[tensor.name] = owner
+      parts[owner, default: [:]][part] = tensor
+    }
+    let weights = Dictionary(stored.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    var result: [CheckpointTensor] = []
+    for tensor in stored {
+      if let owner = owners[tensor.name] {
+        guard weights[owner] != nil else {
+          throw Failure(.data, "bnb.parts", "belongs to '\(owner)', which is not there", tensor: tensor.name)
+        }
+        continue
+      }
+      if let own = parts[tensor.name] {
+        result.append(
+          own[BitsAndBytes.rowMagnitudesName] != nil
+            ? try RowStorage.tensor(tensor, parts: own) : try FourBitStorage.tensor(tensor, parts: own))
+        continue
+      }
+      // Weights that were left alone are floats; a code without its parameters would pass for data.
+      guard tensor.shape.count < 2 || ElementType(rawValue: tensor.storage.schemeName.uppercased())?.isFloat != false else {
+        throw Failure(
+          .data, "bnb.parts", "holds codes, and neither a state of 4-bit codes nor magnitudes of rows is there", tensor: tensor.name)
+      }
+      result.append(tensor)
+    }
+    return result
+  }
+
+  /// The weight that a stored tensor describes and which part it is, or nil where it is no such part.
+  private static func owner(of name: String) -> (weight: String, part: String)? {
+    for suffix in [magnitudesSuffix, tableSuffix, BlockMagnitudes.nestedSuffix, BlockMagnitudes.nestedTableSuffix]
+    where name.hasSuffix(".weight" + suffix) {
+      return (String(name.dropLast(suffix.count)), suffix)
+    }
+    for type in FourBitType.allCases where name.hasSuffix(".weight" + stateSuffix + type.rawValue) {
+      let suffix = stateSuffix + type.rawValue
+      return (String(name.dropLast(suffix.count)), suffix)
+    }
+    for part in [rowMagnitudesName, orderName] where name.hasSuffix("." + part) {
+      return (name.dropLast(part.count) + "weight", part)
+    }
+    return nil
+  }
+}

@@ -1,0 +1,68 @@
+import QuantCore
+
+/// Signed bytes with a scale per row, by the rule of LLM.int8() in bitsandbytes.
+///
+/// Weights become half floats first. Parameter of a row: its largest magnitude, in 32 bits; a code is a 127th of it, rounded
+/// half to even. The largest magnitude itself is stored, not the scale, and readers multiply with it before they divide.
+struct LLMInt8Scheme: Scheme {
+  static let schemeName = "llm-int8"
+  /// What readers multiply with instead of dividing by 127.
+  private static let reciprocal: Float = 7.874015718698502e-3
+
+  /// Type in which the model computes.
+  let modelType: ElementType
+
+  var name: String { LLMInt8Scheme.schemeName }
+  var grid: Grid { Grid(kind: .block, layout: name, groupLength: nil, codeBits: 8, parameterBits: 32, scaleType: .f32) }
+  var parameterCount: Int { 1 }
+
+  func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
+    fit(panel, importance: importance, into: &result)
+    nearest(panel, columns: 0..<panel.columns, into: &result)
+  }
+
+  /// Importance is not looked at: the rule takes the largest magnitude of a row.
+  func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
+    for row in 0..<panel.rows {
+      let source = panel.row(row)
+      var largest: Float = 0
+      for column in 0..<panel.columns { largest = max(largest, abs(NumberConversion.rounded(source[column], to: .f16))) }
+      result.parameters[row] = largest
+    }
+  }
+
+  func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel) {
+    for row in 0..<panel.rows {
+      let source = panel.row(row)
+      let factor = 127 / result.parameters[row]
+      for column in columns {
+        let scaled = NumberConversion.rounded(source[column], to: .f16) * factor
+        // A row of zeros has no factor.
+        let clamped = min(max(scaled.isNaN ? 0 : scaled, -127), 127)
+        result.codes[row * result.columns + column] = Int32(clamped.rounded(.toNearestOrEven))
+      }
+    }
+  }
+
+  func value(_ quantized: QuantizedPanel, columns: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
+    for row in 0..<quantized.rows {
+      for column in columns {
+        let index = row * quantized.columns + column
+        destination[index] = Float(quantized.codes[index]) * quantized.parameters[row] * LLMInt8Scheme.reciprocal
+      }
+    }
+  }
+
+  /// Rows of signed 8-bit integers keep their codes; the stored magnitude is 127 scales, rounded.
+  func adoption(of source: any Scheme) -> Adoption? {
+    if source.grid == grid { return .identity }
+    guard source.grid.kind == .symmetricInteger, source.grid.codeBits == 8, source.grid.groupLength == nil, source.grid.tileRows == 1,
+      source.parameterCount == 1
+    else { return nil }
+    return Adoption(.parametersRounded) { panel in
+      var result = panel
+      for index in result.parameters.indices { result.parameters[index] *= 127 }
+      return result
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import QuantCore
+
+/// The weights of a layer of HQQ, decoded row by row.
+struct HQQStorage: TensorStorage {
+  let schemeName: String
+  let byteCount: Int
+  var isNumeric: Bool { true }
+  var verbatim: ByteView? { nil }
+
+  private let bytes: ByteView
+  private let bits: Int
+  /// Rows of a slab, and columns, of the matrix of groups.
+  private let slabRows: Int
+  private let columns: Int
+  private let groupsAreRows: Bool
+  private let scales: StoredNumbers
+  private let zeros: StoredNumbers
+
+  /// Names of the ways to pack bytes, by bits.
+  private static let packings = ["8bit_u8": 8, "4bit_u8": 4, "2bit_u8": 2, "1bit_u8": 1]
+
+  /// - Throws: `Failure` `hqq.…`.
+  static func tensor(_ codes: CheckpointTensor, name: String, parts: [String: CheckpointTensor]) throws(Failure) -> CheckpointTensor {
+    do throws(Failure) { return try make(codes, name: name, parts: parts) } catch { throw error.inTensor(codes.name) }
+  }
+
+  private static func make(_ codes: CheckpointTensor, name: String, parts: [String: CheckpointTensor]) throws(Failure) -> CheckpointTensor {
+    let settings = HQQSettings(parts)
+    guard try settings.number("quant_scale") ?? 0 == 0, try settings.number("quant_zero") ?? 0 == 0,
+      try settings.number("view_as_float") ?? 0 == 0
+    else {
+      throw Failure(
+        .unsupported, "hqq.nested", "its scales, zero points or codes are quantized or viewed as another type themselves",
+        remedy: "Save it with quant_scale, quant_zero and view_as_float off.")
+    }
+    let bits = try settings.required("nbits"), axis = try settings.required("axis")
+    let packing = try settings.text("packing")
+    guard let packedBits = packings[packing], packedBits == bits, axis == 0 || axis == 1 else {
+      throw Failure(
+        .unsupported, "hqq.packing", "\(bits) bits packed as \(JSON.string(packing).text()) along axis \(axis) are not read",
+        remedy: "Give the unquantized model.")
+    }
+    let shape = try settings.numbers("shape")
+    guard shape.count == 2, shape.allSatisfy({ $0 > 0 }), let count = Checked.product(of: shape), codes.storage.schemeName == "u8",
+      codes.shape.count == 2, codes.shape[1] > 0, let bytes = codes.storage.verbatim, Checked.product(bytes.count, 8 / bits) == count
+    else { throw Failure(.data, "hqq.shape", "holds codes of shape \(codes.shape), which are not a matrix of \(shape) in \(bits) bits") }
+    let groups = axis == 1 ? codes.shape[0] * (8 / bits) : codes.shape[1]
+    guard let scales = parts["scale"].flatMap({ StoredNumbers($0) }), let zeros = parts["zero"].flatMap({ StoredNumbers($0) }),
+      scales.count == groups, zeros.count == groups
+    else { throw Failure(.data, "hqq.parts", "needs \(groups) scales and zero points") }
+    let length = axis == 1 ? codes.shape[1] : codes.shape[0] * (8 / bits)
+    let storage = HQQStorage(
+      schemeName: "hqq-\(bits)bit-g\(length)", byteCount: parts.values.reduce(bytes.count) { $0 + $1.storage.byteCount }, bytes: bytes,
+      bits: bits,
+      slabRows: codes.shape[0], columns: codes.shape[1], groupsAreRows: axis == 1, scales: scales, zeros: zeros)
+    return CheckpointTensor(name: name, shape: shape, storage: storage)
+  }
+
+  func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
+    let start = rows.lowerBound * rowLength, mask = UInt8(truncatingIfNeeded: (1 << bits) - 1)
+    bytes.withUnsafeBytes { bytes in
+      for index in start..<rows.upperBound * rowLength {
+        let row = index / columns, column = index % columns
+        let shift = 8 - bits * (row / slabRows + 1)
+        let code = bytes[row % slabRows * columns + column] >> UInt8(shift) & mask
+        let group = groupsAreRows ? row : column
+        destination[index - start] = (Float(code) - zeros[group]) * scales[group]
+      }
+    }
+  }
+}
+
+/// Settings that are stored as tensors.
+struct HQQSettings {
+  private let parts: [String: CheckpointTensor]
+
+  init(_ parts: [String: CheckpointTensor]) { self.parts = parts }
+
+  /// The whole numbers of a tensor; a flag is a byte.
+  /// - Throws: `Failure` `hqq.parts` where it is missing, or not a few numbers.
+  func numbers(_ name: String) throws(Failure) -> [Int] {
+    guard let tensor = parts[name] else { throw Failure(.data, "hqq.parts", "its setting '\(name)' is missing") }
+    let sizes = ["i64": 8, "i32": 4, "u8": 1, "bool": 1]
+    guard let size = sizes[tensor.storage.schemeName], let bytes = tensor.storage.verbatim?.prefix(64), bytes.count.isMultiple(of: size)
+    else {
+      throw Failure(.data, "hqq.parts", "its setting '\(name)' is no tensor of whole numbers")
+    }
+    return stride(from: 0, to: bytes.count, by: size).map { start in
+      let magnitude = (0..<size).reduce(UInt64(0)) { $0 | UInt64(bytes[start + $1]) << UInt64(8 * $1) }
+      return size == 4 ? Int(Int32(truncatingIfNeeded: magnitude)) : Int(Int64(bitPattern: magnitude))
+    }
+  }
+
+  /// One whole number, or nil where the setting is missing.
+  func number(_ name: String) throws(Failure) -> Int? {
+    guard parts[name] != nil else { return nil }
+    let values = try numbers(name)
+    guard values.count == 1 else { throw Failure(.data, "hqq.parts", "its setting '\(name)' is not one number") }
+    return values[0]
+  }
+
+  func required(_ name: String) throws(Failure) -> Int {
+    guard let value = try number(name) else { throw Failure(.data, "hqq.parts", "its setting '\(name)' is missing") }
+    return value
+  }
+
+  func text(_ name: String) throws(Failure) -> String {
+    guard let bytes = parts[name]?.storage.verbatim?.prefix(64) else {
+      throw Failure(.data, "hqq.parts", "its setting '\(name)' is missing")
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+extension ByteView {
+  /// A copy of the first bytes: settings are short, whatever a file says.
+  fileprivate func prefix(_ count: Int) -> [UInt8] { slice(0..<min(count, self.count))?.bytes ?? [] }
+}

@@ -1,0 +1,2 @@
+// The system's zlib: checksums, and the inflation of compressed archive entries.
+#include <zlib.h>

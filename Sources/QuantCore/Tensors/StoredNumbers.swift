@@ -1,0 +1,31 @@
+/// The numbers of a tensor that holds parameters of another one (scales, zero points), read one by one where they lie.
+public struct StoredNumbers: Sendable {
+  /// How many there are.
+  public let count: Int
+  private let type: ElementType
+  private let bytes: ByteView
+
+  /// Nil where the tensor does not hold plain numbers of type `f32`, `f16` or `bf16`.
+  public init?(_ tensor: CheckpointTensor) {
+    guard let type = [ElementType.f32, .f16, .bf16].first(where: { $0.schemeName == tensor.storage.schemeName }),
+      let bytes = tensor.storage.verbatim
+    else { return nil }
+    self.type = type
+    self.bytes = bytes
+    count = bytes.count / (type.bitCount / 8)
+  }
+
+  /// - Precondition: `index` is below `count`.
+  public subscript(index: Int) -> Float {
+    bytes.withUnsafeBytes { raw in
+      switch type {
+      case .bf16: NumberConversion.float(bfloat: UInt16(littleEndian: raw.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)))
+      case .f16: NumberConversion.float(half: UInt16(littleEndian: raw.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)))
+      default: Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self)))
+      }
+    }
+  }
+
+  /// All of them.
+  public var values: [Float] { (0..<count).map { self[$0] } }
+}

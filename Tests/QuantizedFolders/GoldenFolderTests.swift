@@ -1,0 +1,106 @@
+import BitsAndBytes
+import HQQ
+import HuggingFace
+import ModelFamilies
+import QuantCore
+import TestSupport
+import Testing
+import TorchAO
+
+/// Folders that the tools themselves wrote, against the numbers that their own libraries take them for.
+@Suite struct GoldenFolderTests {
+  struct Folder: Sendable {
+    var name: String
+    /// Largest relative difference of a weight.
+    var weights: Float
+    /// How many tensors are not floats as they stand.
+    var scheme: String
+  }
+
+  static let folders = [
+    Folder(name: "bnb-nf4", weights: 0, scheme: "nf4"),
+    Folder(name: "bnb-nf4-double", weights: 0, scheme: "nf4"),
+    Folder(name: "bnb-int8", weights: 0, scheme: "llm-int8"),
+    Folder(name: "hqq-w4", weights: 0, scheme: "hqq-4bit-g64"),
+    // The library gives weights in BF16.
+    Folder(name: "torchao-int8", weights: 0x1p-8, scheme: "int8-channel"),
+  ]
+
+  static let options = OpenOptions(packings: [BitsAndBytes(), HQQ(), TorchAO()])
+
+  @Test(arguments: folders) func weightsAreThoseOfTheToolsOwnLibrary(_ folder: Folder) throws {
+    guard let path = SharedData.path("golden/" + folder.name) else { return }
+    let checkpoint = try HuggingFaceFormat.open(path, options: GoldenFolderTests.options)
+    #expect(checkpoint.tensors.filter { $0.storage.schemeName == folder.scheme }.count == 14)
+    let checks = try #require(try JSON.load(Files.join(path, "dequantized-check.json"))["checks"]?.arrayValue)
+    #expect(checks.count == 15)
+    for check in checks {
+      let tensor = try #require(checkpoint[check["tensor"]?.stringValue ?? ""])
+      #expect(tensor.shape == check["shape"]?.arrayValue?.compactMap(\.intValue))
+      let row = try #require(check["row"]?.intValue)
+      let columns = try #require(check["columns"]?.arrayValue).compactMap(\.intValue)
+      var values = [Float](repeating: .nan, count: tensor.rowLength)
+      values.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { tensor.decode(rows: row..<row + 1, into: base) } }
+      let expected = try #require(check["values"]?.arrayValue).compactMap(\.doubleValue).map { Float($0) }
+      for (found, owed) in zip(values[columns[0]..<columns[1]], expected) {
+        #expect(abs(found - owed) <= folder.weights * abs(owed), "\(tensor.name), row \(row): \(found) instead of \(owed)")
+      }
+      #expect(expected.count == columns[1] - columns[0])
+    }
+  }
+
+  @Test(arguments: folders) func logitsAreThoseOfTheToolsOwnLibrary(_ folder: Folder) throws {
+    guard let path = SharedData.path("golden/" + folder.name) else { return }
+    let checkpoint = try HuggingFaceFormat.open(path, options: GoldenFolderTests.options)
+    let forward = try JSON.load(Files.join(path, "forward-check.json"))
+    let tokens = try #require(forward["tokens"]?.arrayValue).compactMap(\.intValue)
+    let model = try Llama.describe(try #require(checkpoint.configuration), tensors: checkpoint)
+    let engine = try Engine(checkpoint, model: model, parallel: Parallel(threads: 2))
+    var hidden = try engine.embed(tokens, sequenceLength: tokens.count)
+    for index in 0..<model.parameters.blockCount { engine.runBlock(engine.loadBlock(index), hidden: &hidden, sequenceLength: tokens.count) }
+    let logits = engine.logits(hidden)
+    let checks = try #require(forward["checks"]?.arrayValue)
+    #expect(checks.count == 4)
+    for check in checks {
+      let position = try #require(check["position"]?.intValue)
+      let row = Array(logits.values[position * logits.columns..<(position + 1) * logits.columns])
+      let expected = try #require(check["logits_0_to_16"]?.arrayValue).compactMap(\.doubleValue).map { Float($0) }
+      let largest = row.reduce(0) { max($0, abs($1)) }
+      // torchao's product rounds what it multiplies otherwise.
+      let tolerance: Float = folder.name == "torchao-int8" ? 1e-2 : 1e-5
+      for (found, owed) in zip(row, expected) { #expect(abs(found - owed) <= tolerance * largest, "position \(position)") }
+      #expect(row.firstIndex(of: row.max() ?? 0) == check["argmax"]?.intValue)
+    }
+  }
+
+  /// What bitsandbytes makes of tiny-llama is what is written here: codes, magnitudes, tables and states, byte for byte.
+  @Test(arguments: [("bnb-nf4", "nf4"), ("bnb-int8", "llm-int8")]) func bytesAreThoseOfTheLibrary(_ name: String, _ schemeName: String)
+    throws
+  {
+    guard let path = SharedData.path("golden/\(name)/model.safetensors") else { return }
+    let golden = try SafetensorsFormat.weights(path).tensors
+    let source = try HuggingFaceFormat.open(SharedData.fixture("models/tiny-llama"), options: OpenOptions())
+    let scheme = try #require(BitsAndBytesSchemes.scheme(named: schemeName, modelType: .bf16))
+    let stored = Dictionary(uniqueKeysWithValues: golden.map { ($0.name, $0) })
+    var matrices = 0
+    for tensor in golden where tensor.name.hasSuffix("_proj.weight") {
+      let weight = try #require(source[tensor.name])
+      for (part, bytes) in zip(BitsAndBytes().parts(name: weight.name, shape: weight.shape, scheme: scheme), pack(weight.matrix(), scheme))
+      {
+        let owed = try #require(stored[part.name], "\(part.name)")
+        let type = try #require(ElementType(rawValue: owed.storage.schemeName.uppercased()))
+        #expect(part.shape == owed.shape && part.type == .element(type))
+        let differing = zip(bytes, owed.storage.verbatim?.bytes ?? []).reduce(0) { $0 + ($1.0 == $1.1 ? 0 : 1) }
+        #expect(bytes.count == owed.storage.byteCount && differing == 0, "\(part.name): \(differing) bytes differ")
+      }
+      matrices += 1
+    }
+    #expect(matrices == 14)
+  }
+
+  private func pack(_ matrix: Matrix, _ scheme: any Scheme) -> [[UInt8]] {
+    var panel = scheme.emptyPanel(rows: matrix.rows, columns: matrix.columns)
+    matrix.withPanel { scheme.encode($0, importance: nil, into: &panel) }
+    return BitsAndBytes().pack(panel, rows: 0..<matrix.rows, of: [matrix.rows, matrix.columns], scheme: scheme)
+  }
+}
