@@ -21,7 +21,7 @@ struct Validate: QConvertCommand {
   func run(_ registry: Registry, _ session: Session) throws {
     let opening = Opening(registry)
     let checkpoint = try opening.open(path, format: from, configPath: config)
-    let validation = Validation(checkpoint, opening: opening, threads: global.threadCount())
+    let validation = try Validation(checkpoint, opening: opening, threads: global.threadCount())
     let errors = validation.findings.filter { $0.severity == .error }
     if !session.isJSON { try session.console.data(text(validation, checkpoint)) }
     let failure = errors.first.map {
