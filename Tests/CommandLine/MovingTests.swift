@@ -42,7 +42,7 @@ import Testing
     return Array(bytes[(8 + header)...])
   }
 
-  @Test(arguments: ["int4-g32", "int4-g32-asym", "int8-channel", "fp8-channel", "w8a8-static", "fp8-static"])
+  @Test(arguments: ["int4-g32", "int4-g32-asym", "int8-channel", "fp8-channel", "w8a8-static", "fp8-static", "nf4", "fp4-g128", "llm-int8"])
   func aQuantizedFolderIsKeptToTheByte(scheme: String) throws {
     let first = try convert(model, "first") {
       $0.scheme = scheme
@@ -72,6 +72,20 @@ import Testing
     #expect(comparison.tensors.filter { $0.verdict == .repacked }.count == 56)
     let notes = Set(try plan(first, "third") { $0.packing = "int-quantized" }.tensors.filter { $0.adoption != nil }.compactMap(\.note))
     #expect(notes == ["re-packed"])
+  }
+
+  @Test func nestedMagnitudesBecomePlainOnes() throws {
+    guard let golden = SharedData.path("golden/bnb-nf4-double") else { return }
+    let second = try convert(golden, "second")
+    let comparison = try compare(golden, second)
+    #expect(comparison.holds && comparison.tensors.count == 21)
+  }
+
+  @Test func rowsOfBytesMoveIntoBitsAndBytes() throws {
+    let first = try convert(model, "first") { $0.scheme = "int8-channel" }
+    let second = try plan(first, "second") { $0.scheme = "llm-int8" }
+    #expect(second.tensors.filter { $0.note == "re-packed, scale rounded" }.count == 56)
+    #expect(failure(first, "third") { $0.scheme = "nf4" }?.id == "convert.requantize")
   }
 
   @Test func anotherGridNeedsAnotherRounding() throws {

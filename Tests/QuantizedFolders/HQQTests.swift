@@ -28,7 +28,7 @@ import Testing
       let group = axis == 1 ? row : column
       weights.append((Float(code) - zeros[group]) * scales[group])
     }
-    let shape = [4, 8].flatMap { int($0) + [0, 0, 0, 0] }
+    let shape = int(4) + [0, 0, 0, 0] + int(8) + [0, 0, 0, 0]
     return (
       [
         tensor("W_q", .u8, [slabRows, columns], bytes), tensor("scale", .f32, axis == 1 ? [8, 1] : [1, 8], floats(scales)),

@@ -34,7 +34,8 @@ struct LLMInt8Scheme: Scheme {
   func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel) {
     for row in 0..<panel.rows {
       let source = panel.row(row)
-      let factor = 127 / result.parameters[row]
+      // The library's quotient is a product with the reciprocal, which differs in the last bit.
+      let factor = 1 / result.parameters[row] * 127
       for column in columns {
         let scaled = NumberConversion.rounded(source[column], to: .f16) * factor
         // A row of zeros has no factor.
