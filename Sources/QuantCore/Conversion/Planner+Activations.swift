@@ -47,37 +47,51 @@ extension Planner {
     var result: [PlannedTensor] = []
     for tensor in tensors {
       result.append(tensor)
-      if let activations = tensor.activations, activations.isStatic, storedInputs(tensor, source: source).isEmpty {
-        guard let id = tensor.id, let block = id.block, let site = model.block.input(of: id.layer) else {
-          throw Failure(
-            .unsupported, "activations.no-site", "a stored scale can be found for linear layers inside a block only", tensor: tensor.name,
-            remedy: "Give an activation scheme whose scales are computed while the model runs, such as int8-token.")
-        }
-        let parts = tensor.packing.inputParts(name: tensor.name, activations: activations, modelType: modelType)
-        for part in parts {
-          let value = CalibratedValue(
-            block: block, site: site, scheme: activations, calibrator: request.calibrator, part: part.value, modelType: modelType,
-            storedType: part.part.elementType)
-          result.append(PlannedTensor(part.part, value))
-        }
-      }
-      if let cache, let id = tensor.id, let block = id.block, id.role == .attentionOutput, !id.isBias {
-        let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
-        let parts = packings.lazy.compactMap { $0.cacheParts(attention: attention, scheme: cache, modelType: modelType) }.first
-        guard let parts else {
-          throw Failure(
-            .unsupported, "cache.no-place", "the output has no place for the scales of a rounded cache", file: request.output,
-            remedy: "Leave --kv-cache out, or write a folder with quantized layers.")
-        }
-        for (part, site) in [(parts.keys, Site.keys), (parts.values, .values)] {
-          let value = CalibratedValue(
-            block: block, site: site, scheme: cache, calibrator: request.calibrator, part: .scale, modelType: modelType,
-            storedType: part.elementType)
-          result.append(PlannedTensor(part, value))
-        }
-      }
+      if storedInputs(tensor, source: source).isEmpty { result += try inputScales(of: tensor, model, modelType, request) }
+      if let cache { result += try cacheScales(behind: tensor, cache, packings, modelType, request) }
     }
     return result
+  }
+
+  private func inputScales(
+    of tensor: PlannedTensor, _ model: ModelDescription, _ modelType: ElementType, _ request: ConversionRequest
+  ) throws(Failure) -> [PlannedTensor] {
+    guard let activations = tensor.activations, activations.isStatic else { return [] }
+    guard let id = tensor.id, let block = id.block, let site = model.block.input(of: id.layer) else {
+      throw Failure(
+        .unsupported, "activations.no-site", "a stored scale can be found for linear layers inside a block only", tensor: tensor.name,
+        remedy: "Give an activation scheme whose scales are computed while the model runs, such as int8-token.")
+    }
+    return tensor.packing.inputParts(name: tensor.name, activations: activations, modelType: modelType).map { part in
+      PlannedTensor(
+        part.part,
+        CalibratedValue(
+          block: block, site: site, scheme: activations, calibrator: request.calibrator, part: part.value, modelType: modelType,
+          storedType: part.part.elementType))
+    }
+  }
+
+  /// Those of a cache, behind the last layer of its attention.
+  private func cacheScales(
+    behind tensor: PlannedTensor, _ scheme: ActivationScheme, _ packings: [any Packing], _ modelType: ElementType,
+    _ request: ConversionRequest
+  ) throws(Failure) -> [PlannedTensor] {
+    guard let id = tensor.id, let block = id.block, id.role == .attentionOutput, !id.isBias else { return [] }
+    let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
+    let parts = packings.lazy.compactMap { $0.cacheParts(attention: attention, scheme: scheme, modelType: modelType) }.first
+    guard let parts else {
+      throw Failure(
+        .unsupported, "cache.no-place", "the output has no place for the scales of a rounded cache", file: request.output,
+        remedy: "Leave --kv-cache out, or write a folder with quantized layers.")
+    }
+    func planned(_ part: StoredPart, _ site: Site) -> PlannedTensor {
+      PlannedTensor(
+        part,
+        CalibratedValue(
+          block: block, site: site, scheme: scheme, calibrator: request.calibrator, part: .scale, modelType: modelType,
+          storedType: part.elementType))
+    }
+    return [planned(parts.keys, .keys), planned(parts.values, .values)]
   }
 }
 
