@@ -35,11 +35,19 @@ import Testing
     return try Comparison(opening.open(first), opening.open(second), opening: opening, threads: 2)
   }
 
-  /// The weights of a folder, without the header that says how they were made.
-  private func weights(_ path: String) throws -> [UInt8] {
+  /// The stored tensors of a folder by name: type, shape and bytes.
+  private func weights(_ path: String) throws -> [String: [UInt8]] {
     let bytes = try Files.read(path + "/model.safetensors", maximumBytes: 1 << 28)
-    let header = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
-    return Array(bytes[(8 + header)...])
+    let start = 8 + bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+    let header = try JSON.parse(ByteView(Array(bytes[8..<start])), .strict)
+    var weights: [String: [UInt8]] = [:]
+    for member in header.objectValue ?? [] where member.key != "__metadata__" {
+      let places = (member.value["data_offsets"]?.arrayValue ?? []).compactMap(\.intValue)
+      try #require(places.count == 2)
+      let kind = (member.value["dtype"]?.text() ?? "") + (member.value["shape"]?.text() ?? "")
+      weights[member.key] = Array(kind.utf8) + bytes[start + places[0]..<start + places[1]]
+    }
+    return weights
   }
 
   @Test(arguments: ["int4-g32", "int4-g32-asym", "int8-channel", "fp8-channel", "w8a8-static", "fp8-static", "nf4", "fp4-g128", "llm-int8"])

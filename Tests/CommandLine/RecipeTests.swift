@@ -41,6 +41,8 @@ private let complete = """
   importance: i.gguf
   activations: int8-token
   kv_cache: fp8
+  packing: awq
+  client: vllm@0.11
   calibrator: entropy
   config: c.json
   tokenizer: t
@@ -65,6 +67,7 @@ private let completeCommandLine = [
   "--tensor", "*.ffn_down.*=q6_k", "--tensor", "re:^output=x=q8_0", "--calibration", "a.txt", "--calibration", "b.txt", "--samples", "7",
   "--context", "64", "--seed", "18446744073709551615", "--bos", "off", "--propagate", "quantized", "--true-sequential",
   "--products", "bf16", "--stats", "s.stats", "--importance", "i.gguf", "--activations", "int8-token", "--kv-cache", "fp8",
+  "--packing", "awq", "--for", "vllm@0.11",
   "--calibrator", "entropy", "--resume", "--config", "c.json", "--tokenizer", "t", "--pre", "qwen2", "--allow-nonfinite",
   "--allow-requantize", "--shard-size", "2GB", "--force",
   "--eval-text", "e.txt", "--eval-context", "128", "--eval-windows", "4", "--fail-if", "kld.mean > 0.02", "--fail-if",

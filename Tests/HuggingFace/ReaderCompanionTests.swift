@@ -79,7 +79,7 @@ import Testing
       let failure = failure { _ = try HuggingFaceFormat.open(folder.path, options: OpenOptions(packings: [Doubling()])) }
       #expect(failure?.id == "hf.quantization.unsupported")
       #expect(failure?.kind == .unsupported)
-      #expect(failure?.message.contains("'gptq'") == true)
+      #expect(failure?.message.contains("'gptq") == true)
     }
     let older = folder(config: "{}")
     writeText(older.file("hf_quant_config.json"), #"{"quantization": {"quant_algo": "NVFP4"}}"#)

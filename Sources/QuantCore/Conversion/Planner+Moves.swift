@@ -52,9 +52,10 @@ extension Planner {
     }
   }
 
-  /// The stored scales of the caches, each behind the last layer of its attention.
+  /// The stored scales of a cache, behind the last layer of its attention where that keeps its codes.
   func storedCaches(_ tensor: PlannedTensor, source: Checkpoint, packings: [any Packing]) -> [PlannedTensor] {
-    guard let id = tensor.id, let block = id.block, id.role == .attentionOutput, !id.isBias, let scales = source.activations.caches[block]
+    guard tensor.adoption != nil, let id = tensor.id, let block = id.block, id.role == .attentionOutput, !id.isBias,
+      let scales = source.activations.caches[block]
     else { return [] }
     let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
     let modelType = Planner.scaleType(of: source)

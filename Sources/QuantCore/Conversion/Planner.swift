@@ -57,7 +57,10 @@ public struct Planner: Sendable {
     }
     var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
     let packings = try packings(of: format, request)
-    tensors = tensors.flatMap { [$0] + storedInputs($0, source: source) + storedCaches($0, source: source, packings: packings) }
+    let keptCaches = request.keyValueCache == nil ? tensors.map { storedCaches($0, source: source, packings: packings) } : []
+    tensors = tensors.indices.flatMap { index in
+      [tensors[index]] + storedInputs(tensors[index], source: source) + (keptCaches.isEmpty ? [] : keptCaches[index])
+    }
     let cache = try cache(request)
     if cache != nil || tensors.contains(where: { $0.activations?.isStatic == true && storedInputs($0, source: source).isEmpty }) {
       tensors = try addingCalibrated(
@@ -76,7 +79,7 @@ public struct Planner: Sendable {
     let layout = try format.layout(
       OutputRequest(
         source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
-        presetName: wanted, cache: cache,
+        presetName: wanted, cache: cache ?? (keptCaches.contains { !$0.isEmpty } ? .fp8Static : nil),
         provenance: provenance(request, methods: methods, calibration, importance, values: tensors.compactMap(\.calibrated)),
         targetName: Files.stem(of: request.output), shardSize: request.shardSize))
     return ConversionPlan(

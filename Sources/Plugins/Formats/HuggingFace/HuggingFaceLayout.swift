@@ -22,7 +22,9 @@ extension HuggingFaceFormat: CheckpointFormat {
   public static func layout(_ request: OutputRequest) throws -> OutputLayout {
     let configuration = try ModelConfiguration.json(request)
     var files = [OutputLayout.File(name: "config.json", text: configuration.text(pretty: true) + "\n")]
-    files += ModelConfiguration.files(request, configuration).map { OutputLayout.File(name: $0.name, text: $0.json.text(pretty: true) + "\n") }
+    files += ModelConfiguration.files(request, configuration).map {
+      OutputLayout.File(name: $0.name, text: $0.json.text(pretty: true) + "\n")
+    }
     if let folder = request.source.companionFolder {
       files += try CopiedFiles.copies(from: folder)
     } else if case .gguf? = request.source.configuration {
