@@ -75,6 +75,11 @@ import Testing
       // The placeholder is no token of a text.
       #expect(tokenizer.data.tokens == data.tokens.dropLast())
     }
+    // A number that names an ordinary token makes it no special one.
+    data.special["bos"] = 0
+    #expect(data.tokenizerConfiguration(contextLength: 0)["bos_token"] == nil)
+    data.special["bos"] = 3
+    #expect(data.tokenizerConfiguration(contextLength: 0)["bos_token"] == .string("<s>"))
     let generation = JSON.object(data.specialIDs(forGeneration: true))
     #expect(generation["eos_token_id"] == .array([.int(4), .int(5)]))
     #expect(JSON.object(data.specialIDs(forGeneration: false))["eos_token_id"] == .int(4))

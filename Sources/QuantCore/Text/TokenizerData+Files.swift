@@ -31,8 +31,10 @@ extension TokenizerData {
       .init("added_tokens_decoder", .object(addedIDs.map { .init(String($0), .object(addedToken($0))) })),
     ]
     if let addsSpacePrefix { members.append(.init("add_prefix_space", .bool(addsSpacePrefix))) }
+    // Named here, an ordinary token would be cut out of text by transformers.
     for (name, key) in SpecialTokens.names {
-      if let id = special[key] { members.append(.init(name + "_token", .string(text(of: id)))) }
+      guard let id = special[key], types.indices.contains(id), types[id] != .normal else { continue }
+      members.append(.init(name + "_token", .string(text(of: id))))
     }
     if let chatTemplate { members.append(.init("chat_template", .string(chatTemplate))) }
     members.append(.init("clean_up_tokenization_spaces", .bool(false)))
