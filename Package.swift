@@ -25,7 +25,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 }
 
 // The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
-let builtIn = ["RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies"]
+let builtIn = [
+  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "GPTQContainer", "AWQContainer",
+  "ModelFamilies",
+]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
 let package = Package(
@@ -58,6 +61,8 @@ let package = Package(
       name: "HuggingFace", dependencies: ["QuantCore", .product(name: "Yams", package: "Yams")],
       path: "Sources/Plugins/Formats/HuggingFace", swiftSettings: rules),
     plugin("CompressedTensors", "Formats/CompressedTensors"),
+    plugin("GPTQContainer", "Formats/GPTQContainer"),
+    plugin("AWQContainer", "Formats/AWQContainer"),
     plugin("ModelFamilies", "Families"),
 
     // MARK: Program
@@ -81,6 +86,11 @@ let package = Package(
     tests("HuggingFace", ["QuantCore", "HuggingFace", "TestSupport"]),
     tests("GGUF", ["QuantCore", "GGUF", "CBlocks", "TestSupport"]),
     tests("CompressedTensors", ["QuantCore", "CompressedTensors", "TestSupport"]),
+    tests(
+      "IntegerContainers",
+      [
+        "QuantCore", "GPTQContainer", "AWQContainer", "CompressedTensors", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport",
+      ]),
     tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
     tests("CommandLine", ["QConvertKit", "QuantCore", "TestSupport"]),
   ]

@@ -222,6 +222,7 @@ struct TensorWriter {
     }
     var written = Written()
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
+    var assembly = PartAssembly(tensor.parts)
     var squares = (error: 0.0, original: 0.0)
     for segment in segments ?? [Segment(rows: 0..<rows)] {
       let rounder = try segment.rounder(tensor.scheme)
@@ -234,7 +235,7 @@ struct TensorWriter {
         squares.original += output.squaredOriginal
         written.values += output.values
         for (part, bytes) in output.parts.enumerated() where !bytes.isEmpty {
-          try put(bytes, tensor: index, part: part, at: &offsets[part])
+          try put(assembly.add(bytes, to: part), tensor: index, part: part, at: &offsets[part])
         }
       }
     }

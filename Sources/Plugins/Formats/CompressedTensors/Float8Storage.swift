@@ -18,8 +18,9 @@ struct Float8Storage: TensorStorage {
   /// A weight of the `float-quantized` layout.
   /// - Throws: `Failure` where the shapes do not fit one another or the configuration.
   static func tensor(
-    name: String, arguments: QuantizationConfiguration.Arguments, weight: CheckpointTensor, scale: CheckpointTensor
-  ) throws -> CheckpointTensor {
+    name: String, arguments: QuantizationConfiguration.Arguments, parts: [String: CheckpointTensor]
+  ) throws -> CheckpointTensor? {
+    guard let weight = parts[""], let scale = parts["_scale"] else { return nil }
     let level: Float8Scheme.Level? =
       switch arguments.level {
       case .tensor: .tensor
@@ -28,8 +29,9 @@ struct Float8Storage: TensorStorage {
       case .group: nil
       }
     let scaleType: ElementType? = [.bf16, .f16, .f32].first { $0.schemeName == scale.storage.schemeName }
-    guard let level, arguments.isFloat, arguments.isSymmetric else {
-      throw Failure(.unsupported, "ct.strategy", "FP8 with a scale per group or with zero points is not read", tensor: name)
+    guard let level, arguments.isFloat, arguments.bits == 8, arguments.isSymmetric else {
+      throw Failure(
+        .unsupported, "ct.strategy", "only FP8 without zero points and with a scale per tensor, channel or block is read", tensor: name)
     }
     guard let scaleType, let scheme = Float8Scheme(.f8e4m3, level: level, modelType: scaleType),
       weight.storage.schemeName == ElementType.f8e4m3.schemeName, weight.shape.count == 2, let codes = weight.storage.verbatim,

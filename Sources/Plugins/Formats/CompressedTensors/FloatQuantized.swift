@@ -60,6 +60,8 @@ public struct FloatQuantized: Packing {
     return [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, scales]
   }
 
+  public var configurationKind: String { QuantizationConfiguration.method }
+
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: FloatQuantized.id, modules: modules, unquantized: unquantized)
   }
@@ -73,9 +75,6 @@ public struct FloatQuantized: Packing {
   }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
-    try QuantizationConfiguration.unpack(configuration, format: FloatQuantized.id, stored: stored) { name, arguments, parts in
-      guard let weight = parts[""], let scale = parts["_scale"] else { return nil }
-      return try Float8Storage.tensor(name: name, arguments: arguments, weight: weight, scale: scale)
-    }
+    try QuantizationConfiguration.unpack(configuration, format: FloatQuantized.id, stored: stored)
   }
 }
