@@ -47,7 +47,7 @@ import Testing
       ("qweight", [8, 32], .i64, "gptq.parts"), ("qweight", [8, 0], .i32, "gptq.shape"), ("qweight", [1 << 61, 0], .i32, "gptq.shape"),
       ("qzeros", [2, 3], .i32, "gptq.zero-points"), ("qzeros", [1, 4], .i32, "gptq.zero-points"), ("qzeros", [2, 4], .f32, "gptq.parts"),
       ("scales", [2, 31], .f16, "gptq.scales"), ("scales", [1, 32], .f16, "gptq.scales"), ("scales", [2, 32], .i16, "gptq.scales"),
-      ("scales", [64], .f16, "gptq.parts"), ("g_idx", [63], .i32, "groups.index"), ("g_idx", [64], .i64, "groups.index"),
+      ("scales", [64], .f16, "gptq.parts"), ("g_idx", [63], .i32, "gptq.group-size"), ("g_idx", [64], .i64, "groups.index"),
       ("g_idx", [64], .i32, "groups.index"), ("g_idx", [], .i32, "groups.index"), ("g_idx", [128], .i32, "gptq.shape"),
     ] as [(String, [Int], ElementType, String)] {
       #expect(id(GPTQVersion1(), changed(stored, suffix, shape: shape, type: type), configuration) == expected, "\(suffix) \(shape) \(type)")

@@ -109,7 +109,7 @@ public struct PackedIntegers: Sendable {
         for _ in lines {
           var code = load(source) >> UInt32(shift)
           if isSplit { code |= load(source + wordStride) << UInt32(32 - shift) }
-          target.pointee = Int32(bitPattern: (code & mask) &+ codeAddend & mask)
+          target.pointee = Int32(bitPattern: (code &+ codeAddend) & mask)
           target += lineStride
           source += self.lineStride
         }
