@@ -27,7 +27,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 // The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
 let builtIn = [
   "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "CompressedTensors", "GPTQContainer", "AWQContainer",
-  "ModelFamilies",
+  "ModelFamilies", "Clients",
 ]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
@@ -64,6 +64,7 @@ let package = Package(
     plugin("GPTQContainer", "Formats/GPTQContainer"),
     plugin("AWQContainer", "Formats/AWQContainer"),
     plugin("ModelFamilies", "Families"),
+    plugin("Clients", "Clients"),
 
     // MARK: Program
     .target(

@@ -34,13 +34,6 @@ public struct CalibratedValue: Sendable, Hashable {
   func bytes(_ statistics: SiteStatistics?) -> [UInt8]? {
     guard let range = statistics.flatMap({ calibrator.range(of: $0, for: scheme) }) else { return nil }
     let (scale, zeroPoint) = scheme.parameters(minimum: range.minimum, maximum: range.maximum, in: modelType)
-    guard part == .scale else { return [UInt8(truncatingIfNeeded: zeroPoint)] }
-    let bits: UInt32 =
-      switch modelType {
-      case .bf16: UInt32(NumberConversion.bfloat(scale))
-      case .f16: UInt32(NumberConversion.half(scale))
-      default: scale.bitPattern
-      }
-    return (0..<modelType.bitCount / 8).map { UInt8(truncatingIfNeeded: bits >> (8 * UInt32($0))) }
+    return part == .scale ? NumberConversion.bytes(scale, as: modelType) : NumberConversion.bytes(Float(zeroPoint), as: .i8)
   }
 }

@@ -15,8 +15,6 @@ public protocol CheckpointFormat: Plugin {
 
   /// Scheme or preset used where none is asked for.
   static var defaultScheme: String { get }
-  /// Ids of the packings that this container can hold, in order of preference.
-  static var packingIDs: [String] { get }
   /// Names that this container gives its tensors.
   static var naming: Naming { get }
   /// The scheme of a tensor that is not quantized (norms, biases, tables), given how the source stores it.
@@ -58,8 +56,11 @@ public struct PlannedTensor: Sendable {
   public var note: String?
   /// Whether bytes are copied from the source as they are.
   public var isCopy: Bool
-  /// The values of a tensor that the container wants and the source does not hold; else nil.
-  public var constant: [Float]?
+  /// How the source's codes become this tensor's without another rounding; nil where weights are rounded, or bytes copied.
+  public var adoption: Adoption?
+  /// The bytes of the only part, where they are known beforehand: what the container wants and the source holds in no tensor;
+  /// else nil.
+  public var constant: [UInt8]?
   /// What is to be found on calibration text and stored here; else nil.
   public var calibrated: CalibratedValue?
   /// What errors in its columns weigh, where a person gave it; of a stack of experts, one row of numbers for each.
@@ -67,7 +68,7 @@ public struct PlannedTensor: Sendable {
 
   public init(
     sourceName: String, name: String, shape: [Int], scheme: any Scheme, activations: ActivationScheme? = nil,
-    packing: any Packing, pieces: [TensorPiece] = [], parts: [StoredPart], note: String?, isCopy: Bool, constant: [Float]? = nil,
+    packing: any Packing, pieces: [TensorPiece] = [], parts: [StoredPart], note: String?, isCopy: Bool, constant: [UInt8]? = nil,
     calibrated: CalibratedValue? = nil
   ) {
     self.sourceName = sourceName

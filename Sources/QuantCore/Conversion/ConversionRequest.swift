@@ -8,6 +8,10 @@ public struct ConversionRequest: Sendable {
   public var fromFormat: String?
   /// Id of the target's format; nil: by its extension.
   public var toFormat: String?
+  /// Id of the packing of quantized layers; nil: the preferred one of those that hold them.
+  public var packing: String?
+  /// The program that is to load the output, with a version or without (`vllm@0.11`); nil: any that reads the packing.
+  public var client: String?
   /// Methods in the order in which they apply, with their options as typed. Empty: round to nearest.
   public var methods: [(id: String, options: [String: String])] = []
   /// Scheme or preset; nil: the format's default.

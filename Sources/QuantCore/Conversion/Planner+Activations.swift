@@ -47,7 +47,7 @@ extension Planner {
     var result: [PlannedTensor] = []
     for tensor in tensors {
       result.append(tensor)
-      if let activations = tensor.activations, activations.isStatic {
+      if let activations = tensor.activations, activations.isStatic, storedInputs(tensor, source: source).isEmpty {
         guard let id = tensor.id, let block = id.block, let site = model.block.input(of: id.layer) else {
           throw Failure(
             .unsupported, "activations.no-site", "a stored scale can be found for linear layers inside a block only", tensor: tensor.name,

@@ -45,7 +45,10 @@ public struct Planner: Sendable {
 
     var warnings = source.warnings
     var drafts = try TensorMapping(source: source, model: model, target: format.naming).drafts(warnings: &warnings)
-    let wanted = request.scheme ?? methods.lazy.compactMap { type(of: $0).defaultScheme }.first ?? format.defaultScheme
+    let isQuantized = methods.isEmpty && source.tensors.contains { $0.storage.codes != nil }
+    let wanted =
+      request.scheme ?? methods.lazy.compactMap { type(of: $0).defaultScheme }.first
+      ?? (isQuantized ? Planner.keepName : format.defaultScheme)
     try chooseSchemes(&drafts, wanted: wanted, request: request, source: source, model: model, format: format)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
     if let first = left.first, let note = first.note {
@@ -55,8 +58,11 @@ public struct Planner: Sendable {
           + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", ")))
     }
     var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
+    for caution in tensors.compactMap({ $0.packing.caution($0.scheme) }) where !warnings.contains(caution) { warnings.append(caution) }
+    let packings = try packings(of: format, request)
+    tensors = tensors.flatMap { [$0] + storedInputs($0, source: source) + storedCaches($0, source: source, packings: packings) }
     let cache = try cache(request)
-    if cache != nil || tensors.contains(where: { $0.activations?.isStatic == true }) {
+    if cache != nil || tensors.contains(where: { $0.activations?.isStatic == true && storedInputs($0, source: source).isEmpty }) {
       tensors = try addingCalibrated(
         tensors, cache: cache, model: model ?? opening.describe(source), source: source, request: request)
     }
@@ -126,10 +132,11 @@ public struct Planner: Sendable {
     format: any CheckpointFormat.Type
   ) throws {
     let modelType = Planner.modelType(of: source)
-    let preset = request.isPure ? nil : registry.preset(wanted)
+    let keeps = wanted == Planner.keepName
+    let preset = request.isPure || keeps ? nil : registry.preset(wanted)
     // The name of a preset may be that of a scheme too (`bf16`); one that is only a preset's has none.
     let scheme: (any Scheme)?
-    if preset == nil {
+    if preset == nil, !keeps {
       scheme = try registry.scheme(wanted, modelType: modelType)
     } else {
       scheme = try? registry.scheme(wanted, modelType: modelType)
@@ -146,7 +153,14 @@ public struct Planner: Sendable {
     let inputs = try InputChoice(request.activations)
     let ruled = try TensorRules(request.tensorRules).apply(
       to: drafts.map { (target: $0.name, source: $0.tensor.name) })
+    let packings = try packings(of: format, request)
     for index in drafts.indices {
+      if keeps, ruled[index] == nil, let kept = keepers(of: drafts[index], source: source, packings: packings).first {
+        drafts[index].schemeName = kept.name
+        drafts[index].scheme = kept
+        drafts[index].activations = keptInputs(of: drafts[index], kept, source: source, packings: packings)
+        continue
+      }
       let unquantized = format.unquantizedScheme(for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName)
       let name = ruled[index] ?? choices[index].scheme ?? unquantized
       drafts[index].schemeName = name
@@ -154,7 +168,10 @@ public struct Planner: Sendable {
       // Data that is not numbers (token maps), or of a type that is no scheme (f64), is copied as it is, under the name of its type.
       let stored = drafts[index].tensor.storage.schemeName
       let isKept = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(rawValue: name.uppercased()) != nil
-      if drafts[index].tensor.storage.isNumeric && !isKept { drafts[index].scheme = try registry.scheme(name, modelType: modelType) }
+      if drafts[index].tensor.storage.isNumeric && !isKept {
+        let own = drafts[index].tensor.storage.codes?.scheme
+        drafts[index].scheme = try own.flatMap { $0.name == name ? $0 : nil } ?? registry.scheme(name, modelType: modelType)
+      }
       drafts[index].activations = inputs.scheme(
         for: presetTensors[index], weights: drafts[index].scheme, choice: choices[index], model: model)
     }
@@ -165,7 +182,10 @@ public struct Planner: Sendable {
     methods: [any QuantizationMethod]
   ) throws -> PlannedTensor {
     let stored = draft.tensor.storage.schemeName
-    guard let scheme = draft.scheme else { return try sealData(draft) }
+    guard let asked = draft.scheme else { return try sealData(draft) }
+    let packings = try packings(of: format, request)
+    let holders = packings.filter { $0.holds($0.stored(asked).grid, activations: draft.activations) }
+    let scheme = holders.first?.stored(asked) ?? asked
     guard scheme.grid.kind == .float || !draft.isTransposed else {
       throw Failure(
         .unsupported, "scheme.transposed",
@@ -188,33 +208,65 @@ public struct Planner: Sendable {
     }
     let isQuantizedSource = !["f32", "f16", "bf16", "f64"].contains(stored)
     let isSame = stored == scheme.name
+    let isRounded = !methods.isEmpty && draft.id?.block != nil
+    let adoption = isRounded ? nil : adoption(draft, scheme, source: source)
     if ElementType(rawValue: stored.uppercased())?.needsScale == true {
       throw Failure(
         .unsupported, "convert.scale-missing", "codes of type \(stored) cannot be converted without their scale", file: request.input,
         tensor: draft.tensor.name, remedy: "Convert from the original in 16 bits.")
     }
-    if isQuantizedSource && !isSame && scheme.grid.kind != .float && !request.allowRequantize {
+    let isInPlaceCopy = isSame && draft.isInPlace && !isRounded
+    let isRoundedAgain = isQuantizedSource && scheme.grid.kind != .float && adoption == nil && !isInPlaceCopy
+    if isRoundedAgain && !request.allowRequantize {
+      let keepers = keepers(of: draft, source: source, packings: packings).map { $0.name }
       throw Failure(
         .unsupported, "convert.requantize",
         "this tensor is already quantized (\(stored)); rounding it again to \(scheme.name) "
           + "loses quality", file: request.input, tensor: draft.tensor.name,
-        remedy: "Convert from the original, or give --allow-requantize.")
+        remedy: "Convert from the original, or give --allow-requantize"
+          + (keepers.isEmpty || isRounded ? "." : "; without another rounding it can become: \(keepers.joined(separator: ", "))."))
     }
-    let candidates = registry.packings
-    for id in format.packingIDs {
-      guard let packing = candidates.first(where: { type(of: $0).id == id }), packing.holds(scheme.grid, activations: draft.activations)
-      else { continue }
+    let client = try client(request)
+    var obstacle: ClientObstacle?
+    var unfit: String?
+    for packing in holders {
+      let scheme = packing.stored(asked)
+      if let reason = packing.obstacle(shape: draft.shape, scheme: scheme) {
+        unfit = unfit ?? "'\(type(of: packing).id)' cannot hold \(scheme.name): \(reason)"
+        continue
+      }
+      if let client, scheme.grid.kind != .float {
+        let layer = ClientLayer(packing: type(of: packing).id, grid: scheme.grid, activations: draft.activations, shape: draft.shape)
+        let found = client.profile.obstacle(layer, version: client.version)
+        obstacle = obstacle ?? found
+        if found != nil { continue }
+      }
       let parts = packing.parts(name: draft.name, shape: draft.shape, scheme: scheme)
       let size = parts.reduce(0) { $0 + $1.byteCount }
-      let isCopy =
-        isSame && draft.isInPlace && parts.count == 1 && draft.tensor.storage.verbatim?.count == size
-        && (methods.isEmpty || draft.id?.block == nil)
-      return PlannedTensor(
+      var tensor = PlannedTensor(
         sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, activations: draft.activations,
-        packing: packing, pieces: draft.pieces, parts: parts, note: draft.note, isCopy: isCopy)
+        packing: packing, pieces: draft.pieces, parts: parts, note: draft.note,
+        isCopy: isInPlaceCopy && parts.count == 1 && draft.tensor.storage.verbatim?.count == size)
+      if !tensor.isCopy, let adoption = isRounded ? nil : self.adoption(draft, scheme, source: source) {
+        tensor.adoption = adoption
+        tensor.note = tensor.note ?? adoption.note
+      } else if isRoundedAgain {
+        tensor.note = tensor.note ?? "re-quantized"
+      }
+      return tensor
+    }
+    if let client, let obstacle {
+      throw Failure(
+        .unsupported, "client.refuses", "\(client.profile.id) \(client.version) \(obstacle.reason)", file: request.output,
+        tensor: draft.name, remedy: obstacle.remedy)
+    }
+    if let unfit {
+      throw Failure(
+        .unsupported, "packing.shape", unfit, file: request.output, tensor: draft.name,
+        remedy: "Leave --packing out, or this tensor unquantized with --tensor '\(draft.name)=bf16'.")
     }
     let able = registry.formats.filter { other in
-      candidates.contains { other.packingIDs.contains(type(of: $0).id) && $0.holds(scheme.grid, activations: draft.activations) }
+      registry.packings(of: other).contains { $0.holds($0.stored(scheme).grid, activations: draft.activations) }
     }
     throw Failure(
       .unsupported, "packing.none",
@@ -225,9 +277,44 @@ public struct Planner: Sendable {
         : "Choose another scheme, or a format that can: \(able.map { $0.id }.joined(separator: ", ")).")
   }
 
+  /// The packings that may be used, the preferred first: those of the format, of them those that the client reads, or the one
+  /// that was asked for.
+  /// - Throws: `Failure` of kind usage for an unknown packing or client, and where nothing is left.
+  func packings(of format: any CheckpointFormat.Type, _ request: ConversionRequest) throws(Failure) -> [any Packing] {
+    var packings = registry.packings(of: format)
+    func id(_ packing: any Packing) -> String { type(of: packing).id }
+    if let client = try client(request) {
+      guard client.profile.formats.contains(format.id) else {
+        throw Failure(
+          .usage, "client.format", "\(client.profile.id) does not load format '\(format.id)'", file: request.output,
+          remedy: "It loads: \(client.profile.formats.joined(separator: ", ")).")
+      }
+      let order = client.profile.packings
+      let read = packings.filter { order.contains(id($0)) }.sorted { (order.firstIndex(of: id($0)) ?? 0) < (order.firstIndex(of: id($1)) ?? 0) }
+      packings = packings.filter { id($0) == PlainPacking.id } + read
+    }
+    if let wanted = request.packing {
+      guard registry.packings.contains(where: { id($0) == wanted }) else {
+        throw Registry.unknown("packing", "packing.unknown", wanted, among: registry.packings.map { id($0) })
+      }
+      guard packings.contains(where: { id($0) == wanted }) else {
+        throw Failure(
+          .usage, "packing.format", "'\(wanted)' is no packing of format '\(format.id)'" + (request.client.map { " that \($0) reads" } ?? ""),
+          file: request.output, remedy: "Choose one of: \(packings.map { id($0) }.joined(separator: ", ")).")
+      }
+      packings = packings.filter { [PlainPacking.id, wanted].contains(id($0)) }
+    }
+    return packings
+  }
+
+  private func client(_ request: ConversionRequest) throws(Failure) -> Client? {
+    guard let name = request.client else { return nil }
+    return try Client(named: name, registry)
+  }
+
   /// Common schemes for rows of this length that the format holds.
   private func fitting(_ columns: Int, _ format: any CheckpointFormat.Type) -> [String] {
-    let packings = registry.packings.filter { format.packingIDs.contains(type(of: $0).id) }
+    let packings = registry.packings(of: format)
     return ["int4-g128", "int4-g64", "int4-g32", "int4-channel", "int8-channel", "q4_k", "q4_0", "q8_0", "f16"].filter { name in
       guard let scheme = try? registry.scheme(name, modelType: .f16) else { return false }
       return scheme.fits(columns: columns) && packings.contains { $0.holds(scheme.grid) }
@@ -261,7 +348,7 @@ public struct Planner: Sendable {
       return PlannedTensor(
         sourceName: "", name: extra.name, shape: shape, scheme: scheme, packing: packing,
         parts: packing.parts(name: extra.name, shape: shape, scheme: scheme), note: "computed", isCopy: false,
-        constant: extra.values)
+        constant: extra.values.flatMap { NumberConversion.bytes($0, as: .f32) })
     }
   }
 

@@ -77,6 +77,24 @@ struct RowMap: Sendable {
     }
   }
 
+  /// Runs of rows that follow each other in a piece's source tensor and in the output.
+  /// - Parameter body: called with the piece, rows of its source tensor, and the output's row of the first.
+  func forEachRun(_ rows: Range<Int>, _ body: (_ piece: Int, _ source: Range<Int>, _ output: Int) -> Void) {
+    func place(_ row: Int) -> (piece: Int, row: Int) {
+      let origin = origins?[row] ?? Origin(piece: 0, row: row)
+      let piece = pieces[origin.piece]
+      return (origin.piece, piece.source.layout.containerRow(of: origin.row, rows: piece.shape.dropLast().reduce(1, *)))
+    }
+    var first = rows.lowerBound
+    while first < rows.upperBound {
+      let start = place(first)
+      var count = 1
+      while first + count < rows.upperBound, place(first + count) == (start.piece, start.row + count) { count += 1 }
+      body(start.piece, start.row..<start.row + count, first)
+      first += count
+    }
+  }
+
   private func continues(_ origin: Origin, at outputRow: Int, by count: Int) -> Bool {
     guard let next = origins?[outputRow] else { return true }
     return next.piece == origin.piece && next.row == origin.row + count

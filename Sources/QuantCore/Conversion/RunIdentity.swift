@@ -19,6 +19,7 @@ struct RunIdentity: Equatable {
         "rounding of activations",
         [request.activations ?? "preset", request.keyValueCache ?? "none", request.calibrator?.name ?? "preset"].joined(separator: " ")
       ),
+      ("packing", [request.packing ?? "any", request.client ?? "any client"].joined(separator: " for ")),
       ("precision of products", request.calibration.precision.rawValue),
       ("tensor rules", request.tensorRules.joined(separator: " ")),
       ("calibration", plan.calibration.map { $0.stored } ?? "none"),

@@ -31,7 +31,9 @@ struct TensorWriter {
   /// - Returns: nil where bytes were copied, or there are none.
   private func stream(_ index: Int, _ tensor: PlannedTensor) throws -> Written? {
     if let constant = tensor.constant {
-      return try writeVector(index, constant)
+      var offset = 0
+      try put(constant, tensor: index, part: 0, at: &offset)
+      return nil
     }
     guard let source = plan.source[tensor.sourceName] else {
       throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: tensor.sourceName)
@@ -41,6 +43,7 @@ struct TensorWriter {
       try copy(index, source)
       return nil
     }
+    if let adoption = tensor.adoption { return try repack(index, adoption) }
     guard tensor.isInPlace else { return try rearrange(index) }
     return try write(
       index, rows: source.rowCount, columns: source.rowLength, segments: Segment.plain(tensor, rows: source.rowCount)
@@ -72,6 +75,29 @@ struct TensorWriter {
     }
   }
 
+  /// Moves codes and parameters from the source's container into the output's.
+  private func repack(_ index: Int, _ adoption: Adoption) throws -> Written {
+    let tensor = plan.tensors[index]
+    let rows = tensor.shape.dropLast().reduce(1, *), columns = tensor.shape.last ?? 1
+    let repacker = try Repacker(tensor, adoption, source: plan.source)
+    var offsets = [Int](repeating: 0, count: tensor.parts.count)
+    var assembly = PartAssembly(tensor.parts)
+    var squares = (error: 0.0, original: 0.0)
+    var written = Written()
+    let multiple = max(tensor.rowMultiple, repacker.rowMultiple)
+    try inBatches(0..<rows, tile: tileRows(rows: rows, columns: columns, multiple: multiple)) { try repacker.encode($0) } consume: { output in
+      squares.error += output.squaredError
+      squares.original += output.squaredOriginal
+      written.largestDeviation = max(written.largestDeviation ?? 0, output.largestDeviation)
+      for (part, bytes) in output.parts.enumerated() where !bytes.isEmpty {
+        try put(assembly.add(bytes, to: part), tensor: index, part: part, at: &offsets[part])
+      }
+    }
+    try checkSizes(offsets, of: tensor)
+    if squares.original > 0 { written.relativeError = (squares.error / squares.original).squareRoot() }
+    return written
+  }
+
   private func writeVector(_ index: Int, _ values: [Float]) throws -> Written {
     try write(index, rows: 1, columns: values.count) { _, destination in
       for c in values.indices { destination[c] = values[c] }
@@ -82,6 +108,8 @@ struct TensorWriter {
   struct Written {
     /// ‖rounded − original‖ / ‖original‖, or nil for a tensor that is not quantized.
     var relativeError: Double?
+    /// max |moved − original| of codes that were moved, or nil.
+    var largestDeviation: Double?
     /// What the method that rounded it says.
     var record = RoundingRecord()
     /// What the written codes mean, in the output's order; empty unless it was asked for.
@@ -230,7 +258,7 @@ struct TensorWriter {
       let encoder = TileEncoder(
         tensor: tensor, columns: columns, rounder: rounder, importance: segment.importance, map: map,
         checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues, file: plan.source.path, load: load)
-      try encode(segment.rows, tile: tile, with: encoder) { output in
+      try inBatches(segment.rows, tile: tile) { try encoder.encode($0) } consume: { output in
         squares.error += output.squaredError
         squares.original += output.squaredOriginal
         written.values += output.values
@@ -239,27 +267,31 @@ struct TensorWriter {
         }
       }
     }
-    for (part, offset) in offsets.enumerated() where offset != tensor.parts[part].byteCount {
-      throw Failure(
-        .internalError, "convert.size", "\(offset) bytes were made where the plan says \(tensor.parts[part].byteCount)",
-        tensor: tensor.parts[part].name)
-    }
+    try checkSizes(offsets, of: tensor)
     if squares.original > 0 { written.relativeError = (squares.error / squares.original).squareRoot() }
     return written
   }
 
-  /// Encodes rows in tiles, and hands the results on in their order.
-  private func encode(
-    _ rows: Range<Int>, tile: Int, with encoder: TileEncoder, _ consume: (TileEncoder.Output) throws -> Void
+  private func checkSizes(_ made: [Int], of tensor: PlannedTensor) throws(Failure) {
+    for (part, size) in made.enumerated() where size != tensor.parts[part].byteCount {
+      throw Failure(
+        .internalError, "convert.size", "\(size) bytes were made where the plan says \(tensor.parts[part].byteCount)",
+        tensor: tensor.parts[part].name)
+    }
+  }
+
+  /// Makes the output of rows in tiles, and hands the results on in their order.
+  private func inBatches<Output: Sendable>(
+    _ rows: Range<Int>, tile: Int, encode: @escaping @Sendable (Range<Int>) throws -> Output, consume: (Output) throws -> Void
   ) throws {
     // A few tiles at a time: enough for all threads, and the bytes in flight stay bounded.
     let batch = max(1, parallel.threads * 2)
     var next = rows.lowerBound
     while next < rows.upperBound {
       let starts = (0..<batch).map { next + $0 * tile }.filter { $0 < rows.upperBound }
-      let results = Mutex([Result<TileEncoder.Output, any Error>?](repeating: nil, count: starts.count))
+      let results = Mutex([Result<Output, any Error>?](repeating: nil, count: starts.count))
       parallel.forEach(starts.count) { i in
-        let outcome = Result { try encoder.encode(starts[i]..<min(rows.upperBound, starts[i] + tile)) }
+        let outcome = Result { try encode(starts[i]..<min(rows.upperBound, starts[i] + tile)) }
         results.withLock { $0[i] = outcome }
       }
       for result in results.withLock({ $0 }) {

@@ -17,7 +17,7 @@ public struct Registry: Sendable {
     }
   }
 
-  /// Axis of a plug-in as printed: method, scheme, preset, packing, format, family, importance.
+  /// Axis of a plug-in as printed: method, scheme, preset, packing, format, family, importance, client.
   public static func axis(of plugin: any Plugin.Type) -> String {
     switch plugin {
     case is any QuantizationMethod.Type: "method"
@@ -27,6 +27,7 @@ public struct Registry: Sendable {
     case is any CheckpointFormat.Type: "format"
     case is any ModelFamily.Type: "family"
     case is any ImportanceFormat.Type: "importance"
+    case is any ClientProfile.Type: "client"
     default: "other"
     }
   }
@@ -36,6 +37,11 @@ public struct Registry: Sendable {
   public var schemeProviders: [any SchemeProvider.Type] { plugins.compactMap { $0 as? any SchemeProvider.Type } }
   public var presetProviders: [any PresetProvider.Type] { plugins.compactMap { $0 as? any PresetProvider.Type } }
   public var packings: [any Packing] { plugins.compactMap { ($0 as? any Packing.Type)?.init() } }
+  /// The packings that readers of a format know, the preferred first.
+  public func packings(of format: any CheckpointFormat.Type) -> [any Packing] {
+    packings.filter { type(of: $0).formats.contains(format.id) }
+  }
+  public var clients: [any ClientProfile.Type] { plugins.compactMap { $0 as? any ClientProfile.Type } }
   public var formats: [any CheckpointFormat.Type] { plugins.compactMap { $0 as? any CheckpointFormat.Type } }
   public var families: [any ModelFamily.Type] { plugins.compactMap { $0 as? any ModelFamily.Type } }
 

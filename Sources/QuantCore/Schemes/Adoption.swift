@@ -9,13 +9,21 @@ public struct Adoption: Sendable {
   }
 
   public var fidelity: Fidelity
+  /// The parameter that is rounded, for people: `scale`, `minimum`.
+  public var parameter: String
   /// Turns a panel on the source's grid into one on the target's. Called with whole tiles of both.
   public var translate: @Sendable (QuantizedPanel) -> QuantizedPanel
 
-  public init(_ fidelity: Fidelity, translate: @escaping @Sendable (QuantizedPanel) -> QuantizedPanel) {
+  public init(
+    _ fidelity: Fidelity, parameter: String = "scale", translate: @escaping @Sendable (QuantizedPanel) -> QuantizedPanel
+  ) {
     self.fidelity = fidelity
+    self.parameter = parameter
     self.translate = translate
   }
+
+  /// What a plan says of a tensor.
+  var note: String { fidelity == .exact ? "re-packed" : "re-packed, \(parameter) rounded" }
 
   /// Between equal grids.
   public static let identity = Adoption(.exact) { $0 }

@@ -3,6 +3,8 @@
 /// A packing turns quantized rows into the tensors of a container and back, and says exactly which grids it holds.
 /// It knows no file format: a format asks for the stored tensors and places them.
 public protocol Packing: Plugin {
+  /// Ids of the formats whose readers know it. Where several packings hold a grid, the one that is registered first is taken.
+  static var formats: [String] { get }
   init()
   /// Whether every code and parameter of this grid can be stored without change.
   func holds(_ grid: Grid) -> Bool
@@ -31,7 +33,8 @@ public protocol Packing: Plugin {
   func cacheParts(attention: String, scheme: ActivationScheme, modelType: ElementType) -> (keys: StoredPart, values: StoredPart)?
   /// Rows that `pack` must be given at a time: a multiple of this and of the scheme's tile rows (the last call may have fewer).
   var rowMultiple: Int { get }
-  /// Bytes of some rows, one array per part, in the order that `StoredPart.order` says. A part that does not depend on rows (a stored shape, the scale of a tensor) is returned with the first rows only.
+  /// Bytes of some rows, one array per part, in the order that `StoredPart.order` says. A part that does not depend on rows
+  /// (a stored shape, the scale of a tensor) is returned with the first rows only.
   func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]]
   /// A direct way from floats to the bytes of the only part, equal to `encode` + `pack`, or nil where there is none.
   func fused(scheme: any Scheme) -> FusedEncoder?
@@ -54,6 +57,7 @@ public protocol Packing: Plugin {
 }
 
 extension Packing {
+  public static var formats: [String] { ["huggingface"] }
   public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool { activations == nil && holds(grid) }
   public func inputParts(
     name: String, activations: ActivationScheme, modelType: ElementType

@@ -4,6 +4,8 @@ public struct PlainPacking: Packing {
   public static let summary = "Floating-point tensors as they are."
   public static let reference = "https://github.com/huggingface/safetensors#format"
 
+  public static let formats = ["gguf", "huggingface", "safetensors"]
+
   public init() {}
 
   public func holds(_ grid: Grid) -> Bool { grid.kind == .float && PlainPacking.type(of: grid) != nil }

@@ -111,6 +111,17 @@ public enum NumberConversion {
     for i in 0..<count { destination.storeBytes(of: bfloat(source[i]), toByteOffset: 2 &* i, as: UInt16.self) }
   }
 
+  /// The little-endian bytes of one number as it is stored: a short float rounded to nearest, a signed byte cut off, anything else
+  /// as a 32-bit float.
+  public static func bytes(_ value: Float, as type: ElementType) -> [UInt8] {
+    switch type {
+    case .bf16: withUnsafeBytes(of: bfloat(value).littleEndian) { [UInt8]($0) }
+    case .f16: withUnsafeBytes(of: half(value).littleEndian) { [UInt8]($0) }
+    case .i8: [UInt8(bitPattern: Int8(max(-128, min(127, value.isNaN ? 0 : value))))]
+    default: withUnsafeBytes(of: value.bitPattern.littleEndian) { [UInt8]($0) }
+    }
+  }
+
   /// Rounds `count` doubles to floats.
   public static func narrowDouble(_ source: UnsafeRawPointer, _ count: Int, into destination: UnsafeMutablePointer<Float>) {
     for i in 0..<count { destination[i] = Float(source.loadUnaligned(fromByteOffset: 8 &* i, as: Double.self)) }

@@ -12,6 +12,7 @@ public protocol QuantizedStorage: TensorStorage {
 extension QuantizedStorage {
   public var schemeName: String { scheme.name }
   public var isNumeric: Bool { true }
+  public var codes: (any QuantizedStorage)? { self }
 
   public func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
     scheme.value(panel(rows: rows, rowLength: rowLength), columns: 0..<rowLength, into: destination)

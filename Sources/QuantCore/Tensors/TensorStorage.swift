@@ -11,6 +11,8 @@ public protocol TensorStorage: Sendable {
   var isNumeric: Bool { get }
   /// The bytes exactly as a container holds them, where one contiguous stretch holds everything; else nil.
   var verbatim: ByteView? { get }
+  /// Codes and parameters as stored, or nil where there are none to hand out: values are all that is known.
+  var codes: (any QuantizedStorage)? { get }
   /// How the program that defined this layout rounds what it multiplies with the tensor, or nil: not at all.
   var inputRounding: (any ValueRounding)? { get }
   /// Decodes whole rows to 32-bit floats at `destination`, which has room for `rows.count * rowLength` values.
@@ -19,6 +21,7 @@ public protocol TensorStorage: Sendable {
 }
 
 extension TensorStorage {
+  public var codes: (any QuantizedStorage)? { nil }
   public var inputRounding: (any ValueRounding)? { nil }
 }
 

@@ -1,5 +1,6 @@
 import AWQ
 import AWQContainer
+import Clients
 import CompressedTensors
 import GGUF
 import GPTQ
@@ -26,6 +27,8 @@ extension QConvert {
     GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self,
     // Files of importance; the last has no signature, so it is asked last
     ImportanceMatrix.self, LegacyImportanceMatrix.self,
+    // Clients
+    VLLM.self, Transformers.self, LlamaCpp.self, GPTQModel.self,
     // Families
     Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, OPT.self, GPT2.self, BLOOM.self,
   ]

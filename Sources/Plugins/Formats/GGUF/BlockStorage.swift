@@ -18,6 +18,7 @@ struct BlockStorage: TensorStorage {
   var verbatim: ByteView? { bytes }
   /// False for block types that can be copied, but not decoded.
   var isNumeric: Bool { decoder != nil }
+  var codes: (any QuantizedStorage)? { BlockCodes(type, bytes) }
   var inputRounding: (any ValueRounding)? { InputBlocks(weightBlockLength: type.blockLength) }
 
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {

@@ -2,7 +2,6 @@ public import QuantCore
 
 extension GGUFFormat: CheckpointFormat {
   public static var defaultScheme: String { "q4_k_m" }
-  public static var packingIDs: [String] { ["plain", "gguf"] }
   public static var naming: Naming { .gguf }
 
   /// llama.cpp aborts on vectors and norms that are not 32-bit floats. Other tensors keep 16-bit floats as they are, so

@@ -2,7 +2,6 @@ public import QuantCore
 
 extension HuggingFaceFormat: CheckpointFormat {
   public static var defaultScheme: String { "w4a16" }
-  public static var packingIDs: [String] { ["plain", "pack-quantized", "int-quantized", "float-quantized", "gptq", "gptq_v2", "awq"] }
   public static var naming: Naming { .huggingFace }
 
   /// What is not quantized stays as it is stored; a block layout of another container becomes bfloat16.

@@ -66,7 +66,6 @@ struct SafetensorsFile {
 extension SafetensorsFormat: CheckpointFormat {
   /// A lone file has no place for a configuration, and integers without one mean nothing.
   public static var defaultScheme: String { "bf16" }
-  public static var packingIDs: [String] { ["plain"] }
   public static var naming: Naming { .huggingFace }
 
   public static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String {

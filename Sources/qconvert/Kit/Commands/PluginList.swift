@@ -21,7 +21,7 @@ struct PluginList: QConvertCommand {
 /// What is known about one plug-in.
 struct PluginFacts {
   /// The axes in the order of a conversion.
-  private static let axes = ["method", "scheme", "preset", "packing", "format", "family", "importance", "other"]
+  private static let axes = ["method", "scheme", "preset", "packing", "format", "family", "importance", "client", "other"]
 
   let axis: String
   let id: String

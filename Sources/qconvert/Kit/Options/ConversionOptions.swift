@@ -31,6 +31,14 @@ struct ConversionOptions: ParsableArguments {
     help: ArgumentHelp("Scheme of some tensors: glob or re:REGEX; repeatable, the last match wins.", valueName: "PATTERN=SCHEME"))
   var tensor: [String] = []
 
+  @Option(help: ArgumentHelp("Packing of quantized layers. (default: the first that holds the scheme)", valueName: "NAME"))
+  var packing: String?
+
+  @Option(
+    name: .customLong("for"),
+    help: ArgumentHelp("Program that is to load OUT: picks the packing, and refuses what it would refuse.", valueName: "CLIENT[@VERSION]"))
+  var client: String?
+
   @Option(help: ArgumentHelp("How inputs of quantized layers are rounded, or none. (default: the preset's)", valueName: "NAME"))
   var activations: String?
 

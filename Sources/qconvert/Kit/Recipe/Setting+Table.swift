@@ -9,6 +9,8 @@ extension Setting {
     Setting("from", "--from", \.from, \.conversion.fromFormat, .text, isRecorded: false),
     Setting("to", "--to", \.to, \.conversion.toFormat, .text),
     Setting("scheme", "--scheme", \.scheme, \.conversion.scheme, .text),
+    Setting("packing", "--packing", \.packing, \.conversion.packing, .text),
+    Setting("client", "--for", \.client, \.conversion.client, .text),
     Setting("activations", "--activations", \.activations, \.conversion.activations, .text),
     Setting("kv_cache", "--kv-cache", \.kvCache, \.conversion.keyValueCache, .text),
     Setting("calibrator", "--calibrator", \.calibrator, \.conversion.calibrator, .calibrator),

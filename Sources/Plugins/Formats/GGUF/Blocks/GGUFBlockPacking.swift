@@ -6,6 +6,8 @@ public struct GGUFBlockPacking: Packing {
   public static let summary = "Packed blocks of GGUF."
   public static let reference = "https://github.com/ggml-org/llama.cpp: ggml/src/ggml-common.h"
 
+  public static let formats = ["gguf"]
+
   /// A packing has no options.
   public init() {}
 

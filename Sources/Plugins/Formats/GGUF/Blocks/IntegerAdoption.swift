@@ -5,11 +5,12 @@ extension GGUFBlockScheme {
   /// - Parameters:
   ///   - isSymmetric: of the groups that become such blocks.
   ///   - fidelity: given the type of the groups' scales.
+  ///   - rounded: which parameter is, where one is.
   ///   - shift: is added to each code.
   ///   - parameters: of a block, from scale and zero point.
   /// - Returns: nil where groups are others, or are not made of whole blocks.
   fileprivate func adoption(
-    of source: any Scheme, isSymmetric: Bool, fidelity: (ElementType) -> Adoption.Fidelity, shift: Int32,
+    of source: any Scheme, isSymmetric: Bool, fidelity: (ElementType) -> Adoption.Fidelity, rounded: String = "scale", shift: Int32,
     parameters: @escaping @Sendable (_ scale: Float, _ zero: Float) -> [Float]
   ) -> Adoption? {
     let grid = source.grid
@@ -18,7 +19,7 @@ extension GGUFBlockScheme {
       source.parameterCount == (isSymmetric ? 1 : 2), grid.groupLength?.isMultiple(of: layout.weights) ?? true
     else { return nil }
     let scheme = self
-    return Adoption(fidelity(grid.scaleType)) { panel in
+    return Adoption(fidelity(grid.scaleType), parameter: rounded) { panel in
       var result = scheme.emptyPanel(rows: panel.rows, columns: panel.columns)
       for index in panel.codes.indices { result.codes[index] = panel.codes[index] &+ shift }
       for row in 0..<result.rows {
@@ -57,7 +58,7 @@ extension RangeBlocks {
   /// Asymmetric integers of as many bits or fewer. The minimum, `-zero * scale`, is rounded to an F16, and is added after the
   /// product instead of being part of it.
   func adoption(of source: any Scheme) -> Adoption? {
-    adoption(of: source, isSymmetric: false, fidelity: { _ in .parametersRounded }, shift: 0) { scale, zero in
+    adoption(of: source, isSymmetric: false, fidelity: { _ in .parametersRounded }, rounded: "minimum", shift: 0) { scale, zero in
       [HalfFloat(scale).value, HalfFloat(-zero * scale).value]
     }
   }

@@ -1,0 +1,71 @@
+/// Moves rows of codes and parameters from the containers of the source into the output's. Called from several threads.
+struct Repacker: Sendable {
+  struct Output: Sendable {
+    /// Bytes per part.
+    var parts: [[UInt8]]
+    /// Σ (moved − original)².
+    var squaredError = 0.0
+    var squaredOriginal = 0.0
+    /// max |moved − original|.
+    var largestDeviation = 0.0
+  }
+
+  private let tensor: PlannedTensor
+  private let adoption: Adoption
+  private let stored: any Scheme
+  /// By piece; one for a tensor without pieces.
+  private let storages: [any QuantizedStorage]
+  private let map: RowMap
+
+  /// - Throws: `Failure` of kind internal where the plan asks for codes that are not there.
+  init(_ tensor: PlannedTensor, _ adoption: Adoption, source: Checkpoint) throws(Failure) {
+    self.tensor = tensor
+    self.adoption = adoption
+    let names = tensor.isInPlace ? [tensor.sourceName] : tensor.pieces.map { $0.source.name }
+    let storages = names.compactMap { source[$0]?.storage.codes }
+    guard storages.count == names.count, let first = storages.first else {
+      throw Failure(.internalError, "convert.source-lost", "a planned tensor has no codes in the source", tensor: tensor.sourceName)
+    }
+    self.storages = storages
+    stored = first.scheme
+    map = RowMap(tensor)
+  }
+
+  /// Rows that a piece of work must be a multiple of, so that no tile of the source is cut.
+  var rowMultiple: Int { stored.grid.tileRows ?? 1 }
+
+  /// - Throws: `Failure` where values that are kept exactly by the plan are not.
+  func encode(_ rows: Range<Int>) throws(Failure) -> Output {
+    let columns = tensor.shape.last ?? 1
+    let panel = tensor.isInPlace ? storages[0].panel(rows: rows, rowLength: columns) : gathered(rows, columns)
+    let moved = adoption.translate(panel)
+    var output = Output(parts: tensor.packing.pack(moved, rows: rows, of: tensor.shape, scheme: tensor.scheme))
+    let original = stored.values(panel), values = tensor.scheme.values(moved)
+    for (value, original) in zip(values, original) {
+      let deviation = Double(value) - Double(original)
+      output.squaredError += deviation * deviation
+      output.squaredOriginal += Double(original) * Double(original)
+      output.largestDeviation = max(output.largestDeviation, abs(deviation))
+    }
+    if adoption.fidelity == .exact, !(output.largestDeviation == 0) {
+      throw Failure(
+        .internalError, "convert.moved-values", "codes moved from \(stored.name) to \(tensor.scheme.name) mean other numbers",
+        tensor: tensor.name)
+    }
+    return output
+  }
+
+  /// Rows that lie elsewhere in the source; runs that follow each other there at once.
+  private func gathered(_ rows: Range<Int>, _ columns: Int) -> QuantizedPanel {
+    var panel = stored.emptyPanel(rows: rows.count, columns: columns)
+    let parametersPerRow = panel.groupsPerRow * panel.parameterCount
+    map.forEachRun(rows) { piece, sourceRows, outputRow in
+      let part = storages[piece].panel(rows: sourceRows, rowLength: columns)
+      let row = outputRow - rows.lowerBound
+      panel.codes.replaceSubrange(row * columns..<(row + sourceRows.count) * columns, with: part.codes)
+      panel.parameters.replaceSubrange(
+        row * parametersPerRow..<(row + sourceRows.count) * parametersPerRow, with: part.parameters)
+    }
+    return panel
+  }
+}
