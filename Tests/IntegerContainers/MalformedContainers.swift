@@ -50,7 +50,8 @@ import Testing
       ("scales", [64], .f16, "gptq.parts"), ("g_idx", [63], .i32, "gptq.group-size"), ("g_idx", [64], .i64, "groups.index"),
       ("g_idx", [64], .i32, "groups.index"), ("g_idx", [], .i32, "groups.index"), ("g_idx", [128], .i32, "gptq.shape"),
     ] as [(String, [Int], ElementType, String)] {
-      #expect(id(GPTQVersion1(), changed(stored, suffix, shape: shape, type: type), configuration) == expected, "\(suffix) \(shape) \(type)")
+      let parts = changed(stored, suffix, shape: shape, type: type)
+      #expect(id(GPTQVersion1(), parts, configuration) == expected, "\(suffix) \(shape) \(type)")
     }
     let (awq, own) = try layer(AWQGEMM())
     #expect(id(AWQGEMM(), awq, own) == "none")
@@ -118,10 +119,12 @@ import Testing
     #expect(id(PackQuantized(), stored, configuration) == "none")
     for (suffix, shape, type, expected) in [
       ("_packed", [32, 5], .i32, "ct.shape"), ("_packed", [32, 6], .f32, "ct.shape"), ("_scale", [32, 1], .f16, "ct.scales"),
-      ("_scale", [32, 2], .u8, "ct.scales"), ("_zero_point", [2, 2], .i32, "ct.zero-points"), ("_zero_point", [32, 1], .i8, "ct.zero-points"),
+      ("_scale", [32, 2], .u8, "ct.scales"), ("_zero_point", [2, 2], .i32, "ct.zero-points"),
+      ("_zero_point", [32, 1], .i8, "ct.zero-points"),
       ("_shape", [1], .i64, "ct.shape"), ("_shape", [2], .i64, "ct.shape"), ("_shape", [2], .i32, "ct.shape"),
     ] as [(String, [Int], ElementType, String)] {
-      #expect(id(PackQuantized(), changed(stored, suffix, shape: shape, type: type), configuration) == expected, "\(suffix) \(shape) \(type)")
+      let parts = changed(stored, suffix, shape: shape, type: type)
+      #expect(id(PackQuantized(), parts, configuration) == expected, "\(suffix) \(shape) \(type)")
     }
     let text = configuration.text()
     for (old, new, expected) in [

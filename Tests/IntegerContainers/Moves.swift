@@ -63,7 +63,8 @@ extension IntegerContainers {
     }
   }
 
-  @Test(arguments: ["gptqmodel-gptq4-v2", "gptqmodel-gptq4-asym"]) func aRingOfContainersEndsWithTheBytesThatItBeganWith(_ name: String) throws {
+  @Test(arguments: ["gptqmodel-gptq4-v2", "gptqmodel-gptq4-asym"])
+  func aRingOfContainersEndsWithTheBytesThatItBeganWith(_ name: String) throws {
     guard let checkpoint = try GoldenFolders.open(name) else { return }
     let first = try #require(Moves.packings[name])
     let tensor = try #require(checkpoint.tensors.last { $0.storage is any QuantizedStorage })

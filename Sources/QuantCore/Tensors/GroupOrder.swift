@@ -40,7 +40,8 @@ public struct GroupOrder: Sendable {
       return plain
     }
     throw Failure(
-      .data, "groups.length", "\(parts.columns) columns do not have \(parts.groups) groups"
+      .data, "groups.length",
+      "\(parts.columns) columns do not have \(parts.groups) groups"
         + (groupLength.map { " of \($0)" } ?? ""), tensor: tensor)
   }
 }

@@ -84,20 +84,27 @@ public struct IntegerParts: Sendable {
     }
   }
 
-  /// The numbers of some rows, given the group of each column.
-  func decode(_ rows: Range<Int>, group: (Int) -> Int, into destination: UnsafeMutablePointer<Float>) {
+  /// The numbers of some rows.
+  /// - Parameter groupOfColumn: nil where groups are neighbouring columns, whose number they divide.
+  func decode(_ rows: Range<Int>, groupOfColumn: [Int32]?, into destination: UnsafeMutablePointer<Float>) {
+    let length = columns / groups
     withUnsafeTemporaryAllocation(of: Int32.self, capacity: columns * rows.count) { codes in
       withUnsafeTemporaryAllocation(of: (zero: Int32, scale: Float).self, capacity: groups) { parameters in
         guard let base = codes.baseAddress else { return }
         unpack(rows, into: base)
         for row in rows {
-          for index in 0..<groups {
-            parameters[index] = (zero(row: row, group: index), scales.value(row: row, group: index))
-          }
-          let start = (row - rows.lowerBound) * columns
-          for column in 0..<columns {
-            let (zero, scale) = parameters[group(column)]
-            destination[start + column] = Float(base[start + column] &- zero) * scale
+          for group in 0..<groups { parameters[group] = (zero(row: row, group: group), scales.value(row: row, group: group)) }
+          let codes = base + (row - rows.lowerBound) * columns, target = destination + (row - rows.lowerBound) * columns
+          if let groupOfColumn {
+            for column in 0..<columns {
+              let (zero, scale) = parameters[Int(groupOfColumn[column])]
+              target[column] = Float(codes[column] &- zero) * scale
+            }
+          } else {
+            for group in 0..<groups {
+              let (zero, scale) = parameters[group]
+              for column in group * length..<(group + 1) * length { target[column] = Float(codes[column] &- zero) * scale }
+            }
           }
         }
       }
@@ -129,8 +136,7 @@ public struct IntegerStorage: QuantizedStorage {
   }
 
   public func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
-    let length = parts.columns / parts.groups
-    parts.decode(rows, group: { $0 / length }, into: destination)
+    parts.decode(rows, groupOfColumn: nil, into: destination)
   }
 
   public func panel(rows: Range<Int>, rowLength: Int) -> QuantizedPanel {
@@ -174,8 +180,6 @@ public struct OrderedIntegerStorage: TensorStorage {
   }
 
   public func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
-    groupOfColumn.withUnsafeBufferPointer { groups in
-      parts.decode(rows, group: { Int(groups[$0]) }, into: destination)
-    }
+    parts.decode(rows, groupOfColumn: groupOfColumn, into: destination)
   }
 }

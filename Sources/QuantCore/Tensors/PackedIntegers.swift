@@ -28,7 +28,10 @@ public struct WordLayout: Sendable, Equatable {
 
   /// The word that a code begins in, and the number of its lowest bit there.
   @inline(__always) func place(_ index: Int) -> (word: Int, shift: Int) {
-    if isDense { return (index / 32 * bits + index % 32 * bits / 32, index % 32 * bits % 32) }
+    if isDense {
+      let first = index &* bits
+      return (first >> 5, first & 31)
+    }
     let (word, rest) = index.quotientAndRemainder(dividingBy: perWord)
     return (word, (slots.isEmpty ? rest : slots[rest]) * bits)
   }

@@ -21,8 +21,8 @@ extension QConvert {
     FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, GGUFBlocks.self, WeightPresets.self, ZeroQuantPresets.self,
     GGUFMixes.self,
     // Packings
-    PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self, GPTQVersion1.self, GPTQVersion2.self,
-    AWQGEMM.self,
+    PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
+    GPTQVersion1.self, GPTQVersion2.self, AWQGEMM.self,
     // Formats
     GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self,
     // Files of importance; the last has no signature, so it is asked last

@@ -74,8 +74,9 @@ enum IntegerWeight {
         .data, "ct.scales", "has scales of shape \(scale.shape) where [\(rows), \(groups)] floating-point numbers are needed", tensor: name)
     }
     let zeros = try zeros(name, arguments, rows: rows, groups: groups, parts["_zero_point"])
-    guard let integers = IntegerParts(
-      rows: rows, columns: columns, bits: arguments.bits, groups: groups, codes: codes, scales: scales, zeros: zeros)
+    guard
+      let integers = IntegerParts(
+        rows: rows, columns: columns, bits: arguments.bits, groups: groups, codes: codes, scales: scales, zeros: zeros)
     else { throw Failure(.data, "ct.parts", "codes, scales and zero points do not fit one another", tensor: name) }
     let byteCount = parts.values.reduce(0) { $0 + $1.storage.byteCount }
     let order = try GroupOrder(parts["_g_idx"], columns: columns, groups: groups, tensor: name)

@@ -18,7 +18,8 @@ enum GPTQWeight {
       inputs <= 1 << 40, layout.words(for: inputs) == qweight.shape[0]
     else {
       throw Failure(
-        .data, "gptq.shape", "has codes of shape \(qweight.shape), which is not that of \(bits)-bit codes"
+        .data, "gptq.shape",
+        "has codes of shape \(qweight.shape), which is not that of \(bits)-bit codes"
           + (parts["g_idx"].map { " of \($0.shape) inputs" } ?? ""), tensor: name)
     }
     let length = settings.groupLength ?? inputs
@@ -26,7 +27,8 @@ enum GPTQWeight {
       throw Failure(.data, "gptq.group-size", "\(inputs) inputs are no multiple of the group size \(length)", tensor: name)
     }
     let groups = inputs / length
-    guard scales.shape == [groups, outputs], let stored = StoredScales(scales, rows: outputs, groups: groups, rowStride: 1, groupStride: outputs)
+    guard scales.shape == [groups, outputs],
+      let stored = StoredScales(scales, rows: outputs, groups: groups, rowStride: 1, groupStride: outputs)
     else {
       throw Failure(
         .data, "gptq.scales", "has scales of shape \(scales.shape) where [\(groups), \(outputs)] floating-point numbers are needed",

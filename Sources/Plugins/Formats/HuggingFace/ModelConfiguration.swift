@@ -43,7 +43,8 @@ enum ModelConfiguration {
       guard let json = try tensor.packing.configuration(modules: modules, unquantized: unquantized) else { continue }
       if let found {
         throw Failure(
-          .unsupported, "hf.mixed-packings", "tensors are packed both for '\(found.kind)' and for '\(kind)', and a folder describes only one",
+          .unsupported, "hf.mixed-packings",
+          "tensors are packed both for '\(found.kind)' and for '\(kind)', and a folder describes only one",
           tensor: tensor.name, remedy: "Choose schemes that one of them holds.")
       }
       found = (kind, request.cache.map { tensor.packing.configuration(json, addingCache: $0) } ?? json)
