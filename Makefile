@@ -5,7 +5,7 @@ RULES = --explicit-target-dependency-import-check error
 QCONVERT ?= .build/release/qconvert
 TESTED = .build-test/release/qconvert
 
-.PHONY: help build demo test unit end-to-end examples fuzz interop interop-all benchmark format setup clean
+.PHONY: help build demo test unit end-to-end examples fuzz interop interop-all benchmark benchmark-methods format setup clean
 
 help:
 	@echo "make setup        system packages that building needs (apt)"
@@ -16,7 +16,7 @@ help:
 	@echo "make fuzz         damages small models at random for a quarter of an hour (SECONDS=900)"
 	@echo "make interop      against transformers, compressed-tensors, llama.cpp (installed on first use)"
 	@echo "make interop-all  the same with more models, schemes and text"
-	@echo "make benchmark    time and memory against llama.cpp's tools"
+	@echo "make benchmark    time and memory against llama.cpp's tools, GPTQModel, llm-compressor and AutoAWQ (about an hour)"
 	@echo "make format       check the format of all sources"
 
 setup:
@@ -51,6 +51,10 @@ interop-all: setup build
 
 benchmark: setup build
 	QCONVERT=$(QCONVERT) Tests/Benchmarks/run.sh
+	QCONVERT=$(QCONVERT) Tests/Benchmarks/methods.sh
+
+benchmark-methods: setup build
+	QCONVERT=$(QCONVERT) Tests/Benchmarks/methods.sh
 
 format:
 	swift format lint -s -r Sources Tests Package.swift

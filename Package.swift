@@ -82,7 +82,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["QuantCore"], path: "Tests/TestSupport", swiftSettings: rules),
     tests("QuantCore", ["QuantCore", "CKernels", "TestSupport"]),
     tests("Text", ["QuantCore", "TestSupport"]),
-    tests("Engine", ["QuantCore", "HuggingFace", "GGUF", "CompressedTensors", "SmoothQuant", "ModelFamilies", "TestSupport"]),
+    tests("Engine", ["QuantCore", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies", "TestSupport"]),
     tests("Methods", ["QuantCore", "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "GGUF", "TestSupport"]),
     tests("HuggingFace", ["QuantCore", "HuggingFace", "TestSupport"]),
     tests("GGUF", ["QuantCore", "GGUF", "CBlocks", "TestSupport"]),

@@ -1,58 +1,29 @@
-"""Measures qconvert's GPTQ and AWQ beside GPTQModel and llm-compressor on the same work and prints a Markdown page. Called by
-methods.sh.
+"""Measures qconvert's GPTQ and AWQ beside other programs on the same model and text and prints a Markdown page. Called by methods.sh.
 
 The work: a Llama of random weights (12 blocks, or --blocks N), 128 windows of 256 tokens, 4-bit integers in groups of 128.
 A program whose environment could not be made is left out, and the page says so.
+
+This process stays small, and the model is made by another: what Linux reports as the peak of a child starts with the size of the
+process that forked it.
 """
 import argparse
-import json
 import os
 import pathlib
 import platform
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-import torch
-from safetensors.torch import save_file
+import operations
 
 HERE = pathlib.Path(__file__).resolve().parent
 SHARED = HERE.parents[2] / "shared"
-TOKENIZER, TEXT = SHARED / "models" / "tiny-llama", SHARED / "text" / "calibration.txt"
-HIDDEN, FFN, HEADS, KEY_VALUE_HEADS, VOCABULARY = 768, 2816, 12, 4, 4096
-SAMPLES, CONTEXT = 128, 256
-
-
-def make_model(folder, blocks):
-    """Writes a Llama with random BF16 weights; returns its number of parameters."""
-    generator = torch.Generator().manual_seed(1)
-
-    def tensor(*shape):
-        return (torch.randn(*shape, generator=generator) * 0.02).to(torch.bfloat16)
-
-    key_value = HIDDEN // HEADS * KEY_VALUE_HEADS
-    shapes = {
-        "self_attn.q_proj": (HIDDEN, HIDDEN), "self_attn.k_proj": (key_value, HIDDEN), "self_attn.v_proj": (key_value, HIDDEN),
-        "self_attn.o_proj": (HIDDEN, HIDDEN), "mlp.gate_proj": (FFN, HIDDEN), "mlp.up_proj": (FFN, HIDDEN),
-        "mlp.down_proj": (HIDDEN, FFN)}
-    tensors = {"model.embed_tokens.weight": tensor(VOCABULARY, HIDDEN), "lm_head.weight": tensor(VOCABULARY, HIDDEN)}
-    for block in range(blocks):
-        prefix = f"model.layers.{block}."
-        tensors |= {f"{prefix}{name}.weight": tensor(*shape) for name, shape in shapes.items()}
-        for norm in ("input_layernorm", "post_attention_layernorm"):
-            tensors[f"{prefix}{norm}.weight"] = torch.ones(HIDDEN, dtype=torch.bfloat16)
-    tensors["model.norm.weight"] = torch.ones(HIDDEN, dtype=torch.bfloat16)
-    folder.mkdir()
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps({
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": FFN,
-        "num_hidden_layers": blocks, "num_attention_heads": HEADS, "num_key_value_heads": KEY_VALUE_HEADS, "hidden_act": "silu",
-        "max_position_embeddings": 2048, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "vocab_size": VOCABULARY,
-        "bos_token_id": 0, "eos_token_id": 0, "tie_word_embeddings": False, "torch_dtype": "bfloat16"}))
-    for file in TOKENIZER.glob("tokenizer*"):
-        (folder / file.name).write_bytes(file.read_bytes())
-    return sum(t.numel() for t in tensors.values())
+TEXT = SHARED / "text" / "calibration.txt"
+PARTS = ("gptq", "awq", "memory", "profile")
+PEERS = {"GPTQModel": "GPTQMODEL_PYTHON", "llm-compressor": "LLMCOMPRESSOR_PYTHON", "AutoAWQ": "AUTOAWQ_PYTHON"}
 
 
 def measure(command):
@@ -69,36 +40,120 @@ def measure(command):
     return usage.ru_utime + usage.ru_stime, time.monotonic() - start, usage.ru_maxrss / 1024
 
 
-def works(model, out):
-    """Rows of the table: name, command."""
-    own = [os.environ["QCONVERT"], model, out, "--scheme", "w4a16", "--calibration", TEXT, "--samples", SAMPLES,
-           "--context", CONTEXT, "--force", "--quiet", "--plugin"]
-    rows = [("qconvert GPTQ", [*own, "gptq"]), ("qconvert GPTQ, BF16 products", [*own, "gptq", "--products", "bf16"]),
-            ("qconvert AWQ", [*own, "awq"])]
-    for peer, variable, methods in (
-            ("GPTQModel", "GPTQMODEL_PYTHON", ("gptq",)), ("llm-compressor", "LLMCOMPRESSOR_PYTHON", ("gptq", "awq"))):
-        python = os.environ.get(variable)
-        rows += [(f"{peer} {method.upper()}", python and [python, HERE / "peers.py", peer, method, model, TEXT, out])
-                 for method in methods]
+def own(model, out, *method):
+    return [os.environ["QCONVERT"], model, out, "--scheme", "w4a16", "--calibration", TEXT, "--samples", operations.SAMPLES,
+            "--context", operations.CONTEXT, "--force", "--quiet", "--plugin", *method]
+
+
+def programs(part, model, out):
+    """Rows of a table: name, command or None."""
+    if part == "gptq":
+        rows = [("qconvert", own(model, out, "gptq")), ("qconvert `--products bf16`", own(model, out, "gptq", "--products", "bf16"))]
+        peers = [("llm-compressor", "gptq-f32", ", F32"), ("llm-compressor", "gptq", ", BF16"), ("GPTQModel", "gptq", "")]
+    else:
+        rows = [("qconvert", own(model, out, "awq"))]
+        peers = [("llm-compressor", "awq-f32", ", F32"), ("llm-compressor", "awq", ", BF16"), ("AutoAWQ", "awq-f32", ", F32"),
+                 ("AutoAWQ", "awq", ", BF16")]
+    for peer, method, note in peers:
+        python = os.environ.get(PEERS[peer])
+        rows.append((peer + note, python and [python, HERE / "peers.py", peer, method, model, TEXT, out]))
     return rows
+
+
+def compare(part, model, work, runs):
+    """A table of all programs, which take turns."""
+    rows = programs(part, model, work / "out")
+    found = {name: [] for name, _ in rows}
+    for _ in range(runs):
+        for name, command in rows:
+            shutil.rmtree(work / "out", ignore_errors=True)
+            figures = measure(command) if command else None
+            if figures:
+                found[name].append(figures)
+    medians = {name: [statistics.median(run[i] for run in figures) for i in range(3)] for name, figures in found.items() if figures}
+    base = medians.get(rows[0][0])
+    print(f"\n| {part.upper()} | CPU s | CPU of qconvert / this | wall s | peak MiB | peak of qconvert / this |\n|---|---:|---:|---:|---:|---:|")
+    for name, _ in rows:
+        if name not in medians or not base:
+            print(f"| {name} | not measured | | | | |")
+            continue
+        cpu, wall, peak = medians[name]
+        print(f"| {name} | {cpu:.1f} | {base[0] / cpu:.2f} | {wall:.1f} | {peak:.0f} | {base[2] / peak:.2f} |")
+    return medians
+
+
+def cpu_name():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return platform.machine()
+
+
+def memory(work, blocks):
+    """The peak with as many blocks and with four times as many. The text is short: its hidden states take the same in both."""
+    print("\n| GPTQ on 16 windows: blocks | million parameters | peak MiB |\n|---:|---:|---:|")
+    for count in (blocks, 4 * blocks):
+        model = work / f"memory-{count}"
+        parameters = make_model(model, count)
+        command = own(model, work / "out", "gptq", "--products", "bf16")
+        command[command.index("--samples") + 1] = 16
+        figures = measure(command)
+        shutil.rmtree(model)
+        print(f"| {count} | {parameters / 1e6:.0f} | {f'{figures[2]:.0f}' if figures else 'not measured'} |", flush=True)
+
+
+def profile(model, work):
+    """Where the CPU time of GPTQ goes, by function."""
+    if not shutil.which("perf"):
+        print("\nNo profile: perf (package linux-perf) is not here.")
+        return
+    data = work / "perf.data"
+    command = [str(part) for part in own(model, work / "out", "gptq")]
+    subprocess.run(["perf", "record", "-q", "-F", "199", "-o", data, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    report = subprocess.run(["perf", "report", "-i", data, "--stdio", "--no-children", "--sort", "symbol", "-w", "0,400"],
+                            check=True, capture_output=True, text=True).stdout
+    rows = [line.split(None, 2) for line in report.splitlines() if line.strip() and not line.startswith("#")]
+    names = [row[2].strip() for row in rows]
+    if shutil.which("swift"):
+        names = subprocess.run(["swift", "demangle", "--compact", "--simplified"], input="\n".join(names), check=True,
+                               capture_output=True, text=True).stdout.splitlines()
+    print("\n| share of CPU time | function |\n|---:|---|")
+    for (share, kind, _), name in list(zip(rows, names))[:16]:
+        print(f"| {share} | `{name[:100]}`{' (kernel)' if kind == '[k]' else ''} |")
+
+
+def make_model(folder, blocks):
+    """Writes the model; returns its number of parameters."""
+    maker = [sys.executable, HERE / "make_model.py", folder, SHARED / "models" / "tiny-llama", "--layers", str(blocks),
+             "--ffn", str(operations.FFN), "--vocabulary", str(operations.VOCABULARY)]
+    return int(subprocess.run(maker, check=True, capture_output=True, text=True).stdout)
 
 
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", choices=PARTS, default=[])
     parser.add_argument("--blocks", type=int, default=12)
-    blocks = parser.parse_args().blocks
+    parser.add_argument("--runs", type=int, default=1)
+    options = parser.parse_args()
+    parts = options.parts or PARTS
     if not TEXT.exists():
         sys.exit("benchmark: needs ../shared, which is not here")
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     with tempfile.TemporaryDirectory(prefix="qconvert-methods-") as work:
         work = pathlib.Path(work)
-        parameters = make_model(work / "model", blocks)
-        print(f"Llama with random weights, {blocks} blocks, {parameters / 1e6:.0f} million parameters, {SAMPLES} windows of "
-              f"{CONTEXT} tokens, int4 in groups of 128. {len(os.sched_getaffinity(0))} cores, {cpu}. Whole processes.\n")
-        print("| program | CPU s | wall s | peak MiB |\n|---|---:|---:|---:|")
-        for number, (name, command) in enumerate(works(work / "model", work / "out")):
-            figures = measure([work / f"out{number}" if part == work / "out" else part for part in command]) if command else None
-            print(f"| {name} | " + (" | ".join(f"{x:.1f}" for x in figures) if figures else "not measured | |") + " |", flush=True)
+        model = work / "model"
+        parameters = make_model(model, options.blocks)
+        print(f"Llama with random weights, {options.blocks} blocks, {parameters / 1e6:.0f} million parameters, {operations.SAMPLES} windows "
+              f"of {operations.CONTEXT} tokens, int4 in groups of 128. {len(os.sched_getaffinity(0))} cores, {cpu_name()}.")
+        print(f"Whole processes, {options.runs} of each in turn; CPU is user + system time.")
+        for part in parts:
+            if part == "memory":
+                memory(work, options.blocks)
+            elif part == "profile":
+                profile(model, work)
+            else:
+                medians = compare(part, model, work, options.runs)
+                if part == "gptq" and "qconvert" in medians:
+                    print(operations.table(options.blocks, {name: found[0] for name, found in medians.items() if name.startswith("qconvert")}))
 
 
 main()

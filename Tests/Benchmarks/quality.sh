@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What each method loses on the small trained models, as a Markdown table: the figures of Docs/results.md.
 #   quality.sh [WINDOWS]     windows of 512 tokens of WikiText-2's validation text (default 60)
-#   QCONVERT, SCHEMES, METHODS, MODELS override what is measured.
+#   QCONVERT, SCHEMES, METHODS, MODELS, TEXT override what is measured; a method such as awq+gptq is a chain.
+#   Inputs are rounded where the written folder asks for it (w8a8, fp8).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
@@ -20,10 +21,12 @@ for model in ${MODELS:-tiny-llama tiny-llama-outlier}; do
   for scheme in ${SCHEMES:-q4_0 q4_k_m w4a16 int4-g128-asym}; do
     for method in ${METHODS:-rtn awq gptq}; do
       case $scheme in q*) out=$work/out.gguf ;; *) out=$work/out ;; esac
-      "$qconvert" "$shared/models/$model" "$out" --scheme "$scheme" --plugin "$method" --calibration "$shared/text/calibration.txt" \
-        --samples 128 --context 256 --force --quiet
-      "$qconvert" eval "$out" --reference "$shared/models/$model" --text "$shared/text/wikitext2-valid.txt" --context 512 \
-        --windows "$windows" --json --quiet >"$work/figures.json"
+      case $scheme in w?a8* | fp8 | fp8-static | fp8-block) rounding=(--simulate file) ;; *) rounding=() ;; esac
+      # shellcheck disable=SC2086 # one --plugin for each word
+      "$qconvert" "$shared/models/$model" "$out" --scheme "$scheme" $(printf -- '--plugin %s ' ${method//+/ }) \
+        --calibration "$shared/text/calibration.txt" --samples 128 --context 256 --force --quiet
+      "$qconvert" eval "$out" --reference "$shared/models/$model" --text "$shared/text/${TEXT:-wikitext2-valid}.txt" --context 512 \
+        --windows "$windows" "${rounding[@]}" --json --quiet >"$work/figures.json"
       printf '| %s | `%s` | %s | %.3f | %.5f | %.4f |\n' "$model" "$scheme" "$method" "$(number perplexity <"$work/figures.json")" \
         "$(number kld.mean <"$work/figures.json")" "$(number top1 <"$work/figures.json")"
     done

@@ -83,23 +83,6 @@ import Testing
     }
   }
 
-  @Test func theBytesDoNotDependOnTheNumberOfThreads() throws {
-    for (method, scheme, output) in [("rtn", "q4_k_m", "a.gguf"), ("awq", "q4_0", "b.gguf"), ("gptq", "q4_k_m", "c.gguf")] {
-      var first: [UInt8]?
-      for threads in 1...3 {
-        _ = try convert(model, output) {
-          $0.scheme = scheme
-          $0.methods = [(id: method, options: [:])]
-          $0.threads = threads
-          $0.force = true
-        }
-        let bytes = readFile(folder.file(output))
-        #expect(first == nil || first == bytes, "\(method) with \(threads) threads")
-        first = bytes
-      }
-    }
-  }
-
   @Test func aFolderOfIntegersIsReadBackAsItWasRounded() throws {
     _ = try convert(model, "w4") { $0.scheme = "w4a16" }
     let opening = Opening(registry)
@@ -174,12 +157,46 @@ import Testing
       $0.tensorRules = ["lm_head.weight=int4-g64"]
     }
     #expect(asked["lm_head.weight"] == "int4-g64")
-    // A type holds for every matrix; norms stay as they are.
-    let halves = try schemes("halves") { $0.scheme = "f16" }
-    #expect(outside.allSatisfy { halves[$0] == "f16" } && halves["model.norm.weight"] == "bf16")
     #expect { try schemes("table") { $0.tensorRules = ["model.embed_tokens.weight=int4-g64"] } } throws: {
       ($0 as? Failure)?.id == "hf.not-linear"
     }
+  }
+
+  @Test func aTypeForTheWholeModelHoldsForEveryTensorOfAFolder() throws {
+    for (scheme, name) in [("f32", "float32"), ("f16", "float16"), ("bf16", "bfloat16")] {
+      for isPure in [false, true] {
+        let output = "\(scheme)-\(isPure)"
+        let report = try convert(model, output) {
+          $0.scheme = scheme
+          $0.isPure = isPure
+        }
+        #expect(report.tensors.allSatisfy { $0.scheme == scheme })
+        let made = try Opening(registry).open(folder.file(output))
+        #expect(made.tensors.allSatisfy { $0.storage.schemeName == scheme } && made.tensors.count == 75)
+        let configuration = try JSON.parse(ByteView(readFile(folder.file(output + "/config.json"))))
+        #expect(configuration["torch_dtype"]?.stringValue == name)
+      }
+    }
+    // A lone file is written in its default type likewise; a rule of its own comes first, and a GGUF's vectors are F32.
+    let alone = try convert(folder.file("f32-true"), "alone.safetensors")
+    #expect(alone.tensors.allSatisfy { $0.scheme == "bf16" })
+    let ruled = try convert(model, "ruled") {
+      $0.scheme = "f16"
+      $0.tensorRules = ["*norm.weight=f32"]
+    }
+    #expect(ruled.tensors.allSatisfy { $0.scheme == ($0.name.hasSuffix("norm.weight") ? "f32" : "f16") })
+    let file = try convert(model, "half.gguf") { $0.scheme = "f16" }
+    #expect(file.tensors.allSatisfy { $0.scheme == ($0.name.hasSuffix("norm.weight") ? "f32" : "f16") })
+  }
+
+  @Test func aConfigurationWithoutATypeSaysWhatWasWritten() throws {
+    _ = try convert(model, "copy") { $0.scheme = "bf16" }
+    let path = folder.file("copy/config.json")
+    let lines = String(decoding: readFile(path), as: UTF8.self).split(separator: "\n").filter { !$0.contains("dtype") }
+    writeFile(path, Array(lines.joined(separator: "\n").utf8))
+    _ = try convert(folder.file("copy"), "single") { $0.scheme = "f32" }
+    let configuration = try JSON.parse(ByteView(readFile(folder.file("single/config.json"))))
+    #expect(configuration["torch_dtype"]?.stringValue == "float32")
   }
 
   @Test func anExistingOutputIsKeptWithoutForce() throws {

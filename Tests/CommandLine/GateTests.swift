@@ -37,7 +37,8 @@ func whatIsNoConditionIsWrongUsage(_ text: String) throws {
   #expect(failure.kind.rawValue == 10)
   #expect(
     failure.message
-      == "rejected: size.bytes is 101, and the gate is 'size.bytes > 100'; bits-per-weight is 4.7500, and the gate is 'bits-per-weight > 4.5'")
+      == "rejected: size.bytes is 101, and the gate is 'size.bytes > 100'; bits-per-weight is 4.7500, and the gate is 'bits-per-weight > 4.5'"
+  )
   #expect(Gate.failure(of: gates, Measurements(byteCount: 100, bitsPerWeight: 4)) == nil)
 }
 

@@ -140,3 +140,14 @@ private struct Idle: QuantizationMethod {
   #expect(QConvert.run(["plugins"], plugins: [], console: console) == 74)
   #expect(capture.error.contains("[output.stdout]"))
 }
+
+@Test func aMethodThatIsAboutASchemeBringsIt() throws {
+  let folder = TemporaryFolder(), model = SharedData.fixture("models/tiny-llama")
+  for (arguments, scheme) in [(["-p", "zeroquant"], "zeroquant-w4a8"), (["-p", "zeroquant", "--scheme", "w8a8"], "w8a8"), ([], "w4a16")] {
+    let capture = Capture()
+    let line = [model, folder.file("out"), "--dump-recipe", "--json"] + arguments
+    #expect(QConvert.run(line, plugins: QConvert.builtIn, console: capture.console()) == 0)
+    let recipe = try JSON.parse(ByteView(Array(capture.output.utf8)))["recipe"]
+    #expect(recipe?["scheme"]?.stringValue == scheme)
+  }
+}

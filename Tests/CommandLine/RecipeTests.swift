@@ -65,7 +65,8 @@ private let completeCommandLine = [
   "--tensor", "*.ffn_down.*=q6_k", "--tensor", "re:^output=x=q8_0", "--calibration", "a.txt", "--calibration", "b.txt", "--samples", "7",
   "--context", "64", "--seed", "18446744073709551615", "--bos", "off", "--propagate", "quantized", "--true-sequential",
   "--products", "bf16", "--stats", "s.stats", "--importance", "i.gguf", "--activations", "int8-token", "--kv-cache", "fp8",
-  "--calibrator", "entropy", "--resume", "--config", "c.json", "--tokenizer", "t", "--pre", "qwen2", "--allow-nonfinite", "--allow-requantize", "--shard-size", "2GB", "--force",
+  "--calibrator", "entropy", "--resume", "--config", "c.json", "--tokenizer", "t", "--pre", "qwen2", "--allow-nonfinite",
+  "--allow-requantize", "--shard-size", "2GB", "--force",
   "--eval-text", "e.txt", "--eval-context", "128", "--eval-windows", "4", "--fail-if", "kld.mean > 0.02", "--fail-if",
   "size.bytes >= 5000000", "--report", "r.json",
 ]
@@ -114,7 +115,10 @@ private let completeCommandLine = [
   let found = try said(["in", "out.gguf", "-p", "awq:clip=off"]).resolved(registry)
   #expect(found.conversion.toFormat == "gguf")
   #expect(found.conversion.scheme == "q4_k_m")
-  #expect(found.conversion.methods.first?.options == ["clip": "off", "scale": "on", "grid": "20", "duo": "on", "search": "target", "importance": "on"])
+  #expect(
+    found.conversion.methods.first?.options == [
+      "clip": "off", "scale": "on", "grid": "20", "duo": "on", "search": "target", "importance": "on",
+    ])
   #expect(try found.resolved(registry).document == found.document)
 }
 

@@ -1,13 +1,15 @@
 # A conversion that is stopped at any moment leaves nothing under the final name, and can simply be run again.
 model=$root/Tests/Fixtures/models/tiny-llama
 calibrated="--plugin awq:grid=4 --samples 4 --context 64"
+# What is interrupted.
+command=convert
 
-# interrupted SIGNAL MILLISECONDS TARGET OPTIONS...: starts a conversion, signals it, and sets $code.
+# interrupted SIGNAL MILLISECONDS TARGET OPTIONS...: starts $command, signals it, and sets $code.
 interrupted() {
   local signal=$1 moment=$2
   shift 2
   # A shell without job control starts its background processes with SIGINT ignored.
-  env --default-signal=INT "$qconvert" "$model" "$@" >"$work/stdout" 2>"$work/err" </dev/null &
+  env --default-signal=INT "$qconvert" "$command" "$model" "$@" >"$work/stdout" 2>"$work/err" </dev/null &
   local process=$!
   sleep "$(printf '%d.%03d' $((moment / 1000)) $((moment % 1000)))"
   kill -s "$signal" "$process" 2>/dev/null
@@ -15,14 +17,14 @@ interrupted() {
   code=$?
 }
 
-# stopped_at_random WHAT SIGNALS ROUNDS TARGET OPTIONS...: interrupts conversions to $out/TARGET at random moments.
+# stopped_at_random WHAT SIGNALS ROUNDS TARGET OPTIONS...: interrupts $command to $out/TARGET at random moments.
 stopped_at_random() {
   local what=$1 signals=$2 rounds=$3 target=$4
   shift 4
   fresh
   local begin
   begin=$(date +%s%N)
-  attempt "$model" "$out/$target" "$@"
+  attempt "$command" "$model" "$out/$target" "$@"
   local whole=$((($(date +%s%N) - begin) / 1000000)) expected=$work/uninterrupted
   [ "$code" -eq 0 ] || fail "a conversion to interrupt" "ended with $code: $(head -c 200 "$work/err")"
   rm -rf "$expected"
@@ -48,7 +50,7 @@ stopped_at_random() {
       else
         [ -z "$(ls -A "$out")" ] || wrong="left $(ls -A "$out") behind"
       fi
-      attempt "$model" "$out/$target" "$@"
+      attempt "$command" "$model" "$out/$target" "$@"
       diff -rq "$expected" "$out/$target" >/dev/null || wrong="the next run ended with $code or wrote other bytes"
     done
     if [ -n "$wrong" ]; then
@@ -65,10 +67,16 @@ stopped_at_random "a folder" "KILL TERM" 5 model --scheme int4-g32 --shard-size 
 stopped_at_random "a calibrated file" "TERM" 4 model.gguf --scheme q4_k_m $calibrated
 # shellcheck disable=SC2086
 stopped_at_random "a calibrated folder" "TERM" 4 model --scheme int4-g32 $calibrated
+# Statistics are collected in one go: they have no --resume, and leave nothing.
+command=calibrate
+stopped_at_random "statistics" "KILL TERM" 4 model.stats --samples 4 --context 64
+stopped_at_random "an importance matrix" "TERM" 2 model.gguf --samples 4 --context 64
+command=convert
 
-# continued_after_kills WHAT ROUNDS TARGET OPTIONS...: kills runs at random moments until one ends, each continuing the last.
+# continued_after_kills WHAT KILLS TARGET OPTIONS...: kills runs at random moments, at most two until one ends, each continuing
+# the last, until as many were killed as asked for.
 continued_after_kills() {
-  local what=$1 rounds=$2 target=$3 expected=$work/uninterrupted wrong='' kills=0
+  local what=$1 wanted=$2 target=$3 expected=$work/uninterrupted wrong='' kills=0 rounds=0
   shift 3
   fresh
   local begin
@@ -77,7 +85,8 @@ continued_after_kills() {
   local whole=$((($(date +%s%N) - begin) / 1000000))
   rm -rf "$expected"
   mv "$out/$target" "$expected" 2>/dev/null
-  for _ in $(seq "$rounds"); do
+  while [ "$kills" -lt "$wanted" ] && [ "$rounds" -lt $((2 * wanted)) ]; do
+    rounds=$((rounds + 1))
     fresh
     code=137
     # Twice at random moments, then to the end.
@@ -85,19 +94,25 @@ continued_after_kills() {
       [ "$code" -ne 137 ] && break
       interrupted KILL $((RANDOM % (whole + 1))) "$out/$target" "$@" --resume --no-report
       [ "$code" -eq 137 ] && kills=$((kills + 1))
+      # Killed behind its last step: what could be continued is gone, because the output is complete.
+      if [ -e "$out/$target" ] && [ ! -e "$out/.$target.qc-partial/journal" ]; then
+        rmdir "$out/.$target.qc-partial" 2>/dev/null
+        code=0
+      fi
     done
     [ "$code" -eq 137 ] && attempt "$model" "$out/$target" "$@" --resume --no-report
     [ "$code" -eq 0 ] || wrong="ended with $code: $(head -c 200 "$work/err")"
     diff -rq "$expected" "$out/$target" >/dev/null || wrong="other bytes than without interruption"
     [ "$(ls -A "$out")" = "$target" ] || wrong="left $(ls -A "$out" | tr '\n' ' ')behind"
   done
+  [ "$kills" -ge "$wanted" ] || wrong="only $kills of $wanted kills came in time"
   if [ -n "$wrong" ]; then fail "$what, killed and continued" "$wrong"; else pass "$what, killed $kills times and continued"; fi
 }
 
 # shellcheck disable=SC2086
-continued_after_kills "AWQ to a file" 12 model.gguf --scheme q4_k_m $calibrated
+continued_after_kills "AWQ to a file" 20 model.gguf --scheme q4_k_m $calibrated
 # shellcheck disable=SC2086
-continued_after_kills "GPTQ to a folder" 8 model --scheme int4-g32 --plugin gptq --samples 4 --context 64
+continued_after_kills "GPTQ to a folder" 20 model --scheme int4-g32 --plugin gptq --samples 4 --context 64
 continued_after_kills "rounding to a folder" 4 model --scheme int4-g32 --shard-size 1MB
 
 # unfinished: leaves in $out what a calibrated run to model.gguf has done when it is killed in its middle.

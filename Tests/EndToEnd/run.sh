@@ -22,9 +22,9 @@ skip() { echo "skip $1: $2"; }
 # fresh: an empty output folder in $out.
 fresh() { out=$work/out; rm -rf "$out"; mkdir "$out"; }
 
-# attempt ARGUMENTS...: runs qconvert for at most a minute; sets $code and leaves its errors in $work/err.
+# attempt ARGUMENTS...: runs qconvert for at most five minutes; sets $code and leaves its errors in $work/err.
 attempt() {
-  timeout 60 "$qconvert" "$@" >"$work/stdout" 2>"$work/err" </dev/null
+  timeout 300 "$qconvert" "$@" >"$work/stdout" 2>"$work/err" </dev/null
   code=$?
 }
 

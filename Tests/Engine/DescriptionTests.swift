@@ -161,10 +161,27 @@ private let absent: JSON? = nil
     #expect(try failure(name, [key: value])?.id == id)
   }
 
+  /// The defaults of transformers' configurations.
+  @Test(arguments: [("llama3-rope", 10_000.0), ("mistral-window", 10_000), ("mixtral", 1_000_000), ("qwen2", 10_000), ("qwen3", 10_000)])
+  func withoutABaseOfRotaryFrequenciesThatOfTheFamilyHolds(_ name: String, _ base: Double) throws {
+    #expect(try Fixture.describe(try changed(name, ["rope_theta": absent])).parameters.rope.theta == base)
+    #expect(try Fixture.describe(try changed(name, ["rope_theta": .int(500)])).parameters.rope.theta == 500)
+  }
+
   @Test func positionsBehindTheLastLearnedOneAreRefused() throws {
     let engine = try Fixture.engine(try source("opt"))
-    #expect(throws: Failure.self) { try engine.embed([Int](repeating: 3, count: 65), sequenceLength: 65) }
-    #expect(throws: Failure.self) { try engine.embed([3], sequenceLength: 1, first: 64) }
+    func refused(_ body: () throws -> Void) -> String? {
+      let failure = #expect(throws: Failure.self) { try body() }
+      return failure.flatMap { $0.kind == .usage && $0.remedy?.contains("--context 64") == true ? $0.id : nil }
+    }
+    let text = [Int](repeating: 3, count: 200)
+    #expect(refused { _ = try Evaluation.run(engine, tokens: text, options: EvaluationOptions(context: 65)) } == "model.position-range")
+    #expect(try Evaluation.run(engine, tokens: text, options: EvaluationOptions(context: 64)).windows == 3)
+    var generator = Generator(engine)
+    #expect(refused { _ = try generator.generate(prompt: [3, 4], limit: 64, stop: []) } == "model.position-range")
+    #expect(try generator.generate(prompt: [3, 4], limit: 63, stop: []).count == 63)
+    #expect(refused { _ = try engine.embed(Array(text[..<65]), sequenceLength: 65) } == "model.position-range")
+    #expect(refused { _ = try engine.embed([3], sequenceLength: 1, first: 64) } == "model.position-range")
     #expect(try engine.embed([3], sequenceLength: 1, first: 63).rows == 1)
   }
 

@@ -114,6 +114,24 @@ import Testing
     #expect(read.matrix().values.allSatisfy { $0 == -1 })
   }
 
+  @Test(arguments: ["int2-g32", "int3-g32", "int4-g32", "int8-g32"]) func mislabelledZeroPointsAreFound(_ name: String) throws {
+    func finding(_ packing: any Packing, _ format: String, _ scheme: String) throws -> String? {
+      let stored = layer(packing, try self.scheme(scheme), "m.0.q")
+      let bits = Int(try self.scheme(scheme).grid.codeBits)
+      let text = #"{"quant_method": "gptq", "bits": \#(bits), "group_size": 32, "sym": true, "checkpoint_format": "\#(format)"}"#
+      let reader: any Packing = format == "gptq" ? GPTQVersion1() : GPTQVersion2()
+      let found = reader.findings(configuration: try json(text), stored: stored)
+      #expect(found.allSatisfy { $0.tensor == "m.0.q.qzeros" && $0.severity == .error } && found.count < 2)
+      return found.first?.id
+    }
+    #expect(try finding(GPTQVersion1(), "gptq", name) == nil)
+    #expect(try finding(GPTQVersion2(), "gptq_v2", name) == nil)
+    #expect(try finding(GPTQVersion2(), "gptq", name) == "gptq.zeros-label")
+    #expect(try finding(GPTQVersion1(), "gptq_v2", name) == "gptq.zeros-label")
+    // All zero points are 1 here, which of 2 bits is the middle less one.
+    #expect(try finding(GPTQVersion2(), "gptq_v2", name + "-asym") == (name == "int2-g32" ? "gptq.zeros-label" : "gptq.zeros-symmetric"))
+  }
+
   @Test func biasesOfZerosThatOnlyTheWriterAddedAreDropped() throws {
     let packed = try ["m.0.q", "m.0.k"].flatMap { layer(GPTQVersion1(), try scheme("int4-g32"), $0) }
     func bias(_ name: String, _ value: UInt8) -> CheckpointTensor {

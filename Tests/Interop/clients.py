@@ -13,7 +13,6 @@ FIXTURES = ROOT / "Tests" / "Fixtures"
 CLIENTS = pathlib.Path(os.environ["CLIENTS"])
 QCONVERT = os.environ["QCONVERT"]
 WORK = pathlib.Path(tempfile.mkdtemp(prefix="qconvert-interop-"))
-CORES = os.cpu_count() or 1
 
 
 def run(command, **extra_environment):
@@ -57,9 +56,11 @@ def llama_convert(folder, target, type_name):
 
 
 def llama_figures(model, text, windows, *options):
-    """Runs llama-perplexity on windows of 512 tokens and returns its output. KV cache in F32, no flash attention."""
+    """Runs llama-perplexity on windows of 512 tokens and returns its output. KV cache in F32, no flash attention.
+
+    One thread: several wait for each other in loops, which takes many times as long where other programs run too."""
     return llama(
-        "llama-perplexity", "-m", model, "-f", text, "-c", 512, "--chunks", windows, "-t", CORES, "-ctk", "f32", "-ctv", "f32",
+        "llama-perplexity", "-m", model, "-f", text, "-c", 512, "--chunks", windows, "-t", 1, "-ctk", "f32", "-ctv", "f32",
         "-fa", "off", *options)
 
 

@@ -73,8 +73,11 @@ import Testing
   }
 
   /// Optimal brain quantization as it is defined: round a column, move its error to the others by the inverse of what is
-  /// left of H, eliminate the column from the inverse. In double precision, without any factor.
-  private func twin(_ matrix: Matrix, _ scheme: any Scheme, _ statistics: SiteStatistics, damp: Double) -> QuantizedPanel {
+  /// left of H, eliminate the column from the inverse. In double precision, without any factor. Errors are taken against
+  /// values that are rounded to `values`.
+  private func twin(
+    _ matrix: Matrix, _ scheme: any Scheme, _ statistics: SiteStatistics, damp: Double, values valueType: ElementType
+  ) -> QuantizedPanel {
     let size = matrix.columns
     var quantized = scheme.emptyPanel(rows: matrix.rows, columns: size)
     matrix.withPanel { scheme.fit($0, importance: nil, into: &quantized) }
@@ -98,7 +101,7 @@ import Testing
     while let column = left.first {
       left.removeFirst()
       current.withPanel { scheme.nearest($0, columns: column..<column + 1, into: &quantized) }
-      let values = scheme.values(quantized)
+      let values = scheme.values(quantized).map { NumberConversion.rounded($0, to: valueType) }
       for row in 0..<matrix.rows {
         let error = Double(current[row, column] - values[row * size + column]) / inverse[column * size + column]
         for j in left { current[row, j] = Float(Double(current[row, j]) - error * inverse[column * size + j]) }
@@ -112,15 +115,24 @@ import Testing
     return quantized
   }
 
-  @Test(arguments: ["int4-g32", "int4-g96-asym", "int8-channel"]) func codesAreThoseOfTheDefinition(_ name: String) throws {
+  @Test(
+    arguments: [
+      ("int4-g32", "exact"), ("int4-g96-asym", "exact"), ("int8-channel", "exact"), ("int8-channel", "bf16"), ("int4-g32", "f16"),
+    ])
+  func codesAreThoseOfTheDefinition(_ name: String, _ values: String) throws {
     let scheme = try scheme(name)
     let matrix = weights(rows: 5, columns: 192), statistics = correlated(192)
-    let quantized = try round(matrix, scheme, rounder(scheme, statistics, ["order": "static", "damp": "0.02"]))
-    let expected = twin(matrix, scheme, statistics, damp: 0.02)
-    #expect(quantized.parameters == expected.parameters)
+    let quantized = try round(matrix, scheme, rounder(scheme, statistics, ["order": "static", "damp": "0.02", "values": values]))
+    func equalCodes(_ type: ElementType) -> Int {
+      let expected = twin(matrix, scheme, statistics, damp: 0.02, values: type)
+      #expect(quantized.parameters == expected.parameters)
+      return zip(quantized.codes, expected.codes).count { $0 == $1 }
+    }
     // A weight that falls on a tie in 32 bits may round the other way, and the rest of its row then differs.
-    let same = zip(quantized.codes, expected.codes).count { $0 == $1 }
-    #expect(Double(same) > 0.97 * Double(expected.codes.count), "\(same) of \(expected.codes.count)")
+    let same = equalCodes(ElementType(rawValue: values.uppercased()) ?? .f32)
+    #expect(Double(same) > 0.97 * Double(quantized.codes.count), "\(same) of \(quantized.codes.count)")
+    // 8 bits show what BF16 does to them.
+    if values == "bf16" { #expect(Double(equalCodes(.f32)) < 0.9 * Double(quantized.codes.count)) }
   }
 
   @Test(arguments: ["int4-g128", "int8-channel", "q4_0", "q4_k"]) func withoutCorrelationNothingIsMoved(_ name: String) throws {
@@ -254,7 +266,10 @@ import Testing
   }
 
   @Test func optionsAreChecked() {
-    for options in [["damp": "0.6"], ["damp": "-1"], ["order": "random"], ["correct": "1.5"], ["importance": "maybe"], ["bits": "4"]] {
+    let wrong = [
+      ["damp": "0.6"], ["damp": "-1"], ["order": "random"], ["correct": "1.5"], ["importance": "maybe"], ["values": "f8"], ["bits": "4"],
+    ]
+    for options in wrong {
       #expect(throws: Failure.self) { try gptq(options) }
     }
   }

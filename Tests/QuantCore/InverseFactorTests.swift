@@ -16,6 +16,7 @@ import Testing
     Matrix(rows: tokens, columns: size, values: values).withPanel {
       LinearAlgebra.addGram(of: $0, to: &gram, parallel: Parallel(threads: 2))
     }
+    LinearAlgebra.mirror(&gram, size: size, parallel: Parallel(threads: 2))
     for i in 0..<size { gram[i * size + i] += 0.01 * Float(tokens) }
     return gram
   }

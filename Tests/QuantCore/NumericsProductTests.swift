@@ -66,12 +66,21 @@ import Testing
     for threads in 1...3 {
       var gram = [Float](repeating: 0, count: 37 * 37)
       x.withPanel { LinearAlgebra.addGram(of: $0, to: &gram, parallel: Parallel(threads: threads)) }
+      for i in 0..<37 { #expect(gram[(i * 37 + i)..<(i * 37 + 37)] == product.values[(i * 37 + i)..<(i * 37 + 37)]) }
+      LinearAlgebra.mirror(&gram, size: 37, parallel: Parallel(threads: threads))
       #expect(gram == product.values)
-      x.withPanel(rows: 0..<256) { LinearAlgebra.addGram(of: $0, to: &gram, parallel: Parallel(threads: threads)) }
-      for i in 0..<37 {
-        for j in 0..<37 { #expect(gram[i * 37 + j] == gram[j * 37 + i]) }
-      }
     }
+  }
+
+  @Test(arguments: [ProductPrecision.f32, .bf16]) func gramOfManyChannelsIsWholeAboveTheDiagonal(_ precision: ProductPrecision) {
+    let size = 1700
+    let x = random(10, size, seed: 9)
+    let transposed = ReferenceKernels.transpose(x)
+    let product = Matrix.multiplyTransposed(transposed, transposed, precision: precision, parallel: Parallel(threads: 2))
+    var gram = [Float](repeating: 0, count: size * size)
+    x.withPanel { LinearAlgebra.addGram(of: $0, to: &gram, precision: precision, parallel: Parallel(threads: 2)) }
+    LinearAlgebra.mirror(&gram, size: size, parallel: Parallel(threads: 2))
+    #expect(gram == product.values)
   }
 
   @Test func gramOfSomeColumnsOfAWiderMatrixUsesTheStride() {
@@ -81,7 +90,7 @@ import Testing
     var whole = [Float](repeating: 0, count: 2500)
     x.withPanel { LinearAlgebra.addGram(of: $0, to: &whole, parallel: Parallel(threads: 2)) }
     for i in 0..<10 {
-      for j in 0..<10 { #expect(part[i * 10 + j] == whole[(i + 20) * 50 + j + 20]) }
+      for j in i..<10 { #expect(part[i * 10 + j] == whole[(i + 20) * 50 + j + 20]) }
     }
   }
 

@@ -19,6 +19,7 @@ import Testing
       let samples = Matrix(rows: 40, columns: columns, values: random(40 * columns, seed: 2))
       var gram = [Float](repeating: 0, count: columns * columns)
       samples.withPanel { LinearAlgebra.addGram(of: $0, to: &gram, parallel: Parallel(threads: 1)) }
+      LinearAlgebra.mirror(&gram, size: columns, parallel: Parallel(threads: 1))
       var forms = [Float](repeating: .nan, count: rows)
       x.withPanel { LinearAlgebra.quadraticForms(of: $0, gram: gram, stride: columns, into: &forms) }
       for row in 0..<rows {

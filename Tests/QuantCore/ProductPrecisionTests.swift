@@ -42,9 +42,8 @@ import Testing
     (ProductPrecision.hasBFloat ? rounded(x) : x).withPanel {
       LinearAlgebra.addGram(of: $0, to: &expected, parallel: Parallel(threads: 1))
     }
-    for i in gram.indices { #expect(abs(gram[i] - expected[i]) < 0.01) }
     for i in 0..<45 {
-      for j in 0..<45 { #expect(gram[i * 45 + j] == gram[j * 45 + i]) }
+      for j in i..<45 { #expect(abs(gram[i * 45 + j] - expected[i * 45 + j]) < 0.01) }
     }
   }
 }

@@ -19,6 +19,8 @@ struct DecoderTraits: Sendable {
   var defaultHeadSize: Int?
   /// Whether the feed-forward layer is a mixture of experts behind a router; nil: the container says so.
   var mixesExperts: Bool? = false
+  /// Base of the rotary frequencies where a `config.json` does not say.
+  var defaultTheta = 10000.0
   /// Epsilon of the norms where a `config.json` does not say.
   var defaultNormEpsilon = 1e-6
   /// The attention window that a `config.json` states.
@@ -47,7 +49,7 @@ extension DecoderTraits {
     p.normEpsilon = try keys.number("rms_norm_eps", "attention.layer_norm_rms_epsilon") ?? defaultNormEpsilon
     try readHeads(keys, &p)
     if mixesExperts != false { try readExperts(keys, &p) }
-    p.rope = try keys.rope(headSize: p.headSize, factors: tensors["rope_freqs.weight"])
+    p.rope = try keys.rope(headSize: p.headSize, defaultTheta: defaultTheta, factors: tensors["rope_freqs.weight"])
     try checkVariant(keys)
     switch keys.configuration {
     case .huggingFace:

@@ -19,7 +19,7 @@ public enum Mixtral: ModelFamily {
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
     try DecoderTraits(
       family: id, ggufArchitecture: "llama", interleavesRotaryRows: true, defaultKeyValueHeads: 8, mixesExperts: true,
-      defaultNormEpsilon: 1e-5, slidingWindow: { keys, _ throws(Failure) in try keys.window() }
+      defaultTheta: 1_000_000, defaultNormEpsilon: 1e-5, slidingWindow: { keys, _ throws(Failure) in try keys.window() }
     ).describe(configuration, tensors: tensors)
   }
 }

@@ -6,14 +6,14 @@ extension ConfigurationKeys {
   /// A `config.json` has `rope_theta` beside `rope_scaling`, or (transformers 5) both inside `rope_parameters`; the type is
   /// called `rope_type` or, in older files, `type`. A GGUF states linear scaling in its keys; Llama 3's scaling is a
   /// tensor of frequency factors there.
-  func rope(headSize: Int, factors: CheckpointTensor?) throws(Failure) -> Rope {
+  func rope(headSize: Int, defaultTheta: Double, factors: CheckpointTensor?) throws(Failure) -> Rope {
     var rope = Rope()
     rope.dimension = headSize
     switch configuration {
     case .huggingFace:
       let parameters = json("rope_parameters")
       let theta = json("rope_theta") ?? parameters?["rope_theta"]
-      if let theta { rope.theta = try positive(theta.doubleValue, "rope_theta") }
+      rope.theta = try theta.map { value throws(Failure) in try positive(value.doubleValue, "rope_theta") } ?? defaultTheta
       if let partial = json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"], partial.doubleValue != 1 {
         throw unsupported("model.rope-partial", "'partial_rotary_factor' is not 1 in this model")
       }

@@ -1,5 +1,7 @@
 #include "levels.h"
 
+#include <string.h>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -114,13 +116,15 @@ static tile_kernel kernel_of(int level) {
 }
 
 void qc_multiply_packed(
-    int level, const float *a, long rows, const float *b, long columns, long depth, float *c, long stride, int accumulate) {
+    int level, const float *a, long rows, const float *b, long columns, long depth, float *c, long stride, int accumulate,
+    long diagonal) {
   tile_kernel kernel = kernel_of(level);
   long tile_rows = qc_tile_rows(level), tile_columns = qc_tile_columns(level);
   for (long j = 0; j < columns; j += tile_columns) {
     const float *b_panel = b + j * depth;
     long width = columns - j < tile_columns ? columns - j : tile_columns;
-    for (long i = 0; i < rows; i += tile_rows) {
+    long above = diagonal + j + width < rows ? diagonal + j + width : rows;
+    for (long i = 0; i < above; i += tile_rows) {
       const float *a_panel = a + i * depth;
       long height = rows - i < tile_rows ? rows - i : tile_rows;
       float *corner = c + i * stride + j;
@@ -139,6 +143,12 @@ void qc_multiply_packed(
   }
 }
 
+/* Rows of an operand are far from each other, and only a depth block of each is read: too short a stretch for the processor to
+   foresee the next rows, so they are asked for. An address behind the operand does no harm. */
+static inline void fetch_next_rows(const float *last, long stride) {
+  for (long row = 1; row <= 4; row++) __builtin_prefetch(last + row * stride);
+}
+
 void qc_pack_contiguous(const float *source, long stride, long count, long depth, long width, float *out) {
   long i = 0;
 #if defined(__x86_64__)
@@ -147,6 +157,7 @@ void qc_pack_contiguous(const float *source, long stride, long count, long depth
     const float *r0 = source + i * stride, *r1 = r0 + stride, *r2 = r1 + stride, *r3 = r2 + stride;
     long p = 0;
     for (; p + 4 <= depth; p += 4) {
+      if (p % 16 == 0) fetch_next_rows(r3 + p, stride);
       __m128 a = _mm_loadu_ps(r0 + p), b = _mm_loadu_ps(r1 + p), c = _mm_loadu_ps(r2 + p), d = _mm_loadu_ps(r3 + p);
       _MM_TRANSPOSE4_PS(a, b, c, d);
       _mm_storeu_ps(out + p * width + i, a);
@@ -166,7 +177,19 @@ void qc_pack_contiguous(const float *source, long stride, long count, long depth
     for (long p = 0; p < depth; p++) out[p * width + i] = 0;
 }
 
+/* Whole tiles: a width that the compiler knows makes a row two or three moves. The next tile stands beside this one. */
+static inline __attribute__((always_inline)) void copy_rows(
+    const float *source, long stride, long depth, long width, float *out) {
+  for (long p = 0; p < depth; p++, source += stride, out += width) {
+    __builtin_prefetch(source + width);
+    __builtin_prefetch(source + 2 * width - 1);
+    memcpy(out, source, (unsigned long)width * sizeof *out);
+  }
+}
+
 void qc_pack_strided(const float *source, long stride, long count, long depth, long width, float *out) {
+  if (count == AVX512_COLUMNS && width == AVX512_COLUMNS) return copy_rows(source, stride, depth, AVX512_COLUMNS, out);
+  if (count == AVX512_ROWS && width == AVX512_ROWS) return copy_rows(source, stride, depth, AVX512_ROWS, out);
   for (long p = 0; p < depth; p++) {
     for (long i = 0; i < count; i++) out[p * width + i] = source[p * stride + i];
     for (long i = count; i < width; i++) out[p * width + i] = 0;
@@ -188,6 +211,7 @@ QC_TARGET_BFLOAT void qc_pack_contiguous_pairs(
     const float *r0 = source + i * stride, *r1 = r0 + stride, *r2 = r1 + stride, *r3 = r2 + stride;
     long p = 0;
     for (; p + 8 <= depth; p += 8) {
+      if (p % 16 == 0) fetch_next_rows(r3 + p, stride);
       __m128 a = (__m128)_mm256_cvtneps_pbh(_mm256_loadu_ps(r0 + p)), b = (__m128)_mm256_cvtneps_pbh(_mm256_loadu_ps(r1 + p));
       __m128 c = (__m128)_mm256_cvtneps_pbh(_mm256_loadu_ps(r2 + p)), d = (__m128)_mm256_cvtneps_pbh(_mm256_loadu_ps(r3 + p));
       _MM_TRANSPOSE4_PS(a, b, c, d);
@@ -220,6 +244,10 @@ QC_TARGET_BFLOAT void qc_pack_strided_pairs(
     const float *first = source + p * stride;
     int whole = p + 1 < depth;
     float *to = out + p / 2 * width;
+    __builtin_prefetch(first + width);
+    __builtin_prefetch(first + 2 * width - 1);
+    __builtin_prefetch(first + stride + width);
+    __builtin_prefetch(first + stride + 2 * width - 1);
     for (long i = 0; i < count; i += 16) {
       __mmask16 mask = count - i >= 16 ? 0xffff : (__mmask16)((1 << (count - i)) - 1);
       __m512 a = _mm512_maskz_loadu_ps(mask, first + i);

@@ -14,6 +14,12 @@ public struct Checkpoint: Sendable {
   public var configuration: Configuration?
   /// How inputs of linear layers and cached keys and values are rounded, as the configuration says.
   public var activations = ActivationRecord()
+  /// How the container says that its weights are quantized (`gptq`, `compressed-tensors (pack-quantized)`), or nil: it says nothing.
+  public var quantization: String?
+  /// Id of the packing that took its quantized tensors apart, or nil.
+  public var packing: String?
+  /// What is wrong in it, though it could be read.
+  public var findings: [Finding] = []
   /// Container metadata: all key-value pairs of a GGUF, `__metadata__` of a safetensors file.
   public var metadata: KeyValues
   /// Folder that holds tokenizer and companion files, or nil (a GGUF carries its tokenizer in `metadata`).

@@ -17,8 +17,11 @@ public protocol CheckpointFormat: Plugin {
   static var defaultScheme: String { get }
   /// Names that this container gives its tensors.
   static var naming: Naming { get }
-  /// The scheme of a tensor that is not quantized (norms, biases, tables), given how the source stores it.
-  static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String
+  /// The scheme of a tensor that is not quantized (norms, biases, tables).
+  /// - Parameters:
+  ///   - stored: how the source stores it.
+  ///   - type: the floating-point type that the whole model becomes; nil where it does not.
+  static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String
   /// Whether what is chosen for the whole model holds for this tensor; a rule of its own may still ask for more.
   /// - Parameters:
   ///   - scheme: the scheme for the whole model; nil where a preset chooses.

@@ -86,7 +86,9 @@ struct Client {
       return
     }
     guard let version = ClientVersion(words[1]) else {
-      throw Failure(.usage, "client.version", "'\(words[1])' is no version of \(profile.id)", remedy: "Give numbers, such as \(profile.id)@\(profile.version).")
+      throw Failure(
+        .usage, "client.version", "'\(words[1])' is no version of \(profile.id)",
+        remedy: "Give numbers, such as \(profile.id)@\(profile.version).")
     }
     self.version = version
   }

@@ -96,7 +96,9 @@ public struct Converter: Sendable {
     if var calibrated = try CalibratedConversion(plan, writer: writer, registry: registry, log: log) {
       for block in (log.earlier?.blocks.count ?? 0)..<calibrated.blockCount {
         let converted = try calibrated.convert(block: block)
-        try log.add(block: block, converted, hidden: calibrated.carried, transaction)
+        // Behind the last block nobody needs them.
+        let carried = block + 1 < calibrated.blockCount ? calibrated.carried : nil
+        try log.add(block: block, converted, hidden: carried, transaction)
         written.formUnion(converted.written)
         report.add(converted)
         for index in converted.written { plan.source[plan.tensors[index].sourceName]?.storage.verbatim?.dropFromMemory() }

@@ -39,16 +39,14 @@ public struct Planner: Sendable {
     for method in methods {
       guard let model, let obstacle = method.obstacle(in: model) else { continue }
       throw Failure(
-        .unsupported, "method.model", "method '\(type(of: method).id)' cannot be used on this model of family '\(model.family)': \(obstacle)",
+        .unsupported, "method.model",
+        "method '\(type(of: method).id)' cannot be used on this model of family '\(model.family)': \(obstacle)",
         file: request.input, remedy: "Leave the method out, or choose another; 'qconvert plugins' lists them.")
     }
 
     var warnings = source.warnings
     var drafts = try TensorMapping(source: source, model: model, target: format.naming).drafts(warnings: &warnings)
-    let isQuantized = methods.isEmpty && source.tensors.contains { $0.storage.codes != nil }
-    let wanted =
-      request.scheme ?? methods.lazy.compactMap { type(of: $0).defaultScheme }.first
-      ?? (isQuantized ? Planner.keepName : format.defaultScheme)
+    let wanted = try scheme(of: request, source: source)
     try chooseSchemes(&drafts, wanted: wanted, request: request, source: source, model: model, format: format)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
     if let first = left.first, let note = first.note {
@@ -89,35 +87,27 @@ public struct Planner: Sendable {
 
   // MARK: - Parts of a plan
 
-  /// The format that is written: the one asked for, or the one that the target's name asks for.
-  /// - Throws: `Failure` of kind usage where no format writes this.
-  public func format(of request: ConversionRequest) throws -> any CheckpointFormat.Type {
-    let format = try chosenFormat(request)
-    if format.isFolder { return format }
-    if request.output.hasSuffix("/") {
-      throw Failure(
-        .usage, "output.format", "names a folder, and format '\(format.id)' writes a file", file: request.output,
-        remedy: "Leave the slash out.")
-    }
-    if request.shardSize != nil {
-      throw Failure(
-        .usage, "output.shard-size", "format '\(format.id)' writes one file, which --shard-size cannot split", file: request.output,
-        remedy: "Leave --shard-size out, or write a folder.")
-    }
-    return format
+  /// The scheme or preset that was asked for; else that of the first method that is about one, else `keep` for an input that is
+  /// quantized already, else the format's.
+  /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
+  public func scheme(of request: ConversionRequest) throws -> String {
+    // An input that cannot be opened is reported by the plan.
+    try scheme(
+      of: request,
+      source: try? opening.open(
+        request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath))
   }
 
-  private func chosenFormat(_ request: ConversionRequest) throws -> any CheckpointFormat.Type {
-    if let id = request.toFormat { return try registry.format(id) }
-    let name = Files.lastComponent(request.output).lowercased()
-    for format in registry.formats where format.fileExtensions.contains(where: { name.hasSuffix("." + $0) }) { return format }
-    if let ending = Files.fileExtension(of: name), ["bin", "pt", "pth", "onnx", "ggml", "npz"].contains(ending) {
-      throw Failure(
-        .usage, "output.format", "cannot write '.\(ending)' files", file: request.output,
-        remedy: "Give a name that ends in .gguf or .safetensors, or a folder's name.")
+  private func scheme(of request: ConversionRequest, source: @autoclosure () -> Checkpoint?) throws -> String {
+    if let scheme = request.scheme { return scheme }
+    for given in request.methods {
+      if let scheme = try registry.method(given.id).defaultScheme { return scheme }
     }
-    for format in registry.formats where format.isFolder { return format }
-    throw Failure(.usage, "output.format", "no format writes this", file: request.output, remedy: "Give --to FORMAT.")
+    let format = try format(of: request)
+    guard request.methods.isEmpty, let source = source(), source.tensors.contains(where: { $0.storage.codes != nil }) else {
+      return format.defaultScheme
+    }
+    return Planner.keepName
   }
 
   private func makeMethods(_ request: ConversionRequest) throws -> [any QuantizationMethod] {
@@ -151,6 +141,7 @@ public struct Planner: Sendable {
       preset?.choose(presetTensors, model: model)
       ?? presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme?.name : nil) }
     let inputs = try InputChoice(request.activations)
+    let type = scheme?.grid.kind == .float ? scheme?.name : nil
     let ruled = try TensorRules(request.tensorRules).apply(
       to: drafts.map { (target: $0.name, source: $0.tensor.name) })
     let packings = try packings(of: format, request)
@@ -161,7 +152,8 @@ public struct Planner: Sendable {
         drafts[index].activations = keptInputs(of: drafts[index], kept, source: source, packings: packings)
         continue
       }
-      let unquantized = format.unquantizedScheme(for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName)
+      let unquantized = format.unquantizedScheme(
+        for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName, type: type)
       let name = ruled[index] ?? choices[index].scheme ?? unquantized
       drafts[index].schemeName = name
       drafts[index].note = ruled[index] == nil ? choices[index].note : nil
@@ -277,50 +269,6 @@ public struct Planner: Sendable {
         : "Choose another scheme, or a format that can: \(able.map { $0.id }.joined(separator: ", ")).")
   }
 
-  /// The packings that may be used, the preferred first: those of the format, of them those that the client reads, or the one
-  /// that was asked for.
-  /// - Throws: `Failure` of kind usage for an unknown packing or client, and where nothing is left.
-  func packings(of format: any CheckpointFormat.Type, _ request: ConversionRequest) throws(Failure) -> [any Packing] {
-    var packings = registry.packings(of: format)
-    func id(_ packing: any Packing) -> String { type(of: packing).id }
-    if let client = try client(request) {
-      guard client.profile.formats.contains(format.id) else {
-        throw Failure(
-          .usage, "client.format", "\(client.profile.id) does not load format '\(format.id)'", file: request.output,
-          remedy: "It loads: \(client.profile.formats.joined(separator: ", ")).")
-      }
-      let order = client.profile.packings
-      let read = packings.filter { order.contains(id($0)) }.sorted { (order.firstIndex(of: id($0)) ?? 0) < (order.firstIndex(of: id($1)) ?? 0) }
-      packings = packings.filter { id($0) == PlainPacking.id } + read
-    }
-    if let wanted = request.packing {
-      guard registry.packings.contains(where: { id($0) == wanted }) else {
-        throw Registry.unknown("packing", "packing.unknown", wanted, among: registry.packings.map { id($0) })
-      }
-      guard packings.contains(where: { id($0) == wanted }) else {
-        throw Failure(
-          .usage, "packing.format", "'\(wanted)' is no packing of format '\(format.id)'" + (request.client.map { " that \($0) reads" } ?? ""),
-          file: request.output, remedy: "Choose one of: \(packings.map { id($0) }.joined(separator: ", ")).")
-      }
-      packings = packings.filter { [PlainPacking.id, wanted].contains(id($0)) }
-    }
-    return packings
-  }
-
-  private func client(_ request: ConversionRequest) throws(Failure) -> Client? {
-    guard let name = request.client else { return nil }
-    return try Client(named: name, registry)
-  }
-
-  /// Common schemes for rows of this length that the format holds.
-  private func fitting(_ columns: Int, _ format: any CheckpointFormat.Type) -> [String] {
-    let packings = registry.packings(of: format)
-    return ["int4-g128", "int4-g64", "int4-g32", "int4-channel", "int8-channel", "q4_k", "q4_0", "q8_0", "f16"].filter { name in
-      guard let scheme = try? registry.scheme(name, modelType: .f16) else { return false }
-      return scheme.fits(columns: columns) && packings.contains { $0.holds(scheme.grid) }
-    }
-  }
-
   /// A tensor whose values are not floating-point numbers keeps its bytes and type.
   private func sealData(_ draft: TensorMapping.Draft) throws -> PlannedTensor {
     let stored = draft.tensor.storage.schemeName
@@ -397,6 +345,7 @@ public struct Planner: Sendable {
     let windows = try CalibrationWindows(
       text: isBuiltIn ? DefaultCalibration.text : text, origin: isBuiltIn ? "built-in" : "user", tokenizer: tokenizer,
       request: request.calibration)
+    try model.parameters.checkPositions(windows.context)
     if isBuiltIn {
       warnings.append(
         "calibrating on the built-in text (\(windows.availableTokens) tokens of general English); "

@@ -156,7 +156,8 @@ public struct StatisticsRun: Sendable {
         }
     }
     return PlannedTensor(
-      sourceName: "", name: "blocks.\(block)", shape: [], scheme: FloatScheme.f32, packing: PlainPacking(), parts: parts, note: nil, isCopy: false)
+      sourceName: "", name: "blocks.\(block)", shape: [], scheme: FloatScheme.f32, packing: PlainPacking(), parts: parts, note: nil,
+      isCopy: false)
   }
 
   private func provenance() -> [(key: String, value: String)] {

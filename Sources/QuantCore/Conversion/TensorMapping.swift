@@ -25,6 +25,8 @@ struct TensorMapping {
   /// Tensors that hold nothing a runtime could not compute, by the end of their names.
   private static let dropped = [".rotary_emb.inv_freq", ".attn.bias", ".attention.bias", ".masked_bias"]
 
+  static func isDropped(_ name: String) -> Bool { dropped.contains { name.hasSuffix($0) } }
+
   let source: Checkpoint
   let model: ModelDescription?
   let target: Naming
@@ -99,7 +101,7 @@ struct TensorMapping {
   private func checkUnknown(_ model: ModelDescription) throws {
     let known = Set(model.tensors.compactMap { $0.place(source.naming)?.name })
     for tensor in source.tensors where !known.contains(tensor.name) {
-      if TensorMapping.dropped.contains(where: { tensor.name.hasSuffix($0) }) { continue }
+      if TensorMapping.isDropped(tensor.name) { continue }
       throw Failure(
         .unsupported, "convert.unmapped", "family '\(model.family)' has no such tensor", file: source.path, tensor: tensor.name,
         remedy: "The checkpoint may be of another architecture than its configuration says.")

@@ -85,7 +85,9 @@ struct TensorWriter {
     var squares = (error: 0.0, original: 0.0)
     var written = Written()
     let multiple = max(tensor.rowMultiple, repacker.rowMultiple)
-    try inBatches(0..<rows, tile: tileRows(rows: rows, columns: columns, multiple: multiple)) { try repacker.encode($0) } consume: { output in
+    try inBatches(0..<rows, tile: tileRows(rows: rows, columns: columns, multiple: multiple)) {
+      try repacker.encode($0)
+    } consume: { output in
       squares.error += output.squaredError
       squares.original += output.squaredOriginal
       written.largestDeviation = max(written.largestDeviation ?? 0, output.largestDeviation)
@@ -258,7 +260,9 @@ struct TensorWriter {
       let encoder = TileEncoder(
         tensor: tensor, columns: columns, rounder: rounder, importance: segment.importance, map: map,
         checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues, file: plan.source.path, load: load)
-      try inBatches(segment.rows, tile: tile) { try encoder.encode($0) } consume: { output in
+      try inBatches(segment.rows, tile: tile) {
+        try encoder.encode($0)
+      } consume: { output in
         squares.error += output.squaredError
         squares.original += output.squaredOriginal
         written.values += output.values

@@ -115,7 +115,10 @@ struct Attention: Sendable {
     let oldest = max(keys.lowerBound, oldestKey(of: position)) - keys.lowerBound
     let seen = position + 1 - keys.lowerBound
     for i in 0..<oldest { row[i] = -.infinity }
-    for i in oldest..<seen { row[i] = row[i] * scale - slope * Float(seen - 1 - i) }
+    for i in oldest..<seen { row[i] *= scale }
+    if slope != 0 {
+      for i in oldest..<seen { row[i] -= slope * Float(seen - 1 - i) }
+    }
     VectorKernels.softmax(row, count: seen)
     for i in seen..<keys.count { row[i] = 0 }
   }

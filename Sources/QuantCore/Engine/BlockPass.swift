@@ -46,7 +46,9 @@ struct BlockPass {
   private func norm(_ hidden: Matrix, rows: Range<Int>, _ role: TensorRole) -> Matrix {
     let gain = block.vectors[TensorID(role, block: block.index)] ?? []
     let bias = block.vectors[TensorID(role, block: block.index, isBias: true)]
-    return NormLayer(parameters, gain: gain, bias: bias)(hidden, rows: rows, parallel: parallel)
+    var layer = NormLayer(parameters, gain: gain, bias: bias)
+    layer.precision = precision
+    return layer(hidden, rows: rows, parallel: parallel)
   }
 
   // MARK: Attention

@@ -55,13 +55,8 @@ public struct Engine: Sendable {
     var hidden = rows(tokens, of: table, columns: parameters.embeddingWidth)
     if let inputProjection { hidden = Matrix.multiplyTransposed(hidden, inputProjection, parallel: parallel) }
     if case .learned(let offset) = parameters.positions {
+      try parameters.checkPositions(first + min(tokens.count, sequenceLength))
       let positions = TensorID(.positionEmbedding)
-      let last = offset + first + min(tokens.count, sequenceLength) - 1
-      guard let count = weights.shape(positions)?.first, last < count else {
-        throw Failure(
-          .usage, "model.position-range", "the model has learned \(parameters.contextLength) positions, fewer than the text needs",
-          remedy: "Use at most \(parameters.contextLength) tokens at once.")
-      }
       let added = rows(tokens.indices.map { offset + first + $0 % sequenceLength }, of: positions, columns: hidden.columns)
       for i in hidden.values.indices { hidden.values[i] += added.values[i] }
     }

@@ -42,13 +42,14 @@ public enum Evaluation {
   ///   - tokens: the whole text, tokenised once, with BOS in front where the tokenizer adds it.
   ///   - reference: the model to compare with; it must have the same vocabulary.
   ///   - progress: called after each batch with the windows done and the windows in all.
-  /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`, `evaluate.vocabulary`, `evaluate.not-finite` or
-  ///   `model.token-range`.
+  /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`, `evaluate.vocabulary`, `evaluate.not-finite`,
+  ///   `model.position-range` or `model.token-range`.
   public static func run(
     _ engine: Engine, tokens: [Int], options: EvaluationOptions, reference: Engine? = nil,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Failure) -> EvaluationResult {
     let windows = try cut(tokens, options)
+    try engine.model.parameters.checkPositions(options.context)
     if let reference, reference.model.parameters.vocabularySize != engine.model.parameters.vocabularySize {
       throw Failure(
         .data, "evaluate.vocabulary",
@@ -68,9 +69,12 @@ public enum Evaluation {
     return scores.result(options, windows: windows.count)
   }
 
-  /// Whether a text can be scored: it must fill a window.
-  /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`.
-  public static func check(_ tokens: [Int], _ options: EvaluationOptions) throws(Failure) { _ = try cut(tokens, options) }
+  /// Whether a model can score a text: it must fill a window, and the window must fit into the model.
+  /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`, `model.position-range`.
+  public static func check(_ tokens: [Int], _ options: EvaluationOptions, for model: HyperParameters) throws(Failure) {
+    _ = try cut(tokens, options)
+    try model.checkPositions(options.context)
+  }
 
   /// Predictions per window.
   private static func scoredCount(_ options: EvaluationOptions) -> Int {

@@ -35,9 +35,6 @@ public struct ModelWeights: Sendable {
   /// Whether the checkpoint has this tensor.
   public func contains(_ id: TensorID) -> Bool { entries[id] != nil }
 
-  /// Shape of a tensor in the model, outermost first, or nil where the checkpoint lacks it.
-  public func shape(_ id: TensorID) -> [Int]? { entries[id]?.shape }
-
   /// A whole matrix `[out, in]`, or nil where the checkpoint lacks it.
   public func matrix(_ id: TensorID, parallel: Parallel) -> Matrix? { entries[id]?.matrix(parallel: parallel) }
 

@@ -81,7 +81,9 @@ public struct SimulationBuilder {
         remedy: "Name what to simulate, for example --simulate int8-token.")
     }
     for tensor in model.tensors {
-      guard let name = tensor.name(checkpoint.naming), name.hasSuffix(".weight"), let input = record.inputs[String(name.dropLast(".weight".count))] else { continue }
+      guard let name = tensor.name(checkpoint.naming), name.hasSuffix(".weight"),
+        let input = record.inputs[String(name.dropLast(".weight".count))]
+      else { continue }
       let stored = input.scale.map { ActivationRounding.Parameters(scale: $0, zeroPoint: input.zeroPoint) }
       simulation.inputs[tensor.id] = ActivationRounding(input.scheme, stored: stored)
     }
@@ -98,7 +100,9 @@ public struct SimulationBuilder {
         remedy: "Convert the model to GGUF first.")
     }
     for weight in blockLinears.map(\.id) + [engine.head] {
-      guard let tensor = model.tensors.first(where: { $0.id == weight }).flatMap({ $0.name(.gguf).flatMap { checkpoint[$0] } }) else { continue }
+      guard let tensor = model.tensors.first(where: { $0.id == weight }).flatMap({ $0.name(.gguf).flatMap { checkpoint[$0] } }) else {
+        continue
+      }
       // Weights in 16 bits are multiplied with inputs of their own type.
       let type = ElementType(rawValue: tensor.storage.schemeName.uppercased())
       let plain: FloatRounding? = if let type, type == .f16 || type == .bf16 { FloatRounding(type) } else { nil }
@@ -117,7 +121,9 @@ public struct SimulationBuilder {
     var activations: [TensorID: ActivationScheme] = [:]
     for (tensor, choice) in zip(tensors, choices) {
       activations[tensor.id] = choice.activations
-      let stored = tensor.name(checkpoint.naming).flatMap { checkpoint[$0] }.flatMap { ElementType(rawValue: $0.storage.schemeName.uppercased()) }
+      let stored = tensor.name(checkpoint.naming).flatMap { checkpoint[$0] }.flatMap {
+        ElementType(rawValue: $0.storage.schemeName.uppercased())
+      }
       guard let scheme = choice.scheme, stored?.isFloat == true else { continue }
       simulation.weights[tensor.id] = try registry.scheme(scheme, modelType: modelType)
     }

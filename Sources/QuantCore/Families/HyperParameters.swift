@@ -49,6 +49,15 @@ public struct HyperParameters: Sendable, Equatable {
 
   /// Columns of the embedding and of the output matrix.
   public var embeddingWidth: Int { embeddingSize ?? hiddenSize }
+
+  /// Refuses sequences that need positions behind the last one that the model has learned. Computed positions have no last one.
+  /// - Throws: `Failure` `model.position-range`.
+  public func checkPositions(_ count: Int) throws(Failure) {
+    guard case .learned = positions, count > contextLength else { return }
+    throw Failure(
+      .usage, "model.position-range", "the model has learned \(contextLength) positions, fewer than a sequence of \(count) tokens needs",
+      remedy: "Use at most \(contextLength) tokens at once (--context \(contextLength)).")
+  }
 }
 
 /// Formulas of norms over the channels of a token.

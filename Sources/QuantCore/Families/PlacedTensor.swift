@@ -11,6 +11,9 @@ struct PlacedTensor: Sendable {
     self.shape = shape
   }
 
+  /// Whether outputs are columns of the container's tensor.
+  var isTransposed: Bool { layout.isTransposed }
+
   private var rows: Int { shape.dropLast().reduce(1, *) }
   private var columns: Int { shape.last ?? 1 }
 

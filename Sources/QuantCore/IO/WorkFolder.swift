@@ -33,7 +33,8 @@ public final class WorkFolder: Sendable {
     let path = WorkFolder.path(for: target)
     let journal = path + "/journal"
     while true {
-      let ((descriptor, number), registration) = InterruptCleanup.create(remembering: path) { () -> ((descriptor: Int32, number: Int32), Bool) in
+      let ((descriptor, number), registration) = InterruptCleanup.create(remembering: path) {
+        () -> ((descriptor: Int32, number: Int32), Bool) in
         let isNew = mkdir(path, 0o777) == 0
         if !isNew, errno != EEXIST { return ((-1, errno), false) }
         let descriptor = open(journal, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
@@ -134,7 +135,10 @@ public final class WorkFolder: Sendable {
 
   /// Removes the folder behind an interrupt.
   static func remove(_ path: String) {
-    contents(path).forEach { $0.remove() }
+    // The journal goes last: while it is there, a run that continues knows that the output is complete.
+    let journal = path + "/journal"
+    contents(path).filter { $0.path != journal }.forEach { $0.remove() }
+    unlink(journal)
     rmdir(path)
   }
 

@@ -31,11 +31,11 @@ public enum LinearAlgebra {
     product.run(into: result, stride: n, parallel: parallel)
   }
 
-  /// `gram += xᵀ * x` for a panel `[tokens, channels]`.
+  /// `gram += xᵀ * x` for a panel `[tokens, channels]`, on and above the diagonal; `mirror` does the rest in the end.
   ///
   /// Tokens are summed in blocks of `depthBlock` from the start of the panel; the sum over several panels depends on how
   /// tokens are cut into panels, but not on threads.
-  /// - Parameter gram: `[channels, channels]`, symmetric before and after.
+  /// - Parameter gram: `[channels, channels]`; what it holds below the diagonal is undefined afterwards.
   public static func addGram(of x: Panel, to gram: inout [Float], precision: ProductPrecision = .f32, parallel: Parallel) {
     let channels = x.columns
     precondition(gram.count == channels * channels, "a Gram matrix is channels by channels")
@@ -47,10 +47,18 @@ public enum LinearAlgebra {
     gram.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
       product.run(into: base, stride: channels, parallel: parallel)
+    }
+  }
+
+  /// Copies what is above the diagonal of a square matrix below it.
+  public static func mirror(_ matrix: inout [Float], size: Int, parallel: Parallel) {
+    precondition(matrix.count == size * size, "the matrix is square")
+    matrix.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
       let target = SharedPointer(base)
-      parallel.forEachRange(channels, piece: 64) { rows in
+      parallel.forEachRange(size, piece: 64) { rows in
         for i in rows {
-          for j in 0..<i { target.base[i * channels + j] = target.base[j * channels + i] }
+          for j in 0..<i { target.base[i * size + j] = target.base[j * size + i] }
         }
       }
     }
@@ -87,7 +95,7 @@ public enum LinearAlgebra {
     var k: Int
     /// Adds to the target instead of overwriting it.
     var accumulates = false
-    /// Computes only tiles that touch the diagonal or lie above it.
+    /// Computes only tiles that touch the diagonal or lie above it; what it leaves elsewhere is undefined.
     var isUpperTriangle = false
     var level = LinearAlgebra.level
 
@@ -138,8 +146,8 @@ public enum LinearAlgebra {
       let tileColumns = qc_tile_columns(level)
       let packedRows = (rows.count + tileRows - 1) / tileRows * tileRows
       parallel.forEachRange(n, piece: stripColumns) { columns in
-        let height = isUpperTriangle ? min(rows.count, columns.upperBound - rows.lowerBound) : rows.count
-        guard height > 0 else { return }
+        let diagonal = isUpperTriangle ? columns.lowerBound - rows.lowerBound : rows.count
+        guard diagonal + columns.count > 0 else { return }
         let strip = AlignedScratch(count: (columns.count + tileColumns - 1) / tileColumns * tileColumns * min(k, depthBlock))
         for depth in blocks {
           for start in Swift.stride(from: columns.lowerBound, to: columns.upperBound, by: tileColumns) {
@@ -148,8 +156,9 @@ public enum LinearAlgebra {
               into: strip.base + (start - columns.lowerBound) * packedSteps(depth.count))
           }
           qc_multiply_packed(
-            level, packed.base + packedRows * packedSteps(depth.lowerBound), height, strip.base, columns.count, packedSteps(depth.count),
-            result.base + rows.lowerBound * stride + columns.lowerBound, stride, accumulates || depth.lowerBound > 0 ? 1 : 0)
+            level, packed.base + packedRows * packedSteps(depth.lowerBound), rows.count, strip.base, columns.count,
+            packedSteps(depth.count),
+            result.base + rows.lowerBound * stride + columns.lowerBound, stride, accumulates || depth.lowerBound > 0 ? 1 : 0, diagonal)
         }
       }
     }
@@ -164,17 +173,14 @@ extension Matrix {
   /// `a * bᵀ`: activations `[m, k]` times a weight matrix `[n, k]` gives `[m, n]`.
   public static func multiplyTransposed(_ a: Matrix, _ b: Matrix, precision: ProductPrecision = .f32, parallel: Parallel) -> Matrix {
     precondition(a.columns == b.columns, "both operands have rows of one length")
-    var result = Matrix(rows: a.rows, columns: b.rows)
-    result.values.withUnsafeMutableBufferPointer { target in
-      a.values.withUnsafeBufferPointer { left in
-        b.values.withUnsafeBufferPointer { right in
-          guard let target = target.baseAddress, let left = left.baseAddress, let right = right.baseAddress else { return }
+    return Matrix(rows: a.rows, columns: b.rows) { target in
+      a.withPanel { left in
+        b.withPanel { right in
           LinearAlgebra.multiplyTransposed(
-            left, right, m: a.rows, n: b.rows, k: a.columns, into: target, precision: precision, parallel: parallel)
+            left.base, right.base, m: a.rows, n: b.rows, k: a.columns, into: target, precision: precision, parallel: parallel)
         }
       }
     }
-    return result
   }
 }
 

@@ -10,6 +10,9 @@ public enum ProductPrecision: String, Sendable, CaseIterable {
   /// Whether this processor has `bf16` products.
   public static var hasBFloat: Bool { qc_cpu_has_bfloat() != 0 }
 
+  /// Whether factors are rounded to BF16 on this processor.
+  var roundsToBFloat: Bool { self == .bf16 && ProductPrecision.hasBFloat }
+
   /// The level of the C kernels.
-  var level: Int32 { self == .bf16 && ProductPrecision.hasBFloat ? Int32(QC_BFLOAT_PAIRS) : LinearAlgebra.level }
+  var level: Int32 { roundsToBFloat ? Int32(QC_BFLOAT_PAIRS) : LinearAlgebra.level }
 }

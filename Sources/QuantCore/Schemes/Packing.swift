@@ -54,6 +54,8 @@ public protocol Packing: Plugin {
   /// How the folder's inputs, keys and values are rounded. Asked of the packing that unpacked it.
   /// - Throws: `Failure` where a stored scale is missing or no number.
   func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord
+  /// What is wrong in a folder that `unpack` accepted: what readers would take silently for something else.
+  func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding]
 }
 
 extension Packing {
@@ -75,6 +77,7 @@ extension Packing {
   public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON { configuration }
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? { nil }
   public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord { ActivationRecord() }
+  public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] { [] }
 }
 
 /// Encodes `rows` rows of `columns` floats into `destination`, which has room for exactly their packed bytes.

@@ -50,6 +50,9 @@ public struct SiteStatistics: Sendable, Equatable {
     gram = []
   }
 
+  /// Completes a Gram matrix whose upper triangle is known.
+  mutating func mirrorGram(parallel: Parallel) { LinearAlgebra.mirror(&gram, size: channels, parallel: parallel) }
+
   /// The statistics after every channel was divided by its scale: `H / (s sᵀ)`, ranges and means divide. A histogram knows no
   /// channels, so it has to be observed again.
   public mutating func divide(by scales: [Float]) {

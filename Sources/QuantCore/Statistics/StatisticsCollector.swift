@@ -54,7 +54,11 @@ public final class StatisticsCollector: SiteObserver {
 
   /// What was observed so far, by site.
   public func statistics() -> [Site: SiteStatistics] {
-    sums.mapValues { entry in
+    // An array of keys, because a view of the dictionary would make every change in it a copy.
+    for site in Array(sums.keys) where sums[site]?.statistics.gram.isEmpty == false {
+      sums[site]?.statistics.mirrorGram(parallel: parallel)
+    }
+    return sums.mapValues { entry in
       var statistics = entry.statistics
       statistics.tokens = entry.tokens
       statistics.meanSquare = entry.squares.map { Float($0 / Double(entry.tokens)) }

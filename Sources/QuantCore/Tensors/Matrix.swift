@@ -21,6 +21,15 @@ public struct Matrix: Sendable, Equatable {
     self.init(rows: rows, columns: columns, values: [Float](repeating: 0, count: rows * columns))
   }
 
+  /// A matrix that `fill` writes all values of: nothing is set to zero before.
+  init(rows: Int, columns: Int, filledBy fill: (UnsafeMutablePointer<Float>) -> Void) {
+    let values = [Float](unsafeUninitializedCapacity: rows * columns) { buffer, count in
+      count = rows * columns
+      if let base = buffer.baseAddress { fill(base) }
+    }
+    self.init(rows: rows, columns: columns, values: values)
+  }
+
   /// One value; both indices from 0.
   public subscript(row: Int, column: Int) -> Float {
     get { values[row * columns + column] }

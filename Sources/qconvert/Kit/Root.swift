@@ -18,6 +18,8 @@ struct Root: ParsableCommand {
         qconvert --recipe recipe.yaml model/ model.gguf
         qconvert plan model/ model.gguf --scheme q4_k_m --tensor 'output.weight=q8_0'
         qconvert inspect model.gguf
+        qconvert validate model.gguf
+        qconvert compare model/ model.gguf
         qconvert eval model.gguf --text test.txt --reference model/ --json
         qconvert generate model.gguf --prompt 'Once upon a time' --tokens 32
 
@@ -26,7 +28,8 @@ struct Root: ParsableCommand {
       """,
     version: QuantCoreInfo.version,
     subcommands: [
-      Convert.self, PlanCommand.self, Calibrate.self, Inspect.self, Evaluate.self, Generate.self, Tokenize.self, Logits.self,
+      Convert.self, PlanCommand.self, Calibrate.self, Inspect.self, Validate.self, Compare.self, Evaluate.self, Generate.self,
+      Tokenize.self, Logits.self,
       PluginList.self, PluginCommand.self,
     ],
     defaultSubcommand: Convert.self

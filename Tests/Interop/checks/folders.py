@@ -22,6 +22,7 @@ FLOAT_PRESETS = ["fp8", "fp8-block", "fp8-static"]
 INTEGER_PRESETS = ["w8a8", "w8a8-static", "w4a8"]
 # Folders that llm-compressor wrote from the same model, and what rounds to the same weights.
 GOLDEN = {"ct-fp8-dynamic": "fp8", "ct-fp8-block": "fp8-block", "ct-fp8-static": "fp8-static"}
+PACKED_GOLDEN = {"ct-rtn-w4a16-asym": "int4-g128-asym"}
 
 
 @functools.cache
@@ -101,12 +102,12 @@ def rounds(scheme):
     return f"{len(modules)} matrices"
 
 
-@check("{}: qconvert rounds to the same bytes", GOLDEN)
+@check("{}: qconvert rounds to the same bytes", GOLDEN | PACKED_GOLDEN)
 def equals_golden(folder):
-    golden, own = stored(shared(f"golden/{folder}")), stored(converted(GOLDEN[folder], "rtn"))
+    golden, own = stored(shared(f"golden/{folder}")), stored(converted((GOLDEN | PACKED_GOLDEN)[folder], "rtn"))
     modules = [name.removesuffix(".weight_scale") for name in golden if name.endswith(".weight_scale")]
     require(len(modules) >= 7 * 2, f"{len(modules)} quantized modules")
-    for name in [module + suffix for module in modules for suffix in (".weight", ".weight_scale")]:
+    for name in [name for name in golden for module in modules if name.startswith(module + ".weight")]:
         require(golden[name].dtype == own[name].dtype and golden[name].shape == own[name].shape, f"{name}: another type or shape")
         require(torch.equal(golden[name].view(torch.uint8), own[name].view(torch.uint8)), f"{name}: bytes differ")
     return f"{len(modules)} matrices"

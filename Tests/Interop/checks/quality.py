@@ -111,7 +111,8 @@ def perplexity_equals(name):
 
 
 FIGURES = [("tiny-llama", "prose-valid")]
-LONG_FIGURES = [(name, text) for name in ("tiny-llama", "stories260k") for text in ("wikitext2-valid", "wikitext2-test", "prose-valid")]
+LONG_FIGURES = [
+    (name, text) for name in ("tiny-llama", "tiny-opt", "stories260k") for text in ("wikitext2-valid", "wikitext2-test", "prose-valid")]
 
 
 @check("perplexity on a whole text equals the recorded one, {}", FIGURES, slow_cases=LONG_FIGURES)

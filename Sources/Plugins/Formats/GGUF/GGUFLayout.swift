@@ -6,7 +6,7 @@ extension GGUFFormat: CheckpointFormat {
 
   /// llama.cpp aborts on vectors and norms that are not 32-bit floats. Other tensors keep 16-bit floats as they are, so
   /// that nothing is rounded without having been asked for.
-  public static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String {
+  public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String {
     let isMatrix = tensor.shape.drop { $0 == 1 }.count >= 2
     guard isMatrix, !tensor.name.hasSuffix("_norm.weight"), QuantizableTensors.contains(name: tensor.name, shape: tensor.shape) else {
       return ElementType.allCases.contains { $0.schemeName == stored && !$0.isFloat } ? stored : "f32"

@@ -55,21 +55,42 @@ struct CompanionFiles {
   /// - Throws: `Failure` `hf.quantization.unsupported` where no packing does, or what the packing throws.
   func logicalTensors(
     _ stored: [CheckpointTensor], packings: [any Packing]
-  ) throws -> (tensors: [CheckpointTensor], activations: ActivationRecord) {
-    guard let quantization else { return (stored, ActivationRecord()) }
+  ) throws -> LogicalTensors {
+    guard let quantization else { return LogicalTensors(tensors: stored) }
     for packing in packings {
       guard let tensors = try packing.unpack(configuration: quantization, stored: stored) else { continue }
-      return (tensors, try packing.activations(configuration: quantization, stored: stored))
+      return LogicalTensors(
+        tensors: tensors, activations: try packing.activations(configuration: quantization, stored: stored),
+        packing: type(of: packing).id, findings: packing.findings(configuration: quantization, stored: stored))
     }
     throw Failure(
       .unsupported, "hf.quantization.unsupported",
-      "its weights are already quantized with \(CompanionFiles.method(of: quantization)), which is not understood",
+      "its weights are already quantized with \(CompanionFiles.method(of: quantization).map { "'\($0)'" } ?? "an unnamed method"), which is not understood",
       file: files.last, remedy: "Give the unquantized model.")
   }
 
-  private static func method(of quantization: JSON) -> String {
+  /// A folder's tensors as a model knows them, and what its packing knows besides.
+  struct LogicalTensors {
+    var tensors: [CheckpointTensor]
+    var activations = ActivationRecord()
+    var packing: String?
+    var findings: [Finding] = []
+  }
+
+  /// What the tool calls its method and layout.
+  static func method(of quantization: JSON) -> String? {
     let method = quantization["quant_method"] ?? quantization["quantization"]?["quant_algo"] ?? quantization["quant_algo"]
-    let format = quantization["format"]?.stringValue.map { " (\($0))" } ?? ""
-    return (method?.stringValue.map { "'\($0)'" } ?? "an unnamed method") + format
+    let format = quantization["format"] ?? quantization["checkpoint_format"] ?? quantization["bnb_4bit_quant_type"]
+    return method?.stringValue.map { method in method + (format?.stringValue.map { " (\($0))" } ?? "") }
+  }
+}
+
+extension Checkpoint {
+  /// What a packing knows besides the tensors.
+  mutating func take(_ logical: CompanionFiles.LogicalTensors, _ companions: CompanionFiles) {
+    activations = logical.activations
+    packing = logical.packing
+    findings = logical.findings
+    quantization = companions.quantization.flatMap { CompanionFiles.method(of: $0) }
   }
 }

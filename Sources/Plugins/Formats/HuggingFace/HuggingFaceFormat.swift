@@ -49,7 +49,7 @@ public struct HuggingFaceFormat: Sendable {
       companionFolder: companions.companionFolder ?? path,
       files: files + shardNames.map { Files.join(path, $0) } + companions.files, warnings: warnings,
       mappings: shards.map { $0.file })
-    checkpoint.activations = logical.activations
+    checkpoint.take(logical, companions)
     return checkpoint
   }
 

@@ -4,10 +4,11 @@ extension HuggingFaceFormat: CheckpointFormat {
   public static var defaultScheme: String { "w4a16" }
   public static var naming: Naming { .huggingFace }
 
-  /// What is not quantized stays as it is stored; a block layout of another container becomes bfloat16.
-  public static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String {
-    let type = ElementType.allCases.first { $0.schemeName == stored }
-    return type == nil ? "bf16" : stored
+  /// What is not quantized stays as it is stored, except where the whole model becomes a floating-point type: then vectors
+  /// do too, as where a framework saves a model in a type. A block layout of another container becomes bfloat16.
+  public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String {
+    guard let element = ElementType.allCases.first(where: { $0.schemeName == stored }) else { return type ?? "bf16" }
+    return element.isFloat ? type ?? stored : stored
   }
 
   /// A floating-point type holds for every matrix. Codes are for the linear layers of the blocks alone: few readers take

@@ -18,9 +18,10 @@ enum ModelConfiguration {
     if let configuration {
       members.append(.init("quantization_config", configuration))
     } else if let name = typeName(request.tensors) {
-      for index in members.indices where members[index].key == "torch_dtype" || members[index].key == "dtype" {
-        members[index].value = .string(name)
-      }
+      // Newer files say `dtype`; readers know both.
+      let keys = members.indices.filter { members[$0].key == "torch_dtype" || members[$0].key == "dtype" }
+      for index in keys { members[index].value = .string(name) }
+      if keys.isEmpty { members.append(.init("torch_dtype", .string(name))) }
     }
     return .object(members)
   }

@@ -39,7 +39,7 @@ public struct SafetensorsFormat: Sendable {
       naming: .huggingFace, configuration: companions.configuration.map { .huggingFace($0) }, metadata: shard.metadata,
       companionFolder: companions.companionFolder, files: [path] + companions.files, warnings: warnings,
       mappings: [shard.file])
-    checkpoint.activations = logical.activations
+    checkpoint.take(logical, companions)
     return checkpoint
   }
 }

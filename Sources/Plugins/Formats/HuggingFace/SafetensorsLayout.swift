@@ -68,8 +68,8 @@ extension SafetensorsFormat: CheckpointFormat {
   public static var defaultScheme: String { "bf16" }
   public static var naming: Naming { .huggingFace }
 
-  public static func unquantizedScheme(for tensor: PresetTensor, stored: String) -> String {
-    HuggingFaceFormat.unquantizedScheme(for: tensor, stored: stored)
+  public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String {
+    HuggingFaceFormat.unquantizedScheme(for: tensor, stored: stored, type: type)
   }
 
   public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {

@@ -80,7 +80,7 @@ public struct AWQ: QuantizationMethod {
     // proportion to their own error.
     let role = task.id?.role
     if clips, task.scheme.grid.tileRows == 1, role != .query, role != .key {
-      return ClipRounder(scheme: task.scheme, statistics: statistics, importance: importance)
+      return ClipRounder(scheme: task.scheme, statistics: statistics.withoutSilence, importance: importance)
     }
     // Of all rules only those of block layouts look at importance.
     guard let importance, task.scheme.grid.kind == .block else { return nil }
@@ -107,5 +107,15 @@ extension SiteStatistics {
     guard mean > 0, mean.isFinite else { return nil }
     // A silent channel may speak later.
     return diagonal.map { max($0 / mean, 1e-6) }
+  }
+
+  /// With silent channels as loud as the mean: they may speak later, and an error in them must not be free.
+  var withoutSilence: SiteStatistics {
+    let silent = (0..<channels).filter { gram[$0 * channels + $0] == 0 }
+    guard !silent.isEmpty else { return self }
+    var result = self
+    let sum = (0..<channels).reduce(0.0) { $0 + Double(gram[$1 * channels + $1]) }
+    for c in silent { result.gram[c * channels + c] = Float(sum / Double(channels)) }
+    return result
   }
 }

@@ -62,20 +62,31 @@ struct ScaleSearch {
   }
 
   /// `s = mean|x|^α` (divided by `w̄^(1-α)` where magnitudes are given), at least 1e-4, normalised so that the largest and
-  /// the smallest are each other's reciprocal, and tied where the fold asks for it. Nil where a scale is not finite.
+  /// the smallest are each other's reciprocal, and tied where the fold asks for it. A channel that was silent may speak later:
+  /// it keeps 1, so that its weights are not rounded away. Nil where a scale is not finite, or all channels were silent.
   private func candidate(alpha: Double, magnitudes: [Float]?) -> [Float]? {
     var scales = [Float](repeating: 1, count: statistics.channels)
-    for c in 0..<statistics.channels {
-      // A channel that was never active says nothing; the floor keeps its power finite.
+    let active = (0..<statistics.channels).filter { statistics.meanAbsolute[$0] > 0 }
+    for c in active {
+      // The floor keeps the power finite.
       var scale = Power.of(max(statistics.meanAbsolute[c], 1e-8), Float(alpha))
       if let magnitudes { scale /= Power.of(magnitudes[c], Float(1 - alpha)) + 1e-4 }
       scales[c] = max(scale, 1e-4)
     }
+    guard let middle = ScaleSearch.middle(active.map { scales[$0] }) else { return nil }
+    if active.count < scales.count {
+      for c in scales.indices where !(statistics.meanAbsolute[c] > 0) { scales[c] = middle }
+    }
     scales = fold.tied(scales)
-    guard let largest = scales.max(), let smallest = scales.min() else { return nil }
-    let middle = (largest * smallest).squareRoot()
+    guard let middle = ScaleSearch.middle(scales) else { return nil }
     for c in scales.indices { scales[c] /= middle }
     return scales.allSatisfy { $0.isFinite && $0 > 0 } ? scales : nil
+  }
+
+  /// The geometric mean of the largest and the smallest.
+  private static func middle(_ scales: [Float]) -> Float? {
+    guard let largest = scales.max(), let smallest = scales.min() else { return nil }
+    return (largest * smallest).squareRoot()
   }
 
   /// `w̄`: mean over output rows of `|w| / max |w| of the group`.

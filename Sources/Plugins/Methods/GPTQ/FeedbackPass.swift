@@ -5,6 +5,7 @@ struct FeedbackPass {
   private let scheme: any Scheme
   private let order: VisitingOrder
   private let factor: InverseFactor
+  private let valueType: ElementType?
   private let importance: [Float]?
   private let rows: Int
   private let tileLength: Int
@@ -22,6 +23,7 @@ struct FeedbackPass {
     scheme = rounder.scheme
     order = rounder.order
     factor = rounder.factor
+    valueType = rounder.valueType
     importance = rounder.importance
     rows = panel.rows
     tileLength = fitted.groupLength
@@ -34,8 +36,8 @@ struct FeedbackPass {
     tiles = (0..<fitted.groupsPerRow).map { tile in
       var own = rounder.scheme.emptyPanel(rows: panel.rows, columns: fitted.groupLength)
       for row in 0..<panel.rows {
-        let from = fitted.parameterIndex(row: row, group: tile)
-        for p in 0..<fitted.parameterCount { own.parameters[row * fitted.parameterCount + p] = fitted.parameters[from + p] }
+        let (from, to) = (fitted.parameterIndex(row: row, group: tile), own.parameterIndex(row: row, group: 0))
+        for p in 0..<fitted.parameterCount { own.parameters[to + p] = fitted.parameters[from + p] }
       }
       return own
     }
@@ -50,16 +52,20 @@ struct FeedbackPass {
     passOn(batch)
   }
 
-  /// Parameters of a tile from the weights as they are now. The tile's columns stand at `tileLength` places from `first`.
+  /// Parameters of a tile from the weights as they are now. The tile's columns stand at the places from `first`.
   private mutating func fit(_ tile: Int, from first: Int) {
-    for place in first..<first + tileLength {
+    let width = width(of: tile)
+    for place in first..<first + width {
       let column = order.columns[place] - tile * tileLength
       for row in 0..<rows { tileValues.base[row * tileLength + column] = weights.base[place * rows + row] }
     }
     scheme.fit(
-      Panel(base: tileValues.base, rows: rows, columns: tileLength, rowStride: tileLength),
-      importance: importance.map { Array($0[tile * tileLength..<(tile + 1) * tileLength]) }, into: &tiles[tile])
+      Panel(base: tileValues.base, rows: rows, columns: width, rowStride: tileLength),
+      importance: importance.map { Array($0[tile * tileLength..<tile * tileLength + width]) }, into: &tiles[tile])
   }
+
+  /// Columns of a tile: blocks of several rows may be cut short at the edge of the matrix.
+  private func width(of tile: Int) -> Int { min(tileLength, order.columns.count - tile * tileLength) }
 
   private mutating func roundColumn(at place: Int, batch: Range<Int>) {
     let (tile, column) = order.columns[place].quotientAndRemainder(dividingBy: tileLength)
@@ -68,6 +74,12 @@ struct FeedbackPass {
     let panel = Panel(base: weight - column, rows: rows, columns: tileLength, rowStride: 1)
     scheme.nearest(panel, columns: column..<column + 1, into: &tiles[tile])
     scheme.value(tiles[tile], columns: column..<column + 1, into: tileValues.base)
+    if let valueType {
+      for row in 0..<rows {
+        let value = tileValues.base + row * tileLength + column
+        value.pointee = NumberConversion.rounded(value.pointee, to: valueType)
+      }
+    }
     let error = errors.base + (place - batch.lowerBound) * rows
     let size = order.columns.count
     factor.upper.withUnsafeBufferPointer { upper in
@@ -98,9 +110,9 @@ struct FeedbackPass {
     for (tile, own) in tiles.enumerated() {
       for row in 0..<rows {
         let to = row * result.columns + tile * tileLength
-        for c in 0..<tileLength { result.codes[to + c] = own.codes[row * tileLength + c] }
-        let parameters = result.parameterIndex(row: row, group: tile)
-        for p in 0..<count { result.parameters[parameters + p] = own.parameters[row * count + p] }
+        for c in 0..<width(of: tile) { result.codes[to + c] = own.codes[row * own.columns + c] }
+        let (from, parameters) = (own.parameterIndex(row: row, group: 0), result.parameterIndex(row: row, group: tile))
+        for p in 0..<count { result.parameters[parameters + p] = own.parameters[from + p] }
       }
     }
   }

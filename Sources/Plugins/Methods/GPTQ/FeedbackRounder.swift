@@ -7,6 +7,8 @@ struct FeedbackRounder: Rounder {
   let scheme: any Scheme
   let order: VisitingOrder
   let factor: InverseFactor
+  /// The float to which readers round values, or nil.
+  let valueType: ElementType?
   /// One weight per column for the fit of parameters, or nil.
   let importance: [Float]?
   /// Moves the weights that are rounded, or nil.

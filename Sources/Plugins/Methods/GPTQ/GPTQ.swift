@@ -30,6 +30,10 @@ public struct GPTQ: QuantizationMethod {
     OptionDeclaration(
       name: "importance", summary: "weigh the fit of parameters with the inputs' power, where the scheme can", defaultValue: "on"),
     OptionDeclaration(
+      name: "values",
+      summary: "float to which readers round the values of the weights; errors are taken against these: exact, bf16 or f16",
+      defaultValue: "exact"),
+    OptionDeclaration(
       name: "correct", summary: "share of the errors made in front of a layer that it makes up for (0...1; needs a second stream)",
       defaultValue: "0"),
   ]
@@ -39,6 +43,8 @@ public struct GPTQ: QuantizationMethod {
   let order: VisitingOrder.Kind?
   let weighsFit: Bool
   let correctedShare: Double
+  /// What readers round values to; nil: they keep them.
+  let valueType: ElementType?
   private let factors = FactorCache()
 
   /// - Throws: `Failure` where an option's value is out of range.
@@ -46,6 +52,7 @@ public struct GPTQ: QuantizationMethod {
     damp = try options.number("damp", in: 0...InverseFactor.largestDamp)
     order = VisitingOrder.Kind(rawValue: try options.choice("order", of: ["auto"] + VisitingOrder.Kind.allCases.map(\.rawValue)))
     weighsFit = try options.flag("importance")
+    valueType = ElementType(rawValue: try options.choice("values", of: ["exact", "bf16", "f16"]).uppercased())
     correctedShare = try options.number("correct", in: 0...1)
   }
 
@@ -70,7 +77,7 @@ public struct GPTQ: QuantizationMethod {
           + "instead. The calibration text may be too short, or activations are not finite")
     }
     return FeedbackRounder(
-      scheme: task.scheme, order: order, factor: factor, importance: weighsFit ? order.diagonal : nil,
+      scheme: task.scheme, order: order, factor: factor, valueType: valueType, importance: weighsFit ? order.diagonal : nil,
       correction: TargetCorrection(statistics, share: correctedShare, order: order, factor: factor), requestedDamp: damp)
   }
 }

@@ -29,7 +29,8 @@ struct VisitingOrder: Sendable, Equatable {
   init(_ kind: Kind, diagonal: [Float], tileLength: Int) {
     self.kind = kind
     self.diagonal = diagonal
-    self.tileLength = max(1, tileLength)
+    let tileLength = max(1, tileLength)
+    self.tileLength = tileLength
     /// Descending; the sort is stable by the index.
     func isLouder(_ a: (Int, Float), _ b: (Int, Float)) -> Bool { a.1 == b.1 ? a.0 < b.0 : a.1 > b.1 }
     func sorted(_ range: Range<Int>) -> [Int] { range.map { ($0, diagonal[$0]) }.sorted(by: isLouder).map(\.0) }
@@ -37,11 +38,13 @@ struct VisitingOrder: Sendable, Equatable {
     case .plain: columns = Array(0..<diagonal.count)
     case .static: columns = sorted(0..<diagonal.count)
     case .block:
-      let tiles = stride(from: 0, to: diagonal.count, by: self.tileLength).map { first in
-        sorted(first..<min(diagonal.count, first + max(1, tileLength)))
+      let tiles = stride(from: 0, to: diagonal.count, by: tileLength).map { first in
+        sorted(first..<min(diagonal.count, first + tileLength))
       }
       let loudest = tiles.indices.map { ($0, tiles[$0].first.map { diagonal[$0] } ?? 0) }
-      columns = loudest.sorted(by: isLouder).flatMap { tiles[$0.0] }
+      // A tile that is cut short by the edge of the matrix comes last: all others then begin at multiples of the length.
+      let (whole, rest) = (loudest.filter { tiles[$0.0].count == tileLength }, loudest.filter { tiles[$0.0].count < tileLength })
+      columns = (whole.sorted(by: isLouder) + rest).flatMap { tiles[$0.0] }
     }
   }
 

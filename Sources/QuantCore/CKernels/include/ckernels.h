@@ -36,9 +36,10 @@ void qc_pack_strided_pairs(const float *source, long stride, long count, long de
 
 /* C[rows, columns] (+)= A * B for packed operands of one depth block. `rows` and `columns` need not fill whole tiles.
    Every element of the product is one chain over the depth, starting at zero, in ascending order. `depth` counts floats,
-   or pairs. */
+   or pairs. Elements more than `diagonal` rows below the diagonal of this part of C may be left out: `rows` for all of C. */
 void qc_multiply_packed(
-    int level, const float *a, long rows, const float *b, long columns, long depth, float *c, long stride, int accumulate);
+    int level, const float *a, long rows, const float *b, long columns, long depth, float *c, long stride, int accumulate,
+    long diagonal);
 
 /* --- Vectors (vectors.c); the same bits on every level --- */
 

@@ -68,7 +68,7 @@ struct Evaluate: QConvertCommand {
     let result = try Evaluate.evaluate(engine, referenceEngine, tokens, settings, session)
     let measurements = Measurements(
       byteCount: try checkpoint.files.reduce(0) { try $0 + MappedFile($1).count },
-      bitsPerWeight: CheckpointFacts(checkpoint, family: nil).bitsPerWeight, evaluation: result)
+      bitsPerWeight: CheckpointFacts(checkpoint, Opening(registry)).bitsPerWeight, evaluation: result)
     let failure = Gate.failure(of: gates, measurements)
     let document = JSONOutput.document(Evaluate.members(result, request, engine.simulation), failure)
     if !session.isJSON { try session.console.data(Evaluate.text(result, request, engine.simulation)) }

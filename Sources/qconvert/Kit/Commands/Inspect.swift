@@ -5,7 +5,7 @@ import QuantCore
 /// `qconvert inspect PATH`: what a checkpoint holds, from its headers.
 struct Inspect: QConvertCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Show container, architecture, tensors and metadata of a checkpoint.")
+    commandName: "inspect", abstract: "Show container, architecture, schemes and readers of a checkpoint, from its headers.")
 
   @Argument(help: ArgumentHelp("File or folder.", valueName: "PATH"))
   var path: String
@@ -13,14 +13,23 @@ struct Inspect: QConvertCommand {
   @Option(name: .shortAndLong, help: ArgumentHelp("Format of PATH. (default: by content)", valueName: "FORMAT"))
   var from: String?
 
+  @Flag(help: "List every tensor.")
+  var tensors = false
+
+  @Flag(help: "List the metadata.")
+  var metadata = false
+
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
     let opening = Opening(registry)
     let checkpoint = try opening.open(path, format: from)
     for warning in checkpoint.warnings { session.log.warning("\(warning)") }
-    let facts = CheckpointFacts(checkpoint, family: opening.family(of: checkpoint)?.id)
-    try session.answer(facts.document, text: facts.text(style: session.outputStyle))
+    let facts = CheckpointFacts(checkpoint, opening)
+    var text = facts.text(style: session.outputStyle)
+    if tensors { text += "\n" + facts.tensorList(style: session.outputStyle) }
+    if metadata, !checkpoint.metadata.entries.isEmpty { text += "\n" + facts.metadataList(style: session.outputStyle) }
+    try session.answer(facts.document, text: text)
   }
 }
 
@@ -39,9 +48,25 @@ struct CheckpointFacts {
   let byteCount: Int
   let bitsPerWeight: Double
 
-  init(_ checkpoint: Checkpoint, family: String?) {
+  /// Programs that load it, by id.
+  let clients: [String]
+  /// Tensors of one purpose and scheme together, the largest first.
+  let groups: [Group]
+
+  /// Tensors of one purpose that are stored alike.
+  struct Group {
+    var purpose: String
+    var scheme: String
+    var count = 0
+    var values = 0
+    var bytes = 0
+  }
+
+  init(_ checkpoint: Checkpoint, _ opening: Opening) {
     self.checkpoint = checkpoint
-    self.family = family
+    family = opening.family(of: checkpoint)?.id
+    clients = opening.registry.clients.filter { CheckpointFacts.loads($0, checkpoint) }.map { $0.id }
+    groups = CheckpointFacts.groups(checkpoint, try? opening.describe(checkpoint))
     let numeric = checkpoint.tensors.filter { $0.storage.isNumeric }
     // Readers check each size against its file; only a sum over overlapping tensors could wrap.
     parameterCount = numeric.reduce(0) { CheckpointFacts.sum($0, $1.elementCount) }
@@ -50,12 +75,73 @@ struct CheckpointFacts {
     bitsPerWeight = parameterCount == 0 ? 0 : Double(numericBytes) * 8 / Double(parameterCount)
   }
 
+  /// Whether a program loads the checkpoint and computes with all of its layers.
+  private static func loads(_ client: any ClientProfile.Type, _ checkpoint: Checkpoint) -> Bool {
+    guard client.formats.contains(checkpoint.format) else { return false }
+    let coded = checkpoint.tensors.compactMap { tensor in tensor.storage.codes.map { (tensor, $0.scheme.grid) } }
+    // GGUF needs no packing beside its own; what is quantized in another container was taken apart by one.
+    guard let packing = checkpoint.packing ?? (checkpoint.format == "gguf" ? "gguf" : nil) else { return checkpoint.quantization == nil }
+    return client.packings.contains(packing)
+      && coded.allSatisfy { tensor, grid in
+        let inputs = checkpoint.activations.inputs[tensor.name.hasSuffix(".weight") ? String(tensor.name.dropLast(7)) : tensor.name]
+        let layer = ClientLayer(packing: packing, grid: grid, activations: inputs?.scheme, shape: tensor.shape)
+        return client.obstacle(layer, version: client.version) == nil
+      }
+  }
+
+  private static func groups(_ checkpoint: Checkpoint, _ model: ModelDescription?) -> [Group] {
+    var roles: [String: TensorID] = [:]
+    for tensor in model?.tensors ?? [] { tensor.name(checkpoint.naming).map { roles[$0] = tensor.id } }
+    var groups: [Group] = []
+    for tensor in checkpoint.tensors {
+      let purpose = roles[tensor.name].map { CheckpointFacts.purpose(of: $0) } ?? (tensor.shape.count > 1 ? "matrices" : "vectors")
+      let scheme = tensor.storage.schemeName
+      let index =
+        groups.firstIndex { $0.purpose == purpose && $0.scheme == scheme }
+        ?? {
+          groups.append(Group(purpose: purpose, scheme: scheme))
+          return groups.count - 1
+        }()
+      groups[index].count += 1
+      groups[index].values = sum(groups[index].values, tensor.elementCount)
+      groups[index].bytes = sum(groups[index].bytes, tensor.storage.byteCount)
+    }
+    return groups.sorted { ($0.bytes, $1.purpose) > ($1.bytes, $0.purpose) }
+  }
+
+  private static func purpose(of id: TensorID) -> String {
+    if id.isBias { return "biases" }
+    switch id.role {
+    case .tokenEmbedding, .positionEmbedding: return "embeddings"
+    case .output: return "output"
+    case .inputProjection, .outputProjection: return "projections"
+    case .query, .key, .value, .attentionOutput: return "attention"
+    case .gate, .up, .down: return id.expert == nil ? "feed-forward" : "experts"
+    case .router: return "routers"
+    case .ropeFactors: return "tables"
+    case .embeddingNorm, .outputNorm, .attentionNorm, .queryNorm, .keyNorm, .feedForwardNorm: return "norms"
+    }
+  }
+
   private static func sum(_ a: Int, _ b: Int) -> Int {
     let (result, overflow) = a.addingReportingOverflow(b)
     return overflow ? .max : result
   }
 
-  /// Facts, tensors, metadata.
+  /// How inputs of layers and caches are rounded, or nil: not at all.
+  private var activations: String? {
+    let inputs = Set(checkpoint.activations.inputs.values.map { $0.scheme.name }).sorted()
+    let parts = inputs + (checkpoint.activations.caches.isEmpty ? [] : ["fp8 cache"])
+    return parts.isEmpty ? nil : parts.joined(separator: ", ")
+  }
+
+  /// The tool that wrote it, as it says itself.
+  private var tool: String? {
+    if let version = checkpoint.metadata["qconvert.version"]?.stringValue { return "qconvert \(version)" }
+    return checkpoint.metadata["general.quantized_by"]?.stringValue
+  }
+
+  /// What fits on one screen.
   func text(style: Style) -> String {
     var facts: [(String, String)] = [
       ("path", checkpoint.path),
@@ -67,19 +153,36 @@ struct CheckpointFacts {
       ("size", Wording.size(byteCount, bitsPerWeight)),
     ]
     if checkpoint.files.count > 1 { facts.append(("files", String(checkpoint.files.count))) }
+    if let quantization = checkpoint.quantization { facts.append(("quantization", quantization)) }
+    if let activations { facts.append(("activations", activations)) }
+    if let tool { facts.append(("made by", tool)) }
+    if let methods = checkpoint.metadata["qconvert.methods"]?.stringValue { facts.append(("methods", methods)) }
+    facts.append(("loaded by", clients.isEmpty ? "no program that is known here" : clients.joined(separator: ", ")))
     var text = ""
     for (name, value) in facts { text += name.padded(to: 14) + Wording.printable(value) + "\n" }
+    var table = Table([("PART", .left), ("SCHEME", .left), ("TENSORS", .right), ("VALUES", .right), ("BYTES", .right), ("BITS", .right)])
+    for group in groups {
+      let bits = group.values == 0 ? "" : (Double(group.bytes) * 8 / Double(group.values)).fixed(3)
+      table.add([group.purpose, group.scheme, group.count.grouped, group.values.grouped, group.bytes.grouped, bits])
+    }
+    return text + "\n" + table.text(style: style)
+  }
+
+  /// Every tensor.
+  func tensorList(style: Style) -> String {
     var tensors = Table([("TENSOR", .left), ("SHAPE", .left), ("SCHEME", .left), ("BYTES", .right)])
     for tensor in checkpoint.tensors {
       tensors.add([tensor.name, Wording.shape(tensor.shape), tensor.storage.schemeName, tensor.storage.byteCount.grouped])
     }
-    text += "\n" + tensors.text(style: style)
-    guard !checkpoint.metadata.entries.isEmpty else { return text }
+    return tensors.text(style: style)
+  }
+
+  func metadataList(style: Style) -> String {
     var metadata = Table([("METADATA", .left), ("TYPE", .left), ("VALUE", .left)])
     for entry in checkpoint.metadata.entries {
       metadata.add([entry.key, entry.value.typeName, CheckpointFacts.shown(entry.value)])
     }
-    return text + "\n" + metadata.text(style: style)
+    return metadata.text(style: style)
   }
 
   /// The value in one line: long texts and arrays are cut and say how long they are.
@@ -107,6 +210,10 @@ struct CheckpointFacts {
       .init("bytes", .int(byteCount)),
       .init("bits_per_weight", .double(bitsPerWeight)),
       .init("files", JSONOutput.strings(checkpoint.files)),
+      .init("quantization", JSONOutput.optional(checkpoint.quantization)),
+      .init("packing", JSONOutput.optional(checkpoint.packing)),
+      .init("activations", JSONOutput.optional(activations)),
+      .init("clients", JSONOutput.strings(clients)),
       .init(
         "tensors",
         .array(

@@ -63,7 +63,7 @@ struct ResultDocument {
       .init("text", .string(windows.origin)),
       .init("text_xxh3_128", .string(windows.textHash)),
       .init("text_tokens", .int(windows.availableTokens)),
-      .init("windows", .int(windows.windows.count)),
+      .init("windows", .int(windows.windowCount)),
       .init("context", .int(windows.context)),
       .init("tokens_xxh3_128", .string(windows.fingerprint)),
       .init("propagation", .string(plan.propagation.rawValue)),

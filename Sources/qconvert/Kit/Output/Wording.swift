@@ -62,6 +62,7 @@ enum Wording {
   static let exitCodes: [(code: String, meaning: String)] = [
     ("0", "success: an output is complete, verified and in place"),
     (code(.gate), "complete, but a --fail-if rejects it; no OUT"),
+    (code(.differs), "compare: tensors are different or missing"),
     (code(.usage), "wrong usage"),
     (code(.data), "input malformed"),
     (code(.noInput), "input missing or unreadable"),

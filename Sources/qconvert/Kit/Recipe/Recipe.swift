@@ -32,7 +32,7 @@ struct Recipe: Sendable {
   }
 
   /// The recipe with every default that depends on what is said filled in: the options of methods, and scheme and format
-  /// where the output's name decides on them.
+  /// where methods or the output's name decide on them.
   /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
   func resolved(_ registry: Registry) throws -> Recipe {
     var recipe = self
@@ -42,9 +42,9 @@ struct Recipe: Sendable {
       return (given.id, Dictionary(uniqueKeysWithValues: declarations.map { ($0.name, values.string($0.name)) }))
     }
     if conversion.toFormat != nil || !conversion.output.isEmpty {
-      let format = try Planner(registry).format(of: conversion)
-      recipe.conversion.toFormat = format.id
-      recipe.conversion.scheme = conversion.scheme ?? format.defaultScheme
+      let planner = Planner(registry)
+      recipe.conversion.toFormat = try planner.format(of: conversion).id
+      recipe.conversion.scheme = try planner.scheme(of: conversion)
     }
     return recipe
   }

@@ -21,7 +21,8 @@ extension Setting {
     Setting("calibration.samples", "--samples", \.text.samples, \.conversion.calibration.samples, .wholeNumber(1...1_000_000)),
     Setting("calibration.context", "--context", \.text.context, \.conversion.calibration.context, .wholeNumber(2...1_048_576)),
     Setting("calibration.seed", "--seed", \.text.seed, \.conversion.calibration.seed, .seed),
-    Setting("calibration.bos", "--bos", \.text.bos, \.conversion.calibration.bos, .oneOf(BOSChoice.allCases.map { ($0.rawValue, $0.value) })),
+    Setting(
+      "calibration.bos", "--bos", \.text.bos, \.conversion.calibration.bos, .oneOf(BOSChoice.allCases.map { ($0.rawValue, $0.value) })),
     Setting(
       "calibration.propagate", "--propagate", \.propagate, \.conversion.propagation,
       .oneOf(StreamChoice.allCases.map { ($0.rawValue, $0.value) })),

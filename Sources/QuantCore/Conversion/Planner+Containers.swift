@@ -1,0 +1,80 @@
+/// What the output is: its format, the packings that may be used in it, and who is to read it.
+extension Planner {
+  /// The format that is written: the one asked for, or the one that the target's name asks for.
+  /// - Throws: `Failure` of kind usage where no format writes this.
+  public func format(of request: ConversionRequest) throws -> any CheckpointFormat.Type {
+    let format = try chosenFormat(request)
+    if format.isFolder { return format }
+    if request.output.hasSuffix("/") {
+      throw Failure(
+        .usage, "output.format", "names a folder, and format '\(format.id)' writes a file", file: request.output,
+        remedy: "Leave the slash out.")
+    }
+    if request.shardSize != nil {
+      throw Failure(
+        .usage, "output.shard-size", "format '\(format.id)' writes one file, which --shard-size cannot split", file: request.output,
+        remedy: "Leave --shard-size out, or write a folder.")
+    }
+    return format
+  }
+
+  private func chosenFormat(_ request: ConversionRequest) throws -> any CheckpointFormat.Type {
+    if let id = request.toFormat { return try registry.format(id) }
+    let name = Files.lastComponent(request.output).lowercased()
+    for format in registry.formats where format.fileExtensions.contains(where: { name.hasSuffix("." + $0) }) { return format }
+    if let ending = Files.fileExtension(of: name), ["bin", "pt", "pth", "onnx", "ggml", "npz"].contains(ending) {
+      throw Failure(
+        .usage, "output.format", "cannot write '.\(ending)' files", file: request.output,
+        remedy: "Give a name that ends in .gguf or .safetensors, or a folder's name.")
+    }
+    for format in registry.formats where format.isFolder { return format }
+    throw Failure(.usage, "output.format", "no format writes this", file: request.output, remedy: "Give --to FORMAT.")
+  }
+
+  /// The packings that may be used, the preferred first: those of the format, of them those that the client reads, or the one
+  /// that was asked for.
+  /// - Throws: `Failure` of kind usage for an unknown packing or client, and where nothing is left.
+  func packings(of format: any CheckpointFormat.Type, _ request: ConversionRequest) throws(Failure) -> [any Packing] {
+    var packings = registry.packings(of: format)
+    func id(_ packing: any Packing) -> String { type(of: packing).id }
+    if let client = try client(request) {
+      guard client.profile.formats.contains(format.id) else {
+        throw Failure(
+          .usage, "client.format", "\(client.profile.id) does not load format '\(format.id)'", file: request.output,
+          remedy: "It loads: \(client.profile.formats.joined(separator: ", ")).")
+      }
+      let order = client.profile.packings
+      let read = packings.filter { order.contains(id($0)) }.sorted {
+        (order.firstIndex(of: id($0)) ?? 0) < (order.firstIndex(of: id($1)) ?? 0)
+      }
+      packings = packings.filter { id($0) == PlainPacking.id } + read
+    }
+    if let wanted = request.packing {
+      guard registry.packings.contains(where: { id($0) == wanted }) else {
+        throw Registry.unknown("packing", "packing.unknown", wanted, among: registry.packings.map { id($0) })
+      }
+      guard packings.contains(where: { id($0) == wanted }) else {
+        throw Failure(
+          .usage, "packing.format",
+          "'\(wanted)' is no packing of format '\(format.id)'" + (request.client.map { " that \($0) reads" } ?? ""),
+          file: request.output, remedy: "Choose one of: \(packings.map { id($0) }.joined(separator: ", ")).")
+      }
+      packings = packings.filter { [PlainPacking.id, wanted].contains(id($0)) }
+    }
+    return packings
+  }
+
+  func client(_ request: ConversionRequest) throws(Failure) -> Client? {
+    guard let name = request.client else { return nil }
+    return try Client(named: name, registry)
+  }
+
+  /// Common schemes for rows of this length that the format holds.
+  func fitting(_ columns: Int, _ format: any CheckpointFormat.Type) -> [String] {
+    let packings = registry.packings(of: format)
+    return ["int4-g128", "int4-g64", "int4-g32", "int4-channel", "int8-channel", "q4_k", "q4_0", "q8_0", "f16"].filter { name in
+      guard let scheme = try? registry.scheme(name, modelType: .f16) else { return false }
+      return scheme.fits(columns: columns) && packings.contains { $0.holds(scheme.grid) }
+    }
+  }
+}

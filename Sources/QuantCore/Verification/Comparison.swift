@@ -1,0 +1,179 @@
+import Synchronization
+
+/// Holds two checkpoints of one model against each other, tensor by tensor, as the model sees them: names, row orders and
+/// packings of the containers do not count.
+public struct Comparison: Sendable {
+  /// What two tensors have in common.
+  public enum Verdict: String, Sendable, CaseIterable {
+    /// Stored alike, with equal values.
+    case equal
+    /// Equal values, bit for bit, that are stored in another way.
+    case repacked = "re-packed"
+    case different
+    /// One of the checkpoints lacks it.
+    case missing
+  }
+
+  /// One tensor of both.
+  public struct Tensor: Sendable {
+    /// Name in the first checkpoint; in the second where the first lacks it.
+    public var name: String
+    public var verdict: Verdict
+    /// Schemes in which it is stored; nil where it is missing.
+    public var schemes: (first: String?, second: String?)
+    /// ‖second − first‖ / ‖first‖; nil where nothing could be computed.
+    public var relativeError: Double?
+    /// Of the two as vectors.
+    public var cosine: Double?
+    /// max |second − first|.
+    public var largestDeviation: Double?
+
+    /// Signal to noise in dB: 20 log10(‖first‖ / ‖second − first‖); infinite for equal values.
+    public var signalToNoise: Double? {
+      relativeError.map { $0 == 0 ? .infinity : $0.isFinite ? -20 / 2.302585092994046 * Power.logarithm($0) : $0 }
+    }
+  }
+
+  /// In the order of the first checkpoint; those that it lacks at the end.
+  public private(set) var tensors: [Tensor] = []
+
+  private let parallel: Parallel
+
+  /// - Throws: `Failure` where the checkpoints name their tensors differently and no family knows the model.
+  public init(_ first: Checkpoint, _ second: Checkpoint, opening: Opening, threads: Int) throws {
+    parallel = Parallel(threads: threads)
+    let pairs = try first.naming == second.naming ? Comparison.byName(first, second) : Comparison.byPart(first, second, opening)
+    let isStoredAlike = first.format == second.format && first.quantization == second.quantization
+    for pair in pairs { tensors.append(try compare(pair, isStoredAlike: isStoredAlike)) }
+  }
+
+  /// Whether no tensor is different or missing.
+  public var holds: Bool { tensors.allSatisfy { $0.verdict == .equal || $0.verdict == .repacked } }
+
+  // MARK: Pairs
+
+  private struct Pair {
+    var name: String
+    /// With the scheme that it is stored in.
+    var first: (tensor: PlacedTensor, scheme: String, isNumeric: Bool)?
+    var second: (tensor: PlacedTensor, scheme: String, isNumeric: Bool)?
+    /// Of data that are no numbers.
+    var isSameData = false
+  }
+
+  private static func byName(_ first: Checkpoint, _ second: Checkpoint) -> [Pair] {
+    let names = first.tensors.map { $0.name } + second.tensors.map { $0.name }.filter { first[$0] == nil }
+    return names.map { name in
+      let stored = (first[name], second[name])
+      return Pair(
+        name: name, first: stored.0.map { place($0) }, second: stored.1.map { place($0) },
+        isSameData: stored.0.flatMap { a in stored.1.map { a.hasSameContent(as: $0) } } ?? false)
+    }
+  }
+
+  private static func place(_ tensor: CheckpointTensor) -> (tensor: PlacedTensor, scheme: String, isNumeric: Bool) {
+    (PlacedTensor(tensor, RowLayout(), shape: tensor.shape), tensor.storage.schemeName, tensor.storage.isNumeric)
+  }
+
+  private static func byPart(_ first: Checkpoint, _ second: Checkpoint, _ opening: Opening) throws -> [Pair] {
+    let models = (try opening.describe(first), try opening.describe(second))
+    let others = Dictionary(models.1.tensors.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    func place(
+      _ tensor: ModelTensor?, in checkpoint: Checkpoint
+    ) -> (tensor: PlacedTensor, scheme: String, isNumeric: Bool)? {
+      guard let tensor, let place = tensor.place(checkpoint.naming), let stored = checkpoint[place.name] else { return nil }
+      return (PlacedTensor(stored, place.layout, shape: tensor.shape), stored.storage.schemeName, stored.storage.isNumeric)
+    }
+    return models.0.tensors.compactMap { tensor in
+      let pair = Pair(name: tensor.name(first.naming) ?? "", first: place(tensor, in: first), second: place(others[tensor.id], in: second))
+      // Computed tables and tied outputs are in one kind of container only.
+      let isOfBoth = tensor.place(second.naming) != nil && tensor.place(first.naming) != nil && tensor.id.role != .ropeFactors
+      return isOfBoth && !(tensor.isOptional && (pair.first == nil || pair.second == nil)) ? pair : nil
+    }
+  }
+
+  // MARK: Numbers
+
+  private struct Sums {
+    var error = 0.0, first = 0.0, second = 0.0, product = 0.0, deviation = 0.0
+  }
+
+  private func compare(_ pair: Pair, isStoredAlike: Bool) throws(Failure) -> Tensor {
+    guard let first = pair.first, let second = pair.second else {
+      return Tensor(name: pair.name, verdict: .missing, schemes: (pair.first?.scheme, pair.second?.scheme))
+    }
+    var result = Tensor(name: pair.name, verdict: .different, schemes: (first.scheme, second.scheme))
+    guard first.tensor.shape == second.tensor.shape else { return result }
+    guard first.isNumeric, second.isNumeric else {
+      if pair.isSameData { result.verdict = .equal }
+      return result
+    }
+    let sums = sums(first.tensor, second.tensor)
+    result.relativeError = sums.first > 0 ? (sums.error / sums.first).squareRoot() : sums.error == 0 ? 0 : .infinity
+    let product = (sums.first * sums.second).squareRoot()
+    result.cosine = product > 0 ? sums.product / product : sums.first == sums.second ? 1 : 0
+    result.largestDeviation = sums.deviation
+    // A NaN is equal to nothing.
+    // Plain numbers are stored alike wherever they have one type.
+    let isAlike = first.scheme == second.scheme && (isStoredAlike || ElementType(rawValue: first.scheme.uppercased()) != nil)
+    if sums.error == 0 { result.verdict = isAlike ? .equal : .repacked }
+    return result
+  }
+
+  /// In pieces of rows whose sums are added in their order.
+  private func sums(_ first: PlacedTensor, _ second: PlacedTensor) -> Sums {
+    let columns = max(1, first.shape.last ?? 1)
+    let rows = first.shape.count < 2 ? 1 : first.shape.dropLast().reduce(1, *)
+    let piece = max(1, (1 << 18) / columns)
+    let count = (rows + piece - 1) / piece
+    let partial = Mutex([Sums](repeating: Sums(), count: count))
+    let whole = first.readsWhole || second.readsWhole ? (first.values(parallel), second.values(parallel)) : nil
+    parallel.forEach(count) { index in
+      let range = index * piece..<min(rows, (index + 1) * piece)
+      let values = range.lowerBound * columns..<range.upperBound * columns
+      let sums =
+        whole.map { Comparison.sums($0.0[values], $0.1[values]) }
+        ?? Comparison.sums(first.values(range)[...], second.values(range)[...])
+      partial.withLock { $0[index] = sums }
+    }
+    return partial.withLock { parts in
+      parts.reduce(into: Sums()) { total, part in
+        total.error += part.error
+        total.first += part.first
+        total.second += part.second
+        total.product += part.product
+        total.deviation = part.deviation > total.deviation || part.deviation.isNaN ? part.deviation : total.deviation
+      }
+    }
+  }
+
+  private static func sums(_ first: ArraySlice<Float>, _ second: ArraySlice<Float>) -> Sums {
+    var sums = Sums()
+    for (a, b) in zip(first, second) {
+      let a = Double(a), b = Double(b)
+      sums.error += (b - a) * (b - a)
+      sums.first += a * a
+      sums.second += b * b
+      sums.product += a * b
+      sums.deviation = max(sums.deviation, abs(b - a))
+    }
+    return sums
+  }
+}
+
+extension PlacedTensor {
+  /// Whether single rows cannot be decoded without reading all of it.
+  fileprivate var readsWhole: Bool { isTransposed || shape.count < 2 }
+
+  /// Some rows of a matrix.
+  fileprivate func values(_ rows: Range<Int>) -> [Float] {
+    let count = rows.count * (shape.last ?? 1)
+    return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+      if let base = buffer.baseAddress { decode(rows: rows, into: base) }
+      initialized = count
+    }
+  }
+
+  /// All values.
+  fileprivate func values(_ parallel: Parallel) -> [Float] { shape.count < 2 ? vector() : matrix(parallel: parallel).values }
+}

@@ -1,0 +1,37 @@
+"""Tables of what files of one size lose in llama.cpp. Called by equal-size.sh; the files are those of Tests/Interop."""
+import os
+import shutil
+import sys
+
+from checks.equal_size import IS_MIX, TEXTS, divergence, own, theirs, whole_blocks
+from clients import WORK
+
+WINDOWS = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+MODELS = os.environ.get("MODELS", "tiny-llama tiny-llama-outlier").split()
+SCHEMES = os.environ.get("SCHEMES", "q4_0 q4_k q4_k_m").split()
+METHODS = os.environ.get("METHODS", "gptq gptq:correct=0.5 awq+gptq awq+gptq:correct=0.5").split()
+
+
+def rows(model, scheme):
+    """One row a text. The cells of methods also hold their share of llama-quantize's loss, the unavoidable part left out."""
+    for text in TEXTS:
+        def lost(file):
+            return divergence(file, model, text, WINDOWS)[0]
+
+        least = lost(whole_blocks(model, scheme)) if IS_MIX[scheme] else 0.0
+        other = lost(theirs(model, scheme))
+        cells = [f"{least:.5f}" if least else "", f"{other:.5f}"]
+        for method in METHODS:
+            mine = lost(own(model, scheme, method))
+            cells.append(f"{mine:.5f} ({(mine - least) / (other - least):.2f})")
+        print(f"| {model} | `{scheme}` | {text} | " + " | ".join(cells) + " |", flush=True)
+
+
+print("| model | scheme | text | blocks in F16 | llama-quantize | " + " | ".join(f"`{method}`" for method in METHODS) + " |")
+print("|---|---|---|" + "---:|" * (len(METHODS) + 2))
+try:
+    for scheme in SCHEMES:
+        for model in MODELS:
+            rows(model, scheme)
+finally:
+    shutil.rmtree(WORK, ignore_errors=True)

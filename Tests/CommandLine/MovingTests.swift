@@ -1,0 +1,146 @@
+import QConvertKit
+import QuantCore
+import TestSupport
+import Testing
+
+/// Quantized checkpoints that move from container to container.
+@Suite struct MovingTests {
+  private let registry: Registry
+  private let folder = TemporaryFolder()
+  private let model = SharedData.fixture("models/tiny-llama")
+
+  init() throws { registry = try Registry(QConvert.builtIn) }
+
+  private func plan(_ input: String, _ output: String, _ change: (inout ConversionRequest) -> Void = { _ in }) throws -> ConversionPlan {
+    var request = ConversionRequest(input: input, output: folder.file(output))
+    request.calibration.samples = 2
+    request.calibration.context = 32
+    request.threads = 2
+    change(&request)
+    return try Planner(registry).plan(request)
+  }
+
+  /// - Returns: the path of the output.
+  private func convert(_ input: String, _ output: String, _ change: (inout ConversionRequest) -> Void = { _ in }) throws -> String {
+    try Converter(registry).run(plan(input, output, change), progress: SilentProgress())
+    return folder.file(output)
+  }
+
+  private func failure(_ input: String, _ output: String, _ change: (inout ConversionRequest) -> Void) -> Failure? {
+    #expect(throws: Failure.self) { try plan(input, output, change) }
+  }
+
+  private func compare(_ first: String, _ second: String) throws -> Comparison {
+    let opening = Opening(registry)
+    return try Comparison(opening.open(first), opening.open(second), opening: opening, threads: 2)
+  }
+
+  /// The weights of a folder, without the header that says how they were made.
+  private func weights(_ path: String) throws -> [UInt8] {
+    let bytes = try Files.read(path + "/model.safetensors", maximumBytes: 1 << 28)
+    let header = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+    return Array(bytes[(8 + header)...])
+  }
+
+  @Test(arguments: ["int4-g32", "int4-g32-asym", "int8-channel", "fp8-channel", "w8a8-static", "fp8-static", "nf4", "fp4-g128", "llm-int8"])
+  func aQuantizedFolderIsKeptToTheByte(scheme: String) throws {
+    let first = try convert(model, "first") {
+      $0.scheme = scheme
+      if scheme == "fp8-static" { $0.keyValueCache = "fp8" }
+    }
+    let second = try convert(first, "second")
+    #expect(try weights(first) == weights(second))
+    let comparison = try compare(first, second)
+    #expect(comparison.holds && comparison.tensors.allSatisfy { $0.verdict == .equal })
+    let opening = Opening(registry)
+    let records = (try opening.open(first).activations, try opening.open(second).activations)
+    #expect(records.0 == records.1)
+  }
+
+  @Test func blocksOfGGUFAreKeptToTheByte() throws {
+    let first = try convert(model, "first.gguf") { $0.scheme = "q4_k_m" }
+    let second = try convert(first, "second.gguf")
+    let opened = (try Opening(registry).open(first), try Opening(registry).open(second))
+    for tensor in opened.0.tensors { #expect(opened.1[tensor.name]?.hasSameContent(as: tensor) == true, "\(tensor.name)") }
+  }
+
+  @Test func anotherPackingHoldsTheSameNumbers() throws {
+    let first = try convert(model, "first") { $0.scheme = "int4-g32" }
+    let second = try convert(first, "second") { $0.packing = "int-quantized" }
+    let comparison = try compare(first, second)
+    #expect(comparison.holds)
+    #expect(comparison.tensors.filter { $0.verdict == .repacked }.count == 56)
+    let notes = Set(try plan(first, "third") { $0.packing = "int-quantized" }.tensors.filter { $0.adoption != nil }.compactMap(\.note))
+    #expect(notes == ["re-packed"])
+  }
+
+  @Test func nestedMagnitudesBecomePlainOnes() throws {
+    guard let golden = SharedData.path("golden/bnb-nf4-double") else { return }
+    let second = try convert(golden, "second")
+    let comparison = try compare(golden, second)
+    #expect(comparison.holds && comparison.tensors.count == 21)
+  }
+
+  @Test func rowsOfBytesMoveIntoBitsAndBytes() throws {
+    let first = try convert(model, "first") { $0.scheme = "int8-channel" }
+    let second = try plan(first, "second") { $0.scheme = "llm-int8" }
+    #expect(second.tensors.filter { $0.note == "re-packed, scale rounded" }.count == 56)
+    #expect(failure(first, "third") { $0.scheme = "nf4" }?.id == "convert.requantize")
+  }
+
+  @Test func anotherGridNeedsAnotherRounding() throws {
+    let first = try convert(model, "first") { $0.scheme = "int4-g32" }
+    #expect(failure(first, "second") { $0.scheme = "int8-g64-asym" }?.id == "convert.requantize")
+    let plan = try plan(first, "second") {
+      $0.scheme = "int8-g64-asym"
+      $0.allowRequantize = true
+    }
+    #expect(plan.tensors.filter { $0.note == "re-quantized" }.count == 56)
+  }
+
+  @Test func aMethodRoundsAgainOnlyWhereItIsAllowed() throws {
+    let first = try convert(model, "first") { $0.scheme = "int4-g32" }
+    let methods: [(id: String, options: [String: String])] = [("gptq", [:])]
+    #expect(
+      failure(first, "second") {
+        $0.methods = methods
+        $0.scheme = "int4-g32"
+      }?.id == "convert.requantize")
+  }
+
+  @Test func differencesAreFound() throws {
+    let first = try convert(model, "first") { $0.scheme = "int4-g32" }
+    let comparison = try compare(model, first)
+    #expect(!comparison.holds)
+    let changed = comparison.tensors.filter { $0.verdict == .different }
+    #expect(changed.count == 56)
+    for tensor in changed {
+      let error = try #require(tensor.relativeError), cosine = try #require(tensor.cosine)
+      #expect(error > 0.01 && error < 0.2 && cosine > 0.98 && cosine < 1)
+    }
+    // The same model in another container, under other names and in another order of rows.
+    let gguf = try convert(model, "model.gguf") { $0.scheme = "bf16" }
+    #expect(try compare(model, gguf).holds)
+  }
+
+  @Test func clientsPickPackingsAndRefuse() throws {
+    let packed = try plan(model, "folder") {
+      $0.client = "vllm@0.11"
+      $0.scheme = "int4-g32"
+    }
+    #expect(packed.tensors.contains { type(of: $0.packing).id == "pack-quantized" })
+    #expect(failure(model, "model.gguf") { $0.client = "vllm" }?.id == "client.format")
+    #expect(failure(model, "folder") { $0.client = "llama.cpp" }?.id == "client.format")
+    #expect(failure(model, "folder") { $0.client = "vlm" }?.id == "client.unknown")
+    #expect(failure(model, "folder") { $0.client = "vllm@new" }?.id == "client.version")
+    #expect(failure(model, "folder") { $0.packing = "pack" }?.id == "packing.unknown")
+    #expect(failure(model, "folder") { $0.packing = "gguf" }?.id == "packing.format")
+  }
+
+  @Test func versionsAreComparedByTheirNumbers() throws {
+    let versions: [ClientVersion] = ["0.9", "0.11", "0.32", "1", "1.2.1"]
+    #expect(versions.sorted() == versions && versions[3] == "1.0" && ClientVersion("1.0") == "1")
+    let wrong = ["", "1.x", "1..2"]
+    #expect(wrong.allSatisfy { ClientVersion($0) == nil })
+  }
+}

@@ -1,0 +1,38 @@
+import Glibc
+import QuantCore
+import TestSupport
+
+/// The small random models of the fixtures, one or more of every family, as whole models: with a tokenizer.
+enum RandomModel {
+  static let names =
+    (try? Files.list(SharedData.fixture("engine")))?.filter { Files.isFolder(SharedData.fixture("engine/" + $0)) }.sorted() ?? []
+
+  /// Text of which every character is a token.
+  static let text = (0..<40).map { "The quick brown fox no. \($0) jumps over \($0 * 7) lazy dogs! " }.joined()
+
+  /// The space and the printable characters of ASCII are 95 of the 96 tokens.
+  private static var tokenizer: JSON {
+    let tokens = ["\u{120}"] + (0x21...0x7e).map { String(UnicodeScalar(UInt8($0))) } + ["<s>"]
+    let spelling = JSON.object([.init("type", .string("ByteLevel")), .init("add_prefix_space", .bool(false))])
+    return .object([
+      .init("version", .string("1.0")), .init("pre_tokenizer", spelling), .init("decoder", spelling),
+      .init(
+        "model",
+        .object([
+          .init("type", .string("BPE")), .init("vocab", .object(tokens.enumerated().map { .init($0.element, .int($0.offset)) })),
+          .init("merges", .array([])),
+        ])),
+    ])
+  }
+
+  /// A folder of its own for the model.
+  static func copy(_ name: String, into folder: TemporaryFolder) throws -> String {
+    let path = folder.file(name)
+    guard mkdir(path, 0o777) == 0 else { throw Failure(.io, "test.folder", "cannot be made", file: path) }
+    for file in ["config.json", "model.safetensors"] {
+      writeFile(path + "/" + file, readFile(SharedData.fixture("engine/\(name)/\(file)")))
+    }
+    writeFile(path + "/tokenizer.json", Array(tokenizer.text().utf8))
+    return path
+  }
+}

@@ -1,0 +1,74 @@
+import QConvertKit
+import QuantCore
+import TestSupport
+import Testing
+
+/// The bytes of an output do not depend on the number of threads: every registered method, into a file and into a folder.
+@Suite struct ThreadCountTests {
+  /// Methods with options, behind each other.
+  static let chains =
+    QConvert.builtIn.compactMap { ($0 as? any QuantizationMethod.Type)?.id }.map { [$0] } + [
+      ["gptq:correct=0.25"], ["smoothquant:alpha=auto", "gptq"], ["awq:grid=8", "gptq"],
+    ]
+
+  private let registry: Registry
+  private let folder = TemporaryFolder()
+  private let model: String
+
+  init() throws {
+    registry = try Registry(QConvert.builtIn)
+    writeFile(folder.file("text.txt"), Array(readFile(SharedData.fixture("text/evaluation.txt")).prefix(3000)))
+    model = try ShortModel.make(blocks: 1, in: folder, Opening(registry).open(SharedData.fixture("models/tiny-llama")))
+  }
+
+  /// All files of an output, by name.
+  private func files(_ path: String) throws -> [String: [UInt8]] {
+    let names = Files.isFolder(path) ? try Files.list(path).map { path + "/" + $0 } : [path]
+    return Dictionary(uniqueKeysWithValues: names.map { (Files.lastComponent($0), readFile($0)) })
+  }
+
+  /// Outputs of runs with 1, 2 and 3 threads.
+  private func outputs(_ chain: [String], _ output: String, _ change: (inout ConversionRequest) -> Void) throws -> [[String: [UInt8]]] {
+    try [1, 2, 3].map { threads in
+      var request = ConversionRequest(input: model, output: folder.file(output))
+      request.methods = chain.map { text in
+        let words = text.split(separator: ":").map(String.init)
+        let options = words.dropFirst().flatMap { $0.split(separator: ",") }.map { $0.split(separator: "=").map(String.init) }
+        return (id: words[0], options: Dictionary(uniqueKeysWithValues: options.map { ($0[0], $0[1]) }))
+      }
+      // More tokens than the channels of the attention; layers behind more of them fall back.
+      request.calibration.files = [folder.file("text.txt")]
+      request.calibration.samples = 3
+      request.calibration.context = 120
+      request.threads = threads
+      request.force = true
+      change(&request)
+      try Converter(registry).run(Planner(registry).plan(request), progress: SilentProgress())
+      return try files(request.output)
+    }
+  }
+
+  @Test(arguments: chains, [("m.gguf", "q4_k_m"), ("folder", "w4a16")])
+  func bytesAreThoseOfOneThread(_ chain: [String], _ target: (output: String, scheme: String)) throws {
+    let found = try outputs(chain, target.output) { $0.scheme = target.scheme }
+    #expect(found[0].values.allSatisfy { !$0.isEmpty } && found[1] == found[0] && found[2] == found[0])
+  }
+
+  /// Their sums are cut in other pieces.
+  @Test(arguments: ["awq", "gptq", "smoothquant:alpha=auto"], [("m.gguf", "q4_0"), ("folder", "w8a8-static")])
+  func productsOfShortFloatsAreThoseOfOneThread(_ method: String, _ target: (output: String, scheme: String)) throws {
+    let found = try outputs([method], target.output) {
+      $0.scheme = target.scheme
+      $0.calibration.precision = .bf16
+    }
+    #expect(found[0].values.allSatisfy { !$0.isEmpty } && found[1] == found[0] && found[2] == found[0])
+  }
+
+  @Test func layersBehindRoundedOnesAreThoseOfOneThread() throws {
+    let found = try outputs(["gptq"], "m.gguf") {
+      $0.scheme = "q4_0"
+      $0.isTrueSequential = true
+    }
+    #expect(found[1] == found[0] && found[2] == found[0])
+  }
+}

@@ -1,0 +1,179 @@
+import QConvertKit
+import QuantCore
+import TestSupport
+import Testing
+
+/// What methods change in front of rounding cancels out. Every registered method is held to it on random models of every
+/// registered family and on trained ones: a new plug-in is covered as soon as it is listed.
+@Suite struct TransformTests {
+  struct Method: CustomTestStringConvertible, Sendable {
+    let id: String
+    var options: [String: String] = [:]
+    var testDescription: String { ([id] + options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }).joined(separator: ":") }
+  }
+
+  private static let names = QConvert.builtIn.compactMap { ($0 as? any QuantizationMethod.Type)?.id }
+  /// All methods as they are, and those with a transform with options that lead to other scales.
+  static let methods =
+    names.map { Method(id: $0) } + [
+      Method(id: "awq", options: ["duo": "off"]), Method(id: "smoothquant", options: ["alpha": "0.9"]),
+      Method(id: "smoothquant", options: ["alpha": "auto"]),
+    ]
+  /// Methods that are known to change weights; on them a test without any change proves nothing.
+  private static let transforming: Set = ["awq", "smoothquant"]
+  /// Method and model that cannot come to an exact result: norms behind the layers, or in the way of the residual, absorb nothing.
+  private static let refused: Set = ["smoothquant opt-post-norm", "smoothquant bloom-residual"]
+
+  static let trained = ["tiny-llama", "tiny-llama-outlier", "stories260k", "tiny-opt"]
+
+  private let registry: Registry
+  private let opening: Opening
+  private let folder = TemporaryFolder()
+
+  init() throws {
+    registry = try Registry(QConvert.builtIn)
+    opening = Opening(registry)
+  }
+
+  private func engine(_ path: String) throws -> Engine {
+    let checkpoint = try opening.open(path)
+    return try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: 2))
+  }
+
+  private func method(_ given: Method) throws -> any QuantizationMethod {
+    let type = try registry.method(given.id)
+    return try type.init(OptionValues(given.options, declarations: type.options, plugin: given.id))
+  }
+
+  private func tokens(_ engine: Engine) -> [Int] { (0..<80).map { ($0 * 37 + 5) % engine.model.parameters.vocabularySize } }
+
+  /// max|Δ| / max|logit|, infinite where a number is none.
+  private func distance(_ a: Matrix, _ b: Matrix) -> Float {
+    let largest = b.values.reduce(0) { max($0, abs($1)) }
+    return zip(a.values, b.values).reduce(0) { ($1.0 - $1.1).isFinite ? max($0, abs($1.0 - $1.1) / largest) : .infinity }
+  }
+
+  private func logits(_ engine: Engine, _ change: (inout BlockWorkspace) throws -> Void = { _ in }) throws -> Matrix {
+    var hidden = try engine.embed(tokens(engine), sequenceLength: 40)
+    for index in 0..<engine.model.parameters.blockCount {
+      var block = engine.loadBlock(index)
+      try change(&block)
+      engine.runBlock(block, hidden: &hidden, sequenceLength: 40)
+    }
+    return engine.logits(hidden)
+  }
+
+  @Test func everyFamilyHasARandomModel() throws {
+    let described = try RandomModel.names.map { try opening.describe(opening.open(SharedData.fixture("engine/" + $0))).family }
+    #expect(Set(described) == Set(registry.families.map { $0.id }))
+  }
+
+  @Test(arguments: methods, RandomModel.names + trained) func logitsStayWhereNothingIsRounded(_ given: Method, _ name: String) throws {
+    let isTrained = Self.trained.contains(name)
+    // Other options are for other scales, and random models have all kinds of them.
+    if isTrained && !given.options.isEmpty { return }
+    guard let path = isTrained ? SharedData.path("models/" + name) : SharedData.fixture("engine/" + name) else { return }
+    let engine = try engine(path)
+    let method = try method(given)
+    #expect((method.obstacle(in: engine.model) != nil) == Self.refused.contains("\(given.id) \(name)"))
+    guard method.obstacle(in: engine.model) == nil else { return }
+    let scheme = try registry.scheme("int4-channel", modelType: .bf16)
+    var observed = try engine.embed(tokens(engine), sequenceLength: 40)
+    var isChanged = false
+    let transformed = try logits(engine) { block in
+      for linear in engine.model.block.linears where linear.layer.role != .router { block.schemes[linear.layer] = scheme }
+      let collector = StatisticsCollector(method.statistics, parallel: engine.parallel)
+      let before = block
+      engine.runBlock(before, hidden: &observed, sequenceLength: 40, observer: collector)
+      block.statistics = collector.statistics()
+      _ = try method.transform(&block)
+      isChanged = isChanged || block.matrices != before.matrices
+    }
+    #expect(isChanged || !Self.transforming.contains(given.id), "a transform changes something")
+    let distance = try distance(transformed, logits(engine))
+    #expect(distance < 1e-4)
+  }
+
+  /// Not only the scales that a method happens to find: every scaling that a family allows.
+  @Test(arguments: RandomModel.names) func everyFoldOfEveryFamilyTakesAnyScales(_ name: String) throws {
+    let engine = try engine(SharedData.fixture("engine/" + name))
+    let expected = try logits(engine)
+    for fold in engine.model.block.folds {
+      let channels = try #require(engine.model.block.consumers(of: fold).first.flatMap { engine.loadBlock(0).matrices[$0]?.columns })
+      // Powers from 1/4 to 4 in no order.
+      let scales = fold.tied((0..<channels).map { Power.of(2, Float($0 * 37 % 41) / 10 - 2) })
+      let folded = try logits(engine) { $0.apply(fold, scales: scales) }
+      #expect(distance(folded, expected) < 1e-4, "\(fold.site.name)")
+      var isChanged = false
+      _ = try logits(engine) {
+        let before = $0
+        $0.apply(fold, scales: scales)
+        isChanged = $0.matrices != before.matrices
+      }
+      #expect(isChanged)
+    }
+  }
+
+  /// The folds that a family leaves out are left out for a reason.
+  @Test(arguments: ["opt-gelu", "gpt2", "bloom"]) func scalesDoNotPassThroughABentActivation(_ name: String) throws {
+    let engine = try engine(SharedData.fixture("engine/" + name))
+    let fold = Fold(site: .feedForwardOutput, producer: .rows(.up))
+    #expect(!engine.model.block.folds.contains { $0.producer == fold.producer })
+    let scales = [Float](repeating: 2, count: engine.model.parameters.feedForwardSize)
+    #expect(try distance(logits(engine) { $0.apply(fold, scales: scales) }, logits(engine)) > 1e-3)
+  }
+
+  @Test(arguments: ["opt-post-norm", "bloom-residual"]) func scalesDoNotPassThroughANormThatTheResidualReads(_ name: String) throws {
+    let engine = try engine(SharedData.fixture("engine/" + name))
+    let fold = Fold(site: .feedForwardInput, producer: .norm(name == "opt-post-norm" ? .attentionNorm : .feedForwardNorm))
+    let scales = [Float](repeating: 2, count: engine.model.parameters.hiddenSize)
+    #expect(try distance(logits(engine) { $0.apply(fold, scales: scales) }, logits(engine)) > 1e-3)
+  }
+
+  // MARK: - Through files
+
+  private func request(_ model: String, _ output: String, _ method: Method?) throws -> ConversionRequest {
+    var request = ConversionRequest(input: model, output: folder.file(output))
+    request.scheme = "f32"
+    request.threads = 2
+    request.calibration.samples = 4
+    request.calibration.context = 32
+    request.calibration.files = [folder.file("text.txt")]
+    writeFile(folder.file("text.txt"), Array(RandomModel.text.utf8))
+    guard let method else { return request }
+    var options = method.options
+    // Nothing is rounded here, so a method that looks for the best scales of a scheme must be told of one.
+    if try registry.method(method.id).options.contains(where: { $0.name == "search" }) { options["search"] = "int4-channel" }
+    request.methods = [(id: method.id, options: options)]
+    return request
+  }
+
+  /// Fused, transposed, interleaved and stacked tensors are scaled by the parts that the fold means.
+  @Test(arguments: RandomModel.names, ["folder", "model.gguf"]) func outputsWithoutRoundingComputeTheSame(_ name: String, _ output: String)
+    throws
+  {
+    let path = try RandomModel.copy(name, into: folder)
+    let source = try opening.open(path)
+    if output.hasSuffix(".gguf"), try opening.describe(source).ggufArchitecture == nil { return }
+    // A container may say less about a model than its source does: then the comparison is with what is left.
+    let plain = try request(path, "plain \(output)", nil)
+    try Converter(registry).run(Planner(registry).plan(plain), progress: SilentProgress())
+    let expected = try logits(engine(plain.output))
+    for method in Self.methods where method.options.isEmpty {
+      let request = try request(path, "\(method.testDescription) \(output)", method)
+      if Self.refused.contains("\(method.id) \(name)") {
+        let failure = #expect(throws: Failure.self) { try Planner(registry).plan(request) }
+        #expect(failure?.id == "method.model" && failure?.kind == .unsupported && failure?.remedy?.isEmpty == false)
+        continue
+      }
+      let plan = try Planner(registry).plan(request)
+      #expect(plan.tensors.allSatisfy { $0.scheme.name == "f32" })
+      try Converter(registry).run(plan, progress: SilentProgress())
+      let made = try opening.open(request.output)
+      let distance = try distance(logits(engine(request.output)), expected)
+      #expect(distance < 1e-4, "\(method.testDescription)")
+      guard Self.transforming.contains(method.id), output == "folder" else { continue }
+      #expect(made.tensors.contains { $0.matrix() != source[$0.name]?.matrix() }, "\(method.testDescription) changes something")
+    }
+  }
+}

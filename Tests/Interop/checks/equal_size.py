@@ -1,0 +1,91 @@
+"""Files of one size, by llama-quantize with an importance matrix and by qconvert, and what llama.cpp loses with each of them."""
+import functools
+
+from clients import WORK, convert, figure, llama, llama_figures, qconvert, shared
+from registry import check, require
+
+SAMPLES = ("--samples", 128, "--context", 256)
+# Whether a scheme is llama-quantize's own mix; else all blocks get it, and embedding and output Q8_0.
+IS_MIX = {"q4_0": False, "q4_k": False, "q4_k_m": True}
+BLOCKS = r"re:^blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight$"
+
+
+def calibration():
+    return ("--calibration", shared("text/calibration.txt"), *SAMPLES)
+
+
+@functools.cache
+def plain(model):
+    return convert(shared(f"models/{model}"), WORK / f"{model}.plain.gguf", "--scheme", "f32")
+
+
+@functools.cache
+def importance(model):
+    """Mean squares of what flows into the layers of the unquantized model, on the tokens that methods observe."""
+    path = WORK / f"{model}.imatrix.gguf"
+    qconvert("calibrate", shared(f"models/{model}"), path, *calibration())
+    return path
+
+
+@functools.cache
+def theirs(model, scheme):
+    """llama-quantize's file."""
+    target = WORK / f"{model}.{scheme}.theirs.gguf"
+    types = [] if IS_MIX[scheme] else ["--pure", "--token-embedding-type", "q8_0", "--output-tensor-type", "q8_0"]
+    llama("llama-quantize", "--imatrix", importance(model), *types, plain(model), target, scheme.upper())
+    return target
+
+
+@functools.cache
+def own(model, scheme, methods):
+    """qconvert's file; `methods` is a chain such as awq+gptq."""
+    target = WORK / f"{model}.{scheme}.{methods}.gguf".replace(":", "-")
+    types = [] if IS_MIX[scheme] else ["--pure", "--tensor", "token_embd.weight=q8_0", "--tensor", "output.weight=q8_0"]
+    chain = [part for method in methods.split("+") for part in ("--plugin", method)]
+    return convert(shared(f"models/{model}"), target, "--scheme", scheme, *types, *chain, *calibration())
+
+
+@functools.cache
+def whole_blocks(model, scheme):
+    """Embedding and output of a mix, the blocks in F16: what no method for the blocks gets below."""
+    return convert(
+        shared(f"models/{model}"), WORK / f"{model}.{scheme}.blocks.gguf", "--scheme", scheme, "--tensor", f"{BLOCKS}=f16",
+        "--plugin", "rtn")
+
+
+@functools.cache
+def base(model, text, windows):
+    """Log-probabilities of the model in F32, by llama-perplexity."""
+    path = WORK / f"{model}.{text}.{windows}.base"
+    llama_figures(plain(model), shared(f"text/{text}.txt"), windows, "--kl-divergence-base", path)
+    return path
+
+
+@functools.cache
+def divergence(file, model, text, windows):
+    """Mean KL divergence from the model in F32 by llama-perplexity, and its standard error."""
+    output = llama_figures(
+        file, shared(f"text/{text}.txt"), windows, "--kl-divergence-base", base(model, text, windows), "--kl-divergence")
+    return figure(output, "Mean KLD")
+
+
+TEXTS = ["wikitext2-valid", "prose-valid"]
+# Channels are loud in one of the models; llama.cpp rounds inputs to 8 bits, so there the scales have to move first.
+CHAINS = {"tiny-llama": "gptq:correct=0.5", "tiny-llama-outlier": "awq+gptq:correct=0.5"}
+CASES = [("tiny-llama", scheme, "gptq", "wikitext2-valid", 10) for scheme in ("q4_0", "q4_k")]
+LONG_CASES = [
+    (model, scheme, chain, text, 60) for model, chain in CHAINS.items() for scheme in ("q4_0", "q4_k", "q4_k_m") for text in TEXTS]
+
+
+@check("at one size, half of what an importance matrix loses in llama.cpp, {} windows", CASES, slow_cases=LONG_CASES)
+def loses_half(case):
+    """Where embedding and output are rounded too, of what both lose beyond that."""
+    model, scheme, methods, text, windows = case
+    files = own(model, scheme, methods), theirs(model, scheme)
+    sizes = [file.stat().st_size for file in files]
+    require(abs(sizes[0] - sizes[1]) < 2048, f"{sizes[0]} and {sizes[1]} bytes")
+    mine, other = (divergence(file, model, text, windows)[0] for file in files)
+    least = divergence(whole_blocks(model, scheme), model, text, windows)[0] if IS_MIX[scheme] else 0
+    detail = f"KL {mine:.5f} against {other:.5f}" + (f", {least:.5f} with blocks in F16" if least else "")
+    require(mine - least < (other - least) / 2, detail)
+    return f"{detail}, {sizes[0]} bytes"

@@ -1,0 +1,149 @@
+"""Calibrated methods: GPTQ's codes are those of llm-compressor, and methods lose no more than other programs' do."""
+import functools
+import json
+
+import safetensors.torch
+import torch
+
+from clients import WORK, convert, evaluate, shared
+from registry import Skip, check, require
+
+MODEL = "models/tiny-llama"
+GOLDEN = "golden/ct-gptq-w4a16"
+LAYERS = [f"model.layers.0.self_attn.{name}_proj.weight" for name in "qkv"]
+GROUP = 128
+
+
+@functools.cache
+def converted(scheme, methods, *options, model=MODEL):
+    """A model by a chain such as awq+gptq, on the calibration tokens of the golden checkpoints: 128 windows of 256."""
+    folder = WORK / "-".join(("methods", model, scheme, methods, *options)).replace("/", "-").replace(":", "-")
+    chain = [part for method in methods.split("+") for part in ("--plugin", method)]
+    return convert(
+        shared(model), folder, "--scheme", scheme, *chain, "--calibration", shared("text/calibration.txt"), "--samples", 128,
+        "--context", 256, *options)
+
+
+@functools.cache
+def tensors(folder):
+    return safetensors.torch.load_file(folder / "model.safetensors")
+
+
+def codes(folder, layer):
+    """The signed codes of a packed layer, `[out, in]`."""
+    packed = tensors(folder)[layer + "_packed"]
+    return torch.stack([(packed >> 4 * place & 15) - 8 for place in range(8)], -1).flatten(1)
+
+
+def share(left, right):
+    """The share of equal codes in percent."""
+    return (left == right).double().mean().item() * 100
+
+
+@functools.cache
+def gram(dtype):
+    """2/n times the sum of x xᵀ over what q, k and v of the first block read, in a model that runs in `dtype`."""
+    source = tensors(shared(MODEL))
+    ids = safetensors.torch.load_file(shared("golden/calibration-tokens.safetensors"))["input_ids"]
+    hidden = source["model.embed_tokens.weight"][ids].float()
+    hidden = hidden * torch.rsqrt(hidden.square().mean(-1, keepdim=True) + 1e-5)
+    inputs = (source["model.layers.0.input_layernorm.weight"].to(dtype) * hidden.to(dtype)).flatten(0, 1).float()
+    return 2 / len(ids) * inputs.T @ inputs
+
+
+def feedback_codes(layer, dtype):
+    """GPTQ by its definition, loudest column first, with the golden scales; inputs and values are rounded to `dtype`."""
+    weights, scales, matrix = tensors(shared(MODEL))[layer].float(), tensors(shared(GOLDEN))[layer + "_scale"], gram(dtype)
+    order = torch.argsort(matrix.diagonal(), descending=True, stable=True)
+    weights, matrix = weights[:, order], matrix[order][:, order]
+    matrix.diagonal().add_(0.01 * matrix.diagonal().mean())
+    upper = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(matrix)), upper=True)
+    result = torch.empty_like(weights)
+    for place, column in enumerate(order):
+        scale = scales[:, column // GROUP]
+        code = (weights[:, place] / scale.float()).clamp(-8, 7).round()
+        error = (weights[:, place] - (code.to(dtype) * scale.to(dtype)).float()) / upper[place, place]
+        weights[:, place + 1:] -= error[:, None] * upper[place, place + 1:]
+        result[:, column] = code
+    return result
+
+
+@check("GPTQ's scales and codes of q, k and v in the first block are those of llm-compressor, {}", ["in F32", "in BF16"])
+def first_block_equals(arithmetic):
+    """llm-compressor ran the model in BF16 and took errors against values rounded to BF16. Done the same way, codes are equal
+    to its codes; done in F32, as is the default, they are equal to those of the same definition in F32."""
+    if arithmetic == "in F32":
+        dtype, options = torch.float32, ("w4a16", "gptq")
+    else:
+        dtype, options = torch.bfloat16, ("w4a16", "gptq:values=bf16", "--products", "bf16")
+        if "avx512_bf16" not in open("/proc/cpuinfo").read():
+            raise Skip("needs a processor with AVX512_BF16")
+    golden, own, details = shared(GOLDEN), converted(*options), []
+    for layer in LAYERS:
+        require(torch.equal(tensors(own)[layer + "_scale"], tensors(golden)[layer + "_scale"]), f"scales of {layer} differ")
+        defined, theirs = share(codes(own, layer), feedback_codes(layer, dtype)), share(codes(own, layer), codes(golden, layer))
+        details.append(f"{layer.split('.')[-2]} {theirs:.2f} %, {defined:.2f} % of the definition's")
+        require(defined >= 99, details[-1])
+        require(theirs >= (99 if dtype == torch.bfloat16 else 97), details[-1])
+        if dtype == torch.bfloat16:
+            require(share(codes(golden, layer), feedback_codes(layer, dtype)) >= 99.9, f"the definition in BF16 is not theirs, {layer}")
+    return ", ".join(details)
+
+
+def theirs(run):
+    """The mean KL divergence that another program's run was recorded with."""
+    runs = json.loads(shared("golden/figures.json").read_text())["runs"]
+    return next(entry["evaluation"]["kl_mean"] for entry in runs if entry["run"] == run)
+
+
+OUTLIER = "models/tiny-llama-outlier"
+# The best of the other programs with each recipe. FP8 has the bytes of llm-compressor (folders.py, activations.py).
+RUNS = [
+    ("w4a16", "gptq", MODEL, "tl-llmc-gptq_w4a16"),
+    ("int4-g128-asym", "gptq", MODEL, "tl-llmc-gptq_w4a16_asym"),
+    ("int4-g128-asym", "awq", MODEL, "tl-gptqm-awq4"),
+    ("w8a8", "smoothquant:alpha=0.8+gptq", MODEL, "tl-llmc-sq_gptq_w8a8"),
+]
+LONG_RUNS = RUNS + [
+    ("w4a16", "awq", MODEL, "tl-autoawq-awq4"),
+    ("w8a8", "smoothquant:alpha=0.8", MODEL, "tl-llmc-sq_rtn_w8a8"),
+    ("w4a16", "gptq", OUTLIER, "to-llmc-gptq_w4a16"),
+    ("int4-g128-asym", "gptq", OUTLIER, "to-llmc-gptq_w4a16_asym"),
+    ("int4-g128-asym", "awq", OUTLIER, "to-llmc-awq_w4a16_asym"),
+    ("w8a8", "smoothquant:alpha=0.8", OUTLIER, "to-llmc-sq_rtn_w8a8"),
+    ("w8a8", "smoothquant:alpha=0.8+gptq", OUTLIER, "to-llmc-sq_gptq_w8a8"),
+]
+
+
+def lost(folder, model, windows, *options):
+    """Mean KL divergence from the model and its standard error."""
+    figures = evaluate(
+        folder, "--reference", shared(model), "--text", shared("text/wikitext2-valid.txt"), "--context", 512, "--windows", windows,
+        *options)
+    return figures["kld.mean"], figures["kld.mean.stderr"]
+
+
+@check(
+    "a method loses at most 5 % more than another program's, {} windows", [(*run, 10) for run in RUNS],
+    slow_cases=[(*run, 60) for run in LONG_RUNS])
+def loses_no_more(case):
+    """The others' figures are over 60 windows; fewer get twice their standard error on top."""
+    scheme, methods, model, run, windows = case
+    simulated = ("--simulate", "file") if scheme == "w8a8" else ()
+    mean, error = lost(converted(scheme, methods, model=model), model, windows, *simulated)
+    limit = theirs(run) * 1.05 + (2 * error if windows < 60 else 0)
+    detail = f"KL {mean:.5f} against {theirs(run):.5f}"
+    require(mean <= limit, f"{detail}, allowed {limit:.5f}")
+    return detail
+
+
+@check(
+    "AWQ and then GPTQ lose no more than either alone, {}", (),
+    slow_cases=[(scheme, model) for scheme in ("w4a16", "int4-g128-asym") for model in (MODEL, OUTLIER)])
+def chains_lose_no_more(case):
+    scheme, model = case
+    chain, error = lost(converted(scheme, "awq+gptq", model=model), model, 60)
+    alone = {method: lost(converted(scheme, method, model=model), model, 60)[0] for method in ("awq", "gptq")}
+    detail = f"KL {chain:.5f}, " + ", ".join(f"{method} {mean:.5f}" for method, mean in alone.items())
+    require(chain <= min(alone.values()) + 2 * error, detail)
+    return detail
