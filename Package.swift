@@ -26,8 +26,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 // The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
 let builtIn = [
-  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "PyTorch", "CompressedTensors", "Float8", "ModelOpt",
-  "GPTOSS", "BitsAndBytes", "HQQ", "TorchAO", "ModelFamilies", "Clients",
+  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "PyTorch", "CompressedTensors", "GPTQContainer",
+  "AWQContainer", "Float8", "ModelOpt", "GPTOSS", "BitsAndBytes", "HQQ", "TorchAO", "ModelFamilies", "Clients",
 ]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
@@ -69,6 +69,8 @@ let package = Package(
     plugin("BitsAndBytes", "Formats/BitsAndBytes"),
     plugin("HQQ", "Formats/HQQ"),
     plugin("TorchAO", "Formats/TorchAO"),
+    plugin("GPTQContainer", "Formats/GPTQContainer"),
+    plugin("AWQContainer", "Formats/AWQContainer"),
     plugin("ModelFamilies", "Families"),
     plugin("Clients", "Clients"),
 
@@ -100,6 +102,11 @@ let package = Package(
     tests(
       "QuantizedFolders",
       ["QuantCore", "HuggingFace", "BitsAndBytes", "HQQ", "TorchAO", "CompressedTensors", "ModelFamilies", "TestSupport"]),
+    tests(
+      "IntegerContainers",
+      [
+        "QuantCore", "GPTQContainer", "AWQContainer", "CompressedTensors", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport",
+      ]),
     tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
     tests("CommandLine", ["QConvertKit", "QuantCore", "TestSupport"]),
   ]

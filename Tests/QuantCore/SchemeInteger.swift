@@ -119,7 +119,9 @@ private struct OracleCase {
   for name in ["int4-g128", "int8-g32-asym", "int8-channel", "int4-channel-asym"] {
     #expect(IntegerSchemes.scheme(named: name, modelType: .bf16)?.name == name)
   }
-  for name in ["int4", "int4-g", "int4-g0", "int4-g-8", "int4-g+8", "int4-g0128", "int3-g32", "int4-g128-asym-x", "int4-g32-sym"] {
+  for name in [
+    "int4", "int4-g", "int4-g0", "int4-g-8", "int4-g+8", "int4-g0128", "int1-g32", "int9-g32", "int4-g128-asym-x", "int4-g32-sym",
+  ] {
     #expect(IntegerSchemes.scheme(named: name, modelType: .bf16) == nil, "\(name)")
   }
 }

@@ -10,12 +10,17 @@ extension Planner {
     of draft: TensorMapping.Draft, source: Checkpoint, packings: [any Packing]
   ) -> [any Scheme] {
     guard let stored = codes(of: draft, source: source)?.scheme else { return [] }
-    let others = registry.schemeProviders.flatMap { $0.schemeNames }.compactMap {
-      try? registry.scheme($0, modelType: stored.grid.scaleType)
-    }
-    .sorted { ($0.bitsPerWeight(columns: draft.rowLength), $0.name) < ($1.bitsPerWeight(columns: draft.rowLength), $1.name) }
-    return ([stored] + others).filter { scheme in
-      scheme.fits(columns: draft.rowLength) && packings.contains { $0.holds(scheme.grid) } && adoption(draft, scheme, source: source) != nil
+    // Names of groups have a free length: the one that the source has.
+    let length = stored.grid.groupLength.map { "-g\($0)" } ?? "-channel"
+    let names = registry.schemeProviders.flatMap { $0.schemeNames }.map { $0.replacing("-gN", with: length) }
+    var seen: Set<String> = [stored.name]
+    let others = names.filter { seen.insert($0).inserted }.compactMap { try? registry.scheme($0, modelType: stored.grid.scaleType) }
+      .sorted { ($0.bitsPerWeight(columns: draft.rowLength), $0.name) < ($1.bitsPerWeight(columns: draft.rowLength), $1.name) }
+    return ([stored] + others).filter { $0.fits(columns: draft.rowLength) }.compactMap { scheme in
+      packings.lazy.compactMap { packing in
+        let own = packing.stored(scheme)
+        return packing.holds(own.grid) && adoption(draft, own, source: source) != nil ? own : nil
+      }.first
     }
   }
 

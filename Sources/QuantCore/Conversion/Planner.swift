@@ -56,6 +56,7 @@ public struct Planner: Sendable {
           + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", ")))
     }
     var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
+    for caution in tensors.compactMap({ $0.packing.caution($0.scheme) }) where !warnings.contains(caution) { warnings.append(caution) }
     let packings = try packings(of: format, request)
     let keptCaches = request.keyValueCache == nil ? tensors.map { storedCaches($0, source: source, packings: packings) } : []
     tensors = tensors.indices.flatMap { index in
@@ -176,7 +177,10 @@ public struct Planner: Sendable {
     methods: [any QuantizationMethod]
   ) throws -> PlannedTensor {
     let stored = draft.tensor.storage.schemeName
-    guard let scheme = draft.scheme else { return try sealData(draft) }
+    guard let asked = draft.scheme else { return try sealData(draft) }
+    let packings = try packings(of: format, request)
+    let holders = packings.filter { $0.holds($0.stored(asked).grid, activations: draft.activations) }
+    let scheme = holders.first?.stored(asked) ?? asked
     guard scheme.grid.kind == .float || !draft.isTransposed else {
       throw Failure(
         .unsupported, "scheme.transposed",
@@ -208,7 +212,6 @@ public struct Planner: Sendable {
     }
     let isInPlaceCopy = isSame && draft.isInPlace && !isRounded
     let isRoundedAgain = isQuantizedSource && scheme.grid.kind != .float && adoption == nil && !isInPlaceCopy
-    let packings = try packings(of: format, request)
     if isRoundedAgain && !request.allowRequantize {
       let keepers = keepers(of: draft, source: source, packings: packings).map { $0.name }
       throw Failure(
@@ -220,7 +223,13 @@ public struct Planner: Sendable {
     }
     let client = try client(request)
     var obstacle: ClientObstacle?
-    for packing in packings where packing.holds(scheme.grid, activations: draft.activations) {
+    var unfit: String?
+    for packing in holders {
+      let scheme = packing.stored(asked)
+      if let reason = packing.obstacle(shape: draft.shape, scheme: scheme) {
+        unfit = unfit ?? "'\(type(of: packing).id)' cannot hold \(scheme.name): \(reason)"
+        continue
+      }
       if let client, scheme.grid.kind != .float {
         let layer = ClientLayer(packing: type(of: packing).id, grid: scheme.grid, activations: draft.activations, shape: draft.shape)
         let found = client.profile.obstacle(layer, version: client.version)
@@ -233,7 +242,7 @@ public struct Planner: Sendable {
         sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, activations: draft.activations,
         packing: packing, pieces: draft.pieces, parts: parts, note: draft.note,
         isCopy: isInPlaceCopy && parts.count == 1 && draft.tensor.storage.verbatim?.count == size)
-      if !tensor.isCopy, let adoption {
+      if !tensor.isCopy, let adoption = isRounded ? nil : self.adoption(draft, scheme, source: source) {
         tensor.adoption = adoption
         tensor.note = tensor.note ?? adoption.note
       } else if isRoundedAgain {
@@ -246,8 +255,13 @@ public struct Planner: Sendable {
         .unsupported, "client.refuses", "\(client.profile.id) \(client.version) \(obstacle.reason)", file: request.output,
         tensor: draft.name, remedy: obstacle.remedy)
     }
+    if let unfit {
+      throw Failure(
+        .unsupported, "packing.shape", unfit, file: request.output, tensor: draft.name,
+        remedy: "Leave --packing out, or this tensor unquantized with --tensor '\(draft.name)=bf16'.")
+    }
     let able = registry.formats.filter { other in
-      registry.packings(of: other).contains { $0.holds(scheme.grid, activations: draft.activations) }
+      registry.packings(of: other).contains { $0.holds($0.stored(scheme).grid, activations: draft.activations) }
     }
     throw Failure(
       .unsupported, "packing.none",

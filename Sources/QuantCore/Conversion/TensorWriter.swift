@@ -78,6 +78,7 @@ struct TensorWriter {
     let rows = tensor.shape.dropLast().reduce(1, *), columns = tensor.shape.last ?? 1
     let repacker = try Repacker(tensor, adoption, source: plan.source)
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
+    var assembly = PartAssembly(tensor.parts)
     var squares = (error: 0.0, original: 0.0)
     var written = Written()
     let multiple = max(tensor.rowMultiple, repacker.rowMultiple)
@@ -87,7 +88,9 @@ struct TensorWriter {
       squares.error += output.squaredError
       squares.original += output.squaredOriginal
       written.largestDeviation = max(written.largestDeviation ?? 0, output.largestDeviation)
-      for (part, bytes) in output.parts.enumerated() where !bytes.isEmpty { try put(bytes, tensor: index, part: part, at: &offsets[part]) }
+      for (part, bytes) in output.parts.enumerated() where !bytes.isEmpty {
+        try put(assembly.add(bytes, to: part), tensor: index, part: part, at: &offsets[part])
+      }
     }
     try checkSizes(offsets, of: tensor)
     if squares.original > 0 { written.relativeError = (squares.error / squares.original).squareRoot() }
@@ -265,6 +268,7 @@ struct TensorWriter {
     }
     var written = Written()
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
+    var assembly = PartAssembly(tensor.parts)
     var squares = (error: 0.0, original: 0.0)
     for segment in segments ?? [Segment(rows: 0..<rows)] {
       let rounder = try segment.rounder(tensor.scheme)
@@ -279,7 +283,7 @@ struct TensorWriter {
         squares.original += output.squaredOriginal
         written.values += output.values
         for (part, bytes) in output.parts.enumerated() where !bytes.isEmpty {
-          try put(bytes, tensor: index, part: part, at: &offsets[part])
+          try put(assembly.add(bytes, to: part), tensor: index, part: part, at: &offsets[part])
         }
       }
     }

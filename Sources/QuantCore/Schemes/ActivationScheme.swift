@@ -142,10 +142,13 @@ public struct QuantizedModule: Sendable {
   public var scheme: any Scheme
   /// Nil where inputs are not rounded.
   public var activations: ActivationScheme?
+  /// Id of the packing that holds it; nil: the one that is asked.
+  public var packing: String?
 
-  public init(name: String, scheme: any Scheme, activations: ActivationScheme? = nil) {
+  public init(name: String, scheme: any Scheme, activations: ActivationScheme? = nil, packing: String? = nil) {
     self.name = name
     self.scheme = scheme
     self.activations = activations
+    self.packing = packing
   }
 }

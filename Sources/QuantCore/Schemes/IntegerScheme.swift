@@ -1,6 +1,6 @@
 import CKernels
 
-/// Groups of 4- or 8-bit integers with a scale, and a zero point where the group is asymmetric, by the rule of
+/// Groups of integers of 2 to 8 bits with a scale, and a zero point where the group is asymmetric, by the rule of
 /// compressed-tensors and llm-compressor.
 ///
 /// - The range of a group always includes 0. Symmetric: `scale = amax / ((2^b - 1) / 2)`, codes from `-2^(b-1)` to
@@ -10,24 +10,37 @@ import CKernels
 ///   even: this is what makes `encode` give the codes of that project. Only `nearest` computes in 32 bits, where the
 ///   code next to a weight really is the next one; an 8-bit code of a bfloat16 quotient often is not.
 ///
+/// Containers that keep scales in a type of their own have the arithmetic done in 32 bits, and the scale rounded once.
+///
 /// Parameters of a tile: the scale, and where the group is asymmetric the zero point (0 to `2^b - 1`).
 public struct IntegerScheme: Scheme {
-  /// Bits of a code: 4 or 8.
+  /// Bits of a code: 2 to 8.
   public let bits: Int
   /// Columns that share a scale; nil for a whole row.
   public let groupLength: Int?
   /// Whether there is no zero point.
   public let isSymmetric: Bool
-  /// Type in which the model computes and in which scales are stored: `f32`, `f16` or `bf16`.
+  /// Type in which the rule computes: `f32`, `f16` or `bf16`.
   public let modelType: ElementType
+  /// Type in which scales are stored: `f32`, `f16` or `bf16`.
+  public let scaleType: ElementType
 
-  /// Nil for a width other than 4 and 8, or a group length below 1. A model type that is no 16- or 32-bit float becomes f32.
-  public init?(bits: Int, groupLength: Int?, isSymmetric: Bool, modelType: ElementType) {
-    guard bits == 4 || bits == 8, (groupLength ?? 1) >= 1 else { return nil }
+  /// Nil for a width below 2 or above 8, or a group length below 1. A type that is no 16- or 32-bit float becomes f32.
+  /// - Parameter scaleType: nil: the model's type.
+  public init?(bits: Int, groupLength: Int?, isSymmetric: Bool, modelType: ElementType, scaleType: ElementType? = nil) {
+    guard (2...8).contains(bits), (groupLength ?? 1) >= 1 else { return nil }
+    func float(_ type: ElementType) -> ElementType { type == .f16 || type == .bf16 ? type : .f32 }
     self.bits = bits
     self.groupLength = groupLength
     self.isSymmetric = isSymmetric
-    self.modelType = modelType == .f16 || modelType == .bf16 ? modelType : .f32
+    self.modelType = float(modelType)
+    self.scaleType = float(scaleType ?? modelType)
+  }
+
+  /// The same integers with scales in another type, or itself where it stores them so. The arithmetic is then that of 32 bits.
+  public func storing(scales type: ElementType) -> IntegerScheme {
+    if type == scaleType { return self }
+    return IntegerScheme(bits: bits, groupLength: groupLength, isSymmetric: isSymmetric, modelType: .f32, scaleType: type) ?? self
   }
 
   public var name: String {
@@ -37,7 +50,7 @@ public struct IntegerScheme: Scheme {
   public var grid: Grid {
     Grid(
       kind: isSymmetric ? .symmetricInteger : .asymmetricInteger, groupLength: groupLength, codeBits: Double(bits),
-      parameterBits: Double(modelType.bitCount + (isSymmetric ? 0 : bits)), scaleType: modelType)
+      parameterBits: Double(scaleType.bitCount + (isSymmetric ? 0 : bits)), scaleType: scaleType)
   }
 
   public var parameterCount: Int { isSymmetric ? 1 : 2 }
@@ -114,15 +127,16 @@ public struct IntegerScheme: Scheme {
 
   /// Scale and zero point of a range with `minimum <= 0 <= maximum`.
   private func parameters(minimum: Float, maximum: Float) -> (scale: Float, zero: Float) {
-    func stored(_ value: Float) -> Float { NumberConversion.rounded(value, to: modelType) }
+    func rounded(_ value: Float) -> Float { NumberConversion.rounded(value, to: modelType) }
+    func stored(_ value: Float) -> Float { NumberConversion.rounded(rounded(value), to: scaleType) }
     guard !isSymmetric else {
       let scale = stored(max(-minimum, maximum) / (steps / 2))
-      return (scale == 0 ? modelType.machineEpsilon : scale, 0)
+      return (scale == 0 ? scaleType.machineEpsilon : scale, 0)
     }
-    let scale = stored(stored(maximum - minimum) / steps)
+    let scale = stored(rounded(maximum - minimum) / steps)
     // Without a range there is no quotient; the middle of the codes then means 0.
-    guard scale != 0 else { return (modelType.machineEpsilon, half) }
-    let zero = stored(-half - stored(minimum / scale))
+    guard scale != 0 else { return (scaleType.machineEpsilon, half) }
+    let zero = rounded(-half - rounded(minimum / scale))
     return (scale, Float(IntegerScheme.code(zero, -half, half - 1)) + half)
   }
 
@@ -159,6 +173,14 @@ public struct IntegerScheme: Scheme {
   }
 }
 
+extension QuantizedPanel {
+  /// Zero point of a group of asymmetric integers: the second of its parameters.
+  public func zeroPoint(row: Int, group: Int) -> UInt32 {
+    let zero = parameters[parameterIndex(row: row, group: group) + 1]
+    return zero > 0 ? UInt32(min(zero, 255)) : 0
+  }
+}
+
 extension NumberConversion {
   /// `value` as it is after being stored in `type` (`f16`, `bf16`; any other type keeps it).
   public static func rounded(_ value: Float, to type: ElementType) -> Float {
@@ -178,19 +200,17 @@ extension NumberConversion {
 /// Integer groups and channels by the rule of compressed-tensors.
 public enum IntegerSchemes: SchemeProvider {
   public static let id = "integer"
-  public static let summary = "4- and 8-bit integers with a scale per group or channel, symmetric or with a zero point."
+  public static let summary = "Integers of 2 to 8 bits with a scale per group or channel, symmetric or with a zero point."
   public static let reference = "https://github.com/vllm-project/compressed-tensors"
-  public static let schemeNames = [
-    "int4-gN", "int8-gN", "int4-channel", "int8-channel", "int4-gN-asym", "int8-gN-asym",
-    "int4-channel-asym", "int8-channel-asym",
-  ]
+  public static let schemeNames = ["", "-asym"].flatMap { zero in
+    ["gN", "channel"].flatMap { level in (2...8).map { "int\($0)-\(level)\(zero)" } }
+  }
 
   public static func scheme(named name: String, modelType: ElementType) -> (any Scheme)? {
     var words = name.split(separator: "-", omittingEmptySubsequences: false)
     let isAsymmetric = words.count == 3 && words[2] == "asym"
     if isAsymmetric { words.removeLast() }
-    guard words.count == 2, words[0] == "int4" || words[0] == "int8" else { return nil }
-    let bits = words[0] == "int4" ? 4 : 8
+    guard words.count == 2, let bits = (2...8).first(where: { words[0] == "int\($0)" }) else { return nil }
     if words[1] == "channel" {
       return IntegerScheme(bits: bits, groupLength: nil, isSymmetric: !isAsymmetric, modelType: modelType)
     }

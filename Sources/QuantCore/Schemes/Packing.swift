@@ -14,6 +14,11 @@ public protocol Packing: Plugin {
   /// The scheme on the grid that this packing stores where `scheme` is asked for. Containers that keep scales in a type of
   /// their own change the scheme's; its name stays.
   func stored(_ scheme: any Scheme) -> any Scheme
+  /// Why a matrix of this shape on a grid that the packing holds cannot be stored, or nil where it can:
+  /// `rows are no multiple of 8`.
+  func obstacle(shape: [Int], scheme: any Scheme) -> String?
+  /// What a person should know before matrices on this grid are stored (versions of programs that cannot read them), or nil.
+  func caution(_ scheme: any Scheme) -> String?
   /// The stored tensors of a logical matrix `[rows, columns]`, in the order in which `pack` returns their bytes.
   /// - Parameter name: the logical tensor's name; a packing appends its own suffixes.
   func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart]
@@ -28,14 +33,16 @@ public protocol Packing: Plugin {
   func cacheParts(attention: String, scheme: ActivationScheme, modelType: ElementType) -> (keys: StoredPart, values: StoredPart)?
   /// Rows that `pack` must be given at a time: a multiple of this and of the scheme's tile rows (the last call may have fewer).
   var rowMultiple: Int { get }
-  /// Bytes of some rows, one array per part. Each part is filled front to back: the bytes of successive calls are
-  /// appended. A part that does not depend on rows (a stored shape, the scale of a tensor) is returned with the first rows only.
+  /// Bytes of some rows, one array per part, in the order that `StoredPart.order` says. A part that does not depend on rows
+  /// (a stored shape, the scale of a tensor) is returned with the first rows only.
   func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]]
   /// A direct way from floats to the bytes of the only part, equal to `encode` + `pack`, or nil where there is none.
   func fused(scheme: any Scheme) -> FusedEncoder?
+  /// What `configuration` describes; packings with the same answer can be mixed in one folder. Nothing else can be.
+  var configurationKind: String { get }
   /// The checkpoint-wide configuration that readers of this packing need (`quantization_config`), or nil.
   /// - Parameters:
-  ///   - modules: the linear layers that this packing holds.
+  ///   - modules: the linear layers that packings of this `configurationKind` hold.
   ///   - unquantized: names of linear modules that were left alone.
   func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON?
   /// A configuration of this packing that says, too, how keys and values are rounded in a cache.
@@ -69,6 +76,9 @@ extension Packing {
   ) -> (keys: StoredPart, values: StoredPart)? { nil }
   public func stored(_ scheme: any Scheme) -> any Scheme { scheme }
   public func files(configuration: JSON) -> [(name: String, json: JSON)] { [] }
+  public func obstacle(shape: [Int], scheme: any Scheme) -> String? { nil }
+  public func caution(_ scheme: any Scheme) -> String? { nil }
+  public var configurationKind: String { Self.id }
   public var rowMultiple: Int { 1 }
   public func fused(scheme: any Scheme) -> FusedEncoder? { nil }
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? { nil }
@@ -99,12 +109,55 @@ public struct StoredPart: Sendable, Equatable {
   public var type: StoredType
   /// Length in bytes.
   public var byteCount: Int
+  /// How the bytes of successive rows of the matrix come together.
+  public var order: Order
 
-  public init(name: String, shape: [Int], type: StoredType, byteCount: Int) {
+  /// How the bytes of successive calls of `pack` come together.
+  public enum Order: Sendable {
+    /// Each follows the one before.
+    case appended
+    /// Each is a number of columns of the stored matrix `[shape[0], …]`, row after row: outputs lie side by side.
+    case sideBySide
+  }
+
+  public init(name: String, shape: [Int], type: StoredType, byteCount: Int, order: Order = .appended) {
     self.name = name
     self.shape = shape
     self.type = type
     self.byteCount = byteCount
+    self.order = order
+  }
+}
+
+/// Brings the bytes that a packing makes of successive rows into the order of the container.
+public struct PartAssembly: Sendable {
+  private let parts: [StoredPart]
+  /// What has come of the parts whose columns come bit by bit.
+  private var pending: [(bytes: [UInt8], columns: Int)]
+
+  public init(_ parts: [StoredPart]) {
+    self.parts = parts
+    pending = parts.map { _ in ([], 0) }
+  }
+
+  /// Takes the bytes of the next rows.
+  /// - Returns: what follows next in the container: the same bytes, nothing yet, or with the last rows everything.
+  public mutating func add(_ bytes: [UInt8], to part: Int) -> [UInt8] {
+    guard parts[part].order == .sideBySide, let lines = parts[part].shape.first, lines > 0, bytes.count.isMultiple(of: lines) else {
+      return bytes
+    }
+    let width = parts[part].byteCount / lines, own = bytes.count / lines
+    if pending[part].bytes.isEmpty { pending[part].bytes = [UInt8](repeating: 0, count: parts[part].byteCount) }
+    let start = pending[part].columns
+    guard own <= width - start else { return bytes }
+    for line in 0..<lines {
+      pending[part].bytes.replaceSubrange(
+        line * width + start..<line * width + start + own, with: bytes[line * own..<(line + 1) * own])
+    }
+    pending[part].columns += own
+    guard pending[part].columns == width else { return [] }
+    defer { pending[part] = ([], 0) }
+    return pending[part].bytes
   }
 
   /// The type of an element, or nil for a block layout.

@@ -1,4 +1,5 @@
 import AWQ
+import AWQContainer
 import BitsAndBytes
 import Clients
 import CompressedTensors
@@ -6,6 +7,7 @@ import Float8
 import GGUF
 import GPTOSS
 import GPTQ
+import GPTQContainer
 import HQQ
 import HuggingFace
 import ModelFamilies
@@ -27,8 +29,9 @@ extension QConvert {
     WeightPresets.self, ZeroQuantPresets.self, GGUFMixes.self,
     // Packings
     PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
-    NVFP4PackQuantized.self, MXFP4PackQuantized.self, MXFP8Quantized.self, NativeFloat8.self, BlockFloat8.self, ModelOptFloat8.self,
-    ModelOptNVFP4.self, GPTOSSExperts.self, BitsAndBytes.self, HQQ.self, TorchAO.self,
+    GPTQVersion1.self, GPTQVersion2.self, AWQGEMM.self, NVFP4PackQuantized.self, MXFP4PackQuantized.self, MXFP8Quantized.self,
+    NativeFloat8.self, BlockFloat8.self, ModelOptFloat8.self, ModelOptNVFP4.self, GPTOSSExperts.self, BitsAndBytes.self, HQQ.self,
+    TorchAO.self,
     // Formats
     GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self, PyTorchFormat.self,
     // Files of importance; the last has no signature, so it is asked last

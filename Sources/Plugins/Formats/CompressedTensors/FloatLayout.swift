@@ -26,6 +26,6 @@ struct FloatLayout {
   }
 
   func unpack(_ configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
-    try QuantizationConfiguration.unpack(configuration, format: format, stored: stored, make: tensor)
+    try QuantizationConfiguration.unpack(configuration, format: format, stored: stored)
   }
 }

@@ -11,7 +11,7 @@ public struct FloatQuantized: Packing {
   public static let summary = "FP8 (E4M3) weights with one scale per channel, block or tensor, as vLLM and transformers read them."
   public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
-  private static let layout = FloatLayout(format: id, parts: ScaledFloatLayout()) { arguments, scaleType in
+  static let layout = FloatLayout(format: id, parts: ScaledFloatLayout()) { arguments, scaleType in
     switch arguments.level {
     case .tensor where arguments.bits == 8: Float8Scheme(.f8e4m3, level: .tensor, modelType: scaleType)
     case .channel where arguments.bits == 8: Float8Scheme(.f8e4m3, level: .channel, modelType: scaleType)
@@ -49,6 +49,8 @@ public struct FloatQuantized: Packing {
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
     FloatQuantized.layout.parts.pack(panel, rows: rows, grid: scheme.grid)
   }
+
+  public var configurationKind: String { QuantizationConfiguration.method }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: FloatQuantized.id, modules: modules, unquantized: unquantized)

@@ -57,6 +57,8 @@ public struct IntQuantized: Packing {
     return [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, scales]
   }
 
+  public var configurationKind: String { QuantizationConfiguration.method }
+
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: IntQuantized.id, modules: modules, unquantized: unquantized)
   }
@@ -70,9 +72,6 @@ public struct IntQuantized: Packing {
   }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
-    try QuantizationConfiguration.unpack(configuration, format: IntQuantized.id, stored: stored) { name, arguments, parts in
-      guard let weight = parts[""], let scale = parts["_scale"] else { return nil }
-      return try IntegerStorage.bytes(name: name, arguments: arguments, weight: weight, scale: scale)
-    }
+    try QuantizationConfiguration.unpack(configuration, format: IntQuantized.id, stored: stored)
   }
 }

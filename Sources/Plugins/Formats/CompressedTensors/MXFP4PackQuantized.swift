@@ -10,7 +10,7 @@ public struct MXFP4PackQuantized: Packing {
   public static let summary = "MXFP4: E2M1 weights with a power of two for 32 columns."
   public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
-  private static let layout = FloatLayout(format: id, parts: ScaledFloatLayout(codes: "_packed")) { arguments, _ in
+  static let layout = FloatLayout(format: id, parts: ScaledFloatLayout(codes: "_packed")) { arguments, _ in
     arguments.level == .group(MicroscalingScheme.length) && arguments.bits == 4 ? MicroscalingScheme(.f4, modelType: .bf16) : nil
   }
 
@@ -31,6 +31,8 @@ public struct MXFP4PackQuantized: Packing {
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
     MXFP4PackQuantized.layout.parts.pack(panel, rows: rows, grid: scheme.grid)
   }
+
+  public var configurationKind: String { QuantizationConfiguration.method }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: MXFP4PackQuantized.id, modules: modules, unquantized: unquantized)

@@ -9,7 +9,7 @@ public struct MXFP8Quantized: Packing {
   public static let summary = "MXFP8: E4M3 weights with a power of two for 32 columns."
   public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
-  private static let layout = FloatLayout(format: id, parts: ScaledFloatLayout()) { arguments, _ in
+  static let layout = FloatLayout(format: id, parts: ScaledFloatLayout()) { arguments, _ in
     arguments.level == .group(MicroscalingScheme.length) && arguments.bits == 8 ? MicroscalingScheme(.f8e4m3, modelType: .bf16) : nil
   }
 
@@ -30,6 +30,8 @@ public struct MXFP8Quantized: Packing {
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
     MXFP8Quantized.layout.parts.pack(panel, rows: rows, grid: scheme.grid)
   }
+
+  public var configurationKind: String { QuantizationConfiguration.method }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: MXFP8Quantized.id, modules: modules, unquantized: unquantized)

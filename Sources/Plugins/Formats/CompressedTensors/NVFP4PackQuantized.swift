@@ -11,7 +11,7 @@ public struct NVFP4PackQuantized: Packing {
   public static let summary = "NVFP4: E2M1 weights with an E4M3 scale for 16 columns and an F32 scale that divides."
   public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
-  private static let layout = FloatLayout(format: id, parts: ScaledFloatLayout(codes: "_packed")) { arguments, _ in
+  static let layout = FloatLayout(format: id, parts: ScaledFloatLayout(codes: "_packed")) { arguments, _ in
     arguments.level == .tensorGroup(NVFP4Scheme.length) && arguments.bits == 4 ? NVFP4Scheme(.divisor, modelType: .bf16) : nil
   }
 
@@ -42,6 +42,8 @@ public struct NVFP4PackQuantized: Packing {
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
     NVFP4PackQuantized.layout.parts.pack(panel, rows: rows, grid: scheme.grid)
   }
+
+  public var configurationKind: String { QuantizationConfiguration.method }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: NVFP4PackQuantized.id, modules: modules, unquantized: unquantized)

@@ -1,21 +1,28 @@
 public import QuantCore
 
-/// The `pack-quantized` layout of compressed-tensors: 4- and 8-bit integers, packed along the input dimension.
+/// The `pack-quantized` layout of compressed-tensors: integers of 2 to 8 bits, packed along the input dimension.
 ///
-/// For a matrix `X.weight [out, in]`: `X.weight_packed` I32 `[out, ceil(in / perWord)]`, `X.weight_scale` `[out, groups]` in
-/// the model's type, `X.weight_zero_point` I32 `[ceil(out / perWord), groups]` where the groups are asymmetric, and
-/// `X.weight_shape` I64 `[2]`. Codes are stored unsigned (a signed code + 2^(b-1)). The trap: zero points are packed along
-/// *rows*, not along groups, so rows must be packed in multiples of 8.
+/// For a matrix `X.weight [out, in]`: `X.weight_packed` I32 `[out, ceil(in * b / 32)]`, `X.weight_scale` `[out, groups]` in
+/// the model's type, `X.weight_zero_point` I32 `[ceil(out * b / 32), groups]` where the groups are asymmetric, and
+/// `X.weight_shape` I64 `[2]`. Codes are stored unsigned (a signed code + 2^(b-1)), without gaps: those of 3, 5, 6 and 7 bits
+/// cross the borders of words. Versions before 0.18 left gaps instead, and read what is written here wrongly. The trap: zero
+/// points are packed along *rows*, not along groups, so rows must be packed in multiples of 32.
 public struct PackQuantized: Packing {
   public static let id = "pack-quantized"
-  public static let summary = "4- and 8-bit integers packed into 32-bit words, as vLLM and transformers read them."
+  public static let summary = "Integers of 2 to 8 bits packed into 32-bit words, as vLLM and transformers read them."
   public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
   public init() {}
 
   public func holds(_ grid: Grid) -> Bool {
     let isInteger = grid.kind == .symmetricInteger || grid.kind == .asymmetricInteger
-    return isInteger && (grid.codeBits == 4 || grid.codeBits == 8) && [.f16, .bf16, .f32].contains(grid.scaleType)
+    return isInteger && (2...8).contains(grid.codeBits) && [.f16, .bf16, .f32].contains(grid.scaleType)
+  }
+
+  public func caution(_ scheme: any Scheme) -> String? {
+    let bits = Int(scheme.grid.codeBits)
+    guard bits > 0, !32.isMultiple(of: bits) else { return nil }
+    return "compressed-tensors reads \(bits)-bit codes as they are written here from version 0.18 on, and vLLM up to 0.32 not at all"
   }
 
   public func cacheParts(
@@ -24,7 +31,7 @@ public struct PackQuantized: Packing {
     StoredInput.cacheParts(attention: attention, modelType: modelType)
   }
 
-  public var rowMultiple: Int { 8 }
+  public var rowMultiple: Int { 32 }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
     let geometry = Geometry(shape: shape, scheme: scheme)
@@ -38,7 +45,7 @@ public struct PackQuantized: Packing {
         byteCount: geometry.rows * geometry.groups * scaleSize),
     ]
     if geometry.isAsymmetric {
-      let words = PackedIntegers.words(count: geometry.rows, bits: geometry.bits)
+      let words = geometry.layout.words(for: geometry.rows)
       parts.append(
         StoredPart(
           name: name + "_zero_point", shape: [words, geometry.groups], type: .element(.i32), byteCount: words * geometry.groups * 4))
@@ -49,43 +56,41 @@ public struct PackQuantized: Packing {
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
     let geometry = Geometry(shape: shape, scheme: scheme)
-    let offset: Int32 = geometry.isAsymmetric ? 0 : 1 << Int32(geometry.bits - 1)
-    var packed = [UInt8](repeating: 0, count: panel.rows * geometry.wordsPerRow * 4)
+    let offset: Int32 = geometry.isAsymmetric ? 0 : 1 << Int32(geometry.layout.bits - 1)
+    var words = [UInt32](repeating: 0, count: panel.rows * geometry.wordsPerRow)
     var scales: [UInt8] = []
     scales.reserveCapacity(panel.rows * geometry.groups * 4)
     for row in 0..<panel.rows {
       for column in 0..<panel.columns {
-        let code = UInt8(truncatingIfNeeded: panel.codes[row * panel.columns + column] &+ offset)
-        PackedIntegers.set(code, at: column, bits: geometry.bits, in: &packed, from: row * geometry.wordsPerRow * 4)
+        let code = UInt32(bitPattern: panel.codes[row * panel.columns + column] &+ offset)
+        geometry.layout.set(code, at: column, in: &words, first: row * geometry.wordsPerRow)
       }
       for group in 0..<geometry.groups {
         StoredScales.append(panel.parameters[panel.parameterIndex(row: row, group: group)], as: scheme.grid.scaleType, to: &scales)
       }
     }
-    var parts = [packed, scales]
+    var parts = [words.littleEndianBytes, scales]
     if geometry.isAsymmetric { parts.append(zeroPoints(panel, geometry)) }
     parts.append(rows.lowerBound == 0 ? PackQuantized.shapeBytes(shape) : [])
     return parts
   }
 
-  /// Word `[r, g]` holds the zero points of group `g` in rows `r * perWord ..< (r + 1) * perWord`.
+  /// Word by word down the rows of each group.
   private func zeroPoints(_ panel: QuantizedPanel, _ geometry: Geometry) -> [UInt8] {
-    let perWord = PackedIntegers.perWord(bits: geometry.bits)
-    let words = PackedIntegers.words(count: panel.rows, bits: geometry.bits)
-    var bytes = [UInt8](repeating: 0, count: words * geometry.groups * 4)
+    var words = [UInt32](repeating: 0, count: geometry.layout.words(for: panel.rows) * geometry.groups)
     for row in 0..<panel.rows {
       for group in 0..<geometry.groups {
-        let zero = UInt8(panel.parameters[panel.parameterIndex(row: row, group: group) + 1])
-        let word = row / perWord * geometry.groups + group
-        PackedIntegers.set(zero, at: row % perWord, bits: geometry.bits, in: &bytes, from: word * 4)
+        geometry.layout.set(panel.zeroPoint(row: row, group: group), at: row, in: &words, first: group, stride: geometry.groups)
       }
     }
-    return bytes
+    return words.littleEndianBytes
   }
 
   private static func shapeBytes(_ shape: [Int]) -> [UInt8] {
     shape.prefix(2).flatMap { length in (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } }
   }
+
+  public var configurationKind: String { QuantizationConfiguration.method }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     QuantizationConfiguration.json(format: PackQuantized.id, modules: modules, unquantized: unquantized)
@@ -100,18 +105,14 @@ public struct PackQuantized: Packing {
   }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
-    try QuantizationConfiguration.unpack(configuration, format: PackQuantized.id, stored: stored) { name, groups, parts in
-      guard let packed = parts["_packed"], let scale = parts["_scale"] else { return nil }
-      return try IntegerStorage.packed(
-        name: name, arguments: groups, packed: packed, scale: scale, zero: parts["_zero_point"], shape: parts["_shape"])
-    }
+    try QuantizationConfiguration.unpack(configuration, format: PackQuantized.id, stored: stored)
   }
 }
 
 /// Sizes of a packed matrix.
-struct Geometry {
+private struct Geometry {
   let rows: Int
-  let bits: Int
+  let layout: WordLayout
   let groups: Int
   let wordsPerRow: Int
   let isAsymmetric: Bool
@@ -119,9 +120,9 @@ struct Geometry {
   init(shape: [Int], scheme: any Scheme) {
     rows = shape.first ?? 0
     let columns = shape.last ?? 0
-    bits = Int(scheme.grid.codeBits)
+    layout = WordLayout(bits: Int(scheme.grid.codeBits))
     groups = columns / max(1, scheme.groupLength(columns: columns))
-    wordsPerRow = PackedIntegers.words(count: columns, bits: bits)
+    wordsPerRow = layout.words(for: columns)
     isAsymmetric = scheme.grid.kind == .asymmetricInteger
   }
 }

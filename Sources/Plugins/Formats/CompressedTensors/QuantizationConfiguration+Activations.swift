@@ -69,11 +69,11 @@ extension QuantizationConfiguration {
   /// - Throws: `Failure` where a stored scale is missing or no number.
   static func activations(_ configuration: JSON, format: String, stored: [CheckpointTensor]) throws -> ActivationRecord {
     var record = ActivationRecord()
-    let groups = try readGroups(configuration, format: format) ?? []
+    guard let groups = try ConfigGroups(configuration) else { return record }
     let tensors = Dictionary(stored.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     for tensor in stored where tensor.name.hasSuffix(".weight_scale") {
       let weight = String(tensor.name.dropLast("_scale".count))
-      guard let scheme = group(of: weight, groups)?.inputs else { continue }
+      guard let scheme = groups.group(of: weight)?.inputs else { continue }
       let module = String(weight.dropLast(".weight".count))
       var input = ActivationRecord.Input(scheme)
       if scheme.isStatic {

@@ -5,6 +5,18 @@ import QuantCore
 /// Later versions forbid keys that they do not know and earlier ones forbid later keys: what is left out is what makes a
 /// file readable by all of them.
 enum QuantizationConfiguration {
+  static let method = "compressed-tensors"
+
+  /// How the weights of each layout are put together from their parts by suffix: nil where these are not those of a weight.
+  typealias Layout = @Sendable (_ name: String, _ arguments: Arguments, _ parts: [String: CheckpointTensor]) throws -> CheckpointTensor?
+
+  /// The layouts that are read, alone or side by side.
+  private static let layouts: [String: Layout] = [
+    PackQuantized.id: IntegerWeight.packed, IntQuantized.id: IntegerWeight.bytes, FloatQuantized.id: FloatQuantized.layout.tensor,
+    NVFP4PackQuantized.id: NVFP4PackQuantized.layout.tensor, MXFP4PackQuantized.id: MXFP4PackQuantized.layout.tensor,
+    MXFP8Quantized.id: MXFP8Quantized.layout.tensor,
+  ]
+
   /// What a config group says about weights.
   struct Arguments {
     var isFloat: Bool
@@ -28,12 +40,14 @@ enum QuantizationConfiguration {
     case tensorGroup(Int)
   }
 
+  /// - Parameter format: the layout of modules that name none.
   static func json(format: String, modules: [QuantizedModule], unquantized: [String]) -> JSON? {
     guard !modules.isEmpty else { return nil }
+    let formats = Set(modules.map { $0.packing ?? format })
     var schemes: [(first: QuantizedModule, names: [String])] = []
     for module in modules {
       if let index = schemes.firstIndex(where: {
-        $0.first.scheme.name == module.scheme.name && $0.first.activations == module.activations
+        $0.first.scheme.name == module.scheme.name && $0.first.activations == module.activations && $0.first.packing == module.packing
       }) {
         schemes[index].names.append(module.name)
       } else {
@@ -45,11 +59,13 @@ enum QuantizationConfiguration {
       let targets = schemes.count == 1 ? [JSON.string("Linear")] : entry.names.map { .string($0) }
       var members: [JSON.Member] = [.init("targets", .array(targets)), .init("weights", weights(entry.first.scheme.grid))]
       if let activations = entry.first.activations { members.append(.init("input_activations", json(activations))) }
+      // Early versions do not know this key, and do not know several layouts in one folder either.
+      if formats.count > 1 { members.append(.init("format", .string(entry.first.packing ?? format))) }
       return JSON.Member("group_\(index)", .object(members))
     }
     return .object([
-      .init("quant_method", .string("compressed-tensors")),
-      .init("format", .string(format)),
+      .init("quant_method", .string(method)),
+      .init("format", .string(formats.count == 1 ? formats.first ?? format : "mixed-precision")),
       .init("quantization_status", .string("compressed")),
       .init("config_groups", .object(groups)),
       .init("ignore", .array(unquantized.map { .string($0) })),
@@ -80,16 +96,11 @@ enum QuantizationConfiguration {
   // MARK: Reading
 
   /// Replaces the parts of each quantized module by one logical tensor, in the place of its first part.
-  /// - Parameter make: the logical tensor of a module from its parts by suffix, or nil where the parts are not those of a
-  ///   quantized weight.
-  /// - Returns: nil where the configuration is another layout's.
-  static func unpack(
-    _ configuration: JSON, format: String, stored: [CheckpointTensor],
-    make: (String, Arguments, [String: CheckpointTensor]) throws -> CheckpointTensor?
-  ) throws -> [CheckpointTensor]? {
-    guard configuration["quant_method"]?.stringValue == "compressed-tensors" else { return nil }
-    let groups = try readGroups(configuration, format: format)
-    guard let groups else { return nil }
+  /// - Returns: nil where the configuration is not of compressed-tensors, or its first group has another layout than `format`:
+  ///   where several layouts lie side by side, the packing of the first reads them all.
+  static func unpack(_ configuration: JSON, format: String, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+    guard configuration["quant_method"]?.stringValue == method else { return nil }
+    guard let groups = try ConfigGroups(configuration), groups.first.format == format else { return nil }
     // Everything whose name ends in one of the suffixes belongs to the weight before it.
     var parts: [String: [String: CheckpointTensor]] = [:]
     for tensor in stored {
@@ -111,11 +122,19 @@ enum QuantizationConfiguration {
         continue
       }
       guard done.insert(name).inserted else { continue }
-      guard own["_g_idx"] == nil else {
-        throw Failure(.unsupported, "ct.activation-order", "weights are grouped in the order of activations", tensor: name)
+      guard !groups.isIgnored(name) else {
+        throw Failure(.data, "ct.ignored", "is quantized, and 'ignore' of the configuration says that it is not", tensor: name)
       }
-      guard let arguments = group(of: name, groups)?.arguments, let made = try make(name, arguments, own) else {
-        throw Failure(.data, "ct.parts", "parts of this quantized weight are missing, or no config group names it", tensor: name)
+      guard let group = groups.group(of: name) else {
+        throw Failure(.data, "ct.parts", "is quantized, and no config group names it", tensor: name)
+      }
+      guard let layout = layouts[group.format] else {
+        throw Failure(
+          .unsupported, "ct.format", "has the layout '\(group.format)', which is not read", tensor: name,
+          remedy: "Give the unquantized model.")
+      }
+      guard let made = try layout(name, group.arguments, own) else {
+        throw Failure(.data, "ct.parts", "parts of this quantized weight are missing", tensor: name)
       }
       result.append(made)
     }
@@ -132,66 +151,5 @@ enum QuantizationConfiguration {
       if parts[owner] != nil { return owner }
     }
     return nil
-  }
-
-  /// A config group: layers, their weights, their inputs.
-  struct Group {
-    var targets: [String]
-    var arguments: Arguments
-    /// nil: inputs are not rounded, or in a way that is not known.
-    var inputs: ActivationScheme?
-  }
-
-  /// The group that a weight belongs to.
-  static func group(of name: String, _ groups: [Group]) -> Group? {
-    let module = String(name.dropLast(".weight".count))
-    return groups.first { $0.targets.contains(module) } ?? groups.first { $0.targets.contains("Linear") }
-      ?? (groups.count == 1 ? groups[0] : nil)
-  }
-
-  /// The config groups, or nil where their format is not `format`.
-  static func readGroups(_ configuration: JSON, format: String) throws -> [Group]? {
-    var result: [Group] = []
-    for member in configuration["config_groups"]?.objectValue ?? [] {
-      let group = member.value
-      guard (group["format"]?.stringValue ?? configuration["format"]?.stringValue) == format else { return nil }
-      let type = group["weights"]?["type"]?.stringValue ?? "int"
-      guard let weights = group["weights"], let bits = weights["num_bits"]?.intValue,
-        type == "int" || type == "float", bits == 4 || bits == 8
-      else {
-        throw Failure(
-          .unsupported, "ct.group", "config group '\(member.key)' has weights that are neither integers nor floats of 4 or 8 bits",
-          remedy: "Give the unquantized model.")
-      }
-      guard let level = level(weights) else {
-        let strategy = weights["strategy"]?.stringValue ?? "none"
-        throw Failure(
-          .unsupported, "ct.strategy", "config group '\(member.key)' has strategy '\(strategy)', or sizes that do not fit it",
-          remedy: "Give the unquantized model.")
-      }
-      let arguments = Arguments(
-        isFloat: type == "float", bits: bits, isSymmetric: weights["symmetric"]?.boolValue ?? true, level: level)
-      let targets = (group["targets"]?.arrayValue ?? []).compactMap(\.stringValue)
-      result.append(Group(targets: targets, arguments: arguments, inputs: group["input_activations"].flatMap { inputs($0) }))
-    }
-    return result.isEmpty ? nil : result
-  }
-
-  private static func level(_ weights: JSON) -> Level? {
-    switch weights["strategy"]?.stringValue {
-    case "tensor": return .tensor
-    case "channel": return .channel
-    case "group":
-      guard let length = weights["group_size"]?.intValue, length > 0 else { return nil }
-      return .group(length)
-    case "tensor_group":
-      guard let length = weights["group_size"]?.intValue, length > 0 else { return nil }
-      return .tensorGroup(length)
-    case "block":
-      let sides = (weights["block_structure"]?.arrayValue ?? []).compactMap(\.intValue)
-      guard sides.count == 2, sides[0] == sides[1], sides[0] > 0 else { return nil }
-      return .block(sides[0])
-    default: return nil
-    }
   }
 }

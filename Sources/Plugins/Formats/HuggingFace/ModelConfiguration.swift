@@ -30,28 +30,29 @@ enum ModelConfiguration {
     }
   }
 
-  /// The configuration of the one packing that needs one, or nil.
+  /// The configuration of the packings that need one, or nil.
   private static func quantization(_ request: OutputRequest) throws -> JSON? {
     if let table = request.tensors.first(where: { $0.scheme.grid.kind != .float && !isLinear($0, model: request.model) }) {
       throw Failure(
         .unsupported, "hf.not-linear", "a folder cannot hold this as \(table.scheme.name): readers unpack linear layers only",
         tensor: table.name, remedy: "Choose f16, bf16 or f32 for this tensor.")
     }
-    var found: (id: String, json: JSON)?
+    var found: (kind: String, json: JSON)?
     let unquantized = unquantizedModules(request)
     var asked: Set<String> = []
-    for tensor in request.tensors where asked.insert(type(of: tensor.packing).id).inserted {
-      let id = type(of: tensor.packing).id
-      let modules = request.tensors.filter { type(of: $0.packing).id == id }.map {
-        QuantizedModule(name: module($0.name), scheme: $0.scheme, activations: $0.activations)
+    for tensor in request.tensors where asked.insert(tensor.packing.configurationKind).inserted {
+      let kind = tensor.packing.configurationKind
+      let modules = request.tensors.filter { $0.packing.configurationKind == kind }.map {
+        QuantizedModule(name: module($0.name), scheme: $0.scheme, activations: $0.activations, packing: type(of: $0.packing).id)
       }
       guard let json = try tensor.packing.configuration(modules: modules, unquantized: unquantized) else { continue }
       if let found {
         throw Failure(
-          .unsupported, "hf.mixed-packings", "tensors are packed both as '\(found.id)' and as '\(id)', and a folder describes only one",
-          tensor: tensor.name, remedy: "Choose schemes that one packing holds.")
+          .unsupported, "hf.mixed-packings",
+          "tensors are packed both for '\(found.kind)' and for '\(kind)', and a folder describes only one",
+          tensor: tensor.name, remedy: "Choose schemes that one of them holds.")
       }
-      found = (id, request.cache.map { tensor.packing.configuration(json, addingCache: $0) } ?? json)
+      found = (kind, request.cache.map { tensor.packing.configuration(json, addingCache: $0) } ?? json)
     }
     return found?.json
   }

@@ -6,9 +6,9 @@ public struct GGUFBlockPacking: Packing {
   public static let summary = "Packed blocks of GGUF."
   public static let reference = "https://github.com/ggml-org/llama.cpp: ggml/src/ggml-common.h"
 
-  /// A packing has no options.
   public static let formats = ["gguf"]
 
+  /// A packing has no options.
   public init() {}
 
   public func holds(_ grid: Grid) -> Bool {

@@ -1,0 +1,65 @@
+import QuantCore
+
+/// Integer groups of other containers as blocks: every code stays, and each block has the scale of its group.
+extension GGUFBlockScheme {
+  /// - Parameters:
+  ///   - isSymmetric: of the groups that become such blocks.
+  ///   - fidelity: given the type of the groups' scales.
+  ///   - rounded: which parameter is, where one is.
+  ///   - shift: is added to each code.
+  ///   - parameters: of a block, from scale and zero point.
+  /// - Returns: nil where groups are others, or are not made of whole blocks.
+  fileprivate func adoption(
+    of source: any Scheme, isSymmetric: Bool, fidelity: (ElementType) -> Adoption.Fidelity, rounded: String = "scale", shift: Int32,
+    parameters: @escaping @Sendable (_ scale: Float, _ zero: Float) -> [Float]
+  ) -> Adoption? {
+    let grid = source.grid
+    if grid == self.grid { return .identity }
+    guard grid.kind == (isSymmetric ? .symmetricInteger : .asymmetricInteger), grid.tileRows == 1, grid.codeBits <= Double(layout.bits),
+      source.parameterCount == (isSymmetric ? 1 : 2), grid.groupLength?.isMultiple(of: layout.weights) ?? true
+    else { return nil }
+    let scheme = self
+    return Adoption(fidelity(grid.scaleType), parameter: rounded) { panel in
+      var result = scheme.emptyPanel(rows: panel.rows, columns: panel.columns)
+      for index in panel.codes.indices { result.codes[index] = panel.codes[index] &+ shift }
+      for row in 0..<result.rows {
+        for block in 0..<result.groupsPerRow {
+          let own = panel.parameterIndex(row: row, group: block * result.groupLength / panel.groupLength)
+          let found = parameters(panel.parameters[own], isSymmetric ? 0 : panel.parameters[own + 1])
+          result.parameters.replaceSubrange(
+            result.parameterIndex(row: row, group: block)..<result.parameterIndex(row: row, group: block) + found.count, with: found)
+        }
+      }
+      return result
+    }
+  }
+
+  /// Blocks with one scale, an F16.
+  fileprivate func scaleFidelity(_ type: ElementType) -> Adoption.Fidelity { type == .f16 ? .exact : .parametersRounded }
+}
+
+extension SymmetricBlocks {
+  /// Symmetric integers of as many bits or fewer.
+  func adoption(of source: any Scheme) -> Adoption? {
+    adoption(of: source, isSymmetric: true, fidelity: scaleFidelity, shift: 1 << Int32(layout.bits - 1)) { scale, _ in
+      [HalfFloat(scale).value]
+    }
+  }
+}
+
+extension Q8Blocks {
+  /// Symmetric integers of any width.
+  func adoption(of source: any Scheme) -> Adoption? {
+    adoption(of: source, isSymmetric: true, fidelity: scaleFidelity, shift: 0) { scale, _ in [HalfFloat(scale).value] }
+  }
+}
+
+extension RangeBlocks {
+  /// Asymmetric integers of as many bits or fewer. The minimum, `-zero * scale`, is rounded to an F16, and is added after the
+  /// product instead of being part of it.
+  func adoption(of source: any Scheme) -> Adoption? {
+    adoption(of: source, isSymmetric: false, fidelity: { _ in .parametersRounded }, rounded: "minimum", shift: 0) { scale, zero in
+      [HalfFloat(scale).value, HalfFloat(-zero * scale).value]
+    }
+  }
+}

@@ -1,0 +1,142 @@
+public import QuantCore
+
+/// The layout that AutoGPTQ introduced and GPTQModel, transformers and vLLM read, in its first form (`checkpoint_format: gptq`).
+///
+/// For a matrix `X.weight [out, in]` with `b` bits, 2, 3, 4 or 8: `X.qweight` I32 `[in * b / 32, out]`, codes packed down the
+/// inputs; `X.qzeros` I32 `[groups, out * b / 32]`, packed along the outputs; `X.scales` F16 `[groups, out]` whatever the
+/// model's type is; `X.g_idx` I32 `[in]`, the group of each input. Codes of 3 bits run through three words without a gap.
+///
+/// The trap: zero points are stored minus one. A zero point of 0 wraps around, for 2, 4 and 8 bits with a borrow from its
+/// neighbour, which GPTQModel takes back and other readers do not: asymmetric groups are for GPTQModel alone. vLLM reads
+/// symmetric groups of 4 and 8 bits.
+public struct GPTQVersion1: Packing, GPTQPacking {
+  public static let id = "gptq"
+  public static let summary = "GPTQ's own layout, zero points stored minus one: GPTQModel, transformers, vLLM."
+  public static let reference = "https://github.com/ModelCloud/GPTQModel"
+  static let zeros = GPTQZeros.minusOne
+
+  public init() {}
+}
+
+/// The second form of GPTQ's layout (`checkpoint_format: gptq_v2`): `GPTQVersion1` with zero points as they are.
+public struct GPTQVersion2: Packing, GPTQPacking {
+  public static let id = "gptq_v2"
+  public static let summary = "GPTQ's layout with zero points as they are: GPTQModel, transformers."
+  public static let reference = "https://github.com/ModelCloud/GPTQModel"
+  static let zeros = GPTQZeros.plain
+
+  public init() {}
+}
+
+/// How zero points are stored.
+enum GPTQZeros {
+  case plain
+  case minusOne
+
+  /// What is subtracted from each word of zero points. Codes that cross words are changed one by one instead.
+  func wordOffset(bits: Int) -> UInt32 {
+    guard self == .minusOne, 32.isMultiple(of: bits) else { return 0 }
+    return stride(from: UInt32(0), to: 32, by: bits).reduce(0) { $0 | 1 << $1 }
+  }
+
+  /// What is subtracted from each zero point.
+  func codeOffset(bits: Int) -> UInt32 { self == .minusOne && !32.isMultiple(of: bits) ? 1 : 0 }
+
+  var other: GPTQZeros { self == .plain ? .minusOne : .plain }
+
+  /// The first word of the zero points of symmetric groups.
+  func middle(bits: Int) -> UInt32 {
+    let layout = WordLayout(bits: bits)
+    var words = [UInt32](repeating: 0, count: bits)
+    for index in 0..<32 { layout.set(1 << UInt32(bits - 1) &- codeOffset(bits: bits), at: index, in: &words, first: 0) }
+    return words[0] &- wordOffset(bits: bits)
+  }
+}
+
+/// What the two forms share.
+protocol GPTQPacking: Packing {
+  static var zeros: GPTQZeros { get }
+}
+
+extension GPTQPacking {
+  public func holds(_ grid: Grid) -> Bool {
+    let isInteger = grid.kind == .symmetricInteger || grid.kind == .asymmetricInteger
+    return isInteger && [2, 3, 4, 8].contains(grid.codeBits) && grid.scaleType == .f16
+  }
+
+  public func stored(_ scheme: any Scheme) -> any Scheme { (scheme as? IntegerScheme)?.storing(scales: .f16) ?? scheme }
+
+  public func obstacle(shape: [Int], scheme: any Scheme) -> String? {
+    TransposedIntegers.obstacle([("rows", shape.first ?? 0), ("columns", shape.last ?? 0)], layout: layout(scheme))
+  }
+
+  public func caution(_ scheme: any Scheme) -> String? {
+    let grid = scheme.grid
+    guard grid.kind == .asymmetricInteger || grid.codeBits < 4 else { return nil }
+    return "of GPTQ's layout only GPTQModel, and transformers through it, reads \(scheme.name); vLLM reads symmetric groups of 4 and 8 bits"
+  }
+
+  /// Whole words of zero points.
+  public var rowMultiple: Int { 32 }
+
+  private func layout(_ scheme: any Scheme) -> WordLayout { WordLayout(bits: Int(scheme.grid.codeBits)) }
+
+  public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
+    let matrix = TransposedIntegers(shape: shape, scheme: scheme, layout: layout(scheme))
+    let module = name.hasSuffix(".weight") ? String(name.dropLast("weight".count)) : name + "."
+    return [
+      matrix.part(module + "qweight", lines: matrix.layout.words(for: matrix.columns), width: matrix.rows, type: .i32),
+      matrix.part(module + "qzeros", lines: matrix.groups, width: matrix.layout.words(for: matrix.rows), type: .i32),
+      matrix.part(module + "scales", lines: matrix.groups, width: matrix.rows, type: .f16),
+      StoredPart(name: module + "g_idx", shape: [matrix.columns], type: .element(.i32), byteCount: matrix.columns * 4),
+    ]
+  }
+
+  public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
+    let matrix = TransposedIntegers(shape: shape, scheme: scheme, layout: layout(scheme))
+    let bits = matrix.layout.bits
+    let (inWords, inCodes) = (Self.zeros.wordOffset(bits: bits), Self.zeros.codeOffset(bits: bits))
+    let zeros = matrix.wordsOfZeros(panel) { $0 &- inCodes }.map { $0 &- inWords }
+    let length = scheme.groupLength(columns: matrix.columns)
+    let groups = rows.lowerBound == 0 ? (0..<matrix.columns).map { UInt32($0 / max(1, length)) } : []
+    return [
+      matrix.wordsOfInputs(panel).littleEndianBytes, zeros.littleEndianBytes, matrix.scales(panel, as: .f16), groups.littleEndianBytes,
+    ]
+  }
+
+  public var configurationKind: String { Self.id }
+
+  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
+    GPTQConfiguration.json(format: Self.id, modules: modules, unquantized: unquantized)
+  }
+
+  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+    guard let configuration = try GPTQConfiguration(configuration), configuration.zeros == Self.zeros else { return nil }
+    return try PackedModules.unpack(stored, method: "GPTQ") { module, parts in
+      try GPTQWeight.tensor(module, configuration.settings(of: module), parts: parts, zeros: Self.zeros)
+    }
+  }
+
+  /// Zero points that are not what the configuration says of them: programs that use them and programs that do not then compute
+  /// with different weights. Only the first of each layer are looked at, since a wrong label is wrong everywhere.
+  public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
+    guard let configuration = try? GPTQConfiguration(configuration), configuration.zeros == Self.zeros else { return [] }
+    var (mislabelled, asymmetric): ([String], [String]) = ([], [])
+    for tensor in stored where tensor.name.hasSuffix(".qzeros") {
+      let module = String(tensor.name.dropLast(".qzeros".count))
+      guard let settings = try? configuration.settings(of: module), settings.isSymmetric, let bytes = tensor.storage.verbatim,
+        bytes.count >= 4
+      else { continue }
+      let word = bytes.withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) }
+      if word == Self.zeros.other.middle(bits: settings.bits) { mislabelled.append(tensor.name) }
+      if ![Self.zeros, Self.zeros.other].contains(where: { $0.middle(bits: settings.bits) == word }) { asymmetric.append(tensor.name) }
+    }
+    func finding(_ id: String, _ names: [String], _ message: String) -> [Finding] {
+      names.first.map { [Finding(.error, id, message + (names.count == 1 ? "" : ", in \(names.count) layers"), tensor: $0)] } ?? []
+    }
+    let other = Self.id == GPTQVersion1.id ? GPTQVersion2.id : GPTQVersion1.id
+    return finding(
+      "gptq.zeros-label", mislabelled, "holds zero points as '\(other)' stores them, and the configuration says '\(Self.id)'")
+      + finding("gptq.zeros-symmetric", asymmetric, "holds zero points, and the configuration says that groups are symmetric")
+  }
+}

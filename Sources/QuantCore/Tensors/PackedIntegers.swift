@@ -1,0 +1,145 @@
+/// How unsigned codes of a few bits lie in a run of 32-bit words.
+public struct WordLayout: Sendable, Equatable {
+  /// Bits of a code: 2 to 8.
+  public let bits: Int
+  /// Whether codes follow one another without gaps, so that one may begin in a word and end in the next. Otherwise a word holds
+  /// as many whole codes as fit, which for 2, 4 and 8 bits is the same.
+  public let isDense: Bool
+  /// Where in its word the n-th of the codes that share it lies; empty: in their order from the lowest bits on.
+  public let slots: [Int]
+
+  /// - Parameter slots: for 2, 4 and 8 bits: a permutation of the codes of a word, or empty.
+  public init(bits: Int, isDense: Bool = true, slots: [Int] = []) {
+    self.bits = max(1, min(bits, 32))
+    self.isDense = isDense && slots.isEmpty
+    self.slots = slots
+  }
+
+  /// Whole codes in one word.
+  public var perWord: Int { 32 / bits }
+
+  /// Words that hold so many codes.
+  public func words(for codes: Int) -> Int {
+    let (whole, rest) = codes.quotientAndRemainder(dividingBy: isDense ? 32 : perWord)
+    // A dense run of 32 codes has as many words as a code has bits.
+    guard isDense else { return whole + (rest > 0 ? 1 : 0) }
+    return whole * bits + (rest * bits + 31) / 32
+  }
+
+  /// The word that a code begins in, and the number of its lowest bit there.
+  @inline(__always) func place(_ index: Int) -> (word: Int, shift: Int) {
+    if isDense {
+      let first = index &* bits
+      return (first >> 5, first & 31)
+    }
+    let (word, rest) = index.quotientAndRemainder(dividingBy: perWord)
+    return (word, (slots.isEmpty ? rest : slots[rest]) * bits)
+  }
+
+  /// Sets a code of a run that is zero so far.
+  /// - Parameters:
+  ///   - first: where in `words` the run begins.
+  ///   - stride: distance between its words.
+  @inline(__always) public func set(_ code: UInt32, at index: Int, in words: inout [UInt32], first: Int, stride: Int = 1) {
+    let (word, shift) = place(index)
+    let code = code & UInt32.max >> UInt32(32 - bits)
+    words[first + word * stride] |= code << UInt32(shift)
+    if shift + bits > 32 { words[first + (word + 1) * stride] |= code >> UInt32(32 - shift) }
+  }
+}
+
+/// Unsigned codes of a container in lines of 32-bit words: rows or columns of a matrix, whichever way they are packed.
+public struct PackedIntegers: Sendable {
+  public let layout: WordLayout
+  /// Codes in a line.
+  public let length: Int
+  public let lines: Int
+  private let bytes: ByteView
+  private let wordStride: Int
+  private let lineStride: Int
+  private let wordAddend: UInt32
+  private let codeAddend: UInt32
+
+  /// - Parameters:
+  ///   - wordStride: distance between the words of a line, in words.
+  ///   - lineStride: distance between the first words of two lines.
+  ///   - wordAddend: is added to each word, which wraps around, before codes are taken from it.
+  ///   - codeAddend: is added to each code, which wraps around.
+  /// - Returns: nil where a line would leave `bytes`.
+  public init?(
+    _ bytes: ByteView, layout: WordLayout, length: Int, lines: Int, wordStride: Int, lineStride: Int, wordAddend: UInt32 = 0,
+    codeAddend: UInt32 = 0
+  ) {
+    guard length > 0, lines > 0, wordStride > 0, lineStride > 0, length <= Int.max / 64,
+      let across = Checked.product(layout.words(for: length) - 1, wordStride), let down = Checked.product(lines - 1, lineStride),
+      let last = Checked.sum(across, down), last < bytes.count / 4
+    else { return nil }
+    self.layout = layout
+    self.length = length
+    self.lines = lines
+    self.bytes = bytes
+    self.wordStride = wordStride
+    self.lineStride = lineStride
+    self.wordAddend = wordAddend
+    self.codeAddend = codeAddend
+  }
+
+  /// One code.
+  /// - Precondition: both indices lie within the matrix.
+  public func code(_ index: Int, line: Int) -> Int32 {
+    var code: Int32 = 0
+    unpack(index..<index + 1, lines: line..<line + 1, into: &code, codeStride: 1, lineStride: 1)
+    return code
+  }
+
+  /// Codes of some lines, written `codeStride` apart within a line and `lineStride` apart between lines.
+  /// - Precondition: both ranges lie within the matrix.
+  public func unpack(
+    _ indices: Range<Int>, lines: Range<Int>, into destination: UnsafeMutablePointer<Int32>, codeStride: Int, lineStride: Int
+  ) {
+    let mask = UInt32.max >> UInt32(32 - layout.bits)
+    bytes.withUnsafeBytes { raw in
+      guard let base = raw.baseAddress else { return }
+      @inline(__always) func load(_ word: Int) -> UInt32 {
+        UInt32(littleEndian: (base + word * 4).loadUnaligned(as: UInt32.self)) &+ wordAddend
+      }
+      // The same code of neighbouring lines has one shift, and where lines are words apart they lie side by side.
+      for index in indices {
+        let (word, shift) = layout.place(index)
+        let isSplit = shift + layout.bits > 32
+        var target = destination + (index - indices.lowerBound) * codeStride
+        var source = word * wordStride + lines.lowerBound * self.lineStride
+        for _ in lines {
+          var code = load(source) >> UInt32(shift)
+          if isSplit { code |= load(source + wordStride) << UInt32(32 - shift) }
+          target.pointee = Int32(bitPattern: (code &+ codeAddend) & mask)
+          target += lineStride
+          source += self.lineStride
+        }
+      }
+    }
+  }
+
+  /// Whether every code is this one.
+  public func areAll(_ code: Int32) -> Bool {
+    var line = [Int32](repeating: 0, count: length)
+    return (0..<lines).allSatisfy { index in
+      line.withUnsafeMutableBufferPointer { buffer in
+        if let base = buffer.baseAddress { unpack(0..<length, lines: index..<index + 1, into: base, codeStride: 1, lineStride: 1) }
+      }
+      return line.allSatisfy { $0 == code }
+    }
+  }
+}
+
+extension [UInt32] {
+  /// The words as a file has them.
+  public var littleEndianBytes: [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: count * 4) { buffer, initialized in
+      for (index, word) in enumerated() {
+        UnsafeMutableRawBufferPointer(buffer).storeBytes(of: word.littleEndian, toByteOffset: index * 4, as: UInt32.self)
+      }
+      initialized = count * 4
+    }
+  }
+}

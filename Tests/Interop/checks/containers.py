@@ -1,0 +1,92 @@
+"""Folders as GPTQ, AWQ and compressed-tensors: the libraries that own these layouts read what qconvert reads, from what it rounded and
+from what it moved out of their own checkpoints."""
+import functools
+import json
+
+import numpy
+import torch
+from safetensors.torch import load_file
+
+from checks.folders import both_logits, stored
+from checks.logits import deviation, own_logits
+from clients import CLIENTS, WORK, convert, run, shared
+from models import TINY_LLAMA, vocabulary_size
+from registry import check, require
+
+# Packing, and the scheme to round to.
+ROUNDED = [
+    ("gptq", "int4-g128"), ("gptq_v2", "int4-g128-asym"), ("awq", "int4-g128-asym"), ("gptq", "int3-g64"), ("gptq", "int8-g64"),
+    ("gptq_v2", "int2-g32-asym"), ("gptq", "int4-g32-asym"),
+]
+# Checkpoints of other tools, and the packings that hold their codes.
+MOVED = [
+    ("gptqmodel-gptq4", "gptq_v2"), ("gptqmodel-gptq4", "awq"), ("autoawq-w4", "gptq_v2"), ("ct-rtn-w4a16-asym", "awq"),
+    ("gptqmodel-gptq3", "gptq_v2"), ("autoround-w4", "gptq"), ("autoawq-w4", "pack-quantized"), ("gptqmodel-gptq3", "pack-quantized"),
+]
+
+
+def client(*arguments):
+    """Runs gptqmodel_client.py in its own environment."""
+    script = __file__.replace("checks/containers.py", "gptqmodel_client.py")
+    run([CLIENTS / "venv-gptqmodel" / "bin" / "python", script, *arguments], GPTQMODEL_CPU_WORKERS="2")
+
+
+@functools.cache
+def packed(packing, scheme):
+    return convert(
+        TINY_LLAMA, WORK / f"tiny-llama-{packing}-{scheme}", "--scheme", scheme, "--tensor", "lm_head.weight=bf16", "--packing", packing)
+
+
+@functools.cache
+def moved(name, packing):
+    return convert(shared(f"golden/{name}"), WORK / f"{name}-{packing}", "--packing", packing)
+
+
+def weights(folder):
+    """Every quantized weight as GPTQModel and as qconvert read it."""
+    out = WORK / f"{folder.name}.weights"
+    client("weights", folder, out)
+    return load_file(out), stored(convert(folder, WORK / f"{folder.name}-f32", "--scheme", "f32", "--force"))
+
+
+def require_equal(theirs, ours):
+    for name, expected in theirs.items():
+        require(torch.equal(ours[name], expected), f"{name}: numbers differ")
+    return f"{len(theirs)} weights"
+
+
+@check("{} unpacked by GPTQModel is what qconvert reads", ROUNDED)
+def unpacked(case):
+    theirs, ours = weights(packed(*case))
+    require(len(theirs) == 7 * 8, f"{len(theirs)} packed weights instead of {7 * 8}")
+    return require_equal(theirs, ours)
+
+
+@check("{}, moved without rounding, unpacked by GPTQModel is what its tool meant", [case for case in MOVED if "gptq" in case[1] or case[1] == "awq"])
+def unpacked_moved(case):
+    theirs, _ = weights(moved(*case))
+    source = stored(convert(shared(f"golden/{case[0]}"), WORK / f"{case[0]}-source-f32", "--scheme", "f32", "--force"))
+    return require_equal(theirs, source)
+
+
+@check("{} in transformers gives qconvert's logits", [("gptq", "int4-g128"), ("awq", "int4-g128-asym")], slow_cases=ROUNDED[3:])
+def loads(case):
+    folder = packed(*case)
+    torch.manual_seed(3)
+    ids, out = WORK / "containers.ids", WORK / "containers.f32"
+    ids.write_text(" ".join(map(str, torch.randint(0, vocabulary_size(folder), (64,)).tolist())))
+    client("logits", folder, ids, out)
+    expected = torch.from_numpy(numpy.fromfile(out, "<f4").reshape(64, -1))
+    measured = deviation(own_logits(folder, ids), expected)
+    require(measured < 2e-2, f"deviation {measured:.1e}, which is more than that of bfloat16")
+    return f"{measured:.1e} (theirs in bfloat16)"
+
+
+@check("{}, moved to compressed-tensors, in transformers gives qconvert's logits", [case[0] for case in MOVED if case == ("autoawq-w4", "pack-quantized")])
+def moved_loads(name):
+    folder = moved(name, "pack-quantized")
+    config = json.loads((folder / "config.json").read_text())["quantization_config"]
+    require(config["format"] == "pack-quantized", f"format {config['format']}")
+    measured = deviation(*both_logits(folder))
+    require(measured < 1e-4, f"deviation {measured:.1e}")
+    return f"{measured:.1e}"

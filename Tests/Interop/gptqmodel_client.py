@@ -1,0 +1,56 @@
+"""Runs in GPTQModel's own environment (setup.sh): what GPTQModel and transformers make of a folder.
+
+  gptqmodel_client.py weights FOLDER OUT   OUT.safetensors gets every packed weight as F32 [out, in], unpacked by GPTQModel
+  gptqmodel_client.py logits FOLDER IDS OUT   OUT gets the logits of token ids as raw F32, computed by transformers in bfloat16
+"""
+import json
+import pathlib
+import sys
+
+import torch
+import transformers
+from gptqmodel.nn_modules.qlinear.torch import TorchLinear
+from gptqmodel.quantization.awq.utils.packing_utils import dequantize_gemm
+from gptqmodel.utils.model import convert_gptq_v1_to_v2_format_module
+from safetensors.torch import load_file, save_file
+
+torch.set_grad_enabled(False)
+transformers.logging.set_verbosity_error()
+
+
+def gptq_weight(parts, config):
+    """One weight by GPTQModel's kernel for CPUs, with scales widened to F32."""
+    bits, (inputs, outputs) = config["bits"], (parts["g_idx"].numel(), parts["scales"].shape[1])
+    layer = TorchLinear(
+        bits=bits, group_size=config["group_size"], sym=config["sym"], desc_act=config["desc_act"], in_features=inputs,
+        out_features=outputs, bias=False, pack_dtype=torch.int32, register_buffers=True)
+    for name, tensor in parts.items():
+        setattr(layer, name, tensor.float() if name == "scales" else tensor)
+    if config["checkpoint_format"] == "gptq":
+        convert_gptq_v1_to_v2_format_module(layer, bits, torch.int32)
+    layer.post_init()
+    return layer.dequantize_weight().T.contiguous()
+
+
+def weights(folder, out):
+    config = json.loads((folder / "config.json").read_text())["quantization_config"]
+    stored, found = load_file(folder / "model.safetensors"), {}
+    for name in [name.removesuffix("qweight") for name in stored if name.endswith(".qweight")]:
+        parts = {key: stored[name + key] for key in ("qweight", "qzeros", "scales", "g_idx") if name + key in stored}
+        if config["quant_method"] == "awq":
+            length = config["group_size"] if config["group_size"] > 0 else parts["qweight"].shape[0]
+            found[name + "weight"] = dequantize_gemm(
+                parts["qweight"], parts["qzeros"], parts["scales"].float(), config["bits"], length).T.contiguous()
+        else:
+            found[name + "weight"] = gptq_weight(parts, config)
+    save_file(found, out)
+
+
+def logits(folder, ids, out):
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, device_map="cpu").eval()
+    tokens = torch.tensor([[int(word) for word in pathlib.Path(ids).read_text().split()]])
+    model(tokens).logits[0].float().numpy().tofile(out)
+
+
+command, folder, *rest = sys.argv[1:]
+{"weights": weights, "logits": logits}[command](pathlib.Path(folder), *rest)
