@@ -51,7 +51,8 @@ public struct ModuleParts {
       let module = String(tensor.name.dropLast(".weight".count))
       if quantized.contains(module) { return try weight(module) }
       guard ElementType(rawValue: tensor.storage.schemeName.uppercased())?.needsScale != true else {
-        throw Failure(.data, "quantized.part-missing", "has codes of type \(tensor.storage.schemeName) and no scale beside it", tensor: tensor.name)
+        throw Failure(
+          .data, "quantized.part-missing", "has codes of type \(tensor.storage.schemeName) and no scale beside it", tensor: tensor.name)
       }
       return tensor
     }
@@ -65,7 +66,8 @@ public struct ModuleParts {
       // The block's number is the first one in a name.
       guard let block = tensor.name.split(separator: ".").lazy.compactMap({ Int($0) }).first else { continue }
       let inAttention = tensor.name.dropLast(".k_scale".count) + ".v_scale"
-      let inLayer = tensor.name.hasSuffix(".k_proj.k_scale") ? tensor.name.dropLast(".k_proj.k_scale".count) + ".v_proj.v_scale" : inAttention
+      let inLayer =
+        tensor.name.hasSuffix(".k_proj.k_scale") ? tensor.name.dropLast(".k_proj.k_scale".count) + ".v_proj.v_scale" : inAttention
       caches[block] = .init(keys: try ScaledFloatStorage.scale(tensor), values: try ScaledFloatStorage.scale(part(String(inLayer))))
     }
     return caches

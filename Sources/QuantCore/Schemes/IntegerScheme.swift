@@ -170,7 +170,9 @@ extension NumberConversion {
   }
 
   /// Whether one of these types (`f16`, `bf16`, `f32`) holds every number of another.
-  static func holds(_ type: ElementType, allOf other: ElementType) -> Bool { type == other || type == .f32 && other.isFloat && other != .f64 }
+  static func holds(_ type: ElementType, allOf other: ElementType) -> Bool {
+    type == other || type == .f32 && (other == .f16 || other == .bf16)
+  }
 }
 
 /// Integer groups and channels by the rule of compressed-tensors.

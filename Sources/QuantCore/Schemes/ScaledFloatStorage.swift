@@ -27,7 +27,8 @@ public struct ScaledFloatStorage: QuantizedStorage {
     let type = bits == 4 ? ElementType.u8 : scheme.element
     guard codes.storage.schemeName == type.schemeName, let bytes = codes.storage.verbatim, shape != nil || codes.shape.count == 2 else {
       throw Failure(
-        .data, "float.weight", "codes of \(scheme.name) are a matrix of \(type.rawValue), not of \(codes.storage.schemeName) and shape \(codes.shape)",
+        .data, "float.weight",
+        "codes of \(scheme.name) are a matrix of \(type.rawValue), not of \(codes.storage.schemeName) and shape \(codes.shape)",
         tensor: codes.name)
     }
     let shape = shape ?? [codes.shape[0], Checked.product(codes.shape[1], 8 / bits) ?? 0]

@@ -19,7 +19,8 @@ struct FloatLayout {
     let scaleType = ElementType.allCases.first { $0.schemeName == scales.storage.schemeName } ?? .f32
     guard arguments.isFloat, arguments.isSymmetric, let scheme = scheme(arguments, scaleType) else {
       throw Failure(
-        .unsupported, "ct.strategy", "'\(format)' weights of \(arguments.bits) bits with a scale for these parts are not read", tensor: name)
+        .unsupported, "ct.strategy", "'\(format)' weights of \(arguments.bits) bits with a scale for these parts are not read", tensor: name
+      )
     }
     return try ScaledFloatStorage.tensor(name: name, scheme: scheme, codes: codes, scales: scales, globalScale: stored[parts.globalScale])
   }

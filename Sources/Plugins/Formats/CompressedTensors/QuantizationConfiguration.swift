@@ -93,7 +93,8 @@ enum QuantizationConfiguration {
     // Everything whose name ends in one of the suffixes belongs to the weight before it.
     var parts: [String: [String: CheckpointTensor]] = [:]
     for tensor in stored {
-      for suffix in ["_packed", "_scale", "_global_scale", "_zero_point", "_shape", "_g_idx"] where tensor.name.hasSuffix(".weight" + suffix) {
+      for suffix in ["_packed", "_scale", "_global_scale", "_zero_point", "_shape", "_g_idx"]
+      where tensor.name.hasSuffix(".weight" + suffix) {
         parts[String(tensor.name.dropLast(suffix.count)), default: [:]][suffix] = tensor
       }
     }

@@ -80,7 +80,9 @@ public struct NativeFloat8: Packing {
     var record = ActivationRecord(caches: try parts.caches())
     let isStatic = configuration["activation_scheme"]?.stringValue == "static"
     for module in parts.modules {
-      let name = Float8Configuration.inputScales.map { "\(module).\($0)" }.first { parts[$0] != nil } ?? "\(module).\(Float8Configuration.inputScales[0])"
+      let name =
+        Float8Configuration.inputScales.map { "\(module).\($0)" }.first { parts[$0] != nil }
+        ?? "\(module).\(Float8Configuration.inputScales[0])"
       let scale = isStatic ? try ScaledFloatStorage.scale(parts.part(name)) : nil
       record.inputs[module] = ActivationRecord.Input(isStatic ? .fp8Static : .fp8Token, scale: scale)
     }

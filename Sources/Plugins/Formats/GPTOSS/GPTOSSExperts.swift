@@ -32,7 +32,8 @@ public struct GPTOSSExperts: Packing {
         own.shape == Array(shape.dropLast())
       else {
         throw Failure(
-          .data, "gpt-oss.shape", "blocks of shape \(shape) with scales of shape \(own.shape) are not [experts, out, groups, 16] with one for each",
+          .data, "gpt-oss.shape",
+          "blocks of shape \(shape) with scales of shape \(own.shape) are not [experts, out, groups, 16] with one for each",
           tensor: tensor.name)
       }
       return try ScaledFloatStorage.tensor(name: name, shape: [shape[0], shape[1], columns], scheme: scheme, codes: tensor, scales: own)

@@ -2,10 +2,12 @@ public import QuantCore
 
 extension HuggingFaceFormat: CheckpointFormat {
   public static var defaultScheme: String { "w4a16" }
-  public static var packingIDs: [String] { [
-    "plain", "pack-quantized", "int-quantized", "float-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized", "mxfp8-quantized",
-    "fp8", "fp8-block", "modelopt-fp8", "modelopt-nvfp4",
-  ] }
+  public static var packingIDs: [String] {
+    [
+      "plain", "pack-quantized", "int-quantized", "float-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized", "mxfp8-quantized",
+      "fp8", "fp8-block", "modelopt-fp8", "modelopt-nvfp4",
+    ]
+  }
   public static var naming: Naming { .huggingFace }
 
   /// What is not quantized stays as it is stored; a block layout of another container becomes bfloat16.
@@ -25,7 +27,9 @@ extension HuggingFaceFormat: CheckpointFormat {
   public static func layout(_ request: OutputRequest) throws -> OutputLayout {
     let configuration = try ModelConfiguration.json(request)
     var files = [OutputLayout.File(name: "config.json", text: configuration.text(pretty: true) + "\n")]
-    files += ModelConfiguration.files(request, configuration).map { OutputLayout.File(name: $0.name, text: $0.json.text(pretty: true) + "\n") }
+    files += ModelConfiguration.files(request, configuration).map {
+      OutputLayout.File(name: $0.name, text: $0.json.text(pretty: true) + "\n")
+    }
     if let folder = request.source.companionFolder { files += try CopiedFiles.copies(from: folder) }
     files.append(OutputLayout.File(name: "README.md", text: ModelCardText.text(request)))
 

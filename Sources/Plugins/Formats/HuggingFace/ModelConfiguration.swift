@@ -56,7 +56,9 @@ enum ModelConfiguration {
     guard let quantization = configuration["quantization_config"] else { return [] }
     var files: [(name: String, json: JSON)] = []
     for tensor in request.tensors {
-      for file in tensor.packing.files(configuration: quantization) where !files.contains(where: { $0.name == file.name }) { files.append(file) }
+      for file in tensor.packing.files(configuration: quantization) where !files.contains(where: { $0.name == file.name }) {
+        files.append(file)
+      }
     }
     return files
   }

@@ -8,7 +8,8 @@ public import QuantCore
 /// of both F32 scales.
 public struct ModelOptNVFP4: Packing {
   public static let id = "modelopt-nvfp4"
-  public static let summary = "NVFP4: E2M1 weights with an E4M3 scale for 16 columns and an F32 scale that multiplies, as ModelOpt exports them."
+  public static let summary =
+    "NVFP4: E2M1 weights with an E4M3 scale for 16 columns and an F32 scale that multiplies, as ModelOpt exports them."
   public static let reference = "https://github.com/NVIDIA/Model-Optimizer"
 
   private static let layout = ScaledFloatLayout(globalScale: "_scale_2", numberShape: [])
@@ -42,11 +43,13 @@ public struct ModelOptNVFP4: Packing {
     let roundsInputs = modules.contains { $0.activations != nil }
     if roundsInputs, let other = modules.first(where: { $0.activations == nil }) {
       throw Failure(
-        .unsupported, "modelopt.mixed-inputs", "has an input that is not rounded, and others have; this layout knows one way for all layers",
+        .unsupported, "modelopt.mixed-inputs",
+        "has an input that is not rounded, and others have; this layout knows one way for all layers",
         tensor: other.name, remedy: "Give all layers the same --activations, or choose nvfp4-pack-quantized.")
     }
     return ModelOptConfiguration.json(
-      roundsInputs ? "NVFP4" : "W4A16_NVFP4", bits: 4, groupLength: NVFP4Scheme.length, roundsInputs: roundsInputs, unquantized: unquantized)
+      roundsInputs ? "NVFP4" : "W4A16_NVFP4", bits: 4, groupLength: NVFP4Scheme.length, roundsInputs: roundsInputs, unquantized: unquantized
+    )
   }
 
   public func files(configuration: JSON) -> [(name: String, json: JSON)] { [ModelOptConfiguration.file(configuration)] }
