@@ -68,7 +68,8 @@ import Testing
     if expected["activations_quantized"]?.boolValue == true {
       let registry = try Registry([])
       engine.simulation = try SimulationBuilder(engine, checkpoint: checkpoint, registry: registry).simulation(
-        SimulationRequest("file", registry: registry)) { [] }
+        SimulationRequest("file", registry: registry)
+      ) { [] }
       // compressed-tensors unpacks these weights to bfloat16.
       for tensor in engine.model.tensors where folder == "ct-nvfp4" && tensor.shape.count == 2 {
         engine.simulation?.weights[tensor.id] = FloatScheme.bf16
@@ -124,7 +125,8 @@ import Testing
       let quantized = try #require(tensor.storage as? any QuantizedStorage)
       let words = tensor.name.split(separator: ".").map { String($0) }
       let sharing = joint.first { $0.contains(words[words.count - 2]) } ?? [words[words.count - 2]]
-      let names = quantized.scheme.sharing == .jointLayers
+      let names =
+        quantized.scheme.sharing == .jointLayers
         ? sharing.map { (words.dropLast(2) + [$0, "weight"]).joined(separator: ".") } : [tensor.name]
       let largest = try names.map { try #require(model[$0]).matrix().values.map { abs($0) }.max() ?? 0 }.max() ?? 0
       let plain = try #require(

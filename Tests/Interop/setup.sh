@@ -33,10 +33,10 @@ if [ ! -e "$clients/.gptqmodel-done" ]; then
   say "interop: installing GPTQModel into $clients/venv-gptqmodel"
   python3 -m venv "$clients/venv-gptqmodel"
   "$clients/venv-gptqmodel/bin/pip" install --quiet --disable-pip-version-check uv >&2
-  # It asks for a later torch than it needs; the override keeps the build for CPUs.
+  # It asks for a later torch than it needs.
   "$clients/venv-gptqmodel/bin/uv" pip install --quiet --python "$clients/venv-gptqmodel/bin/python" \
-    --find-links "${PIP_FIND_LINKS:-https://download.pytorch.org/whl/torch/}" \
-    --override <(echo 'torch==2.13.0+cpu') 'torch==2.13.0+cpu' gptqmodel==7.7.0 optimum==2.3.0 transformers==5.23.0 safetensors numpy >&2
+    ${PIP_FIND_LINKS:+--find-links "$PIP_FIND_LINKS"} \
+    --override <(echo 'torch==2.13.0') 'torch==2.13.0' gptqmodel==7.7.0 optimum==2.3.0 transformers==5.23.0 safetensors numpy >&2
   touch "$clients/.gptqmodel-done"
 fi
 

@@ -130,7 +130,9 @@ private func encoded(_ scheme: any Scheme, _ matrix: Matrix, rows: Range<Int>? =
     #expect(adoption.fidelity == .exact && target.values(moved) == source.values(panel), "\(from) as \(to)")
     #expect(moved.parameters.count == target.emptyPanel(rows: 20, columns: 24).parameters.count)
   }
-  for (from, to) in [("fp8-channel", "fp8-tensor"), ("fp8-block8", "fp8-block16"), ("fp8-channel", "fp8-block8"), ("fp8e5m2-tensor", "fp8-channel")] {
+  for (from, to) in [
+    ("fp8-channel", "fp8-tensor"), ("fp8-block8", "fp8-block16"), ("fp8-channel", "fp8-block8"), ("fp8e5m2-tensor", "fp8-channel"),
+  ] {
     #expect(try fp8(to, .f32).adoption(of: fp8(from, .f32)) == nil)
   }
   #expect(try fp8("fp8-channel", .bf16).adoption(of: fp8("fp8-tensor", .f32)) == nil)

@@ -127,6 +127,9 @@ public struct StoredPart: Sendable, Equatable {
     self.byteCount = byteCount
     self.order = order
   }
+
+  /// The type of an element, or nil for a block layout.
+  var elementType: ElementType? { if case .element(let type) = type { type } else { nil } }
 }
 
 /// Brings the bytes that a packing makes of successive rows into the order of the container.
@@ -159,9 +162,6 @@ public struct PartAssembly: Sendable {
     defer { pending[part] = ([], 0) }
     return pending[part].bytes
   }
-
-  /// The type of an element, or nil for a block layout.
-  var elementType: ElementType? { if case .element(let type) = type { type } else { nil } }
 }
 
 /// The type a container records for a tensor.

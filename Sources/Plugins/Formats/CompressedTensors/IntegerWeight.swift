@@ -56,7 +56,7 @@ enum IntegerWeight {
     switch arguments.level {
     case .tensor, .channel: break
     case .group(let given): length = given
-    case .block: throw Failure(.unsupported, "ct.strategy", "integers with a scale per block are not read", tensor: name)
+    case .block, .tensorGroup: throw Failure(.unsupported, "ct.strategy", "integers with a scale per block are not read", tensor: name)
     }
     guard !arguments.isFloat, (2...8).contains(arguments.bits) else {
       throw Failure(.unsupported, "ct.strategy", "codes of \(arguments.bits) bits that are no integers are not read", tensor: name)
