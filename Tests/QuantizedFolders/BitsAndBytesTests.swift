@@ -117,6 +117,7 @@ import Testing
         + #""bnb_4bit_quant_type":"nf4","bnb_4bit_use_double_quant":false,"bnb_4bit_compute_dtype":"float16","#
         + #""bnb_4bit_quant_storage":"uint8"}"#)
     #expect(try BitsAndBytes().configuration(modules: [.init(name: "a", scheme: int8)], unquantized: [])?["load_in_8bit"] == .bool(true))
+    #expect(try BitsAndBytes().configuration(modules: [.init(name: "a", scheme: int8)], unquantized: [])?.text().contains(":6.0}") == true)
     for other in [fp4, int8] {
       let failure = #expect(throws: Failure.self) {
         try BitsAndBytes().configuration(modules: [.init(name: "a", scheme: nf4), .init(name: "b", scheme: other)], unquantized: [])

@@ -22,8 +22,11 @@ def dequantized(module):
     """The F32 weights of a layer as the library computes them."""
     weight = module.weight
     if isinstance(module, bitsandbytes.nn.Linear4bit):
-        weight.quant_state.dtype = torch.float32
-        return dequantize_4bit(weight.data, weight.quant_state)
+        state = weight.quant_state
+        dtype, state.dtype = state.dtype, torch.float32
+        values = dequantize_4bit(weight.data, state)
+        state.dtype = dtype
+        return values
     return int8_vectorwise_dequant(weight.data, module.state.SCB if module.state.SCB is not None else weight.SCB).float()
 
 
@@ -39,11 +42,12 @@ def compare(folder, model):
         if isinstance(module, (bitsandbytes.nn.Linear4bit, bitsandbytes.nn.Linear8bitLt))
     }
     require(len(layers) == 7 * 8, f"{len(layers)} quantized layers instead of {7 * 8}")
+    # Running the model packs its weights anew for the CPU.
+    weights = {name + ".weight": dequantized(module) for name, module in layers.items()}
+    weights |= {name: value.float() for name, value in model.state_dict().items() if not any(name.startswith(layer + ".") for layer in layers)}
     # The library's own products round what they multiply.
     running = deviation(own, model(ids[None]).logits[0].float())
     require(running < 0.1, f"deviation {running:.1e} from the model as it runs")
-    weights = {name + ".weight": dequantized(module) for name, module in layers.items()}
-    weights |= {name: value.float() for name, value in model.state_dict().items() if not any(name.startswith(layer + ".") for layer in layers)}
     plain = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.from_pretrained(TINY_LLAMA), torch_dtype=torch.float32).eval()
     plain.load_state_dict(weights)
     exact = deviation(own, plain(ids[None]).logits[0])

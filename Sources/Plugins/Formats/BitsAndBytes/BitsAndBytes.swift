@@ -97,7 +97,8 @@ public struct BitsAndBytes: Packing {
         .init("bnb_4bit_quant_storage", .string("uint8")),
       ]
     } else {
-      members.append(.init("llm_int8_threshold", .int(6)))
+      // Readers insist on a fraction.
+      members.append(.init("llm_int8_threshold", .double(6)))
     }
     return .object(members)
   }
