@@ -55,14 +55,14 @@ def require_equal(theirs, ours):
     return f"{len(theirs)} weights"
 
 
-@check("{} unpacked by GPTQModel is what qconvert reads", ROUNDED)
+@check("{} unpacked by GPTQModel is what qconvert reads", ROUNDED[:3], slow_cases=ROUNDED[3:])
 def unpacked(case):
     theirs, ours = weights(packed(*case))
     require(len(theirs) == 7 * 8, f"{len(theirs)} packed weights instead of {7 * 8}")
     return require_equal(theirs, ours)
 
 
-@check("{}, moved without rounding, unpacked by GPTQModel is what its tool meant", [case for case in MOVED if "gptq" in case[1] or case[1] == "awq"])
+@check("{}, moved without rounding, unpacked by GPTQModel is what its tool meant", MOVED[:2], slow_cases=MOVED[2:6])
 def unpacked_moved(case):
     theirs, _ = weights(moved(*case))
     source = stored(convert(shared(f"golden/{case[0]}"), WORK / f"{case[0]}-source-f32", "--scheme", "f32", "--force"))
@@ -82,9 +82,9 @@ def loads(case):
     return f"{measured:.1e} (theirs in bfloat16)"
 
 
-@check("{}, moved to compressed-tensors, in transformers gives qconvert's logits", [case[0] for case in MOVED if case == ("autoawq-w4", "pack-quantized")])
-def moved_loads(name):
-    folder = moved(name, "pack-quantized")
+@check("{} in transformers gives qconvert's logits of what was moved", MOVED[6:7])
+def moved_loads(case):
+    folder = moved(*case)
     config = json.loads((folder / "config.json").read_text())["quantization_config"]
     require(config["format"] == "pack-quantized", f"format {config['format']}")
     measured = deviation(*both_logits(folder))

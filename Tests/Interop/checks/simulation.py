@@ -82,7 +82,7 @@ def golden_figures(preset):
     return detail
 
 
-@check("SmoothQuant saves tiny-llama-outlier in 8 bits, {}", ["w8a8", "w8a8-static"])
+@check("SmoothQuant saves tiny-llama-outlier in 8 bits, {}", ["w8a8"], slow_cases=["w8a8-static"])
 def smoothing_saves(preset):
     source = shared("models/tiny-llama-outlier")
     calibration = shared("text/calibration.txt")
