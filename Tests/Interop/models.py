@@ -93,9 +93,15 @@ def load(folder, **options):
     return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval()
 
 
-def transformers_logits(folder, ids, **options):
-    """Logits `[tokens, vocabulary]` by transformers, in F32."""
-    return load(folder, **options)(torch.tensor([ids])).logits[0]
+def transformers_logits(folder, ids, widens=False, **options):
+    """Logits `[tokens, vocabulary]` by transformers, in F32.
+
+    With `widens`, weights that a library unpacked to a shorter type become F32: the model's own method refuses that.
+    """
+    model = load(folder, **options)
+    if widens:
+        torch.nn.Module.float(model)
+    return model(torch.tensor([ids])).logits[0]
 
 
 def vocabulary_size(folder):

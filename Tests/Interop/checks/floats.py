@@ -44,7 +44,10 @@ def loads(preset):
     layout = PRESETS[preset][0]
     if layout not in {known.value for known in CompressionFormat}:
         raise Skip(f"this compressed-tensors does not know {layout}")
-    measured = deviation(*both_logits(converted(preset)))
+    try:
+        measured = deviation(*both_logits(converted(preset), widens=True))
+    except NotImplementedError as error:
+        raise Skip(f"this compressed-tensors: {error}") from error
     # The library unpacks to bfloat16, which holds E2M1 under a power of two, and rounds the product of two scales.
     require(measured < (2e-2 if preset == "nvfp4a16" else 1e-4), f"deviation {measured:.1e}")
     return f"{measured:.1e}"

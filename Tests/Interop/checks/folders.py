@@ -39,13 +39,13 @@ def stored(folder):
     return found
 
 
-def both_logits(folder):
+def both_logits(folder, **options):
     """Logits of a folder by qconvert and by transformers, for the same token ids."""
     torch.manual_seed(3)
     ids = torch.randint(0, vocabulary_size(folder), (64,)).tolist()
     ids_file = WORK / "folder.ids"
     ids_file.write_text(" ".join(map(str, ids)))
-    expected = transformers_logits(folder, ids, quantization_config=CompressedTensorsConfig(run_compressed=False))
+    expected = transformers_logits(folder, ids, **options, quantization_config=CompressedTensorsConfig(run_compressed=False))
     return own_logits(folder, ids_file), expected
 
 
