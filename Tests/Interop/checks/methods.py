@@ -14,9 +14,13 @@ LAYERS = [f"model.layers.0.self_attn.{name}_proj.weight" for name in "qkv"]
 GROUP = 128
 
 
-@functools.cache
 def converted(scheme, methods, *options, model=MODEL):
     """A model by a chain such as awq+gptq, on the calibration tokens of the golden checkpoints: 128 windows of 256."""
+    return converted_once(scheme, methods, model, options)
+
+
+@functools.cache
+def converted_once(scheme, methods, model, options):
     folder = WORK / "-".join(("methods", model, scheme, methods, *options)).replace("/", "-").replace(":", "-")
     chain = [part for method in methods.split("+") for part in ("--plugin", method)]
     return convert(
