@@ -70,10 +70,7 @@ QC_BODY void exp_body(const float *x, float *out, long count) {
 }
 QC_LEVELS(void, exp, (const float *x, float *out, long count), (x, out, count))
 
-QC_BODY void softmax_body(float *x, long count) {
-  float largest = -INFINITY;
-  for (long i = 0; i < count; i++) largest = x[i] > largest ? x[i] : largest;
-  for (long i = 0; i < count; i++) x[i] = exp_of(x[i] - largest);
+QC_BODY float sum_of(const float *x, long count) {
   lanes sum = {0};
   long i = 0;
   for (; i + LANES <= count; i += LANES) {
@@ -84,7 +81,14 @@ QC_BODY void softmax_body(float *x, long count) {
   float lane[LANES];
   memcpy(lane, &sum, sizeof lane);
   for (int l = 0; i < count; i++, l++) lane[l] += x[i];
-  float factor = 1.0f / add_lanes(lane);
+  return add_lanes(lane);
+}
+
+QC_BODY void softmax_body(float *x, long count) {
+  float largest = -INFINITY;
+  for (long i = 0; i < count; i++) largest = x[i] > largest ? x[i] : largest;
+  for (long i = 0; i < count; i++) x[i] = exp_of(x[i] - largest);
+  float factor = 1.0f / sum_of(x, count);
   for (long j = 0; j < count; j++) x[j] *= factor;
 }
 QC_LEVELS(void, softmax, (float *x, long count), (x, count))
@@ -99,17 +103,7 @@ QC_LEVELS(
 
 QC_BODY void layer_norm_body(
     const float *x, const float *gain, const float *bias, float epsilon, long count, float *out) {
-  lanes sum = {0};
-  long i = 0;
-  for (; i + LANES <= count; i += LANES) {
-    lanes a;
-    memcpy(&a, x + i, sizeof a);
-    sum += a;
-  }
-  float lane[LANES];
-  memcpy(lane, &sum, sizeof lane);
-  for (int l = 0; i < count; i++, l++) lane[l] += x[i];
-  float mean = add_lanes(lane) / (float)count;
+  float mean = sum_of(x, count) / (float)count;
   for (long j = 0; j < count; j++) out[j] = x[j] - mean;
   float factor = 1.0f / sqrtf(dot_body(out, out, count) / (float)count + epsilon);
   for (long j = 0; j < count; j++) out[j] = gain[j] * (out[j] * factor) + bias[j];

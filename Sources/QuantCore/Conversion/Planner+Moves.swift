@@ -43,14 +43,14 @@ extension Planner {
   func keptInputs(
     of draft: TensorMapping.Draft, _ scheme: any Scheme, source: Checkpoint, packings: [any Packing]
   ) -> ActivationScheme? {
-    let inputs = source.activations.inputs[Planner.layer(draft.tensor.name)]?.scheme
+    let inputs = source.activations.inputs[QuantizedModule.name(ofWeight: draft.tensor.name)]?.scheme
     return inputs.flatMap { inputs in packings.contains { $0.holds(scheme.grid, activations: inputs) } ? inputs : nil }
   }
 
   /// The stored scales of the inputs of a layer that is moved, as tensors of the output.
   func storedInputs(_ tensor: PlannedTensor, source: Checkpoint) -> [PlannedTensor] {
     guard tensor.adoption != nil, let activations = tensor.activations, activations.isStatic,
-      let input = source.activations.inputs[Planner.layer(tensor.sourceName)], let scale = input.scale
+      let input = source.activations.inputs[QuantizedModule.name(ofWeight: tensor.sourceName)], let scale = input.scale
     else { return [] }
     return tensor.packing.inputParts(name: tensor.name, activations: activations, modelType: Planner.scaleType(of: source)).map { part in
       PlannedTensor(part.part, part.value, scale: scale, zeroPoint: input.zeroPoint)
@@ -69,9 +69,6 @@ extension Planner {
       part.map { PlannedTensor($0, .scale, scale: scale, zeroPoint: 0) }
     }
   }
-
-  /// A layer's name: its weight's without `.weight`.
-  static func layer(_ name: String) -> String { name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : name }
 
   private static func scaleType(of source: Checkpoint) -> ElementType { FloatScheme(modelType(of: source))?.type ?? .f32 }
 }

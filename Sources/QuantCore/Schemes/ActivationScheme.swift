@@ -151,4 +151,9 @@ public struct QuantizedModule: Sendable {
     self.activations = activations
     self.packing = packing
   }
+
+  /// The name of a layer by that of its weight.
+  public static func name(ofWeight name: String) -> String {
+    name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : name
+  }
 }

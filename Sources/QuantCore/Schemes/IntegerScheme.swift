@@ -174,6 +174,9 @@ public struct IntegerScheme: Scheme {
 }
 
 extension QuantizedPanel {
+  /// The scale of the tile that holds a row in a group.
+  public func scale(row: Int, group: Int) -> Float { parameters[parameterIndex(row: row, group: group)] }
+
   /// Zero point of a group of asymmetric integers: the second of its parameters.
   public func zeroPoint(row: Int, group: Int) -> UInt32 {
     let zero = parameters[parameterIndex(row: row, group: group) + 1]

@@ -66,14 +66,8 @@ public struct TransposedIntegers {
 
   /// Scales: groups by rows of the panel.
   public func scales(_ panel: QuantizedPanel, as type: ElementType) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(groups * panel.rows * type.bitCount / 8)
-    for group in 0..<groups {
-      for row in 0..<panel.rows {
-        StoredScales.append(panel.parameters[panel.parameterIndex(row: row, group: group)], as: type, to: &bytes)
-      }
-    }
-    return bytes
+    let scales = (0..<groups).flatMap { group in (0..<panel.rows).map { panel.scale(row: $0, group: group) } }
+    return NumberConversion.bytes(of: scales, as: type)
   }
 
   /// Why rows or columns do not fill their words, or nil where they do.

@@ -2,7 +2,8 @@
 public struct StoredNumbers: Sendable {
   /// How many there are.
   public let count: Int
-  private let type: ElementType
+  /// `f32`, `f16` or `bf16`.
+  public let type: ElementType
   private let bytes: ByteView
 
   /// Nil where the tensor does not hold plain numbers of type `f32`, `f16` or `bf16`.

@@ -27,7 +27,7 @@ public struct AWQGEMM: Packing {
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
     let matrix = TransposedIntegers(shape: shape, scheme: scheme, layout: AWQGEMM.layout)
-    let module = name.hasSuffix(".weight") ? String(name.dropLast("weight".count)) : name + "."
+    let module = QuantizedModule.name(ofWeight: name) + "."
     let width = matrix.layout.words(for: matrix.rows)
     return [
       matrix.part(module + "qweight", lines: matrix.columns, width: width, type: .i32),

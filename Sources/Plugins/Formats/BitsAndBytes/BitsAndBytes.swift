@@ -34,7 +34,7 @@ public struct BitsAndBytes: Packing {
     let rows = shape.first ?? 0
     let count = shape.reduce(1, *)
     guard let scheme = scheme as? FourBitScheme else {
-      let module = BitsAndBytes.module(of: name)
+      let module = QuantizedModule.name(ofWeight: name)
       return [
         StoredPart(name: name, shape: shape, type: .element(.i8), byteCount: count),
         StoredPart(name: "\(module).\(BitsAndBytes.rowMagnitudesName)", shape: [rows], type: .element(.f32), byteCount: rows * 4),
@@ -52,7 +52,7 @@ public struct BitsAndBytes: Packing {
   }
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
-    let magnitudes = BitsAndBytes.bytes(panel.parameters)
+    let magnitudes = NumberConversion.bytes(of: panel.parameters, as: .f32)
     let isFirst = rows.lowerBound == 0
     guard let scheme = scheme as? FourBitScheme else {
       return [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, magnitudes, isFirst ? [0] : []]
@@ -61,17 +61,10 @@ public struct BitsAndBytes: Packing {
       UInt8(truncatingIfNeeded: panel.codes[index] << 4 | panel.codes[index + 1])
     }
     return [
-      codes, magnitudes, isFirst ? BitsAndBytes.bytes(scheme.type.values) : [],
+      codes, magnitudes, isFirst ? NumberConversion.bytes(of: scheme.type.values, as: .f32) : [],
       isFirst ? Array(FourBitState(scheme: scheme, shape: shape).text.utf8) : [],
     ]
   }
-
-  private static func bytes(_ values: [Float]) -> [UInt8] {
-    values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) } }
-  }
-
-  /// The name of a layer by that of its weight.
-  static func module(of name: String) -> String { name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : name }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     guard let first = modules.first else { return nil }

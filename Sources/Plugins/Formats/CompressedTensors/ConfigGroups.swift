@@ -60,18 +60,14 @@ struct ConfigGroups {
 
   /// The group of a weight: by its module's name, else by pattern, else by class; a lone group is for whatever is quantized.
   func group(of weight: String) -> Group? {
-    let module = ConfigGroups.module(weight)
+    let module = QuantizedModule.name(ofWeight: weight)
     return byName[module] ?? byPattern.first { $0.pattern.matches(module) }?.group ?? ofClass ?? (isAlone ? first : nil)
   }
 
   /// Whether the configuration says that a weight is not quantized.
   func isIgnored(_ weight: String) -> Bool {
-    let module = ConfigGroups.module(weight)
+    let module = QuantizedModule.name(ofWeight: weight)
     return ignoredNames.contains(module) || ignoredPatterns.contains { $0.matches(module) }
-  }
-
-  private static func module(_ weight: String) -> String {
-    weight.hasSuffix(".weight") ? String(weight.dropLast(".weight".count)) : weight
   }
 
   private static func group(_ member: JSON.Member, format: String?) throws(Failure) -> Group {

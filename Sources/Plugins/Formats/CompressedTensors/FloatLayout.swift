@@ -24,8 +24,4 @@ struct FloatLayout {
     }
     return try ScaledFloatStorage.tensor(name: name, scheme: scheme, codes: codes, scales: scales, globalScale: stored[parts.globalScale])
   }
-
-  func unpack(_ configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
-    try QuantizationConfiguration.unpack(configuration, format: format, stored: stored)
-  }
 }

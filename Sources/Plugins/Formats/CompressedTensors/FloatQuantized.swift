@@ -6,10 +6,9 @@ public import QuantCore
 /// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, and `X.weight_scale` in the model's type: `[out, 1]`,
 /// `[ceil(out / N), ceil(in / N)]` or `[1]`; where the input has a stored scale, `X.input_scale` `[1]` in the model's type. The
 /// trap: the configuration cannot say E5M2, and readers take every `float` of 8 bits for E4M3.
-public struct FloatQuantized: Packing {
+public struct FloatQuantized: CompressedTensorsPacking {
   public static let id = "float-quantized"
   public static let summary = "FP8 (E4M3) weights with one scale per channel, block or tensor, as vLLM and transformers read them."
-  public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
   static let layout = FloatLayout(format: id, parts: ScaledFloatLayout()) { arguments, scaleType in
     switch arguments.level {
@@ -30,41 +29,11 @@ public struct FloatQuantized: Packing {
     holds(grid) && (activations == nil || activations?.element == .fp8)
   }
 
-  public func inputParts(
-    name: String, activations: ActivationScheme, modelType: ElementType
-  ) -> [(part: StoredPart, value: CalibratedValue.Part)] {
-    StoredInput.parts(name: name, activations: activations, modelType: modelType)
-  }
-
-  public func cacheParts(
-    attention: String, scheme: ActivationScheme, modelType: ElementType
-  ) -> (keys: StoredPart, values: StoredPart)? {
-    StoredInput.cacheParts(attention: attention, modelType: modelType)
-  }
-
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
     FloatQuantized.layout.parts.parts(name: name, shape: shape, grid: scheme.grid)
   }
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
     FloatQuantized.layout.parts.pack(panel, rows: rows, grid: scheme.grid)
-  }
-
-  public var configurationKind: String { QuantizationConfiguration.method }
-
-  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
-    QuantizationConfiguration.json(format: FloatQuantized.id, modules: modules, unquantized: unquantized)
-  }
-
-  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {
-    QuantizationConfiguration.adding(cache: scheme, to: configuration)
-  }
-
-  public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
-    try QuantizationConfiguration.activations(configuration, format: FloatQuantized.id, stored: stored)
-  }
-
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
-    try FloatQuantized.layout.unpack(configuration, stored: stored)
   }
 }

@@ -6,10 +6,9 @@ public import QuantCore
 /// For a matrix `X.weight [out, in]`: `X.weight` I8 `[out, in]` and `X.weight_scale` `[out, groups]` in the model's type; where
 /// the input has a stored scale, `X.input_scale` `[1]` in the model's type, and with a zero point `X.input_zero_point` I8 `[1]`.
 /// The trap: 4-bit codes take a whole byte each.
-public struct IntQuantized: Packing {
+public struct IntQuantized: CompressedTensorsPacking {
   public static let id = "int-quantized"
   public static let summary = "4- and 8-bit integers, one byte each, for layers whose inputs are rounded."
-  public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
   public init() {}
 
@@ -35,43 +34,7 @@ public struct IntQuantized: Packing {
     ]
   }
 
-  public func inputParts(
-    name: String, activations: ActivationScheme, modelType: ElementType
-  ) -> [(part: StoredPart, value: CalibratedValue.Part)] {
-    StoredInput.parts(name: name, activations: activations, modelType: modelType)
-  }
-
-  public func cacheParts(
-    attention: String, scheme: ActivationScheme, modelType: ElementType
-  ) -> (keys: StoredPart, values: StoredPart)? {
-    StoredInput.cacheParts(attention: attention, modelType: modelType)
-  }
-
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
-    var scales: [UInt8] = []
-    for row in 0..<panel.rows {
-      for group in 0..<panel.groupsPerRow {
-        StoredScales.append(panel.parameters[panel.parameterIndex(row: row, group: group)], as: scheme.grid.scaleType, to: &scales)
-      }
-    }
-    return [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, scales]
-  }
-
-  public var configurationKind: String { QuantizationConfiguration.method }
-
-  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
-    QuantizationConfiguration.json(format: IntQuantized.id, modules: modules, unquantized: unquantized)
-  }
-
-  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {
-    QuantizationConfiguration.adding(cache: scheme, to: configuration)
-  }
-
-  public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
-    try QuantizationConfiguration.activations(configuration, format: IntQuantized.id, stored: stored)
-  }
-
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
-    try QuantizationConfiguration.unpack(configuration, format: IntQuantized.id, stored: stored)
+    [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, panel.scaleBytes(scheme)]
   }
 }

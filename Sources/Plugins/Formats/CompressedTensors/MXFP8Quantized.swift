@@ -4,10 +4,9 @@ public import QuantCore
 ///
 /// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, and `X.weight_scale` U8 `[out, in / 32]`, a biased exponent:
 /// `2^(byte - 127)`. The trap: without `scale_dtype` readers take the bytes for numbers.
-public struct MXFP8Quantized: Packing {
+public struct MXFP8Quantized: CompressedTensorsPacking {
   public static let id = "mxfp8-quantized"
   public static let summary = "MXFP8: E4M3 weights with a power of two for 32 columns."
-  public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
   static let layout = FloatLayout(format: id, parts: ScaledFloatLayout()) { arguments, _ in
     arguments.level == .group(MicroscalingScheme.length) && arguments.bits == 8 ? MicroscalingScheme(.f8e4m3, modelType: .bf16) : nil
@@ -17,35 +16,11 @@ public struct MXFP8Quantized: Packing {
 
   public func holds(_ grid: Grid) -> Bool { grid == MicroscalingScheme(.f8e4m3, modelType: .bf16)?.grid }
 
-  public func cacheParts(
-    attention: String, scheme: ActivationScheme, modelType: ElementType
-  ) -> (keys: StoredPart, values: StoredPart)? {
-    StoredInput.cacheParts(attention: attention, modelType: modelType)
-  }
-
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
     MXFP8Quantized.layout.parts.parts(name: name, shape: shape, grid: scheme.grid)
   }
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
     MXFP8Quantized.layout.parts.pack(panel, rows: rows, grid: scheme.grid)
-  }
-
-  public var configurationKind: String { QuantizationConfiguration.method }
-
-  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
-    QuantizationConfiguration.json(format: MXFP8Quantized.id, modules: modules, unquantized: unquantized)
-  }
-
-  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {
-    QuantizationConfiguration.adding(cache: scheme, to: configuration)
-  }
-
-  public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
-    try QuantizationConfiguration.activations(configuration, format: MXFP8Quantized.id, stored: stored)
-  }
-
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
-    try MXFP8Quantized.layout.unpack(configuration, stored: stored)
   }
 }

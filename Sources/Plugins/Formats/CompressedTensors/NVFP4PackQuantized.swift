@@ -6,10 +6,9 @@ public import QuantCore
 /// For a matrix `X.weight [out, in]`: `X.weight_packed` U8 `[out, in / 2]` with the even column in the low half, `X.weight_scale`
 /// F8_E4M3 `[out, in / 16]`, `X.weight_global_scale` F32 `[1]`; where inputs are rounded, `X.input_global_scale` F32 `[1]`. The
 /// trap: ModelOpt stores the reciprocals of both global scales.
-public struct NVFP4PackQuantized: Packing {
+public struct NVFP4PackQuantized: CompressedTensorsPacking {
   public static let id = "nvfp4-pack-quantized"
   public static let summary = "NVFP4: E2M1 weights with an E4M3 scale for 16 columns and an F32 scale that divides."
-  public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
   static let layout = FloatLayout(format: id, parts: ScaledFloatLayout(codes: "_packed")) { arguments, _ in
     arguments.level == .tensorGroup(NVFP4Scheme.length) && arguments.bits == 4 ? NVFP4Scheme(.divisor, modelType: .bf16) : nil
@@ -23,41 +22,11 @@ public struct NVFP4PackQuantized: Packing {
     holds(grid) && (activations == nil || activations == .nvfp4)
   }
 
-  public func inputParts(
-    name: String, activations: ActivationScheme, modelType: ElementType
-  ) -> [(part: StoredPart, value: CalibratedValue.Part)] {
-    StoredInput.parts(name: name, activations: activations, modelType: modelType)
-  }
-
-  public func cacheParts(
-    attention: String, scheme: ActivationScheme, modelType: ElementType
-  ) -> (keys: StoredPart, values: StoredPart)? {
-    StoredInput.cacheParts(attention: attention, modelType: modelType)
-  }
-
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
     NVFP4PackQuantized.layout.parts.parts(name: name, shape: shape, grid: scheme.grid)
   }
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
     NVFP4PackQuantized.layout.parts.pack(panel, rows: rows, grid: scheme.grid)
-  }
-
-  public var configurationKind: String { QuantizationConfiguration.method }
-
-  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
-    QuantizationConfiguration.json(format: NVFP4PackQuantized.id, modules: modules, unquantized: unquantized)
-  }
-
-  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {
-    QuantizationConfiguration.adding(cache: scheme, to: configuration)
-  }
-
-  public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
-    try QuantizationConfiguration.activations(configuration, format: NVFP4PackQuantized.id, stored: stored)
-  }
-
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
-    try NVFP4PackQuantized.layout.unpack(configuration, stored: stored)
   }
 }

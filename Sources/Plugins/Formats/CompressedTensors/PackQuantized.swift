@@ -7,10 +7,9 @@ public import QuantCore
 /// `X.weight_shape` I64 `[2]`. Codes are stored unsigned (a signed code + 2^(b-1)), without gaps: those of 3, 5, 6 and 7 bits
 /// cross the borders of words. Versions before 0.18 left gaps instead, and read what is written here wrongly. The trap: zero
 /// points are packed along *rows*, not along groups, so rows must be packed in multiples of 32.
-public struct PackQuantized: Packing {
+public struct PackQuantized: CompressedTensorsPacking {
   public static let id = "pack-quantized"
   public static let summary = "Integers of 2 to 8 bits packed into 32-bit words, as vLLM and transformers read them."
-  public static let reference = "https://github.com/vllm-project/compressed-tensors"
 
   public init() {}
 
@@ -23,12 +22,6 @@ public struct PackQuantized: Packing {
     let bits = Int(scheme.grid.codeBits)
     guard bits > 0, !32.isMultiple(of: bits) else { return nil }
     return "compressed-tensors reads \(bits)-bit codes as they are written here from version 0.18 on, and vLLM up to 0.32 not at all"
-  }
-
-  public func cacheParts(
-    attention: String, scheme: ActivationScheme, modelType: ElementType
-  ) -> (keys: StoredPart, values: StoredPart)? {
-    StoredInput.cacheParts(attention: attention, modelType: modelType)
   }
 
   public var rowMultiple: Int { 32 }
@@ -58,18 +51,13 @@ public struct PackQuantized: Packing {
     let geometry = Geometry(shape: shape, scheme: scheme)
     let offset: Int32 = geometry.isAsymmetric ? 0 : 1 << Int32(geometry.layout.bits - 1)
     var words = [UInt32](repeating: 0, count: panel.rows * geometry.wordsPerRow)
-    var scales: [UInt8] = []
-    scales.reserveCapacity(panel.rows * geometry.groups * 4)
     for row in 0..<panel.rows {
       for column in 0..<panel.columns {
         let code = UInt32(bitPattern: panel.codes[row * panel.columns + column] &+ offset)
         geometry.layout.set(code, at: column, in: &words, first: row * geometry.wordsPerRow)
       }
-      for group in 0..<geometry.groups {
-        StoredScales.append(panel.parameters[panel.parameterIndex(row: row, group: group)], as: scheme.grid.scaleType, to: &scales)
-      }
     }
-    var parts = [words.littleEndianBytes, scales]
+    var parts = [words.littleEndianBytes, panel.scaleBytes(scheme)]
     if geometry.isAsymmetric { parts.append(zeroPoints(panel, geometry)) }
     parts.append(rows.lowerBound == 0 ? PackQuantized.shapeBytes(shape) : [])
     return parts
@@ -88,24 +76,6 @@ public struct PackQuantized: Packing {
 
   private static func shapeBytes(_ shape: [Int]) -> [UInt8] {
     shape.prefix(2).flatMap { length in (0..<8).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } }
-  }
-
-  public var configurationKind: String { QuantizationConfiguration.method }
-
-  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
-    QuantizationConfiguration.json(format: PackQuantized.id, modules: modules, unquantized: unquantized)
-  }
-
-  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {
-    QuantizationConfiguration.adding(cache: scheme, to: configuration)
-  }
-
-  public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
-    try QuantizationConfiguration.activations(configuration, format: PackQuantized.id, stored: stored)
-  }
-
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
-    try QuantizationConfiguration.unpack(configuration, format: PackQuantized.id, stored: stored)
   }
 }
 

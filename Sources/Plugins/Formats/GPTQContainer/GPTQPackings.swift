@@ -83,7 +83,7 @@ extension GPTQPacking {
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
     let matrix = TransposedIntegers(shape: shape, scheme: scheme, layout: layout(scheme))
-    let module = name.hasSuffix(".weight") ? String(name.dropLast("weight".count)) : name + "."
+    let module = QuantizedModule.name(ofWeight: name) + "."
     return [
       matrix.part(module + "qweight", lines: matrix.layout.words(for: matrix.columns), width: matrix.rows, type: .i32),
       matrix.part(module + "qzeros", lines: matrix.groups, width: matrix.layout.words(for: matrix.rows), type: .i32),

@@ -43,7 +43,8 @@ enum ModelConfiguration {
     for tensor in request.tensors where asked.insert(tensor.packing.configurationKind).inserted {
       let kind = tensor.packing.configurationKind
       let modules = request.tensors.filter { $0.packing.configurationKind == kind }.map {
-        QuantizedModule(name: module($0.name), scheme: $0.scheme, activations: $0.activations, packing: type(of: $0.packing).id)
+        QuantizedModule(
+          name: QuantizedModule.name(ofWeight: $0.name), scheme: $0.scheme, activations: $0.activations, packing: type(of: $0.packing).id)
       }
       guard let json = try tensor.packing.configuration(modules: modules, unquantized: unquantized) else { continue }
       if let found {
@@ -71,8 +72,10 @@ enum ModelConfiguration {
 
   /// Linear layers that are left alone. A tied output has no tensor of its own, but readers build its layer all the same.
   private static func unquantizedModules(_ request: OutputRequest) -> [String] {
-    let plain = request.tensors.filter { $0.scheme.grid.kind == .float && isLinear($0, model: request.model) }.map { module($0.name) }
-    let hasHead = request.tensors.contains { module($0.name) == "lm_head" }
+    let plain = request.tensors.filter { $0.scheme.grid.kind == .float && isLinear($0, model: request.model) }.map {
+      QuantizedModule.name(ofWeight: $0.name)
+    }
+    let hasHead = request.tensors.contains { QuantizedModule.name(ofWeight: $0.name) == "lm_head" }
     return hasHead ? plain : plain + ["lm_head"]
   }
 
@@ -80,10 +83,6 @@ enum ModelConfiguration {
     guard tensor.shape.count == 2, tensor.name.hasSuffix(".weight") else { return false }
     if let id = tensor.id, let model { return id.role == .output || model.block.input(of: id.layer) != nil }
     return !tensor.name.contains("norm") && !tensor.name.contains("embed")
-  }
-
-  private static func module(_ name: String) -> String {
-    name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : name
   }
 
   /// What PyTorch calls the type that holds most of the bytes.

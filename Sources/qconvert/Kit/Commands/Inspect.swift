@@ -83,7 +83,7 @@ struct CheckpointFacts {
     guard let packing = checkpoint.packing ?? (checkpoint.format == "gguf" ? "gguf" : nil) else { return checkpoint.quantization == nil }
     return client.packings.contains(packing)
       && coded.allSatisfy { tensor, grid in
-        let inputs = checkpoint.activations.inputs[tensor.name.hasSuffix(".weight") ? String(tensor.name.dropLast(7)) : tensor.name]
+        let inputs = checkpoint.activations.inputs[QuantizedModule.name(ofWeight: tensor.name)]
         let layer = ClientLayer(packing: packing, grid: grid, activations: inputs?.scheme, shape: tensor.shape)
         return client.obstacle(layer, version: client.version) == nil
       }

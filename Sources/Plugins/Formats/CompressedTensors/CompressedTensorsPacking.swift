@@ -1,0 +1,47 @@
+public import QuantCore
+
+/// A layout of compressed-tensors. What differs between layouts is which grids they hold and what the tensors of a weight are; the
+/// configuration, the stored scales of inputs and caches, and the way back are the same for all.
+public protocol CompressedTensorsPacking: Packing {}
+
+extension CompressedTensorsPacking {
+  public static var reference: String { "https://github.com/vllm-project/compressed-tensors" }
+
+  public func inputParts(
+    name: String, activations: ActivationScheme, modelType: ElementType
+  ) -> [(part: StoredPart, value: CalibratedValue.Part)] {
+    StoredInput.parts(name: name, activations: activations, modelType: modelType)
+  }
+
+  public func cacheParts(
+    attention: String, scheme: ActivationScheme, modelType: ElementType
+  ) -> (keys: StoredPart, values: StoredPart)? {
+    StoredInput.cacheParts(attention: attention, modelType: modelType)
+  }
+
+  public var configurationKind: String { QuantizationConfiguration.method }
+
+  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
+    QuantizationConfiguration.json(format: Self.id, modules: modules, unquantized: unquantized)
+  }
+
+  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {
+    QuantizationConfiguration.adding(cache: scheme, to: configuration)
+  }
+
+  public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
+    try QuantizationConfiguration.activations(configuration, format: Self.id, stored: stored)
+  }
+
+  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+    try QuantizationConfiguration.unpack(configuration, format: Self.id, stored: stored)
+  }
+}
+
+extension QuantizedPanel {
+  /// The scales of all groups, row after row, as a scheme stores them.
+  func scaleBytes(_ scheme: any Scheme) -> [UInt8] {
+    let scales = (0..<rows).flatMap { row in (0..<groupsPerRow).map { scale(row: row, group: $0) } }
+    return NumberConversion.bytes(of: scales, as: scheme.grid.scaleType)
+  }
+}
