@@ -18,7 +18,7 @@ number() { sed -n "s/.*\"$1\" *: *\([-+0-9.eE]*\).*/\1/p"; }
 row() {
   local bytes parameters=8392960 figures
   if [ -d "$2" ]; then bytes=$(cat "$2"/*.safetensors | wc -c); else bytes=$(wc -c <"$2"); fi
-  figures=$("$qconvert" eval "$2" --reference "$model" --text "$text" --context 512 --windows "$windows" --json)
+  figures=$("$qconvert" eval "$2" --reference "$model" --text "$text" --context 512 --windows "$windows" --json --progress none)
   awk -v name="$1" -v bytes="$bytes" -v parameters="$parameters" -v perplexity="$(number perplexity <<<"$figures")" \
     -v divergence="$(number kld.mean <<<"$figures")" -v top="$(number top1 <<<"$figures")" 'BEGIN {
       printf "%-22s %8.2f MB %8.2f %12.3f %14.5f %10.2f %%\n", name, bytes / 1e6, bytes * 8 / parameters, perplexity, divergence, top * 100

@@ -122,7 +122,7 @@ def profile(model, work):
                                capture_output=True, text=True).stdout.splitlines()
     print("\n| share of CPU time | function |\n|---:|---|")
     for (share, kind, _), name in list(zip(rows, names))[:16]:
-        print(f"| {share} | `{name[:100]}`{' (kernel)' if kind == '[k]' else ''} |")
+        print(f"| {share} | `{name.strip()[:100]}`{' (kernel)' if kind == '[k]' else ''} |")
 
 
 def make_model(folder, blocks):
@@ -143,6 +143,8 @@ def main():
         sys.exit("benchmark: needs ../shared, which is not here")
     with tempfile.TemporaryDirectory(prefix="qconvert-methods-") as work:
         work = pathlib.Path(work)
+        # GPTQModel leaves its logs in the working directory.
+        os.chdir(work)
         model = work / "model"
         parameters = make_model(model, options.blocks)
         print(f"Llama with random weights, {options.blocks} blocks, {parameters / 1e6:.0f} million parameters, {operations.SAMPLES} windows "
