@@ -5,7 +5,7 @@ RULES = --explicit-target-dependency-import-check error
 QCONVERT ?= .build/release/qconvert
 TESTED = .build-test/release/qconvert
 
-.PHONY: help build demo test unit end-to-end examples fuzz interop interop-all benchmark benchmark-methods format setup clean
+.PHONY: help build demo test unit end-to-end examples fuzz sanitize interop interop-all benchmark benchmark-methods format setup clean
 
 help:
 	@echo "make setup        system packages that building needs (apt)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test         all tests that need nothing but this checkout"
 	@echo "make examples     build and use the plug-in packages in Examples"
 	@echo "make fuzz         damages small models at random for a quarter of an hour (SECONDS=900)"
+	@echo "make sanitize     the C kernels under the sanitizers, with hostile input, and compiled for ARM"
 	@echo "make interop      against transformers, compressed-tensors, llama.cpp (installed on first use)"
 	@echo "make interop-all  the same with more models, schemes and text"
 	@echo "make benchmark    time and memory against llama.cpp's tools, GPTQModel, llm-compressor and AutoAWQ (about an hour)"
@@ -43,6 +44,9 @@ examples: setup
 fuzz: setup build
 	nice python3 Tests/Fuzz/mutate.py $(QCONVERT) $(or $(SECONDS),900)
 
+sanitize: setup
+	Tests/Sanitize/run.sh
+
 interop: setup build
 	QCONVERT=$(QCONVERT) Tests/Interop/run.sh
 
@@ -50,7 +54,8 @@ interop-all: setup build
 	QCONVERT=$(QCONVERT) Tests/Interop/run.sh --all
 
 benchmark: setup build
-	QCONVERT=$(QCONVERT) Tests/Benchmarks/run.sh
+	QCONVERT=$(QCONVERT) Tests/Benchmarks/gguf.sh
+	QCONVERT=$(QCONVERT) Tests/Benchmarks/folders.sh
 	QCONVERT=$(QCONVERT) Tests/Benchmarks/methods.sh
 
 benchmark-methods: setup build

@@ -12,12 +12,19 @@ extension IntegerContainers {
     _ packing: any Packing, _ scheme: any Scheme, name: String, shape: [Int], panel: (Range<Int>) -> QuantizedPanel
   ) -> [CheckpointTensor] {
     let parts = packing.parts(name: name, shape: shape, scheme: scheme)
-    var assembly = PartAssembly(parts)
-    var bytes = parts.map { _ in [UInt8]() }
+    // So small that the columns of a part go out in several pieces.
+    var assembly = PartAssembly(parts, limit: 4096)
+    var bytes = parts.map { [UInt8](repeating: 0, count: $0.byteCount) }
     for start in stride(from: 0, to: shape[0], by: packing.rowMultiple) {
       let rows = start..<min(shape[0], start + packing.rowMultiple)
       for (part, piece) in packing.pack(panel(rows), rows: rows, of: shape, scheme: scheme).enumerated() {
-        bytes[part] += assembly.add(piece, to: part)
+        for slab in assembly.add(piece, to: part) {
+          let length = slab.bytes.count / slab.lines
+          for line in 0..<slab.lines {
+            let start = slab.offset + line * slab.stride
+            bytes[part].replaceSubrange(start..<start + length, with: slab.bytes[line * length..<(line + 1) * length])
+          }
+        }
       }
     }
     return zip(parts, bytes).compactMap { part, bytes in

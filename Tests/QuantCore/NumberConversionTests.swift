@@ -87,16 +87,23 @@ import Testing
   }
 
   @Test func narrowingAndWideningWholeArraysEqualsOneByOne() {
-    let values = (0..<1000).map { Float($0 - 500) * 1.0009765e-3 }
+    // Every exponent of a float with its rounding cases, both signs, and what is no number.
+    var values: [Float] = (0..<65536).flatMap { high in
+      [0, 1, 0x0fff, 0x1000, 0x1001, 0x7fff, 0x8000, 0x8001].map { Float(bitPattern: UInt32(high) << 16 | $0) }
+    }
+    values += (0..<1003).map { Float($0 - 500) * 1.0009765e-3 }
     var halves = [UInt16](repeating: 0, count: values.count), bfloats = halves
     halves.withUnsafeMutableBytes { if let base = $0.baseAddress { NumberConversion.narrowHalf(values, values.count, into: base) } }
     bfloats.withUnsafeMutableBytes { if let base = $0.baseAddress { NumberConversion.narrowBFloat(values, values.count, into: base) } }
-    #expect(halves == values.map { NumberConversion.half($0) })
-    #expect(bfloats == values.map { NumberConversion.bfloat($0) })
-    var back = [Float](repeating: 0, count: values.count)
-    NumberConversion.widenHalf(halves, values.count, into: &back)
-    #expect(back == halves.map { NumberConversion.float(half: $0) })
-    NumberConversion.widenBFloat(bfloats, values.count, into: &back)
-    #expect(back == bfloats.map { NumberConversion.float(bfloat: $0) })
+    let expectedHalves = values.map { NumberConversion.half($0) }, expectedBFloats = values.map { NumberConversion.bfloat($0) }
+    #expect(halves == expectedHalves)
+    #expect(bfloats == expectedBFloats)
+    let all = (0...UInt16.max).map { $0 }
+    var wide = [Float](repeating: 0, count: all.count)
+    NumberConversion.widenHalf(all, all.count, into: &wide)
+    let halfPatterns = all.map { NumberConversion.float(half: $0).bitPattern }
+    #expect(wide.map { $0.bitPattern } == halfPatterns)
+    NumberConversion.widenBFloat(all, all.count, into: &wide)
+    #expect(wide.map { $0.bitPattern } == all.map { UInt32($0) << 16 })
   }
 }

@@ -43,6 +43,68 @@ import Testing
     }
   }
 
+  @Test func theLargestPatternIsThatOfTheLargestMagnitude() {
+    var x = random(67, seed: 5)
+    x[41] = -1.5
+    #expect(qc_largest_bits(x, x.count) == Float(1.5).bitPattern && qc_largest_bits(x, 0) == 0)
+    x[66] = -.infinity
+    #expect(qc_largest_bits(x, x.count) == Float.infinity.bitPattern)
+    x[3] = -.nan
+    #expect(qc_largest_bits(x, x.count) == Float.nan.bitPattern)
+  }
+
+  @Test func squaredErrorsAreTheSumsOfEightLanes() {
+    for count in [0, 1, 7, 8, 67] {
+      let x = random(count, seed: 6), y = random(count, seed: 7)
+      var error = 1.0, original = 2.0
+      qc_squared_errors(y, x, count, &error, &original)
+      var errors = [Double](repeating: 0, count: 8), squares = errors
+      for i in 0..<count {
+        errors[i % 8] += (Double(y[i]) - Double(x[i])) * (Double(y[i]) - Double(x[i]))
+        squares[i % 8] += Double(x[i]) * Double(x[i])
+      }
+      #expect(error == errors.reduce(1, +) && original == squares.reduce(2, +))
+    }
+  }
+
+  @Test func packedCodesAreThoseOfASlowLayout() {
+    for bits in 2...8 {
+      let layout = WordLayout(bits: bits)
+      for (lines, length) in [(1, 1), (3, 31), (2, 32), (1, 255), (2, 300), (1, 1000)] {
+        let codes = (0..<lines * length).map { Int32($0 * 2_654_435_761 % 1013) - 500 }
+        var words = [UInt32](repeating: 0, count: lines * layout.words(for: length))
+        for line in 0..<lines {
+          for index in 0..<length {
+            layout.set(
+              UInt32(bitPattern: codes[line * length + index] + 3), at: index, in: &words, first: line * layout.words(for: length))
+          }
+        }
+        #expect(layout.words(of: codes, lines: lines, adding: 3) == words, "\(bits) bits, \(length) codes")
+        let whole = WordLayout(bits: bits, isDense: false)
+        var gaps = [UInt32](repeating: 0, count: whole.words(for: length))
+        for index in 0..<length { whole.set(UInt32(bitPattern: codes[index]), at: index, in: &gaps, first: 0) }
+        #expect(whole.words(of: Array(codes.prefix(length)), lines: 1, adding: 0) == gaps)
+      }
+    }
+  }
+
+  @Test func codesPackedDownTheRowsAreThoseOfASlowLayout() {
+    let layouts = (2...8).map { WordLayout(bits: $0) } + [WordLayout(bits: 3, isDense: false), WordLayout(bits: 4, slots: [0, 4, 1, 5, 2, 6, 3, 7])]
+    for layout in layouts {
+      for (rows, columns) in [(1, 1), (32, 5), (40, 300), (64, 513)] {
+        let codes = (0..<rows * columns).map { Int32($0 * 2_654_435_761 % 1013) - 500 }
+        let width = layout.words(for: rows)
+        var expected = [UInt32](repeating: 0, count: columns * width)
+        for row in 0..<rows {
+          for column in 0..<columns {
+            layout.set(UInt32(bitPattern: codes[row * columns + column] + 8), at: row, in: &expected, first: column * width)
+          }
+        }
+        #expect(layout.words(down: codes, columns: columns, adding: 8) == expected, "\(layout) of \(rows) rows")
+      }
+    }
+  }
+
   @Test(arguments: [ElementType.f32, .f16, .bf16]) func theFusedRoundTripEqualsTheValuesOfTheCodes(_ type: ElementType) throws {
     var values = random(6 * 192, seed: 4)
     for i in 0..<64 { values[i] = 0 }

@@ -38,14 +38,14 @@ import Testing
         #expect(same, "\(type)")
         if type == .f4 {
           var pairs = [UInt8](repeating: 0, count: 8)
-          qc_nibbles_of_codes(codes, count, &pairs)
+          qc_pack_codes(codes, count, 4, 0, &pairs)
           #expect(pairs == [0x10, 0x32, 0x54, 0x76, 0x98, 0xba, 0xdc, 0xfe])
           var decoded = [Float](repeating: 0, count: count)
           qc_nibble_values(pairs, count, count, &scales, &decoded)
           #expect(decoded == values)
         } else {
           var bytes = [UInt8](repeating: 0, count: count)
-          qc_bytes_of_codes(codes, count, &bytes)
+          qc_pack_codes(codes, count, 8, 0, &bytes)
           #expect(bytes == (0..<count).map { UInt8($0) })
           var decoded = [Float](repeating: 0, count: count)
           qc_byte_values(bytes, count, count, &scales, kernel, &decoded)

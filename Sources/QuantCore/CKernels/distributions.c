@@ -27,9 +27,9 @@ QC_BODY double exp_of_negative(double x) {
   series = series * r + 1.0 / 6.0;
   series = series * r + 0.5;
   series = series * r * r + r + 1.0;
-  int64_t bits;
+  uint64_t bits;
   memcpy(&bits, &shifted, sizeof bits);
-  int64_t power_bits = (bits - 0x4338000000000000 + 1023) << 52;
+  uint64_t power_bits = (bits - 0x4338000000000000 + 1023) << 52;
   double power;
   memcpy(&power, &power_bits, sizeof power);
   return x < -700.0 ? 0.0 : series * power;

@@ -143,11 +143,13 @@ void qc_multiply_packed(
   }
 }
 
+#if defined(__x86_64__)
 /* Rows of an operand are far from each other, and only a depth block of each is read: too short a stretch for the processor to
    foresee the next rows, so they are asked for. An address behind the operand does no harm. */
 static inline void fetch_next_rows(const float *last, long stride) {
   for (long row = 1; row <= 4; row++) __builtin_prefetch(last + row * stride);
 }
+#endif
 
 void qc_pack_contiguous(const float *source, long stride, long count, long depth, long width, float *out) {
   long i = 0;

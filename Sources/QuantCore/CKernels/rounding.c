@@ -5,15 +5,44 @@
 
 enum { LANES = 16 };
 
-QC_BODY int all_finite_body(const float *x, long count) {
-  uint32_t largest = 0;
+QC_BODY uint32_t largest_bits_body(const float *x, long count) {
+  /* Without signs, patterns are ordered like signed integers too, which every processor compares. */
+  int32_t largest = 0;
   for (long i = 0; i < count; i++) {
-    uint32_t magnitude = bits_of(x[i]) & 0x7fffffff;
+    int32_t magnitude = (int32_t)(bits_of(x[i]) & 0x7fffffff);
     largest = magnitude > largest ? magnitude : largest;
   }
-  return largest < 0x7f800000;
+  return (uint32_t)largest;
 }
+QC_LEVELS(uint32_t, largest_bits, (const float *x, long count), (x, count))
+
+QC_BODY int all_finite_body(const float *x, long count) { return largest_bits_body(x, count) < 0x7f800000; }
 QC_LEVELS(int, all_finite, (const float *x, long count), (x, count))
+
+enum { DOUBLE_LANES = 8 };
+
+QC_BODY void squared_errors_body(const float *values, const float *originals, long count, double *error, double *original) {
+  double errors[DOUBLE_LANES] = {0}, squares[DOUBLE_LANES] = {0};
+  long i = 0;
+  for (; i + DOUBLE_LANES <= count; i += DOUBLE_LANES)
+    for (int l = 0; l < DOUBLE_LANES; l++) {
+      double weight = originals[i + l], difference = values[i + l] - weight;
+      errors[l] += difference * difference;
+      squares[l] += weight * weight;
+    }
+  for (int l = 0; i < count; i++, l++) {
+    double weight = originals[i], difference = values[i] - weight;
+    errors[l] += difference * difference;
+    squares[l] += weight * weight;
+  }
+  for (int l = 0; l < DOUBLE_LANES; l++) {
+    *error += errors[l];
+    *original += squares[l];
+  }
+}
+QC_LEVELS(
+    void, squared_errors, (const float *values, const float *originals, long count, double *error, double *original),
+    (values, originals, count, error, original))
 
 QC_BODY void extremes_body(const float *x, long count, float *smallest, float *largest) {
   float low[LANES] = {0}, high[LANES] = {0};
@@ -59,6 +88,13 @@ QC_LEVELS(
     void, integer_codes,
     (const float *x, long count, float scale, float zero, float half, int offset, int type, int32_t *codes),
     (x, count, scale, zero, half, offset, type, codes))
+
+QC_BODY void integer_code_values_body(const int32_t *codes, long count, float scale, float zero, float *values) {
+  for (long i = 0; i < count; i++) values[i] = ((float)codes[i] - zero) * scale;
+}
+QC_LEVELS(
+    void, integer_code_values, (const int32_t *codes, long count, float scale, float zero, float *values),
+    (codes, count, scale, zero, values))
 
 QC_BODY void integer_values_of(const float *x, long count, float scale, float zero, float half, int type, float *values) {
   /* The difference of equal numbers is a positive zero, as it is between integers; a negative code of zero is made one. */

@@ -133,13 +133,3 @@ QC_BODY void magnitudes_body(const float *x, long count, long length, float *lar
   }
 }
 QC_LEVELS(void, magnitudes, (const float *x, long count, long length, float *largest), (x, count, length, largest))
-
-QC_BODY void bytes_of_codes_body(const int32_t *codes, long count, uint8_t *bytes) {
-  for (long i = 0; i < count; i++) bytes[i] = (uint8_t)codes[i];
-}
-QC_LEVELS(void, bytes_of_codes, (const int32_t *codes, long count, uint8_t *bytes), (codes, count, bytes))
-
-QC_BODY void nibbles_of_codes_body(const int32_t *codes, long count, uint8_t *bytes) {
-  for (long i = 0; i < count / 2; i++) bytes[i] = (uint8_t)((codes[2 * i] & 15) | codes[2 * i + 1] << 4);
-}
-QC_LEVELS(void, nibbles_of_codes, (const int32_t *codes, long count, uint8_t *bytes), (codes, count, bytes))

@@ -56,7 +56,7 @@ QC_BODY float exp_of(float x) {
   int32_t bits;
   memcpy(&bits, &shifted, sizeof bits);
   int32_t power = bits - 0x4B400000, half = power / 2;
-  int32_t low_bits = (half + 127) << 23, high_bits = (power - half + 127) << 23;
+  uint32_t low_bits = (uint32_t)(half + 127) << 23, high_bits = (uint32_t)(power - half + 127) << 23;
   float low, high;
   memcpy(&low, &low_bits, sizeof low);
   memcpy(&high, &high_bits, sizeof high);

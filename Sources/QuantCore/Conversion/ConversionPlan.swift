@@ -38,7 +38,8 @@ public struct ConversionPlan: Sendable {
   /// Working memory in bytes that the conversion will need, mapped pages of the source excluded: an estimate from shapes.
   public var memoryBytes: Int {
     let largestPiece = tensors.map { ($0.shape.last ?? 1) * $0.rowMultiple }.max() ?? 1
-    let tiles = request.threads * max(Converter.tileWeights, largestPiece) * 16
+    let tile = max(Converter.tileWeights, largestPiece)
+    let tiles = Converter.threads(request.threads, tileWeights: tile) * tile * 16
     guard let calibration, let model else { return tiles }
     var blockWeights = 0
     var grams = 0

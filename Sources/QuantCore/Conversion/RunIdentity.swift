@@ -10,8 +10,8 @@ struct RunIdentity: Equatable {
   init(_ plan: ConversionPlan) throws(Failure) {
     let request = plan.request
     var facts: [(name: String, value: String)] = [
-      // Its bytes and not its version: a program that was built again may round otherwise.
-      ("program", QuantCoreInfo.version + " " + RunIdentity.hash(try MappedFile("/proc/self/exe").contents)),
+      // Its file and not its version alone: a program that was built again may round otherwise.
+      ("program", QuantCoreInfo.version + " " + (try RunIdentity.describe(["/proc/self/exe"]))),
       ("input", try RunIdentity.describe(plan.source.files)),
       ("methods", request.methods.map { RunIdentity.describe($0.id, $0.options) }.joined(separator: " ")),
       ("scheme", (request.scheme ?? "default") + (request.isPure ? " pure" : "")),
@@ -84,12 +84,6 @@ struct RunIdentity: Equatable {
       add("\(file.name) \(file.size)\n")
       for literal in file.literals { literal.bytes.withUnsafeBytes { hash?.update($0) } }
     }
-    return hash?.digest().hexadecimal ?? ""
-  }
-
-  private static func hash(_ bytes: ByteView) -> String {
-    let hash = StreamHash()
-    bytes.withUnsafeBytes { hash?.update($0) }
     return hash?.digest().hexadecimal ?? ""
   }
 

@@ -1,14 +1,14 @@
-import Synchronization
-
 /// Encodes tensors and writes them at their planned places.
 struct TensorWriter {
-  private let plan: ConversionPlan
-  private let transaction: OutputTransaction
-  private let progress: any ProgressReporter
-  private let parallel: Parallel
+  let plan: ConversionPlan
+  let transaction: OutputTransaction
+  let progress: any ProgressReporter
+  let parallel: Parallel
   /// Indices into the layout's placements, by tensor and part.
-  private let placements: [[Int]]
-  private let magnitudes: SharedMagnitudes
+  let placements: [[Int]]
+  let magnitudes: SharedMagnitudes
+  let buffers = TileBuffers()
+  let readAhead: ReadAhead
 
   init(plan: ConversionPlan, transaction: OutputTransaction, progress: any ProgressReporter) {
     self.plan = plan
@@ -17,6 +17,7 @@ struct TensorWriter {
     parallel = Parallel(threads: plan.request.threads)
     placements = plan.placementIndices
     magnitudes = SharedMagnitudes(plan)
+    readAhead = ReadAhead(plan)
   }
 
   /// Streams one tensor from the source, by the scheme's own rule.
@@ -33,8 +34,8 @@ struct TensorWriter {
   /// - Returns: nil where bytes were copied, or there are none.
   private func stream(_ index: Int, _ tensor: PlannedTensor) throws -> Written? {
     if let constant = tensor.constant {
-      var offset = 0
-      try put(constant, tensor: index, part: 0, at: &offset)
+      var written = 0
+      try put([PartAssembly.Slab(bytes: constant, offset: 0)], tensor: index, part: 0, at: &written)
       return nil
     }
     guard let source = plan.source[tensor.sourceName] else {
@@ -82,7 +83,7 @@ struct TensorWriter {
     var squares = (error: 0.0, original: 0.0)
     var written = Written()
     let multiple = max(tensor.rowMultiple, repacker.rowMultiple)
-    try inBatches(0..<rows, tile: tileRows(rows: rows, columns: columns, multiple: multiple)) {
+    try inTiles(index, 0..<rows, of: rows, tile: tileRows(rows: rows, columns: columns, multiple: multiple)) {
       try repacker.encode($0)
     } consume: { output in
       squares.error += output.squaredError
@@ -98,7 +99,7 @@ struct TensorWriter {
   }
 
   /// The tensors of the model that a tensor is made of, where the source holds them.
-  private func placed(_ tensor: PlannedTensor) throws -> [PlacedTensor] {
+  func placed(_ tensor: PlannedTensor) throws -> [PlacedTensor] {
     try tensor.pieces.map { piece in
       guard let stored = plan.source[piece.source.name] else {
         throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: piece.source.name)
@@ -177,8 +178,8 @@ struct TensorWriter {
         .data, "calibration.unseen", "no token of the calibration text reaches this layer, so its range is unknown", tensor: tensor.name,
         remedy: "Give more --calibration text, or --activations whose scales are computed while the model runs.")
     }
-    var offset = 0
-    try put(bytes, tensor: index, part: 0, at: &offset)
+    var written = 0
+    try put([PartAssembly.Slab(bytes: bytes, offset: 0)], tensor: index, part: 0, at: &written)
     return ConversionReport.TensorReport(name: tensor.name, scheme: tensor.scheme.name)
   }
 
@@ -220,180 +221,37 @@ struct TensorWriter {
     return rounder
   }
 
-  // MARK: - Tiles
-
-  /// Rows per piece of work: fixed by the shape, never by the number of threads.
-  private func tileRows(rows: Int, columns: Int, multiple: Int) -> Int {
-    let wanted = max(1, Converter.tileWeights / max(1, columns))
-    return min(rows, max(multiple, wanted / multiple * multiple))
-  }
-
-  /// Rows of an output tensor that are rounded alike.
-  private struct Segment {
-    var rows: Range<Int>
-    /// What errors in each column weigh for the scheme's own rule, or nil.
-    var importance: [Float]?
-    /// The rounder for a scheme that is fitted to the tensor, or nil.
-    var rounder: (any Scheme) throws -> (any Rounder)? = { _ in nil }
-
-    /// All rows by the scheme's own rule; in a stack of experts each may have an importance of its own.
-    static func plain(_ tensor: PlannedTensor, rows: Int) -> [Segment] {
-      let columns = max(1, tensor.shape.last ?? 1)
-      guard let importance = tensor.importance, importance.count > columns else {
-        return [Segment(rows: 0..<rows, importance: tensor.importance)]
-      }
-      let experts = importance.count / columns
-      let length = rows / experts
-      return (0..<experts).map {
-        Segment(rows: $0 * length..<($0 + 1) * length, importance: Array(importance[$0 * columns..<($0 + 1) * columns]))
-      }
-    }
-  }
-
-  /// - Parameters:
-  ///   - segments: of the rows, in their order; nil: all rows are encoded by the scheme itself.
-  ///   - largestMagnitude: of a planned tensor that may share a parameter with this one; nil: as the source holds it.
-  private func write(
-    _ index: Int, rows: Int, columns: Int, map: RowMap? = nil, keepsValues: Bool = false, segments: [Segment]? = nil,
-    largestMagnitude: ((Int) -> Float)? = nil, load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
-  ) throws -> Written {
-    var tensor = plan.tensors[index]
-    let tile = tileRows(rows: rows, columns: columns, multiple: tensor.rowMultiple)
-    if tensor.scheme.sharing != nil {
-      let largest = try magnitudes.value(for: index) { other in
-        if other == index { return self.largestMagnitude(rows: rows, columns: columns, piece: tile, load: load) }
-        return try largestMagnitude?(other) ?? self.largestMagnitude(stored: other)
-      }
-      tensor.scheme = tensor.scheme.fitted(largestMagnitude: largest)
-    }
-    var written = Written()
-    var offsets = [Int](repeating: 0, count: tensor.parts.count)
-    var assembly = PartAssembly(tensor.parts)
-    var squares = (error: 0.0, original: 0.0)
-    for segment in segments ?? [Segment(rows: 0..<rows)] {
-      let rounder = try segment.rounder(tensor.scheme)
-      if let record = rounder?.record { written.record.add(record) }
-      let encoder = TileEncoder(
-        tensor: tensor, columns: columns, rounder: rounder, importance: segment.importance, map: map,
-        checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues, file: plan.source.path, load: load)
-      try inBatches(segment.rows, tile: tile) {
-        try encoder.encode($0)
-      } consume: { output in
-        squares.error += output.squaredError
-        squares.original += output.squaredOriginal
-        written.values += output.values
-        for (part, bytes) in output.parts.enumerated() where !bytes.isEmpty {
-          try put(assembly.add(bytes, to: part), tensor: index, part: part, at: &offsets[part])
-        }
-      }
-    }
-    try checkSizes(offsets, of: tensor)
-    if squares.original > 0 { written.relativeError = (squares.error / squares.original).squareRoot() }
-    return written
-  }
-
-  private func checkSizes(_ made: [Int], of tensor: PlannedTensor) throws(Failure) {
-    for (part, size) in made.enumerated() where size != tensor.parts[part].byteCount {
-      throw Failure(
-        .internalError, "convert.size", "\(size) bytes were made where the plan says \(tensor.parts[part].byteCount)",
-        tensor: tensor.parts[part].name)
-    }
-  }
-
-  /// Makes the output of rows in tiles, and hands the results on in their order.
-  private func inBatches<Output: Sendable>(
-    _ rows: Range<Int>, tile: Int, encode: @escaping @Sendable (Range<Int>) throws -> Output, consume: (Output) throws -> Void
-  ) throws {
-    // A few tiles at a time: enough for all threads, and the bytes in flight stay bounded.
-    let batch = max(1, parallel.threads * 2)
-    var next = rows.lowerBound
-    while next < rows.upperBound {
-      let starts = (0..<batch).map { next + $0 * tile }.filter { $0 < rows.upperBound }
-      let results = Mutex([Result<Output, any Error>?](repeating: nil, count: starts.count))
-      parallel.forEach(starts.count) { i in
-        let outcome = Result { try encode(starts[i]..<min(rows.upperBound, starts[i] + tile)) }
-        results.withLock { $0[i] = outcome }
-      }
-      for result in results.withLock({ $0 }) {
-        if let output = try result?.get() { try consume(output) }
-      }
-      next += starts.count * tile
-    }
-  }
-
-  /// The same for a tensor as the source holds it.
-  private func largestMagnitude(stored index: Int) throws -> Float {
-    try placed(plan.tensors[index]).map { placed in
-      let rows = placed.shape.dropLast().reduce(1, *), columns = placed.shape.last ?? 1
-      return largestMagnitude(rows: rows, columns: columns, piece: tileRows(rows: rows, columns: columns, multiple: 1)) {
-        placed.decode(rows: $0, into: $1)
-      }
-    }.max() ?? 0
-  }
-
-  /// The first of the two passes that a parameter of a whole tensor takes.
-  private func largestMagnitude(
-    rows: Int, columns: Int, piece: Int, load: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
-  ) -> Float {
-    let largest = Mutex<Float>(0)
-    parallel.forEachRange(rows, piece: piece) { rows in
-      let values = [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
-        if let base = buffer.baseAddress { load(rows, base) }
-        count = rows.count * columns
-      }
-      let found = VectorKernels.largestMagnitude(values)
-      largest.withLock { $0 = max($0, found) }
-    }
-    return largest.withLock { $0 }
-  }
-
-  private func put(_ bytes: [UInt8], tensor: Int, part: Int, at offset: inout Int) throws {
-    let placement = plan.layout.placements[placements[tensor][part]]
-    try bytes.withUnsafeBytes {
-      try transaction.write(file: placement.file, offset: placement.offset + offset, bytes: $0)
-    }
-    offset += bytes.count
-    progress.advance("convert", by: bytes.count)
-  }
+  // MARK: - Copies
 
   private func copy(_ index: Int, _ source: CheckpointTensor) throws {
     guard let bytes = source.storage.verbatim else { return }
-    if source.storage.isNumeric && !plan.request.allowNonfinite { try checkFinite(source) }
+    let isChecked = source.storage.isNumeric && !plan.request.allowNonfinite
+    let rows = source.rowCount
+    // Codes of less than a byte may end in the middle of one: rows are then no pieces.
+    let tile = bytes.count.isMultiple(of: rows) ? tileRows(rows: rows, columns: source.rowLength, multiple: 1) : rows
     let placement = plan.layout.placements[placements[index][0]]
-    let piece = 4 << 20
-    var offset = 0
-    while offset < bytes.count {
-      guard let slice = bytes.slice(offset..<min(bytes.count, offset + piece)) else { return }
-      try slice.withUnsafeBytes {
-        try transaction.write(file: placement.file, offset: placement.offset + offset, bytes: $0)
+    try inTiles(index, 0..<rows, of: rows, tile: tile) { rows in
+      if isChecked { try checkFinite(source, rows) }
+      return rows
+    } consume: { tile in
+      let bytesPerRow = bytes.count / rows
+      let start = tile.lowerBound * bytesPerRow, end = tile.upperBound == rows ? bytes.count : tile.upperBound * bytesPerRow
+      try bytes.slice(start..<end)?.withUnsafeBytes {
+        try transaction.write(file: placement.file, offset: placement.offset + start, bytes: $0)
       }
-      offset += slice.count
-      progress.advance("convert", by: slice.count)
+      progress.advance("convert", by: end - start)
     }
   }
 
-  private func checkFinite(_ source: CheckpointTensor) throws {
+  private func checkFinite(_ source: CheckpointTensor, _ rows: Range<Int>) throws {
     let columns = source.rowLength
-    let tile = tileRows(rows: source.rowCount, columns: columns, multiple: 1)
-    guard tile > 0 else { return }
-    let found = Mutex<(index: Int, value: Float)?>(nil)
-    parallel.forEachRange(source.rowCount, piece: tile) { rows in
-      let values = [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
-        if let base = buffer.baseAddress { source.decode(rows: rows, into: base) }
-        count = rows.count * columns
-      }
-      guard !VectorKernels.areFinite(values, count: values.count), let local = values.firstIndex(where: { !$0.isFinite }) else { return }
-      let index = rows.lowerBound * columns + local
-      found.withLock { if index < $0?.index ?? .max { $0 = (index, values[local]) } }
+    let bad: (index: Int, value: Float)? = withValues(rows, columns, source.decode) { values in
+      guard let base = values.baseAddress, !VectorKernels.areFinite(base, count: values.count) else { return nil }
+      return values.firstIndex { !$0.isFinite }.map { ($0, values[$0]) }
     }
-    if let found = found.withLock({ $0 }) {
-      throw TensorWriter.nonfinite(found.value, index: found.index, tensor: source.name, file: plan.source.path)
+    if let bad {
+      throw TileEncoder.nonfinite(
+        bad.value, index: rows.lowerBound * columns + bad.index, tensor: source.name, file: plan.source.path)
     }
-  }
-
-  static func nonfinite(_ value: Float, index: Int, tensor: String, file: String) -> Failure {
-    Failure(
-      .data, "data.nonfinite", "value \(index) is \(value)", file: file, tensor: tensor,
-      remedy: "The checkpoint is damaged, or was saved after training diverged; --allow-nonfinite converts it all the same.")
   }
 }

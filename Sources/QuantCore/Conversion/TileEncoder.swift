@@ -1,3 +1,5 @@
+import CKernels
+
 /// Turns some rows of one tensor into the bytes of its parts. Called from several threads.
 struct TileEncoder: Sendable {
   struct Output: Sendable {
@@ -24,72 +26,106 @@ struct TileEncoder: Sendable {
   /// Whether to return what the codes mean.
   var keepsValues = false
   let file: String
+  let buffers: TileBuffers
   /// Fills a buffer with rows of the output, in the output's order.
   let load: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
 
   /// - Throws: `Failure` for a value that is not finite, or would not be in the output.
   func encode(_ rows: Range<Int>) throws -> Output {
-    let values = [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
-      if let base = buffer.baseAddress { load(rows, base) }
-      count = rows.count * columns
-    }
-    // Bit patterns of magnitudes are ordered like the magnitudes, with infinity and NaN at the end.
-    let largest = checksFinite ? Float(bitPattern: values.reduce(0) { max($0, $1.magnitude.bitPattern) }) : 0
-    if !largest.isFinite, let bad = values.firstIndex(where: { !$0.isFinite }) {
-      let origin = RowMap(tensor).source(row: rows.lowerBound + bad / columns, column: bad % columns, columns: columns)
-      throw TensorWriter.nonfinite(values[bad], index: origin.index, tensor: origin.tensor, file: file)
-    }
-    let mayOverflow = largest > TileEncoder.safeMagnitude
-    let scheme = tensor.scheme
-    let matrix = Matrix(rows: rows.count, columns: columns, values: values)
-    if rounder == nil, !keepsValues, let fused = tensor.packing.fused(scheme: scheme) {
-      if mayOverflow { try checkRange(matrix.withPanel { scheme.roundTrip($0, importance: importance) }, largest: largest) }
-      return Output(parts: [encode(matrix, fused, importance)])
-    }
-    var quantized = scheme.emptyPanel(rows: rows.count, columns: columns)
-    matrix.withPanel { panel in
-      if let rounder {
-        rounder.round(panel, rows: rows.map { map?.modelRow($0) ?? $0 }, into: &quantized)
-      } else {
-        scheme.encode(panel, importance: importance, into: &quantized)
+    try buffers.withBuffer { buffer in
+      let count = rows.count * columns
+      buffer.reserve(count)
+      return try buffer.values.withUnsafeMutableBufferPointer { values in
+        try buffer.numbers.withUnsafeMutableBufferPointer { numbers in
+          guard let values = values.baseAddress, let numbers = numbers.baseAddress else { return Output(parts: []) }
+          load(rows, values)
+          return try encode(rows, UnsafeBufferPointer(start: values, count: count), numbers, &buffer.quantized)
+        }
       }
     }
-    let numbers = scheme.values(quantized)
-    if mayOverflow { try checkRange(numbers, largest: largest) }
+  }
+
+  /// - Parameters:
+  ///   - numbers: room for what the codes mean.
+  ///   - kept: codes and parameters of another tile, and then of this one.
+  private func encode(
+    _ rows: Range<Int>, _ values: UnsafeBufferPointer<Float>, _ numbers: UnsafeMutablePointer<Float>, _ kept: inout QuantizedPanel?
+  ) throws -> Output {
+    guard let base = values.baseAddress else { return Output(parts: []) }
+    let scheme = tensor.scheme
+    let largest = try largestMagnitude(values, rows: rows)
+    let mayOverflow = largest > TileEncoder.safeMagnitude
+    let panel = Panel(base: base, rows: rows.count, columns: columns, rowStride: columns)
+    let stored = UnsafeBufferPointer(start: numbers, count: values.count)
+    if rounder == nil, !keepsValues, let fused = tensor.packing.fused(scheme: scheme) {
+      if mayOverflow {
+        scheme.roundTrip(panel, importance: importance, into: numbers)
+        try checkRange(stored, largest: largest)
+      }
+      return Output(parts: [encode(panel, fused)])
+    }
+    // Every code and parameter is written anew.
+    var quantized = take(&kept, rows: rows.count) ?? scheme.emptyPanel(rows: rows.count, columns: columns)
+    if let rounder {
+      rounder.round(panel, rows: rows.map { map?.modelRow($0) ?? $0 }, into: &quantized)
+    } else {
+      scheme.encode(panel, importance: importance, into: &quantized)
+    }
+    scheme.value(quantized, columns: 0..<columns, into: numbers)
+    if mayOverflow { try checkRange(stored, largest: largest) }
     var output = Output(parts: tensor.packing.pack(quantized, rows: rows, of: tensor.shape, scheme: scheme))
-    if scheme.grid.kind != .float { TileEncoder.measure(numbers, matrix, &output) }
-    if keepsValues { output.values = numbers }
+    if scheme.grid.kind != .float { qc_squared_errors(numbers, base, values.count, &output.squaredError, &output.squaredOriginal) }
+    if keepsValues { output.values = Array(stored) }
+    kept = quantized
     return output
+  }
+
+  /// A panel that an earlier tile left, where it has the shape of one with so many rows.
+  private func take(_ kept: inout QuantizedPanel?, rows: Int) -> QuantizedPanel? {
+    let scheme = tensor.scheme
+    guard let last = kept, last.rows == rows, last.columns == columns, last.groupLength == scheme.groupLength(columns: columns),
+      last.tileRows == scheme.grid.tileRows ?? rows, last.parameterCount == scheme.parameterCount
+    else { return nil }
+    kept = nil
+    return last
+  }
+
+  /// The largest magnitude of a tile, or 0 where nobody wants to know.
+  private func largestMagnitude(_ values: UnsafeBufferPointer<Float>, rows: Range<Int>) throws(Failure) -> Float {
+    guard checksFinite, let base = values.baseAddress else { return 0 }
+    // Bit patterns of magnitudes are ordered like the magnitudes, with infinity and NaN at the end.
+    let largest = Float(bitPattern: qc_largest_bits(base, values.count))
+    if !largest.isFinite, let bad = values.firstIndex(where: { !$0.isFinite }) {
+      let origin = RowMap(tensor).source(row: rows.lowerBound + bad / columns, column: bad % columns, columns: columns)
+      throw TileEncoder.nonfinite(values[bad], index: origin.index, tensor: origin.tensor, file: file)
+    }
+    return largest
   }
 
   /// Refuses what a reader of the output would take for infinite: a value, or the scale of its group, beyond the range of
   /// the type that it is stored in.
-  private func checkRange(_ stored: [Float], largest: Float) throws(Failure) {
-    guard stored.contains(where: { !$0.isFinite }) else { return }
+  private func checkRange(_ stored: UnsafeBufferPointer<Float>, largest: Float) throws(Failure) {
+    guard let base = stored.baseAddress, !VectorKernels.areFinite(base, count: stored.count) else { return }
     throw Failure(
       .data, "data.overflow", "values up to \(largest) are beyond the range of \(tensor.scheme.name) and would become infinite",
       file: file, tensor: tensor.name,
       remedy: "Give this tensor a type of larger range with --tensor '\(tensor.name)=bf16' (or f32), or --allow-nonfinite.")
   }
 
-  private func encode(_ matrix: Matrix, _ fused: FusedEncoder, _ importance: [Float]?) -> [UInt8] {
-    let count = tensor.parts[0].byteCount / max(1, tensor.shape.reduce(1, *) / columns) * matrix.rows
+  static func nonfinite(_ value: Float, index: Int, tensor: String, file: String) -> Failure {
+    Failure(
+      .data, "data.nonfinite", "value \(index) is \(value)", file: file, tensor: tensor,
+      remedy: "The checkpoint is damaged, or was saved after training diverged; --allow-nonfinite converts it all the same.")
+  }
+
+  private func encode(_ panel: Panel, _ fused: FusedEncoder) -> [UInt8] {
+    let count = tensor.parts[0].byteCount / max(1, tensor.shape.reduce(1, *) / columns) * panel.rows
     return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-      matrix.values.withUnsafeBufferPointer { source in
-        guard let base = source.baseAddress, let destination = buffer.baseAddress else { return }
-        func run(_ weights: UnsafePointer<Float>?) { fused(base, matrix.rows, columns, weights, UnsafeMutableRawPointer(destination)) }
+      if let destination = buffer.baseAddress {
+        func run(_ weights: UnsafePointer<Float>?) { fused(panel.base, panel.rows, columns, weights, UnsafeMutableRawPointer(destination)) }
         if let importance { importance.withUnsafeBufferPointer { run($0.baseAddress) } } else { run(nil) }
       }
       initialized = count
-    }
-  }
-
-  private static func measure(_ values: [Float], _ matrix: Matrix, _ output: inout Output) {
-    for i in values.indices {
-      let original = Double(matrix.values[i])
-      let difference = Double(values[i]) - original
-      output.squaredError += difference * difference
-      output.squaredOriginal += original * original
     }
   }
 }

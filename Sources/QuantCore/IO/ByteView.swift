@@ -36,13 +36,20 @@ public struct ByteView: @unchecked Sendable {
   }
 
   /// Gives the memory of a mapped file's pages back, as far as they lie inside the view; they come again when they are read.
-  public func dropFromMemory() {
+  public func dropFromMemory() { advise(MADV_DONTNEED, whole: true) }
+
+  /// Has the system begin to read what of a mapped file is not in memory.
+  func willNeed() { advise(MADV_WILLNEED, whole: false) }
+
+  /// - Parameter whole: leave out pages that the view shares with others.
+  private func advise(_ advice: Int32, whole: Bool) {
     // Nothing but a mapping has its bytes elsewhere.
     guard owner is MappedFile, let base else { return }
     let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
-    let first = (UInt(bitPattern: base) + page - 1) / page * page, end = (UInt(bitPattern: base) + UInt(count)) / page * page
-    guard end > first, let start = UnsafeMutableRawPointer(bitPattern: first) else { return }
-    madvise(start, Int(end - first), MADV_DONTNEED)
+    let first = (UInt(bitPattern: base) + (whole ? page - 1 : 0)) / page * page, end = UInt(bitPattern: base) + UInt(count)
+    let last = whole ? end / page * page : end
+    guard last > first, let start = UnsafeMutableRawPointer(bitPattern: first) else { return }
+    madvise(start, Int(last - first), advice)
   }
 
   /// A copy of the bytes.

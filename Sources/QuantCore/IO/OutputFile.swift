@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 
 /// A file that is being written under a temporary name.
@@ -64,13 +65,15 @@ final class OutputFile: Sendable {
     }
   }
 
-  /// Brings everything to the disk and drops it from the page cache: reading it back then tests what was stored, and
-  /// outputs of many gigabytes do not push out what others need.
+  /// Has the system begin to bring a stretch to the disk.
+  func beginSync(_ range: Range<Int>) { _ = qc_begin_sync(descriptor, range.lowerBound, range.count) }
+
+  /// Brings everything to the disk.
   func sync() throws(Failure) {
     guard fsync(descriptor) == 0 else { throw failure("writing", errno) }
-    dropFromCache()
   }
 
+  /// Outputs of many gigabytes shall not push out of memory what others need.
   func dropFromCache() { posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) }
 
   private func failure(_ action: String, _ number: Int32) -> Failure {

@@ -36,6 +36,9 @@ public final class OutputTransaction: Sendable {
   /// Placements of each file in the order of their offsets, to find the one that a write belongs to.
   private let order: [[Int]]
 
+  /// Bytes that are brought to the disk together.
+  private static let stretch = 8 << 20
+
   /// Creates the output under a temporary name, reserves its space and writes what is known beforehand.
   /// - Parameters:
   ///   - target: a file, or a folder where `layout.isFolder`.
@@ -105,17 +108,65 @@ public final class OutputTransaction: Sendable {
   /// - Throws: `Failure` of kind io, or internalError for a write outside of the layout or out of order.
   public func write(file: Int, offset: Int, bytes: UnsafeRawBufferPointer) throws(Failure) {
     guard !bytes.isEmpty else { return }
-    guard layout.files.indices.contains(file), let index = placement(file: file, containing: offset) else {
-      throw Failure(.internalError, "output.outside", "write at \(offset) belongs to no tensor", file: target)
-    }
+    let (index, output, progress) = try find(file: file, offset: offset)
     let placement = layout.placements[index]
-    let (output, progress) = try current { state in (state.files[file], state.progress[index]) }
     guard offset == placement.offset + progress.written, bytes.count <= placement.byteCount - progress.written else {
       throw Failure(.internalError, "output.order", "write at \(offset) is out of order", file: target, byteOffset: offset)
     }
     try output.write(bytes, at: offset)
+    // The disk works while the next pieces are made.
+    let stretch = OutputTransaction.stretch
+    let begun = offset / stretch * stretch..<(offset + bytes.count) / stretch * stretch
+    if !begun.isEmpty { output.beginSync(begun) }
     progress.hash.update(bytes)
     state.withLock { $0.progress[index].written += bytes.count }
+  }
+
+  /// Writes stretches of the lines of one placement, which is written in no other way, and every byte of it once.
+  /// - Parameters:
+  ///   - offset: of the first stretch; each other one begins `stride` bytes behind the one before.
+  ///   - bytes: `lines` stretches of the same length, one after another.
+  /// - Throws: as above.
+  public func write(file: Int, offset: Int, lines: Int, stride: Int, bytes: UnsafeRawBufferPointer) throws(Failure) {
+    guard !bytes.isEmpty, lines > 0 else { return }
+    let (index, output, progress) = try find(file: file, offset: offset)
+    let placement = layout.placements[index]
+    let length = bytes.count / lines
+    guard length * lines == bytes.count, length <= stride, bytes.count <= placement.byteCount - progress.written,
+      let last = Checked.product(lines - 1, stride), last <= placement.offset + placement.byteCount - offset - length
+    else { throw Failure(.internalError, "output.outside", "lines at \(offset) belong to no tensor", file: target, byteOffset: offset) }
+    for line in 0..<lines {
+      try output.write(UnsafeRawBufferPointer(rebasing: bytes[line * length..<(line + 1) * length]), at: offset + line * stride)
+    }
+    let isComplete = progress.written + bytes.count == placement.byteCount
+    // The order of a hash is that of the file.
+    if isComplete { try read(placement, from: output) { progress.hash.update($0) } }
+    state.withLock { $0.progress[index].written += bytes.count }
+  }
+
+  /// The placement that a write belongs to.
+  private func find(file: Int, offset: Int) throws(Failure) -> (index: Int, output: OutputFile, progress: Progress) {
+    guard layout.files.indices.contains(file), let index = placement(file: file, containing: offset) else {
+      throw Failure(.internalError, "output.outside", "write at \(offset) belongs to no tensor", file: target)
+    }
+    let (output, progress) = try current { state in (state.files[file], state.progress[index]) }
+    return (index, output, progress)
+  }
+
+  /// Reads a placement front to back.
+  private func read(
+    _ placement: OutputLayout.Placement, from file: OutputFile, _ body: (UnsafeRawBufferPointer) -> Void
+  ) throws(Failure) {
+    // What a core keeps near: a byte is hashed while it is there.
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 4096)
+    defer { buffer.deallocate() }
+    var done = 0
+    while done < placement.byteCount {
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<min(buffer.count, placement.byteCount - done)])
+      try file.read(into: part, at: placement.offset + done)
+      body(UnsafeRawBufferPointer(part))
+      done += part.count
+    }
   }
 
   /// Reads the shared state, or refuses where the transaction is over.
@@ -187,32 +238,22 @@ public final class OutputTransaction: Sendable {
 
   /// - Parameter expected: of each placement; nil: not to be read.
   private func verify(_ files: [OutputFile], _ expected: [StreamHash.Digest?], literals: Bool) throws(Failure) {
-    let piece = 1 << 20
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: piece, alignment: 4096)
-    defer { buffer.deallocate() }
     for (placement, digest) in zip(layout.placements, expected) {
       guard let digest else { continue }
       guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
-      var done = 0
-      while done < placement.byteCount {
-        let part = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<min(piece, placement.byteCount - done)])
-        try files[placement.file].read(into: part, at: placement.offset + done)
-        hash.update(UnsafeRawBufferPointer(part))
-        done += part.count
-      }
-      guard hash.digest() == digest else { throw corrupt(files[placement.file].path, placement.offset) }
+      let file = files[placement.file]
+      try read(placement, from: file) { hash.update($0) }
+      guard hash.digest() == digest else { throw corrupt(file.path, placement.offset) }
     }
     for (planned, file) in zip(layout.files, files) where literals {
       for literal in planned.literals {
-        var done = 0
-        while done < literal.bytes.count {
-          let part = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<min(piece, literal.bytes.count - done)])
-          try file.read(into: part, at: literal.offset + done)
-          guard part.elementsEqual(literal.bytes[done..<done + part.count]) else {
-            throw corrupt(file.path, literal.offset + done)
-          }
-          done += part.count
+        var found = [UInt8](repeating: 0, count: literal.bytes.count)
+        let failure = found.withUnsafeMutableBytes { buffer -> Failure? in
+          do throws(Failure) { try file.read(into: buffer, at: literal.offset) } catch { return error }
+          return nil
         }
+        if let failure { throw failure }
+        if let wrong = found.indices.first(where: { found[$0] != literal.bytes[$0] }) { throw corrupt(file.path, literal.offset + wrong) }
       }
     }
   }

@@ -11,9 +11,11 @@ public enum VectorKernels {
   static func areFinite(_ x: UnsafePointer<Float>, count: Int) -> Bool { qc_all_finite(x, count) != 0 }
 
   /// The largest magnitude, 0 of none; NaN is left out.
-  static func largestMagnitude(_ x: [Float]) -> Float {
+  static func largestMagnitude(_ x: [Float]) -> Float { x.withUnsafeBufferPointer { largestMagnitude($0) } }
+
+  static func largestMagnitude(_ x: UnsafeBufferPointer<Float>) -> Float {
     var largest: Float = 0
-    if !x.isEmpty { qc_magnitudes(x, x.count, x.count, &largest) }
+    if let base = x.baseAddress, !x.isEmpty { qc_magnitudes(base, x.count, x.count, &largest) }
     return largest
   }
 

@@ -132,38 +132,6 @@ public struct StoredPart: Sendable, Equatable {
   var elementType: ElementType? { if case .element(let type) = type { type } else { nil } }
 }
 
-/// Brings the bytes that a packing makes of successive rows into the order of the container.
-public struct PartAssembly: Sendable {
-  private let parts: [StoredPart]
-  /// What has come of the parts whose columns come bit by bit.
-  private var pending: [(bytes: [UInt8], columns: Int)]
-
-  public init(_ parts: [StoredPart]) {
-    self.parts = parts
-    pending = parts.map { _ in ([], 0) }
-  }
-
-  /// Takes the bytes of the next rows.
-  /// - Returns: what follows next in the container: the same bytes, nothing yet, or with the last rows everything.
-  public mutating func add(_ bytes: [UInt8], to part: Int) -> [UInt8] {
-    guard parts[part].order == .sideBySide, let lines = parts[part].shape.first, lines > 0, bytes.count.isMultiple(of: lines) else {
-      return bytes
-    }
-    let width = parts[part].byteCount / lines, own = bytes.count / lines
-    if pending[part].bytes.isEmpty { pending[part].bytes = [UInt8](repeating: 0, count: parts[part].byteCount) }
-    let start = pending[part].columns
-    guard own <= width - start else { return bytes }
-    for line in 0..<lines {
-      pending[part].bytes.replaceSubrange(
-        line * width + start..<line * width + start + own, with: bytes[line * own..<(line + 1) * own])
-    }
-    pending[part].columns += own
-    guard pending[part].columns == width else { return [] }
-    defer { pending[part] = ([], 0) }
-    return pending[part].bytes
-  }
-}
-
 /// The type a container records for a tensor.
 public enum StoredType: Sendable, Hashable {
   case element(ElementType)

@@ -42,21 +42,9 @@ public struct PlainPacking: Packing {
 
   public func fused(scheme: any Scheme) -> FusedEncoder? {
     switch PlainPacking.type(of: scheme.grid) {
-    case .f16:
-      { source, rows, columns, _, destination in
-        let target = destination.assumingMemoryBound(to: UInt16.self)
-        for index in 0..<rows * columns { target[index] = NumberConversion.half(source[index]).littleEndian }
-      }
-    case .bf16:
-      { source, rows, columns, _, destination in
-        let target = destination.assumingMemoryBound(to: UInt16.self)
-        for index in 0..<rows * columns { target[index] = NumberConversion.bfloat(source[index]).littleEndian }
-      }
-    case .f32:
-      { source, rows, columns, _, destination in
-        let target = destination.assumingMemoryBound(to: UInt32.self)
-        for index in 0..<rows * columns { target[index] = source[index].bitPattern.littleEndian }
-      }
+    case .f16: { source, rows, columns, _, destination in NumberConversion.narrowHalf(source, rows * columns, into: destination) }
+    case .bf16: { source, rows, columns, _, destination in NumberConversion.narrowBFloat(source, rows * columns, into: destination) }
+    case .f32: { source, rows, columns, _, destination in destination.copyMemory(from: source, byteCount: rows * columns * 4) }
     default: nil
     }
   }

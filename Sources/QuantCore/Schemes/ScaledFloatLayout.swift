@@ -1,5 +1,3 @@
-import CKernels
-
 /// Where a container keeps a matrix of short floats: codes in rows, scales in rows of tiles, and perhaps a scale for the whole.
 public struct ScaledFloatLayout: Sendable {
   /// What is added to the weight's name for the codes.
@@ -48,11 +46,9 @@ public struct ScaledFloatLayout: Sendable {
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, grid: Grid) -> [[UInt8]] {
     let isFirst = rows.lowerBound == 0
     let scaleType = storedScaleType(grid) == .u8 ? .f8e8m0 : storedScaleType(grid)
-    let stride = panel.parameterCount
-    let scales = stride == 1 ? panel.parameters : Swift.stride(from: 0, to: panel.parameters.count, by: stride).map { panel.parameters[$0] }
     var parts = [
-      ScaledFloatLayout.bytes(panel.codes, bits: Int(grid.codeBits)),
-      grid.tileRows != nil || isFirst ? NumberConversion.bytes(of: scales, as: scaleType) : [],
+      panel.codeBytes(bits: Int(grid.codeBits)),
+      grid.tileRows != nil || isFirst ? NumberConversion.bytes(of: panel.parameters(at: 0), as: scaleType) : [],
     ]
     if grid.globalScale != nil {
       parts.append(isFirst ? NumberConversion.bytes(of: panel.parameters.dropFirst().prefix(1) + [], as: .f32) : [])
@@ -61,16 +57,6 @@ public struct ScaledFloatLayout: Sendable {
   }
 
   private func storedScaleType(_ grid: Grid) -> ElementType { scaleType ?? (grid.scaleType == .f8e8m0 ? .u8 : grid.scaleType) }
-
-  /// Codes one to a byte, or two of 4 bits with the even column in the low half.
-  private static func bytes(_ codes: [Int32], bits: Int) -> [UInt8] {
-    let count = codes.count * bits / 8
-    return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-      initialized = count
-      guard let base = buffer.baseAddress else { return }
-      if bits == 4 { qc_nibbles_of_codes(codes, codes.count, base) } else { qc_bytes_of_codes(codes, codes.count, base) }
-    }
-  }
 }
 
 extension Grid {

@@ -27,28 +27,18 @@ public struct TransposedIntegers {
 
   /// Codes packed along the inputs: words by rows of the panel.
   public func wordsOfInputs(_ panel: QuantizedPanel) -> [UInt32] {
-    var words = [UInt32](repeating: 0, count: layout.words(for: columns) * panel.rows)
-    for row in 0..<panel.rows {
-      for column in 0..<columns {
-        let code = UInt32(bitPattern: panel.codes[row * columns + column] &+ offset)
-        layout.set(code, at: column, in: &words, first: row, stride: panel.rows)
+    let lines = layout.words(of: panel.codes, lines: panel.rows, adding: offset)
+    let width = layout.words(for: columns)
+    return [UInt32](unsafeUninitializedCapacity: lines.count) { words, initialized in
+      initialized = lines.count
+      for row in 0..<panel.rows {
+        for word in 0..<width { words[word * panel.rows + row] = lines[row * width + word] }
       }
     }
-    return words
   }
 
   /// Codes packed along the outputs: inputs by words.
-  public func wordsOfOutputs(_ panel: QuantizedPanel) -> [UInt32] {
-    let width = layout.words(for: panel.rows)
-    var words = [UInt32](repeating: 0, count: columns * width)
-    for row in 0..<panel.rows {
-      for column in 0..<columns {
-        let code = UInt32(bitPattern: panel.codes[row * columns + column] &+ offset)
-        layout.set(code, at: row, in: &words, first: column * width)
-      }
-    }
-    return words
-  }
+  public func wordsOfOutputs(_ panel: QuantizedPanel) -> [UInt32] { layout.words(down: panel.codes, columns: columns, adding: offset) }
 
   /// Zero points packed along the outputs: groups by words.
   /// - Parameter stored: what is stored for a zero point.

@@ -1,3 +1,5 @@
+import CKernels
+
 /// Conversions between 32-bit floats and the shorter formats that checkpoints store.
 ///
 /// Every widening is exact. Narrowing rounds to nearest, ties to even. Loops work on bit patterns without branches, so
@@ -110,27 +112,27 @@ public enum NumberConversion {
 
   /// Widens `count` halves.
   public static func widenHalf(_ source: UnsafeRawPointer, _ count: Int, into destination: UnsafeMutablePointer<Float>) {
-    for i in 0..<count { destination[i] = float(half: source.loadUnaligned(fromByteOffset: 2 &* i, as: UInt16.self)) }
+    qc_widen_halves(source, count, destination)
   }
 
   /// Widens `count` bfloat16 values.
   public static func widenBFloat(_ source: UnsafeRawPointer, _ count: Int, into destination: UnsafeMutablePointer<Float>) {
-    for i in 0..<count { destination[i] = float(bfloat: source.loadUnaligned(fromByteOffset: 2 &* i, as: UInt16.self)) }
+    qc_widen_bfloats(source, count, destination)
   }
 
   /// Rounds `count` floats to halves.
   public static func narrowHalf(_ source: UnsafePointer<Float>, _ count: Int, into destination: UnsafeMutableRawPointer) {
-    for i in 0..<count { destination.storeBytes(of: half(source[i]), toByteOffset: 2 &* i, as: UInt16.self) }
+    qc_narrow_halves(source, count, destination)
   }
 
   /// Rounds `count` floats to bfloat16.
   public static func narrowBFloat(_ source: UnsafePointer<Float>, _ count: Int, into destination: UnsafeMutableRawPointer) {
-    for i in 0..<count { destination.storeBytes(of: bfloat(source[i]), toByteOffset: 2 &* i, as: UInt16.self) }
+    qc_narrow_bfloats(source, count, destination)
   }
 
   /// Rounds `count` doubles to floats.
   public static func narrowDouble(_ source: UnsafeRawPointer, _ count: Int, into destination: UnsafeMutablePointer<Float>) {
-    for i in 0..<count { destination[i] = Float(source.loadUnaligned(fromByteOffset: 8 &* i, as: Double.self)) }
+    qc_narrow_doubles(source, count, destination)
   }
 
   /// The little-endian bytes of numbers that are stored in a float type; those that it does not hold are rounded, to E8M0 down.
@@ -144,7 +146,7 @@ public enum NumberConversion {
       case .f16: narrowHalf(values, values.count, into: base)
       case .f8e4m3: for i in values.indices { buffer[i] = e4m3(values[i]) }
       case .f8e8m0: for i in values.indices { buffer[i] = e8m0(values[i]) }
-      default: for i in values.indices { base.storeBytes(of: values[i].bitPattern.littleEndian, toByteOffset: 4 &* i, as: UInt32.self) }
+      default: values.withUnsafeBytes { if let source = $0.baseAddress { base.copyMemory(from: source, byteCount: $0.count) } }
       }
     }
   }

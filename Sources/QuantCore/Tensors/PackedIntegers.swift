@@ -1,3 +1,5 @@
+import CKernels
+
 /// How unsigned codes of a few bits lie in a run of 32-bit words.
 public struct WordLayout: Sendable, Equatable {
   /// Bits of a code: 2 to 8.
@@ -132,14 +134,74 @@ public struct PackedIntegers: Sendable {
   }
 }
 
+extension WordLayout {
+  /// Lines of codes, each in words of its own.
+  /// - Parameters:
+  ///   - codes: `lines` times the codes of a line.
+  ///   - offset: is added to each code, of which the lowest bits are taken then.
+  public func words(of codes: [Int32], lines: Int, adding offset: Int32) -> [UInt32] {
+    let length = lines > 0 ? codes.count / lines : 0
+    let width = words(for: length)
+    // What is not a run without gaps goes code by code.
+    guard isDense || 32.isMultiple(of: bits) && slots.isEmpty, (2...8).contains(bits) else {
+      var result = [UInt32](repeating: 0, count: lines * width)
+      for (index, code) in codes.prefix(lines * length).enumerated() {
+        set(UInt32(bitPattern: code &+ offset), at: index % length, in: &result, first: index / length * width)
+      }
+      return result
+    }
+    var result = [UInt32](repeating: 0, count: lines * width)
+    result.withUnsafeMutableBytes { bytes in
+      codes.withUnsafeBufferPointer { codes in
+        guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), let codes = codes.baseAddress else { return }
+        for line in 0..<lines { qc_pack_codes(codes + line * length, length, Int32(bits), offset, base + line * width * 4) }
+      }
+    }
+    return result
+  }
+
+  /// Rows of codes, packed down each column into words of its own: column by column.
+  /// - Parameters:
+  ///   - columns: codes of a row.
+  ///   - offset: as above.
+  public func words(down codes: [Int32], columns: Int, adding offset: Int32) -> [UInt32] {
+    let rows = columns > 0 ? codes.count / columns : 0
+    let width = words(for: rows)
+    var result = [UInt32](repeating: 0, count: columns * width)
+    // A word of its own for so many rows: none of their codes crosses its border.
+    guard !isDense || 32.isMultiple(of: bits) else {
+      for (index, code) in codes.prefix(rows * columns).enumerated() {
+        set(UInt32(bitPattern: code &+ offset), at: index / columns, in: &result, first: index % columns * width)
+      }
+      return result
+    }
+    let shifts = (0..<perWord).map { Int32((slots.isEmpty ? $0 : slots[$0]) * bits) }
+    qc_pack_down(codes, rows, columns, Int32(bits), shifts, offset, &result)
+    return result
+  }
+}
+
+extension QuantizedPanel {
+  /// The lowest bits of all codes, one after another without gaps: the first in the lowest bits of the first byte.
+  /// - Parameter bits: 2 to 8.
+  public func codeBytes(bits: Int) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: (codes.count * bits + 7) / 8) { buffer, initialized in
+      initialized = buffer.count
+      if let base = buffer.baseAddress { qc_pack_codes(codes, codes.count, Int32(bits), 0, base) }
+    }
+  }
+
+  /// One of the parameters of each tile, tile after tile.
+  public func parameters(at index: Int) -> [Float] {
+    guard parameterCount > 1 else { return parameters }
+    return stride(from: index, to: parameters.count, by: parameterCount).map { parameters[$0] }
+  }
+}
+
 extension [UInt32] {
   /// The words as a file has them.
   public var littleEndianBytes: [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: count * 4) { buffer, initialized in
-      for (index, word) in enumerated() {
-        UnsafeMutableRawBufferPointer(buffer).storeBytes(of: word.littleEndian, toByteOffset: index * 4, as: UInt32.self)
-      }
-      initialized = count * 4
-    }
+    // Every processor that this is compiled for has them so in memory.
+    withUnsafeBytes { [UInt8]($0) }
   }
 }

@@ -41,7 +41,6 @@ extension CompressedTensorsPacking {
 extension QuantizedPanel {
   /// The scales of all groups, row after row, as a scheme stores them.
   func scaleBytes(_ scheme: any Scheme) -> [UInt8] {
-    let scales = (0..<rows).flatMap { row in (0..<groupsPerRow).map { scale(row: row, group: $0) } }
-    return NumberConversion.bytes(of: scales, as: scheme.grid.scaleType)
+    NumberConversion.bytes(of: parameters(at: 0), as: scheme.grid.scaleType)
   }
 }

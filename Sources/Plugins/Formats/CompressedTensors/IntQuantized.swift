@@ -35,6 +35,6 @@ public struct IntQuantized: CompressedTensorsPacking {
   }
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
-    [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, panel.scaleBytes(scheme)]
+    [panel.codeBytes(bits: 8), panel.scaleBytes(scheme)]
   }
 }

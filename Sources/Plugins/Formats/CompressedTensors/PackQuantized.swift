@@ -50,14 +50,7 @@ public struct PackQuantized: CompressedTensorsPacking {
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
     let geometry = Geometry(shape: shape, scheme: scheme)
     let offset: Int32 = geometry.isAsymmetric ? 0 : 1 << Int32(geometry.layout.bits - 1)
-    var words = [UInt32](repeating: 0, count: panel.rows * geometry.wordsPerRow)
-    for row in 0..<panel.rows {
-      for column in 0..<panel.columns {
-        let code = UInt32(bitPattern: panel.codes[row * panel.columns + column] &+ offset)
-        geometry.layout.set(code, at: column, in: &words, first: row * geometry.wordsPerRow)
-      }
-    }
-    var parts = [words.littleEndianBytes, panel.scaleBytes(scheme)]
+    var parts = [geometry.layout.words(of: panel.codes, lines: panel.rows, adding: offset).littleEndianBytes, panel.scaleBytes(scheme)]
     if geometry.isAsymmetric { parts.append(zeroPoints(panel, geometry)) }
     parts.append(rows.lowerBound == 0 ? PackQuantized.shapeBytes(shape) : [])
     return parts

@@ -62,6 +62,25 @@ void qc_observe_squares(const float *x, long rows, long stride, long channels, d
 /* Counts |x| in bins [i * width, (i + 1) * width); the last one also takes what lies beyond. Infinity and NaN are left out. */
 void qc_count_magnitudes(const float *x, long count, double width, long bins, uint64_t *counts);
 
+/* --- Plain numbers in files (numbers.c); the same bits on every level. Bytes need no alignment. --- */
+
+void qc_widen_halves(const void *bytes, long count, float *values);
+void qc_widen_bfloats(const void *bytes, long count, float *values);
+void qc_narrow_halves(const float *values, long count, void *bytes);
+void qc_narrow_bfloats(const float *values, long count, void *bytes);
+void qc_narrow_doubles(const void *bytes, long count, float *values);
+
+/* --- Packed codes (packed_codes.c) --- */
+
+/* The lowest `bits` (2 to 8) of each code + offset in a run without gaps, the first in the lowest bits: ceil(count * bits / 8)
+   bytes. */
+void qc_pack_codes(const int32_t *codes, long count, int bits, int offset, uint8_t *bytes);
+
+/* The same down the rows of a matrix [rows, columns], 32 / bits of them to a word, the n-th of a word shifts[n] bits up:
+   words [columns, ceil(rows / (32 / bits))]. */
+void qc_pack_down(
+    const int32_t *codes, long rows, long columns, int bits, const int *shifts, int offset, uint32_t *words);
+
 /* --- Checking and rounding of weights (rounding.c); the same bits on every level --- */
 
 /* Types that a model computes in. */
@@ -69,6 +88,12 @@ enum { QC_FLOAT = 0, QC_BFLOAT = 1, QC_HALF = 2 };
 
 /* Whether no value is infinite or NaN. */
 int qc_all_finite(const float *x, long count);
+
+/* The largest bit pattern of a magnitude: from 0x7f800000 on, a value is infinite or NaN. 0 of none. */
+uint32_t qc_largest_bits(const float *x, long count);
+
+/* Adds the squares of values[i] - originals[i] and of originals[i], in double precision and 8 lanes (index modulo 8). */
+void qc_squared_errors(const float *values, const float *originals, long count, double *error, double *original);
 
 /* Smallest and largest of 0 and all values; NaN is neither. */
 void qc_extremes(const float *x, long count, float *smallest, float *largest);
@@ -79,6 +104,9 @@ void qc_integer_codes(
     const float *x, long count, float scale, float zero, float half, int offset, int type, int32_t *codes);
 
 /* The numbers that those codes mean. */
+void qc_integer_code_values(const int32_t *codes, long count, float scale, float zero, float *values);
+
+/* The same without codes. */
 void qc_integer_values(const float *x, long count, float scale, float zero, float half, int type, float *values);
 
 /* --- Short floats (short_floats.c); the same bits on every level. Columns lie in groups of `length`, each with a scale; the last
@@ -96,10 +124,6 @@ void qc_short_codes(
 void qc_short_values(const int32_t *codes, long count, long length, const float *scales, int element, float *values);
 void qc_byte_values(const uint8_t *codes, long count, long length, const float *scales, int element, float *values);
 void qc_nibble_values(const uint8_t *pairs, long count, long length, const float *scales, float *values);
-
-/* Codes one to a byte, or two with the first in the low half (count even). */
-void qc_bytes_of_codes(const int32_t *codes, long count, uint8_t *bytes);
-void qc_nibbles_of_codes(const int32_t *codes, long count, uint8_t *bytes);
 
 /* The largest magnitude of each group; NaN is none. */
 void qc_magnitudes(const float *x, long count, long length, float *largest);

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# CPU time, wall time and memory of folders written without calibration, beside llm-compressor's model_free_ptq, and the memory that
+# one very large tensor takes, as a Markdown page:
+#   folders.sh [beside|large …] [--runs N] [--only SCHEME …]     (default: both, medians of 3 runs, all schemes)
+#   QCONVERT   the program to measure (default: the release build of this checkout)
+#   PEERS      folder of the peer's environment (default: ~/.cache/qconvert/peers); made on the first run. PEERS= leaves it out.
+# Needs ../shared/tokenizers, and 10 GB of disk in $TMPDIR for the large tensor.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+QCONVERT=$(realpath "${QCONVERT:-$here/../../.build/release/qconvert}")
+export QCONVERT PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1
+. "$here/environments.sh"
+clients=$("$here/../Interop/setup.sh")
+if [ -n "$peers" ] && python=$(llmcompressor); then export LLMCOMPRESSOR_PYTHON=$python; fi
+exec "$clients/venv/bin/python" "$here/folders.py" "$@"

@@ -1,0 +1,203 @@
+"""Measures GGUF files beside llama.cpp's tools and makes a Markdown page and a plot. Called by gguf.sh.
+
+Figures go to a file as they come, and what it holds is not measured again.
+"""
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import plot
+import processes
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOKENIZER = HERE.parents[2] / "shared" / "tokenizers" / "mistral-7b"
+CLIENTS, QCONVERT = pathlib.Path(os.environ["CLIENTS"]), os.environ["QCONVERT"]
+MODELS = {
+    "100m": ["--layers", 9],
+    "1b": ["--hidden", 2048, "--layers", 22, "--heads", 32, "--key-value-heads", 4, "--ffn", 5632],
+}
+# Threads, and whether the source is read from the disk.
+SETTINGS = [(2, False), (1, False), (2, True)]
+QUANTIZER = CLIENTS / "bin" / "llama-quantize"
+
+
+def types():
+    """Names of the types that both programs have, in the order in which qconvert has them."""
+    plugins = json.loads(subprocess.run([QCONVERT, "plugins", "--json"], check=True, capture_output=True, text=True).stdout)["plugins"]
+    own = [name for plugin in plugins if plugin["id"] == "llama.cpp" for name in plugin["schemes"]]
+    text = subprocess.run([QUANTIZER, "--help"], capture_output=True, text=True)
+    others = {name.lower() for name in re.findall(r"\bor\s+(\w+)\s*:", text.stdout + text.stderr)}
+    return [name for name in own if name in others and name not in ("f32", "f16", "bf16")]
+
+
+class Bench:
+    def __init__(self, work, results, runs):
+        self.work, self.results, self.runs = work, results, runs
+        self.figures = json.loads(results.read_text()) if results.exists() else {}
+
+    def measure(self, key, commands, sources, output, is_cold=False):
+        """Medians of some runs under a key, from the file where it has them; None where a run failed."""
+        if key not in self.figures:
+            uses = []
+            for _ in range(self.runs):
+                if is_cold:
+                    processes.drop_from_cache(*sources)
+                uses.append(processes.run(commands))
+                if uses[-1] is None:
+                    break
+                print(f"{key}: {uses[-1]}", file=sys.stderr)
+            found = processes.medians(uses)
+            output.unlink(missing_ok=True)
+            self.figures[key] = found and dataclasses.asdict(found)
+            self.save()
+        found = self.figures[key]
+        return found and processes.Use(**found)
+
+    def save(self):
+        self.results.write_text(json.dumps(self.figures, indent=1))
+
+    def model(self, name):
+        """The folder and the F16 GGUF of a model, made where they are not there."""
+        folder, source = self.work / name, self.work / f"{name}-f16.gguf"
+        if not source.exists():
+            self.figures[f"{name} parameters"] = processes.make_model(folder, TOKENIZER, *MODELS[name])
+            if processes.run([[*converter(folder), "f16", "--outfile", source]]) is None:
+                sys.exit("benchmark: no source")
+            self.save()
+        return folder, source
+
+
+def converter(folder):
+    return [sys.executable, CLIENTS / "llama" / "convert_hf_to_gguf.py", folder, "--outtype"]
+
+
+def own(source, output, name, threads):
+    return [QCONVERT, source, output, "--scheme", name, "--plugin", "rtn", "--force", "--quiet", "--threads", threads]
+
+
+def measure_model(bench, model, names):
+    folder, source = bench.model(model)
+    output, plain = bench.work / "output.gguf", bench.work / "plain.gguf"
+    for is_cold in (False, True):
+        bench.measure(key(model, "cp", "", 1, is_cold), [["sh", "-c", f"cp {source} {output} && sync {output}"]], [source], output, is_cold)
+    for name in names:
+        for threads, is_cold in SETTINGS:
+            bench.measure(key(model, "qconvert", name, threads, is_cold), [own(source, output, name, threads)], [source], output, is_cold)
+            quantize = [QUANTIZER, source, output, name.upper(), threads]
+            bench.measure(key(model, "llama-quantize", name, threads, is_cold), [quantize], [source], output, is_cold)
+            use = bench.measure(key(model, "qconvert, folder", name, threads, is_cold), [own(folder, output, name, threads)],
+                                [folder / "model.safetensors"], output, is_cold)
+            # The converter does not know threads: once is enough for one kind of them.
+            if threads > 1 and use:
+                both = [[*converter(folder), "bf16", "--outfile", plain], [QUANTIZER, plain, output, name.upper(), threads]]
+                bench.measure(key(model, "converter + llama-quantize", name, threads, is_cold), both, [folder / "model.safetensors"], output,
+                              is_cold)
+            plain.unlink(missing_ok=True)
+
+
+def key(model, program, name, threads, is_cold):
+    return f"{model} {program} {name} {threads} {'cold' if is_cold else 'warm'}"
+
+
+def bandwidth():
+    """GB/s of copying memory with one thread: the best of some."""
+    source, best = bytearray(1 << 28), 0.0
+    target = bytearray(len(source))
+    view = memoryview(target)
+    for _ in range(5):
+        start = time.monotonic()
+        view[:] = source
+        best = max(best, 2 * len(source) / (time.monotonic() - start) / 1e9)
+    return best
+
+
+def page(figures, names, runs):
+    def use(*place):
+        found = figures.get(key(*place))
+        return found and processes.Use(**found)
+
+    print(f"Llamas of random weights. {processes.machine()}. Memory is copied with {figures['memory bandwidth']:.0f} GB/s.")
+    print(f"Medians of {runs} runs of whole processes; CPU is user + system time; M w/s is million weights per CPU-second; anonymous is the "
+          f"peak of RssAnon in MiB, looked at every {processes.INTERVAL * 1000:.0f} ms; read and written is what went from and to the disk, "
+          "in MiB.")
+    for model in MODELS:
+        count = figures.get(f"{model} parameters")
+        measured = [name for name in names if use(model, "qconvert", name, 2, False)]
+        if not count or not measured:
+            continue
+        print(f"\n## {count / 1e6:.0f} million parameters\n")
+        for program, other, title in (("qconvert", "llama-quantize", "F16 GGUF → type"),
+                                      ("qconvert, folder", "converter + llama-quantize", "Hugging Face folder (BF16) → type")):
+            print(f"### {title}\n\n| type | threads | source | program | CPU s | wall s | M w/s | peak MiB | anonymous | read | written "
+                  "| CPU ratio |\n|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+            for name in measured:
+                for threads, is_cold in SETTINGS:
+                    base = use(model, program, name, threads, is_cold)
+                    for who in (program, other):
+                        found = use(model, who, name, threads, is_cold)
+                        if not found:
+                            continue
+                        ratio = f"{found.cpu / base.cpu:.1f}" if who == other and base else ""
+                        print(f"| {name} | {threads} | {'disk' if is_cold else 'cache'} | {who.removesuffix(', folder')} | {found.cpu:.2f} "
+                              f"| {found.wall:.2f} | {count / 1e6 / found.cpu:.0f} | {found.peak:.0f} | {found.anonymous:.0f} "
+                              f"| {found.read:.0f} | {found.written:.0f} | {ratio} |")
+            print()
+        for is_cold in (False, True):
+            floor = use(model, "cp", "", 1, is_cold)
+            if floor:
+                print(f"The floor: `cp` of the F16 GGUF and `sync`, source in the {'disk' if is_cold else 'cache'}: {floor.cpu:.2f} CPU s, "
+                      f"{floor.wall:.2f} s.")
+
+
+def draw(figures, names, folder):
+    """Weights per CPU-second by type, of the largest model that was measured."""
+    for model in reversed(MODELS):
+        count = figures.get(f"{model} parameters")
+        rows = []
+        for name in names:
+            found = [figures.get(key(model, program, name, 2, False)) for program in ("qconvert", "llama-quantize")]
+            if count and all(found):
+                rows.append((name, [count / 1e6 / use["cpu"] for use in found]))
+        if rows:
+            text = plot.bars(f"F16 GGUF → type, {count / 1e6:.0f} million weights", "million weights per CPU-second",
+                             ["qconvert", "llama-quantize"], rows)
+            (folder / "gguf.svg").write_text(text)
+            return
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--types", nargs="*")
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--results", type=pathlib.Path)
+    parser.add_argument("--work", type=pathlib.Path, help="keep the models here")
+    parser.add_argument("--page", type=pathlib.Path, help="folder of the plot")
+    arguments = parser.parse_args()
+    if not TOKENIZER.exists():
+        sys.exit("benchmark: needs ../shared/tokenizers/mistral-7b, which is not here")
+    names = types()
+    work = arguments.work or pathlib.Path(tempfile.mkdtemp(prefix="qconvert-benchmark-"))
+    work.mkdir(exist_ok=True)
+    try:
+        bench = Bench(work, arguments.results or work / "results.json", arguments.runs)
+        bench.figures.setdefault("memory bandwidth", bandwidth())
+        for model in arguments.models:
+            measure_model(bench, model, [name for name in names if not arguments.types or name in arguments.types])
+        page(bench.figures, names, arguments.runs)
+        if arguments.page:
+            draw(bench.figures, names, arguments.page)
+    finally:
+        if not arguments.work:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+main()

@@ -1,0 +1,86 @@
+import Glibc
+import Synchronization
+import Testing
+
+@testable import QuantCore
+
+@Suite struct OrderedPieceTests {
+  private struct Stop: Error, Equatable { var index: Int }
+
+  @Test(arguments: [1, 2, 3, 8]) func resultsComeInTheirOrderWhateverTheirWorkTakes(_ threads: Int) throws {
+    for count in [0, 1, 2, 7, 200] {
+      var found: [Int] = []
+      try Parallel(threads: threads).inOrder(count) { index in
+        if index.isMultiple(of: 5) { usleep(300) }
+        return index * index
+      } consume: {
+        found.append($0)
+      }
+      #expect(found == (0..<count).map { $0 * $0 })
+    }
+  }
+
+  @Test(arguments: [1, 2, 8]) func onlyAFewResultsWaitAtATime(_ threads: Int) throws {
+    let (alive, most) = (Atomic(0), Mutex(0))
+    try Parallel(threads: threads).inOrder(300) { index in
+      let now = alive.wrappingAdd(1, ordering: .relaxed).newValue
+      most.withLock { $0 = max($0, now) }
+      // The first of many is the slowest: the others must not run away.
+      if index.isMultiple(of: 50) { usleep(2000) }
+      return index
+    } consume: { _ in
+      alive.wrappingSubtract(1, ordering: .relaxed)
+    }
+    #expect(most.withLock { $0 } <= max(1, 2 * threads))
+  }
+
+  /// Twelve bytes for each weight in work, on however many cores: below 100 MB as long as one tile is.
+  @Test func fewerThreadsWorkOnLongerRows() {
+    for threads in [1, 2, 16, 128] {
+      for tile in [1, Converter.tileWeights, 32 * 53248, 128 * 28672, 128 * 53248, 1 << 30] {
+        let working = Converter.threads(threads, tileWeights: tile)
+        #expect((1...threads).contains(working))
+        #expect(working == 1 || working * tile * 12 <= 101 << 20)
+        // None is spared without need.
+        #expect(working == threads || (working + 1) * tile > Converter.weightsInWork)
+      }
+    }
+  }
+
+  @Test func buffersAreUsedAgain() {
+    let buffers = TileBuffers()
+    func address(_ count: Int) -> UInt {
+      buffers.withBuffer { buffer in
+        buffer.reserve(count)
+        return buffer.values.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress) }
+      }
+    }
+    let first = address(1000)
+    #expect(address(1000) == first && address(10) == first && address(1000) == first)
+    // Two at a time are two.
+    buffers.withBuffer { buffer in
+      #expect(buffer.values.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress) } == first)
+      #expect(address(1000) != first)
+    }
+  }
+
+  @Test(arguments: [1, 2, 8]) func theFirstErrorInTheOrderIsThrown(_ threads: Int) {
+    for isConsumer in [false, true] {
+      var consumed = 0
+      #expect(throws: Stop(index: 17)) {
+        try Parallel(threads: threads).inOrder(100) { index in
+          if !isConsumer, index >= 17 {
+            // Later ones fail earlier.
+            usleep(index == 17 ? 2000 : 10)
+            throw Stop(index: index)
+          }
+          return index
+        } consume: { index in
+          if isConsumer, index == 17 { throw Stop(index: index) }
+          consumed += 1
+        }
+      }
+      #expect(consumed == 17)
+    }
+  }
+}

@@ -1,0 +1,1 @@
+// Functions that this C library lacks: none that the kernels call.

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The C kernels under the address and undefined-behaviour sanitizers, with random and hostile input, at every level that this
+# processor has; and whether they compile for ARM, warnings being errors.
+#   CC   a clang (default: the one beside swift)
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+sources=$here/../../Sources
+swift=$(realpath "$(command -v swift)")
+CC=${CC:-$(dirname "$swift")/clang}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+blocks=$sources/Plugins/Formats/GGUF/CBlocks
+core=$sources/QuantCore/CKernels
+rules=(-ffp-contract=off -Wall -Wextra -Werror)
+checks=(-g -O1 -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer)
+
+# What is compiled is what the package compiles, in the same way but for the sanitizers.
+build() { # NAME FOLDER
+  "$CC" "${rules[@]}" "${checks[@]}" -I"$2/include" -I"$2" -I"$here" -fuse-ld=lld "$here/$1.c" "$2"/*.c -lm -o "$work/$1"
+}
+build blocks "$blocks"
+build kernels "$core"
+export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
+"$work/blocks"
+for level in baseline avx2 avx512; do QCONVERT_CPU=$level "$work/kernels"; done
+
+# Any C library's headers will do; what they say about processors is overruled in the folder aarch64.
+for source in "$blocks"/*.c "$core"/*.c; do
+  folder=$(dirname "$source")
+  "$CC" "${rules[@]}" -O2 -target aarch64-unknown-linux-gnu -I"$here/aarch64" -idirafter "/usr/include/$(uname -m)-linux-gnu" \
+    -I"$folder/include" -I"$folder" -c "$source" -o "$work/arm.o"
+done
+echo "all kernels compile for aarch64"
