@@ -357,9 +357,15 @@ struct TensorWriter {
   }
 
   private func copy(_ index: Int, _ source: CheckpointTensor) throws {
-    guard let bytes = source.storage.verbatim else { return }
     if source.storage.isNumeric && !plan.request.allowNonfinite { try checkFinite(source) }
-    let placement = plan.layout.placements[placements[index][0]]
+    let tensor = plan.tensors[index]
+    let stored = source.storage.storedParts(name: tensor.name, shape: tensor.shape).map { $0.bytes }
+    for (place, bytes) in zip(placements[index], stored.isEmpty ? [source.storage.verbatim].compactMap { $0 } : stored) {
+      try copy(bytes, to: plan.layout.placements[place])
+    }
+  }
+
+  private func copy(_ bytes: ByteView, to placement: OutputLayout.Placement) throws {
     let piece = 4 << 20
     var offset = 0
     while offset < bytes.count {
@@ -387,13 +393,7 @@ struct TensorWriter {
       found.withLock { if index < $0?.index ?? .max { $0 = (index, values[local]) } }
     }
     if let found = found.withLock({ $0 }) {
-      throw TensorWriter.nonfinite(found.value, index: found.index, tensor: source.name, file: plan.source.path)
+      throw TensorWriter.nonfinite(found.value, index: found.index, columns: columns, tensor: source.name, file: plan.source.path)
     }
-  }
-
-  static func nonfinite(_ value: Float, index: Int, tensor: String, file: String) -> Failure {
-    Failure(
-      .data, "data.nonfinite", "value \(index) is \(value)", file: file, tensor: tensor,
-      remedy: "The checkpoint is damaged, or was saved after training diverged; --allow-nonfinite converts it all the same.")
   }
 }

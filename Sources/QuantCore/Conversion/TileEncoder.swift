@@ -37,7 +37,7 @@ struct TileEncoder: Sendable {
     let largest = checksFinite ? Float(bitPattern: values.reduce(0) { max($0, $1.magnitude.bitPattern) }) : 0
     if !largest.isFinite, let bad = values.firstIndex(where: { !$0.isFinite }) {
       let origin = RowMap(tensor).source(row: rows.lowerBound + bad / columns, column: bad % columns, columns: columns)
-      throw TensorWriter.nonfinite(values[bad], index: origin.index, tensor: origin.tensor, file: file)
+      throw TensorWriter.nonfinite(values[bad], index: origin.index, columns: origin.columns, tensor: origin.tensor, file: file)
     }
     let mayOverflow = largest > TileEncoder.safeMagnitude
     let scheme = tensor.scheme
