@@ -1,7 +1,8 @@
-import GGUF
 import QuantCore
 import TestSupport
 import Testing
+
+@testable import GGUF
 
 private func tensor(_ name: String, _ shape: [Int]) -> PresetTensor {
   var tensor = PresetTensor(name: name, shape: shape, isQuantizable: true, id: nil)
@@ -9,44 +10,60 @@ private func tensor(_ name: String, _ shape: [Int]) -> PresetTensor {
   return tensor
 }
 
-/// A decoder of the Llama kind with shapes as llama.cpp's snapshots give them.
+/// One model of llama.cpp's snapshots; `Tests/Interop/make_mix_fixtures.py` describes the form.
 private struct SnapshotModel {
-  var name = ""
+  let name: String
+  let configuration: Configuration
   var tensors: [PresetTensor] = []
-  var expected: [(preset: String, base: String, exceptions: [String: String])] = []
+  var expected: [(mix: String, base: String, exceptions: [String: String])] = []
 
-  init(_ words: [Substring]) {
-    let numbers = words.dropFirst(2).compactMap { Int($0) }
-    let (embedding, feedForward, vocabulary) = (numbers[0], numbers[1], numbers[2])
-    name = String(words[1])
-    // Deliberately not in the order in which llama.cpp counts.
-    for block in (0..<numbers[3]).reversed() {
-      let prefix = "blk.\(block)."
-      tensors += [
-        tensor(prefix + "attn_norm.weight", [embedding]), tensor(prefix + "ffn_down.weight", [embedding, feedForward]),
-        tensor(prefix + "ffn_gate.weight", [feedForward, embedding]), tensor(prefix + "ffn_up.weight", [feedForward, embedding]),
-        tensor(prefix + "attn_q.weight", [numbers[4], embedding]), tensor(prefix + "attn_k.weight", [numbers[5], embedding]),
-        tensor(prefix + "attn_v.weight", [numbers[5], embedding]), tensor(prefix + "attn_output.weight", [embedding, numbers[4]]),
-      ]
+  init(_ words: [String]) {
+    name = words[1]
+    var keys = KeyValues()
+    keys["general.architecture"] = .string(words[2])
+    for (key, word) in zip(["block_count", "attention.head_count", "attention.head_count_kv", "expert_count"], words.dropFirst(3)) {
+      keys["\(words[2]).\(key)"] = .u32(UInt32(word) ?? 0)
     }
-    tensors.append(tensor("token_embd.weight", [vocabulary, embedding]))
-    if numbers[6] == 1 { tensors.append(tensor("output.weight", [vocabulary, embedding])) }
+    configuration = .gguf(keys)
+  }
+
+  mutating func add(_ words: [String]) {
+    let columns = Int(words[1]) ?? 0
+    for name in SnapshotModel.names(words[3]) {
+      var added = tensor(name, words[2] == "1" ? [2, 2, columns] : [2, columns])
+      added.configuration = configuration
+      tensors.append(added)
+    }
+  }
+
+  /// The names behind `output:attn_v@0-3,7`.
+  static func names(_ text: String) -> [String] {
+    text.split(separator: ":").flatMap { part -> [String] in
+      let halves = part.split(separator: "@")
+      guard halves.count == 2 else { return ["\(part).weight"] }
+      return halves[1].split(separator: ",").flatMap { range -> [String] in
+        let ends = range.split(separator: "-").compactMap { Int($0) }
+        return (ends[0]...ends[ends.count - 1]).map { "blk.\($0).\(halves[0]).weight" }
+      }
+    }
   }
 
   static func load() -> [SnapshotModel] {
     let text = String(decoding: readFile(SharedData.fixture("mixes/llama-quantize.txt")), as: UTF8.self)
     var models: [SnapshotModel] = []
     for line in text.split(separator: "\n") where !line.hasPrefix("#") {
-      let words = line.split(separator: " ")
+      let words = line.split(separator: " ").map { String($0) }
       if words[0] == "model" {
         models.append(SnapshotModel(words))
-      } else if !models.isEmpty {
-        let exceptions = words.dropFirst(2).map { word in
-          let pair = word.split(separator: "=")
-          return (String(pair[0]), String(pair[1]))
+      } else if words[0] == "tensors" {
+        models[models.count - 1].add(words)
+      } else {
+        var exceptions: [String: String] = [:]
+        for word in words.dropFirst(2) {
+          let pair = word.split(separator: "=").map { String($0) }
+          for name in names(pair[1]) { exceptions[name] = pair[0] }
         }
-        models[models.count - 1].expected.append(
-          (String(words[0]), String(words[1]), Dictionary(exceptions, uniquingKeysWith: { first, _ in first })))
+        models[models.count - 1].expected.append((words[0], words[1], exceptions))
       }
     }
     return models
@@ -55,17 +72,39 @@ private struct SnapshotModel {
 
 @Test func mixesChooseTheTypesThatLlamaQuantizeChooses() throws {
   let models = SnapshotModel.load()
-  #expect(models.count == 4)
+  #expect(models.count == 12)
   for model in models {
-    #expect(model.expected.count == 13)
+    #expect(model.expected.count == 33)
     for (name, base, exceptions) in model.expected {
-      let preset = try #require(GGUFMixes.preset(named: name))
-      for (tensor, choice) in zip(model.tensors, preset.choose(model.tensors, model: nil)) {
-        let expected = tensor.isQuantizable ? exceptions[tensor.name] ?? base : nil
-        #expect(choice.scheme == expected, "\(model.name) \(name) \(tensor.name)")
+      let mix = try #require(Mix.named(name), "\(name)")
+      #expect(mix.base == base)
+      // Deliberately not in the order in which llama.cpp counts.
+      let tensors = Array(model.tensors.reversed())
+      var wrong: [String] = []
+      for (tensor, choice) in zip(tensors, mix.choose(tensors, model: nil)) where choice.scheme != exceptions[tensor.name] ?? base {
+        wrong.append("\(tensor.name): \(choice.scheme ?? "none") instead of \(exceptions[tensor.name] ?? base)")
       }
+      #expect(wrong.isEmpty, "\(model.name) \(name) \(wrong.prefix(4))")
     }
   }
+}
+
+@Test func everyMixHasANumberOfItsOwnAndIsKnownByNoOtherName() {
+  #expect(Mix.table.count == 35)
+  #expect(Set(Mix.table.map { $0.fileType }).count == Mix.table.count)
+  let names = Mix.table.map { $0.name } + Mix.table.compactMap { $0.alias }
+  #expect(Set(names).count == names.count)
+}
+
+@Test func aMixIsOfferedOnceAllOfItsTypesCanBeWritten() {
+  for mix in Mix.table {
+    let choices = mix.choose([256, 32, 16].map { tensor("blk.0.ffn_down.weight", [64, $0]) }, model: nil)
+    let isWritable = choices.allSatisfy { choice in
+      ["f32", "f16", "bf16"].contains(choice.scheme) || GGUFBlocks.scheme(named: choice.scheme ?? "", modelType: .f16) != nil
+    }
+    #expect(isWritable || GGUFMixes.preset(named: mix.name) == nil, "\(mix.name)")
+  }
+  #expect(GGUFMixes.presetNames.contains("q4_k_m"))
 }
 
 /// llama-quantize --dry-run of a model with rows of 64 and 172.
@@ -98,7 +137,16 @@ private struct SnapshotModel {
 @Test func shortNamesStandForTheMediumMix() {
   #expect(GGUFMixes.preset(named: "q4_k")?.name == "q4_k_m")
   #expect(GGUFMixes.preset(named: "q5_k")?.name == "q5_k_m")
-  #expect(GGUFMixes.preset(named: "q3_k") == nil)
+  #expect(Mix.named("q3_k")?.name == "q3_k_m")
+  #expect(Mix.named("iq4") == nil)
+}
+
+@Test func tensorsThatSomebodyDecidedOnAreNotCounted() throws {
+  let preset = try #require(GGUFMixes.preset(named: "q4_k_s"))
+  var tensors = (0..<6).map { tensor("blk.\($0).attn_v.weight", [256, 256]) }
+  #expect(preset.choose(tensors, model: nil).map(\.scheme) == ["q5_k", "q5_k", "q5_k", "q5_k", "q4_k", "q4_k"])
+  tensors[0].isDecided = true
+  #expect(preset.choose(tensors, model: nil).dropFirst().map(\.scheme) == ["q5_k", "q5_k", "q5_k", "q5_k", "q4_k"])
 }
 
 @Test func aBlockNumberBeyondAllModelsIsNoBlockNumber() throws {

@@ -26,6 +26,8 @@ public struct Checkpoint: Sendable {
   public var companionFolder: String?
   /// All files that were opened, to detect input = output and changes during a run.
   public var files: [String]
+  /// In which of the files each tensor lies; empty where nobody asks.
+  public var fileIndices: [String: Int] = [:]
   /// Things worth telling a person: an index whose total size is wrong, an unknown file type.
   public var warnings: [String]
   /// The mappings that tensors read from; a run asks them before it publishes a result.

@@ -19,6 +19,13 @@ public protocol CheckpointFormat: CheckpointReader {
   ///   - scheme: the scheme for the whole model; nil where a preset chooses.
   ///   - model: nil for an architecture that no family describes: then name and shape have to do.
   static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool
+  /// What takes the place of a scheme that rows of this length cannot hold, and why, where nobody insists on the scheme; nil:
+  /// nothing does.
+  static func fallback(for scheme: String, columns: Int) -> (scheme: String, note: String?)?
+  /// Whether an output can be cut into several files.
+  static var splits: Bool { get }
+  /// Whether the metadata of an output are typed keys and values that a person can edit.
+  static var holdsKeyValues: Bool { get }
   /// Tensors that this container wants beside the model's own: computed tables, stored as F32.
   static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])]
   /// Files, offsets and header bytes for a sealed plan.
@@ -26,6 +33,9 @@ public protocol CheckpointFormat: CheckpointReader {
 }
 
 extension CheckpointFormat {
+  public static func fallback(for scheme: String, columns: Int) -> (scheme: String, note: String?)? { nil }
+  public static var splits: Bool { isFolder }
+  public static var holdsKeyValues: Bool { false }
   public static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])] { [] }
 }
 
@@ -60,6 +70,8 @@ public struct PlannedTensor: Sendable {
   public var calibrated: CalibratedValue?
   /// What errors in its columns weigh, where a person gave it; of a stack of experts, one row of numbers for each.
   public var importance: [Float]?
+  /// Whether it must not be rounded without that.
+  public var needsImportance = false
 
   public init(
     sourceName: String, name: String, shape: [Int], scheme: any Scheme, activations: ActivationScheme? = nil,
@@ -159,10 +171,15 @@ public struct OutputRequest: Sendable {
   public var targetName: String
   /// Largest shard in bytes, or nil for one file.
   public var shardSize: Int?
+  /// Whether the output is cut into files where the source is.
+  public var keepsSplit: Bool
+  /// Changes to the metadata, in their order.
+  public var metadataEdits: [MetadataEdit]
 
   public init(
     source: Checkpoint, model: ModelDescription?, tokenizer: TokenizerData?, tensors: [PlannedTensor], presetName: String,
-    cache: ActivationScheme? = nil, provenance: [(key: String, value: String)], targetName: String, shardSize: Int? = nil
+    cache: ActivationScheme? = nil, provenance: [(key: String, value: String)], targetName: String, shardSize: Int? = nil,
+    keepsSplit: Bool = false, metadataEdits: [MetadataEdit] = []
   ) {
     self.source = source
     self.model = model
@@ -173,14 +190,17 @@ public struct OutputRequest: Sendable {
     self.provenance = provenance
     self.targetName = targetName
     self.shardSize = shardSize
+    self.keepsSplit = keepsSplit
+    self.metadataEdits = metadataEdits
   }
 }
 
-/// The files of an output: sizes known to the byte before anything is written.
+/// The files of an output: sizes known to the byte before anything is written. They are one file, a folder, or several files beside
+/// each other.
 public struct OutputLayout: Sendable {
   /// One file of the output.
   public struct File: Sendable {
-    /// Name within the output folder; empty where the output is a single file.
+    /// Name within the output folder, or beside the target; empty where the output is a single file.
     public var name: String
     /// Length in bytes.
     public var size: Int
@@ -227,6 +247,16 @@ public struct OutputLayout: Sendable {
     self.isFolder = isFolder
     self.files = files
     self.placements = placements
+  }
+
+  /// Whether the output is several files beside each other.
+  public var isSplit: Bool { !isFolder && files.contains { !$0.name.isEmpty } }
+
+  /// What stands under a name of its own when the output is complete. Readers begin with the first.
+  public func targets(_ target: String) -> [String] {
+    guard isSplit else { return [target] }
+    let folder = target.lastIndex(of: "/").map { target[...$0] } ?? ""
+    return files.map { folder + $0.name }
   }
 
   /// Size of all files together.

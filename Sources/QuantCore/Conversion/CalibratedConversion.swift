@@ -198,7 +198,8 @@ struct CalibratedConversion {
     for piece in plan.tensors.flatMap({ $0.pieces }) where piece.id.block == block.index {
       let values = piece.id.isBias ? block.vectors[piece.id] : block.matrices[piece.id.layer]?.values ?? block.vectors[piece.id]
       guard let values, let index = values.firstIndex(where: { !$0.isFinite }) else { continue }
-      throw TileEncoder.nonfinite(values[index], index: index, tensor: piece.source.name, file: plan.source.path)
+      throw TensorWriter.nonfinite(
+        values[index], index: index, columns: piece.shape.last ?? 1, tensor: piece.source.name, file: plan.source.path)
     }
   }
 }

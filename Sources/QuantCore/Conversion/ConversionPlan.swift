@@ -21,6 +21,9 @@ public struct ConversionPlan: Sendable {
   /// What a person should know before the conversion.
   public var warnings: [String]
 
+  /// What a reader opens: the target, or the first of several files.
+  public var mainOutput: String { layout.targets(request.output).first ?? request.output }
+
   /// Size of the output in bytes.
   public var totalSize: Int { layout.totalSize }
 

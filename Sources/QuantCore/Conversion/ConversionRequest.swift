@@ -20,6 +20,18 @@ public struct ConversionRequest: Sendable {
   public var isPure = false
   /// `PATTERN=SCHEME` as typed, in order; the last match wins.
   public var tensorRules: [String] = []
+  /// Patterns of tensors that stay as they are stored, where the output can hold that.
+  public var keptTensors: [String] = []
+  /// `REGEX=SCHEME` as typed, read as llama-quantize does: the first match wins, after all other rules.
+  public var tensorTypes: [String] = []
+  /// Scheme of the output matrix (of the embedding, where that is the output too); nil: as of all others.
+  public var outputScheme: String?
+  /// Scheme of the embedding; nil: as of all others.
+  public var embeddingScheme: String?
+  /// `KEY=TYPE:VALUE` as typed: what the metadata of the output is to say.
+  public var metadataValues: [String] = []
+  /// Keys that the metadata of the output is not to have.
+  public var droppedMetadata: [String] = []
   /// Name of the scheme of the inputs of quantized layers, or `none`; nil: what the preset says.
   public var activations: String?
   /// Name of the type that keys and values are rounded to in a cache (`fp8`); nil: they are not.
@@ -52,6 +64,8 @@ public struct ConversionRequest: Sendable {
   public var allowRequantize = false
   /// Largest shard in bytes; nil: one file.
   public var shardSize: Int?
+  /// Whether the output is cut into files where the input is.
+  public var keepsSplit = false
   /// All settings that the bytes of the output depend on, as one line that is recorded in it; nil: nothing is recorded.
   public var recipe: String?
   /// Threads; no result depends on it.

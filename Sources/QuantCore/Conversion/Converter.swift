@@ -50,7 +50,7 @@ public struct Converter: Sendable {
     if request.resumes, let earlier = try Journal.read(work), earlier.isComplete, OutputTarget.linkStatus(work.output) == nil {
       try RunIdentity(plan).check(earlier: earlier.identity, target: target)
       report.add(earlier)
-      try inspect(&report, target)
+      try inspect(&report, plan.layout.targets(target).first ?? target)
       work.remove()
       return
     }
@@ -74,15 +74,15 @@ public struct Converter: Sendable {
 
   /// The target is checked first, except where it may be the complete output of a run that is continued.
   private func workFolder(_ plan: ConversionPlan, _ target: String) throws(Failure) -> WorkFolder {
-    func check() throws(Failure) {
-      try OutputTarget.check(target, isFolder: plan.layout.isFolder, force: plan.request.force, inputs: plan.source.files)
+    func check(written: String? = nil) throws(Failure) {
+      try OutputTarget.check(plan.layout, target, force: plan.request.force, inputs: plan.source.files, written: written)
     }
     guard plan.request.resumes, WorkFolder.exists(for: target) else {
       try check()
       return try WorkFolder(for: target, isKept: plan.request.resumes)
     }
     let work = try WorkFolder(for: target, isKept: true)
-    if try Journal.read(work)?.isComplete != true || OutputTarget.linkStatus(work.output) != nil { try check() }
+    if try Journal.read(work)?.isComplete != true || OutputTarget.linkStatus(work.output) != nil { try check(written: work.output) }
     return work
   }
 

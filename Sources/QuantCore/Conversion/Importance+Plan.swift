@@ -37,6 +37,24 @@ extension Importance {
     }
   }
 
+  /// Refuses to round without importance what is of no use then.
+  /// - Parameters:
+  ///   - observes: whether methods observe the inputs of blocks themselves.
+  ///   - path: of the file of importance, or nil.
+  /// - Throws: `Failure` `importance.needed` that names the first such tensor.
+  static func check(_ tensors: [PlannedTensor], observes: Bool, path: String?) throws(Failure) {
+    let lacking = tensors.first { tensor in
+      tensor.needsImportance && tensor.importance == nil && tensor.adoption == nil && !(observes && tensor.id?.block != nil)
+    }
+    guard let lacking else { return }
+    throw Failure(
+      .usage, "importance.needed", "rounding to \(lacking.scheme.name) is of no use without importance, and there is none for this tensor",
+      file: path, tensor: lacking.name,
+      remedy: path == nil
+        ? "Give --importance FILE, which 'qconvert calibrate' or llama-imatrix writes."
+        : "Observe again with more text, or give this tensor another type with --tensor '\(lacking.name)=q4_k'.")
+  }
+
   private static func weighs(_ tensor: PlannedTensor) -> Bool {
     tensor.scheme.grid.kind != .float && tensor.shape.count >= 2 && !tensor.isCopy && tensor.id?.isBias != true
   }

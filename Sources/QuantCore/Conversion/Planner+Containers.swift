@@ -4,16 +4,21 @@ extension Planner {
   /// - Throws: `Failure` of kind usage where no format writes this.
   public func format(of request: ConversionRequest) throws -> any CheckpointFormat.Type {
     let format = try chosenFormat(request)
+    if request.shardSize != nil || request.keepsSplit, !format.splits {
+      throw Failure(
+        .usage, "output.shard-size", "format '\(format.id)' writes one file, which --shard-size cannot split", file: request.output,
+        remedy: "Leave --shard-size out, or write a folder or a .gguf file.")
+    }
+    if !(request.metadataValues + request.droppedMetadata).isEmpty, !format.holdsKeyValues {
+      throw Failure(
+        .usage, "metadata.format", "format '\(format.id)' has no keys and values that could be edited", file: request.output,
+        remedy: "Leave --set-meta and --drop-meta out, or write a .gguf file.")
+    }
     if format.isFolder { return format }
     if request.output.hasSuffix("/") {
       throw Failure(
         .usage, "output.format", "names a folder, and format '\(format.id)' writes a file", file: request.output,
         remedy: "Leave the slash out.")
-    }
-    if request.shardSize != nil {
-      throw Failure(
-        .usage, "output.shard-size", "format '\(format.id)' writes one file, which --shard-size cannot split", file: request.output,
-        remedy: "Leave --shard-size out, or write a folder.")
     }
     return format
   }

@@ -40,6 +40,12 @@ extension Planner {
         tensor: draft.tensor.name, remedy: "Convert from the original in 16 bits.")
     }
     let isInPlaceCopy = isSame && draft.isInPlace && !isRounded
+    let copies = isInPlaceCopy && format.id == source.format ? draft.tensor.storage.storedParts(name: draft.name, shape: draft.shape) : []
+    if !copies.isEmpty, draft.activations == nil {
+      return PlannedTensor(
+        sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, packing: holders.first ?? PlainPacking(),
+        pieces: draft.pieces, parts: copies.map { $0.part }, note: draft.note, isCopy: true)
+    }
     let isRoundedAgain = isQuantizedSource && scheme.grid.kind != .float && adoption == nil && !isInPlaceCopy
     if isRoundedAgain && !request.allowRequantize {
       let keepers = keepers(of: draft, source: source, packings: packings).map { $0.name }
@@ -71,6 +77,7 @@ extension Planner {
         sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, activations: draft.activations,
         packing: packing, pieces: draft.pieces, parts: parts, note: draft.note,
         isCopy: isInPlaceCopy && parts.count == 1 && draft.tensor.storage.verbatim?.count == size)
+      tensor.needsImportance = (scheme.needsImportance || draft.needsImportance) && !Planner.isOuterMatrix(draft)
       if !tensor.isCopy, let adoption = isRounded ? nil : self.adoption(draft, scheme, source: source) {
         tensor.adoption = adoption
         tensor.note = tensor.note ?? adoption.note

@@ -70,6 +70,7 @@ public struct Planner: Sendable {
     let isObserving = !requirements.isEmpty || tensors.contains { $0.calibrated != nil }
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
     if let importance { try importance.assign(to: &tensors, model: model, path: request.importancePath, warnings: &warnings) }
+    try Importance.check(tensors, observes: !requirements.isEmpty, path: request.importancePath)
 
     let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: isObserving && request.statisticsPath == nil)
     let statistics = try storedStatistics(
@@ -82,7 +83,8 @@ public struct Planner: Sendable {
         source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
         presetName: wanted, cache: cache ?? (keptCaches.contains { !$0.isEmpty } ? .fp8Static : nil),
         provenance: provenance(request, methods: methods, calibration, importance, values: tensors.compactMap(\.calibrated)),
-        targetName: Files.stem(of: request.output), shardSize: request.shardSize))
+        targetName: Files.stem(of: request.output), shardSize: request.shardSize, keepsSplit: request.keepsSplit,
+        metadataEdits: MetadataEdit.edits(request)))
     return ConversionPlan(
       request: request, source: source, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
       calibration: calibration, statistics: statistics, warnings: warnings)
@@ -91,7 +93,7 @@ public struct Planner: Sendable {
   // MARK: - Parts of a plan
 
   /// The scheme or preset that was asked for; else that of the first method that is about one, else `keep` for an input that is
-  /// quantized already, else the format's.
+  /// quantized already and where metadata are edited, else the format's.
   /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
   public func scheme(of request: ConversionRequest) throws -> String {
     // An input that cannot be opened is reported by the plan.
@@ -107,10 +109,9 @@ public struct Planner: Sendable {
       if let scheme = try registry.method(given.id).defaultScheme { return scheme }
     }
     let format = try format(of: request)
-    guard request.methods.isEmpty, let source = source(), source.tensors.contains(where: { $0.storage.codes != nil }) else {
-      return format.defaultScheme
-    }
-    return Planner.keepName
+    guard request.methods.isEmpty, let source = source() else { return format.defaultScheme }
+    let isEdit = source.format == format.id && !(request.metadataValues + request.droppedMetadata).isEmpty
+    return isEdit || source.tensors.contains { $0.storage.codes != nil } ? Planner.keepName : format.defaultScheme
   }
 
   private func makeMethods(_ request: ConversionRequest) throws -> [any QuantizationMethod] {
@@ -134,10 +135,13 @@ public struct Planner: Sendable {
     } else {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }
-    let presetTensors = drafts.map { draft in
+    let asked = try asked(drafts, request)
+    let presetTensors = zip(drafts, asked).map { draft, asked in
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
       tensor.hasImportance = request.importancePath != nil
+      tensor.configuration = source.configuration
       tensor.isQuantizable = draft.isQuantizable && format.quantizes(tensor, as: scheme, model: model)
+      tensor.isDecided = asked?.mayFallBack == true
       return tensor
     }
     let choices =
@@ -145,25 +149,28 @@ public struct Planner: Sendable {
       ?? presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme?.name : nil) }
     let inputs = try InputChoice(request.activations)
     let type = scheme?.grid.kind == .float ? scheme?.name : nil
-    let ruled = try TensorRules(request.tensorRules).apply(
-      to: drafts.map { (target: $0.name, source: $0.tensor.name) })
     let packings = try packings(of: format, request)
     for index in drafts.indices {
-      if keeps, ruled[index] == nil, let kept = keepers(of: drafts[index], source: source, packings: packings).first {
+      let isKept = (asked[index]?.name ?? wanted) == Planner.keepName
+      if isKept, let kept = keepers(of: drafts[index], source: source, packings: packings).first {
         drafts[index].schemeName = kept.name
         drafts[index].scheme = kept
         drafts[index].activations = keptInputs(of: drafts[index], kept, source: source, packings: packings)
         continue
       }
-      let unquantized = format.unquantizedScheme(
-        for: presetTensors[index], stored: drafts[index].tensor.storage.schemeName, type: type)
-      let name = ruled[index] ?? choices[index].scheme ?? unquantized
-      drafts[index].schemeName = name
-      drafts[index].note = ruled[index] == nil ? choices[index].note : nil
-      // Data that is not numbers (token maps), or of a type that is no scheme (f64), is copied as it is, under the name of its type.
       let stored = drafts[index].tensor.storage.schemeName
-      let isKept = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(rawValue: name.uppercased()) != nil
-      if drafts[index].tensor.storage.isNumeric && !isKept {
+      let staysInPlace = isKept && format.id == source.format && drafts[index].isInPlace
+      let unquantized = staysInPlace ? stored : format.unquantizedScheme(for: presetTensors[index], stored: stored, type: type)
+      var name = isKept ? unquantized : asked[index]?.name ?? choices[index].scheme ?? unquantized
+      drafts[index].note = asked[index] == nil ? choices[index].note : nil
+      drafts[index].needsImportance = asked[index] == nil && choices[index].needsImportance
+      if asked[index]?.mayFallBack ?? true, let fallback = format.fallback(for: name, columns: drafts[index].rowLength) {
+        (name, drafts[index].note) = fallback
+      }
+      drafts[index].schemeName = name
+      // Data that is not numbers (token maps), or of a type that is no scheme (f64), is copied as it is, under the name of its type.
+      let isData = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(rawValue: name.uppercased()) != nil
+      if drafts[index].tensor.storage.isNumeric && !isData {
         let own = drafts[index].tensor.storage.codes?.scheme
         drafts[index].scheme = try own.flatMap { $0.name == name ? $0 : nil } ?? registry.scheme(name, modelType: modelType)
       }

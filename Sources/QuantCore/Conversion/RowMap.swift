@@ -30,12 +30,12 @@ struct RowMap: Sendable {
   /// The row, within its matrix of the model, at a row of the output.
   func modelRow(_ outputRow: Int) -> Int { origins?[outputRow].row ?? outputRow }
 
-  /// Where the source holds a value of the output.
+  /// Where the source holds a value of the output: the tensor, the value's index in it, and the length of its rows.
   /// - Parameters:
   ///   - column: within the output's row.
   ///   - columns: length of the output's rows.
-  func source(row: Int, column: Int, columns: Int) -> (tensor: String, index: Int) {
-    if pieces.allSatisfy({ $0.isInPlace }) { return (sourceName, row * columns + column) }
+  func source(row: Int, column: Int, columns: Int) -> (tensor: String, index: Int, columns: Int) {
+    if pieces.allSatisfy({ $0.isInPlace }) { return (sourceName, row * columns + column, columns) }
     let isVector = pieces.first?.shape.count == 1
     let outer = isVector ? column : row
     var origin = origins?[outer] ?? Origin(piece: 0, row: outer)
@@ -52,7 +52,7 @@ struct RowMap: Sendable {
     let stored = piece.source.layout.containerRow(of: origin.row, rows: piece.rows)
     let length = piece.source.shape.last ?? 1
     let index = isVector ? stored : piece.source.layout.isTransposed ? input * length + stored : stored * length + input
-    return (piece.source.name, index)
+    return (piece.source.name, index, length)
   }
 
   // MARK: Between the model's matrices and the output

@@ -21,7 +21,12 @@ struct RunIdentity: Equatable {
       ),
       ("packing", [request.packing ?? "any", request.client ?? "any client"].joined(separator: " for ")),
       ("precision of products", request.calibration.precision.rawValue),
-      ("tensor rules", request.tensorRules.joined(separator: " ")),
+      (
+        "tensor rules",
+        (request.tensorRules + request.tensorTypes + request.keptTensors
+          + [request.outputScheme, request.embeddingScheme].compactMap { $0 })
+          .joined(separator: " ")
+      ),
       ("calibration", plan.calibration.map { $0.stored } ?? "none"),
       ("observed stream", plan.propagation.rawValue + (request.isTrueSequential ? ", true sequential" : "")),
       ("importance", RunIdentity.hash(plan.tensors.flatMap { $0.importance ?? [] })),

@@ -13,6 +13,8 @@ struct TensorMapping {
     var scheme: (any Scheme)?
     var activations: ActivationScheme?
     var note: String?
+    /// Whether it must not be rounded without importance.
+    var needsImportance = false
 
     var id: TensorID? { pieces.first?.id }
     /// Weights of one row of the output.

@@ -3,6 +3,11 @@ import Glibc
 /// Rules of the form `PATTERN=SCHEME`: a glob, or `re:` and a regular expression that is searched for. A pattern is held
 /// against the target's name and the source's; the last rule that matches a tensor wins.
 struct TensorRules {
+  /// Which of the rules that match a tensor decides.
+  enum Precedence {
+    case first, last
+  }
+
   struct Rule {
     let pattern: String
     let scheme: String
@@ -10,25 +15,42 @@ struct TensorRules {
   }
 
   private let rules: [Rule]
+  private let precedence: Precedence
 
   /// - Throws: `Failure` of kind usage for a rule that is not of this form.
   init(_ typed: [String]) throws {
+    precedence = .last
     rules = try typed.map { text in
-      guard let equals = text.lastIndex(of: "="), equals != text.startIndex else {
-        throw Failure(
-          .usage, "rule.form", "tensor rule '\(text)' has no '='", remedy: "Write 'PATTERN=SCHEME', such as '*.ffn_down.*=q6_k'.")
-      }
-      let pattern = String(text[..<equals])
-      let scheme = String(text[text.index(after: equals)...])
-      if pattern.hasPrefix("re:") {
-        let source = String(pattern.dropFirst(3))
-        guard let regex = try? Regex(source) else {
-          throw Failure(.usage, "rule.regex", "'\(source)' is not a regular expression", remedy: "Check its brackets.")
-        }
-        return Rule(pattern: pattern, scheme: scheme) { (try? regex.firstMatch(in: $0)) != nil }
-      }
-      return Rule(pattern: pattern, scheme: scheme) { fnmatch(pattern, $0, 0) == 0 }
+      let (pattern, scheme) = try TensorRules.halves(text, at: text.lastIndex(of: "="))
+      guard pattern.hasPrefix("re:") else { return Rule(pattern: pattern, scheme: scheme) { fnmatch(pattern, $0, 0) == 0 } }
+      return try TensorRules.search(String(pattern.dropFirst(3)), named: pattern, scheme)
     }
+  }
+
+  /// Rules as llama-quantize reads them (`--tensor-type`): what stands before the first `=` is a regular expression in small
+  /// letters that is searched for, and the first rule that matches wins.
+  /// - Throws: `Failure` of kind usage for a rule that is not of this form.
+  init(types typed: [String]) throws {
+    precedence = .first
+    rules = try typed.map { text in
+      let (pattern, scheme) = try TensorRules.halves(text, at: text.firstIndex(of: "="))
+      return try TensorRules.search(pattern.lowercased(), named: pattern, scheme)
+    }
+  }
+
+  private static func halves(_ text: String, at equals: String.Index?) throws(Failure) -> (pattern: String, scheme: String) {
+    guard let equals, equals != text.startIndex else {
+      throw Failure(
+        .usage, "rule.form", "tensor rule '\(text)' has no '='", remedy: "Write 'PATTERN=SCHEME', such as '*.ffn_down.*=q6_k'.")
+    }
+    return (String(text[..<equals]), text[text.index(after: equals)...].lowercased())
+  }
+
+  private static func search(_ source: String, named pattern: String, _ scheme: String) throws(Failure) -> Rule {
+    guard let regex = try? Regex(source) else {
+      throw Failure(.usage, "rule.regex", "'\(source)' is not a regular expression", remedy: "Check its brackets.")
+    }
+    return Rule(pattern: pattern, scheme: scheme) { (try? regex.firstMatch(in: $0)) != nil }
   }
 
   /// The scheme name for each tensor, or nil where no rule matches.
@@ -38,7 +60,7 @@ struct TensorRules {
     for rule in rules {
       var matched = false
       for (index, name) in names.enumerated() where rule.matches(name.target) || rule.matches(name.source) {
-        result[index] = rule.scheme
+        if precedence == .last || result[index] == nil { result[index] = rule.scheme }
         matched = true
       }
       guard matched else {

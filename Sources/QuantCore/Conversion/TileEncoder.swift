@@ -97,7 +97,7 @@ struct TileEncoder: Sendable {
     let largest = Float(bitPattern: qc_largest_bits(base, values.count))
     if !largest.isFinite, let bad = values.firstIndex(where: { !$0.isFinite }) {
       let origin = RowMap(tensor).source(row: rows.lowerBound + bad / columns, column: bad % columns, columns: columns)
-      throw TileEncoder.nonfinite(values[bad], index: origin.index, tensor: origin.tensor, file: file)
+      throw TensorWriter.nonfinite(values[bad], index: origin.index, columns: origin.columns, tensor: origin.tensor, file: file)
     }
     return largest
   }
@@ -110,12 +110,6 @@ struct TileEncoder: Sendable {
       .data, "data.overflow", "values up to \(largest) are beyond the range of \(tensor.scheme.name) and would become infinite",
       file: file, tensor: tensor.name,
       remedy: "Give this tensor a type of larger range with --tensor '\(tensor.name)=bf16' (or f32), or --allow-nonfinite.")
-  }
-
-  static func nonfinite(_ value: Float, index: Int, tensor: String, file: String) -> Failure {
-    Failure(
-      .data, "data.nonfinite", "value \(index) is \(value)", file: file, tensor: tensor,
-      remedy: "The checkpoint is damaged, or was saved after training diverged; --allow-nonfinite converts it all the same.")
   }
 
   private func encode(_ panel: Panel, _ fused: FusedEncoder) -> [UInt8] {

@@ -2,6 +2,24 @@ import Glibc
 
 /// The checks that a path must pass before anything is written there.
 enum OutputTarget {
+  /// The same for everything that an output is made of.
+  /// - Parameter written: the folder in which its files lie already, where a run that is continued may have given some of them
+  ///   their names.
+  static func check(
+    _ layout: OutputLayout, _ target: String, force: Bool, inputs: [String], written: String? = nil
+  ) throws(Failure) {
+    for path in layout.targets(target) {
+      if let written, isSameFile(path, written + "/" + name(of: path)) { continue }
+      try check(path, isFolder: layout.isFolder, force: force, inputs: inputs)
+    }
+  }
+
+  /// Whether two paths are names of one file.
+  static func isSameFile(_ path: String, _ other: String) -> Bool {
+    guard let a = linkStatus(path), let b = linkStatus(other) else { return false }
+    return a.st_dev == b.st_dev && a.st_ino == b.st_ino
+  }
+
   /// Refuses a target that exists (without `force`), that has no folder to lie in, or that is the input.
   /// - Parameters:
   ///   - isFolder: whether the output is a folder.

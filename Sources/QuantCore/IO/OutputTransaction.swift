@@ -47,7 +47,7 @@ public final class OutputTransaction: Sendable {
   /// - Throws: `Failure` of kind cannotCreate (the target exists, is the input, cannot be written) or io (disk full).
   public convenience init(layout: OutputLayout, target: String, force: Bool, inputs: [String]) throws(Failure) {
     let target = OutputTarget.trim(target)
-    try OutputTarget.check(target, isFolder: layout.isFolder, force: force, inputs: inputs)
+    try OutputTarget.check(layout, target, force: force, inputs: inputs)
     let work = try WorkFolder(for: target)
     try work.clear()
     try self.init(layout: layout, target: target, force: force, work: work)
@@ -70,7 +70,8 @@ public final class OutputTransaction: Sendable {
     self.order = order.map { indices in indices.sorted { layout.placements[$0].offset < layout.placements[$1].offset } }
 
     let temporary = work.output
-    let paths = layout.files.map { layout.isFolder ? temporary + "/" + $0.name : temporary }
+    let isGathered = layout.isFolder || layout.isSplit
+    let paths = layout.files.map { isGathered ? temporary + "/" + $0.name : temporary }
     if !isKept { work.removeOnInterrupt() }
     var state = State()
     for (index, placement) in layout.placements.enumerated() {
@@ -80,7 +81,7 @@ public final class OutputTransaction: Sendable {
     }
     self.state = Mutex(state)
     // From here on the object is whole, and `deinit` cleans up after a throw.
-    if layout.isFolder {
+    if isGathered {
       let number = InterruptCleanup.create { mkdir(temporary, 0o777) == 0 || errno == EEXIST ? 0 : errno }
       if number != 0 {
         throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: temporary)
@@ -214,7 +215,7 @@ public final class OutputTransaction: Sendable {
   }
 
   /// The first half of `commit`: the output is complete under a temporary name, where it can be read.
-  /// - Returns: the path of the temporary.
+  /// - Returns: the path of the temporary; of several files that of the first, with which readers begin.
   @discardableResult
   public func verify() throws(Failure) -> String {
     let (files, progress) = try current { state in (state.files, state.progress) }
@@ -226,8 +227,8 @@ public final class OutputTransaction: Sendable {
     for file in files { try file.sync() }
     try verify(files, progress.map { $0.digest }, literals: true)
     for file in files { file.dropFromCache() }
-    if layout.isFolder { try OutputTransaction.syncFolder(temporary) }
-    return temporary
+    if layout.isFolder || layout.isSplit { try OutputTransaction.syncFolder(temporary) }
+    return layout.isSplit ? files.first?.path ?? temporary : temporary
   }
 
   /// The second half of `commit`.
@@ -279,6 +280,7 @@ public final class OutputTransaction: Sendable {
   }
 
   private func moveIntoPlace() throws(Failure) {
+    if layout.isSplit { return try SplitNaming(layout, target: target, temporary: temporary, force: force).run(aside: work.replaced) }
     let number = qc_rename_new(temporary, target)
     switch number {
     case 0: return

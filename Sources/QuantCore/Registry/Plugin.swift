@@ -44,6 +44,10 @@ public struct PresetTensor: Sendable {
   public var id: TensorID?
   /// Whether importance was given for the model, so that searches can follow it.
   public var hasImportance = false
+  /// Whether a person chose the scheme of this tensor, so that the preset's answer does not matter.
+  public var isDecided = false
+  /// The source's configuration, the same for all: it says what no family describes.
+  public var configuration: Configuration?
 
   public init(name: String, shape: [Int], isQuantizable: Bool, id: TensorID?) {
     self.name = name
@@ -72,6 +76,8 @@ public struct PresetChoice: Sendable, Equatable {
   public var activations: ActivationScheme?
   /// Why it is not the preset's first choice (row length, policy), or nil.
   public var note: String?
+  /// Whether the tensor must not be rounded without importance, though its scheme could be.
+  public var needsImportance = false
 
   public init(scheme: String?, activations: ActivationScheme? = nil, note: String? = nil) {
     self.scheme = scheme

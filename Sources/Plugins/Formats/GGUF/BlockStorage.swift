@@ -22,6 +22,10 @@ struct BlockStorage: TensorStorage {
   var codes: (any QuantizedStorage)? { BlockCodes(type, bytes) }
   var inputRounding: (any ValueRounding)? { InputBlocks(weightBlockLength: type.blockLength) }
 
+  func storedParts(name: String, shape: [Int]) -> [(part: StoredPart, bytes: ByteView)] {
+    [(StoredPart(name: name, shape: shape, type: .blocks(type.schemeName), byteCount: bytes.count), bytes)]
+  }
+
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
     let rowBytes = rowLength / type.blockLength * type.blockBytes
     guard let decoder, !rows.isEmpty,

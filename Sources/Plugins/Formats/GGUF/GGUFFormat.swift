@@ -18,11 +18,11 @@ public struct GGUFFormat: Sendable {
     return file.contents.withUnsafeBytes { $0.starts(with: Array("GGUF".utf8)) }
   }
 
-  /// Opens the file, or with its first shard all shards. Reads headers only.
+  /// Opens the file, or with any of its shards all of them. Reads headers only.
   /// - Throws: `Failure` `input.…`, `gg.…`, `limit.…`, `model.…`.
   public static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
-    let first = try GGUFShard(path)
-    let shards = try [first] + first.followingShards()
+    let shards = try GGUFShard(path).family()
+    let first = shards[0]
     let tensors = ScaledStorage.folding(shards.flatMap { $0.tensors })
     var warnings = shards.flatMap { $0.warnings }
     do {
@@ -30,9 +30,13 @@ public struct GGUFFormat: Sendable {
     } catch {
       throw error.inFile(path)
     }
-    return Checkpoint(
+    var checkpoint = Checkpoint(
       path: path, format: id, tensors: tensors, naming: .gguf, configuration: .gguf(first.metadata), metadata: first.metadata,
       companionFolder: options.tokenizerPath.map { Files.isFolder($0) ? $0 : Files.folder(of: $0) },
       files: shards.map { $0.file.path }, warnings: warnings, mappings: shards.map { $0.file })
+    for (index, shard) in shards.enumerated() {
+      for tensor in shard.tensors { checkpoint.fileIndices[tensor.name] = index }
+    }
+    return checkpoint
   }
 }

@@ -5,10 +5,11 @@ extension GGUFFormat: CheckpointFormat {
   public static var naming: Naming { .gguf }
 
   /// llama.cpp aborts on vectors and norms that are not 32-bit floats. Other tensors keep 16-bit floats as they are, so
-  /// that nothing is rounded without having been asked for.
+  /// that nothing is rounded without having been asked for. What a GGUF holds already, stays as it is.
   public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String {
+    if case .gguf? = tensor.configuration { return stored }
     let isMatrix = tensor.shape.drop { $0 == 1 }.count >= 2
-    guard isMatrix, !tensor.name.hasSuffix("_norm.weight"), QuantizableTensors.contains(name: tensor.name, shape: tensor.shape) else {
+    guard isMatrix, !tensor.name.hasSuffix("_norm.weight"), QuantizableTensors.contains(tensor) else {
       return ElementType.allCases.contains { $0.schemeName == stored && !$0.isFloat } ? stored : "f32"
     }
     return stored
@@ -16,7 +17,7 @@ extension GGUFFormat: CheckpointFormat {
 
   /// What llama-quantize would quantize.
   public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
-    QuantizableTensors.contains(name: tensor.name, shape: tensor.shape)
+    QuantizableTensors.contains(tensor)
   }
 
   /// Tensors that a GGUF has and the source does not: the frequency factors that llama3 scaling becomes.
@@ -30,17 +31,29 @@ extension GGUFFormat: CheckpointFormat {
   /// The default. llama-quantize ignores any other that a file states, and then writes a corrupt one.
   private static let alignment = 32
 
+  public static var splits: Bool { true }
+  public static var holdsKeyValues: Bool { true }
+
+  public static func fallback(for scheme: String, columns: Int) -> (scheme: String, note: String?)? {
+    BlockFallback.replacing(scheme, columns: columns).map { ($0.scheme, $0.note) }
+  }
+
+  /// One file, or those that `GGUFSplit` cuts it into: the first has the metadata, and each says which of how many it is.
   public static func layout(_ request: OutputRequest) throws -> OutputLayout {
-    let parts = request.tensors.enumerated().flatMap { index, tensor in
-      tensor.parts.enumerated().map { (tensor: index, part: $0, stored: $1) }
+    let values = try GGUFMetadata.keyValues(request)
+    let split = try GGUFSplit(request)
+    var layout = OutputLayout(isFolder: false, files: [], placements: [])
+    for (file, parts) in split.files.enumerated() {
+      var own = file == 0 ? values : KeyValues()
+      split.state(file, in: &own)
+      let header = try header(own, parts.map(\.stored))
+      let start = header.bytes.count
+      layout.files.append(.init(name: split.name(of: file), size: start + header.dataSize, literals: [(0, header.bytes)]))
+      layout.placements += zip(parts, header.offsets).map { part, offset in
+        OutputLayout.Placement(tensor: part.tensor, part: part.part, file: file, offset: start + offset, byteCount: part.stored.byteCount)
+      }
     }
-    let header = try header(try GGUFMetadata.keyValues(request), parts.map(\.stored))
-    let start = header.bytes.count
-    let places = zip(parts, header.offsets).map { part, offset in
-      OutputLayout.Placement(tensor: part.tensor, part: part.part, file: 0, offset: start + offset, byteCount: part.stored.byteCount)
-    }
-    return OutputLayout(
-      isFolder: false, files: [.init(name: "", size: start + header.dataSize, literals: [(0, header.bytes)])], placements: places)
+    return layout
   }
 
   /// Everything in front of the data, padded to where it begins.
@@ -96,5 +109,6 @@ extension GGUFFormat: CheckpointFormat {
     writer.append(UInt64(offset))
   }
 
-  private static func aligned(_ value: Int) -> Int { (value + alignment - 1) / alignment * alignment }
+  /// Bytes of the data with what fills them up to the alignment.
+  static func aligned(_ value: Int) -> Int { (value + alignment - 1) / alignment * alignment }
 }

@@ -6,8 +6,9 @@ enum GGUFMetadata {
   private static let quantizationVersion: UInt32 = 2
 
   /// From a GGUF, its own pairs in their order, with what quantization changes; else what llama.cpp's converter would write
-  /// for the model, in its order.
-  /// - Throws: `Failure` where the model or its tokenizer is not one that llama.cpp knows.
+  /// for the model, in its order; then what a person wants otherwise.
+  /// - Throws: `Failure` where the model or its tokenizer is not one that llama.cpp knows, or for a change that readers would
+  ///   not take.
   static func keyValues(_ request: OutputRequest) throws -> KeyValues {
     var values: KeyValues
     if request.source.format == GGUFFormat.id {
@@ -17,12 +18,19 @@ enum GGUFMetadata {
     } else {
       values = try converted(request)
     }
+    stateQuantization(request, &values)
+    try GGUFMetadataEdits.apply(request, to: &values)
+    return values
+  }
+
+  /// How the weights are stored and how that came about. Where a GGUF's tensors are all copied, it says so already.
+  private static func stateQuantization(_ request: OutputRequest, _ values: inout KeyValues) {
+    if request.source.format == GGUFFormat.id, request.tensors.allSatisfy({ $0.isCopy }) { return }
     if let number = fileType(request) { values["general.file_type"] = .u32(number) }
     values["general.quantization_version"] = .u32(quantizationVersion)
     for (key, value) in request.provenance {
       values[key.hasPrefix("qconvert.") ? key : "qconvert." + key] = .string(value)
     }
-    return values
   }
 
   private static func converted(_ request: OutputRequest) throws -> KeyValues {

@@ -52,57 +52,44 @@ struct GGUFShard {
     return (index, count)
   }
 
-  /// The other shards, which lie beside this first one.
-  /// - Throws: `Failure` where this is not the first shard, one is missing, or they do not belong together.
-  func followingShards() throws(Failure) -> [GGUFShard] {
-    guard split.count > 1 else { return [] }
-    guard split.index == 0 else {
+  /// All shards of the model that this one is of, in their order: they lie beside it.
+  /// - Throws: `Failure` where one is missing, or they do not belong together.
+  func family() throws(Failure) -> [GGUFShard] {
+    guard split.count > 1 else { return [self] }
+    let suffix = GGUFSplit.suffix(split.index, split.count)
+    guard file.path.hasSuffix(suffix) else {
       throw Failure(
-        .usage, "gg.split.not-first", "is shard \(split.index + 1) of \(split.count)", file: file.path,
-        remedy: "Give the path of the first shard.")
-    }
-    guard let prefix = namePrefix else {
-      throw Failure(
-        .data, "gg.split.name", "is the first of \(split.count) shards, but its name does not end in \(GGUFShard.suffix(0, split.count))",
+        .data, "gg.split.name", "is shard \(split.index + 1) of \(split.count), but its name does not end in \(suffix)",
         file: file.path, remedy: "Give the shards the names they had.")
     }
+    let prefix = file.path.dropLast(suffix.count)
     var shards: [GGUFShard] = []
-    var names = Set(tensors.map(\.name))
-    for index in 1..<split.count {
-      let path = prefix + GGUFShard.suffix(index, split.count)
-      guard Files.exists(path) else {
-        throw Failure(
-          .noInput, "gg.split.missing", "shard \(index + 1) of \(split.count) is missing", file: path,
-          remedy: "Fetch it and put it beside the first.")
-      }
-      let shard = try GGUFShard(path)
-      guard shard.split == (index, split.count) else {
-        throw Failure(
-          .data, "gg.split.mismatch", "says that it is shard \(shard.split.index + 1) of \(shard.split.count)", file: shard.file.path)
-      }
+    var names: Set<String> = []
+    for index in 0..<split.count {
+      let shard = index == split.index ? self : try sibling(index, at: prefix + GGUFSplit.suffix(index, split.count))
       for tensor in shard.tensors where !names.insert(tensor.name).inserted {
         throw Failure(.data, "gg.tensor.duplicate", "is in another shard too", file: shard.file.path, tensor: tensor.name)
       }
       shards.append(shard)
     }
-    if let total = metadata["split.tensors.count"]?.intValue, total != names.count {
+    if let total = shards[0].metadata["split.tensors.count"]?.intValue, total != names.count {
       throw Failure(
-        .data, "gg.split.tensor-count", "promises \(total) tensors; the shards have \(names.count)", file: file.path)
+        .data, "gg.split.tensor-count", "promises \(total) tensors; the shards have \(names.count)", file: shards[0].file.path)
     }
     return shards
   }
 
-  private var namePrefix: String? {
-    let suffix = GGUFShard.suffix(0, split.count)
-    return file.path.hasSuffix(suffix) ? String(file.path.dropLast(suffix.count)) : nil
-  }
-
-  /// `-00001-of-00003.gguf` for index 0 of 3.
-  private static func suffix(_ index: Int, _ count: Int) -> String {
-    func padded(_ number: Int) -> String {
-      let digits = String(number)
-      return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+  private func sibling(_ index: Int, at path: String) throws(Failure) -> GGUFShard {
+    guard Files.exists(path) else {
+      throw Failure(
+        .noInput, "gg.split.missing", "shard \(index + 1) of \(split.count) is missing", file: path,
+        remedy: "Fetch it and put it beside the others.")
     }
-    return "-\(padded(index + 1))-of-\(padded(count)).gguf"
+    let shard = try GGUFShard(path)
+    guard shard.split == (index, split.count) else {
+      throw Failure(
+        .data, "gg.split.mismatch", "says that it is shard \(shard.split.index + 1) of \(shard.split.count)", file: shard.file.path)
+    }
+    return shard
   }
 }

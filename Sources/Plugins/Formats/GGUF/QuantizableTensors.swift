@@ -1,3 +1,5 @@
+import QuantCore
+
 /// Which tensors llama.cpp lets be quantized, by name and number of dimensions.
 enum QuantizableTensors {
   /// Parts of names that are never quantized, with who has them.
@@ -22,9 +24,23 @@ enum QuantizableTensors {
   /// Tables of positions and token types.
   private static let excludedNames: Set<String> = ["position_embd.weight", "token_types.weight"]
 
-  static func contains(name: String, shape: [Int]) -> Bool {
+  /// What one architecture alone leaves as it is.
+  private static let excludedOf: [String: [String]] = [
+    "glm5-next": [
+      "hc_", "indexer.attn_q_b", "indexer.attn_k", "indexer.proj", "indexer_compressor_gate", "indexer_compressor_ape",
+      "ssm_f_a.weight", "ssm_f_b.weight", "ssm_g_a.weight", "ssm_g_b.weight", "ssm_beta.weight", "attn_kv_a_mqa.weight",
+      "attn_k_b.weight", "attn_v_b.weight",
+    ]
+  ]
+
+  static func contains(_ tensor: PresetTensor) -> Bool {
+    let name = tensor.name
+    var parts = excluded
+    if case .gguf? = tensor.configuration, let architecture = tensor.configuration?.architecture {
+      parts += excludedOf[architecture] ?? []
+    }
     // A dimension of 1 at the outer end does not count: ggml does not store it.
-    shape.drop { $0 == 1 }.count >= 2 && name.hasSuffix("weight") && !excludedNames.contains(name)
-      && !excluded.contains { name.contains($0) }
+    return tensor.shape.drop { $0 == 1 }.count >= 2 && name.hasSuffix("weight") && !excludedNames.contains(name)
+      && !parts.contains { name.contains($0) }
   }
 }

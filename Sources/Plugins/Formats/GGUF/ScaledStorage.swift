@@ -6,6 +6,7 @@ import QuantCore
 /// beside `blk.0.attn_q.weight`, one number, or one for each of the stacked experts.
 struct ScaledStorage: TensorStorage {
   private let base: any TensorStorage
+  private let scale: CheckpointTensor
   private let scales: [Float]
   private let rowsPerScale: Int
 
@@ -15,6 +16,21 @@ struct ScaledStorage: TensorStorage {
   var verbatim: ByteView? { nil }
   var isNumeric: Bool { base.isNumeric }
   var inputRounding: (any ValueRounding)? { base.inputRounding }
+
+  init(_ tensor: CheckpointTensor, scale: CheckpointTensor) {
+    base = tensor.storage
+    self.scale = scale
+    scales = scale.matrix().values
+    rowsPerScale = tensor.rowCount / max(1, scale.elementCount)
+  }
+
+  func storedParts(name: String, shape: [Int]) -> [(part: StoredPart, bytes: ByteView)] {
+    base.storedParts(name: name, shape: shape)
+      + scale.storage.storedParts(name: ScaledStorage.scaleName(of: name), shape: scale.shape)
+  }
+
+  /// `blk.0.attn_q.scale` for `blk.0.attn_q.weight`.
+  private static func scaleName(of weight: String) -> String { String(weight.dropLast("weight".count)) + "scale" }
 
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
     base.decode(rows: rows, rowLength: rowLength, into: destination)
@@ -32,13 +48,11 @@ struct ScaledStorage: TensorStorage {
     var used: Set<String> = []
     let folded = tensors.map { tensor in
       guard tensor.name.hasSuffix(".weight"), tensor.storage.isNumeric, tensor.shape.count >= 2,
-        let scale = scales[String(tensor.name.dropLast("weight".count)) + "scale"],
+        let scale = scales[scaleName(of: tensor.name)],
         scale.elementCount == 1 || (tensor.shape.count == 3 && scale.elementCount == tensor.shape[0])
       else { return tensor }
       used.insert(scale.name)
-      let storage = ScaledStorage(
-        base: tensor.storage, scales: scale.matrix().values, rowsPerScale: tensor.rowCount / scale.elementCount)
-      return CheckpointTensor(name: tensor.name, shape: tensor.shape, storage: storage)
+      return CheckpointTensor(name: tensor.name, shape: tensor.shape, storage: ScaledStorage(tensor, scale: scale))
     }
     return folded.filter { !used.contains($0.name) }
   }

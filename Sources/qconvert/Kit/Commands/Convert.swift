@@ -63,7 +63,7 @@ struct Convert: QConvertCommand {
       if case .file = recipe.report { try file?.write(document).giveName() }
       throw Rejection(failure: failure, document: document)
     }
-    session.log.notice("\(Wording.summary(result.report, output: plan.request.output))")
+    session.log.notice("\(Wording.summary(result.report, output: plan.mainOutput))")
     if let evaluation = result.evaluation { session.log.notice("\(Wording.summary(evaluation))") }
     if session.isJSON { try session.answer(document, text: "") }
   }

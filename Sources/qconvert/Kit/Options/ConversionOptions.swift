@@ -31,6 +31,32 @@ struct ConversionOptions: ParsableArguments {
     help: ArgumentHelp("Scheme of some tensors: glob or re:REGEX; repeatable, the last match wins.", valueName: "PATTERN=SCHEME"))
   var tensor: [String] = []
 
+  @Option(parsing: .singleValue, help: ArgumentHelp("Tensors that stay as they are stored; repeatable.", valueName: "PATTERN"))
+  var keep: [String] = []
+
+  @Option(
+    name: [.customLong("output-scheme"), .customLong("output-tensor-type")],
+    help: ArgumentHelp("Scheme of the output matrix, or keep.", valueName: "NAME"))
+  var outputScheme: String?
+
+  @Flag(help: "The same as --output-scheme keep.")
+  var leaveOutputTensor = false
+
+  @Option(
+    name: [.customLong("embedding-scheme"), .customLong("token-embedding-type")],
+    help: ArgumentHelp("Scheme of the embedding, or keep.", valueName: "NAME"))
+  var embeddingScheme: String?
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp(
+      "As llama-quantize reads it: a regex in small letters is searched for, the first match wins; repeatable.",
+      valueName: "REGEX=SCHEME"))
+  var tensorType: [String] = []
+
+  @Option(help: ArgumentHelp("More of these, separated by spaces or lines.", valueName: "FILE"))
+  var tensorTypeFile: String?
+
   @Option(help: ArgumentHelp("Packing of quantized layers. (default: the first that holds the scheme)", valueName: "NAME"))
   var packing: String?
 
@@ -71,7 +97,9 @@ struct ConversionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Statistics that calibrate collected, instead of running the model.", valueName: "FILE"))
   var stats: String?
 
-  @Option(help: ArgumentHelp("Importance matrix that weighs errors: of llama-imatrix or calibrate.", valueName: "FILE"))
+  @Option(
+    name: [.customLong("importance"), .customLong("imatrix")],
+    help: ArgumentHelp("Importance matrix that weighs errors: of llama-imatrix or calibrate.", valueName: "FILE"))
   var importance: String?
 
   @Option(help: ArgumentHelp("Activations that methods observe; auto, the default: as they ask.", valueName: "STREAM"))
@@ -98,8 +126,26 @@ struct ConversionOptions: ParsableArguments {
   @Flag(inversion: .prefixedNo, help: "Quantize weights that are quantized already; quality is lost twice.")
   var allowRequantize: Bool?
 
-  @Option(help: ArgumentHelp("Largest file of a split output: 5GB, 512MiB.", valueName: "SIZE"))
+  @Option(
+    name: [.customLong("shard-size"), .customLong("split-max-size")],
+    help: ArgumentHelp("Largest file of a split output: 5GB, 512MiB.", valueName: "SIZE"))
   var shardSize: String?
+
+  @Flag(inversion: .prefixedNo, help: "Cut the output into files where IN is.")
+  var keepSplit: Bool?
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("Metadata of a GGUF: 'general.name=str:My model'; repeatable.", valueName: "KEY=TYPE:VALUE"))
+  var setMeta: [String] = []
+
+  @Option(parsing: .singleValue, help: ArgumentHelp("Metadata that a GGUF is not to have; repeatable.", valueName: "KEY"))
+  var dropMeta: [String] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("As llama-quantize reads it: the types are int, float, bool and str; repeatable.", valueName: "KEY=TYPE:VALUE"))
+  var overrideKv: [String] = []
 
   @Option(
     parsing: .singleValue,
@@ -128,6 +174,22 @@ struct ConversionOptions: ParsableArguments {
   /// Where the result document goes, as a recipe would say it.
   var reportPlace: String? { noReport ? "none" : report }
 
+  /// What stands for the output matrix.
+  var outputChoice: String? { leaveOutputTensor ? Planner.keepName : outputScheme }
+
+  /// All metadata that is to be set.
+  var metadataValues: [String] { setMeta + overrideKv.map { ConversionOptions.metadata(overriding: $0) } }
+
+  /// A pair of llama-quantize in this program's types: whole numbers are stored there in 32 bits without their sign.
+  private static func metadata(overriding text: String) -> String {
+    for (type, own) in [("float", "f32"), ("int", "u32")] {
+      guard let place = text.firstRange(of: "=\(type):") else { continue }
+      let value = text[place.upperBound...]
+      return "\(text[..<place.lowerBound])=\(own):\(own == "u32" && value.hasPrefix("-") ? value.dropFirst() : value)"
+    }
+    return text
+  }
+
   /// Everything that was typed, over what the recipe file says, over the defaults.
   /// - Throws: `Failure` of kind usage for an option, of kind config for the recipe file.
   func said() throws -> Recipe {
@@ -136,6 +198,7 @@ struct ConversionOptions: ParsableArguments {
     for setting in Setting.all {
       if let content = setting.typed(self) { try setting.set(Entry(content, subject: setting.option), &said) }
     }
+    if let tensorTypeFile { said.conversion.tensorTypes += try Files.readText(tensorTypeFile).split { $0.isWhitespace }.map { String($0) } }
     return said
   }
 }

@@ -158,7 +158,7 @@ enum Wording {
 
   /// What a plan comes to, in two or three lines.
   static func planned(_ plan: ConversionPlan) -> [String] {
-    var lines = ["\(printable(plan.request.output)): \(size(plan.totalSize, plan.bitsPerWeight)), \(plan.tensors.count.grouped) tensors"]
+    var lines = ["\(printable(plan.mainOutput)): \(size(plan.totalSize, plan.bitsPerWeight)), \(plan.tensors.count.grouped) tensors"]
     if plan.layout.files.count > 1 { lines.append("files: \(plan.layout.files.count)") }
     lines.append("working memory: about \(ByteSize.format(plan.memoryBytes))")
     return lines

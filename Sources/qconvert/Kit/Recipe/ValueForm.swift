@@ -26,6 +26,15 @@ extension ValueForm where Value == String? {
   }
 }
 
+extension ValueForm where Value == String? {
+  /// The name of a scheme or preset, which people write in capitals too.
+  static let scheme = ValueForm {
+    try ValueForm<String>.text.read($0).lowercased()
+  } write: {
+    $0.map { .string($0) }
+  }
+}
+
 extension ValueForm where Value == Bool {
   /// `true` or `false`, also `on` and `off`.
   static let flag = ValueForm { entry in

@@ -1,0 +1,109 @@
+import QuantCore
+
+/// One row of the table of mixes: which type each kind of tensor gets. Of the rules of a kind the first that holds decides; where
+/// none does, the tensor gets the base type.
+///
+/// Source: `src/llama-quant.cpp` of llama.cpp, `llama_tensor_get_type_impl`.
+struct Mix: Preset {
+  let name: String
+  /// Another name that people type.
+  var alias: String?
+  /// llama.cpp's number of the mix.
+  let fileType: UInt32
+  /// Type of everything that no rule names.
+  let base: String
+  /// The output matrix, or the embedding where it is the output too.
+  var output = "q6_k"
+  /// An embedding that is not the output.
+  var embedding: String?
+  /// Value projections (fused ones that hold the values too): the smallest matrices of a block, and the most sensitive ones.
+  var value: [MixRule] = []
+  var query: [MixRule] = []
+  var key: [MixRule] = []
+  var attentionOutput: [MixRule] = []
+  var gateAndUp: [MixRule] = []
+  var down: [MixRule] = []
+  /// What is no stack of experts, whatever its kind.
+  var unstacked: String?
+  /// A type that this mix alone does not use in blocks without importance.
+  var importantType: String?
+  /// Whether keys and values of models of 8 experts get 8 bits, and values of large models with shared heads at least 5: true of
+  /// all mixes but the smallest. These count down projections as they come, and not by the number of their block.
+  var sparesSmallMatrices = true
+
+  func choose(_ tensors: [PresetTensor], model: ModelDescription?) -> [PresetChoice] {
+    guard BlockFallback.weights(of: base) != nil else {
+      return tensors.map { PresetChoice(scheme: $0.isQuantizable ? base : nil) }
+    }
+    let facts = MixFacts(tensors, model: model)
+    var choices = [PresetChoice](repeating: PresetChoice(scheme: nil), count: tensors.count)
+    var counts: [MixTensorKind: Int] = [:]
+    // The position of a tensor among its kind counts, in the order of blocks and not of the file.
+    for index in MixFacts.loadingOrder(tensors) where tensors[index].isQuantizable && !tensors[index].isDecided {
+      let tensor = tensors[index]
+      let kind = MixTensorKind(tensor.name)
+      let counted = counts[kind, default: 0]
+      counts[kind] = counted + 1
+      // Experts may lie in any order, so that their names tell the block.
+      let block = kind != .value && facts.expertCount > 1 && sparesSmallMatrices ? MixFacts.block(of: tensor.name) : nil
+      let scheme = scheme(for: tensor, kind: kind, position: block ?? counted, facts: facts)
+      choices[index] = PresetChoice(scheme: scheme)
+      if let fallback = BlockFallback.replacing(scheme, columns: tensor.shape.last ?? 1) {
+        choices[index] = PresetChoice(scheme: fallback.scheme, note: fallback.note)
+      }
+      choices[index].needsImportance = importantType != nil && choices[index].scheme == importantType
+    }
+    return choices
+  }
+
+  private func scheme(for tensor: PresetTensor, kind: MixTensorKind, position: Int, facts: MixFacts) -> String {
+    func first(_ rules: [MixRule]) -> String? {
+      let count = kind == .value ? facts.valueCount : facts.blockCount
+      return rules.first { rule in
+        rule.conditions.allSatisfy { $0.holds(position: position, of: count, hasImportance: tensor.hasImportance, facts) }
+      }?.scheme
+    }
+    let columns = tensor.shape.last ?? 1
+    if facts.architecture == "glm5-next", MixFacts.keepsEightBits.contains(where: { tensor.name.contains($0) }) { return "q8_0" }
+    if kind == .output || kind == .embedding && facts.tiesEmbeddings {
+      let fits = columns.isMultiple(of: BlockFallback.weights(of: base) ?? 1)
+      return fits && facts.architecture != "falcon" ? output : "q8_0"
+    }
+    if let unstacked, !facts.isStack(tensor, kind) { return unstacked }
+    switch kind {
+    case .value:
+      let chosen = first(value) ?? base
+      guard sparesSmallMatrices else { return chosen }
+      if facts.expertCount == 8 { return "q8_0" }
+      return facts.isSeventyBillion && ["q3_k", "q4_k"].contains(chosen) ? "q5_k" : chosen
+    case .key: return sparesSmallMatrices && facts.expertCount == 8 ? "q8_0" : first(key) ?? base
+    case .query: return first(query) ?? base
+    case .attentionOutput: return first(attentionOutput) ?? base
+    case .gate, .up: return first(gateAndUp) ?? base
+    case .down: return first(down) ?? base
+    case .embedding: return embedding ?? base
+    case .output, .other: return base
+    }
+  }
+
+  // MARK: - What is offered
+
+  static func named(_ name: String) -> Mix? { table.first { $0.name == name || $0.alias == name } }
+
+  /// The mixes all of whose types can be written.
+  static let offered = table.filter { mix in
+    mix.schemes.allSatisfy { BlockFallback.weights(of: $0) == nil || GGUFBlocks.blockScheme(named: $0) != nil }
+  }
+
+  static func offered(_ name: String) -> Mix? { offered.first { $0.name == name || $0.alias == name } }
+
+  /// Every type that the mix may choose, and those that these fall back to.
+  private var schemes: Set<String> {
+    let rules = [value, query, key, attentionOutput, gateAndUp, down].flatMap { $0 }
+    var found: Set<String> = [base]
+    guard BlockFallback.weights(of: base) != nil else { return found }
+    found.formUnion([output, "q8_0"] + [embedding, unstacked].compactMap { $0 } + rules.map { $0.scheme })
+    for scheme in found { found.formUnion(BlockFallback.chain(from: scheme)) }
+    return found
+  }
+}

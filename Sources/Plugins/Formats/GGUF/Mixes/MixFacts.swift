@@ -1,0 +1,77 @@
+import QuantCore
+
+/// What a mix needs to know about a model: from the keys of a GGUF, else from its description, else from its tensors.
+struct MixFacts {
+  let architecture: String?
+  let tiesEmbeddings: Bool
+  let valueCount: Int
+  let blockCount: Int
+  /// Heads of queries to each of keys and values in the first block; 0 for a block without attention.
+  let queriesPerKey: Int
+  /// Experts of a block; 0 or 1 for a dense model.
+  let expertCount: Int
+  /// Whether llama.cpp counts the model as one of 70 billion weights.
+  let isSeventyBillion: Bool
+
+  init(_ tensors: [PresetTensor], model: ModelDescription?) {
+    var keys = KeyValues()
+    if case .gguf(let values)? = tensors.first?.configuration { keys = values }
+    let name = keys["general.architecture"]?.stringValue ?? model?.ggufArchitecture
+    func number(_ key: String) -> Int? { name.flatMap { keys["\($0).\(key)"]?.firstNumber } }
+
+    architecture = name
+    let shapes = Dictionary(tensors.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
+    tiesEmbeddings = shapes["output.weight"] == nil
+    valueCount = tensors.count { MixTensorKind($0.name) == .value }
+    blockCount =
+      number("block_count") ?? model?.parameters.blockCount ?? (tensors.compactMap { MixFacts.block(of: $0.name) }.max() ?? -1) + 1
+    let queries = number("attention.head_count") ?? model?.parameters.headCount ?? shapes["blk.0.attn_q.weight"]?.first ?? 0
+    let shared =
+      number("attention.head_count_kv") ?? number("attention.head_count") ?? model?.parameters.keyValueHeadCount
+      ?? shapes["blk.0.attn_k.weight"]?.first ?? 0
+    queriesPerKey = shared > 0 ? queries / shared : 0
+    let stack = tensors.first { $0.name.hasSuffix("ffn_down_exps.weight") }
+    expertCount = number("expert_count") ?? model?.parameters.expertCount ?? stack?.shape.first ?? 0
+    isSeventyBillion =
+      switch name ?? "llama" {
+      case "llama", "llama-embed": blockCount == 80 && queries != shared && expertCount != 8
+      case "qwen2", "deci", "olmo": blockCount == 80
+      case "jais2": blockCount == 68
+      default: false
+      }
+  }
+
+  /// Parts of the names of matrices that GLM 5 keeps at 8 bits.
+  static let keepsEightBits = ["attn_q_a", "attn_q_b", "nextn.eh_proj"]
+
+  /// Whether a tensor holds the matrices of several experts. Bailing 3 has others of three dimensions too.
+  func isStack(_ tensor: PresetTensor, _ kind: MixTensorKind) -> Bool {
+    tensor.shape.count > 2 && tensor.shape[tensor.shape.count - 3] > 1
+      && (architecture != "bailingmoe3" || [.up, .gate, .down].contains(kind))
+  }
+
+  /// The number in `blk.N.`, or nil. A number beyond 32 bits is none: the name is a file's, and numbers are added to.
+  static func block(of name: String) -> Int? {
+    let words = name.split(separator: ".", maxSplits: 2)
+    return words.count == 3 && words[0] == "blk" ? Int32(words[1]).map { Int($0) } : nil
+  }
+
+  /// Tensors outside of blocks first, then block after block, and by name within each.
+  static func loadingOrder(_ tensors: [PresetTensor]) -> [Int] {
+    let keys = tensors.map { (block(of: $0.name) ?? -1, Array($0.name.utf8)) }
+    return tensors.indices.sorted { a, b in
+      keys[a].0 != keys[b].0 ? keys[a].0 < keys[b].0 : keys[a].1.lexicographicallyPrecedes(keys[b].1)
+    }
+  }
+}
+
+extension MetadataValue {
+  /// An integer, or the first of a list with one for each block.
+  fileprivate var firstNumber: Int? {
+    switch self {
+    case .i32s(let values): values.first.map { Int($0) }
+    case .u32s(let values): values.first.map { Int($0) }
+    default: intValue
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/// A type that some tensors of a kind get.
+struct MixRule {
+  let scheme: String
+  /// All of them must hold.
+  let conditions: [MixCondition]
+
+  init(_ scheme: String, _ conditions: MixCondition...) {
+    self.scheme = scheme
+    self.conditions = conditions
+  }
+}
+
+/// What a mix asks of a tensor, by its position among the tensors of its kind, or of its model.
+enum MixCondition {
+  /// The first and last eighth, and every third block between.
+  case scattered
+  /// All but the first and last eighth.
+  case middle
+  /// The first part of the blocks: 8 for an eighth.
+  case firstPart(Int)
+  /// The first so many.
+  case first(Int)
+  /// At least four heads of queries to each of keys and values.
+  case sharedHeads
+  /// At least four experts, whatever the heads.
+  case severalExperts
+  case eightExperts
+  case otherExperts
+  case importance
+  case noImportance
+  case falcon
+  case notFalcon
+
+  func holds(position: Int, of count: Int, hasImportance: Bool, _ facts: MixFacts) -> Bool {
+    switch self {
+    case .scattered: position < count / 8 || position >= 7 * count / 8 || (position - count / 8) % 3 == 2
+    case .middle: position >= count / 8 && position < 7 * count / 8
+    case .firstPart(let part): position < count / part
+    case .first(let number): position < number
+    case .sharedHeads: facts.queriesPerKey >= 4
+    case .severalExperts: facts.expertCount >= 4
+    case .eightExperts: facts.expertCount == 8
+    case .otherExperts: facts.expertCount != 8
+    case .importance: hasImportance
+    case .noImportance: !hasImportance
+    case .falcon: facts.architecture == "falcon"
+    case .notFalcon: facts.architecture != "falcon"
+    }
+  }
+}
+
+/// What a mix distinguishes, told by the names that GGUF gives.
+enum MixTensorKind: Hashable {
+  case output, embedding, value, key, query, attentionOutput, up, gate, down, other
+
+  init(_ name: String) {
+    self =
+      switch name {
+      case "output.weight": .output
+      case "token_embd.weight", "per_layer_token_embd.weight": .embedding
+      default: MixTensorKind.parts.first { name.contains($0.part) }?.kind ?? .other
+      }
+  }
+
+  /// Parts of names, the first that is found decides. A fused projection that holds the values counts as one.
+  private static let parts: [(part: String, kind: MixTensorKind)] = [
+    ("attn_qkv.weight", .value), ("attn_kv_b.weight", .value), ("attn_v.weight", .value), ("attn_k.weight", .key),
+    ("attn_q.weight", .query), ("attn_output.weight", .attentionOutput), ("ffn_up", .up), ("ffn_gate", .gate), ("ffn_down", .down),
+  ]
+}

@@ -1,0 +1,59 @@
+import CKernels
+import Glibc
+
+/// Gives the files of a split output their names.
+///
+/// The first comes last: readers begin with it, so that they find a complete output or none. The files get second names (hard
+/// links) and lose the first ones together afterwards: a run that is killed in between can be continued, and one that fails takes
+/// the names back. An old output that is replaced loses its first file before anything else.
+struct SplitNaming {
+  private let files: [(temporary: String, target: String)]
+  private let force: Bool
+  private let temporary: String
+
+  init(_ layout: OutputLayout, target: String, temporary: String, force: Bool) {
+    files = zip(layout.files, layout.targets(target)).map { (temporary + "/" + $0.name, $1) }.reversed()
+    self.temporary = temporary
+    self.force = force
+  }
+
+  /// - Parameter aside: where the emptied folder goes, so that all first names are gone at once.
+  /// - Throws: `Failure` where a target appeared in the meantime or cannot be named; then none of them is there.
+  func run(aside: String) throws(Failure) {
+    if force, let first = files.last, !OutputTarget.isSameFile(first.temporary, first.target) { unlink(first.target) }
+    var named: [(temporary: String, target: String)] = []
+    do {
+      for file in files {
+        try name(file)
+        named.append(file)
+      }
+    } catch {
+      for file in named { takeBack(file) }
+      throw error
+    }
+    _ = Glibc.rename(temporary, aside)
+  }
+
+  private func name(_ file: (temporary: String, target: String)) throws(Failure) {
+    if OutputTarget.isSameFile(file.temporary, file.target) { return }
+    if force { unlink(file.target) }
+    var number = link(file.temporary, file.target) == 0 ? 0 : errno
+    // A file system without second names.
+    if [EPERM, ENOTSUP, ENOSYS, EMLINK].contains(number) { number = qc_rename_new(file.temporary, file.target) }
+    guard number != 0 else { return }
+    guard number != EEXIST else {
+      throw Failure(
+        .cannotCreate, "output.exists", "was created by someone else in the meantime", file: file.target,
+        remedy: "Give --force to replace it.")
+    }
+    throw Failure(.io, "io.rename", "cannot be given its name: \(OutputTarget.errorText(number))", file: file.target)
+  }
+
+  private func takeBack(_ file: (temporary: String, target: String)) {
+    if OutputTarget.linkStatus(file.temporary) == nil {
+      _ = Glibc.rename(file.target, file.temporary)
+    } else {
+      unlink(file.target)
+    }
+  }
+}
