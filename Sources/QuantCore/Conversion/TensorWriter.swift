@@ -357,15 +357,9 @@ struct TensorWriter {
   }
 
   private func copy(_ index: Int, _ source: CheckpointTensor) throws {
+    guard let bytes = source.storage.verbatim else { return }
     if source.storage.isNumeric && !plan.request.allowNonfinite { try checkFinite(source) }
-    let tensor = plan.tensors[index]
-    let stored = source.storage.storedParts(name: tensor.name, shape: tensor.shape).map { $0.bytes }
-    for (place, bytes) in zip(placements[index], stored.isEmpty ? [source.storage.verbatim].compactMap { $0 } : stored) {
-      try copy(bytes, to: plan.layout.placements[place])
-    }
-  }
-
-  private func copy(_ bytes: ByteView, to placement: OutputLayout.Placement) throws {
+    let placement = plan.layout.placements[placements[index][0]]
     let piece = 4 << 20
     var offset = 0
     while offset < bytes.count {
