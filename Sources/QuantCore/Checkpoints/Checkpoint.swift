@@ -7,7 +7,7 @@ public struct Checkpoint: Sendable {
   /// Id of the format that read it (`gguf`, `huggingface`, `safetensors`).
   public var format: String
   /// Logical tensors in file order. Tensors of a packing that is understood appear once, under the name of the weight.
-  public let tensors: [CheckpointTensor]
+  public private(set) var tensors: [CheckpointTensor]
   /// Whose tensor names and configuration keys this container uses.
   public var naming: Naming
   /// The model's configuration; nil for a lone file without any.
@@ -32,7 +32,7 @@ public struct Checkpoint: Sendable {
   public var warnings: [String]
   /// The mappings that tensors read from; a run asks them before it publishes a result.
   public var mappings: [MappedFile]
-  private let positions: [String: Int]
+  private var positions: [String: Int]
 
   public init(
     path: String, format: String, tensors: [CheckpointTensor], naming: Naming, configuration: Configuration?,
@@ -49,7 +49,22 @@ public struct Checkpoint: Sendable {
     self.files = files
     self.warnings = warnings
     self.mappings = mappings
-    positions = Dictionary(tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+    positions = Checkpoint.positions(of: tensors)
+  }
+
+  /// The same with every tensor as it lies in the container, those that belong together apart.
+  var separated: Checkpoint {
+    var copy = self
+    copy.tensors = tensors.flatMap { tensor in
+      let parts = tensor.storage.components(name: tensor.name, shape: tensor.shape)
+      return parts.isEmpty ? [tensor] : parts
+    }
+    copy.positions = Checkpoint.positions(of: copy.tensors)
+    return copy
+  }
+
+  private static func positions(of tensors: [CheckpointTensor]) -> [String: Int] {
+    Dictionary(tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// The tensor with this name, or nil.

@@ -4,6 +4,8 @@ public struct ConversionPlan: Sendable {
   public var request: ConversionRequest
   /// What is converted.
   public var source: Checkpoint
+  /// The same as a model to compute with: tensors that the output keeps apart are put together.
+  public var reference: Checkpoint
   /// The model, where a family knows it.
   public var model: ModelDescription?
   /// The target's format.

@@ -1,5 +1,35 @@
-/// What a person asked for some tensors, whatever holds for the others.
+/// Which tensors there are, and what a person asked for some of them, whatever holds for the others.
 extension Planner {
+  /// The model of the source. Between two GGUFs nobody needs it: a file whose keys a family cannot make sense of is taken by its
+  /// names, and may be one that is edited because of that.
+  /// - Throws: `Failure` of the family where the model is needed, or the source is no GGUF.
+  func described(_ source: Checkpoint, isNeeded: Bool, _ warnings: inout [String]) throws -> ModelDescription? {
+    do {
+      return try opening.describe(source)
+    } catch let failure as Failure where !isNeeded && source.naming == .gguf {
+      warnings.append(Planner.leavesOut(failure))
+      return nil
+    }
+  }
+
+  /// The output's tensors. A description that does not fit the tensors is dropped where nobody needs it.
+  func drafts(
+    of source: Checkpoint, _ model: inout ModelDescription?, target: Naming, needsFamily: Bool, _ warnings: inout [String]
+  ) throws -> [TensorMapping.Draft] {
+    do {
+      return try TensorMapping(source: source, model: model, target: target).drafts(warnings: &warnings)
+    } catch let failure as Failure where model != nil && !needsFamily && source.naming == .gguf {
+      model = nil
+      warnings.append(Planner.leavesOut(failure))
+      return try TensorMapping(source: source, model: nil, target: target).drafts(warnings: &warnings)
+    }
+  }
+
+  private static func leavesOut(_ failure: Failure) -> String {
+    "the tensors are taken by their names, because the file is no model of its family"
+      + (failure.tensor.map { " ('\($0)': \(failure.message))" } ?? " (\(failure.message))")
+  }
+
   /// A scheme that was asked for by name.
   struct AskedScheme {
     var name: String

@@ -40,11 +40,12 @@ extension Planner {
         tensor: draft.tensor.name, remedy: "Convert from the original in 16 bits.")
     }
     let isInPlaceCopy = isSame && draft.isInPlace && !isRounded
-    let copies = isInPlaceCopy && format.id == source.format ? draft.tensor.storage.storedParts(name: draft.name, shape: draft.shape) : []
-    if !copies.isEmpty, draft.activations == nil {
+    if isInPlaceCopy, format.id == source.format, draft.activations == nil,
+      let part = draft.tensor.storage.storedPart(name: draft.name, shape: draft.shape)
+    {
       return PlannedTensor(
         sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, packing: holders.first ?? PlainPacking(),
-        pieces: draft.pieces, parts: copies.map { $0.part }, note: draft.note, isCopy: true)
+        pieces: draft.pieces, parts: [part], note: draft.note, isCopy: true)
     }
     let isRoundedAgain = isQuantizedSource && scheme.grid.kind != .float && adoption == nil && !isInPlaceCopy
     if isRoundedAgain && !request.allowRequantize {

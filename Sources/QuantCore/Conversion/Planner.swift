@@ -13,13 +13,15 @@ public struct Planner: Sendable {
 
   /// - Throws: `Failure` that says what is impossible and what would work.
   public func plan(_ request: ConversionRequest) throws -> ConversionPlan {
-    let source = try opening.open(
+    let reference = try opening.open(
       request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
-    guard !source.tensors.isEmpty else {
+    guard !reference.tensors.isEmpty else {
       throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
     }
     let format = try format(of: request)
     let methods = try makeMethods(request)
+    // Within one container each tensor goes its own way, where nobody computes with what they mean together.
+    let source = format.id == reference.format && methods.isEmpty ? reference.separated : reference
     if request.isTrueSequential, ConversionPlan.propagation(request, methods) == .original {
       throw Failure(
         .usage, "usage.true-sequential", "later layers can be observed behind rounded ones in the quantized stream only",
@@ -30,7 +32,8 @@ public struct Planner: Sendable {
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
     let importance = try request.importancePath.map { try registry.readImportance($0) }
     let needsFamily = format.naming != source.naming || !requirements.isEmpty || (importance != nil && format.naming != .gguf)
-    let model = needsFamily || opening.family(of: source) != nil ? try opening.describe(source) : nil
+    var warnings = source.warnings
+    var model = needsFamily || opening.family(of: source) != nil ? try described(source, isNeeded: needsFamily, &warnings) : nil
     if let model, format.naming == .gguf, model.ggufArchitecture == nil {
       throw Failure(
         .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: request.input,
@@ -44,8 +47,7 @@ public struct Planner: Sendable {
         file: request.input, remedy: "Leave the method out, or choose another; 'qconvert plugins' lists them.")
     }
 
-    var warnings = source.warnings
-    var drafts = try TensorMapping(source: source, model: model, target: format.naming).drafts(warnings: &warnings)
+    var drafts = try drafts(of: source, &model, target: format.naming, needsFamily: needsFamily, &warnings)
     let wanted = try scheme(of: request, source: source)
     try chooseSchemes(&drafts, wanted: wanted, request: request, source: source, model: model, format: format)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
@@ -86,7 +88,7 @@ public struct Planner: Sendable {
         targetName: Files.stem(of: request.output), shardSize: request.shardSize, keepsSplit: request.keepsSplit,
         metadataEdits: MetadataEdit.edits(request)))
     return ConversionPlan(
-      request: request, source: source, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
+      request: request, source: source, reference: reference, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
       calibration: calibration, statistics: statistics, warnings: warnings)
   }
 

@@ -224,31 +224,23 @@ struct TensorWriter {
   // MARK: - Copies
 
   private func copy(_ index: Int, _ source: CheckpointTensor) throws {
-    let tensor = plan.tensors[index]
+    guard let bytes = source.storage.verbatim else { return }
     let isChecked = source.storage.isNumeric && !plan.request.allowNonfinite
     let rows = source.rowCount
-    let stored = source.storage.storedParts(name: tensor.name, shape: tensor.shape).map { $0.bytes }
-    let parts = stored.isEmpty ? [source.storage.verbatim].compactMap { $0 } : stored
-    try inTiles(index, 0..<rows, of: rows, tile: tileRows(rows: rows, columns: source.rowLength, multiple: 1)) { rows in
+    // Codes of less than a byte may end in the middle of one: rows are then no pieces.
+    let tile = bytes.count.isMultiple(of: rows) ? tileRows(rows: rows, columns: source.rowLength, multiple: 1) : rows
+    let placement = plan.layout.placements[placements[index][0]]
+    try inTiles(index, 0..<rows, of: rows, tile: tile) { rows in
       if isChecked { try checkFinite(source, rows) }
       return rows
     } consume: { tile in
-      for (place, bytes) in zip(placements[index], parts) {
-        try copy(tile, of: rows, bytes, to: plan.layout.placements[place])
+      let bytesPerRow = bytes.count / rows
+      let start = tile.lowerBound * bytesPerRow, end = tile.upperBound == rows ? bytes.count : tile.upperBound * bytesPerRow
+      try bytes.slice(start..<end)?.withUnsafeBytes {
+        try transaction.write(file: placement.file, offset: placement.offset + start, bytes: $0)
       }
+      progress.advance("convert", by: end - start)
     }
-  }
-
-  /// Writes what a tile of rows has of a part. What rows do not divide evenly, a scale of the tensor or codes that end within a byte,
-  /// goes with the last.
-  private func copy(_ tile: Range<Int>, of rows: Int, _ bytes: ByteView, to placement: OutputLayout.Placement) throws {
-    let isLast = tile.upperBound == rows
-    let length = bytes.count.isMultiple(of: rows) ? bytes.count / rows : 0
-    let start = length * tile.lowerBound, end = isLast ? bytes.count : length * tile.upperBound
-    try bytes.slice(start..<end)?.withUnsafeBytes {
-      try transaction.write(file: placement.file, offset: placement.offset + start, bytes: $0)
-    }
-    progress.advance("convert", by: end - start)
   }
 
   private func checkFinite(_ source: CheckpointTensor, _ rows: Range<Int>) throws {

@@ -11,9 +11,10 @@ public protocol TensorStorage: Sendable {
   var isNumeric: Bool { get }
   /// The bytes exactly as a container holds them, where one contiguous stretch holds everything; else nil.
   var verbatim: ByteView? { get }
-  /// The tensors of its own container that it consists of, with their bytes: what a copy into a container of the same kind
-  /// writes. Empty where that is not known.
-  func storedParts(name: String, shape: [Int]) -> [(part: StoredPart, bytes: ByteView)]
+  /// The one tensor of its own container that it is, for a copy into a container of the same kind; nil where that is not known.
+  func storedPart(name: String, shape: [Int]) -> StoredPart?
+  /// The tensors of its container that it is put together from; empty where it is one.
+  func components(name: String, shape: [Int]) -> [CheckpointTensor]
   /// Codes and parameters as stored, or nil where there are none to hand out: values are all that is known.
   var codes: (any QuantizedStorage)? { get }
   /// How the program that defined this layout rounds what it multiplies with the tensor, or nil: not at all.
@@ -26,10 +27,11 @@ public protocol TensorStorage: Sendable {
 extension TensorStorage {
   public var codes: (any QuantizedStorage)? { nil }
   public var inputRounding: (any ValueRounding)? { nil }
-  public func storedParts(name: String, shape: [Int]) -> [(part: StoredPart, bytes: ByteView)] {
-    guard let bytes = verbatim, let type = ElementType(rawValue: schemeName.uppercased()) else { return [] }
-    return [(StoredPart(name: name, shape: shape, type: .element(type), byteCount: bytes.count), bytes)]
+  public func storedPart(name: String, shape: [Int]) -> StoredPart? {
+    guard let bytes = verbatim, let type = ElementType(rawValue: schemeName.uppercased()) else { return nil }
+    return StoredPart(name: name, shape: shape, type: .element(type), byteCount: bytes.count)
   }
+  public func components(name: String, shape: [Int]) -> [CheckpointTensor] { [] }
 }
 
 /// One logical tensor of a checkpoint.

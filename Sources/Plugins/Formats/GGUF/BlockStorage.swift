@@ -22,8 +22,8 @@ struct BlockStorage: TensorStorage {
   var codes: (any QuantizedStorage)? { BlockCodes(type, bytes) }
   var inputRounding: (any ValueRounding)? { InputBlocks(weightBlockLength: type.blockLength) }
 
-  func storedParts(name: String, shape: [Int]) -> [(part: StoredPart, bytes: ByteView)] {
-    [(StoredPart(name: name, shape: shape, type: .blocks(type.schemeName), byteCount: bytes.count), bytes)]
+  func storedPart(name: String, shape: [Int]) -> StoredPart? {
+    StoredPart(name: name, shape: shape, type: .blocks(type.schemeName), byteCount: bytes.count)
   }
 
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {

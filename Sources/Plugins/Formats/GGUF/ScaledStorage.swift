@@ -24,10 +24,7 @@ struct ScaledStorage: TensorStorage {
     rowsPerScale = tensor.rowCount / max(1, scale.elementCount)
   }
 
-  func storedParts(name: String, shape: [Int]) -> [(part: StoredPart, bytes: ByteView)] {
-    base.storedParts(name: name, shape: shape)
-      + scale.storage.storedParts(name: ScaledStorage.scaleName(of: name), shape: scale.shape)
-  }
+  func components(name: String, shape: [Int]) -> [CheckpointTensor] { [CheckpointTensor(name: name, shape: shape, storage: base), scale] }
 
   /// `blk.0.attn_q.scale` for `blk.0.attn_q.weight`.
   private static func scaleName(of weight: String) -> String { String(weight.dropLast("weight".count)) + "scale" }
