@@ -2,10 +2,10 @@ import Synchronization
 
 /// Encodes tensors and writes them at their planned places.
 struct TensorWriter {
-  private let plan: ConversionPlan
+  let plan: ConversionPlan
   private let transaction: OutputTransaction
   private let progress: any ProgressReporter
-  private let parallel: Parallel
+  let parallel: Parallel
   /// Indices into the layout's placements, by tensor and part.
   private let placements: [[Int]]
   private let magnitudes: SharedMagnitudes
@@ -98,7 +98,7 @@ struct TensorWriter {
   }
 
   /// The tensors of the model that a tensor is made of, where the source holds them.
-  private func placed(_ tensor: PlannedTensor) throws -> [PlacedTensor] {
+  func placed(_ tensor: PlannedTensor) throws -> [PlacedTensor] {
     try tensor.pieces.map { piece in
       guard let stored = plan.source[piece.source.name] else {
         throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: piece.source.name)
@@ -223,7 +223,7 @@ struct TensorWriter {
   // MARK: - Tiles
 
   /// Rows per piece of work: fixed by the shape, never by the number of threads.
-  private func tileRows(rows: Int, columns: Int, multiple: Int) -> Int {
+  func tileRows(rows: Int, columns: Int, multiple: Int) -> Int {
     let wanted = max(1, Converter.tileWeights / max(1, columns))
     return min(rows, max(multiple, wanted / multiple * multiple))
   }
@@ -266,6 +266,10 @@ struct TensorWriter {
       }
       tensor.scheme = tensor.scheme.fitted(largestMagnitude: largest)
     }
+    if tensor.scheme.nestsParameters {
+      let length = tensor.scheme.groupLength(columns: columns)
+      tensor.scheme = tensor.scheme.fitted(tileMagnitudes: try tileMagnitudes(rows, columns, length: length, piece: tile, load: load))
+    }
     var written = Written()
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
     var assembly = PartAssembly(tensor.parts)
@@ -301,7 +305,7 @@ struct TensorWriter {
   }
 
   /// Makes the output of rows in tiles, and hands the results on in their order.
-  private func inBatches<Output: Sendable>(
+  func inBatches<Output: Sendable>(
     _ rows: Range<Int>, tile: Int, encode: @escaping @Sendable (Range<Int>) throws -> Output, consume: (Output) throws -> Void
   ) throws {
     // A few tiles at a time: enough for all threads, and the bytes in flight stay bounded.
@@ -319,32 +323,6 @@ struct TensorWriter {
       }
       next += starts.count * tile
     }
-  }
-
-  /// The same for a tensor as the source holds it.
-  private func largestMagnitude(stored index: Int) throws -> Float {
-    try placed(plan.tensors[index]).map { placed in
-      let rows = placed.shape.dropLast().reduce(1, *), columns = placed.shape.last ?? 1
-      return largestMagnitude(rows: rows, columns: columns, piece: tileRows(rows: rows, columns: columns, multiple: 1)) {
-        placed.decode(rows: $0, into: $1)
-      }
-    }.max() ?? 0
-  }
-
-  /// The first of the two passes that a parameter of a whole tensor takes.
-  private func largestMagnitude(
-    rows: Int, columns: Int, piece: Int, load: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
-  ) -> Float {
-    let largest = Mutex<Float>(0)
-    parallel.forEachRange(rows, piece: piece) { rows in
-      let values = [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
-        if let base = buffer.baseAddress { load(rows, base) }
-        count = rows.count * columns
-      }
-      let found = VectorKernels.largestMagnitude(values)
-      largest.withLock { $0 = max($0, found) }
-    }
-    return largest.withLock { $0 }
   }
 
   private func put(_ bytes: [UInt8], tensor: Int, part: Int, at offset: inout Int) throws {

@@ -54,6 +54,7 @@ struct TileEncoder: Sendable {
         scheme.encode(panel, importance: importance, into: &quantized)
       }
     }
+    scheme.nest(&quantized, firstTile: rows.lowerBound * quantized.groupsPerRow)
     let numbers = scheme.values(quantized)
     if mayOverflow { try checkRange(numbers, largest: largest) }
     var output = Output(parts: tensor.packing.pack(quantized, rows: rows, of: tensor.shape, scheme: scheme))
