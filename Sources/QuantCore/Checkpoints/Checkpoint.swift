@@ -1,4 +1,4 @@
-/// A model as it lies in a container: tensors on demand, configuration, metadata, and the files that go with it.
+/// A model, or an adapter of one, as it lies in a container: tensors on demand, configuration, metadata, and the files that go with it.
 ///
 /// The one value between readers and everything else. Opening reads headers only.
 public struct Checkpoint: Sendable {
@@ -7,11 +7,13 @@ public struct Checkpoint: Sendable {
   /// Id of the format that read it (`gguf`, `huggingface`, `safetensors`).
   public var format: String
   /// Logical tensors in file order. Tensors of a packing that is understood appear once, under the name of the weight.
-  public let tensors: [CheckpointTensor]
+  public private(set) var tensors: [CheckpointTensor]
   /// Whose tensor names and configuration keys this container uses.
   public var naming: Naming
   /// The model's configuration; nil for a lone file without any.
   public var configuration: Configuration?
+  /// What the checkpoint adds to a model, where it is no model but an adapter; else nil.
+  public var adapter: LowRankAdapter?
   /// How inputs of linear layers and cached keys and values are rounded, as the configuration says.
   public var activations = ActivationRecord()
   /// How the container says that its weights are quantized (`gptq`, `compressed-tensors (pack-quantized)`), or nil: it says nothing.
@@ -49,6 +51,14 @@ public struct Checkpoint: Sendable {
     self.mappings = mappings
     positions = Dictionary(tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
+
+  /// Gives every tensor other numbers of the same shape, or its own.
+  mutating func replaceStorage(_ storage: (CheckpointTensor) -> any TensorStorage) {
+    for index in tensors.indices { tensors[index].storage = storage(tensors[index]) }
+  }
+
+  /// Whether it is a model or an adapter.
+  public var content: CheckpointContent { adapter == nil ? .model : .adapter }
 
   /// The tensor with this name, or nil.
   public subscript(name: String) -> CheckpointTensor? { positions[name].map { tensors[$0] } }

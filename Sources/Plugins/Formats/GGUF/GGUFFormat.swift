@@ -9,6 +9,7 @@ public struct GGUFFormat: Sendable {
   public static let reference = "https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"
   public static let fileExtensions = ["gguf"]
   public static let isFolder = false
+  public static let contents: Set<CheckpointContent> = [.model, .adapter]
 
   /// Whether the path is a file that begins with the magic bytes, or that is named like one.
   public static func recognises(_ path: String) -> Bool {
@@ -25,14 +26,18 @@ public struct GGUFFormat: Sendable {
     let shards = try [first] + first.followingShards()
     let tensors = ScaledStorage.folding(shards.flatMap { $0.tensors })
     var warnings = shards.flatMap { $0.warnings }
+    let adapter: LowRankAdapter?
     do {
       try GGUFModelChecks(metadata: first.metadata, keyOffsets: first.keyOffsets, tensors: tensors).run(&warnings)
+      adapter = try GGUFAdapter.read(first.metadata, tensors)
     } catch {
       throw error.inFile(path)
     }
-    return Checkpoint(
+    var checkpoint = Checkpoint(
       path: path, format: id, tensors: tensors, naming: .gguf, configuration: .gguf(first.metadata), metadata: first.metadata,
       companionFolder: options.tokenizerPath.map { Files.isFolder($0) ? $0 : Files.folder(of: $0) },
       files: shards.map { $0.file.path }, warnings: warnings, mappings: shards.map { $0.file })
+    checkpoint.adapter = adapter
+    return checkpoint
   }
 }

@@ -16,6 +16,8 @@ extension Setting {
     Setting("calibrator", "--calibrator", \.calibrator, \.conversion.calibrator, .calibrator),
     Setting("pure", "--pure", \.pure, \.conversion.isPure, .flag),
     Setting("methods", "--plugin", \.plugin, \.conversion.methods, .methods),
+    Setting("adapters", "--lora", \.lora, \.conversion.adapters, .adapters, isRecorded: false),
+    Setting("base", "--base", \.base, \.conversion.basePath, .text, isRecorded: false),
     Setting("tensors", "--tensor", \.tensor, \.conversion.tensorRules, .tensorRules),
     Setting("calibration.files", "--calibration", \.text.calibration, \.conversion.calibration.files, .texts, isRecorded: false),
     Setting("calibration.samples", "--samples", \.text.samples, \.conversion.calibration.samples, .wholeNumber(1...1_000_000)),
