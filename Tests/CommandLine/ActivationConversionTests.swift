@@ -68,6 +68,23 @@ import Testing
     #expect(made.activations.caches[2] == .init(keys: scale(.keys), values: scale(.values)))
   }
 
+  @Test func scalesOfACacheStandWhereModelOptPutsThem() throws {
+    let made = try convert("modelopt") { ($0.scheme, $0.packing, $0.keyValueCache) = ("fp8-static", "modelopt-fp8", "fp8") }
+    #expect(made.packing == "modelopt-fp8" && made.activations.caches.count == 8)
+    let stored = storedTensors(folder.file("modelopt/model.safetensors"))
+    for name in ["k_proj.k_scale", "v_proj.v_scale"] {
+      let scale = try #require(stored.first { $0.name == "model.layers.2.self_attn." + name })
+      #expect(scale.shape == [] && scale.storage.schemeName == "f32")
+    }
+    // As ModelOpt's export_hf_checkpoint states it for a cache of FP8.
+    let configuration = try JSON.load(folder.file("modelopt/config.json"))["quantization_config"]
+    #expect(configuration?["kv_cache_scheme"]?.text() == #"{"dynamic":false,"num_bits":8,"type":"float"}"#)
+    let file = try JSON.load(folder.file("modelopt/hf_quant_config.json"))
+    #expect(file["quantization"]?["kv_cache_quant_algo"] == .string("FP8"))
+    let plain = try convert("plain") { ($0.scheme, $0.packing, $0.keyValueCache) = ("fp8-static", "fp8", "fp8") }
+    #expect(made.activations.caches == plain.activations.caches)
+  }
+
   @Test func weightsAreThoseOfTheSameSchemeWithoutCalibration() throws {
     let bytes = try convert("static") { $0.scheme = "w8a8-static" }
     let plain = try convert("dynamic") { $0.scheme = "w8a8" }

@@ -28,6 +28,8 @@ private let complete = """
   tensors:
     - "*.ffn_down.*": q6_k
     - 're:^output=x': q8_0
+  adapters: [first, second: 0.5, "c:d": 1]
+  base: model
   calibration:
     files: [a.txt, b.txt]
     samples: 7
@@ -64,7 +66,8 @@ private let complete = """
 
 private let completeCommandLine = [
   "model", "out.gguf", "--from", "huggingface", "--to", "gguf", "--scheme", "q4_k_m", "--pure", "-p", "awq:clip=off,grid=10", "-p", "gptq",
-  "--tensor", "*.ffn_down.*=q6_k", "--tensor", "re:^output=x=q8_0", "--calibration", "a.txt", "--calibration", "b.txt", "--samples", "7",
+  "--tensor", "*.ffn_down.*=q6_k", "--tensor", "re:^output=x=q8_0", "--lora", "first", "--lora", "second:0.5", "--lora", "c:d:1", "--base",
+  "model", "--calibration", "a.txt", "--calibration", "b.txt", "--samples", "7",
   "--context", "64", "--seed", "18446744073709551615", "--bos", "off", "--propagate", "quantized", "--true-sequential",
   "--products", "bf16", "--stats", "s.stats", "--importance", "i.gguf", "--activations", "int8-token", "--kv-cache", "fp8",
   "--packing", "awq", "--for", "vllm@0.11",
@@ -80,6 +83,7 @@ private let completeCommandLine = [
   #expect(written.conversion.methods.map { $0.id } == ["awq", "gptq"])
   #expect(written.conversion.methods.first?.options == ["clip": "off", "grid": "10"])
   #expect(written.conversion.tensorRules == ["*.ffn_down.*=q6_k", "re:^output=x=q8_0"])
+  #expect(written.conversion.adapters == [.init(path: "first"), .init(path: "second", factor: 0.5), .init(path: "c:d")])
   #expect(written.conversion.calibration.seed == .max && written.conversion.calibration.bos == false)
   #expect(written.conversion.shardSize == 2_000_000_000)
 }

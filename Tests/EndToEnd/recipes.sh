@@ -33,6 +33,16 @@ refused "a recipe that is not there" 66 "$model" "$out/model.gguf" --recipe "$wo
   refused "a gate on nothing" 64 "$model" "$out/model.gguf" $evaluated --fail-if 'kld.maen > 1'
   accepted "a result that passes its gates" model.gguf "$model" "$out/model.gguf" --scheme q8_0 $evaluated --fail-if 'kld.mean > 1' --fail-if 'size.bytes > 1e8'
 }
+rm -rf "$work/card"
+# shellcheck disable=SC2086
+attempt "$model" "$work/card" --scheme w4a16 $evaluated --no-report --quiet
+name="the model card shows the evaluation"
+if grep -Eq '^\| measured on evaluation.txt \| 2 windows of 64 tokens +\|$' "$work/card/README.md" \
+  && grep -Eq '^\| perplexity \| [0-9.]+ ± [0-9.]+ +\|$' "$work/card/README.md"; then
+  pass "$name"
+else
+  fail "$name" "$(grep '^|' "$work/card/README.md" | head -3)"
+fi
 name="the result document is JSON with the evaluation"
 if python3 - "$out/model.gguf.qconvert.json" "$out/model.gguf" <<'PYTHON'; then pass "$name"; else fail "$name" "see above"; fi
 import json, os, sys

@@ -1,4 +1,4 @@
-// Usage: llama-logits MODEL IDS OUT
+// Usage: llama-logits MODEL IDS OUT [ADAPTER]
 // IDS is a file of whitespace-separated token ids; OUT receives the logits of every position, F32, [tokens, vocabulary].
 // The KV cache is F32 and flash attention is off, so that only weights and the order of sums differ from other engines.
 #include "llama.h"
@@ -6,7 +6,7 @@
 #include <vector>
 
 int main(int argc, char **argv) {
-    if (argc != 4) return 64;
+    if (argc != 4 && argc != 5) return 64;
     std::vector<llama_token> ids;
     FILE *in = fopen(argv[2], "r");
     for (int id; in && fscanf(in, "%d", &id) == 1;) ids.push_back(id);
@@ -24,6 +24,11 @@ int main(int argc, char **argv) {
     params.n_threads = params.n_threads_batch = 1;
     llama_context *context = llama_init_from_model(model, params);
     if (!context) return 70;
+    if (argc == 5) {
+        llama_adapter_lora *adapter = llama_adapter_lora_init(model, argv[4]);
+        float scale = 1;
+        if (!adapter || llama_set_adapters_lora(context, &adapter, 1, &scale) != 0) return 65;
+    }
 
     llama_batch batch = llama_batch_init((int32_t) ids.size(), 0, 1);
     batch.n_tokens = (int32_t) ids.size();

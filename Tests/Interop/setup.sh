@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the real clients that `make interop` runs against, once, into a cache outside the checkout:
-#   $CLIENTS/venv    transformers, compressed-tensors, bitsandbytes, gguf, tokenizers, sentencepiece (PyPI, pinned)
+#   $CLIENTS/venv    transformers, compressed-tensors, bitsandbytes, peft, gguf, tokenizers, sentencepiece (PyPI, pinned)
 #   $CLIENTS/venv-gptqmodel   GPTQModel, and the transformers that it needs: the two environments cannot be one
 #   $CLIENTS/bin     llama.cpp's own tools, built from the source package on PyPI
 #   $CLIENTS/llama   llama.cpp's source tree (its Hugging Face converter is run from there)
@@ -28,6 +28,11 @@ fi
 if [ ! -e "$clients/.bitsandbytes-done" ]; then
   "$clients/venv/bin/pip" install --quiet --disable-pip-version-check bitsandbytes==0.50.2 >&2
   touch "$clients/.bitsandbytes-done"
+fi
+if [ ! -e "$clients/.peft-done" ]; then
+  # What it needs is there already.
+  "$clients/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps peft==0.21.2 >&2
+  touch "$clients/.peft-done"
 fi
 if [ ! -e "$clients/.gptqmodel-done" ]; then
   say "interop: installing GPTQModel into $clients/venv-gptqmodel"

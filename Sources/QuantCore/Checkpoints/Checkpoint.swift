@@ -1,4 +1,4 @@
-/// A model as it lies in a container: tensors on demand, configuration, metadata, and the files that go with it.
+/// A model, or an adapter of one, as it lies in a container: tensors on demand, configuration, metadata, and the files that go with it.
 ///
 /// The one value between readers and everything else. Opening reads headers only.
 public struct Checkpoint: Sendable {
@@ -12,6 +12,8 @@ public struct Checkpoint: Sendable {
   public var naming: Naming
   /// The model's configuration; nil for a lone file without any.
   public var configuration: Configuration?
+  /// What the checkpoint adds to a model, where it is no model but an adapter; else nil.
+  public var adapter: LowRankAdapter?
   /// How inputs of linear layers and cached keys and values are rounded, as the configuration says.
   public var activations = ActivationRecord()
   /// How the container says that its weights are quantized (`gptq`, `compressed-tensors (pack-quantized)`), or nil: it says nothing.
@@ -66,6 +68,14 @@ public struct Checkpoint: Sendable {
   private static func positions(of tensors: [CheckpointTensor]) -> [String: Int] {
     Dictionary(tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
+
+  /// Gives every tensor other numbers of the same shape, or its own.
+  mutating func replaceStorage(_ storage: (CheckpointTensor) -> any TensorStorage) {
+    for index in tensors.indices { tensors[index].storage = storage(tensors[index]) }
+  }
+
+  /// Whether it is a model or an adapter.
+  public var content: CheckpointContent { adapter == nil ? .model : .adapter }
 
   /// The tensor with this name, or nil.
   public subscript(name: String) -> CheckpointTensor? { positions[name].map { tensors[$0] } }

@@ -5,6 +5,8 @@
 public protocol CheckpointFormat: CheckpointReader {
   /// Whether outputs are folders.
   static var isFolder: Bool { get }
+  /// What it may hold.
+  static var contents: Set<CheckpointContent> { get }
   /// Scheme or preset used where none is asked for.
   static var defaultScheme: String { get }
   /// Names that this container gives its tensors.
@@ -28,14 +30,25 @@ public protocol CheckpointFormat: CheckpointReader {
   static var holdsKeyValues: Bool { get }
   /// Tensors that this container wants beside the model's own: computed tables, stored as F32.
   static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])]
+  /// The tensors of an adapter, under their names in this container; asked for where `contents` has adapters.
+  /// - Throws: `Failure` where the container has no place for a part of it.
+  static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor]
   /// Files, offsets and header bytes for a sealed plan.
   static func layout(_ request: OutputRequest) throws -> OutputLayout
+}
+
+/// What can lie in a container.
+public enum CheckpointContent: String, Sendable {
+  case model
+  case adapter
 }
 
 extension CheckpointFormat {
   public static func fallback(for scheme: String, columns: Int) -> (scheme: String, note: String?)? { nil }
   public static var splits: Bool { isFolder }
   public static var holdsKeyValues: Bool { false }
+  public static var contents: Set<CheckpointContent> { [.model] }
+  public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] { [] }
   public static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])] { [] }
 }
 
@@ -175,6 +188,8 @@ public struct OutputRequest: Sendable {
   public var keepsSplit: Bool
   /// Changes to the metadata, in their order.
   public var metadataEdits: [MetadataEdit]
+  /// What will be measured when the output is complete, for a model card.
+  public var figures: [Figure] = []
 
   public init(
     source: Checkpoint, model: ModelDescription?, tokenizer: TokenizerData?, tensors: [PlannedTensor], presetName: String,
@@ -192,6 +207,19 @@ public struct OutputRequest: Sendable {
     self.shardSize = shardSize
     self.keepsSplit = keepsSplit
     self.metadataEdits = metadataEdits
+  }
+}
+
+/// A number that is measured on a complete output.
+public struct Figure: Sendable, Equatable {
+  /// What the measurement is called where it is handed over.
+  public var id: String
+  /// What a person reads beside it.
+  public var title: String
+
+  public init(id: String, title: String) {
+    self.id = id
+    self.title = title
   }
 }
 
@@ -236,17 +264,39 @@ public struct OutputLayout: Sendable {
     }
   }
 
+  /// A stretch of a file that holds spaces until a figure is known, so that sizes do not depend on what is measured.
+  public struct Slot: Sendable, Equatable {
+    /// Id of the figure.
+    public var figure: String
+    /// Index into `files`.
+    public var file: Int
+    /// Distance in bytes from the start of the file.
+    public var offset: Int
+    /// Length in bytes.
+    public var byteCount: Int
+
+    public init(figure: String, file: Int, offset: Int, byteCount: Int) {
+      self.figure = figure
+      self.file = file
+      self.offset = offset
+      self.byteCount = byteCount
+    }
+  }
+
   /// Whether the target is a folder that holds the files.
   public var isFolder: Bool
   /// The files, in the order in which they are put in place.
   public var files: [File]
   /// Where each part of each tensor goes.
   public var placements: [Placement]
+  /// Where figures go that are known when everything else is written.
+  public var slots: [Slot]
 
-  public init(isFolder: Bool, files: [File], placements: [Placement]) {
+  public init(isFolder: Bool, files: [File], placements: [Placement], slots: [Slot] = []) {
     self.isFolder = isFolder
     self.files = files
     self.placements = placements
+    self.slots = slots
   }
 
   /// Whether the output is several files beside each other.

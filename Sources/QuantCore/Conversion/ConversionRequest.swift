@@ -38,6 +38,10 @@ public struct ConversionRequest: Sendable {
   public var keyValueCache: String?
   /// How the ranges of stored activation scales are chosen; nil: what suits their type.
   public var calibrator: RangeCalibrator?
+  /// Adapters that are merged into the weights before anything else, in their order.
+  public var adapters: [AdapterRequest] = []
+  /// The model that an adapter was made for, where the input is an adapter and its container changes.
+  public var basePath: String?
   /// Text for methods that observe.
   public var calibration = CalibrationRequest()
   /// A file of importance, which weighs errors by the columns they stand in.
@@ -66,6 +70,8 @@ public struct ConversionRequest: Sendable {
   public var shardSize: Int?
   /// Whether the output is cut into files where the input is.
   public var keepsSplit = false
+  /// What is measured on the complete output before it gets its name.
+  public var figures: [Figure] = []
   /// All settings that the bytes of the output depend on, as one line that is recorded in it; nil: nothing is recorded.
   public var recipe: String?
   /// Threads; no result depends on it.

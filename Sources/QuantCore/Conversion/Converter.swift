@@ -18,11 +18,11 @@ public struct Converter: Sendable {
   public init(_ registry: Registry) { self.registry = registry }
 
   /// - Parameter inspect: called with the report and the path of the output while it is complete, but has only a temporary
-  ///   name; what it throws discards the output.
+  ///   name; what it throws discards the output. Returns figures that the layout has slots for, by their ids.
   /// - Throws: `Failure`, or what `inspect` throws; then nothing has appeared under the final name.
   @discardableResult
   public func run(
-    _ plan: ConversionPlan, progress: any ProgressReporter, inspect: (ConversionReport, String) throws -> Void = { _, _ in }
+    _ plan: ConversionPlan, progress: any ProgressReporter, inspect: (ConversionReport, String) throws -> [String: String] = { _, _ in [:] }
   ) throws -> ConversionReport {
     for warning in plan.warnings { progress.warn(warning) }
     let clock = ContinuousClock()
@@ -34,14 +34,14 @@ public struct Converter: Sendable {
     try write(plan, inputs, &report, progress) { report, path in
       report.complete(plan)
       report.seconds = (clock.now - start).inSeconds
-      try inspect(report, path)
+      return try inspect(report, path)
     }
     return report
   }
 
   private func write(
     _ plan: ConversionPlan, _ inputs: [MappedFile], _ report: inout ConversionReport, _ progress: any ProgressReporter,
-    inspect: (inout ConversionReport, String) throws -> Void
+    inspect: (inout ConversionReport, String) throws -> [String: String]
   ) throws {
     let request = plan.request
     let target = OutputTarget.trim(request.output)
@@ -50,7 +50,7 @@ public struct Converter: Sendable {
     if request.resumes, let earlier = try Journal.read(work), earlier.isComplete, OutputTarget.linkStatus(work.output) == nil {
       try RunIdentity(plan).check(earlier: earlier.identity, target: target)
       report.add(earlier)
-      try inspect(&report, plan.layout.targets(target).first ?? target)
+      _ = try inspect(&report, plan.layout.targets(target).first ?? target)
       work.remove()
       return
     }
@@ -61,7 +61,7 @@ public struct Converter: Sendable {
       try transaction.verifyEarlier()
       try write(plan, transaction, &log, &report, progress)
       try checkUnchanged(inputs)
-      try inspect(&report, try transaction.verify())
+      try transaction.fill(try inspect(&report, try transaction.verify()))
       try log.complete(transaction)
       try transaction.giveName()
     } catch {

@@ -40,6 +40,11 @@ public struct Opening: Sendable {
   /// The model behind a checkpoint.
   /// - Throws: `Failure` of kind unsupported where there is no configuration or no family knows it.
   public func describe(_ checkpoint: Checkpoint) throws -> ModelDescription {
+    guard checkpoint.adapter == nil else {
+      throw Failure(
+        .unsupported, "model.adapter", "this is a LoRA adapter, not a model", file: checkpoint.path,
+        remedy: "Give its model, and merge the adapter into it with --lora.")
+    }
     guard let configuration = checkpoint.configuration else {
       throw Failure(
         .unsupported, "model.no-config", "this file comes without a config.json, so its architecture is unknown",

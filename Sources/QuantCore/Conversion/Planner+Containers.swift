@@ -1,9 +1,16 @@
 /// What the output is: its format, the packings that may be used in it, and who is to read it.
 extension Planner {
   /// The format that is written: the one asked for, or the one that the target's name asks for.
+  /// - Parameter content: what is to be written.
   /// - Throws: `Failure` of kind usage where no format writes this.
-  public func format(of request: ConversionRequest) throws -> any CheckpointFormat.Type {
-    let format = try chosenFormat(request)
+  public func format(of request: ConversionRequest, _ content: CheckpointContent = .model) throws -> any CheckpointFormat.Type {
+    let format = try chosenFormat(request, content)
+    guard format.contents.contains(content) else {
+      let able = registry.formats.filter { $0.contents.contains(content) }.map { $0.id }
+      throw Failure(
+        .usage, "output.content", "format '\(format.id)' holds no \(content.rawValue)", file: request.output,
+        remedy: "Give --to with one that does: \(able.joined(separator: ", ")).")
+    }
     if request.shardSize != nil || request.keepsSplit, !format.splits {
       throw Failure(
         .usage, "output.shard-size", "format '\(format.id)' writes one file, which --shard-size cannot split", file: request.output,
@@ -23,7 +30,7 @@ extension Planner {
     return format
   }
 
-  private func chosenFormat(_ request: ConversionRequest) throws -> any CheckpointFormat.Type {
+  private func chosenFormat(_ request: ConversionRequest, _ content: CheckpointContent) throws -> any CheckpointFormat.Type {
     if let id = request.toFormat { return try registry.format(id) }
     let name = Files.lastComponent(request.output).lowercased()
     for format in registry.formats where format.fileExtensions.contains(where: { name.hasSuffix("." + $0) }) { return format }
@@ -32,7 +39,7 @@ extension Planner {
         .usage, "output.format", "cannot write '.\(ending)' files", file: request.output,
         remedy: "Give a name that ends in .gguf or .safetensors, or a folder's name.")
     }
-    for format in registry.formats where format.isFolder { return format }
+    for format in registry.formats where format.isFolder && format.contents.contains(content) { return format }
     throw Failure(.usage, "output.format", "no format writes this", file: request.output, remedy: "Give --to FORMAT.")
   }
 

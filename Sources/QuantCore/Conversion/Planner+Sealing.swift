@@ -39,7 +39,8 @@ extension Planner {
         .unsupported, "convert.scale-missing", "codes of type \(stored) cannot be converted without their scale", file: request.input,
         tensor: draft.tensor.name, remedy: "Convert from the original in 16 bits.")
     }
-    let isInPlaceCopy = isSame && draft.isInPlace && !isRounded
+    // What is merged with an adapter has lost its bytes.
+    let isInPlaceCopy = isSame && draft.isInPlace && !isRounded && draft.tensor.storage.verbatim != nil
     if isInPlaceCopy, format.id == source.format, draft.activations == nil,
       let part = draft.tensor.storage.storedPart(name: draft.name, shape: draft.shape)
     {
@@ -85,6 +86,7 @@ extension Planner {
       } else if isRoundedAgain {
         tensor.note = tensor.note ?? "re-quantized"
       }
+      if draft.isMerged(in: source) { tensor.note = (tensor.note.map { $0 + ", " } ?? "") + "merged" }
       return tensor
     }
     if let client, let obstacle {

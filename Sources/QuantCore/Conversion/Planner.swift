@@ -13,15 +13,21 @@ public struct Planner: Sendable {
 
   /// - Throws: `Failure` that says what is impossible and what would work.
   public func plan(_ request: ConversionRequest) throws -> ConversionPlan {
-    let reference = try opening.open(
+    let opened = try opening.open(
       request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
-    guard !reference.tensors.isEmpty else {
+    guard !opened.tensors.isEmpty else {
       throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
     }
+    if let adapter = opened.adapter { return try plan(request, opened, adapter) }
+    if let base = request.basePath {
+      throw Failure(
+        .usage, "usage.base", "the input is a model, and --base belongs to adapters", file: base, remedy: "Leave --base out.")
+    }
+    let merge = try AdapterMerge(request.adapters, opening: opening)
     let format = try format(of: request)
     let methods = try makeMethods(request)
     // Within one container each tensor goes its own way, where nobody computes with what they mean together.
-    let source = format.id == reference.format && methods.isEmpty ? reference.separated : reference
+    var source = format.id == opened.format && methods.isEmpty && request.adapters.isEmpty ? opened.separated : opened
     if request.isTrueSequential, ConversionPlan.propagation(request, methods) == .original {
       throw Failure(
         .usage, "usage.true-sequential", "later layers can be observed behind rounded ones in the quantized stream only",
@@ -31,9 +37,12 @@ public struct Planner: Sendable {
 
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
     let importance = try request.importancePath.map { try registry.readImportance($0) }
-    let needsFamily = format.naming != source.naming || !requirements.isEmpty || (importance != nil && format.naming != .gguf)
+    let needsFamily =
+      format.naming != source.naming || !requirements.isEmpty || (importance != nil && format.naming != .gguf)
+      || merge.needsFamily(for: source)
     var warnings = source.warnings
     var model = needsFamily || opening.family(of: source) != nil ? try described(source, isNeeded: needsFamily, &warnings) : nil
+    source = try merge.merged(into: source, model: model)
     if let model, format.naming == .gguf, model.ggufArchitecture == nil {
       throw Failure(
         .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: request.input,
@@ -80,38 +89,41 @@ public struct Planner: Sendable {
     let calibration =
       try isObserving
       ? statistics?.calibration ?? calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings) : nil
-    let layout = try format.layout(
-      OutputRequest(
-        source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
-        presetName: wanted, cache: cache ?? (keptCaches.contains { !$0.isEmpty } ? .fp8Static : nil),
-        provenance: provenance(request, methods: methods, calibration, importance, values: tensors.compactMap(\.calibrated)),
-        targetName: Files.stem(of: request.output), shardSize: request.shardSize, keepsSplit: request.keepsSplit,
-        metadataEdits: MetadataEdit.edits(request)))
+    var output = OutputRequest(
+      source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
+      presetName: wanted, cache: cache ?? (keptCaches.contains { !$0.isEmpty } ? .fp8Static : nil),
+      provenance: provenance(
+        request, methods: methods, calibration, importance, values: tensors.compactMap(\.calibrated), adapters: merge.parts.map(\.record)),
+      targetName: Files.stem(of: request.output), shardSize: request.shardSize, keepsSplit: request.keepsSplit,
+      metadataEdits: MetadataEdit.edits(request))
+    output.figures = request.figures
+    let layout = try format.layout(output)
     return ConversionPlan(
-      request: request, source: source, reference: reference, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
+      request: request, source: source, reference: merge.parts.isEmpty ? opened : source, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
       calibration: calibration, statistics: statistics, warnings: warnings)
   }
 
   // MARK: - Parts of a plan
 
-  /// The scheme or preset that was asked for; else that of the first method that is about one, else `keep` for an input that is
-  /// quantized already and where metadata are edited, else the format's.
+  /// What a request leaves open: id of the format, and scheme or preset.
   /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
-  public func scheme(of request: ConversionRequest) throws -> String {
+  public func defaults(of request: ConversionRequest) throws -> (format: String, scheme: String) {
     // An input that cannot be opened is reported by the plan.
-    try scheme(
-      of: request,
-      source: try? opening.open(
-        request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath))
+    let source = try? opening.open(
+      request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
+    return (try format(of: request, source?.content ?? .model).id, try scheme(of: request, source: source))
   }
 
-  private func scheme(of request: ConversionRequest, source: @autoclosure () -> Checkpoint?) throws -> String {
+  /// The scheme or preset that was asked for; else that of the first method that is about one, else `keep` for an input that is
+  /// quantized already or an adapter and where metadata are edited, else the format's.
+  private func scheme(of request: ConversionRequest, source: Checkpoint?) throws -> String {
     if let scheme = request.scheme { return scheme }
+    if source?.content == .adapter { return Planner.keepName }
     for given in request.methods {
       if let scheme = try registry.method(given.id).defaultScheme { return scheme }
     }
     let format = try format(of: request)
-    guard request.methods.isEmpty, let source = source() else { return format.defaultScheme }
+    guard request.methods.isEmpty, let source else { return format.defaultScheme }
     let isEdit = source.format == format.id && !(request.metadataValues + request.droppedMetadata).isEmpty
     return isEdit || source.tensors.contains { $0.storage.codes != nil } ? Planner.keepName : format.defaultScheme
   }
@@ -260,13 +272,14 @@ public struct Planner: Sendable {
   /// - Parameter values: what is found on calibration text and stored.
   private func provenance(
     _ request: ConversionRequest, methods: [any QuantizationMethod], _ calibration: CalibrationWindows?, _ importance: Importance?,
-    values: [CalibratedValue]
+    values: [CalibratedValue], adapters: [String]
   ) -> [(key: String, value: String)] {
     var facts: [(key: String, value: String)] = [("qconvert.version", QuantCoreInfo.version)]
     let described = zip(request.methods, methods).map { given, method in
       let options = given.options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
       return type(of: method).id + (options.isEmpty ? "" : ":" + options)
     }
+    if !adapters.isEmpty { facts.append(("qconvert.adapters", adapters.joined(separator: ", "))) }
     facts.append(("qconvert.methods", described.isEmpty ? "rtn" : described.joined(separator: " ")))
     if let scheme = request.scheme { facts.append(("qconvert.scheme", scheme)) }
     if let activations = request.activations { facts.append(("qconvert.activations", activations)) }

@@ -14,6 +14,7 @@ struct RunIdentity: Equatable {
       ("program", QuantCoreInfo.version + " " + (try RunIdentity.describe(["/proc/self/exe"]))),
       ("input", try RunIdentity.describe(plan.source.files)),
       ("methods", request.methods.map { RunIdentity.describe($0.id, $0.options) }.joined(separator: " ")),
+      ("adapters", request.adapters.map { "\(Files.lastComponent($0.path)):\($0.factor)" }.joined(separator: " ")),
       ("scheme", (request.scheme ?? "default") + (request.isPure ? " pure" : "")),
       (
         "rounding of activations",

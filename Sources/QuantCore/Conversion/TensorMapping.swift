@@ -22,6 +22,10 @@ struct TensorMapping {
     /// Whether its rows are the source tensor's in their order.
     var isInPlace: Bool { pieces.allSatisfy { $0.isInPlace && $0.source.name == tensor.name } }
     var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
+    /// Whether an adapter is merged into a part of it.
+    func isMerged(in source: Checkpoint) -> Bool {
+      tensor.storage is MergedStorage || pieces.contains { source[$0.source.name]?.storage is MergedStorage }
+    }
   }
 
   /// Tensors that hold nothing a runtime could not compute, by the end of their names; and what inputs are rounded with beside

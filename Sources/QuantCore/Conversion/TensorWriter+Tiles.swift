@@ -1,5 +1,3 @@
-import Synchronization
-
 extension TensorWriter {
   /// Rows per piece of work: fixed by the shape, never by the number of threads.
   func tileRows(rows: Int, columns: Int, multiple: Int) -> Int {
@@ -44,6 +42,11 @@ extension TensorWriter {
         return try largestMagnitude?(other) ?? self.largestMagnitude(stored: other)
       }
       tensor.scheme = tensor.scheme.fitted(largestMagnitude: largest)
+    }
+    if tensor.scheme.nestsParameters {
+      let length = tensor.scheme.groupLength(columns: columns)
+      let magnitudes = try tileMagnitudes(index, rows, columns, length: length, piece: tile, load: load)
+      tensor.scheme = tensor.scheme.fitted(tileMagnitudes: magnitudes)
     }
     var written = Written()
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
@@ -94,28 +97,6 @@ extension TensorWriter {
     } consume: {
       try consume($0)
     }
-  }
-
-  /// The same for a tensor as the source holds it.
-  func largestMagnitude(stored index: Int) throws -> Float {
-    try placed(plan.tensors[index]).map { placed in
-      let rows = placed.shape.dropLast().reduce(1, *), columns = placed.shape.last ?? 1
-      return largestMagnitude(rows: rows, columns: columns, piece: tileRows(rows: rows, columns: columns, multiple: 1)) {
-        placed.decode(rows: $0, into: $1)
-      }
-    }.max() ?? 0
-  }
-
-  /// The first of the two passes that a parameter of a whole tensor takes.
-  func largestMagnitude(
-    rows: Int, columns: Int, piece: Int, load: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
-  ) -> Float {
-    let largest = Mutex<Float>(0)
-    parallel.forEachRange(rows, piece: piece) { rows in
-      let found = withValues(rows, columns, load) { VectorKernels.largestMagnitude($0) }
-      largest.withLock { $0 = max($0, found) }
-    }
-    return largest.withLock { $0 }
   }
 
   /// Decodes rows into a buffer and calls `body` with them.

@@ -71,6 +71,7 @@ struct TileEncoder: Sendable {
     } else {
       scheme.encode(panel, importance: importance, into: &quantized)
     }
+    scheme.nest(&quantized, firstTile: rows.lowerBound * quantized.groupsPerRow)
     scheme.value(quantized, columns: 0..<columns, into: numbers)
     if mayOverflow { try checkRange(stored, largest: largest) }
     var output = Output(parts: tensor.packing.pack(quantized, rows: rows, of: tensor.shape, scheme: scheme))

@@ -18,6 +18,14 @@ public enum Fingerprint {
     return (file.count, head.withUnsafeBytes { of($0) })
   }
 
+  /// Of whole files, one after another.
+  /// - Throws: `Failure` as `MappedFile`.
+  static func of(files: [String]) throws(Failure) -> String {
+    let hash = StreamHash()
+    for file in files { try MappedFile(file).contents.withUnsafeBytes { hash?.update($0) } }
+    return hash?.digest().hexadecimal ?? ""
+  }
+
   static func of(_ bytes: UnsafeRawBufferPointer) -> String {
     let hash = StreamHash()
     hash?.update(bytes)

@@ -231,6 +231,17 @@ public final class OutputTransaction: Sendable {
     return layout.isSplit ? files.first?.path ?? temporary : temporary
   }
 
+  /// Writes figures into their slots, after `verify`.
+  /// - Parameter figures: by id. Those that have no slot, or are longer than it, are left out.
+  func fill(_ figures: [String: String]) throws(Failure) {
+    let files = try current { $0.files }
+    for slot in layout.slots {
+      guard let bytes = figures[slot.figure].map({ Array($0.utf8) }), bytes.count <= slot.byteCount else { continue }
+      try OutputTransaction.write(bytes, at: slot.offset, of: files[slot.file])
+    }
+    for index in Set(layout.slots.map(\.file)) { try files[index].sync() }
+  }
+
   /// The second half of `commit`.
   public func giveName() throws(Failure) {
     try rename()

@@ -4,7 +4,7 @@ public struct PlainPacking: Packing {
   public static let summary = "Floating-point tensors as they are."
   public static let reference = "https://github.com/huggingface/safetensors#format"
 
-  public static let formats = ["gguf", "huggingface", "safetensors"]
+  public static let formats = ["gguf", "huggingface", "safetensors", "peft"]
 
   public init() {}
 

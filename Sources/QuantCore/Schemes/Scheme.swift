@@ -28,6 +28,15 @@ public protocol Scheme: Sendable {
   /// The scheme for one tensor (or several that share a parameter), whose largest magnitude is `largestMagnitude`: with that
   /// parameter fixed, so that rows can be rounded in pieces. Any other scheme is the same for all tensors.
   func fitted(largestMagnitude: Float) -> any Scheme
+  /// Whether parameters of tiles are quantized themselves, with parameters that many tiles share. The converter then hands over
+  /// the largest magnitudes of all tiles first.
+  var nestsParameters: Bool { get }
+  /// The scheme for one matrix.
+  /// - Parameter tileMagnitudes: the largest magnitude of every tile, row after row.
+  func fitted(tileMagnitudes: [Float]) -> any Scheme
+  /// Replaces parameters, once their codes are chosen, by those that will be stored.
+  /// - Parameter firstTile: of the panel, counted through the matrix.
+  func nest(_ quantized: inout QuantizedPanel, firstTile: Int)
 
   /// Parameters and codes of every tile, by the scheme's own rule.
   /// - Parameter importance: one non-negative weight per column of the panel, or nil.
@@ -56,6 +65,10 @@ extension Scheme {
   public var sharing: Sharing? { grid.tileRows == nil ? .tensor : nil }
 
   public func fitted(largestMagnitude: Float) -> any Scheme { self }
+
+  public var nestsParameters: Bool { false }
+  public func fitted(tileMagnitudes: [Float]) -> any Scheme { self }
+  public func nest(_ quantized: inout QuantizedPanel, firstTile: Int) {}
 
   public func adoption(of source: any Scheme) -> Adoption? {
     source.grid == grid && source.parameterCount == parameterCount ? .identity : nil

@@ -33,7 +33,7 @@ extension QConvert {
     NativeFloat8.self, BlockFloat8.self, ModelOptFloat8.self, ModelOptNVFP4.self, GPTOSSExperts.self, BitsAndBytes.self, HQQ.self,
     TorchAO.self,
     // Formats
-    GGUFFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self, PyTorchFormat.self,
+    GGUFFormat.self, PEFTFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self, PyTorchFormat.self,
     // Files of importance; the last has no signature, so it is asked last
     ImportanceMatrix.self, LegacyImportanceMatrix.self,
     // Clients

@@ -9,7 +9,8 @@ public import QuantCore
 /// - `X.weight.quant_map` F32 `[16]`: the table;
 /// - `X.weight.quant_state.bitsandbytes__nf4` (or `__fp4`) U8: the text of a JSON object with shape, B and the model's type.
 ///
-/// Read only: magnitudes that are codes themselves ("double quantization", see `BlockMagnitudes`).
+/// Where magnitudes are codes themselves ("double quantization", see `NestedMagnitudes`), `absmax` is U8, with
+/// `X.weight.nested_absmax` F32 `[n / B / 256]` and `X.weight.nested_quant_map` F32 `[256]` beside it.
 ///
 /// 8 bits (`llm-int8`): `X.weight` I8 `[out, in]`, `X.SCB` F32 `[out]`, `X.weight_format` U8 `[]` (0: rows in their order).
 /// The trap: `SCB` is the largest magnitude of a row, 127 times its scale.
@@ -43,32 +44,47 @@ public struct BitsAndBytes: Packing {
     }
     let blocks = count / scheme.blockLength
     let state = FourBitState(scheme: scheme, shape: shape).text.utf8.count
+    func numbers(_ suffix: String, _ count: Int) -> StoredPart {
+      StoredPart(name: name + suffix, shape: [count], type: .element(.f32), byteCount: count * 4)
+    }
+    let magnitudes =
+      scheme.isNested
+      ? StoredPart(name: name + BitsAndBytes.magnitudesSuffix, shape: [blocks], type: .element(.u8), byteCount: blocks)
+      : numbers(BitsAndBytes.magnitudesSuffix, blocks)
+    let nested = [
+      numbers(BlockMagnitudes.nestedSuffix, (blocks + NestedMagnitudes.blockLength - 1) / NestedMagnitudes.blockLength),
+      numbers(BlockMagnitudes.nestedTableSuffix, NestedMagnitudes.table.count),
+    ]
     return [
       StoredPart(name: name, shape: [count / 2, 1], type: .element(.u8), byteCount: count / 2),
-      StoredPart(name: name + BitsAndBytes.magnitudesSuffix, shape: [blocks], type: .element(.f32), byteCount: blocks * 4),
-      StoredPart(name: name + BitsAndBytes.tableSuffix, shape: [16], type: .element(.f32), byteCount: 64),
+      magnitudes, numbers(BitsAndBytes.tableSuffix, 16),
       StoredPart(name: name + BitsAndBytes.stateSuffix + scheme.type.rawValue, shape: [state], type: .element(.u8), byteCount: state),
-    ]
+    ] + (scheme.isNested ? nested : [])
   }
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
-    let magnitudes = NumberConversion.bytes(of: panel.parameters, as: .f32)
+    func bytes(_ values: [Float]) -> [UInt8] { NumberConversion.bytes(of: values, as: .f32) }
     let isFirst = rows.lowerBound == 0
     guard let scheme = scheme as? FourBitScheme else {
-      return [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, magnitudes, isFirst ? [0] : []]
+      return [panel.codes.map { UInt8(truncatingIfNeeded: $0) }, bytes(panel.parameters), isFirst ? [0] : []]
     }
     let codes = stride(from: 0, to: panel.codes.count, by: 2).map { index in
       UInt8(truncatingIfNeeded: panel.codes[index] << 4 | panel.codes[index + 1])
     }
+    let table = isFirst ? bytes(scheme.type.values) : [], state = isFirst ? Array(FourBitState(scheme: scheme, shape: shape).text.utf8) : []
+    guard scheme.isNested else { return [codes, bytes(panel.parameters), table, state] }
+    let nested = stride(from: 1, to: panel.parameters.count, by: 2).map { UInt8(panel.parameters[$0]) }
     return [
-      codes, magnitudes, isFirst ? NumberConversion.bytes(of: scheme.type.values, as: .f32) : [],
-      isFirst ? Array(FourBitState(scheme: scheme, shape: shape).text.utf8) : [],
+      codes, nested, table, state, isFirst ? bytes(scheme.nested?.factors ?? []) : [], isFirst ? bytes(NestedMagnitudes.table) : [],
     ]
   }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     guard let first = modules.first else { return nil }
-    if let other = modules.first(where: { ($0.scheme as? FourBitScheme)?.type != (first.scheme as? FourBitScheme)?.type }) {
+    func kind(_ scheme: any Scheme) -> String {
+      (scheme as? FourBitScheme).map { $0.type.rawValue + ($0.isNested ? FourBitScheme.nestedSuffix : "") } ?? scheme.name
+    }
+    if let other = modules.first(where: { kind($0.scheme) != kind(first.scheme) }) {
       throw Failure(
         .unsupported, "bnb.mixed",
         "is \(other.scheme.name) and others are \(first.scheme.name), and a folder of bitsandbytes is of one kind",
@@ -85,7 +101,7 @@ public struct BitsAndBytes: Packing {
     if let fourBit {
       members += [
         .init("bnb_4bit_quant_type", .string(fourBit.type.rawValue)),
-        .init("bnb_4bit_use_double_quant", .bool(false)),
+        .init("bnb_4bit_use_double_quant", .bool(fourBit.isNested)),
         .init("bnb_4bit_compute_dtype", .string(FourBitState.name(of: modelType))),
         .init("bnb_4bit_quant_storage", .string("uint8")),
       ]

@@ -3,7 +3,8 @@ public import QuantCore
 /// Blocks of 4-bit codes, each a fraction of the block's largest magnitude, by the rule of bitsandbytes.
 ///
 /// Weights are multiplied by the reciprocal of that magnitude, and a code is the table's number next to the product; halfway
-/// between two it is the lower one. Parameter of a tile: the largest magnitude, in 32 bits.
+/// between two it is the lower one. Parameters of a tile: the largest magnitude, in 32 bits; where magnitudes are quantized
+/// themselves (`-double`), what their code means, and the code.
 ///
 /// The library's blocks run through the whole matrix, row after row. Blocks of a tile are the same where rows are a multiple
 /// of the block length; other matrices can be read and are not written.
@@ -13,6 +14,10 @@ struct FourBitScheme: Scheme {
   let blockLength: Int
   /// Type in which the model computes.
   let modelType: ElementType
+  /// Whether magnitudes of blocks are quantized too.
+  let isNested: Bool
+  /// Those of one matrix, where they are known.
+  private(set) var nested: NestedMagnitudes?
   private let values: [Float]
   private let bounds: [Float]
   private let ascending: [Int32]
@@ -22,23 +27,47 @@ struct FourBitScheme: Scheme {
   private static let usualLength = 64
 
   /// Nil for a block length that the library does not take.
-  init?(_ type: FourBitType, blockLength: Int = usualLength, modelType: ElementType) {
+  init?(_ type: FourBitType, blockLength: Int = usualLength, isNested: Bool = false, modelType: ElementType) {
     guard FourBitScheme.blockLengths.contains(blockLength) else { return nil }
     self.type = type
     self.blockLength = blockLength
+    self.isNested = isNested
     self.modelType = modelType == .f16 || modelType == .bf16 ? modelType : .f32
     values = type.values
     bounds = type.bounds
     ascending = type.ascending
   }
 
-  var name: String { type.rawValue + (blockLength == FourBitScheme.usualLength ? "" : "-g\(blockLength)") }
+  var name: String {
+    type.rawValue + (blockLength == FourBitScheme.usualLength ? "" : "-g\(blockLength)") + (isNested ? FourBitScheme.nestedSuffix : "")
+  }
+  static let nestedSuffix = "-double"
 
   var grid: Grid {
-    Grid(kind: .scaledFloat, layout: type.rawValue, groupLength: blockLength, codeBits: 4, parameterBits: 32, scaleType: .f32)
+    Grid(
+      kind: .scaledFloat, layout: type.rawValue, groupLength: blockLength, codeBits: 4,
+      parameterBits: isNested ? 8 + 32 / Double(NestedMagnitudes.blockLength) : 32, scaleType: isNested ? .u8 : .f32)
   }
 
-  var parameterCount: Int { 1 }
+  var parameterCount: Int { isNested ? 2 : 1 }
+
+  var nestsParameters: Bool { isNested }
+
+  func fitted(tileMagnitudes: [Float]) -> any Scheme {
+    var scheme = self
+    if isNested { scheme.nested = NestedMagnitudes(tileMagnitudes) }
+    return scheme
+  }
+
+  /// Codes of weights follow from the magnitudes as they were, which is the library's rule too.
+  func nest(_ quantized: inout QuantizedPanel, firstTile: Int) {
+    guard let nested else { return }
+    for tile in 0..<quantized.parameters.count / 2 {
+      let code = nested.code(quantized.parameters[2 * tile], block: firstTile + tile)
+      quantized.parameters[2 * tile] = nested.value(code, block: firstTile + tile)
+      quantized.parameters[2 * tile + 1] = Float(code)
+    }
+  }
 
   func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     fit(panel, importance: importance, into: &result)
@@ -58,7 +87,7 @@ struct FourBitScheme: Scheme {
   }
 
   func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel) {
-    let width = result.columns, parameters = result.parameters, groups = result.groupsPerRow
+    let width = result.columns, parameters = result.parameters, stride = result.groupsPerRow * parameterCount
     result.codes.withUnsafeMutableBufferPointer { codes in
       bounds.withUnsafeBufferPointer { bounds in
         for row in 0..<panel.rows {
@@ -67,7 +96,7 @@ struct FourBitScheme: Scheme {
           while column < columns.upperBound {
             let group = column / blockLength, end = min(columns.upperBound, (group + 1) * blockLength)
             // The smallest divisor keeps the reciprocal finite.
-            let reciprocal = 1 / max(parameters[row * groups + group], 1e-38)
+            let reciprocal = 1 / max(parameters[row * stride + group * parameterCount], 1e-38)
             while column < end {
               let scaled = min(max(source[column] * reciprocal, -1), 1)
               var place = 0
@@ -97,16 +126,19 @@ public enum BitsAndBytesSchemes: SchemeProvider {
   public static let id = "bitsandbytes"
   public static let summary = "4-bit tables (NF4, FP4) with a scale per block, and 8-bit integers with a scale per row."
   public static let reference = "https://arxiv.org/abs/2305.14314; https://arxiv.org/abs/2208.07339"
-  public static let schemeNames = ["nf4", "fp4", "nf4-gN", "fp4-gN", LLMInt8Scheme.schemeName]
+  public static let schemeNames = [
+    "nf4", "fp4", "nf4-gN", "fp4-gN", "nf4-double", "fp4-double", "nf4-gN-double", "fp4-gN-double", LLMInt8Scheme.schemeName,
+  ]
 
   public static func scheme(named name: String, modelType: ElementType) -> (any Scheme)? {
     if name == LLMInt8Scheme.schemeName { return LLMInt8Scheme(modelType: modelType) }
-    let words = name.split(separator: "-", omittingEmptySubsequences: false)
+    let isNested = name.hasSuffix(FourBitScheme.nestedSuffix)
+    let words = name.dropLast(isNested ? FourBitScheme.nestedSuffix.count : 0).split(separator: "-", omittingEmptySubsequences: false)
     guard let first = words.first, let type = FourBitType(rawValue: String(first)) else { return nil }
-    guard words.count > 1 else { return FourBitScheme(type, modelType: modelType) }
+    guard words.count > 1 else { return FourBitScheme(type, isNested: isNested, modelType: modelType) }
     // One name for one scheme: the usual length has none.
     guard words.count == 2, words[1].first == "g", let length = Int(words[1].dropFirst()),
-      let scheme = FourBitScheme(type, blockLength: length, modelType: modelType), scheme.name == name
+      let scheme = FourBitScheme(type, blockLength: length, isNested: isNested, modelType: modelType), scheme.name == name
     else { return nil }
     return scheme
   }

@@ -29,13 +29,23 @@ struct FourBitState {
     self.shape = shape
     blockLength = scheme.blockLength
     modelType = scheme.modelType
+    nested = scheme.isNested ? Nested(blockLength: NestedMagnitudes.blockLength, offset: scheme.nested?.offset ?? 0) : nil
   }
 
-  /// As the library writes it, byte for byte.
+  /// Characters of the longest 32-bit float, written as one of 64 bits.
+  private static let longestNumber = 24
+
+  /// As the library writes it, byte for byte. Of nested magnitudes, the number that is not known when files are laid out ends in
+  /// spaces behind the object.
   var text: String {
     let lengths = shape.map { String($0) }.joined(separator: ", ")
-    return "{\"quant_type\": \"\(type.rawValue)\", \"blocksize\": \(blockLength), \"dtype\": \"\(FourBitState.name(of: modelType))\", "
-      + "\"shape\": [\(lengths)]}"
+    let plain =
+      "{\"quant_type\": \"\(type.rawValue)\", \"blocksize\": \(blockLength), \"dtype\": \"\(FourBitState.name(of: modelType))\", "
+      + "\"shape\": [\(lengths)]"
+    guard let nested else { return plain + "}" }
+    let number = "\(Double(nested.offset))"
+    return plain + ", \"nested_blocksize\": \(nested.blockLength), \"nested_dtype\": \"float32\", \"nested_offset\": \(number)}"
+      + String(repeating: " ", count: max(0, FourBitState.longestNumber - number.utf8.count))
   }
 
   /// - Parameter type: what the name of the tensor says.

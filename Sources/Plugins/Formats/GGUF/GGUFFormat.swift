@@ -9,6 +9,7 @@ public struct GGUFFormat: Sendable {
   public static let reference = "https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"
   public static let fileExtensions = ["gguf"]
   public static let isFolder = false
+  public static let contents: Set<CheckpointContent> = [.model, .adapter]
 
   /// Whether the path is a file that begins with the magic bytes, or that is named like one.
   public static func recognises(_ path: String) -> Bool {
@@ -25,8 +26,10 @@ public struct GGUFFormat: Sendable {
     let first = shards[0]
     let tensors = ScaledStorage.folding(shards.flatMap { $0.tensors })
     var warnings = shards.flatMap { $0.warnings }
+    let adapter: LowRankAdapter?
     do {
       try GGUFModelChecks(metadata: first.metadata, keyOffsets: first.keyOffsets, tensors: tensors).run(&warnings)
+      adapter = try GGUFAdapter.read(first.metadata, tensors)
     } catch {
       throw error.inFile(path)
     }
@@ -37,6 +40,7 @@ public struct GGUFFormat: Sendable {
     for (index, shard) in shards.enumerated() {
       for tensor in shard.tensors { checkpoint.fileIndices[tensor.name] = index }
     }
+    checkpoint.adapter = adapter
     return checkpoint
   }
 }

@@ -25,6 +25,8 @@ extension GGUFFormat: CheckpointFormat {
     RopeFactors.values(model.parameters.rope).map { [(RopeFactors.name, $0)] } ?? []
   }
 
+  public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] { try GGUFAdapter.tensors(of: adapter) }
+
   /// Longest name that llama.cpp keeps, in bytes.
   private static let maximumNameLength = 63
   private static let maximumDimensions = 4

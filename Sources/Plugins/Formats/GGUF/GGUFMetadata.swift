@@ -39,6 +39,11 @@ enum GGUFMetadata {
         .unsupported, "gg.architecture", "is of an architecture that llama.cpp does not know or that has no description here",
         file: request.source.path, remedy: "Write a Hugging Face folder instead.")
     }
+    if let adapter = request.source.adapter {
+      var values = GGUFAdapter.keyValues(adapter, architecture: architecture)
+      GeneralMetadata.add(to: &values, request)
+      return values
+    }
     guard let tokenizer = request.tokenizer else {
       throw Failure(
         .noInput, "gg.tokenizer", "has no tokenizer, which a GGUF carries inside", file: request.source.path,

@@ -30,7 +30,9 @@ extension HuggingFaceFormat: CheckpointFormat {
     } else if case .gguf? = request.source.configuration {
       files += try RebuiltFiles.companions(request)
     }
-    files.append(OutputLayout.File(name: "README.md", text: ModelCardText.text(request)))
+    let card = ModelCardText.model(request)
+    let slots = card.slots(file: files.count)
+    files.append(OutputLayout.File(name: "README.md", bytes: card.bytes))
 
     let shards = shards(SafetensorsFile.entries(request.tensors), limit: request.shardSize)
     let metadata = SafetensorsFile.metadata(request.provenance)
@@ -49,7 +51,7 @@ extension HuggingFaceFormat: CheckpointFormat {
       let json = JSON.object([.init("metadata", .object([.init("total_size", .int(total))])), .init("weight_map", .object(index))])
       files.append(OutputLayout.File(name: "model.safetensors.index.json", text: json.text(pretty: true) + "\n"))
     }
-    return OutputLayout(isFolder: true, files: files, placements: placements)
+    return OutputLayout(isFolder: true, files: files, placements: placements, slots: slots)
   }
 
   /// Tensors in their order, cut where the next one would make a shard larger than `limit`. The parts of one tensor stay

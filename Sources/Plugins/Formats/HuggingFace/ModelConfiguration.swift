@@ -97,27 +97,3 @@ enum ModelConfiguration {
     }
   }
 }
-
-/// The model card of an output: what it is and how it was made, in a few lines.
-enum ModelCardText {
-  static func text(_ request: OutputRequest) -> String {
-    let quantized = request.tensors.filter { $0.scheme.grid.kind != .float }.count
-    let bytes = request.tensors.reduce(0) { $0 + $1.parts.reduce(0) { $0 + $1.byteCount } }
-    var lines = ["---", "library_name: transformers", "tags:", "- qconvert", "---", "", "# \(request.targetName)", ""]
-    lines.append(
-      "Made by qconvert as `\(request.presetName)`: \(quantized) of \(request.tensors.count) tensors are quantized, "
-        + "\(bytes) bytes of weights.")
-    if !request.provenance.isEmpty {
-      lines += ["", "| | |", "|---|---|"]
-      lines += request.provenance.map { "| \($0.key) | \($0.value.replacingPipes) |" }
-    }
-    return lines.joined(separator: "\n") + "\n"
-  }
-}
-
-extension String {
-  /// Fit for one cell of a table.
-  fileprivate var replacingPipes: String {
-    String(map { character in character == "|" ? "/" : character.isNewline ? " " : character })
-  }
-}

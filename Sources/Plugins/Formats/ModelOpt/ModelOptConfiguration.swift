@@ -46,9 +46,23 @@ struct ModelOptConfiguration {
   /// Readers know the layout by this name.
   private static let producer = JSON.object([.init("name", .string("modelopt"))])
 
+  /// A configuration that says that keys and values are cached in FP8.
+  static func addingCache(_ configuration: JSON) -> JSON {
+    let scheme = JSON.object([.init("dynamic", .bool(false)), .init("num_bits", .int(8)), .init("type", .string("float"))])
+    return .object((configuration.objectValue ?? []) + [.init(cacheKey, scheme)])
+  }
+  private static let cacheKey = "kv_cache_scheme"
+
+  /// Where scales of a cache stand: beside the layers that make keys and values.
+  static func cacheParts(attention: String) -> (keys: StoredPart, values: StoredPart) {
+    func number(_ name: String) -> StoredPart { StoredPart(name: "\(attention).\(name)", shape: [], type: .element(.f32), byteCount: 4) }
+    return (number("k_proj.k_scale"), number("v_proj.v_scale"))
+  }
+
   /// The file that readers look for beside config.json.
   static func file(_ configuration: JSON) -> (name: String, json: JSON) {
-    var inner: [JSON.Member] = [.init("quant_algo", configuration["quant_algo"] ?? .null), .init("kv_cache_quant_algo", .null)]
+    let cache: JSON = configuration[cacheKey] == nil ? .null : .string("FP8")
+    var inner: [JSON.Member] = [.init("quant_algo", configuration["quant_algo"] ?? .null), .init("kv_cache_quant_algo", cache)]
     if let length = configuration["config_groups"]?["group_0"]?["weights"]?["group_size"] { inner.append(.init("group_size", length)) }
     inner.append(.init("exclude_modules", configuration["ignore"] ?? .array([])))
     return ("hf_quant_config.json", .object([.init("producer", producer), .init("quantization", .object(inner))]))

@@ -43,6 +43,16 @@ public struct ModelOptFloat8: Packing {
     ModelOptConfiguration.json("FP8", bits: 8, groupLength: nil, roundsInputs: true, unquantized: unquantized)
   }
 
+  public func cacheParts(
+    attention: String, scheme: ActivationScheme, modelType: ElementType
+  ) -> (keys: StoredPart, values: StoredPart)? {
+    ModelOptConfiguration.cacheParts(attention: attention)
+  }
+
+  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {
+    ModelOptConfiguration.addingCache(configuration)
+  }
+
   public func files(configuration: JSON) -> [(name: String, json: JSON)] { [ModelOptConfiguration.file(configuration)] }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {

@@ -55,6 +55,7 @@ struct Convert: QConvertCommand {
         if let failure = Gate.failure(of: recipe.gates, result.measurements) { throw failure }
         document = result.document()
         written = try file?.write(document)
+        return result.evaluation?.figures ?? [:]
       }
       try written?.giveName()
     } catch let failure as Failure where failure.kind == .gate {

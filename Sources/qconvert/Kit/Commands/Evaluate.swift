@@ -117,14 +117,13 @@ struct Evaluate: QConvertCommand {
   }
 
   static func text(_ result: EvaluationResult, _ request: SimulationRequest? = nil, _ simulation: Simulation? = nil) -> String {
-    func pair(_ estimate: Estimate) -> String { "\(estimate.value.fixed(5)) ± \(estimate.standardError.fixed(5))" }
     var lines = [
       (
         "protocol",
         "\(result.protocol.rawValue), \(result.windows.grouped) \(result.windows == 1 ? "window" : "windows") of \(result.context.grouped) tokens"
       ),
       ("tokens", result.tokens.grouped),
-      ("perplexity", pair(result.perplexity)),
+      ("perplexity", result.perplexity.text),
     ]
     if let request, let simulation {
       let counts = "\(simulation.weights.count) weights, \(simulation.inputs.count) inputs, \(simulation.keys.count) caches"
@@ -132,12 +131,12 @@ struct Evaluate: QConvertCommand {
     }
     if let comparison = result.comparison {
       lines += [
-        ("  of reference", pair(comparison.perplexity)),
-        ("KLD mean", pair(comparison.divergence)),
+        ("  of reference", comparison.perplexity.text),
+        ("KLD mean", comparison.divergence.text),
         ("KLD median", comparison.divergenceMedian.fixed(5)),
         ("KLD p99", comparison.divergence99.fixed(5)),
         ("KLD max", comparison.divergenceMaximum.fixed(5)),
-        ("same top token", pair(comparison.sameTop)),
+        ("same top token", comparison.sameTop.text),
       ]
     }
     return lines.map { $0.0.padded(to: 16) + $0.1 + "\n" }.joined()

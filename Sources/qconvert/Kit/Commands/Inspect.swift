@@ -141,6 +141,23 @@ struct CheckpointFacts {
     return checkpoint.metadata["general.quantized_by"]?.stringValue
   }
 
+  private static func document(_ adapter: LowRankAdapter) -> JSON {
+    .object([
+      .init("type", .string("lora")), .init("ranks", JSONOutput.ints(adapter.ranks)), .init("alpha", .shortest(adapter.alpha)),
+      .init("matrices", .int(adapter.updates.count)), .init("replaced", JSONOutput.strings(adapter.replacements.map(\.name))),
+      .init("base", JSONOutput.optional(adapter.baseModel)),
+    ])
+  }
+
+  private static func text(_ adapter: LowRankAdapter) -> String {
+    let ranks = adapter.ranks.map { String($0) }.joined(separator: ", ")
+    let changed = "\(adapter.updates.count.grouped) matrices changed"
+    var parts = ["LoRA of rank \(ranks)", "alpha \(JSON.shortest(adapter.alpha).text())", changed]
+    if !adapter.replacements.isEmpty { parts.append("\(adapter.replacements.count.grouped) tensors replaced") }
+    if let base = adapter.baseModel { parts.append("for \(base)") }
+    return parts.joined(separator: ", ")
+  }
+
   /// What fits on one screen.
   func text(style: Style) -> String {
     var facts: [(String, String)] = [
@@ -155,6 +172,7 @@ struct CheckpointFacts {
     if checkpoint.files.count > 1 { facts.append(("files", String(checkpoint.files.count))) }
     if let quantization = checkpoint.quantization { facts.append(("quantization", quantization)) }
     if let activations { facts.append(("activations", activations)) }
+    if let adapter = checkpoint.adapter { facts.append(("adapter", CheckpointFacts.text(adapter))) }
     if let tool { facts.append(("made by", tool)) }
     if let methods = checkpoint.metadata["qconvert.methods"]?.stringValue { facts.append(("methods", methods)) }
     facts.append(("loaded by", clients.isEmpty ? "no program that is known here" : clients.joined(separator: ", ")))
@@ -213,6 +231,7 @@ struct CheckpointFacts {
       .init("quantization", JSONOutput.optional(checkpoint.quantization)),
       .init("packing", JSONOutput.optional(checkpoint.packing)),
       .init("activations", JSONOutput.optional(activations)),
+      .init("adapter", checkpoint.adapter.map { CheckpointFacts.document($0) } ?? .null),
       .init("clients", JSONOutput.strings(clients)),
       .init(
         "tensors",

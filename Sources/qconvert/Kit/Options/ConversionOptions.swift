@@ -80,6 +80,14 @@ struct ConversionOptions: ParsableArguments {
   @Flag(inversion: .prefixedNo, help: "Use the scheme for every tensor that may be quantized, without a preset's mix.")
   var pure: Bool?
 
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("LoRA adapter to merge into the weights first, with a factor on its scale; repeatable.", valueName: "PATH[:FACTOR]"))
+  var lora: [String] = []
+
+  @Option(help: ArgumentHelp("Model that the adapter IN was made for, where OUT is another kind of file.", valueName: "PATH"))
+  var base: String?
+
   @Option(name: .shortAndLong, help: ArgumentHelp("Format of IN. (default: by content)", valueName: "FORMAT"))
   var from: String?
 

@@ -28,6 +28,7 @@ struct Recipe: Sendable {
     var request = conversion
     request.threads = threads
     request.recipe = recorded.text()
+    if !evaluation.text.isEmpty { request.figures = EvaluationResult.figures(texts: evaluation.text) }
     return request
   }
 
@@ -42,9 +43,9 @@ struct Recipe: Sendable {
       return (given.id, Dictionary(uniqueKeysWithValues: declarations.map { ($0.name, values.string($0.name)) }))
     }
     if conversion.toFormat != nil || !conversion.output.isEmpty {
-      let planner = Planner(registry)
-      recipe.conversion.toFormat = try planner.format(of: conversion).id
-      recipe.conversion.scheme = try planner.scheme(of: conversion)
+      let defaults = try Planner(registry).defaults(of: conversion)
+      recipe.conversion.toFormat = defaults.format
+      recipe.conversion.scheme = defaults.scheme
     }
     return recipe
   }

@@ -18,6 +18,8 @@ extension Setting {
     Setting("calibrator", "--calibrator", \.calibrator, \.conversion.calibrator, .calibrator),
     Setting("pure", "--pure", \.pure, \.conversion.isPure, .flag),
     Setting("methods", "--plugin", \.plugin, \.conversion.methods, .methods),
+    Setting("adapters", "--lora", \.lora, \.conversion.adapters, .adapters, isRecorded: false),
+    Setting("base", "--base", \.base, \.conversion.basePath, .text, isRecorded: false),
     Setting("tensors", "--tensor", \.tensor, \.conversion.tensorRules, .tensorRules),
     Setting("keep", "--keep", \.keep, \.conversion.keptTensors, .texts),
     Setting("tensor_types", "--tensor-type", \.tensorType, \.conversion.tensorTypes, .texts),

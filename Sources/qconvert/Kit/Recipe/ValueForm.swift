@@ -187,6 +187,26 @@ extension ValueForm where Value == [(id: String, options: [String: String])] {
   }
 }
 
+extension ValueForm where Value == [AdapterRequest] {
+  /// `PATH:FACTOR`, or a table with that one row; a path alone has the factor 1.
+  static let adapters = ValueForm { entry in
+    try entry.elements.map { element in
+      if let row = element.pair {
+        guard let factor = row.value.text.flatMap({ Double($0) }), factor.isFinite else { throw element.unexpected("PATH: FACTOR") }
+        return AdapterRequest(path: row.key, factor: factor)
+      }
+      let text = try ValueForm<String>.text.read(element)
+      guard let colon = text.lastIndex(of: ":"), colon != text.startIndex, let factor = Double(text[text.index(after: colon)...]),
+        factor.isFinite
+      else { return AdapterRequest(path: text) }
+      return AdapterRequest(path: String(text[..<colon]), factor: factor)
+    }
+  } write: { adapters in
+    // What stands behind a colon could be taken for the factor.
+    .array(adapters.map { $0.factor == 1 && !$0.path.contains(":") ? .string($0.path) : .object([.init($0.path, .double($0.factor))]) })
+  }
+}
+
 extension ValueForm where Value == [Gate] {
   static let gates = ValueForm { entry in
     try entry.elements.map { element in

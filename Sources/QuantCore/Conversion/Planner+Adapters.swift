@@ -1,0 +1,87 @@
+/// Adapters on their own: from one container into another, or into another floating-point type.
+extension Planner {
+  /// - Throws: `Failure` where the adapter does not belong to its base, or the container has no place for a part of it.
+  func plan(_ request: ConversionRequest, _ source: Checkpoint, _ adapter: LowRankAdapter) throws -> ConversionPlan {
+    try checkOptions(request)
+    let format = try format(of: request, .adapter)
+    var held = source
+    var base: (checkpoint: Checkpoint, model: ModelDescription)?
+    if format.naming != source.naming {
+      let found = try openBase(request, format)
+      let mapping = AdapterMapping(base: found.checkpoint, model: found.model, target: format.naming, file: source.path)
+      let moved = try mapping(adapter)
+      held = Checkpoint(
+        path: source.path, format: source.format, tensors: try format.tensors(of: moved), naming: format.naming,
+        configuration: source.configuration, metadata: source.metadata, companionFolder: source.companionFolder,
+        files: source.files + found.checkpoint.files, warnings: source.warnings, mappings: source.mappings)
+      held.adapter = moved
+      base = found
+    }
+    let wanted = request.scheme ?? Planner.keepName
+    let tensors = try held.tensors.map { try seal($0, as: wanted, format: format, request: request) }
+    var provenance: [(key: String, value: String)] = [("qconvert.version", QuantCoreInfo.version)]
+    if let base { provenance.append(("qconvert.base", Files.lastComponent(base.checkpoint.path))) }
+    if let recipe = request.recipe {
+      provenance += [("qconvert.recipe", recipe), ("qconvert.recipe_xxh3_128", Fingerprint.of(recipe))]
+    }
+    let layout = try format.layout(
+      OutputRequest(
+        source: held, model: base?.model, tokenizer: nil, tensors: tensors, presetName: wanted, provenance: provenance,
+        targetName: Files.stem(of: request.output), shardSize: request.shardSize))
+    return ConversionPlan(
+      request: request, source: held, reference: held, model: nil, format: format, methods: [], tensors: tensors, layout: layout, calibration: nil,
+      statistics: nil, warnings: held.warnings)
+  }
+
+  /// What is said of models means nothing here, and is not passed over in silence.
+  private func checkOptions(_ request: ConversionRequest) throws(Failure) {
+    let given: [(isGiven: Bool, option: String)] = [
+      (!request.methods.isEmpty, "--plugin"), (!request.adapters.isEmpty, "--lora"), (request.packing != nil, "--packing"),
+      (request.client != nil, "--for"), (request.activations != nil, "--activations"), (request.keyValueCache != nil, "--kv-cache"),
+      (request.importancePath != nil, "--importance"), (!request.tensorRules.isEmpty, "--tensor"),
+      (request.statisticsPath != nil, "--stats"), (!request.metadataValues.isEmpty, "--set-meta"),
+      (!request.droppedMetadata.isEmpty, "--drop-meta"), (request.keepsSplit, "--keep-split"),
+    ]
+    guard let first = given.first(where: { $0.isGiven }) else { return }
+    throw Failure(
+      .usage, "adapter.option", "the input is an adapter, and \(first.option) is about models", file: request.input,
+      remedy: "Leave it out, or merge the adapter into its model: 'qconvert MODEL OUT --lora \(Files.lastComponent(request.input))'.")
+  }
+
+  private func openBase(
+    _ request: ConversionRequest, _ format: any CheckpointFormat.Type
+  ) throws -> (checkpoint: Checkpoint, model: ModelDescription) {
+    guard let path = request.basePath else {
+      throw Failure(
+        .usage, "adapter.base", "'\(format.id)' has other names for what the adapter changes, which only its model can tell",
+        file: request.input, remedy: "Give the model that the adapter was made for with --base.")
+    }
+    let base = try opening.open(path, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
+    let model = try opening.describe(base)
+    guard format.naming != .gguf || model.ggufArchitecture != nil else {
+      throw Failure(
+        .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: path,
+        remedy: "Merge the adapter into the model with --lora, and write a folder.")
+    }
+    return (base, model)
+  }
+
+  /// An adapter's numbers keep their type, or become the floating-point type that was asked for.
+  private func seal(
+    _ tensor: CheckpointTensor, as wanted: String, format: any CheckpointFormat.Type, request: ConversionRequest
+  ) throws -> PlannedTensor {
+    let stored = tensor.storage.schemeName
+    func scheme(_ name: String) -> FloatScheme? { ElementType(rawValue: name.uppercased()).flatMap { FloatScheme($0) } }
+    let name = wanted != Planner.keepName ? wanted : scheme(stored) == nil ? FloatScheme.f32.name : stored
+    let packing = PlainPacking()
+    guard let scheme = scheme(name) else {
+      throw Failure(
+        .unsupported, "adapter.scheme", "an adapter cannot be stored as \(name)", file: request.output, tensor: tensor.name,
+        remedy: "Give --scheme f32, f16 or bf16.")
+    }
+    let parts = packing.parts(name: tensor.name, shape: tensor.shape, scheme: scheme)
+    return PlannedTensor(
+      sourceName: tensor.name, name: tensor.name, shape: tensor.shape, scheme: scheme, packing: packing, parts: parts, note: nil,
+      isCopy: stored == name && tensor.storage.verbatim?.count == parts[0].byteCount)
+  }
+}

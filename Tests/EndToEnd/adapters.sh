@@ -1,0 +1,43 @@
+# LoRA adapters: merged while converting, moved between containers, inspected.
+model=$root/Tests/Fixtures/engine/llama3-rope
+lora=$root/Tests/Fixtures/adapters/llama
+
+fresh
+accepted "an adapter is merged" merged "$model" "$out/merged" --scheme f32 --lora "$lora" --lora "$root/Tests/Fixtures/adapters/llama-second:0.5"
+name="the model card names what was merged"
+if grep -q 'qconvert.adapters | llama scale 1.0 xxh3-128 .*, llama-second scale 0.5 xxh3-128 ' "$out/merged/README.md"; then
+  pass "$name"
+else
+  fail "$name" "$(grep adapters "$out/merged/README.md")"
+fi
+mv "$out/merged" "$work/typed"
+tidy
+printf 'scheme: f32\nadapters:\n  - %s\n  - %s: 0.5\n' "$lora" "$root/Tests/Fixtures/adapters/llama-second" >"$work/adapters.yaml"
+accepted "a recipe merges adapters" merged --recipe "$work/adapters.yaml" "$model" "$out/merged"
+name="both give the same weights"
+if "$qconvert" compare "$work/typed" "$out/merged" --quiet >/dev/null; then pass "$name"; else fail "$name" "compare ended with $?"; fi
+rm -rf "$work/typed"
+
+fresh
+accepted "an adapter becomes a GGUF" adapter.gguf "$lora" "$out/adapter.gguf" --base "$model"
+mv "$out/adapter.gguf" "$work/adapter.gguf"
+fresh
+accepted "and a folder again" adapter "$work/adapter.gguf" "$out/adapter" --base "$model"
+name="inspect says what an adapter changes"
+attempt inspect "$work/adapter.gguf"
+if [ "$code" -eq 0 ] && grep -q '^adapter .*LoRA of rank 4, alpha 8.0, 14 matrices changed' "$work/stdout"; then
+  pass "$name"
+else
+  fail "$name" "ended with $code: $(grep ^adapter "$work/stdout")"
+fi
+
+fresh
+refused "an adapter of another model" 65 "$root/Tests/Fixtures/engine/qwen3" "$out/merged" --scheme f32 --lora "$lora"
+refused "a model where an adapter is expected" 64 "$model" "$out/merged" --scheme f32 --lora "$model"
+refused "an adapter that is not there" 66 "$model" "$out/merged" --scheme f32 --lora "$work/none"
+refused "a GGUF adapter without its model" 64 "$lora" "$out/adapter.gguf"
+refused "a method on an adapter" 64 "$lora" "$out/adapter" --plugin awq
+refused "a model of an adapter's type" 69 "$work/adapter.gguf" "$out/adapter.gguf" --scheme q4_0
+attempt eval "$lora" --text "$root/Tests/Fixtures/text/evaluation.txt"
+name="an adapter is not evaluated"
+if [ "$code" -eq 69 ] && grep -q 'LoRA adapter' "$work/err"; then pass "$name (69)"; else fail "$name" "ended with $code"; fi
