@@ -16,13 +16,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "Tests" / "Fixtures"
 BLOCK = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`(qconvert [^`\n]*)`")
-# Words that stand for something, and what is taken for it. Where a plan writes nothing, what it would have written is a model.
+# Words that stand for something, and what is taken for it.
 PLACEHOLDERS = {
-    "MODEL": "model", "IN": "model", "OUT": "out", "X.gguf": "x.gguf", "FILE": "test.txt", "SCHEME": "q4_0", "METHOD": "rtn", "…": "",
+    "MODEL": "model", "IN": "model", "PATH": "model", "OUT": "out", "X.gguf": "x.gguf", "FILE": "test.txt", "SCHEME": "int4-g128",
+    "METHOD": "rtn", "…": "",
 }
 MODELS = ["model", "models/tiny-llama", "tiny-llama", "tiny-llama-outlier"]
 TEXTS = ["text.txt", "test.txt", "calibration.txt", "wikitext2-valid.txt", "text/calibration.txt", "text/wikitext2-valid.txt"]
-WRITTEN = ["out", "smoothed"]
+# A plan writes nothing: what is read of these is another file.
+WRITTEN = {"out": "model", "smoothed": "model", "model.gguf": "model.f16.gguf"}
 # Options of other programs.
 FOREIGN = {"--all", "--only", "--imatrix", "--kl-divergence", "--explicit-target-dependency-import-check"}
 OTHERS = {
@@ -53,7 +55,7 @@ def stand_in(arguments):
     if command in FEW:
         arguments = without(arguments, FEW[command]) + FEW[command]
     if command in ("eval", "generate", "compare"):
-        arguments = ["model" if word in WRITTEN and not os.path.exists(word) else word for word in arguments]
+        arguments = [WRITTEN.get(word, word) for word in arguments]
     if command == "convert" and not {"--help", "--version", "--dump-recipe"} & set(arguments):
         arguments = ["plan"] + [word for word in arguments if word != "convert"]
     if len(words) == 1 and command not in ("convert", "plugins"):
@@ -128,7 +130,7 @@ def known_options(program):
 
 
 def unknown_options(page, known):
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", page.read_text(encoding="utf-8"))) - FOREIGN
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z](?!-)", page.read_text(encoding="utf-8"))) - FOREIGN
     return sorted(name for name in named - known if name.replace("--no-", "--") not in known)
 
 
