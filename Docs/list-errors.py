@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
-"""The table of all error ids in Docs/errors.md, taken from the sources. Only the standard library.
+"""The tables of all error ids in Docs/errors.md and of all findings in Docs/validation.md, taken from the sources. Only the
+standard library.
 
-  list-errors.py           writes the table into Docs/errors.md
-  list-errors.py --check   exits with 1 where Docs/errors.md does not have the table that the sources give
+  list-errors.py           writes the tables into the pages
+  list-errors.py --check   exits with 1 where a page does not have the table that the sources give
 """
 import pathlib
 import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PAGE = ROOT / "Docs" / "errors.md"
 BEGIN, END = "<!-- ids: begin -->\n", "<!-- ids: end -->\n"
 KINDS = {
     "usage": "usage", "data": "data", "noInput": "no-input", "unsupported": "unsupported", "internalError": "internal",
     "cannotCreate": "cannot-create", "io": "io", "config": "config", "gate": "gate",
 }
 ID = r'"([a-z0-9]+(?:[.-][a-z0-9]+)*\.[a-z0-9.-]+)"'
+# What `validate` finds has a severity instead.
+FINDING = re.compile(r"[fF]inding(?:\.grouped)?\(\s*\.(error|warning),\s*" + ID)
 # Where a kind stands in front, the literal is an id. Elsewhere ids are known by their areas.
 WITH_KIND = re.compile(r"\.(" + "|".join(KINDS) + r")\s*,\s*" + ID)
 ALONE = re.compile(r'"((?:ct|format|gg|gguf|hf|json|limit|model|plugin|scheme|st|tokenizer)\.[a-z0-9.-]+)"')
@@ -71,7 +73,7 @@ def ids():
 
     for path in sorted((ROOT / "Sources").rglob("*.swift")):
         text = "\n".join(line for line in path.read_text().split("\n") if not line.strip().startswith("//"))
-        direct = set()
+        direct = {match.start(2) for match in FINDING.finditer(text)}
         for match in WITH_KIND.finditer(text):
             direct.add(match.start(2))
             add(match[2], KINDS[match[1]], literal(text, match.end()))
@@ -85,17 +87,39 @@ def ids():
     return found
 
 
-def table():
+def findings():
+    """{id: (severity, {messages})}"""
+    found = {}
+    for path in sorted((ROOT / "Sources").rglob("*.swift")):
+        text = path.read_text()
+        for match in FINDING.finditer(text):
+            found.setdefault(match[2], (match[1], set()))[1].add(literal(text, match.end()) or "")
+    return found
+
+
+def error_table():
     rows = ["| id | kind | what |", "|---|---|---|"]
     for name, (kinds, message) in sorted(ids().items()):
         rows.append(f"| `{name}` | {', '.join(sorted(kinds))} | {RENAMED.get(name) or message or ''} |")
     return "\n".join(rows) + "\n"
 
 
-page = PAGE.read_text()
-head, rest = page.split(BEGIN)
-wanted = head + BEGIN + table() + END + rest.split(END)[1]
-if "--check" not in sys.argv[1:]:
-    PAGE.write_text(wanted)
-elif page != wanted:
-    sys.exit("Docs/errors.md is not what the sources give; run Docs/list-errors.py")
+def finding_table():
+    rows = ["| id | severity | what |", "|---|---|---|"]
+    for name, (severity, messages) in sorted(findings().items()):
+        rows.append(f"| `{name}` | {severity} | {'; or '.join(sorted(messages))} |")
+    return "\n".join(rows) + "\n"
+
+
+stale = []
+for name, table in (("errors.md", error_table()), ("validation.md", finding_table())):
+    path = ROOT / "Docs" / name
+    page = path.read_text()
+    head, rest = page.split(BEGIN)
+    wanted = head + BEGIN + table + END + rest.split(END)[1]
+    if page != wanted:
+        stale.append(name)
+    if "--check" not in sys.argv[1:]:
+        path.write_text(wanted)
+if stale and "--check" in sys.argv[1:]:
+    sys.exit(f"not what the sources give: {', '.join(stale)}; run Docs/list-errors.py")

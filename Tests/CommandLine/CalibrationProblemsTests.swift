@@ -82,6 +82,17 @@ import Testing
     #expect(made.tensors.contains { $0.matrix() != plain[$0.name]?.matrix() })
   }
 
+  /// What is folded into norms does not depend on which expert a token came to, and rounding goes by no statistics.
+  @Test(arguments: [[], ["-p", "rtn"]] as [[String]]) func smoothingAloneHasNoFallback(_ others: [String]) throws {
+    let model = try RandomModel.copy("mixtral", into: folder)
+    let given = ["--scheme", "int8-channel", "--calibration", text(RandomModel.text), "--samples", "1", "--context", "8"]
+    let (code, document, error) = try run([model, folder.file("out"), "-p", "smoothquant"] + others + given)
+    #expect(code == 0 && fallbacks(document).isEmpty && !error.contains("expert"))
+    let made = try checkpoint(folder.file("out")), source = try checkpoint(model)
+    let gain = "model.layers.0.post_attention_layernorm.weight"
+    #expect(made[gain]?.matrix() != source[gain]?.matrix())
+  }
+
   @Test func storedScalesOfAnUnseenExpertAreRefused() throws {
     let model = try RandomModel.copy("mixtral", into: folder)
     let (code, document, _) = try run(
@@ -140,6 +151,29 @@ import Testing
       #expect(code == 69 && document["error"]?["id"]?.stringValue == id, "\(document["error"]?.text() ?? "")")
       #expect(document["error"]?["remedy"]?.stringValue?.isEmpty == false && !Files.exists(folder.file("out")))
     }
+  }
+
+  @Test(arguments: ["gptq", "awq"], ["f32", "bf16"]) func methodsWithNothingToRoundAreRefusedInThePlan(
+    _ method: String, _ scheme: String
+  ) throws {
+    let model = try RandomModel.copy("qwen2", into: folder)
+    let given = ["-p", method, "--scheme", scheme, "--calibration", text(RandomModel.text), "--samples", "1", "--context", "64"]
+    for (output, others) in [("out", []), ("out", ["-p", "smoothquant"]), ("out.gguf", ["--tensor", "token_embd.weight=q8_0"])] {
+      for command in [["plan"], []] {
+        let (code, document, _) = try run(command + [model, folder.file(output)] + given + others)
+        #expect(code == 64 && document["error"]?["id"]?.stringValue == "method.unused")
+        let message = document["error"]?["message"]?.stringValue ?? ""
+        #expect(message.contains("'\(method)'") && message.contains("'\(scheme)'") && !Files.exists(folder.file(output)))
+      }
+    }
+    // One layer of one block is enough.
+    #expect(try run([model, folder.file("out"), "--tensor", "re:layers\\.1\\..*up_proj.*=int8-channel"] + given).code == 0)
+  }
+
+  @Test func scalesCanBeFoldedIntoAModelThatIsNotRounded() throws {
+    let model = try RandomModel.copy("qwen2", into: folder)
+    let given = ["--scheme", "f32", "--calibration", text(RandomModel.text), "--samples", "1", "--context", "64"]
+    #expect(try run([model, folder.file("out"), "-p", "smoothquant"] + given).code == 0)
   }
 
   @Test func windowsBehindTheLastLearnedPositionAreRefusedInThePlan() throws {

@@ -3,59 +3,172 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// What `validate` finds in checkpoints that can be opened.
+/// What `validate` finds in checkpoints that can be opened: tensors of the model, and numbers.
 @Suite struct ValidationTests {
-  private let registry: Registry
+  private let checked: CheckedFolder
+
+  init() throws { checked = try CheckedFolder() }
+
+  @Test(arguments: [
+    "int4-g32", "int4-g128-asym", "int8-channel", "fp8-channel", "fp8-block128", "fp8-tensor", "nvfp4", "mxfp4", "mxfp8", "nf4", "llm-int8",
+    "bf16",
+  ])
+  func soundFoldersHaveNoFindings(scheme: String) throws {
+    #expect(try checked.findings(checked.made(scheme)).isEmpty)
+  }
+
+  @Test(arguments: ["q4_k_m", "q4_0", "q8_0", "f16"]) func soundFilesHaveNoFindings(scheme: String) throws {
+    #expect(try checked.findings(checked.made(scheme, output: "sound.gguf")).isEmpty)
+  }
+
+  @Test(arguments: [
+    ("gptq", "int4-g128"), ("gptq", "int3-g128"), ("gptq_v2", "int4-g128-asym"), ("awq", "int4-g128-asym"), ("fp8", "fp8-tensor"),
+    ("fp8-block", "fp8-block128"),
+  ]) func soundFoldersOfOtherPackingsHaveNoFindings(packing: String, scheme: String) throws {
+    #expect(try checked.findings(checked.made(scheme, packing: packing)).isEmpty)
+  }
+
+  // MARK: Tensors of the model
+
+  @Test func tensorsThatTheModelLacksOrDoesNotKnowAreNamed() throws {
+    var folder = try EditedFolder(checked.made("bf16"))
+    folder.remove("input_layernorm.weight")
+    folder.change("mlp.up_proj.weight") { $0.name = "model.layers.0.mlp.upper.weight" }
+    folder.save()
+    let found = try checked.findings(folder.path)
+    #expect(
+      found.filter { $0.id == "model.tensor-missing" }.map(\.tensor) == [
+        "model.layers.0.input_layernorm.weight", "model.layers.0.mlp.up_proj.weight",
+      ])
+    #expect(found.filter { $0.id == "model.tensor-unused" }.map(\.tensor) == ["model.layers.0.mlp.upper.weight"])
+  }
+
+  @Test func shapesThatTheConfigurationDoesNotAskForAreNamed() throws {
+    var folder = try EditedFolder(checked.made("int4-g32"))
+    folder.set("intermediate_size", to: .int(512))
+    folder.save()
+    let found = try checked.findings(folder.path).filter { $0.id == "model.tensor-shape" }
+    #expect(found.map(\.tensor) == ["gate", "up", "down"].map { "model.layers.0.mlp.\($0)_proj.weight" })
+    #expect(found.first?.message.contains("[512, 256]") == true)
+  }
+
+  @Test func headsThatDifferFromATiedEmbeddingAreNamed() throws {
+    var folder = try EditedFolder(checked.made("bf16"))
+    folder.set("tie_word_embeddings", to: .bool(true))
+    folder.save()
+    #expect(try checked.ids(folder.path) == ["model.tied-output"])
+    folder.set("tie_word_embeddings", to: .bool(false))
+    folder.remove("lm_head.weight")
+    folder.save()
+    #expect(try checked.findings(folder.path).map { [$0.id, $0.tensor] } == [["model.tensor-missing", "lm_head.weight"]])
+  }
+
+  @Test func unknownArchitecturesAreSaid() throws {
+    var folder = try EditedFolder(checked.made("bf16"))
+    folder.set("architectures", to: .array([.string("NobodyForCausalLM")]))
+    folder.save()
+    let found = try checked.findings(folder.path)
+    #expect(found.map(\.id) == ["model.unknown"] && found[0].severity == .warning && found[0].message.contains("NobodyForCausalLM"))
+  }
+
+  // MARK: Numbers
+
+  private func first(_ bytes: [UInt8]) -> (inout EditedFolder.Stored) -> Void { { $0.bytes.replaceSubrange(0..<bytes.count, with: bytes) } }
+
+  @Test(
+    arguments: [
+      ("scale.nonfinite", [0xc0, 0x7f]), ("scale.nonfinite", [0x80, 0x7f]), ("scale.zero", [0, 0]), ("scale.negative", [0x80, 0xbc]),
+    ] as [(String, [UInt8])])
+  func scalesThatAreNoScalesAreNamed(id: String, bytes: [UInt8]) throws {
+    var folder = try EditedFolder(checked.made("int4-g32"))
+    folder.change("layers.0.mlp.up_proj.weight_scale", first(bytes))
+    folder.save()
+    let found = try checked.findings(folder.path).first { $0.id == id }
+    #expect(found?.tensor == "model.layers.0.mlp.up_proj.weight" && found?.severity == (id == "scale.negative" ? .warning : .error))
+    #expect(found?.message.hasPrefix("1 of ") == true)
+  }
+
+  /// A group of nothing but zeros needs no scale.
+  @Test func scalesOfNothingMayBeZero() throws {
+    var folder = try EditedFolder(checked.made("nf4"))
+    folder.change("mlp.up_proj.weight.absmax") { $0.bytes.replaceSubrange(0..<4, with: [0, 0, 0, 0]) }
+    folder.save()
+    #expect(try checked.ids(folder.path) == ["scale.zero"])
+    // The code of 0 is 7.
+    folder.change("mlp.up_proj.weight") { $0.bytes.replaceSubrange(0..<32, with: [UInt8](repeating: 0x77, count: 32)) }
+    folder.save()
+    #expect(try checked.ids(folder.path).isEmpty)
+  }
+
+  /// Reciprocals of the scales: what comes of `weight_scale_inv` that means its name.
+  @Test(arguments: ["fp8-channel", "fp8-block128", "int8-channel"]) func reciprocalsOfScalesAreNoticed(scheme: String) throws {
+    var folder = try EditedFolder(checked.made(scheme, packing: scheme == "fp8-block128" ? "fp8-block" : nil))
+    folder.change(scheme == "fp8-block128" ? ".q_proj.weight_scale_inv" : ".q_proj.weight_scale") { tensor in
+      let type: ElementType = tensor.type == "F32" ? .f32 : .bf16
+      let scales = CheckpointTensor(name: "", shape: tensor.shape, storage: PlainStorage(type, ByteView(tensor.bytes))).matrix().values
+      tensor.bytes = NumberConversion.bytes(of: scales.map { 1 / $0 }, as: type)
+    }
+    folder.save()
+    let found = try checked.findings(folder.path)
+    #expect(found.map { [$0.id, $0.tensor] } == [["scale.range", "model.layers.0.self_attn.q_proj.weight"]])
+  }
+
+  @Test func codesThatTheirBitsCannotHoldAreNamed() throws {
+    var folder = try EditedFolder(checked.made("int8-channel", activations: "int8-token"))
+    folder.set("quantization_config", "config_groups", "group_0", "weights", "num_bits", to: .int(4))
+    folder.save()
+    let found = try checked.findings(folder.path).filter { $0.id == "code.range" }
+    #expect(found.count == 7 && found[0].severity == .error && found[0].message.hasSuffix("codes are larger than their bits can hold"))
+  }
+
+  @Test func numbersThatAreNoneAreNamed() throws {
+    var folder = try EditedFolder(checked.made("bf16"))
+    folder.change("model.norm.weight", first([0xc0, 0x7f]))
+    folder.save()
+    #expect(try checked.ids(folder.path) == ["data.nonfinite"])
+    folder.change("model.norm.weight", first([0x80, 0x3f]))
+    folder.change("mlp.up_proj.weight") { $0.bytes = [UInt8](repeating: 0, count: $0.bytes.count) }
+    folder.save()
+    #expect(try checked.ids(folder.path) == ["data.all-zero"])
+  }
+}
+
+/// Folders of a short model in any packing, and what is found in them.
+struct CheckedFolder {
+  let registry: Registry
   private let folder = TemporaryFolder()
-  private let model = SharedData.fixture("models/tiny-llama")
+  private let model: String
 
-  init() throws { registry = try Registry(QConvert.builtIn) }
+  init() throws {
+    registry = try Registry(QConvert.builtIn)
+    model = try ShortModel.make(blocks: 1, in: folder, Opening(registry).open(SharedData.fixture("models/tiny-llama")))
+  }
 
-  private func made(_ scheme: String, _ output: String) throws -> String {
+  func made(_ scheme: String, packing: String? = nil, activations: String? = nil, output: String = "made") throws -> String {
     var request = ConversionRequest(input: model, output: folder.file(output))
     request.scheme = scheme
+    request.packing = packing
+    request.activations = activations
+    request.tensorRules = output == "made" ? ["lm_head.weight=bf16", "model.embed_tokens.weight=bf16"] : []
+    request.calibration.samples = 1
+    request.calibration.context = 32
     request.threads = 2
     try Converter(registry).run(Planner(registry).plan(request), progress: SilentProgress())
     return folder.file(output)
   }
 
-  private func findings(_ path: String) throws -> [Finding] {
+  func findings(_ path: String) throws -> [Finding] {
     let opening = Opening(registry)
     return Validation(try opening.open(path), opening: opening, threads: 2).findings
   }
 
-  /// Overwrites the first bytes of a stored tensor.
-  private func overwrite(_ bytes: [UInt8], in path: String, tensor: String) throws {
-    let file = path + "/model.safetensors"
-    var content = try Files.read(file, maximumBytes: 1 << 28)
-    let length = content.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
-    let header = try JSON.parse(ByteView(Array(content[8..<8 + length])), .strict)
-    let offset = try #require(header[tensor]?["data_offsets"]?.arrayValue?.first?.intValue)
-    content.replaceSubrange(8 + length + offset..<8 + length + offset + bytes.count, with: bytes)
-    writeFile(file, content)
-  }
+  func ids(_ path: String) throws -> [String] { try findings(path).map(\.id) }
 
-  @Test(arguments: ["int4-g32", "fp8-channel", "bf16"])
-  func soundFoldersHaveNoFindings(scheme: String) throws {
-    #expect(try findings(made(scheme, "sound")).isEmpty)
-  }
-
-  @Test func soundFilesHaveNoFindings() throws {
-    #expect(try findings(made("q4_k_m", "sound.gguf")).isEmpty)
-  }
-
-  @Test(arguments: [[0, 0], [0xc0, 0x7f], [0x80, 0x7f]] as [[UInt8]])
-  func scalesThatAreNoScalesAreNamed(bytes: [UInt8]) throws {
-    let path = try made("int4-g32", "broken")
-    let name = "model.layers.3.mlp.up_proj.weight"
-    try overwrite(bytes, in: path, tensor: name + "_scale")
-    let found = try findings(path)
-    #expect(found.contains { $0.id == "scale.not-a-number" && $0.tensor == name && $0.severity == .error })
-  }
-
-  @Test func numbersThatAreNoneAreNamed() throws {
-    let path = try made("bf16", "broken")
-    try overwrite([0xc0, 0x7f], in: path, tensor: "model.norm.weight")
-    #expect(try findings(path).map(\.id) == ["data.nonfinite"])
+  /// What becomes of a folder of this scheme and packing when it is changed: findings, or why it cannot be opened.
+  func ids(_ scheme: String, packing: String? = nil, _ change: (inout EditedFolder) -> Void) throws -> [String] {
+    var edited = try EditedFolder(made(scheme, packing: packing))
+    change(&edited)
+    edited.save()
+    do { return try ids(edited.path) } catch { return [(error as? Failure)?.id ?? "\(error)"] }
   }
 }

@@ -18,6 +18,8 @@ public struct Checkpoint: Sendable {
   public var activations = ActivationRecord()
   /// How the container says that its weights are quantized (`gptq`, `compressed-tensors (pack-quantized)`), or nil: it says nothing.
   public var quantization: String?
+  /// The object of a configuration that says so, or nil.
+  public var quantizationConfiguration: JSON?
   /// Id of the packing that took its quantized tensors apart, or nil.
   public var packing: String?
   /// What is wrong in it, though it could be read.

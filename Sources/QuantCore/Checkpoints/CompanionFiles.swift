@@ -4,6 +4,8 @@ public struct CompanionFiles: Sendable {
   public let configuration: JSON?
   /// How the weights are quantized according to the configuration or to a file of its own, or nil.
   public let quantization: JSON?
+  /// What is wrong between the files.
+  public let findings: [Finding]
   /// Where tokenizer and generation files lie, or nil where there are none.
   public let companionFolder: String?
   /// Files that were read.
@@ -28,14 +30,27 @@ public struct CompanionFiles: Sendable {
     }
     var quantization = configuration?["quantization_config"] ?? configuration?["compression_config"]
     if quantization?.isNull == true { quantization = nil }
-    for name in CompanionFiles.quantizationFiles where quantization == nil {
+    var findings: [Finding] = []
+    for name in CompanionFiles.quantizationFiles {
       let path = Files.join(folder, name)
       guard Files.exists(path) else { continue }
+      if let stated = quantization {
+        // A copy for other programs: it is not needed here, and may be anything.
+        if let copy = try? JSON.load(path) { findings += CompanionFiles.contradictions(stated, copy, in: name) }
+        continue
+      }
       quantization = try JSON.load(path)
       files.append(path)
+      if configuration != nil {
+        findings.append(
+          Finding(
+            .warning, "quantization.beside",
+            "\(name) says how weights are quantized, and config.json does not: programs that read config.json alone misread them"))
+      }
     }
     self.configuration = configuration
     self.quantization = quantization
+    self.findings = findings
     self.files = files
     if let tokenizer = options.tokenizerPath {
       guard Files.exists(tokenizer) else {
@@ -45,6 +60,22 @@ public struct CompanionFiles: Sendable {
     } else {
       let known = CompanionFiles.tokenizerFiles + ["config.json"]
       companionFolder = known.contains { Files.exists(Files.join(folder, $0)) } ? folder : nil
+    }
+  }
+
+  /// Keys of what programs compute with.
+  private static let decisiveKeys = ["bits", "w_bit", "group_size", "q_group_size", "sym", "zero_point", "checkpoint_format", "quant_algo"]
+
+  /// Where two descriptions of the same weights differ.
+  private static func contradictions(_ stated: JSON, _ copy: JSON, in name: String) -> [Finding] {
+    decisiveKeys.compactMap { key in
+      // ModelOpt's file has its keys one level deeper.
+      guard let own = stated[key] ?? stated["quantization"]?[key], let other = copy[key] ?? copy["quantization"]?[key], own != other else {
+        return nil
+      }
+      return Finding(
+        .error, "quantization.contradiction",
+        "config.json says '\(key)' is \(own.text()), and \(name) says \(other.text()): programs differ in which they read")
     }
   }
 
@@ -92,7 +123,8 @@ extension Checkpoint {
   public mutating func take(_ logical: CompanionFiles.LogicalTensors, _ companions: CompanionFiles) {
     activations = logical.activations
     packing = logical.packing
-    findings = logical.findings
+    findings = companions.findings + logical.findings
+    quantizationConfiguration = companions.quantization
     quantization = companions.quantization.flatMap { CompanionFiles.method(of: $0) }
   }
 }

@@ -18,6 +18,11 @@ public struct NamePattern {
 
   /// A pattern that matches this name alone.
   public static func exactly(_ name: String) -> String {
-    "^" + name.map { "\\.+*?()[]{}|^$".contains($0) ? "\\\($0)" : String($0) }.joined() + "$"
+    "^" + quoted(name) + "$"
+  }
+
+  /// The part of a pattern that stands for these characters and no others.
+  public static func quoted(_ text: String) -> String {
+    text.map { "\\.+*?()[]{}|^$".contains($0) ? "\\\($0)" : String($0) }.joined()
   }
 }

@@ -73,7 +73,9 @@ extension Importance.Entry {
     if meanSquares.count == columns { return meanSquares }
     guard columns > 0, meanSquares.count.isMultiple(of: columns) else { return nil }
     let experts = meanSquares.count / columns
-    if let expert = tensor.id?.expert, expert < experts { return Array(meanSquares[expert * columns..<(expert + 1) * columns]) }
-    return tensor.shape.count == 3 && tensor.shape[0] == experts ? meanSquares : nil
+    // A stack carries the identity of its first expert.
+    if tensor.shape.count == 3 { return tensor.shape[0] == experts ? meanSquares : nil }
+    guard let expert = tensor.id?.expert, expert < experts else { return nil }
+    return Array(meanSquares[expert * columns..<(expert + 1) * columns])
   }
 }

@@ -67,6 +67,7 @@ public struct Planner: Sendable {
           + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", ")))
     }
     var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
+    try checkUse(of: methods, on: tensors, wanted: wanted)
     for caution in tensors.compactMap({ $0.packing.caution($0.scheme) }) where !warnings.contains(caution) { warnings.append(caution) }
     let packings = try packings(of: format, request)
     let keptCaches = request.keyValueCache == nil ? tensors.map { storedCaches($0, source: source, packings: packings) } : []
@@ -133,6 +134,17 @@ public struct Planner: Sendable {
       let type = try registry.method(given.id)
       return try type.init(OptionValues(given.options, declarations: type.options, plugin: given.id))
     }
+  }
+
+  /// - Throws: `Failure` `method.unused` for a method about rounding where nothing is rounded.
+  private func checkUse(of methods: [any QuantizationMethod], on tensors: [PlannedTensor], wanted: String) throws(Failure) {
+    guard let method = methods.first(where: { $0.roundsByStatistics }),
+      !tensors.contains(where: { $0.id?.block != nil && $0.scheme.grid.kind != .float })
+    else { return }
+    throw Failure(
+      .usage, "method.unused",
+      "method '\(type(of: method).id)' has nothing to round: with scheme '\(wanted)' every layer of every block stays unquantized",
+      remedy: "Give a --scheme that quantizes ('qconvert plugins' lists them), or leave the method out.")
   }
 
   private func chooseSchemes(

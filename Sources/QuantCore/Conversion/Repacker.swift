@@ -16,10 +16,15 @@ struct Repacker: Sendable {
   /// By piece; one for a tensor without pieces.
   private let storages: [any QuantizedStorage]
   private let map: RowMap
+  private let checksFinite: Bool
+  /// Path of the source, for messages.
+  private let file: String
 
   /// - Throws: `Failure` of kind internal where the plan asks for codes that are not there.
-  init(_ tensor: PlannedTensor, _ adoption: Adoption, source: Checkpoint) throws(Failure) {
+  init(_ tensor: PlannedTensor, _ adoption: Adoption, source: Checkpoint, checksFinite: Bool) throws(Failure) {
     self.tensor = tensor
+    self.checksFinite = checksFinite
+    file = source.path
     self.adoption = adoption
     let names = tensor.isInPlace ? [tensor.sourceName] : tensor.pieces.map { $0.source.name }
     let storages = names.compactMap { source[$0]?.storage.codes }
@@ -34,13 +39,19 @@ struct Repacker: Sendable {
   /// Rows that a piece of work must be a multiple of, so that no tile of the source is cut.
   var rowMultiple: Int { stored.grid.tileRows ?? 1 }
 
-  /// - Throws: `Failure` where values that are kept exactly by the plan are not.
+  /// - Throws: `Failure` `scale.nonfinite` or `data.nonfinite` for numbers that are none, and where values that are kept exactly by
+  ///   the plan are not.
   func encode(_ rows: Range<Int>) throws(Failure) -> Output {
     let columns = tensor.shape.last ?? 1
     let panel = tensor.isInPlace ? storages[0].panel(rows: rows, rowLength: columns) : gathered(rows, columns)
+    if checksFinite { try checkScales(panel, rows) }
     let moved = adoption.translate(panel)
     var output = Output(parts: tensor.packing.pack(moved, rows: rows, of: tensor.shape, scheme: tensor.scheme))
     let original = stored.values(panel), values = tensor.scheme.values(moved)
+    if checksFinite, let index = original.firstIndex(where: { !$0.isFinite }) {
+      let place = rows.lowerBound * columns + index
+      throw TensorWriter.nonfinite(original[index], index: place, tensor: tensor.sourceName, file: file)
+    }
     for (value, original) in zip(values, original) {
       let deviation = Double(value) - Double(original)
       output.squaredError += deviation * deviation
@@ -53,6 +64,16 @@ struct Repacker: Sendable {
         tensor: tensor.name)
     }
     return output
+  }
+
+  /// What no weight can be computed with is not moved on.
+  private func checkScales(_ panel: QuantizedPanel, _ rows: Range<Int>) throws(Failure) {
+    guard let index = panel.parameters.firstIndex(where: { !$0.isFinite }) else { return }
+    let (line, group) = (index / max(1, panel.parameterCount)).quotientAndRemainder(dividingBy: max(1, panel.groupsPerRow))
+    throw Failure(
+      .data, "scale.nonfinite", "the scale of row \(rows.lowerBound + line * panel.tileRows), group \(group) is \(panel.parameters[index])",
+      file: file, tensor: tensor.sourceName,
+      remedy: "The checkpoint is damaged, or its tool failed; --allow-nonfinite converts it all the same.")
   }
 
   /// Rows that lie elsewhere in the source; runs that follow each other there at once.

@@ -77,7 +77,7 @@ struct TensorWriter {
   private func repack(_ index: Int, _ adoption: Adoption) throws -> Written {
     let tensor = plan.tensors[index]
     let rows = tensor.shape.dropLast().reduce(1, *), columns = tensor.shape.last ?? 1
-    let repacker = try Repacker(tensor, adoption, source: plan.source)
+    let repacker = try Repacker(tensor, adoption, source: plan.source, checksFinite: !plan.request.allowNonfinite)
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
     var assembly = PartAssembly(tensor.parts)
     var squares = (error: 0.0, original: 0.0)
@@ -175,7 +175,7 @@ struct TensorWriter {
     let tensor = plan.tensors[index]
     guard let bytes else {
       throw Failure(
-        .data, "calibration.unseen", "no token of the calibration text reaches this layer, so its range is unknown", tensor: tensor.name,
+        .data, "calibration.unseen", "too few tokens of the calibration text reach this layer to know its range", tensor: tensor.name,
         remedy: "Give more --calibration text, or --activations whose scales are computed while the model runs.")
     }
     var written = 0
@@ -215,8 +215,8 @@ struct TensorWriter {
       if let fallback = rounder.record.fallback { progress.warn("\(tensor.name): \(fallback)") }
       return rounder
     }
-    guard site != nil, statistics == nil, scheme.grid.kind != .float, !plan.requirements.isEmpty else { return nil }
-    let rounder = UncalibratedRounder(scheme: scheme, expert: id.expert)
+    guard site != nil, statistics == nil, scheme.grid.kind != .float, methods.contains(where: { $0.roundsByStatistics }) else { return nil }
+    let rounder = UncalibratedRounder(scheme: scheme, expert: id.expert, importance: task.importance)
     progress.warn("\(tensor.name): \(rounder.reason)")
     return rounder
   }

@@ -2,6 +2,8 @@
 struct UncalibratedRounder: Rounder {
   let scheme: any Scheme
   let expert: Int?
+  /// What errors in the columns weigh, where a person gave it.
+  let importance: [Float]?
 
   var reason: String {
     if let expert {
@@ -13,6 +15,6 @@ struct UncalibratedRounder: Rounder {
   var record: RoundingRecord { RoundingRecord(fallback: reason) }
 
   func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
-    scheme.encode(panel, importance: nil, into: &result)
+    scheme.encode(panel, importance: importance, into: &result)
   }
 }

@@ -16,6 +16,10 @@ public protocol QuantizationMethod: Plugin {
   init(_ options: OptionValues) throws
   /// What must be observed with the options that were given; `requirements` unless an option asks for more.
   var statistics: Set<Statistic> { get }
+  /// Whether the method is about how layers are rounded, and goes by what it observes: it has nothing to do where no layer of a
+  /// block is quantized, and a layer of which nothing was observed is rounded to nearest instead, which the report says.
+  /// False: it works in front of rounding (SmoothQuant), or without statistics.
+  var roundsByStatistics: Bool { get }
 
   /// Why the method has nothing to do on a model, or cannot do it exactly; nil: it can.
   func obstacle(in model: ModelDescription) -> String?
@@ -32,6 +36,7 @@ extension QuantizationMethod {
   public static var propagation: Propagation { .original }
   public static var defaultScheme: String? { nil }
   public var statistics: Set<Statistic> { Self.requirements }
+  public var roundsByStatistics: Bool { false }
   public func obstacle(in model: ModelDescription) -> String? { nil }
   public func transform(_ block: inout BlockWorkspace) throws -> [String] { [] }
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? { nil }

@@ -61,6 +61,9 @@ public protocol Packing: Plugin {
   /// How the folder's inputs, keys and values are rounded. Asked of the packing that unpacked it.
   /// - Throws: `Failure` where a stored scale is missing or no number.
   func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord
+  /// Whether readers take a linear layer for a quantized one by the configuration alone; nil: they go by its tensors.
+  /// - Parameter module: name of its weight, without `.weight`.
+  func expectsQuantized(_ module: String, configuration: JSON) -> Bool?
   /// What is wrong in a folder that `unpack` accepted: what readers would take silently for something else.
   func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding]
 }
@@ -88,6 +91,7 @@ extension Packing {
     try unpack(configuration: configuration, stored: stored)
   }
   public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord { ActivationRecord() }
+  public func expectsQuantized(_ module: String, configuration: JSON) -> Bool? { nil }
   public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] { [] }
 }
 

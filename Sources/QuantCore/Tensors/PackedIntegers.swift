@@ -123,13 +123,18 @@ public struct PackedIntegers: Sendable {
   }
 
   /// Whether every code is this one.
-  public func areAll(_ code: Int32) -> Bool {
+  public func areAll(_ code: Int32) -> Bool { allLines { $0.allSatisfy { $0 == code } } }
+
+  /// Whether some code is this one.
+  public func contains(_ code: Int32) -> Bool { !allLines { !$0.contains(code) } }
+
+  private func allLines(_ holds: ([Int32]) -> Bool) -> Bool {
     var line = [Int32](repeating: 0, count: length)
     return (0..<lines).allSatisfy { index in
       line.withUnsafeMutableBufferPointer { buffer in
         if let base = buffer.baseAddress { unpack(0..<length, lines: index..<index + 1, into: base, codeStride: 1, lineStride: 1) }
       }
-      return line.allSatisfy { $0 == code }
+      return holds(line)
     }
   }
 }

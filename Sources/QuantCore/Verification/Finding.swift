@@ -21,4 +21,9 @@ public struct Finding: Sendable, Equatable {
     self.message = message
     self.tensor = tensor
   }
+
+  /// What is wrong in the same way with several tensors, told of the first; nothing for none.
+  public static func grouped(_ severity: Severity, _ id: String, _ message: String, in tensors: [String]) -> [Finding] {
+    tensors.first.map { [Finding(severity, id, message + (tensors.count == 1 ? "" : ", in \(tensors.count) tensors"), tensor: $0)] } ?? []
+  }
 }

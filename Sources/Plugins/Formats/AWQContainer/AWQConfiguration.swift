@@ -35,11 +35,18 @@ struct AWQConfiguration {
     unquantized = (json["modules_to_not_convert"]?.arrayValue ?? []).compactMap(\.stringValue)
   }
 
-  /// - Throws: `Failure` `awq.ignored` where the configuration says that a layer is not quantized.
-  func checkPacked(_ module: String) throws(Failure) {
+  /// Whether readers take a layer for a packed one. The head is none in this layout.
+  func expectsQuantized(_ module: String) -> Bool { module != "lm_head" && !isUnquantized(module) }
+
+  private func isUnquantized(_ module: String) -> Bool {
     let words = module.split(separator: ".")
     // Readers look for the text anywhere in the name; what is meant are whole words of it.
-    guard unquantized.contains(where: { module == $0 || words.contains($0[...]) }) else { return }
+    return unquantized.contains { module == $0 || words.contains($0[...]) }
+  }
+
+  /// - Throws: `Failure` `awq.ignored` where the configuration says that a layer is not quantized.
+  func checkPacked(_ module: String) throws(Failure) {
+    guard isUnquantized(module) else { return }
     throw Failure(
       .data, "awq.ignored", "is packed, and 'modules_to_not_convert' of the configuration says that it is not quantized",
       tensor: module + ".weight")

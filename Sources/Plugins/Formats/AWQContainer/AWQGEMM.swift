@@ -54,4 +54,19 @@ public struct AWQGEMM: Packing {
       return try AWQWeight.tensor(module, groupLength: configuration.groupLength, parts: parts)
     }
   }
+
+  public func expectsQuantized(_ module: String, configuration: JSON) -> Bool? {
+    (try? AWQConfiguration(configuration))?.expectsQuantized(module)
+  }
+
+  /// Nothing but zero points of 7 are those of symmetric groups less one, as GPTQ's first form stores them.
+  public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
+    let shifted = stored.filter { tensor in
+      guard tensor.name.hasSuffix(".qzeros"), let bytes = tensor.storage.verbatim, bytes.count > 0 else { return false }
+      return bytes.withUnsafeBytes { $0.allSatisfy { $0 == 0x77 } }
+    }
+    return Finding.grouped(
+      .error, "awq.zeros-label", "holds 7 for every zero point, which is how 'gptq' stores 8: this layout stores them as they are",
+      in: shifted.map(\.name))
+  }
 }

@@ -134,7 +134,7 @@ public struct BitsAndBytes: Packing {
       }
       if let own = parts[tensor.name] {
         result.append(
-          own[BitsAndBytes.rowMagnitudesName] != nil
+          own[BitsAndBytes.rowMagnitudesName] != nil || own[BitsAndBytes.orderName] != nil
             ? try RowStorage.tensor(tensor, parts: own) : try FourBitStorage.tensor(tensor, parts: own))
         continue
       }

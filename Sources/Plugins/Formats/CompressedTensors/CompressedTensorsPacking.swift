@@ -33,6 +33,14 @@ extension CompressedTensorsPacking {
     try QuantizationConfiguration.activations(configuration, format: Self.id, stored: stored)
   }
 
+  public func expectsQuantized(_ module: String, configuration: JSON) -> Bool? {
+    (try? ConfigGroups(configuration))?.expectsQuantized(module)
+  }
+
+  public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
+    QuantizationConfiguration.findings(configuration, stored: stored)
+  }
+
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
     try QuantizationConfiguration.unpack(configuration, format: Self.id, stored: stored)
   }

@@ -4,6 +4,7 @@ import QuantCore
 struct ConfigGroups {
   /// Modules, their weights, their inputs.
   struct Group {
+    var name: String
     var arguments: QuantizationConfiguration.Arguments
     /// The layout of the weights.
     var format: String
@@ -25,6 +26,11 @@ struct ConfigGroups {
   /// - Returns: nil where there are no groups.
   /// - Throws: `Failure` for a group that is not understood.
   init?(_ configuration: JSON) throws(Failure) {
+    if configuration["transform_config"]?["config_groups"]?.objectValue?.isEmpty == false {
+      throw Failure(
+        .unsupported, "ct.transform", "its weights are rotated or scaled by a 'transform_config' that programs undo while they run",
+        remedy: "Give the unquantized model.")
+    }
     let members = configuration["config_groups"]?.objectValue ?? []
     var groups: [(group: Group, targets: [String])] = []
     for member in members {
@@ -70,6 +76,27 @@ struct ConfigGroups {
     return ignoredNames.contains(module) || ignoredPatterns.contains { $0.matches(module) }
   }
 
+  /// Whether readers take a layer for a quantized one.
+  func expectsQuantized(_ module: String) -> Bool {
+    let isTarget = byName[module] != nil || ofClass != nil || byPattern.contains { $0.pattern.matches(module) }
+    return isTarget && !isIgnored(module)
+  }
+
+  /// Names of layers, and patterns, that none of these modules has.
+  func targetsWithout(_ modules: Set<String>) -> [String] {
+    byName.keys.filter { !modules.contains($0) && !ConfigGroups.isClass($0) }.sorted()
+      + byPattern.map(\.pattern).filter { pattern in !modules.contains { pattern.matches($0) } }.map { "re:" + $0.source }
+  }
+
+  /// Classes are written in upper case without dots.
+  private static func isClass(_ target: String) -> Bool { !target.contains(".") && target.first?.isUppercase == true }
+
+  /// Whether only the order of their text decides between several patterns.
+  func isAmbiguous(_ module: String) -> Bool {
+    guard byName[module] == nil else { return false }
+    return Set(byPattern.filter { $0.pattern.matches(module) }.map(\.group.name)).count > 1
+  }
+
   private static func group(_ member: JSON.Member, format: String?) throws(Failure) -> Group {
     let group = member.value
     guard let weights = group["weights"], let bits = weights["num_bits"]?.intValue, let format = group["format"]?.stringValue ?? format
@@ -87,7 +114,7 @@ struct ConfigGroups {
     let arguments = QuantizationConfiguration.Arguments(
       isFloat: weights["type"]?.stringValue == "float", bits: bits, isSymmetric: weights["symmetric"]?.boolValue ?? true, level: level)
     let inputs = group["input_activations"].flatMap { QuantizationConfiguration.inputs($0) }
-    return Group(arguments: arguments, format: format, inputs: inputs)
+    return Group(name: member.key, arguments: arguments, format: format, inputs: inputs)
   }
 
   private static func level(_ weights: JSON) -> QuantizationConfiguration.Level? {

@@ -118,6 +118,7 @@ enum QuantizationConfiguration {
     for tensor in stored where !inputScales.contains(tensor.name) && !isCacheScale(tensor) {
       let name = parts.keys.contains(tensor.name) ? tensor.name : owner(of: tensor.name, parts)
       guard let name, let own = parts[name] else {
+        try checkPlain(tensor)
         result.append(tensor)
         continue
       }
@@ -139,6 +140,14 @@ enum QuantizationConfiguration {
       result.append(made)
     }
     return result
+  }
+
+  /// - Throws: `Failure` `ct.parts` for a matrix of codes that nothing says the meaning of.
+  private static func checkPlain(_ tensor: CheckpointTensor) throws(Failure) {
+    guard tensor.name.hasSuffix(".weight"), let type = ElementType(rawValue: tensor.storage.schemeName.uppercased()),
+      type.needsScale || type == .i8
+    else { return }
+    throw Failure(.data, "ct.parts", "has codes of type \(type.rawValue) and no scale beside it", tensor: tensor.name)
   }
 
   private static func isCacheScale(_ tensor: CheckpointTensor) -> Bool {

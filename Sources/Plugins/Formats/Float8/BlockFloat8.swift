@@ -44,6 +44,7 @@ public struct BlockFloat8: Packing {
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
     guard Float8Configuration.isFloat8(configuration), let sides = configuration["weight_block_size"]?.arrayValue else { return nil }
+    try Float8Configuration.checkSemantics(configuration)
     guard let length = BlockFloat8.blockLength(configuration), let scheme = Float8Scheme(.f8e4m3, level: .block(length), modelType: .f32)
     else {
       throw Failure(
@@ -55,6 +56,22 @@ public struct BlockFloat8: Packing {
       try ScaledFloatStorage.tensor(
         name: module + ".weight", scheme: scheme, codes: parts.part(module + ".weight"), scales: parts.part(module + ".weight_scale_inv"))
     }
+  }
+
+  public func expectsQuantized(_ module: String, configuration: JSON) -> Bool? {
+    Float8Configuration.expectsQuantized(module, configuration)
+  }
+
+  /// Where the configuration calls scales powers of two, readers keep their exponents alone.
+  public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
+    guard configuration["scale_fmt"]?.stringValue == "ue8m0" else { return Float8Configuration.findings(configuration) }
+    let others = stored.filter { tensor in
+      guard tensor.name.hasSuffix(".weight_scale_inv"), let numbers = StoredNumbers(tensor) else { return false }
+      return numbers.values.contains { $0.isFinite && $0.significandBitPattern != 0 }
+    }
+    return Float8Configuration.findings(configuration)
+      + Finding.grouped(
+        .error, "fp8.scale-format", "holds scales that are no powers of two, and 'scale_fmt' says that all are", in: others.map(\.name))
   }
 
   private static func blockLength(_ configuration: JSON) -> Int? {

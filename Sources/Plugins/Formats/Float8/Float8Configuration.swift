@@ -22,4 +22,29 @@ enum Float8Configuration {
     func number(_ name: String) -> StoredPart { StoredPart(name: "\(attention).\(name)", shape: [1], type: .element(.f32), byteCount: 4) }
     return (number("k_scale"), number("v_scale"))
   }
+
+  // MARK: Checking
+
+  /// GPTQModel stores reciprocals under the name of factors.
+  /// - Throws: `Failure` `fp8.semantics`.
+  static func checkSemantics(_ configuration: JSON) throws(Failure) {
+    guard let semantics = configuration["weight_scale_semantics"]?.stringValue else { return }
+    throw Failure(
+      .unsupported, "fp8.semantics", "its scales are '\(semantics)', which no program but GPTQModel reads",
+      remedy: "Give the unquantized model.")
+  }
+
+  /// Whether readers take a layer for a quantized one; of the head they know by its tensors.
+  static func expectsQuantized(_ module: String, _ configuration: JSON) -> Bool? {
+    let left = ["modules_to_not_convert", "ignored_layers"].flatMap { configuration[$0]?.arrayValue ?? [] }.compactMap(\.stringValue)
+    if left.contains(where: { module == $0 || module.hasPrefix($0 + ".") || module.hasSuffix("." + $0) }) { return false }
+    return module == "lm_head" ? nil : true
+  }
+
+  static func findings(_ configuration: JSON) -> [Finding] {
+    guard configuration["activation_scheme"]?.stringValue == nil else { return [] }
+    return [
+      Finding(.error, "fp8.activation-scheme", "the configuration has no 'activation_scheme': vLLM refuses the folder")
+    ]
+  }
 }

@@ -55,11 +55,7 @@ public struct NativeFloat8: Packing {
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
     guard Float8Configuration.isFloat8(configuration), configuration["weight_block_size"]?.arrayValue == nil else { return nil }
-    let semantics = configuration["weight_scale_semantics"]?.stringValue
-    guard semantics == nil else {
-      throw Failure(
-        .unsupported, "fp8.semantics", "its scales are '\(semantics ?? "")', which no program reads", remedy: "Give the unquantized model.")
-    }
+    try Float8Configuration.checkSemantics(configuration)
     guard let scheme = Float8Scheme(.f8e4m3, level: .tensor, modelType: .f32) else { return nil }
     let (parts, scale) = NativeFloat8.parts(stored)
     return try parts.logical { module in
@@ -73,6 +69,12 @@ public struct NativeFloat8: Packing {
     let scale = stored.contains { $0.name.hasSuffix(".weight_scale_inv") } ? "_scale_inv" : "_scale"
     return (ModuleParts(stored, weightParts: [scale], moduleParts: Float8Configuration.inputScales), scale)
   }
+
+  public func expectsQuantized(_ module: String, configuration: JSON) -> Bool? {
+    Float8Configuration.expectsQuantized(module, configuration)
+  }
+
+  public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] { Float8Configuration.findings(configuration) }
 
   /// Readers compute scales for each token where none are stored.
   public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {

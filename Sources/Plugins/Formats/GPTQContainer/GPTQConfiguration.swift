@@ -12,6 +12,7 @@ struct GPTQConfiguration {
 
   let zeros: GPTQZeros
   private let base: Settings
+  private let packsHead: Bool
   /// `dynamic` of GPTQModel: the first pattern that matches a module's name decides. Nil settings: the module is not quantized.
   private var rules: [(pattern: NamePattern, settings: Settings?)] = []
   /// `extra_config` of AutoRound.
@@ -21,6 +22,12 @@ struct GPTQConfiguration {
   /// - Throws: `Failure` for a form of the layout that is not read.
   init?(_ json: JSON) throws(Failure) {
     guard let format = try GPTQConfiguration.format(json) else { return nil }
+    if format == "gguf" {
+      throw Failure(
+        .unsupported, "gptq.gguf-blocks",
+        "its weights are blocks of GGUF in a folder, as GPTQModel's method 'gguf' leaves them: other programs load it without an error, "
+          + "and compute noise", remedy: "Give the unquantized model.")
+    }
     switch format {
     case "gptq": zeros = .minusOne
     case "gptq_v2": zeros = .plain
@@ -33,6 +40,7 @@ struct GPTQConfiguration {
       throw Failure(.unsupported, "gptq.pack-type", "codes are packed into words of type \(type), and only int32 is read")
     }
     base = try GPTQConfiguration.settings(json, over: nil)
+    packsHead = json["lm_head"]?.boolValue ?? false
     for member in json["dynamic"]?.objectValue ?? [] {
       let isNegative = member.key.hasPrefix("-:")
       let source = isNegative || member.key.hasPrefix("+:") ? String(member.key.dropFirst(2)) : member.key
@@ -52,6 +60,7 @@ struct GPTQConfiguration {
   private static func format(_ json: JSON) throws(Failure) -> String? {
     let format = (json["checkpoint_format"] ?? json["format"])?.stringValue ?? "gptq"
     switch json["quant_method"]?.stringValue {
+    case "gguf": return "gguf"
     case "gptq": return json["is_marlin_format"]?.boolValue == true ? "marlin" : format
     case "auto-round", "intel/auto-round":
       switch json["packing_format"]?.stringValue {
@@ -93,7 +102,17 @@ struct GPTQConfiguration {
     return settings
   }
 
+  /// Whether readers take a layer for a packed one; nil: they go by its tensors.
+  func expectsQuantized(_ module: String) -> Bool? {
+    if named[module] != nil { return true }
+    if module == GPTQConfiguration.head { return packsHead }
+    guard let rule = rules.first(where: { $0.pattern.matches(module) }) else { return nil }
+    return rule.settings == nil ? false : nil
+  }
+
   // MARK: Writing
+
+  private static let head = "lm_head"
 
   /// The keys that every reader wants, and no others: settings of a run have no place in a checkpoint.
   /// - Parameter unquantized: names of linear layers that are left alone.
@@ -108,7 +127,6 @@ struct GPTQConfiguration {
     }
     // The scheme of most layers; the first of several.
     guard let most = counts.map(\.count).max(), let base = counts.first(where: { $0.count == most })?.first.scheme else { return nil }
-    let head = "lm_head"
     var dynamic = modules.filter { $0.scheme.name != base.name }.map {
       JSON.Member("+:" + NamePattern.exactly($0.name), .object(members($0.scheme)))
     }

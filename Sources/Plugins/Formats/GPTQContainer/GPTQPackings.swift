@@ -42,15 +42,16 @@ enum GPTQZeros {
   /// What is subtracted from each zero point.
   func codeOffset(bits: Int) -> UInt32 { self == .minusOne && !32.isMultiple(of: bits) ? 1 : 0 }
 
-  var other: GPTQZeros { self == .plain ? .minusOne : .plain }
-
-  /// The first word of the zero points of symmetric groups.
-  func middle(bits: Int) -> UInt32 {
+  /// The zero points of a matrix.
+  /// - Returns: nil where the words do not hold as many.
+  func points(_ words: ByteView, bits: Int, outputs: Int, groups: Int) -> PackedIntegers? {
     let layout = WordLayout(bits: bits)
-    var words = [UInt32](repeating: 0, count: bits)
-    for index in 0..<32 { layout.set(1 << UInt32(bits - 1) &- codeOffset(bits: bits), at: index, in: &words, first: 0) }
-    return words[0] &- wordOffset(bits: bits)
+    return PackedIntegers(
+      words, layout: layout, length: outputs, lines: groups, wordStride: 1, lineStride: layout.words(for: outputs),
+      wordAddend: wordOffset(bits: bits), codeAddend: codeOffset(bits: bits))
   }
+
+  var other: GPTQZeros { self == .plain ? .minusOne : .plain }
 }
 
 /// What the two forms share.
@@ -117,26 +118,16 @@ extension GPTQPacking {
     }
   }
 
-  /// Zero points that are not what the configuration says of them: programs that use them and programs that do not then compute
-  /// with different weights. Only the first of each layer are looked at, since a wrong label is wrong everywhere.
+  public func expectsQuantized(_ module: String, configuration: JSON) -> Bool? {
+    (try? GPTQConfiguration(configuration))?.expectsQuantized(module)
+  }
+
   public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
-    guard let configuration = try? GPTQConfiguration(configuration), configuration.zeros == Self.zeros else { return [] }
-    var (mislabelled, asymmetric): ([String], [String]) = ([], [])
-    for tensor in stored where tensor.name.hasSuffix(".qzeros") {
-      let module = String(tensor.name.dropLast(".qzeros".count))
-      guard let settings = try? configuration.settings(of: module), settings.isSymmetric, let bytes = tensor.storage.verbatim,
-        bytes.count >= 4
-      else { continue }
-      let word = bytes.withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) }
-      if word == Self.zeros.other.middle(bits: settings.bits) { mislabelled.append(tensor.name) }
-      if ![Self.zeros, Self.zeros.other].contains(where: { $0.middle(bits: settings.bits) == word }) { asymmetric.append(tensor.name) }
-    }
-    func finding(_ id: String, _ names: [String], _ message: String) -> [Finding] {
-      names.first.map { [Finding(.error, id, message + (names.count == 1 ? "" : ", in \(names.count) layers"), tensor: $0)] } ?? []
-    }
-    let other = Self.id == GPTQVersion1.id ? GPTQVersion2.id : GPTQVersion1.id
-    return finding(
-      "gptq.zeros-label", mislabelled, "holds zero points as '\(other)' stores them, and the configuration says '\(Self.id)'")
-      + finding("gptq.zeros-symmetric", asymmetric, "holds zero points, and the configuration says that groups are symmetric")
+    guard let known = try? GPTQConfiguration(configuration), known.zeros == Self.zeros else { return [] }
+    // AutoRound's own program needs no groups of columns.
+    let isAutoRound = configuration["packing_format"]?.stringValue != nil
+    return GPTQFindings(
+      known, stated: Self.id, isActivationOrder: configuration["desc_act"]?.boolValue == true, needsOrder: !isAutoRound
+    ).all(stored)
   }
 }

@@ -36,9 +36,7 @@ enum GPTQWeight {
     }
     let width = layout.words(for: outputs)
     guard qzeros.shape == [groups, width],
-      let packedZeros = PackedIntegers(
-        zeroWords, layout: layout, length: outputs, lines: groups, wordStride: 1, lineStride: width,
-        wordAddend: zeros.wordOffset(bits: bits), codeAddend: zeros.codeOffset(bits: bits))
+      let packedZeros = zeros.points(zeroWords, bits: bits, outputs: outputs, groups: groups)
     else {
       throw Failure(
         .data, "gptq.zero-points", "has zero points of shape \(qzeros.shape) where [\(groups), \(width)] is needed", tensor: name)
@@ -59,7 +57,7 @@ enum GPTQWeight {
   }
 
   /// The words of a matrix of I32.
-  private static func words(_ tensor: CheckpointTensor) -> ByteView? {
+  static func words(_ tensor: CheckpointTensor) -> ByteView? {
     tensor.shape.count == 2 && tensor.storage.schemeName == "i32" ? tensor.storage.verbatim : nil
   }
 }

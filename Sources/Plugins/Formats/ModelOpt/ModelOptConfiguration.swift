@@ -67,4 +67,37 @@ struct ModelOptConfiguration {
     inner.append(.init("exclude_modules", configuration["ignore"] ?? .array([])))
     return ("hf_quant_config.json", .object([.init("producer", producer), .init("quantization", .object(inner))]))
   }
+
+  // MARK: Checking
+
+  /// Whether readers take a layer for a quantized one; names may hold `*`. Of the head they know by its tensors.
+  static func expectsQuantized(_ module: String, _ configuration: JSON) -> Bool? {
+    let left = (configuration["ignore"] ?? configuration["quantization"]?["exclude_modules"])?.arrayValue ?? []
+    let isLeft = left.compactMap(\.stringValue).contains { name in
+      let pattern = name.split(separator: "*", omittingEmptySubsequences: false).map { NamePattern.quoted(String($0)) }
+      return NamePattern("^" + pattern.joined(separator: ".*") + "$")?.matches(module) == true
+    }
+    if isLeft { return false }
+    return module == "lm_head" ? nil : true
+  }
+
+  static func findings(_ configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
+    var findings = [
+      Finding(
+        .warning, "modelopt.scales-dropped",
+        "transformers takes the codes of ModelOpt's layout for weights and drops their scales without a word; vLLM reads them")
+    ]
+    findings += Finding.grouped(
+      .error, "modelopt.pre-quant-scale", "scales the inputs of a layer while the model runs, which is not done here",
+      in: stored.map(\.name).filter { $0.hasSuffix(".pre_quant_scale") })
+    let inner = configuration["quantization"] ?? configuration
+    let rounds = inner["kv_cache_quant_algo"]?.stringValue != nil || configuration["kv_cache_scheme"]?.objectValue != nil
+    if rounds, !stored.contains(where: { $0.name.hasSuffix(".k_scale") }) {
+      findings.append(
+        Finding(
+          .error, "cache.scales-missing",
+          "the configuration rounds cached keys and values, and no scale of them is there: programs take 1"))
+    }
+    return findings
+  }
 }

@@ -66,6 +66,14 @@ public struct ModelOptFloat8: Packing {
     }
   }
 
+  public func expectsQuantized(_ module: String, configuration: JSON) -> Bool? {
+    ModelOptConfiguration.expectsQuantized(module, configuration)
+  }
+
+  public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
+    ModelOptConfiguration.findings(configuration, stored: stored)
+  }
+
   public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
     let parts = ModuleParts(stored, weightParts: ["_scale"], moduleParts: [ModelOptFloat8.inputScale])
     var record = ActivationRecord(caches: try parts.caches())

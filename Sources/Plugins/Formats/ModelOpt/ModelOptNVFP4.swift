@@ -75,6 +75,14 @@ public struct ModelOptNVFP4: Packing {
     }
   }
 
+  public func expectsQuantized(_ module: String, configuration: JSON) -> Bool? {
+    ModelOptConfiguration.expectsQuantized(module, configuration)
+  }
+
+  public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
+    ModelOptConfiguration.findings(configuration, stored: stored)
+  }
+
   public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
     let parts = ModuleParts(stored, weightParts: ModelOptNVFP4.weightParts, moduleParts: [ModelOptFloat8.inputScale])
     var record = ActivationRecord(caches: try parts.caches())

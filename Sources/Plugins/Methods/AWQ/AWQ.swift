@@ -50,6 +50,9 @@ public struct AWQ: QuantizationMethod {
     searchScheme = search == "target" ? nil : search
   }
 
+  /// With a scheme to search against, layers that stay unquantized are scaled too.
+  public var roundsByStatistics: Bool { searchScheme == nil }
+
   public func transform(_ block: inout BlockWorkspace) throws -> [String] {
     guard scales else { return [] }
     var notes: [String] = []

@@ -57,13 +57,14 @@ public struct GPTQ: QuantizationMethod {
   }
 
   public var statistics: Set<Statistic> { correctedShare > 0 ? [.gram, .cross] : [.gram] }
+  public var roundsByStatistics: Bool { true }
 
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     guard let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
     // Such a matrix has no inverse but for its damping: feedback would fit the calibration text and nothing else.
     guard statistics.tokens >= statistics.channels else {
       return PlainRounder(
-        scheme: task.scheme,
+        scheme: task.scheme, importance: task.importance,
         reason: "\(statistics.tokens) tokens of calibration text reach its \(statistics.channels) inputs; rounded to nearest "
           + "instead. More text helps")
     }
@@ -72,7 +73,7 @@ public struct GPTQ: QuantizationMethod {
       tileLength: task.scheme.groupLength(columns: statistics.channels))
     guard let factor = factors.factor(of: statistics, order: order, damp: damp, parallel: task.parallel) else {
       return PlainRounder(
-        scheme: task.scheme,
+        scheme: task.scheme, importance: task.importance,
         reason: "the inputs' Gram matrix cannot be factored even with damp=\(InverseFactor.largestDamp); rounded to nearest "
           + "instead. The calibration text may be too short, or activations are not finite")
     }
@@ -85,11 +86,13 @@ public struct GPTQ: QuantizationMethod {
 /// The scheme's own rule, where feedback is impossible or would do harm.
 struct PlainRounder: Rounder {
   let scheme: any Scheme
+  /// What errors in the columns weigh, where a person gave it.
+  let importance: [Float]?
   let reason: String
 
   var record: RoundingRecord { RoundingRecord(fallback: reason) }
 
   func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
-    scheme.encode(panel, importance: nil, into: &result)
+    scheme.encode(panel, importance: importance, into: &result)
   }
 }

@@ -1,0 +1,98 @@
+/// What the configuration says of layers, held against their tensors.
+extension Validation {
+  /// Codes in a folder that says nothing of quantization: programs take them for weights, or fill in random ones.
+  static func lostConfiguration(_ checkpoint: Checkpoint) -> [Finding] {
+    guard checkpoint.naming == .huggingFace, checkpoint.packing == nil else { return [] }
+    let codes = checkpoint.tensors.filter { tensor in
+      guard tensor.shape.count >= 2, !TensorMapping.isDropped(tensor.name) else { return false }
+      // Positions and masks have other types.
+      guard let type = ElementType(rawValue: tensor.storage.schemeName.uppercased()) else { return false }
+      return [.i8, .u8, .i32].contains(type) || type.needsScale
+    }
+    return Finding.grouped(
+      .error, "quantization.missing", "holds codes, and no configuration says how weights are quantized", in: codes.map(\.name))
+  }
+
+  /// - Parameter packing: the one that took the checkpoint's layers apart.
+  static func layers(_ checkpoint: Checkpoint, _ model: ModelDescription, _ packing: (any Packing)?) -> [Finding] {
+    guard let packing, let configuration = checkpoint.quantizationConfiguration else { return [] }
+    var (unquantized, ignored): ([String], [String]) = ([], [])
+    var seen: Set<String> = []
+    for linear in linears(of: model) {
+      guard let tensor = checkpoint[linear.place.name], seen.insert(tensor.name).inserted else { continue }
+      switch packing.expectsQuantized(QuantizedModule.name(ofWeight: tensor.name), configuration: configuration) {
+      case true? where !isQuantized(tensor): unquantized.append(tensor.name)
+      case false? where isQuantized(tensor): ignored.append(tensor.name)
+      default: break
+      }
+    }
+    return Finding.grouped(
+      .error, "quantization.target-unquantized",
+      "is not quantized, and the configuration says that it is: programs look for the parts of its weight", in: unquantized)
+      + Finding.grouped(
+        .error, "quantization.target-ignored",
+        "is quantized, and the configuration says that it is not: programs look for its plain weight", in: ignored)
+      + joint(checkpoint, model)
+  }
+
+  /// The matrices of linear layers where a folder holds them.
+  private static func linears(of model: ModelDescription) -> [(id: TensorID, place: TensorPlace)] {
+    let layers = Set(model.block.linears.map(\.layer))
+    return model.tensors.compactMap { tensor in
+      let isLinear = tensor.id.role == .output || tensor.id.block != nil && layers.contains(tensor.id.layer)
+      guard let place = tensor.huggingFace, isLinear, !tensor.id.isBias else { return nil }
+      return (tensor.id, place)
+    }
+  }
+
+  /// Types of containers have names of their own; everything else is a scheme.
+  private static func isQuantized(_ tensor: CheckpointTensor) -> Bool {
+    ElementType(rawValue: tensor.storage.schemeName.uppercased()) == nil
+  }
+
+  /// Layers that serving programs join into one matrix: they must be stored alike, and share what belongs to a whole matrix.
+  private static func joint(_ checkpoint: Checkpoint, _ model: ModelDescription) -> [Finding] {
+    var sets: [String: [CheckpointTensor]] = [:]
+    var order: [String] = []
+    for (id, place) in linears(of: model) {
+      guard let set = jointRoles.first(where: { $0.contains(id.role) })?.first, let tensor = checkpoint[place.name] else { continue }
+      let key = "\(set) \(id.block ?? -1) \(id.expert ?? -1)"
+      if sets[key] == nil { order.append(key) }
+      sets[key, default: []].append(tensor)
+    }
+    var (mixed, unshared): ([String], [String]) = ([], [])
+    for key in order {
+      guard let tensors = sets[key], let first = tensors.first else { continue }
+      if let other = tensors.first(where: { $0.storage.schemeName != first.storage.schemeName }) { mixed.append(other.name) }
+      let scales = tensors.compactMap { tensor in globalScale(tensor).map { (tensor.name, $0) } }
+      if let other = scales.first(where: { $0.1 != scales[0].1 }) { unshared.append(other.0) }
+    }
+    return Finding.grouped(
+      .warning, "quantization.joint-layers",
+      "is stored otherwise than the layers that vLLM joins with it (query, key and value; gate and up): it refuses such a model", in: mixed)
+      + Finding.grouped(
+        .warning, "scale.not-shared",
+        "has another scale of its tensor than the layers that vLLM joins with it, which rounds their scales again", in: unshared)
+  }
+
+  private static let jointRoles: [[TensorRole]] = [[.query, .key, .value], [.gate, .up]]
+
+  /// The F32 scale beside those of groups, or nil.
+  private static func globalScale(_ tensor: CheckpointTensor) -> Float? {
+    guard let codes = tensor.storage.codes, codes.scheme.grid.globalScale != nil, tensor.rowCount > 0 else { return nil }
+    return codes.panel(rows: 0..<1, rowLength: tensor.rowLength).parameters.dropFirst().first
+  }
+
+  /// A cache of 8 bits needs scales in every block: where one is missing, programs take 1 without a word.
+  static func caches(_ checkpoint: Checkpoint, _ model: ModelDescription) -> [Finding] {
+    guard !checkpoint.activations.caches.isEmpty else { return [] }
+    let missing = (0..<model.parameters.blockCount).filter { checkpoint.activations.caches[$0] == nil }
+    guard let first = missing.first else { return [] }
+    return [
+      Finding(
+        .error, "cache.scales-missing",
+        "block \(first) has no scales of cached keys and values, and others have"
+          + (missing.count == 1 ? "" : "; so it is with \(missing.count - 1) more"))
+    ]
+  }
+}

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""documented.py QCONVERT: runs every command line of qconvert in README.md and Docs, and looks up every option that they name.
+
+In a folder with a small model under all names that the pages use, conversions are planned and everything else is run on a few
+tokens. Further command lines of a pipe or a list run as they are, except for those that this machine lacks. One line per page.
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "Tests" / "Fixtures"
+BLOCK = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"(?<!`)`(qconvert [^`\n]*)`")
+# Words that stand for something, and what is taken for it.
+PLACEHOLDERS = {
+    "MODEL": "model", "IN": "model", "PATH": "model", "OUT": "out", "X.gguf": "x.gguf", "FILE": "test.txt", "SCHEME": "int4-g128",
+    "METHOD": "rtn", "…": "",
+}
+MODELS = ["model", "models/tiny-llama", "tiny-llama", "tiny-llama-outlier"]
+TEXTS = ["text.txt", "test.txt", "calibration.txt", "wikitext2-valid.txt", "text/calibration.txt", "text/wikitext2-valid.txt"]
+# A plan writes nothing: what is read of these is another file.
+WRITTEN = {"out": "model", "smoothed": "model", "model.gguf": "model.f16.gguf"}
+# Options of other programs.
+FOREIGN = {"--all", "--only", "--imatrix", "--kl-divergence", "--explicit-target-dependency-import-check"}
+OTHERS = {
+    "eval", "generate", "tokenize", "logits", "calibrate", "inspect", "validate", "compare", "plugins", "plugin", "plan",
+}
+# What makes a command quick.
+FEW = {"eval": ["--windows", "1", "--context", "32"], "generate": ["--tokens", "1"], "calibrate": ["--samples", "1", "--context", "32"]}
+
+
+def without(arguments, options):
+    """The arguments without these options and their values."""
+    kept, skips = [], False
+    for word in arguments:
+        if skips:
+            skips = False
+        elif word in options and word.startswith("--"):
+            skips = True
+        else:
+            kept.append(word)
+    return kept
+
+
+def stand_in(arguments):
+    """What runs in the place of `qconvert ARGUMENTS`: its exit code; what went wrong is added to a file."""
+    program, log = os.environ["REAL_QCONVERT"], os.environ["LOG"]
+    words = [word for word in arguments if not word.startswith("-")]
+    command = next((word for word in words[:1] if word in OTHERS or word == "convert"), "convert")
+    if command in FEW:
+        arguments = without(arguments, FEW[command]) + FEW[command]
+    if command in ("eval", "generate", "compare"):
+        arguments = [WRITTEN.get(word, word) for word in arguments]
+    if command == "convert" and not {"--help", "--version", "--dump-recipe"} & set(arguments):
+        arguments = ["plan"] + [word for word in arguments if word != "convert"]
+    if len(words) == 1 and command not in ("convert", "plugins"):
+        arguments = [command, "--help"]
+    done = subprocess.run([program, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    sys.stdout.buffer.write(done.stdout)
+    if done.returncode not in (0, 10):
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(f"'qconvert {' '.join(arguments)}' ended with {done.returncode}: {done.stderr.decode()[-200:].strip()}\n")
+    return done.returncode
+
+
+def command_lines(page):
+    """Every command line of qconvert on a page: in blocks, and inside of sentences."""
+    text = page.read_text(encoding="utf-8")
+    for block in BLOCK.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            if re.match(r"(\$ )?qconvert ", line):
+                yield line.removeprefix("$ ")
+    for line in INLINE.findall(BLOCK.sub("", text)):
+        if "→" not in line:
+            yield re.sub(r"[\[\]]", "", line)
+
+
+def prepare(folder, program):
+    """The files that the pages name, and a program in front of the real one."""
+    for name in TEXTS + MODELS:
+        (folder / name).parent.mkdir(exist_ok=True)
+        source = FIXTURES / "text" / "evaluation.txt" if name in TEXTS else FIXTURES / "models" / "tiny-llama"
+        (folder / name).symlink_to(source)
+    (folder / "qconvert").symlink_to(ROOT)
+    for name, scheme in (("model.f16.gguf", "f16"), ("model.Q4_K_M.gguf", "q4_k_m")):
+        subprocess.run([program, "model", name, "--scheme", scheme, "--quiet", "--no-report"], cwd=folder, check=True)
+    recipe = re.search(r"^```yaml\n(.*?)^```$", (ROOT / "Docs" / "recipes.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (folder / "recipe.yaml").write_text(recipe[1], encoding="utf-8")
+    programs = folder / ".bin"
+    programs.mkdir()
+    (programs / "qconvert").write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" --stand-in "$@"\n', encoding="utf-8")
+    (programs / "qconvert").chmod(0o755)
+    if not shutil.which("jq"):
+        (programs / "jq").write_text("#!/bin/sh\nexec cat\n", encoding="utf-8")
+        (programs / "jq").chmod(0o755)
+
+
+def run(line, folder, environment):
+    """What is wrong with a command line."""
+    for word, meant in PLACEHOLDERS.items():
+        line = re.sub(rf"(?<![\w./-]){re.escape(word)}(?![\w./-])", meant, line)
+    log = folder / ".log"
+    log.write_text("", encoding="utf-8")
+    # Each line stands for itself: what it writes is gone for the next.
+    working = folder / "work"
+    working.mkdir()
+    for entry in folder.iterdir():
+        if entry != working:
+            (working / entry.name).symlink_to(entry)
+    try:
+        subprocess.run(
+            ["bash", "-c", line], cwd=working, env={**environment, "LOG": str(log)}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, timeout=120, check=False)
+    finally:
+        shutil.rmtree(working)
+    return log.read_text(encoding="utf-8").splitlines()
+
+
+def known_options(program):
+    """Every option that a help text names."""
+    text = "".join(
+        subprocess.run([program, *command, "--help"], stdout=subprocess.PIPE, check=True).stdout.decode()
+        for command in [[], ["convert"], *([name] for name in OTHERS - {"plugin"}), ["plugin", "new"]])
+    return set(re.findall(r"--[a-z][a-z-]*[a-z]", text))
+
+
+def unknown_options(page, known):
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z](?!-)", page.read_text(encoding="utf-8"))) - FOREIGN
+    return sorted(name for name in named - known if name.replace("--no-", "--") not in known)
+
+
+def wrong_methods(program):
+    """Where the README's list of methods is not the program's."""
+    listed = re.search(r"^\| methods \| (.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    said = subprocess.run([program, "plugins", "--json"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    methods = set(re.findall(r'"axis":\s*"method",\s*"id":\s*"([^"]+)"', said))
+    written = set(re.findall(r"`([^`]+)`", listed[1]))
+    return [f"the methods are {sorted(methods)}"] if written != methods else []
+
+
+def main():
+    program = str(pathlib.Path(sys.argv[1]).resolve())
+    known, failed = known_options(program), False
+    with tempfile.TemporaryDirectory() as path:
+        folder = pathlib.Path(path)
+        prepare(folder, program)
+        environment = {"PATH": f"{folder}/.bin:{os.environ['PATH']}", "LC_ALL": "C.UTF-8", "TERM": "dumb", "REAL_QCONVERT": program}
+        for page in [ROOT / "README.md", *sorted((ROOT / "Docs").glob("*.md"))]:
+            lines = list(command_lines(page))
+            wrong = [sentence for line in lines for sentence in run(line, folder, environment)]
+            wrong += [f"no command has the option {name}" for name in unknown_options(page, known)]
+            if page.name == "README.md":
+                wrong += wrong_methods(program)
+            failed = failed or bool(wrong)
+            name = f"{len(lines)} command lines and the options in {page.relative_to(ROOT)}"
+            print(f"FAIL {name}: {'; '.join(wrong)}" if wrong else f"ok   {name}")
+    sys.exit(failed)
+
+
+if sys.argv[1:2] == ["--stand-in"]:
+    sys.exit(stand_in(sys.argv[2:]))
+main()
