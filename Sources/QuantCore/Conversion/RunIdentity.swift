@@ -15,6 +15,7 @@ struct RunIdentity: Equatable {
       ("input", try RunIdentity.describe(plan.source.files)),
       ("methods", request.methods.map { RunIdentity.describe($0.id, $0.options) }.joined(separator: " ")),
       ("scheme", (request.scheme ?? "default") + (request.isPure ? " pure" : "")),
+      ("search", request.search.rawValue),
       (
         "rounding of activations",
         [request.activations ?? "preset", request.keyValueCache ?? "none", request.calibrator?.name ?? "preset"].joined(separator: " ")

@@ -26,6 +26,9 @@ public protocol Scheme: Sendable {
   /// parameter fixed, so that rows can be rounded in pieces. Any other scheme is the same for all tensors.
   func fitted(largestMagnitude: Float) -> any Scheme
 
+  /// The same grid with a wider search for its parameters, which never gives a tile a larger error, or nil where the rule has none.
+  var widerSearch: (any Scheme)? { get }
+
   /// Parameters and codes of every tile, by the scheme's own rule.
   /// - Parameter importance: one non-negative weight per column of the panel, or nil.
   func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel)
@@ -51,6 +54,8 @@ extension Scheme {
   public var sharing: Sharing? { grid.tileRows == nil ? .tensor : nil }
 
   public func fitted(largestMagnitude: Float) -> any Scheme { self }
+
+  public var widerSearch: (any Scheme)? { nil }
 
   public func adoption(of source: any Scheme) -> Adoption? {
     source.grid == grid && source.parameterCount == parameterCount ? .identity : nil

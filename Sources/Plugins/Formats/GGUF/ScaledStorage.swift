@@ -9,11 +9,16 @@ struct ScaledStorage: TensorStorage {
   private let scales: [Float]
   private let rowsPerScale: Int
 
-  var schemeName: String { base.schemeName }
+  var schemeName: String { codes?.schemeName ?? base.schemeName }
   var byteCount: Int { base.byteCount + 4 * scales.count }
   /// What lies in the file are two tensors.
   var verbatim: ByteView? { nil }
   var isNumeric: Bool { base.isNumeric }
+  /// Where one scale holds for the whole tensor.
+  var codes: (any QuantizedStorage)? {
+    guard let blocks = base as? BlockStorage, let scale = scales.first, scale > 0, scales.allSatisfy({ $0 == scale }) else { return nil }
+    return FloatBlockCodes(blocks.type, blocks.bytes, globalScale: scale)
+  }
   var inputRounding: (any ValueRounding)? { base.inputRounding }
 
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
@@ -24,6 +29,11 @@ struct ScaledStorage: TensorStorage {
     }
   }
 
+  /// Name of the tensor that holds the scale of a weight.
+  static func scaleName(ofWeight name: String) -> String {
+    (name.hasSuffix("weight") ? String(name.dropLast("weight".count)) : name + ".") + "scale"
+  }
+
   /// The tensors of a file, each with the scale that lies beside it: scales of weights are no tensors of their own.
   static func folding(_ tensors: [CheckpointTensor]) -> [CheckpointTensor] {
     var scales: [String: CheckpointTensor] = [:]
@@ -32,7 +42,7 @@ struct ScaledStorage: TensorStorage {
     var used: Set<String> = []
     let folded = tensors.map { tensor in
       guard tensor.name.hasSuffix(".weight"), tensor.storage.isNumeric, tensor.shape.count >= 2,
-        let scale = scales[String(tensor.name.dropLast("weight".count)) + "scale"],
+        let scale = scales[scaleName(ofWeight: tensor.name)],
         scale.elementCount == 1 || (tensor.shape.count == 3 && scale.elementCount == tensor.shape[0])
       else { return tensor }
       used.insert(scale.name)
