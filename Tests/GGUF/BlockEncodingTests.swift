@@ -17,11 +17,7 @@ struct BlockEncodingTests {
 
   /// Packed rows from a kernel at one level.
   static func kernelBytes(_ values: [Float], rows: Int, importance: [Float]?, scheme: any GGUFBlockScheme, level: UInt32) -> [UInt8] {
-    let types = [
-      "q8_0": QC_BLOCK_Q8_0, "q4_0": QC_BLOCK_Q4_0, "q4_1": QC_BLOCK_Q4_1, "q5_0": QC_BLOCK_Q5_0, "q5_1": QC_BLOCK_Q5_1,
-      "q4_k": QC_BLOCK_Q4_K, "q5_k": QC_BLOCK_Q5_K, "q6_k": QC_BLOCK_Q6_K,
-    ]
-    guard let type = types[scheme.name], let encode = qc_block_encoder_at(type, qc_block_level(rawValue: level)) else { return [] }
+    guard let encode = qc_block_encoder_at(scheme.layout.kernel, qc_block_level(rawValue: level)) else { return [] }
     let columns = values.count / rows
     var bytes = [UInt8](repeating: 0xAA, count: rows * scheme.layout.rowBytes(columns: columns))
     if let importance {
@@ -31,6 +27,9 @@ struct BlockEncodingTests {
     }
     return bytes
   }
+
+  /// Rows of the fixture for which llama.cpp converts a negative exponent to a byte: subnormal ones.
+  private static func isUndefined(_ name: String, row: Int) -> Bool { name == "mxfp4-ggml" && (row == 13 || row == 14) }
 
   @Test(arguments: GGUFBlocks.schemeNames) func bytesEqualThoseOfLlamaCpp(name: String) throws {
     let rows = Self.floats(readFile(SharedData.fixture("blocks/rows.f32")))
@@ -43,7 +42,10 @@ struct BlockEncodingTests {
       #expect(golden.count == 16 * scheme.layout.rowBytes(columns: 512))
       for level in 0...qc_block_best_level().rawValue {
         let bytes = Self.kernelBytes(rows, rows: 16, importance: weights, scheme: scheme, level: level)
-        #expect(bytes == golden, "\(file) at level \(level)")
+        for row in 0..<16 where !Self.isUndefined(name, row: row) {
+          let own = row * golden.count / 16..<(row + 1) * golden.count / 16
+          #expect(bytes[own] == golden[own], "row \(row) of \(file) at level \(level)")
+        }
       }
     }
   }

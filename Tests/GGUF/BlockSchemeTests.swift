@@ -24,7 +24,9 @@ struct BlockSchemeTests {
 
   @Test func bitsPerWeightAreThoseOfTheFormat() {
     let expected = [
-      "q8_0": 8.5, "q4_0": 4.5, "q4_1": 5, "q5_0": 5.5, "q5_1": 6, "q4_k": 4.5, "q5_k": 5.5, "q6_k": 6.5625,
+      "q8_0": 8.5, "q4_0": 4.5, "q4_1": 5, "q5_0": 5.5, "q5_1": 6, "q2_k": 2.625, "q3_k": 3.4375, "q4_k": 4.5, "q5_k": 5.5,
+      "q6_k": 6.5625, "iq4_nl": 4.5, "iq4_xs": 4.25, "tq1_0": 1.6875, "tq2_0": 2.0625, "q1_0": 1.125, "q2_0": 2.25,
+      "mxfp4-ggml": 4.25, "nvfp4-ggml": 4.5,
     ]
     for scheme in BlockSamples.allSchemes { #expect(scheme.bitsPerWeight(columns: 1024) == expected[scheme.name]) }
     #expect(BlockSamples.allSchemes.count == expected.count)
@@ -50,10 +52,10 @@ struct BlockSchemeTests {
     var random = BlockSamples.Generator(state: 7)
     let bytes = (0..<8 * scheme.layout.rowBytes(columns: 512)).map { _ in UInt8(random.uniform() * 255) }
     let packing = GGUFBlockPacking()
-    let panel = try #require(bytes.withUnsafeBytes { packing.unpack($0, layout: name, rows: 8, columns: 512) })
+    let panel = try #require(bytes.withUnsafeBytes { packing.unpack($0, layout: scheme.layout.name, rows: 8, columns: 512) })
     let again = packing.pack(panel, rows: 0..<8, of: [8, 512], scheme: scheme)[0]
     // A NaN scale keeps its sign but not its payload.
-    let second = try #require(again.withUnsafeBytes { packing.unpack($0, layout: name, rows: 8, columns: 512) })
+    let second = try #require(again.withUnsafeBytes { packing.unpack($0, layout: scheme.layout.name, rows: 8, columns: 512) })
     #expect(panel.codes == second.codes)
     #expect(bits(panel.parameters) == bits(second.parameters))
   }
@@ -111,6 +113,8 @@ struct BlockSchemeTests {
     // Mean squared error relative to the mean square, of Gaussian weights; a bound well above the type's known error.
     let bounds = [
       "q8_0": 4e-5, "q4_0": 0.012, "q4_1": 0.012, "q5_0": 3e-3, "q5_1": 3e-3, "q4_k": 0.009, "q5_k": 0.0025, "q6_k": 7e-4,
+      "q2_k": 0.12, "q3_k": 0.03, "iq4_nl": 0.01, "iq4_xs": 0.01, "tq1_0": 0.7, "tq2_0": 0.7, "q1_0": 0.4, "q2_0": 0.6,
+      "mxfp4-ggml": 0.02, "nvfp4-ggml": 0.02,
     ]
     let matrix = Matrix(rows: 1, columns: samples.columns, values: Array(samples.values[0..<samples.columns]))
     var panel = scheme.emptyPanel(rows: 1, columns: samples.columns)
@@ -162,7 +166,7 @@ struct BlockSchemeTests {
       let bytes = 15 * 512 / scheme.layout.weights * scheme.layout.bytes
       #expect(
         part == [
-          StoredPart(name: "blk.0.ffn_up.weight", shape: [3, 5, 512], type: .blocks(scheme.name), byteCount: bytes)
+          StoredPart(name: "blk.0.ffn_up.weight", shape: [3, 5, 512], type: .blocks(scheme.layout.name), byteCount: bytes)
         ])
     }
     #expect(!packing.holds(Grid(kind: .symmetricInteger, groupLength: 32, codeBits: 4, parameterBits: 16)))

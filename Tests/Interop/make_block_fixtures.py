@@ -14,16 +14,26 @@ import sys
 import numpy as np
 
 COLUMNS = 512
-# Number of the type in GGUF, weights and bytes of a block.
+# Number of the type in GGUF, weights and bytes of a block, by the name of its scheme.
 TYPES = {
     "q8_0": (8, 32, 34),
     "q4_0": (2, 32, 18),
     "q4_1": (3, 32, 20),
     "q5_0": (6, 32, 22),
     "q5_1": (7, 32, 24),
+    "q2_k": (10, 256, 84),
+    "q3_k": (11, 256, 110),
     "q4_k": (12, 256, 144),
     "q5_k": (13, 256, 176),
     "q6_k": (14, 256, 210),
+    "iq4_nl": (20, 32, 18),
+    "iq4_xs": (23, 256, 136),
+    "tq1_0": (34, 256, 54),
+    "tq2_0": (35, 256, 66),
+    "q1_0": (41, 128, 18),
+    "q2_0": (42, 64, 18),
+    "mxfp4-ggml": (39, 32, 17),
+    "nvfp4-ggml": (40, 64, 36),
 }
 
 

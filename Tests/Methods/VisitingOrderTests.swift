@@ -11,7 +11,8 @@ import Testing
   @Test func shortBlocksOfFewBitsAreFittedOnArrivalAndAllElseBefore() throws {
     for name in GGUFBlocks.schemeNames {
       let scheme = try #require(GGUFBlocks.scheme(named: name, modelType: .f32))
-      let expected = ["q4_0", "q4_1", "q5_0", "q5_1"].contains(name) ? VisitingOrder.Kind.block : .static
+      let isShort = ["q4_0", "q4_1", "q5_0", "q5_1", "iq4_nl", "tq1_0", "tq2_0", "q1_0", "q2_0", "mxfp4-ggml"].contains(name)
+      let expected = isShort ? VisitingOrder.Kind.block : .static
       #expect(VisitingOrder.Kind.best(for: scheme.grid) == expected, "\(name)")
     }
     for name in ["int4-g32", "int4-g128", "int4-g128-asym", "int4-channel", "int8-channel", "int8-g32"] {

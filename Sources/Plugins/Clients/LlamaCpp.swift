@@ -7,7 +7,7 @@ public enum LlamaCpp: ClientProfile {
   public static let reference = "https://github.com/ggml-org/llama.cpp"
   public static let version: ClientVersion = "1"
   public static let formats = ["gguf"]
-  public static let packings = ["gguf"]
+  public static let packings = ["gguf", "gguf-float"]
 
   public static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? { nil }
 }

@@ -18,6 +18,8 @@ public struct ConversionRequest: Sendable {
   public var scheme: String?
   /// Whether `scheme` is used for every tensor that may be quantized, without a preset's mix.
   public var isPure = false
+  /// How widely rules that search look for the parameters of a block.
+  public var search = SearchEffort.standard
   /// `PATTERN=SCHEME` as typed, in order; the last match wins.
   public var tensorRules: [String] = []
   /// Patterns of tensors that stay as they are stored, where the output can hold that.
@@ -81,6 +83,14 @@ public struct ConversionRequest: Sendable {
     self.input = input
     self.output = output
   }
+}
+
+/// How widely rules that search look for parameters.
+public enum SearchEffort: String, Sendable {
+  /// As the scheme's own project does.
+  case standard
+  /// As `Scheme.widerSearch` does, where a scheme has one.
+  case best
 }
 
 /// The text that methods observe.

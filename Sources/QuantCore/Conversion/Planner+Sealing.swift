@@ -6,7 +6,8 @@ extension Planner {
     methods: [any QuantizationMethod]
   ) throws -> PlannedTensor {
     let stored = draft.tensor.storage.schemeName
-    guard let asked = draft.scheme else { return try sealData(draft) }
+    guard let named = draft.scheme else { return try sealData(draft) }
+    let asked = request.search == .best ? named.widerSearch ?? named : named
     let packings = try packings(of: format, request)
     let holders = packings.filter { $0.holds($0.stored(asked).grid, activations: draft.activations) }
     let scheme = holders.first?.stored(asked) ?? asked

@@ -16,6 +16,7 @@ struct RunIdentity: Equatable {
       ("methods", request.methods.map { RunIdentity.describe($0.id, $0.options) }.joined(separator: " ")),
       ("adapters", request.adapters.map { "\(Files.lastComponent($0.path)):\($0.factor)" }.joined(separator: " ")),
       ("scheme", (request.scheme ?? "default") + (request.isPure ? " pure" : "")),
+      ("search", request.search.rawValue),
       (
         "rounding of activations",
         [request.activations ?? "preset", request.keyValueCache ?? "none", request.calibrator?.name ?? "preset"].joined(separator: " ")

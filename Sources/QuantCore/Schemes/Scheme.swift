@@ -38,6 +38,9 @@ public protocol Scheme: Sendable {
   /// - Parameter firstTile: of the panel, counted through the matrix.
   func nest(_ quantized: inout QuantizedPanel, firstTile: Int)
 
+  /// The same grid with a wider search for its parameters, which never gives a tile a larger error, or nil where the rule has none.
+  var widerSearch: (any Scheme)? { get }
+
   /// Parameters and codes of every tile, by the scheme's own rule.
   /// - Parameter importance: one non-negative weight per column of the panel, or nil.
   func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel)
@@ -69,6 +72,7 @@ extension Scheme {
   public var nestsParameters: Bool { false }
   public func fitted(tileMagnitudes: [Float]) -> any Scheme { self }
   public func nest(_ quantized: inout QuantizedPanel, firstTile: Int) {}
+  public var widerSearch: (any Scheme)? { nil }
 
   public func adoption(of source: any Scheme) -> Adoption? {
     source.grid == grid && source.parameterCount == parameterCount ? .identity : nil

@@ -63,7 +63,7 @@ public enum NumberConversion {
   }
 
   /// The nearest FP8 E4M3 code; magnitudes above 448 become 448, NaN stays NaN.
-  @inline(__always) static func e4m3(_ value: Float) -> UInt8 {
+  @inline(__always) public static func e4m3(_ value: Float) -> UInt8 {
     if value.isNaN { return 0x7f }
     return short(value, largest: 448, smallestNormal: 0x1p-6, mantissaBits: 3, subnormalUnit: 0x1p14, bias: 7)
   }

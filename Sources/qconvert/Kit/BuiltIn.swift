@@ -28,7 +28,7 @@ extension QConvert {
     FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, BitsAndBytesSchemes.self, GGUFBlocks.self,
     WeightPresets.self, ZeroQuantPresets.self, GGUFMixes.self,
     // Packings
-    PlainPacking.self, GGUFBlockPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
+    PlainPacking.self, GGUFBlockPacking.self, GGUFFloatPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
     GPTQVersion1.self, GPTQVersion2.self, AWQGEMM.self, NVFP4PackQuantized.self, MXFP4PackQuantized.self, MXFP8Quantized.self,
     NativeFloat8.self, BlockFloat8.self, ModelOptFloat8.self, ModelOptNVFP4.self, GPTOSSExperts.self, BitsAndBytes.self, HQQ.self,
     TorchAO.self,

@@ -11,7 +11,7 @@ struct BlockCodes: QuantizedStorage {
 
   /// Nil for a type that can be decoded, but not taken apart.
   init?(_ type: GGUFTensorType, _ bytes: ByteView) {
-    guard let blocks = GGUFBlocks.blockScheme(named: type.schemeName) else { return nil }
+    guard let blocks = GGUFBlocks.blockScheme(layout: type.schemeName) else { return nil }
     self.blocks = blocks
     self.bytes = bytes
   }

@@ -4,7 +4,7 @@ import QuantCore
 /// A tensor stored as GGUF blocks.
 struct BlockStorage: TensorStorage {
   let type: GGUFTensorType
-  private let bytes: ByteView
+  let bytes: ByteView
   private let decoder: qc_block_decoder?
 
   /// - Parameter bytes: exactly the blocks of the tensor; the reader checked their number.
@@ -14,12 +14,13 @@ struct BlockStorage: TensorStorage {
     decoder = qc_block_decoder_at(qc_block_type(rawValue: type.id), qc_block_best_level())
   }
 
-  var schemeName: String { type.schemeName }
+  /// NVFP4 without a scale of the tensor is another grid than the one of other programs.
+  var schemeName: String { type.name == "NVFP4" ? "nvfp4-ggml" : type.schemeName }
   var byteCount: Int { bytes.count }
   var verbatim: ByteView? { bytes }
   /// Every block type can be decoded.
   var isNumeric: Bool { decoder != nil }
-  var codes: (any QuantizedStorage)? { BlockCodes(type, bytes) }
+  var codes: (any QuantizedStorage)? { FloatBlockCodes(type, bytes, globalScale: nil) ?? BlockCodes(type, bytes) }
   var inputRounding: (any ValueRounding)? { InputBlocks(weightBlockLength: type.blockLength) }
 
   func storedPart(name: String, shape: [Int]) -> StoredPart? {

@@ -10,11 +10,16 @@ struct ScaledStorage: TensorStorage {
   private let scales: [Float]
   private let rowsPerScale: Int
 
-  var schemeName: String { base.schemeName }
+  var schemeName: String { codes?.schemeName ?? base.schemeName }
   var byteCount: Int { base.byteCount + 4 * scales.count }
   /// What lies in the file are two tensors.
   var verbatim: ByteView? { nil }
   var isNumeric: Bool { base.isNumeric }
+  /// Where one scale holds for the whole tensor.
+  var codes: (any QuantizedStorage)? {
+    guard let blocks = base as? BlockStorage, let scale = scales.first, scale > 0, scales.allSatisfy({ $0 == scale }) else { return nil }
+    return FloatBlockCodes(blocks.type, blocks.bytes, globalScale: scale)
+  }
   var inputRounding: (any ValueRounding)? { base.inputRounding }
 
   init(_ tensor: CheckpointTensor, scale: CheckpointTensor) {
@@ -26,15 +31,17 @@ struct ScaledStorage: TensorStorage {
 
   func components(name: String, shape: [Int]) -> [CheckpointTensor] { [CheckpointTensor(name: name, shape: shape, storage: base), scale] }
 
-  /// `blk.0.attn_q.scale` for `blk.0.attn_q.weight`.
-  private static func scaleName(of weight: String) -> String { String(weight.dropLast("weight".count)) + "scale" }
-
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
     base.decode(rows: rows, rowLength: rowLength, into: destination)
     for row in rows {
       let scale = scales[row / rowsPerScale], first = (row - rows.lowerBound) * rowLength
       for index in first..<first + rowLength { destination[index] *= scale }
     }
+  }
+
+  /// Name of the tensor that holds the scale of a weight: `blk.0.attn_q.scale` for `blk.0.attn_q.weight`.
+  static func scaleName(ofWeight name: String) -> String {
+    (name.hasSuffix("weight") ? String(name.dropLast("weight".count)) : name + ".") + "scale"
   }
 
   /// The tensors of a file, each with the scale that lies beside it: scales of weights are no tensors of their own.
@@ -45,7 +52,7 @@ struct ScaledStorage: TensorStorage {
     var used: Set<String> = []
     let folded = tensors.map { tensor in
       guard tensor.name.hasSuffix(".weight"), tensor.storage.isNumeric, tensor.shape.count >= 2,
-        let scale = scales[scaleName(of: tensor.name)],
+        let scale = scales[scaleName(ofWeight: tensor.name)],
         scale.elementCount == 1 || (tensor.shape.count == 3 && scale.elementCount == tensor.shape[0])
       else { return tensor }
       used.insert(scale.name)

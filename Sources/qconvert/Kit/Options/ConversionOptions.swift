@@ -88,6 +88,10 @@ struct ConversionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Model that the adapter IN was made for, where OUT is another kind of file.", valueName: "PATH"))
   var base: String?
 
+  @Option(
+    help: ArgumentHelp("Search for the parameters of GGUF blocks: standard (llama.cpp's bytes, the default), or best.", valueName: "NAME"))
+  var search: SearchChoice?
+
   @Option(name: .shortAndLong, help: ArgumentHelp("Format of IN. (default: by content)", valueName: "FORMAT"))
   var from: String?
 
@@ -216,6 +220,13 @@ enum ProductsChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
   case f32, bf16
 
   var value: ProductPrecision { self == .bf16 ? .bf16 : .f32 }
+}
+
+/// How widely blocks are searched.
+enum SearchChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case standard, best
+
+  var value: SearchEffort { self == .best ? .best : .standard }
 }
 
 /// Which activations methods observe.

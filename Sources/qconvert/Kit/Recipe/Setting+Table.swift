@@ -17,6 +17,7 @@ extension Setting {
     Setting("kv_cache", "--kv-cache", \.kvCache, \.conversion.keyValueCache, .text),
     Setting("calibrator", "--calibrator", \.calibrator, \.conversion.calibrator, .calibrator),
     Setting("pure", "--pure", \.pure, \.conversion.isPure, .flag),
+    Setting("search", "--search", \.search, \.conversion.search, .oneOf(SearchChoice.allCases.map { ($0.rawValue, $0.value) })),
     Setting("methods", "--plugin", \.plugin, \.conversion.methods, .methods),
     Setting("adapters", "--lora", \.lora, \.conversion.adapters, .adapters, isRecorded: false),
     Setting("base", "--base", \.base, \.conversion.basePath, .text, isRecorded: false),

@@ -86,6 +86,7 @@ extension Bool: TypedValue { var typedText: String { description } }
 extension BOSChoice: TypedValue { var typedText: String { rawValue } }
 extension StreamChoice: TypedValue { var typedText: String { rawValue } }
 extension ProductsChoice: TypedValue { var typedText: String { rawValue } }
+extension SearchChoice: TypedValue { var typedText: String { rawValue } }
 
 extension Optional: TypedOption where Wrapped: TypedValue {
   var content: Entry.Content? { map { .text($0.typedText) } }

@@ -25,7 +25,7 @@ public struct GGUFBlockPacking: Packing {
   }
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
-    guard let blocks = GGUFBlocks.blockScheme(named: scheme.grid.layout) else { return [] }
+    guard let blocks = GGUFBlocks.blockScheme(layout: scheme.grid.layout) else { return [] }
     return [pack(panel, as: blocks)]
   }
 
@@ -43,7 +43,7 @@ public struct GGUFBlockPacking: Packing {
   /// Codes and parameters of `rows` packed rows of `columns` weights, or nil where the layout is unknown, does not divide
   /// the row, or the bytes are not exactly those rows: the inverse of `pack`.
   func unpack(_ bytes: UnsafeRawBufferPointer, layout name: String, rows: Int, columns: Int) -> QuantizedPanel? {
-    guard let scheme = GGUFBlocks.blockScheme(named: name) else { return nil }
+    guard let scheme = GGUFBlocks.blockScheme(layout: name) else { return nil }
     return unpack(bytes, as: scheme, rows: rows, columns: columns)
   }
 
@@ -64,7 +64,7 @@ public struct GGUFBlockPacking: Packing {
 
   public func fused(scheme: any Scheme) -> FusedEncoder? {
     // Only the rule of this provider is in the kernels; another rule on the same grid goes through `encode`.
-    guard scheme is any GGUFBlockScheme, let encode = BlockLayout.named(scheme.name)?.encoder else { return nil }
+    guard let encode = (scheme as? any GGUFBlockScheme)?.layout.encoder else { return nil }
     return { source, rows, columns, importance, destination in
       encode(source, Int64(rows), Int64(columns), importance, destination)
     }

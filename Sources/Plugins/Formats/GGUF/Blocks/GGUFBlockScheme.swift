@@ -6,9 +6,9 @@ import QuantCore
 /// A tile is one block. Codes and parameters are those of the file, as each type documents. The rule runs in the C
 /// kernels; `readableEncode` is the same rule written plainly, and the oracle of their tests.
 ///
-/// With importance, llama.cpp weighs x by `importance * sqrt(s + x²)`, where `s` is the mean square of the *row* for the
-/// blocks of 32 and twice that of the block for `q4_k` and `q5_k`; `q6_k` weighs by importance alone and `q8_0` ignores
-/// it. A panel that is narrower than the row takes its own mean square.
+/// With importance, llama.cpp weighs x by `importance * sqrt(s + x²)`, where `s` is the mean square of the *row* for `q4_0` to
+/// `q5_1`, that of the block for `q2_k`, and twice that of the block for `q3_k`, `q4_k`, `q5_k`, `iq4_nl` and `iq4_xs`; `q6_k`
+/// weighs by importance alone, and the others ignore it. A panel that is narrower than the row takes its own mean square.
 protocol GGUFBlockScheme: Scheme {
   var layout: BlockLayout { get }
 
@@ -55,8 +55,8 @@ extension GGUFBlockScheme {
   var parameterCount: Int { layout.parameterCount }
   var grid: Grid {
     Grid(
-      kind: .block, layout: layout.name, groupLength: layout.weights, scaleLength: layout.scaleWeights, codeBits: Double(layout.bits),
-      parameterBits: Double(layout.bytes * 8 - layout.bits * layout.weights))
+      kind: .block, layout: layout.name, groupLength: layout.weights, scaleLength: layout.scaleWeights, codeBits: layout.codeBits,
+      parameterBits: Double(layout.bytes * 8) - layout.codeBits * Double(layout.weights))
   }
 
   func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {

@@ -24,15 +24,15 @@ struct RangeSuperBlocks: GGUFBlockScheme {
         let root = (sumOfSquares(own, 32) / 32).squareRoot()
         weights = (0..<32).map { root + own[$0].magnitude }
       }
-      let steps: ScaleSearch.Steps = weighting != nil ? .weighted : layout.bits == 4 ? .q4k : .q5k
+      let steps: ScaleSearch.Steps = weighting != nil ? .weighted : layout.bits == 4 ? .q4k : .short
       let fit = ScaleSearch.range(own, weights: weights, top: top, steps: steps)
       scales.append(fit.scale)
       minima.append(-fit.minimum)
       weightSums.append(weights.reduce(0, +))
       for i in 0..<32 { codes[32 * s + i] = fit.codes[i] }
     }
-    let (d, scaleCodes) = weighting != nil ? ScaleSearch.positive(scales, weights: weightSums) : roundToSixBits(scales)
-    let (dmin, minimumCodes) = weighting != nil ? ScaleSearch.positive(minima, weights: weightSums) : roundToSixBits(minima)
+    let (d, scaleCodes) = weighting != nil ? ScaleSearch.positive(scales, weights: weightSums, top: 63) : roundToSixBits(scales)
+    let (dmin, minimumCodes) = weighting != nil ? ScaleSearch.positive(minima, weights: weightSums, top: 63) : roundToSixBits(minima)
     parameters[0] = HalfFloat(d).value
     parameters[1] = HalfFloat(dmin).value
     for s in 0..<8 {

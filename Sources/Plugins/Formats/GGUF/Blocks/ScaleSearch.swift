@@ -7,7 +7,8 @@ enum ScaleSearch {
     var step: Float
     var last: Int
     static let q4k = Steps(first: -1, step: 0.1, last: 20)
-    static let q5k = Steps(first: -0.5, step: 0.1, last: 15)
+    /// `q5_k` and `q2_k`.
+    static let short = Steps(first: -0.5, step: 0.1, last: 15)
     /// With importance, for every layout that has minima.
     static let weighted = Steps(first: -0.9, step: 0.05, last: 36)
   }
@@ -22,8 +23,13 @@ enum ScaleSearch {
   /// Below this a block counts as zero.
   static let smallest: Float = 1e-15
 
+  /// What a range search adds up, weighted, to compare its fits.
+  enum ErrorKind { case squared, absolute }
+
   /// Codes in `0...top`, minimum at most zero.
-  static func range(_ x: UnsafePointer<Float>, weights w: [Float], top: Int32, steps: Steps) -> RangeFit {
+  static func range(
+    _ x: UnsafePointer<Float>, weights w: [Float], top: Int32, steps: Steps, error kind: ErrorKind = .squared
+  ) -> RangeFit {
     let count = w.count
     var minimum = x[0], maximum = x[0]
     var weightSum = w[0], weightedSum = w[0] * x[0]
@@ -38,7 +44,7 @@ enum ScaleSearch {
 
     var codes = rangeCodes(x, count, inverseScale: Float(top) / (maximum - minimum), minimum: minimum, top: top)
     var best = RangeFit(scale: 1 / (Float(top) / (maximum - minimum)), minimum: minimum, codes: codes)
-    var bestError = squaredError(x, w, best.scale, best.minimum, codes)
+    var bestError = error(kind, x, w, best.scale, best.minimum, codes)
     for step in 0...steps.last {
       // The minimum found so far takes part: every improvement changes the later candidates.
       let inverse = (steps.first + steps.step * Float(step) + Float(top)) / (maximum - best.minimum)
@@ -58,9 +64,9 @@ enum ScaleSearch {
         offset = 0
         scale = sumXL / sumLL
       }
-      let error = squaredError(x, w, scale, offset, codes)
-      if error < bestError {
-        bestError = error
+      let found = error(kind, x, w, scale, offset, codes)
+      if found < bestError {
+        bestError = found
         best = RangeFit(scale: scale, minimum: offset, codes: codes)
       }
     }
@@ -73,13 +79,13 @@ enum ScaleSearch {
     (0..<count).map { clamp(nearestInteger(inverseScale * (x[$0] - minimum)), 0, top) }
   }
 
-  private static func squaredError(
-    _ x: UnsafePointer<Float>, _ w: [Float], _ scale: Float, _ minimum: Float, _ codes: [Int32]
+  private static func error(
+    _ kind: ErrorKind, _ x: UnsafePointer<Float>, _ w: [Float], _ scale: Float, _ minimum: Float, _ codes: [Int32]
   ) -> Float {
     var sum: Float = 0
     for i in codes.indices {
-      let error = scale * Float(codes[i]) + minimum - x[i]
-      sum += w[i] * (error * error)
+      let difference = scale * Float(codes[i]) + minimum - x[i]
+      sum += w[i] * (kind == .squared ? difference * difference : difference.magnitude)
     }
     return sum
   }
@@ -116,9 +122,8 @@ enum ScaleSearch {
     return (scale, codes.map { $0 + half })
   }
 
-  /// Weighted fit `x = scale * code` of non-negative sub-block scales or minima, codes in `0...63`.
-  static func positive(_ x: [Float], weights w: [Float]) -> (scale: Float, codes: [UInt8]) {
-    let top: Int32 = 63
+  /// Weighted fit `x = scale * code` of non-negative sub-block scales or minima, codes in `0...top`.
+  static func positive(_ x: [Float], weights w: [Float], top: Int32) -> (scale: Float, codes: [UInt8]) {
     var maximum: Float = 0
     for value in x where value > maximum { maximum = value }
     if maximum < smallest { return (0, [UInt8](repeating: 0, count: x.count)) }

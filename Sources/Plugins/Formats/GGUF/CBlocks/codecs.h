@@ -12,6 +12,10 @@ typedef struct {
   qc_block_decoder _Nullable decode;
 } qc_block_codec;
 
+extern const qc_block_refiner _Nullable qc_block_refiners_baseline[QC_BLOCK_TYPE_LIMIT];
+extern const qc_block_refiner _Nullable qc_block_refiners_avx2[QC_BLOCK_TYPE_LIMIT];
+extern const qc_block_refiner _Nullable qc_block_refiners_avx512[QC_BLOCK_TYPE_LIMIT];
+
 extern const qc_block_codec qc_block_codecs_baseline[QC_BLOCK_TYPE_LIMIT];
 extern const qc_block_codec qc_block_codecs_avx2[QC_BLOCK_TYPE_LIMIT];
 extern const qc_block_codec qc_block_codecs_avx512[QC_BLOCK_TYPE_LIMIT];

@@ -34,6 +34,17 @@ static const qc_block_codec *codecs(qc_block_level level) {
   return qc_block_codecs_baseline;
 }
 
+qc_block_refiner qc_block_refiner_at(qc_block_type type, qc_block_level level) {
+  if (type >= QC_BLOCK_TYPE_LIMIT) return 0;
+#if defined(__x86_64__)
+  if (level == QC_BLOCK_LEVEL_AVX512) return qc_block_refiners_avx512[type];
+  if (level == QC_BLOCK_LEVEL_AVX2) return qc_block_refiners_avx2[type];
+#else
+  (void)level;
+#endif
+  return qc_block_refiners_baseline[type];
+}
+
 qc_block_encoder qc_block_encoder_at(qc_block_type type, qc_block_level level) {
   return type < QC_BLOCK_TYPE_LIMIT ? codecs(level)[type].encode : 0;
 }

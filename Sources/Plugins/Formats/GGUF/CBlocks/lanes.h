@@ -4,6 +4,9 @@
 // the reference's operations in the reference's order, and choices become masks.
 #include <stdint.h>
 #include <string.h>
+#if QC_LANES == 16
+#include <immintrin.h>
+#endif
 
 typedef float qc_lanes __attribute__((ext_vector_type(QC_LANES)));
 typedef int32_t qc_mask __attribute__((ext_vector_type(QC_LANES)));
@@ -35,6 +38,15 @@ static inline qc_lanes qc_lanes_nearest(qc_lanes value) {
   return bits.f - 12582912.0f;
 }
 
+// The same where no magnitude exceeds 2^22, with one or two instructions. Zero may come out negative.
+static inline qc_lanes qc_lanes_round(qc_lanes value) {
+#if QC_LANES > 4
+  return __builtin_elementwise_roundeven(value);
+#else
+  return value + 12582912.0f - 12582912.0f;
+#endif
+}
+
 static inline qc_lanes qc_lanes_clamp(qc_lanes value, float low, float high) {
   qc_lanes lows = qc_broadcast(low), highs = qc_broadcast(high);
   value = value > lows ? value : lows;
@@ -46,6 +58,8 @@ static inline qc_lanes qc_load_lanes(const float *source) {
   memcpy(&value, source, sizeof value);
   return value;
 }
+
+static inline void qc_store_row(float *destination, qc_lanes value) { memcpy(destination, &value, sizeof value); }
 
 // The same rounding for one value.
 static inline int32_t qc_nearest(float value) {
@@ -87,10 +101,38 @@ static inline void qc_extremes(const float *x, float start, float *smallest, flo
   *largest = qc_larger(high2.x, high2.y);
 }
 
-// Turns `blocks` blocks of `length` floats into rows across lanes. Lanes without a block repeat the last one.
+// The lower and the upper halves of two vectors, value by value in turn.
+#if QC_LANES == 16
+#define qc_zip_low(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define qc_zip_high(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+#elif QC_LANES == 8
+#define qc_zip_low(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define qc_zip_high(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define qc_zip_low(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define qc_zip_high(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#endif
+
+// Turns `blocks` blocks of `length` floats, a multiple of the lanes, into rows across lanes. Lanes without a block repeat the
+// last one.
 static inline void qc_transpose(const float *source, int blocks, int length, qc_row *rows) {
-  for (int lane = 0; lane < QC_LANES; ++lane) {
-    const float *block = source + (lane < blocks ? lane : blocks - 1) * length;
-    for (int i = 0; i < length; ++i) rows[i].lane[lane] = block[i];
+  for (int start = 0; start < length; start += QC_LANES) {
+    qc_lanes now[QC_LANES], next[QC_LANES];
+    for (int lane = 0; lane < QC_LANES; ++lane) {
+      now[lane] = qc_load_lanes(source + (lane < blocks ? lane : blocks - 1) * length + start);
+    }
+    // Each round of zipping halves the distance between values that belong together.
+#pragma clang loop unroll(full)
+    for (int width = 1; width < QC_LANES; width *= 2) {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < QC_LANES / 2; ++i) {
+        next[2 * i] = qc_zip_low(now[i], now[i + QC_LANES / 2]);
+        next[2 * i + 1] = qc_zip_high(now[i], now[i + QC_LANES / 2]);
+      }
+#pragma clang loop unroll(full)
+      for (int i = 0; i < QC_LANES; ++i) now[i] = next[i];
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < QC_LANES; ++i) rows[start + i].all = now[i];
   }
 }

@@ -3,7 +3,8 @@
 // The codes that a search settled on are described by the scale (and minimum) it computed them with: whoever needs them
 // computes them again, which is far cheaper than keeping them at each improvement.
 
-enum { QC_SEARCH_LENGTH = 32 };
+// Vectors side by side: what one waits for, the other computes.
+enum { QC_SEARCH_LENGTH = 32, QC_CHAINS = 2, QC_AT_ONCE = QC_CHAINS * QC_LANES, QC_FITS = 4 * QC_LANES };
 
 // Steps of a range search: for s in 0...last, codes are computed with the scale (first + step * s + top) / range.
 typedef struct {
@@ -12,83 +13,156 @@ typedef struct {
 } qc_search_steps;
 
 static const qc_search_steps qc_steps_q4_k = {-1.0f, 0.1f, 20};
-static const qc_search_steps qc_steps_q5_k = {-0.5f, 0.1f, 15};
+static const qc_search_steps qc_steps_short = {-0.5f, 0.1f, 15};  // q5_k and q2_k
 static const qc_search_steps qc_steps_weighted = {-0.9f, 0.05f, 36};
 
 // Results of searches over several blocks: value = scale * code + minimum.
 typedef struct {
-  float scale[16], minimum[16];
+  float scale[QC_FITS], minimum[QC_FITS];
   // code = nearest(code_scale * (x - code_minimum)), clamped
-  float code_scale[16], code_minimum[16];
-  float weight_sum[16];
+  float code_scale[QC_FITS], code_minimum[QC_FITS];
+  float weight_sum[QC_FITS];
 } qc_fits;
 
-// Least squares for x = scale * code + minimum with codes 0...top and minimum <= 0. Results go to index `at` onwards.
-static inline void qc_search_range(
-    const qc_row *x, const qc_row *w, int length, float top, qc_search_steps steps, qc_fits *fits, int at, int count
-) {
-  qc_lanes codes[QC_SEARCH_LENGTH];
-  qc_lanes zero = qc_broadcast(0);
-  qc_lanes minimum = x[0].all, maximum = x[0].all, sum_w = w[0].all, sum_x = w[0].all * x[0].all;
-  for (int i = 1; i < length; ++i) {
-    minimum = x[i].all < minimum ? x[i].all : minimum;
-    maximum = x[i].all > maximum ? x[i].all : maximum;
-    sum_w += w[i].all;
-    sum_x += w[i].all * x[i].all;
+// Turns up to QC_AT_ONCE blocks into rows across lanes, vector after vector. Vectors without a block repeat the first one.
+static inline void qc_transpose_chains(const float *source, int blocks, int length, qc_row *rows) {
+  for (int c = 0; c < QC_CHAINS; ++c) {
+    int first = c * QC_LANES < blocks ? c * QC_LANES : 0;
+    qc_transpose(source + first * length, blocks - first, length, rows + c * length);
   }
-  minimum = minimum > zero ? zero : minimum;
-  qc_mask constant = maximum <= minimum;
-  qc_lanes only_minimum = minimum;
+}
 
-  qc_lanes code_scale = top / (maximum - minimum), scale = 1.0f / code_scale, best = zero;
-  qc_lanes code_minimum = minimum;
+// What a range search adds up, weighted, to compare its fits.
+typedef enum { QC_SQUARED, QC_ABSOLUTE } qc_error_kind;
+
+static inline qc_lanes qc_error(qc_error_kind kind, qc_lanes difference) {
+  return kind == QC_ABSOLUTE ? qc_lanes_abs(difference) : difference * difference;
+}
+
+// The sums of one step of a range search.
+typedef struct {
+  qc_lanes l, ll, xl;
+} qc_range_sums;
+
+static inline __attribute__((always_inline)) void qc_add_codes(
+    const qc_row *x, const qc_row *w, int length, float top, const qc_lanes *code_scale, const qc_lanes *minimum, int is_tame,
+    qc_lanes *codes, qc_range_sums *sums
+) {
+  for (int c = 0; c < QC_CHAINS; ++c) sums[c].l = sums[c].ll = sums[c].xl = qc_broadcast(0);
   for (int i = 0; i < length; ++i) {
-    qc_lanes code = qc_lanes_clamp(qc_lanes_nearest(code_scale * (x[i].all - minimum)), 0, top);
-    qc_lanes error = scale * code + minimum - x[i].all;
-    best += w[i].all * (error * error);
+#pragma clang loop unroll(full)
+    for (int c = 0; c < QC_CHAINS; ++c) {
+      qc_lanes value = x[c * length + i].all, place = code_scale[c] * (value - minimum[c]);
+      qc_lanes code = qc_lanes_clamp(is_tame ? qc_lanes_round(place) : qc_lanes_nearest(place), 0, top);
+      codes[c * length + i] = code;
+      qc_lanes weighted = w[c * length + i].all * code;
+      sums[c].l += weighted;
+      sums[c].ll += weighted * code;
+      sums[c].xl += weighted * value;
+    }
   }
+}
+
+static inline __attribute__((always_inline)) void qc_add_errors(
+    const qc_row *x, const qc_row *w, int length, qc_error_kind kind, const qc_lanes *scale, const qc_lanes *minimum,
+    const qc_lanes *codes, qc_lanes *error
+) {
+  for (int c = 0; c < QC_CHAINS; ++c) error[c] = qc_broadcast(0);
+  for (int i = 0; i < length; ++i) {
+#pragma clang loop unroll(full)
+    for (int c = 0; c < QC_CHAINS; ++c) {
+      int at = c * length + i;
+      error[c] += w[at].all * qc_error(kind, scale[c] * codes[at] + minimum[c] - x[at].all);
+    }
+  }
+}
+
+// What a range search knows of one vector of blocks.
+typedef struct {
+  qc_lanes smallest, maximum, sum_w, sum_x;
+  qc_lanes scale, minimum, code_scale, code_minimum, best;
+  qc_mask constant;
+} qc_range_state;
+
+// Least squares for x = scale * code + minimum with codes 0...top and minimum <= 0, in QC_AT_ONCE blocks of `length` weights.
+// Results go to index `at` onwards.
+static inline __attribute__((always_inline)) void qc_search_range(
+    const qc_row *x, const qc_row *w, int length, float top, qc_search_steps steps, qc_error_kind kind, qc_fits *fits, int at
+) {
+  qc_lanes codes[QC_CHAINS * QC_SEARCH_LENGTH], zero = qc_broadcast(0);
+  qc_lanes scales[QC_CHAINS], minima[QC_CHAINS], errors[QC_CHAINS];
+  qc_range_sums sums[QC_CHAINS];
+  qc_range_state states[QC_CHAINS];
+  for (int c = 0; c < QC_CHAINS; ++c) {
+    const qc_row *value = x + c * length, *weight = w + c * length;
+    qc_range_state *state = states + c;
+    qc_lanes low = value[0].all, high = low, sum_w = weight[0].all, sum_x = sum_w * low;
+    for (int i = 1; i < length; ++i) {
+      low = value[i].all < low ? value[i].all : low;
+      high = value[i].all > high ? value[i].all : high;
+      sum_w += weight[i].all;
+      sum_x += weight[i].all * value[i].all;
+    }
+    state->smallest = low;
+    state->maximum = high;
+    state->sum_w = sum_w;
+    state->sum_x = sum_x;
+    low = low > zero ? zero : low;
+    state->constant = high <= low;
+    state->minimum = state->code_minimum = minima[c] = low;
+    state->code_scale = top / (high - low);
+    state->scale = scales[c] = 1.0f / state->code_scale;
+    for (int i = 0; i < length; ++i) {
+      codes[c * length + i] = qc_lanes_clamp(qc_lanes_nearest(state->code_scale * (value[i].all - low)), 0, top);
+    }
+  }
+  qc_add_errors(x, w, length, kind, scales, minima, codes, errors);
+  for (int c = 0; c < QC_CHAINS; ++c) states[c].best = errors[c];
   for (int step = 0; step <= steps.last; ++step) {
-    qc_lanes trial_scale = (steps.first + steps.step * (float)step + top) / (maximum - minimum);
-    qc_lanes sum_l = zero, sum_ll = zero, sum_xl = zero;
-    for (int i = 0; i < length; ++i) {
-      qc_lanes code = qc_lanes_clamp(qc_lanes_nearest(trial_scale * (x[i].all - minimum)), 0, top);
-      codes[i] = code;
-      qc_lanes weighted = w[i].all * code;
-      sum_l += weighted;
-      sum_ll += weighted * code;
-      sum_xl += weighted * x[i].all;
+    qc_lanes trial_scale[QC_CHAINS], minimum[QC_CHAINS];
+    qc_mask wild = states[0].constant ^ states[0].constant;
+    for (int c = 0; c < QC_CHAINS; ++c) {
+      qc_range_state *state = states + c;
+      minimum[c] = state->minimum;
+      qc_lanes range = state->maximum - state->minimum;
+      trial_scale[c] = (steps.first + steps.step * (float)step + top) / range;
+      // Where no code can be beyond what the short way of rounding holds, it is taken.
+      qc_lanes low = qc_lanes_abs(trial_scale[c] * (state->smallest - state->minimum)), high = qc_lanes_abs(trial_scale[c] * range);
+      wild |= ~((low < 4e6f) & (high < 4e6f)) & ~state->constant;
     }
-    qc_lanes determinant = sum_w * sum_ll - sum_l * sum_l;
-    qc_lanes new_scale = (sum_w * sum_xl - sum_x * sum_l) / determinant;
-    qc_lanes new_minimum = (sum_ll * sum_x - sum_l * sum_xl) / determinant;
-    qc_mask positive = new_minimum > zero;
-    new_scale = positive ? sum_xl / sum_ll : new_scale;
-    new_minimum = positive ? zero : new_minimum;
-    qc_lanes sum_error = zero;
-    for (int i = 0; i < length; ++i) {
-      qc_lanes error = new_scale * codes[i] + new_minimum - x[i].all;
-      sum_error += w[i].all * (error * error);
+    if (__builtin_reduce_or(wild) == 0) {
+      qc_add_codes(x, w, length, top, trial_scale, minimum, 1, codes, sums);
+    } else {
+      qc_add_codes(x, w, length, top, trial_scale, minimum, 0, codes, sums);
     }
-    // The improved minimum also changes the range that the later steps divide: it belongs to the search.
-    qc_mask better = (determinant > zero) & (sum_error < best);
-    best = better ? sum_error : best;
-    scale = better ? new_scale : scale;
-    code_scale = better ? trial_scale : code_scale;
-    code_minimum = better ? minimum : code_minimum;
-    minimum = better ? new_minimum : minimum;
+    for (int c = 0; c < QC_CHAINS; ++c) {
+      qc_lanes sum_w = states[c].sum_w, sum_x = states[c].sum_x, l = sums[c].l, ll = sums[c].ll, xl = sums[c].xl;
+      qc_lanes determinant = sum_w * ll - l * l;
+      qc_lanes new_scale = (sum_w * xl - sum_x * l) / determinant, new_minimum = (ll * sum_x - l * xl) / determinant;
+      qc_mask positive = new_minimum > zero;
+      scales[c] = positive ? xl / ll : new_scale;
+      minima[c] = positive ? zero : new_minimum;
+    }
+    qc_add_errors(x, w, length, kind, scales, minima, codes, errors);
+    for (int c = 0; c < QC_CHAINS; ++c) {
+      qc_range_state *state = states + c;
+      // The improved minimum also changes the range that the later steps divide: it belongs to the search.
+      qc_mask better = (state->sum_w * sums[c].ll - sums[c].l * sums[c].l > zero) & (errors[c] < state->best);
+      state->best = better ? errors[c] : state->best;
+      state->scale = better ? scales[c] : state->scale;
+      state->code_scale = better ? trial_scale[c] : state->code_scale;
+      state->code_minimum = better ? minimum[c] : state->code_minimum;
+      state->minimum = better ? minima[c] : state->minimum;
+    }
   }
-  qc_row results[5];
-  results[0].all = constant ? zero : scale;
-  results[1].all = constant ? only_minimum : minimum;
-  results[2].all = constant ? zero : code_scale;
-  results[3].all = constant ? zero : code_minimum;
-  results[4].all = sum_w;
-  for (int lane = 0; lane < count; ++lane) {
-    fits->scale[at + lane] = results[0].lane[lane];
-    fits->minimum[at + lane] = results[1].lane[lane];
-    fits->code_scale[at + lane] = results[2].lane[lane];
-    fits->code_minimum[at + lane] = results[3].lane[lane];
-    fits->weight_sum[at + lane] = results[4].lane[lane];
+  for (int c = 0; c < QC_CHAINS; ++c, at += QC_LANES) {
+    const qc_range_state *state = states + c;
+    qc_lanes only_minimum = state->smallest > zero ? zero : state->smallest;
+    qc_store_row(fits->scale + at, state->constant ? zero : state->scale);
+    qc_store_row(fits->minimum + at, state->constant ? only_minimum : state->minimum);
+    qc_store_row(fits->code_scale + at, state->constant ? zero : state->code_scale);
+    qc_store_row(fits->code_minimum + at, state->constant ? zero : state->code_minimum);
+    qc_store_row(fits->weight_sum + at, state->sum_w);
   }
 }
 
@@ -97,12 +171,44 @@ static inline int32_t qc_range_code(const qc_fits *fits, int block, float x, int
   return qc_clamp(qc_nearest(fits->code_scale[block] * (x - fits->code_minimum[block])), 0, top);
 }
 
-// Least squares for x = scale * (code - half) with codes 0...2 * half - 1.
-static inline void qc_search_symmetric(
-    const qc_row *x, const qc_row *w, int length, float half, qc_fits *fits, int at, int count
+// The sums of two steps of a symmetric search, side by side. No product exceeds the extreme one, whose code before rounding is
+// known: it says which ends need a limit, and that the short way of rounding holds.
+static inline __attribute__((always_inline)) void qc_add_signed_codes(
+    const qc_row *x, const qc_row *w, const qc_lanes *wx, int length, float half, const qc_lanes code_scale[2], int limits_low,
+    int limits_high, qc_lanes sum_xl[2], qc_lanes sum_ll[2]
 ) {
-  qc_lanes zero = qc_broadcast(0), maximum = zero, magnitude = zero;
+  qc_lanes low = qc_broadcast(-half), high = qc_broadcast(half - 1);
+  qc_lanes scale0 = code_scale[0], scale1 = code_scale[1], xl0 = qc_broadcast(0), ll0 = xl0, xl1 = xl0, ll1 = xl0;
+#pragma clang loop unroll_count(2)
   for (int i = 0; i < length; ++i) {
+    qc_lanes code0 = qc_lanes_round(scale0 * x[i].all), code1 = qc_lanes_round(scale1 * x[i].all);
+    if (limits_low) {
+      code0 = qc_larger(code0, low);
+      code1 = qc_larger(code1, low);
+    }
+    if (limits_high) {
+      code0 = qc_smaller(code0, high);
+      code1 = qc_smaller(code1, high);
+    }
+    xl0 += wx[i] * code0;
+    xl1 += wx[i] * code1;
+    ll0 += w[i].all * code0 * code0;
+    ll1 += w[i].all * code1 * code1;
+  }
+  sum_xl[0] = xl0;
+  sum_xl[1] = xl1;
+  sum_ll[0] = ll0;
+  sum_ll[1] = ll1;
+}
+
+// Least squares for x = scale * (code - half) with codes 0...2 * half - 1.
+// Results of QC_LANES blocks go to index `at` onwards.
+static inline __attribute__((always_inline)) void qc_search_symmetric(
+    const qc_row *x, const qc_row *w, int length, float half, qc_fits *fits, int at
+) {
+  qc_lanes wx[QC_SEARCH_LENGTH], zero = qc_broadcast(0), maximum = zero, magnitude = zero;
+  for (int i = 0; i < length; ++i) {
+    wx[i] = w[i].all * x[i].all;
     qc_lanes a = qc_lanes_abs(x[i].all);
     qc_mask larger = a > magnitude;
     magnitude = larger ? a : magnitude;
@@ -110,36 +216,37 @@ static inline void qc_search_symmetric(
   }
   qc_mask empty = magnitude < qc_broadcast(1e-15f);
 
-  qc_lanes code_scale = -half / maximum, sum_xl = zero, sum_ll = zero;
-  for (int i = 0; i < length; ++i) {
-    qc_lanes code = qc_lanes_clamp(qc_lanes_nearest(code_scale * x[i].all), -half, half - 1);
-    sum_xl += w[i].all * x[i].all * code;
-    sum_ll += w[i].all * code * code;
-  }
-  qc_lanes scale = sum_ll != zero ? sum_xl / sum_ll : zero;
-  qc_lanes best = scale * sum_xl;
-  for (int step = -9; step <= 9; ++step) {
-    if (step == 0) continue;
-    qc_lanes trial_scale = -(half + 0.1f * (float)step) / maximum;
-    sum_xl = sum_ll = zero;
-    for (int i = 0; i < length; ++i) {
-      qc_lanes code = qc_lanes_clamp(qc_lanes_nearest(trial_scale * x[i].all), -half, half - 1);
-      sum_xl += w[i].all * x[i].all * code;
-      sum_ll += w[i].all * code * code;
+  // Steps -9 to 9 but 0, and before them that of the range as it is.
+  qc_lanes code_scale = zero, scale = zero, best = zero;
+  for (int pair = -1; pair < 9; ++pair) {
+    qc_lanes trial_scale[2], sum_xl[2], sum_ll[2];
+    for (int n = 0; n < 2; ++n) {
+      int step = pair < 0 ? 0 : 2 * pair + n - (2 * pair + n < 9 ? 9 : 8);
+      trial_scale[n] = -(half + 0.1f * (float)step) / maximum;
     }
-    qc_mask better = (sum_ll > zero) & (sum_xl * sum_xl > best * sum_ll);
-    qc_lanes new_scale = sum_xl / sum_ll;
-    scale = better ? new_scale : scale;
-    best = better ? new_scale * sum_xl : best;
-    code_scale = better ? trial_scale : code_scale;
+    if (pair >= 0 && pair < 2) {
+      qc_add_signed_codes(x, w, wx, length, half, trial_scale, 0, 0, sum_xl, sum_ll);
+    } else if (pair < 6) {
+      qc_add_signed_codes(x, w, wx, length, half, trial_scale, 0, 1, sum_xl, sum_ll);
+    } else {
+      qc_add_signed_codes(x, w, wx, length, half, trial_scale, 1, 1, sum_xl, sum_ll);
+    }
+    for (int n = 0; n < 2; ++n) {
+      qc_lanes new_scale = sum_xl[n] / sum_ll[n];
+      if (pair < 0) {
+        scale = sum_ll[0] != zero ? new_scale : zero;
+        best = scale * sum_xl[0];
+        code_scale = trial_scale[0];
+        break;
+      }
+      qc_mask better = (sum_ll[n] > zero) & (sum_xl[n] * sum_xl[n] > best * sum_ll[n]);
+      scale = better ? new_scale : scale;
+      best = better ? new_scale * sum_xl[n] : best;
+      code_scale = better ? trial_scale[n] : code_scale;
+    }
   }
-  qc_row results[2];
-  results[0].all = empty ? zero : scale;
-  results[1].all = empty ? zero : code_scale;
-  for (int lane = 0; lane < count; ++lane) {
-    fits->scale[at + lane] = results[0].lane[lane];
-    fits->code_scale[at + lane] = results[1].lane[lane];
-  }
+  qc_store_row(fits->scale + at, empty ? zero : scale);
+  qc_store_row(fits->code_scale + at, empty ? zero : code_scale);
 }
 
 // The code that a symmetric search settled on. A block of zeros has code 0, not `half`: its scale is zero.
@@ -148,18 +255,17 @@ static inline int32_t qc_symmetric_code(const qc_fits *fits, int block, float x,
   return half + qc_clamp(qc_nearest(fits->code_scale[block] * x), -half, half - 1);
 }
 
-// Weighted fit of x = scale * code for the eight non-negative scales or minima of a super-block, with codes 0...63.
-// Returns the scale.
-static inline float qc_search_positive(const float x[8], const float w[8], uint8_t codes[8]) {
-  const int32_t top = 63;
+// Weighted fit of x = scale * code for the non-negative scales or minima of a super-block, with codes 0...top. Returns the
+// scale.
+static inline float qc_search_positive(const float *x, const float *w, int count, int32_t top, uint8_t *codes) {
   float maximum = 0;
-  for (int i = 0; i < 8; ++i) maximum = maximum > x[i] ? maximum : x[i];
+  for (int i = 0; i < count; ++i) maximum = maximum > x[i] ? maximum : x[i];
   if (maximum < 1e-15f) {
-    memset(codes, 0, 8);
+    memset(codes, 0, (size_t)count);
     return 0;
   }
   float code_scale = (float)top / maximum, best = 0, scale = 1 / code_scale;
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < count; ++i) {
     float error = x[i] - scale * (float)(uint8_t)qc_nearest(code_scale * x[i]);
     best += w[i] * error * error;
   }
@@ -167,7 +273,7 @@ static inline float qc_search_positive(const float x[8], const float w[8], uint8
     if (step == 0) continue;
     float trial_scale = (0.1f * (float)step + (float)top) / maximum, sum_error = 0;
     scale = 1 / trial_scale;
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < count; ++i) {
       int32_t code = qc_nearest(trial_scale * x[i]);
       float error = x[i] - scale * (float)(code < top ? code : top);
       sum_error += w[i] * error * error;
@@ -178,7 +284,7 @@ static inline float qc_search_positive(const float x[8], const float w[8], uint8
     }
   }
   float sum_xl = 0, sum_ll = 0;
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < count; ++i) {
     int32_t code = qc_nearest(code_scale * x[i]);
     code = code < top ? code : top;
     codes[i] = (uint8_t)code;
@@ -188,7 +294,7 @@ static inline float qc_search_positive(const float x[8], const float w[8], uint8
   // Move single codes as long as that explains more of x.
   for (int round = 0; round < 5; ++round) {
     int changes = 0;
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < count; ++i) {
       float old = (float)codes[i];
       float rest_xl = sum_xl - w[i] * x[i] * old, rest_ll = sum_ll - w[i] * old * old;
       if (!(rest_xl > 0 && rest_ll > 0)) continue;

@@ -135,21 +135,21 @@ static inline void qc_encode_simple_weighted(
     const float *source, int64_t columns, const float *importance, uint8_t *destination, int bits, int has_minimum,
     int64_t stride
 ) {
-  qc_row x[32], w[32];
+  qc_row x[QC_CHAINS * 32], w[QC_CHAINS * 32];
   qc_fits fits;
   float top = bits == 4 ? 15 : 31, half = bits == 4 ? 8 : 16;
   float sum = 0;
   for (int64_t i = 0; i < columns; ++i) sum += source[i] * source[i];
   float mean_square = sum / (float)columns;
   for (int64_t left = columns / 32; left > 0;) {
-    int count = left < QC_LANES ? (int)left : QC_LANES;
-    qc_transpose(source, count, 32, x);
-    qc_transpose(importance, count, 32, w);
-    for (int i = 0; i < 32; ++i) w[i].all *= qc_lanes_sqrt(mean_square + x[i].all * x[i].all);
+    int count = left < QC_AT_ONCE ? (int)left : QC_AT_ONCE;
+    qc_transpose_chains(source, count, 32, x);
+    qc_transpose_chains(importance, count, 32, w);
+    for (int i = 0; i < QC_CHAINS * 32; ++i) w[i].all *= qc_lanes_sqrt(mean_square + x[i].all * x[i].all);
     if (has_minimum) {
-      qc_search_range(x, w, 32, top, qc_steps_weighted, &fits, 0, count);
+      qc_search_range(x, w, 32, top, qc_steps_weighted, QC_SQUARED, &fits, 0);
     } else {
-      qc_search_symmetric(x, w, 32, half, &fits, 0, count);
+      for (int c = 0; c < QC_CHAINS; ++c) qc_search_symmetric(x + 32 * c, w + 32 * c, 32, half, &fits, QC_LANES * c);
     }
     for (int b = 0; b < count; ++b, source += 32, destination += stride) {
       uint8_t codes[32];

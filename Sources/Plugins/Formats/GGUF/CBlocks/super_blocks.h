@@ -31,8 +31,8 @@ static inline void qc_finish_range(
   for (int j = 0; j < 8; ++j) minima[j] = -fits->minimum[at + j];
   float d, dmin;
   if (weighted) {
-    d = qc_search_positive(fits->scale + at, fits->weight_sum + at, scale_codes);
-    dmin = qc_search_positive(minima, fits->weight_sum + at, minimum_codes);
+    d = qc_search_positive(fits->scale + at, fits->weight_sum + at, 8, 63, scale_codes);
+    dmin = qc_search_positive(minima, fits->weight_sum + at, 8, 63, minimum_codes);
   } else {
     d = qc_round_scales(fits->scale + at, scale_codes);
     dmin = qc_round_scales(minima, minimum_codes);
@@ -53,7 +53,7 @@ static inline void qc_finish_range(
   }
 }
 
-// Weights of the search for the 32-weight sub-blocks in `x`.
+// Weights of the search for the 32-weight sub-blocks in `x`, which begin with sub-block `first` of `count`.
 static inline void qc_range_weights(
     const float *source, const float *importance, int first, int count, const qc_row *x, qc_row *w
 ) {
@@ -66,14 +66,14 @@ static inline void qc_range_weights(
   }
   // Twice the mean square of the super-block that each lane's sub-block belongs to.
   qc_row spread;
+  if (first >= count) first = 0;
   for (int lane = 0; lane < QC_LANES; lane += 8) {
-    const float *block = source + (first + lane) / 8 * QC_SUPER_LENGTH;
-    if (lane >= count) block = source;
+    const float *block = source + (first + lane < count ? first + lane : 0) / 8 * QC_SUPER_LENGTH;
     float sum = 0;
     for (int i = 0; i < QC_SUPER_LENGTH; ++i) sum += block[i] * block[i];
     for (int j = lane; j < lane + 8 && j < QC_LANES; ++j) spread.lane[j] = 2 * sum / QC_SUPER_LENGTH;
   }
-  qc_transpose(importance + 32 * first, count, 32, w);
+  qc_transpose(importance + 32 * first, count - first, 32, w);
   for (int i = 0; i < 32; ++i) w[i].all *= qc_lanes_sqrt(spread.all + x[i].all * x[i].all);
 }
 
@@ -81,18 +81,16 @@ static inline void qc_range_weights(
 static inline void qc_encode_range(
     const float *source, int64_t blocks, const float *importance, uint8_t *destination, int bits, qc_search_steps steps
 ) {
-  qc_row x[32], w[32];
+  enum { AT_ONCE = QC_AT_ONCE / 8 };
+  qc_row x[QC_CHAINS * 32], w[QC_CHAINS * 32];
   qc_fits fits;
   int32_t top = bits == 4 ? 15 : 31;
   int64_t stride = bits == 4 ? sizeof(qc_q4_k) : sizeof(qc_q5_k);
   while (blocks > 0) {
-    int supers = QC_LANES > 8 && blocks > 1 ? 2 : 1;
-    for (int first = 0; first < 8 * supers; first += QC_LANES) {
-      int count = 8 * supers - first < QC_LANES ? 8 * supers - first : QC_LANES;
-      qc_transpose(source + 32 * first, count, 32, x);
-      qc_range_weights(source, importance, first, count, x, w);
-      qc_search_range(x, w, 32, (float)top, steps, &fits, first, count);
-    }
+    int supers = blocks < AT_ONCE ? (int)blocks : AT_ONCE;
+    qc_transpose_chains(source, 8 * supers, 32, x);
+    for (int c = 0; c < QC_CHAINS; ++c) qc_range_weights(source, importance, c * QC_LANES, 8 * supers, x + 32 * c, w + 32 * c);
+    qc_search_range(x, w, 32, (float)top, steps, QC_SQUARED, &fits, 0);
     for (int s = 0; s < supers; ++s, source += QC_SUPER_LENGTH, destination += stride) {
       uint8_t codes[QC_SUPER_LENGTH];
       qc_finish_range(source, &fits, 8 * s, importance != 0, top, destination, codes);
@@ -138,7 +136,7 @@ static void QC_NAME(encode_q4_k)(
 static void QC_NAME(encode_q5_k)(
     const float *source, int64_t rows, int64_t columns, const float *importance, void *destination
 ) {
-  qc_encode_range_rows(source, rows, columns, importance, destination, 5, qc_steps_q5_k);
+  qc_encode_range_rows(source, rows, columns, importance, destination, 5, qc_steps_short);
 }
 
 // Scales, codes and bytes of one q6_k super-block, from the fits of its sub-blocks.
@@ -189,14 +187,13 @@ static void QC_NAME(encode_q6_k)(
   int64_t column = 0;
   for (int64_t left = rows * columns; left > 0; left -= QC_SUPER_LENGTH, source += QC_SUPER_LENGTH, ++block) {
     for (int first = 0; first < 16; first += QC_LANES) {
-      int count = 16 - first < QC_LANES ? 16 - first : QC_LANES;
-      qc_transpose(source + 16 * first, count, 16, x);
+      qc_transpose(source + 16 * first, QC_LANES, 16, x);
       if (importance) {
-        qc_transpose(importance + column + 16 * first, count, 16, w);
+        qc_transpose(importance + column + 16 * first, QC_LANES, 16, w);
       } else {
         for (int i = 0; i < 16; ++i) w[i].all = x[i].all * x[i].all;
       }
-      qc_search_symmetric(x, w, 16, 32, &fits, first, count);
+      qc_search_symmetric(x, w, 16, 32, &fits, first);
     }
     qc_finish_q6_k(source, &fits, block);
     column += QC_SUPER_LENGTH;

@@ -27,13 +27,16 @@ static void QC_NAME(decode_iq4_xs)(const void *source, int64_t weights, float *d
   }
 }
 
+// 2^(e - 128): half of what E8M0 means, because the table is doubled. The two smallest are subnormal floats, and no code
+// stands for NaN.
+static inline float qc_half_e8m0(uint8_t e) {
+  return qc_float_from_bits(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23);
+}
+
 static void QC_NAME(decode_mxfp4)(const void *source, int64_t weights, float *destination) {
   const qc_mxfp4 *block = source;
   for (; weights > 0; weights -= 32, destination += 32, ++block) {
-    // 2^(e - 128): half of what E8M0 means, because the table is doubled. The two smallest are subnormal floats, and no
-    // code stands for NaN.
-    uint32_t bits = block->e < 2 ? 0x00200000u << block->e : (uint32_t)(block->e - 1) << 23;
-    qc_decode_nibbles(block->codes, 16, qc_float_from_bits(bits), qc_doubled_e2m1, destination);
+    qc_decode_nibbles(block->codes, 16, qc_half_e8m0(block->e), qc_doubled_e2m1, destination);
   }
 }
 

@@ -56,12 +56,20 @@ typedef void (*qc_block_encoder)(
 typedef void (*qc_block_decoder)(
     const void *_Nonnull source, int64_t weights, float *_Nonnull destination);
 
+/// Improves the stored parameters of `blocks` blocks for `weights`, one non-negative weight per weight of the source: the error with
+/// the nearest codes under them never grows. Their order is that of the Swift schemes.
+typedef void (*qc_block_refiner)(
+    const float *_Nonnull source, const float *_Nonnull weights, int64_t blocks, float *_Nonnull parameters);
+
 /// The best level of this processor, or a lower one that the environment variable QCONVERT_CPU
 /// (baseline, avx2, avx512) asks for.
 qc_block_level qc_block_best_level(void);
 
 /// The encoder of a layout at a level that this processor has, or NULL for a layout that is only read.
 qc_block_encoder _Nullable qc_block_encoder_at(qc_block_type type, qc_block_level level);
+
+/// The refiner of a layout at a level that this processor has, or NULL for a layout that has none.
+qc_block_refiner _Nullable qc_block_refiner_at(qc_block_type type, qc_block_level level);
 
 /// The decoder of a layout at a level that this processor has, or NULL for a number that is no layout's.
 qc_block_decoder _Nullable qc_block_decoder_at(qc_block_type type, qc_block_level level);

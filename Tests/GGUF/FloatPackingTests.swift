@@ -1,0 +1,78 @@
+import CBlocks
+import QuantCore
+import TestSupport
+import Testing
+
+@testable import GGUF
+
+/// MXFP4 and NVFP4 of other programs' rules in blocks of GGUF.
+struct FloatPackingTests {
+  private let packing = GGUFFloatPacking()
+
+  private func weights(rows: Int, columns: Int) -> Matrix {
+    var random = BlockSamples.Generator(state: 5)
+    return Matrix(rows: rows, columns: columns, values: (0..<rows * columns).map { _ in random.gaussian() * 0.02 })
+  }
+
+  @Test(arguments: ["mxfp4", "nvfp4"]) func aReaderOfBlocksFindsTheValuesOfTheScheme(name: String) throws {
+    let asked = try #require(MicroscalingSchemes.scheme(named: name, modelType: .bf16))
+    let matrix = weights(rows: 5, columns: 192)
+    let scheme = packing.stored(asked).fitted(largestMagnitude: matrix.values.reduce(0) { max($0, $1.magnitude) })
+    #expect(packing.holds(scheme.grid) && packing.holds(asked.grid) == (name == "mxfp4"))
+    var panel = scheme.emptyPanel(rows: 5, columns: 192)
+    matrix.withPanel { scheme.encode($0, importance: nil, into: &panel) }
+    let parts = packing.parts(name: "blk.0.ffn_up.weight", shape: [5, 192], scheme: scheme)
+    let bytes = packing.pack(panel, rows: 0..<5, of: [5, 192], scheme: scheme)
+    #expect(parts.map(\.byteCount) == bytes.map(\.count))
+    let type = try #require(GGUFTensorType.type(schemeName: name))
+    let storage = BlockStorage(type, ByteView(bytes[0]))
+    var tensors = [CheckpointTensor(name: parts[0].name, shape: parts[0].shape, storage: storage)]
+    if name == "nvfp4" {
+      #expect(parts[1].name == "blk.0.ffn_up.scale" && parts[1].shape == [1])
+      tensors.append(CheckpointTensor(name: parts[1].name, shape: [1], storage: PlainStorage(.f32, ByteView(bytes[1]))))
+    }
+    let read = ScaledStorage.folding(tensors)
+    #expect(read.count == 1)
+    for (found, expected) in zip(read[0].matrix().values, scheme.values(panel)) {
+      // A reader multiplies with both scales one after the other.
+      #expect((found - expected).magnitude <= 2e-7 * expected.magnitude)
+    }
+    // Codes and scales come back as they were, on the scheme's own grid.
+    let codes = try #require(read[0].storage.codes)
+    #expect(codes.scheme.grid == scheme.grid && read[0].storage.schemeName == name)
+    #expect(codes.panel(rows: 0..<5, rowLength: 192) == panel)
+    var part = scheme.emptyPanel(rows: 2, columns: 192)
+    part.codes = Array(panel.codes[2 * 192..<4 * 192])
+    #expect(codes.panel(rows: 2..<4, rowLength: 192).codes == part.codes)
+  }
+
+  @Test func stackedExpertsHaveAScaleEach() throws {
+    let scheme = packing.stored(try #require(MicroscalingSchemes.scheme(named: "nvfp4", modelType: .bf16))).fitted(largestMagnitude: 3)
+    let parts = packing.parts(name: "blk.0.ffn_up_exps.weight", shape: [4, 2, 64], scheme: scheme)
+    #expect(parts.map(\.name) == ["blk.0.ffn_up_exps.weight", "blk.0.ffn_up_exps.scale"])
+    #expect(parts[1].shape == [4])
+    var panel = scheme.emptyPanel(rows: 8, columns: 64)
+    weights(rows: 8, columns: 64).withPanel { scheme.encode($0, importance: nil, into: &panel) }
+    let first = packing.pack(panel, rows: 0..<8, of: [4, 2, 64], scheme: scheme), later = packing.pack(panel, rows: 2..<8, of: [4, 2, 64], scheme: scheme)
+    #expect(first[1].count == 16 && later[1].isEmpty)
+  }
+
+  @Test func rowsThatBlocksDoNotDivideAreRefused() throws {
+    let nvfp4 = packing.stored(try #require(MicroscalingSchemes.scheme(named: "nvfp4", modelType: .bf16)))
+    #expect(packing.obstacle(shape: [2, 80], scheme: nvfp4) == "rows are no multiple of 64")
+    #expect(packing.obstacle(shape: [2, 128], scheme: nvfp4) == nil)
+    #expect(!packing.holds(try #require(MicroscalingSchemes.scheme(named: "mxfp8", modelType: .bf16)).grid))
+  }
+
+  @Test func groupsOfAnotherRuleBecomeBlocksWithoutRounding() throws {
+    let source = try #require(MicroscalingSchemes.scheme(named: "mxfp4", modelType: .bf16))
+    let blocks = try #require(GGUFBlocks.scheme(named: "mxfp4-ggml", modelType: .bf16))
+    let matrix = weights(rows: 3, columns: 64)
+    var panel = source.emptyPanel(rows: 3, columns: 64)
+    matrix.withPanel { source.encode($0, importance: nil, into: &panel) }
+    let adoption = try #require(blocks.adoption(of: source))
+    #expect(adoption.fidelity == .exact)
+    #expect(blocks.values(adoption.translate(panel)) == source.values(panel))
+    #expect(GGUFBlocks.scheme(named: "nvfp4-ggml", modelType: .bf16)?.adoption(of: source) == nil)
+  }
+}
