@@ -88,7 +88,8 @@ public struct Planner: Sendable {
         targetName: Files.stem(of: request.output), shardSize: request.shardSize, keepsSplit: request.keepsSplit,
         metadataEdits: MetadataEdit.edits(request)))
     return ConversionPlan(
-      request: request, source: source, reference: reference, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
+      request: request, source: source, reference: reference, model: model, format: format, methods: methods, tensors: tensors,
+      layout: layout,
       calibration: calibration, statistics: statistics, warnings: warnings)
   }
 
