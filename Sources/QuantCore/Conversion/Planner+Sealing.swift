@@ -80,7 +80,7 @@ extension Planner {
         sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, activations: draft.activations,
         packing: packing, pieces: draft.pieces, parts: parts, note: draft.note,
         isCopy: isInPlaceCopy && parts.count == 1 && draft.tensor.storage.verbatim?.count == size)
-      tensor.needsImportance = (scheme.needsImportance || draft.needsImportance) && !Planner.isOuterMatrix(draft)
+      tensor.needsImportance = draft.needsImportance
       if !tensor.isCopy, let adoption = isRounded ? nil : self.adoption(draft, scheme, source: source) {
         tensor.adoption = adoption
         tensor.note = tensor.note ?? adoption.note

@@ -19,9 +19,6 @@ public protocol Scheme: Sendable {
   /// Floats kept per tile, in a documented order.
   var parameterCount: Int { get }
 
-  /// Whether the rule makes nothing of use where nobody says what errors weigh. Embedding and output matrices, for which hardly
-  /// any program observes that, are rounded without.
-  var needsImportance: Bool { get }
   /// What shares a parameter beyond tiles, or nil. The converter then looks for the largest magnitude there first, and calls
   /// `fitted`.
   var sharing: Sharing? { get }
@@ -62,8 +59,6 @@ public protocol Scheme: Sendable {
 extension Scheme {
   /// Columns that share one tile in rows of `columns` weights.
   public func groupLength(columns: Int) -> Int { grid.groupLength ?? columns }
-
-  public var needsImportance: Bool { false }
 
   public var sharing: Sharing? { grid.tileRows == nil ? .tensor : nil }
 
