@@ -69,7 +69,9 @@ extension Planner {
         continue
       }
       if let client, scheme.grid.kind != .float {
-        let layer = ClientLayer(packing: type(of: packing).id, grid: scheme.grid, activations: draft.activations, shape: draft.shape)
+        let layer = ClientLayer(
+          name: QuantizedModule.name(ofWeight: draft.name), packing: type(of: packing).id, grid: scheme.grid,
+          activations: draft.activations, shape: draft.shape)
         let found = client.profile.obstacle(layer, version: client.version)
         obstacle = obstacle ?? found
         if found != nil { continue }
