@@ -37,6 +37,23 @@ extension Importance {
     }
   }
 
+  /// - Throws: `Failure` `importance.required` for a tensor that is to be rounded by a rule that is meant for importance, and has none.
+  static func require(in tensors: [PlannedTensor], path: String?) throws(Failure) {
+    guard
+      let tensor = tensors.first(where: {
+        $0.scheme.requiresImportance && $0.importance == nil && !$0.isCopy && $0.adoption == nil
+      })
+    else { return }
+    throw Failure(
+      .unsupported, "importance.required",
+      "\(tensor.scheme.name) needs to know what errors in each column weigh, "
+        + (path == nil ? "and no importance is given" : "and the file of importance has no entry for this tensor"),
+      file: path, tensor: tensor.name,
+      remedy: path == nil
+        ? "Give --importance FILE, which 'qconvert calibrate' writes, or another --scheme."
+        : "Give this tensor another scheme with --tensor '\(tensor.name)=q8_0', or observe it.")
+  }
+
   private static func weighs(_ tensor: PlannedTensor) -> Bool {
     tensor.scheme.grid.kind != .float && tensor.shape.count >= 2 && !tensor.isCopy && tensor.id?.isBias != true
   }

@@ -70,6 +70,7 @@ public struct Planner: Sendable {
     let isObserving = !requirements.isEmpty || tensors.contains { $0.calibrated != nil }
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
     if let importance { try importance.assign(to: &tensors, model: model, path: request.importancePath, warnings: &warnings) }
+    try Importance.require(in: tensors, path: request.importancePath)
 
     let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: isObserving && request.statisticsPath == nil)
     let statistics = try storedStatistics(

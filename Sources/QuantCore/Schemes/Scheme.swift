@@ -26,6 +26,12 @@ public protocol Scheme: Sendable {
   /// parameter fixed, so that rows can be rounded in pieces. Any other scheme is the same for all tensors.
   func fitted(largestMagnitude: Float) -> any Scheme
 
+  /// Columns whose codes are chosen together, because what is stored is one of some points for all of them. `nearest` is called
+  /// for whole such stretches; methods that round one column after another need 1.
+  var jointColumns: Int { get }
+  /// Whether the rule is meant to know what errors in each column weigh: conversions refuse to round without.
+  var requiresImportance: Bool { get }
+
   /// Parameters and codes of every tile, by the scheme's own rule.
   /// - Parameter importance: one non-negative weight per column of the panel, or nil.
   func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel)
@@ -51,6 +57,10 @@ extension Scheme {
   public var sharing: Sharing? { grid.tileRows == nil ? .tensor : nil }
 
   public func fitted(largestMagnitude: Float) -> any Scheme { self }
+
+  public var jointColumns: Int { 1 }
+
+  public var requiresImportance: Bool { false }
 
   public func adoption(of source: any Scheme) -> Adoption? {
     source.grid == grid && source.parameterCount == parameterCount ? .identity : nil

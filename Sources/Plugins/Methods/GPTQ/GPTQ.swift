@@ -60,6 +60,12 @@ public struct GPTQ: QuantizationMethod {
 
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     guard let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
+    guard task.scheme.jointColumns == 1 else {
+      return PlainRounder(
+        scheme: task.scheme, importance: task.importance,
+        reason: "\(task.scheme.name) stores one of some points for \(task.scheme.jointColumns) columns at once, which leaves none to "
+          + "make up for errors in; rounded by the scheme's own rule instead")
+    }
     // Such a matrix has no inverse but for its damping: feedback would fit the calibration text and nothing else.
     guard statistics.tokens >= statistics.channels else {
       return PlainRounder(
@@ -85,11 +91,13 @@ public struct GPTQ: QuantizationMethod {
 /// The scheme's own rule, where feedback is impossible or would do harm.
 struct PlainRounder: Rounder {
   let scheme: any Scheme
+  /// One weight per column for the scheme's rule, or nil.
+  var importance: [Float]?
   let reason: String
 
   var record: RoundingRecord { RoundingRecord(fallback: reason) }
 
   func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
-    scheme.encode(panel, importance: nil, into: &result)
+    scheme.encode(panel, importance: importance, into: &result)
   }
 }
