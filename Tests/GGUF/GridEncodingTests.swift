@@ -72,7 +72,7 @@ struct GridEncodingTests {
   }
 
   @Test(arguments: GridType.allCases) func kernelsOfEveryLevelEqualTheReadableRule(type: GridType) throws {
-    let scheme = try #require(GridBlocks(named: type.rawValue)), samples = BlockSamples(columns: 512, copies: 1)
+    let scheme = try #require(GridBlocks(named: type.rawValue)), samples = BlockSamples(columns: 256, copies: 1)
     // What a scale that is no number looks like depends on the order of operands: no conversion stores one.
     let overflows = (0..<samples.rows).filter { row in
       !samples.values[row * samples.columns..<(row + 1) * samples.columns].reduce(0, { $0 + $1 * $1 }).isFinite

@@ -89,7 +89,7 @@ struct GridSchemeTests {
       #expect(points.index(levels[...]) == nil)
       let near = Set(measured).sorted().prefix(wanted)
       let expected = near.flatMap { distance in all.indices.filter { measured[$0] == distance }.map { all[$0] } }
-      let found = points.neighbours(levels[...])
+      let found = points.neighbours(levels[...]).map { packed in (0..<points.length).map { points.level($0, packed: packed) } }
       #expect(Array(found.prefix(expected.count)) == expected)
       // Chunks are filled up with what changes nothing.
       #expect(found.dropFirst(expected.count).allSatisfy { $0 == expected[0] } && found.count < expected.count + 8)

@@ -48,7 +48,7 @@ def misplaced(name, rows):
     return (rows.reshape(rows.shape[0], -1, 8, 32) == 0).all(3).any(2)
 
 
-@check("blocks as {} of many kinds of rows equal llama.cpp's", [(name, "with importance") for name in TYPES] + [
+@check("many kinds of rows as {} equal llama.cpp's", [(name, "with importance") for name in TYPES] + [
     (name, "without") for name in ("iq3_xxs", "iq3_s")])
 def blocks(case):
     name, kind = case

@@ -105,7 +105,7 @@ struct GridBlocks: GGUFBlockScheme {
     for p in 0..<layout.weights / length {
       let levels = (0..<length).map { level(codes[length * p + $0]) }
       // Codes that are no point were made by nobody here: they become the point next to them.
-      let index = points.index(levels[...]) ?? points.neighbours(levels[...]).first.flatMap { points.index($0[...]) } ?? 0
+      let index = points.nearestIndex(levels[...])
       let (low, high) = type.index(p)
       low.write(index & (1 << low.width - 1), bytes)
       high?.write(index >> low.width, bytes)

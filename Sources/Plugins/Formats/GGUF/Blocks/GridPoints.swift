@@ -15,7 +15,8 @@ struct GridPoints {
   /// Level of a coordinate of a point.
   func level(_ coordinate: Int, of index: Int) -> Int32 { level(coordinate, packed: table.packed[index]) }
 
-  private func level(_ coordinate: Int, packed: UInt16) -> Int32 {
+  /// Level of a coordinate of a combination as `neighbours` gives it.
+  func level(_ coordinate: Int, packed: UInt16) -> Int32 {
     Int32(packed >> UInt16(table.bits * Int32(coordinate))) & (1 << table.bits - 1)
   }
 
@@ -31,15 +32,20 @@ struct GridPoints {
     return entry & 255 == 0 ? Int(entry >> 8) : nil
   }
 
-  /// The points to look at in place of levels that are those of none: the nearest ones by the squared distance of levels, in
-  /// that order and of equally near ones in the order of their indices.
-  func neighbours(_ levels: ArraySlice<Int32>) -> [[Int32]] {
-    let entry = entry(levels), rows = Int(entry & 255), start = Int(entry >> 8)
-    let chunks = UnsafeRawPointer(table.chunks), width = QC_NEIGHBOURS_PER_CHUNK
+  /// The index of the point with these levels, or of the first one next to them.
+  func nearestIndex(_ levels: ArraySlice<Int32>) -> Int {
+    if let index = index(levels) { return index }
+    guard let near = neighbours(levels).first else { return 0 }
+    return Int(table.entries[Int(near)] >> 8)
+  }
+
+  /// The points to look at in place of levels that are those of none, packed: the nearest ones by the squared distance of levels,
+  /// in that order and of equally near ones in the order of their indices.
+  func neighbours(_ levels: ArraySlice<Int32>) -> [UInt16] {
+    let entry = entry(levels), rows = Int(entry & 255), start = Int(entry >> 8), width = QC_NEIGHBOURS_PER_CHUNK
+    let chunks = UnsafeRawPointer(table.chunks)
     return (0..<rows * width).map { place in
-      let element = (start + place % rows) * width + place / rows
-      let packed = chunks.load(fromByteOffset: 2 * element, as: UInt16.self)
-      return (0..<length).map { level($0, packed: packed) }
+      chunks.load(fromByteOffset: 2 * ((start + place % rows) * width + place / rows), as: UInt16.self)
     }
   }
 
@@ -47,27 +53,24 @@ struct GridPoints {
   /// and whether they were one before.
   /// - Parameter number: what a level means before the scale.
   func snap(
-    _ levels: [Int32], _ x: [Float], _ w: [Float], scale: (Int) -> Float, number: (Int, Int32) -> Float
+    _ levels: [Int32], _ x: [Float], _ w: [Float], scale: Float, number: (Int, Int32) -> Float
   ) -> (levels: [Int32], werePoints: [Bool]) {
     var snapped = levels, werePoints: [Bool] = []
     for start in stride(from: 0, to: levels.count, by: length) {
       let own = start..<start + length
       werePoints.append(index(levels[own]) != nil)
       if werePoints.last == true { continue }
-      var smallest = Float.greatestFiniteMagnitude
       let candidates = neighbours(levels[own])
-      snapped.replaceSubrange(own, with: candidates[0])
+      var smallest = Float.greatestFiniteMagnitude, nearest = candidates[0]
       for candidate in candidates {
         var sum: Float = 0
         for i in own {
-          let error = scale(i) * number(i, candidate[i - start]) - x[i]
+          let error = scale * number(i, level(i - start, packed: candidate)) - x[i]
           sum += w[i] * error * error
         }
-        if sum < smallest {
-          smallest = sum
-          snapped.replaceSubrange(own, with: candidate)
-        }
+        if sum < smallest { (smallest, nearest) = (sum, candidate) }
       }
+      for i in own { snapped[i] = level(i - start, packed: nearest) }
     }
     return (snapped, werePoints)
   }

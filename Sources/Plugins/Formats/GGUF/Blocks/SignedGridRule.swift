@@ -93,7 +93,7 @@ struct SignedGridRule {
     }
     func snap(inverse: Float, scale: Float) -> (levels: [Int32], werePoints: [Bool]) {
       let levels = x.map { clamp(nearestInteger(0.5 * (inverse * $0 - 1)), 0, top) }
-      return points.snap(levels, x, roots, scale: { _ in scale }, number: { _, level in Float(2 * level + 1) })
+      return points.snap(levels, x, roots, scale: scale, number: { _, level in Float(2 * level + 1) })
     }
     var best: Float = 0, kept = none.levels
     var werePoints = [Bool](repeating: again == .offGrid, count: length / type.pointLength)

@@ -87,7 +87,7 @@ struct TernaryGridRule {
       isDown = isDown.map { !$0 }
     }
     func number(_ i: Int, _ level: Int32) -> Float { Float(level - 1) + (isDown[i / shiftLength] ? -Self.shift : Self.shift) }
-    let snapped = points.snap(levels, x, w, scale: { _ in scale }, number: number)
+    let snapped = points.snap(levels, x, w, scale: scale, number: number)
     if snapped.werePoints.contains(false) {
       var xq: Float = 0, qq: Float = 0
       for i in x.indices {
