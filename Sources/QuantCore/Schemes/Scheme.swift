@@ -38,6 +38,12 @@ public protocol Scheme: Sendable {
   /// The same grid with a wider search for its parameters, which never gives a tile a larger error, or nil where the rule has none.
   var widerSearch: (any Scheme)? { get }
 
+  /// Columns whose codes are chosen together, because what is stored is one of some points for all of them. `nearest` is called
+  /// for whole such stretches; methods that round one column after another need 1.
+  var jointColumns: Int { get }
+  /// Whether the rule is meant to know what errors in each column weigh: conversions refuse to round without.
+  var requiresImportance: Bool { get }
+
   /// Parameters and codes of every tile, by the scheme's own rule.
   /// - Parameter importance: one non-negative weight per column of the panel, or nil.
   func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel)
@@ -68,6 +74,9 @@ extension Scheme {
   public func fitted(tileMagnitudes: [Float]) -> any Scheme { self }
   public func nest(_ quantized: inout QuantizedPanel, firstTile: Int) {}
   public var widerSearch: (any Scheme)? { nil }
+  public var jointColumns: Int { 1 }
+
+  public var requiresImportance: Bool { false }
 
   public func adoption(of source: any Scheme) -> Adoption? {
     source.grid == grid && source.parameterCount == parameterCount ? .identity : nil
