@@ -24,6 +24,7 @@ private let complete = """
   output_scheme: q8_0
   embedding_scheme: keep
   pure: true
+  search: best
   methods:
     - awq: {clip: off, grid: 10}
     - gptq
@@ -73,7 +74,8 @@ private let complete = """
   """
 
 private let completeCommandLine = [
-  "model", "out.gguf", "--from", "huggingface", "--to", "gguf", "--scheme", "q4_k_m", "--pure", "-p", "awq:clip=off,grid=10", "-p", "gptq",
+  "model", "out.gguf", "--from", "huggingface", "--to", "gguf", "--scheme", "q4_k_m", "--pure", "--search", "best",
+  "-p", "awq:clip=off,grid=10", "-p", "gptq",
   "--output-tensor-type", "Q8_0", "--embedding-scheme", "keep", "--keep", "blk.0.*", "--tensor-type", "attn_v=q8_0",
   "--set-meta", "general.name=str:a: b", "--drop-meta", "general.url", "--keep-split",
   "--tensor", "*.ffn_down.*=q6_k", "--tensor", "re:^output=x=q8_0", "--lora", "first", "--lora", "second:0.5", "--lora", "c:d:1", "--base",

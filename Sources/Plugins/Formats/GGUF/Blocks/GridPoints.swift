@@ -45,7 +45,8 @@ struct GridPoints {
     let entry = entry(levels), rows = Int(entry & 255), start = Int(entry >> 8), width = QC_NEIGHBOURS_PER_CHUNK
     let chunks = UnsafeRawPointer(table.chunks)
     return (0..<rows * width).map { place in
-      chunks.load(fromByteOffset: 2 * ((start + place % rows) * width + place / rows), as: UInt16.self)
+      let (column, row) = place.quotientAndRemainder(dividingBy: rows)
+      return chunks.load(fromByteOffset: 2 * ((start + row) * width + column), as: UInt16.self)
     }
   }
 
