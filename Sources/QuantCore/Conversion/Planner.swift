@@ -90,7 +90,7 @@ public struct Planner: Sendable {
     let calibration =
       try isObserving
       ? statistics?.calibration ?? calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings) : nil
-    var output = OutputRequest(
+    var output = try OutputRequest(
       source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
       presetName: wanted, cache: cache ?? (keptCaches.contains { !$0.isEmpty } ? .fp8Static : nil),
       provenance: provenance(
@@ -100,8 +100,8 @@ public struct Planner: Sendable {
     output.figures = request.figures
     let layout = try format.layout(output)
     return ConversionPlan(
-      request: request, source: source, reference: merge.parts.isEmpty ? opened : source, model: model, format: format, methods: methods, tensors: tensors, layout: layout,
-      calibration: calibration, statistics: statistics, warnings: warnings)
+      request: request, source: source, reference: merge.parts.isEmpty ? opened : source, model: model, format: format, methods: methods,
+      tensors: tensors, layout: layout, calibration: calibration, statistics: statistics, warnings: warnings)
   }
 
   // MARK: - Parts of a plan

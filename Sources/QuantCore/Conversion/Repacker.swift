@@ -50,7 +50,7 @@ struct Repacker: Sendable {
     let original = stored.values(panel), values = tensor.scheme.values(moved)
     if checksFinite, let index = original.firstIndex(where: { !$0.isFinite }) {
       let place = rows.lowerBound * columns + index
-      throw TensorWriter.nonfinite(original[index], index: place, tensor: tensor.sourceName, file: file)
+      throw TensorWriter.nonfinite(original[index], index: place, columns: columns, tensor: tensor.sourceName, file: file)
     }
     for (value, original) in zip(values, original) {
       let deviation = Double(value) - Double(original)
