@@ -15,8 +15,8 @@ help:
 	@echo "make examples     build and use the plug-in packages in Examples"
 	@echo "make fuzz         damages small models at random for a quarter of an hour (SECONDS=900)"
 	@echo "make sanitize     the C kernels under the sanitizers, with hostile input, and compiled for ARM"
-	@echo "make interop      against transformers, compressed-tensors, llama.cpp (installed on first use)"
-	@echo "make interop-all  the same with more models, schemes and text"
+	@echo "make interop      against transformers, compressed-tensors, GPTQModel, bitsandbytes, llama.cpp (installed on first use)"
+	@echo "make interop-all  also against vLLM and llm-compressor, and with more models, schemes and text"
 	@echo "make benchmark    time and memory against llama.cpp's tools, GPTQModel, llm-compressor and AutoAWQ (about an hour)"
 	@echo "make format       check the format of all sources"
 

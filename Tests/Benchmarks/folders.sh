@@ -9,7 +9,6 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 QCONVERT=$(realpath "${QCONVERT:-$here/../../.build/release/qconvert}")
 export QCONVERT PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1
-. "$here/environments.sh"
 clients=$("$here/../Interop/setup.sh")
-if [ -n "$peers" ] && python=$(llmcompressor); then export LLMCOMPRESSOR_PYTHON=$python; fi
+if [ -n "${PEERS-default}" ] && python=$("$here/../environment.sh" llmcompressor); then export LLMCOMPRESSOR_PYTHON=$python; fi
 exec "$clients/venv/bin/python" "$here/folders.py" "$@"

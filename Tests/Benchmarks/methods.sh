@@ -10,15 +10,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 QCONVERT=$(realpath "${QCONVERT:-$here/../../.build/release/qconvert}")
 export QCONVERT PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1
 clients=$("$here/../Interop/setup.sh")
-. "$here/environments.sh"
 
-if [ -n "$peers" ]; then
-  if python=$(llmcompressor); then export LLMCOMPRESSOR_PYTHON=$python; fi
-  # It asks for a newer PyTorch than it needs.
-  if python=$(environment gptqmodel torch==2.13.0 transformers==5.23.0 torchao==0.18.0 accelerate datasets defuser device-smi dill \
-    logbar maturin ninja pyarrow pypcre requests setuptools threadpoolctl tokenicer wheel -- gptqmodel==7.7.0); then
-    export GPTQMODEL_PYTHON=$python
-  fi
-  if python=$(environment autoawq torch==2.13.0 transformers==4.51.3 autoawq==0.2.9); then export AUTOAWQ_PYTHON=$python; fi
+if [ -n "${PEERS-default}" ]; then
+  for name in llmcompressor gptqmodel autoawq; do
+    if python=$("$here/../environment.sh" "$name"); then export "${name^^}_PYTHON=$python"; fi
+  done
 fi
 exec nice "$clients/venv/bin/python" "$here/methods.py" "$@"

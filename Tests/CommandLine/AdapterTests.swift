@@ -236,6 +236,33 @@ import Testing
     #expect(failure { _ = try opening.open(path) } == id)
   }
 
+  @Test(arguments: [
+    // Names of one length, so that nothing else in the file changes.
+    ("q_proj.lora_B.weight", "q_proj.lora_Z.weight", "adapter.part"),
+    ("0.self_attn.q_proj.lora_B", "0.self_attn.z_proj.lora_B", "adapter.pair"),
+    ("[4,32]", "[32,4]", "adapter.shape"),
+  ]) func matricesThatAreNoPairsAreRefused(_ old: String, _ new: String, _ id: String) throws {
+    let path = try changed("llama", "r", .int(4))
+    let file = path + "/adapter_model.safetensors"
+    let bytes = readFile(file), wanted = Array(old.utf8), other = Array(new.utf8)
+    let place = try #require(bytes.firstRange(of: wanted))
+    writeFile(file, bytes[..<place.lowerBound] + other + bytes[place.upperBound...])
+    #expect(failure { _ = try opening.open(path) } == id)
+  }
+
+  @Test func namesAreEnoughWhereNoFamilyKnowsTheModel() throws {
+    let model = try base("llama"), path = AdapterTests.adapter("llama")
+    let merged = try merge(path, into: model, "merged")
+    let configuration = try JSON.load(model + "/config.json").objectValue ?? []
+    let unknown = configuration.filter { $0.key != "architectures" } + [.init("architectures", .array([.string("UnknownForCausalLM")]))]
+    writeFile(model + "/config.json", Array(JSON.object(unknown).text().utf8))
+    let other = try merge(path, into: model, "other")
+    for tensor in merged.tensors { #expect(try values(tensor) == values(other[tensor.name]), "\(tensor.name)") }
+    // Names of a GGUF mean nothing then.
+    let stored = try convert(path, "a.gguf", scheme: nil) { $0.basePath = SharedData.fixture("engine/llama3-rope") }
+    #expect(failure { _ = try merge(stored.path, into: model, "none") } == "model.architecture")
+  }
+
   @Test func anAdapterOfAnotherModelIsRefused() throws {
     func merging(_ adapter: String, _ base: String, factor: Double = 1) -> String? {
       failure {

@@ -217,6 +217,7 @@ import Testing
       try Converter(registry).run(plan, progress: SilentProgress()) { _, path in
         read = try open(path).tensors.count
         writeFile(first, [7])
+        return [:]
       }
     }
     #expect(throws: Failure.self) { try result.get() }

@@ -145,6 +145,34 @@ import Testing
     #expect(failure(model, "folder") { $0.packing = "gguf" }?.id == "packing.format")
   }
 
+  /// transformers reads one scheme of GPTQ's configuration and takes all layers of blocks, and no other, for packed; vLLM does not.
+  @Test func clientsRefuseFoldersAsAWhole() throws {
+    let head = "lm_head.weight=bf16"
+    for (rules, culprit) in [
+      (["lm_head.weight=int4-g32"], "lm_head"), ([head, "*layers.1.mlp.up_proj.*=bf16"], "model.layers.1.mlp.up_proj"),
+      ([head, "*layers.1.mlp.up_proj.*=int8-g32"], "one scheme"),
+    ] {
+      let asked: (inout ConversionRequest) -> Void = {
+        $0.packing = "gptq"
+        $0.scheme = "int4-g32"
+        $0.tensorRules = rules
+        $0.client = "transformers"
+      }
+      let found = failure(model, "folder", asked)
+      #expect(found?.id == "client.refuses" && found?.message.contains(culprit) == true, "\(rules)")
+      _ = try plan(model, "folder") {
+        asked(&$0)
+        $0.client = "vllm"
+      }
+    }
+    _ = try plan(model, "folder") {
+      $0.packing = "gptq_v2"
+      $0.scheme = "int4-g32-asym"
+      $0.tensorRules = [head]
+      $0.client = "transformers"
+    }
+  }
+
   @Test func versionsAreComparedByTheirNumbers() throws {
     let versions: [ClientVersion] = ["0.9", "0.11", "0.32", "1", "1.2.1"]
     #expect(versions.sorted() == versions && versions[3] == "1.0" && ClientVersion("1.0") == "1")

@@ -21,6 +21,8 @@ private let complete = """
   from: huggingface
   to: gguf
   scheme: q4_k_m
+  output_scheme: q8_0
+  embedding_scheme: keep
   pure: true
   methods:
     - awq: {clip: off, grid: 10}
@@ -30,6 +32,11 @@ private let complete = """
     - 're:^output=x': q8_0
   adapters: [first, second: 0.5, "c:d": 1]
   base: model
+  keep: blk.0.*
+  tensor_types: [attn_v=q8_0]
+  metadata:
+    set: ["general.name=str:a: b"]
+    drop: [general.url]
   calibration:
     files: [a.txt, b.txt]
     samples: 7
@@ -52,6 +59,7 @@ private let complete = """
   allow_nonfinite: true
   allow_requantize: true
   shard_size: 2GB
+  keep_split: true
   force: true
   resume: true
   evaluation:
@@ -66,6 +74,8 @@ private let complete = """
 
 private let completeCommandLine = [
   "model", "out.gguf", "--from", "huggingface", "--to", "gguf", "--scheme", "q4_k_m", "--pure", "-p", "awq:clip=off,grid=10", "-p", "gptq",
+  "--output-tensor-type", "Q8_0", "--embedding-scheme", "keep", "--keep", "blk.0.*", "--tensor-type", "attn_v=q8_0",
+  "--set-meta", "general.name=str:a: b", "--drop-meta", "general.url", "--keep-split",
   "--tensor", "*.ffn_down.*=q6_k", "--tensor", "re:^output=x=q8_0", "--lora", "first", "--lora", "second:0.5", "--lora", "c:d:1", "--base",
   "model", "--calibration", "a.txt", "--calibration", "b.txt", "--samples", "7",
   "--context", "64", "--seed", "18446744073709551615", "--bos", "off", "--propagate", "quantized", "--true-sequential",
@@ -86,6 +96,15 @@ private let completeCommandLine = [
   #expect(written.conversion.adapters == [.init(path: "first"), .init(path: "second", factor: 0.5), .init(path: "c:d")])
   #expect(written.conversion.calibration.seed == .max && written.conversion.calibration.bos == false)
   #expect(written.conversion.shardSize == 2_000_000_000)
+}
+
+@Test func optionsOfLlamaQuantizeMeanWhatTheyMeanThere() throws {
+  let said = try said([
+    "a", "b", "--leave-output-tensor", "--token-embedding-type", "F16", "--imatrix", "i", "--split-max-size", "2G",
+    "--override-kv", "a.b=int:-3", "--override-kv", "a.c=float:0.5", "--override-kv", "a.d=str:x=int:y",
+  ]).conversion
+  #expect(said.outputScheme == "keep" && said.embeddingScheme == "f16" && said.importancePath == "i" && said.shardSize == 2_000_000_000)
+  #expect(said.metadataValues == ["a.b=u32:3", "a.c=f32:0.5", "a.d=str:x=int:y"])
 }
 
 @Test func everySettingIsInTheTestAboveWithAValueOfItsOwn() throws {

@@ -108,6 +108,34 @@ import Testing
     #expect(try Planner(registry).plan(toFolder).tensors.count { $0.importance != nil } == 8 * 7)
   }
 
+  @Test func typesThatNeedImportanceAreRefusedWithout() throws {
+    func refused(_ scheme: String, importance: String? = nil, keeping rules: [String] = []) -> Failure? {
+      failure {
+        var wanted = request("grids.gguf")
+        wanted.scheme = scheme
+        wanted.isPure = true
+        wanted.importancePath = importance
+        wanted.tensorRules = rules
+        _ = try Planner(registry).plan(wanted)
+      }
+    }
+    for scheme in ["iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s"] {
+      #expect(refused(scheme)?.id == (scheme.hasPrefix("iq3") ? nil : "importance.required"), "\(scheme)")
+    }
+    // Nobody observes what flows into the embedding.
+    let path = folder.file("grids.imatrix.gguf")
+    let entries = (0..<8).flatMap { block in
+      ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"].map { name in
+        let columns = name == "ffn_down" ? 768 : 256
+        return ("blk.\(block).\(name).weight", Importance.Entry(meanSquares: [Float](repeating: 0, count: columns), tokens: [8]))
+      }
+    }
+    let importance = Importance(entries: Dictionary(uniqueKeysWithValues: entries))
+    writeFile(path, try #require(registry.importanceFormats.first).bytes(importance))
+    #expect(refused("iq2_xs", importance: path)?.tensor == "token_embd.weight")
+    #expect(refused("iq2_xs", importance: path, keeping: ["token_embd.weight=q8_0", "output.weight=q8_0"]) == nil)
+  }
+
   @Test func importanceOfAnotherModelIsRefused() throws {
     func refused(_ name: String, _ columns: Int) throws -> String? {
       let entry = Importance.Entry(meanSquares: [Float](repeating: 1, count: columns), tokens: [8])

@@ -1,6 +1,6 @@
 # GGUF to GGUF: other files, other metadata, and the options of llama-quantize.
 fresh
-attempt "$work/good.gguf" "$out/model.gguf" --scheme keep --split-max-size 1M --no-report
+attempt "$work/good.gguf" "$out/model.gguf" --scheme keep --split-max-size 100K --no-report
 parts=$(ls "$out" | wc -l)
 first=$(ls "$out" | head -1) last=$(ls "$out" | tail -1)
 number=$(printf %05d "$parts")
@@ -22,6 +22,7 @@ if [ "$code" -eq 66 ] && grep -q "$first" "$work/err"; then pass "$name (66)"; e
 
 fresh
 accepted "the metadata of a GGUF are edited" model.gguf "$work/good.gguf" "$out/model.gguf" --set-meta 'general.name=str:x' --drop-meta general.size_label
+fresh
 refused "an edit of the alignment" 64 "$work/good.gguf" "$out/model.gguf" --set-meta general.alignment=u32:64
 refused "an edit of a folder" 64 "$in/good" "$out/model" --set-meta general.name=str:x
 accepted "the options of llama-quantize" model.gguf "$work/good.gguf" "$out/model.gguf" --scheme Q4_0 --allow-requantize --pure \

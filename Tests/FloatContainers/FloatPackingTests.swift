@@ -196,6 +196,31 @@ import Testing
     #expect(try expected != nil && unpacked(.f8e8m0, bytes) == expected)
   }
 
+  /// Codes and scales that torch computed (Tests/Fixtures/float8/make.py).
+  @Test func blocksUnderPowersOfTwoAreThoseOfDeepGEMM() throws {
+    let fixture = storedTensors(SharedData.fixture("float8/ue8m0.safetensors"))
+    let source = try #require(fixture.first { $0.name == "source" }).matrix()
+    let scheme = try #require(Float8Schemes.scheme(named: "fp8-block128-e8m0", modelType: .bf16)), shape = [source.rows, source.columns]
+    #expect(scheme.name == "fp8-block128-e8m0" && BlockFloat8().holds(scheme.grid) && !FloatQuantized().holds(scheme.grid))
+    #expect(Float8Schemes.scheme(named: "fp8-channel-e8m0", modelType: .bf16) == nil)
+    var panel = scheme.emptyPanel(rows: source.rows, columns: source.columns)
+    source.withPanel { scheme.encode($0, importance: nil, into: &panel) }
+    var stored: [CheckpointTensor] = []
+    let parts = BlockFloat8().parts(name: "x.weight", shape: shape, scheme: scheme)
+    for (part, bytes) in zip(parts, BlockFloat8().pack(panel, rows: 0..<source.rows, of: shape, scheme: scheme)) {
+      let owed = try #require(fixture.first { "x." + $0.name == part.name })
+      let type = try #require(ElementType(rawValue: owed.storage.schemeName.uppercased()))
+      #expect(part.shape == owed.shape && part.type == .element(type) && bytes == owed.storage.verbatim?.bytes, "\(part.name)")
+      stored.append(tensor(part, bytes))
+    }
+    let configuration = try #require(try BlockFloat8().configuration(modules: [.init(name: "x", scheme: scheme)], unquantized: []))
+    #expect(configuration["scale_fmt"] == .string("ue8m0"))
+    let weight = try #require(try BlockFloat8().unpack(configuration: configuration, stored: stored)?.first)
+    #expect(weight.storage.schemeName == scheme.name && weight.matrix().values == scheme.values(panel))
+    let plain = try #require(Float8Schemes.scheme(named: "fp8-block128", modelType: .bf16))
+    #expect(plain.adoption(of: scheme)?.fidelity == .exact && scheme.adoption(of: plain) == nil)
+  }
+
   @Test func mixedLayersThatOneConfigurationCannotSayAreRefused() throws {
     let fp8 = try scheme(Self.layouts[5]), nvfp4 = try scheme(Self.layouts[9])
     let small = try #require(Float8Schemes.scheme(named: "fp8-block16", modelType: .bf16))

@@ -1,8 +1,10 @@
 """The programs: where they are, and how they are run."""
+import atexit
 import json
 import os
 import pathlib
 import re
+import select
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,50 @@ def run(command, **extra_environment):
     return done.stdout + done.stderr if extra_environment else done.stdout
 
 
+class Peer:
+    """A Python program that is started when it is first asked, and stays. Without `python`, it is installed then, in an environment
+    of its own (Tests/environment.sh)."""
+
+    def __init__(self, name, python=None, **environment):
+        self.name, self.python, self.environment, self.process = name, python, environment, None
+
+    def start(self):
+        python = self.python or run([ROOT / "Tests" / "environment.sh", self.name]).strip()
+        self.log = WORK / f"{self.name}.log"
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen(
+                [python, ROOT / "Tests" / "Interop" / "peers" / f"{self.name}_peer.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=log, text=True, env={**os.environ, **self.environment})
+        atexit.register(self.process.kill)
+
+    def ask(self, command, **arguments):
+        """The answer of a function of peers/NAME_peer.py; raises what it raised."""
+        if self.process is None:
+            self.start()
+        job = json.dumps({"command": command, **arguments}, default=str)
+        print(job, file=self.process.stdin, flush=True)
+        ready, _, _ = select.select([self.process.stdout], [], [], 1800)
+        reply = self.process.stdout.readline() if ready else ""
+        if not reply:
+            self.process.kill()
+            self.process = None
+            said = self.log.read_text(errors="replace").splitlines()[-3:]
+            raise RuntimeError(f"{self.name} " + ("ended: " if ready else "did not answer: ") + " | ".join(said))
+        reply = json.loads(reply)
+        if "error" in reply:
+            raise RuntimeError(f"{self.name}: {reply['error']}")
+        return reply["answer"]
+
+
+LLAMA_CONVERTER = Peer("llama_converter", sys.executable)
+GPTQMODEL = Peer("gptqmodel", GPTQMODEL_CPU_WORKERS="2")
+LLMCOMPRESSOR = Peer("llmcompressor")
+# One thread: several wait for each other in loops. One process: the engine's workers are not started anew for each folder.
+VLLM = Peer(
+    "vllm", VLLM_CPU_KVCACHE_SPACE="1", VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_NO_USAGE_STATS="1", VLLM_LOGGING_LEVEL="WARNING",
+    OMP_NUM_THREADS="1")
+
+
 def qconvert(*arguments):
     """Runs qconvert; returns its standard output."""
     return run([QCONVERT, *arguments])
@@ -48,10 +94,9 @@ def llama(tool, *arguments):
     return run([CLIENTS / "bin" / tool, *arguments], LD_PRELOAD=str(CLIENTS / "bin" / "flush_log.so"))
 
 
-def llama_convert(folder, target, type_name):
+def llama_convert(folder, target, type_name, *options):
     """Converts a Hugging Face folder with llama.cpp's own converter and returns the target."""
-    script = CLIENTS / "llama" / "convert_hf_to_gguf.py"
-    run([sys.executable, script, folder, "--outtype", type_name, "--outfile", target])
+    LLAMA_CONVERTER.ask("convert", arguments=[str(folder), "--outtype", type_name, "--outfile", str(target), *options])
     return target
 
 

@@ -1,5 +1,6 @@
 """Runs the checks in `checks/` and counts them. Called by run.sh."""
 import argparse
+import collections
 import importlib
 import pathlib
 import shutil
@@ -14,7 +15,7 @@ from clients import WORK  # noqa: E402
 
 
 def run_one(title, check, case):
-    """Runs one check on one case. Returns `passed`, `failed` or `skipped`."""
+    """Runs one check on one case. Returns `passed`, `failed` or `skipped`, and the seconds it took."""
     start = time.monotonic()
     try:
         detail = check(case) if case is not None else check()
@@ -26,7 +27,7 @@ def run_one(title, check, case):
     mark = {"passed": "ok  ", "failed": "FAIL", "skipped": "skip"}[outcome]
     seconds = time.monotonic() - start
     print(f"{mark} {title}" + (f": {detail}" if detail else "") + f" [{seconds:.1f} s]", flush=True)
-    return outcome
+    return outcome, seconds
 
 
 def main():
@@ -38,15 +39,18 @@ def main():
 
     for path in sorted((pathlib.Path(__file__).parent / "checks").glob("*.py")):
         importlib.import_module(f"checks.{path.stem}")
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    counts, times = {"passed": 0, "failed": 0, "skipped": 0}, collections.Counter()
     for title, check, case, slow in registry.CHECKS:
         if (options.all or not slow) and options.only in title:
-            counts[run_one(title, check, case)] += 1
+            outcome, seconds = run_one(title, check, case)
+            counts[outcome] += 1
+            times[check.__module__.removeprefix("checks.")] += seconds
 
     if options.keep:
         print(f"kept {WORK}")
     else:
         shutil.rmtree(WORK, ignore_errors=True)
+    print(f"{times.total():.0f} s: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in times.most_common()))
     if counts["skipped"]:
         print(f"{counts['skipped']} skipped")
     print(f"{counts['passed']} passed, {counts['failed']} failed")

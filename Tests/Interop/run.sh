@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Holds qconvert against the programs that read its output. Installs them on the first run (some minutes).
 #   run.sh [--all] [--only WORD] [--keep]
-#     --all    also the slow checks: more models, more schemes, more text
+#     --all    also the slow checks: more models, schemes and text; vLLM (loads every layout that its CPU build supports, equal
+#              codes in four layouts) and llm-compressor (bytes of its rounding, MX formats in its transformers), which are
+#              installed for it in environments of their own (../environment.sh, 4 GB)
 #     --only   only checks whose title contains WORD
 #     --keep   leave the working folder behind
 #   QCONVERT   the program to test (default: the release build of this checkout)
-# One line per check; the last line is "N passed, N failed". Exit code 1 where anything failed.
+# One line per check, then what each file of checks/ took; the last line is "N passed, N failed". Exit code 1 where anything failed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export QCONVERT=${QCONVERT:-$here/../../.build/release/qconvert}

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Installs the real clients that `make interop` runs against, once, into a cache outside the checkout:
 #   $CLIENTS/venv    transformers, compressed-tensors, bitsandbytes, peft, gguf, tokenizers, sentencepiece (PyPI, pinned)
-#   $CLIENTS/venv-gptqmodel   GPTQModel, and the transformers that it needs: the two environments cannot be one
 #   $CLIENTS/bin     llama.cpp's own tools, built from the source package on PyPI
 #   $CLIENTS/llama   llama.cpp's source tree (its Hugging Face converter is run from there)
 # Prints the folder on stdout. Safe to run again; a finished installation is left alone.
@@ -33,16 +32,6 @@ if [ ! -e "$clients/.peft-done" ]; then
   # What it needs is there already.
   "$clients/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps peft==0.21.2 >&2
   touch "$clients/.peft-done"
-fi
-if [ ! -e "$clients/.gptqmodel-done" ]; then
-  say "interop: installing GPTQModel into $clients/venv-gptqmodel"
-  python3 -m venv "$clients/venv-gptqmodel"
-  "$clients/venv-gptqmodel/bin/pip" install --quiet --disable-pip-version-check uv >&2
-  # It asks for a later torch than it needs.
-  "$clients/venv-gptqmodel/bin/uv" pip install --quiet --python "$clients/venv-gptqmodel/bin/python" \
-    ${PIP_FIND_LINKS:+--find-links "$PIP_FIND_LINKS"} \
-    --override <(echo 'torch==2.13.0') 'torch==2.13.0' gptqmodel==7.7.0 optimum==2.3.0 transformers==5.23.0 safetensors numpy >&2
-  touch "$clients/.gptqmodel-done"
 fi
 
 if [ ! -e "$clients/.llama-done" ]; then

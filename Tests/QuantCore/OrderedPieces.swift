@@ -21,7 +21,8 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 8]) func onlyAFewResultsWaitAtATime(_ threads: Int) throws {
-    let alive = Atomic(0), most = Mutex(0)
+    let alive = Atomic(0)
+    let most = Mutex(0)
     try Parallel(threads: threads).inOrder(300) { index in
       let now = alive.wrappingAdd(1, ordering: .relaxed).newValue
       most.withLock { $0 = max($0, now) }

@@ -11,10 +11,30 @@ public protocol ClientProfile: Plugin {
   static var packings: [String] { get }
   /// Why it would not compute with a quantized layer as it is written, or nil.
   static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle?
+  /// Why it would not compute with a folder as it is written, though it takes each layer by itself, or nil.
+  static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle?
+}
+
+extension ClientProfile {
+  public static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle? { nil }
+}
+
+/// The linear layers of a folder, as a client would meet them.
+public struct ClientFolder: Sendable {
+  public var quantized: [ClientLayer]
+  /// Names of those that are left alone.
+  public var unquantized: [String]
+
+  public init(quantized: [ClientLayer], unquantized: [String]) {
+    self.quantized = quantized
+    self.unquantized = unquantized
+  }
 }
 
 /// A quantized layer, as a client would meet it.
 public struct ClientLayer: Sendable {
+  /// Its tensor's name without `.weight`.
+  public var name: String
   /// Id of the packing.
   public var packing: String
   public var grid: Grid
@@ -23,7 +43,8 @@ public struct ClientLayer: Sendable {
   /// `[out, in]`.
   public var shape: [Int]
 
-  public init(packing: String, grid: Grid, activations: ActivationScheme?, shape: [Int]) {
+  public init(name: String, packing: String, grid: Grid, activations: ActivationScheme?, shape: [Int]) {
+    self.name = name
     self.packing = packing
     self.grid = grid
     self.activations = activations

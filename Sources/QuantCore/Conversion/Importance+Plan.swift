@@ -37,22 +37,28 @@ extension Importance {
     }
   }
 
-  /// Refuses to round without importance what is of no use then.
+  /// Refuses to round without importance what a preset takes only with it, and schemes whose rule is meant for it.
   /// - Parameters:
   ///   - observes: whether methods observe the inputs of blocks themselves.
   ///   - path: of the file of importance, or nil.
-  /// - Throws: `Failure` `importance.needed` that names the first such tensor.
+  /// - Throws: `Failure` `importance.required` that names the first such tensor.
   static func check(_ tensors: [PlannedTensor], observes: Bool, path: String?) throws(Failure) {
     let lacking = tensors.first { tensor in
-      tensor.needsImportance && tensor.importance == nil && tensor.adoption == nil && !(observes && tensor.id?.block != nil)
+      let isObserved = observes && tensor.id?.block != nil
+      return tensor.importance == nil && tensor.adoption == nil && !tensor.isCopy
+        && (tensor.scheme.requiresImportance || tensor.needsImportance && !isObserved)
     }
     guard let lacking else { return }
     throw Failure(
-      .usage, "importance.needed", "rounding to \(lacking.scheme.name) is of no use without importance, and there is none for this tensor",
+      .unsupported, "importance.required",
+      (lacking.scheme.requiresImportance
+        ? "\(lacking.scheme.name) needs to know what errors in each column weigh"
+        : "this preset rounds to \(lacking.scheme.name) with importance only")
+        + (path == nil ? ", and no importance is given" : ", and the file of importance has no entry for this tensor"),
       file: path, tensor: lacking.name,
       remedy: path == nil
-        ? "Give --importance FILE, which 'qconvert calibrate' or llama-imatrix writes."
-        : "Observe again with more text, or give this tensor another type with --tensor '\(lacking.name)=q4_k'.")
+        ? "Give --importance FILE, which 'qconvert calibrate' or llama-imatrix writes, or another --scheme."
+        : "Give this tensor another scheme with --tensor '\(lacking.name)=q4_k', or observe it.")
   }
 
   private static func weighs(_ tensor: PlannedTensor) -> Bool {

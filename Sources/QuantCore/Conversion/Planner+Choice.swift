@@ -67,9 +67,6 @@ extension Planner {
     return result
   }
 
-  /// Whether a draft stands outside of the blocks, where hardly any program observes what reaches it.
-  static func isOuterMatrix(_ draft: TensorMapping.Draft) -> Bool { isMatrix(draft, .output) || isMatrix(draft, .tokenEmbedding) }
-
   /// Whether a draft is the embedding or the output matrix, by its part in the model or, without a family, by the names that
   /// containers give them.
   private static func isMatrix(_ draft: TensorMapping.Draft, _ role: TensorRole) -> Bool {

@@ -81,6 +81,27 @@ extension Planner {
     return try Client(named: name, registry)
   }
 
+  /// - Throws: `Failure` `client.refuses` where the client would not compute with all layers together.
+  func checkFolder(_ tensors: [PlannedTensor], model: ModelDescription?, request: ConversionRequest) throws(Failure) {
+    guard let client = try client(request) else { return }
+    var folder = ClientFolder(quantized: [], unquantized: [])
+    for tensor in tensors {
+      let name = QuantizedModule.name(ofWeight: tensor.name)
+      if tensor.scheme.grid.kind != .float {
+        folder.quantized.append(
+          ClientLayer(
+            name: name, packing: type(of: tensor.packing).id, grid: tensor.scheme.grid, activations: tensor.activations,
+            shape: tensor.shape))
+      } else if QuantizedModule.isLinear(tensor.name, shape: tensor.shape, id: tensor.id, model: model) {
+        folder.unquantized.append(name)
+      }
+    }
+    guard let obstacle = client.profile.obstacle(folder, version: client.version) else { return }
+    throw Failure(
+      .unsupported, "client.refuses", "\(client.profile.id) \(client.version) \(obstacle.reason)", file: request.output,
+      remedy: obstacle.remedy)
+  }
+
   /// Common schemes for rows of this length that the format holds.
   func fitting(_ columns: Int, _ format: any CheckpointFormat.Type) -> [String] {
     let packings = registry.packings(of: format)

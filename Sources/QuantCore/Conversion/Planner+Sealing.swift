@@ -69,7 +69,9 @@ extension Planner {
         continue
       }
       if let client, scheme.grid.kind != .float {
-        let layer = ClientLayer(packing: type(of: packing).id, grid: scheme.grid, activations: draft.activations, shape: draft.shape)
+        let layer = ClientLayer(
+          name: QuantizedModule.name(ofWeight: draft.name), packing: type(of: packing).id, grid: scheme.grid,
+          activations: draft.activations, shape: draft.shape)
         let found = client.profile.obstacle(layer, version: client.version)
         obstacle = obstacle ?? found
         if found != nil { continue }
@@ -80,7 +82,7 @@ extension Planner {
         sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, activations: draft.activations,
         packing: packing, pieces: draft.pieces, parts: parts, note: draft.note,
         isCopy: isInPlaceCopy && parts.count == 1 && draft.tensor.storage.verbatim?.count == size)
-      tensor.needsImportance = (scheme.needsImportance || draft.needsImportance) && !Planner.isOuterMatrix(draft)
+      tensor.needsImportance = draft.needsImportance
       if !tensor.isCopy, let adoption = isRounded ? nil : self.adoption(draft, scheme, source: source) {
         tensor.adoption = adoption
         tensor.note = tensor.note ?? adoption.note

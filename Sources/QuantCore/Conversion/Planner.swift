@@ -68,6 +68,7 @@ public struct Planner: Sendable {
     }
     var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
     try checkUse(of: methods, on: tensors, wanted: wanted)
+    try checkFolder(tensors, model: model, request: request)
     for caution in tensors.compactMap({ $0.packing.caution($0.scheme) }) where !warnings.contains(caution) { warnings.append(caution) }
     let packings = try packings(of: format, request)
     let keptCaches = request.keyValueCache == nil ? tensors.map { storedCaches($0, source: source, packings: packings) } : []

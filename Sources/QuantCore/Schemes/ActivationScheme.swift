@@ -156,4 +156,11 @@ public struct QuantizedModule: Sendable {
   public static func name(ofWeight name: String) -> String {
     name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : name
   }
+
+  /// Whether readers make a linear layer of a folder's tensor, by its place in the model, or by its name where no family is known.
+  public static func isLinear(_ name: String, shape: [Int], id: TensorID?, model: ModelDescription?) -> Bool {
+    guard shape.count == 2, name.hasSuffix(".weight") else { return false }
+    if let id, let model { return id.role == .output || model.block.input(of: id.layer) != nil }
+    return !name.contains("norm") && !name.contains("embed")
+  }
 }

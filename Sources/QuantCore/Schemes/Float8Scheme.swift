@@ -6,6 +6,9 @@
 /// type, as a tensor library that computes in that type does: this is what makes `encode` give the codes of that project,
 /// bit for bit, among them the negative zeros of tiny negative weights.
 ///
+/// Scales of square blocks may be powers of two (UE8M0), by the rule of DeepSeek-V3.1 and DeepGEMM: the smallest that is not below
+/// `max(amax, 10⁻⁴) / 448`.
+///
 /// Parameters of a tile: the scale.
 public struct Float8Scheme: ScaledFloatScheme {
   /// Weights that share a scale.
@@ -22,13 +25,21 @@ public struct Float8Scheme: ScaledFloatScheme {
   public let level: Level
   /// Type in which the model computes and in which scales are stored: `f32`, `f16` or `bf16`.
   public let modelType: ElementType
+  /// Whether scales are powers of two, stored as their exponents.
+  public let hasPowerScales: Bool
   /// Of the whole tensor, where that is known.
   private var largestMagnitude: Float?
 
-  /// Nil for another element type, or a block below 1. A model type that is no 16- or 32-bit float becomes f32.
-  public init?(_ element: ElementType, level: Level, modelType: ElementType) {
+  /// Nil for another element type, a block below 1, or powers of two that are no scales of blocks. A model type that is no 16- or
+  /// 32-bit float becomes f32.
+  public init?(_ element: ElementType, level: Level, hasPowerScales: Bool = false, modelType: ElementType) {
     guard element == .f8e4m3 || element == .f8e5m2 else { return nil }
-    if case .block(let length) = level, length < 1 { return nil }
+    if case .block(let length) = level {
+      guard length >= 1 else { return nil }
+    } else if hasPowerScales {
+      return nil
+    }
+    self.hasPowerScales = hasPowerScales
     self.element = element
     self.level = level
     self.modelType = modelType == .f16 || modelType == .bf16 ? modelType : .f32
@@ -39,9 +50,14 @@ public struct Float8Scheme: ScaledFloatScheme {
     return switch level {
     case .tensor: prefix + "tensor"
     case .channel: prefix + "channel"
-    case .block(let length): prefix + "block\(length)"
+    case .block(let length): prefix + "block\(length)" + (hasPowerScales ? Float8Scheme.powerSuffix : "")
     }
   }
+
+  static let powerSuffix = "-e8m0"
+
+  /// Type in which scales are stored.
+  private var scaleType: ElementType { hasPowerScales ? .f8e8m0 : modelType }
 
   public var grid: Grid {
     let (columns, rows): (Int?, Int?) =
@@ -52,7 +68,7 @@ public struct Float8Scheme: ScaledFloatScheme {
       }
     return Grid(
       kind: .scaledFloat, layout: element.schemeName, groupLength: columns, tileRows: rows, codeBits: 8,
-      parameterBits: Double(modelType.bitCount), scaleType: modelType)
+      parameterBits: Double(scaleType.bitCount), scaleType: scaleType)
   }
 
   public var parameterCount: Int { 1 }
@@ -67,6 +83,11 @@ public struct Float8Scheme: ScaledFloatScheme {
 
   public func fit(largestMagnitude: Float, into parameters: UnsafeMutablePointer<Float>) {
     let largest = NumberConversion.rounded(self.largestMagnitude ?? largestMagnitude, to: modelType)
+    if hasPowerScales, largest.isFinite {
+      let ratio = max(largest, 1e-4) / (element == .f8e4m3 ? 448 : 57344)
+      parameters[0] = Float(sign: .plus, exponent: Int(ratio.exponent) + (ratio.significand > 1 ? 1 : 0), significand: 1)
+      return
+    }
     let scale = NumberConversion.rounded(largest / (element == .f8e4m3 ? 448 : 57344), to: modelType)
     parameters[0] = scale == 0 ? modelType.machineEpsilon : scale
   }
@@ -76,9 +97,7 @@ public struct Float8Scheme: ScaledFloatScheme {
   /// A scale for more weights becomes one for each part of them: every value stays.
   public func adoption(of source: any Scheme) -> Adoption? {
     if source.grid == grid { return .identity }
-    guard let source = source as? Float8Scheme, source.element == element, source.spans(self),
-      NumberConversion.holds(modelType, allOf: source.modelType)
-    else { return nil }
+    guard let source = source as? Float8Scheme, source.element == element, source.spans(self), holdsScales(of: source) else { return nil }
     return Adoption(.exact) { panel in
       var result = emptyPanel(rows: panel.rows, columns: panel.columns)
       result.codes = panel.codes
@@ -90,6 +109,12 @@ public struct Float8Scheme: ScaledFloatScheme {
       }
       return result
     }
+  }
+
+  /// Whether scales of another scheme can be stored. Powers of two are all in the range of any type but halves.
+  private func holdsScales(of other: Float8Scheme) -> Bool {
+    if other.hasPowerScales { return hasPowerScales || modelType != .f16 }
+    return !hasPowerScales && NumberConversion.holds(modelType, allOf: other.modelType)
   }
 
   /// Whether each tile of another scheme lies in one tile of this.
@@ -109,21 +134,22 @@ public enum Float8Schemes: SchemeProvider {
   public static let summary = "FP8 (E4M3, or E5M2) with a scale per channel, per square block, or for the whole tensor."
   public static let reference = "https://github.com/vllm-project/compressed-tensors; arXiv 2209.05433"
   public static let schemeNames = [
-    "fp8-channel", "fp8-blockN", "fp8-tensor", "fp8e5m2-channel", "fp8e5m2-blockN", "fp8e5m2-tensor",
+    "fp8-channel", "fp8-blockN", "fp8-blockN-e8m0", "fp8-tensor", "fp8e5m2-channel", "fp8e5m2-blockN", "fp8e5m2-tensor",
   ]
 
   public static func scheme(named name: String, modelType: ElementType) -> (any Scheme)? {
-    let words = name.split(separator: "-", omittingEmptySubsequences: false)
+    let hasPowerScales = name.hasSuffix(Float8Scheme.powerSuffix)
+    let words = name.dropLast(hasPowerScales ? Float8Scheme.powerSuffix.count : 0).split(separator: "-", omittingEmptySubsequences: false)
     guard words.count == 2, words[0] == "fp8" || words[0] == "fp8e5m2" else { return nil }
     let element: ElementType = words[0] == "fp8" ? .f8e4m3 : .f8e5m2
     switch words[1] {
-    case "tensor": return Float8Scheme(element, level: .tensor, modelType: modelType)
-    case "channel": return Float8Scheme(element, level: .channel, modelType: modelType)
+    case "tensor" where !hasPowerScales: return Float8Scheme(element, level: .tensor, modelType: modelType)
+    case "channel" where !hasPowerScales: return Float8Scheme(element, level: .channel, modelType: modelType)
     default:
       // Digits only, and no leading zero: one name for one scheme.
       guard words[1].hasPrefix("block"), let length = Int(words[1].dropFirst(5)), "block\(length)" == words[1], length <= 1 << 12
       else { return nil }
-      return Float8Scheme(element, level: .block(length), modelType: modelType)
+      return Float8Scheme(element, level: .block(length), hasPowerScales: hasPowerScales, modelType: modelType)
     }
   }
 }

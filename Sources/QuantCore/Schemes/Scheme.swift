@@ -19,9 +19,6 @@ public protocol Scheme: Sendable {
   /// Floats kept per tile, in a documented order.
   var parameterCount: Int { get }
 
-  /// Whether the rule makes nothing of use where nobody says what errors weigh. Embedding and output matrices, for which hardly
-  /// any program observes that, are rounded without.
-  var needsImportance: Bool { get }
   /// What shares a parameter beyond tiles, or nil. The converter then looks for the largest magnitude there first, and calls
   /// `fitted`.
   var sharing: Sharing? { get }
@@ -40,6 +37,12 @@ public protocol Scheme: Sendable {
 
   /// The same grid with a wider search for its parameters, which never gives a tile a larger error, or nil where the rule has none.
   var widerSearch: (any Scheme)? { get }
+
+  /// Columns whose codes are chosen together, because what is stored is one of some points for all of them. `nearest` is called
+  /// for whole such stretches; methods that round one column after another need 1.
+  var jointColumns: Int { get }
+  /// Whether the rule is meant to know what errors in each column weigh: conversions refuse to round without.
+  var requiresImportance: Bool { get }
 
   /// Parameters and codes of every tile, by the scheme's own rule.
   /// - Parameter importance: one non-negative weight per column of the panel, or nil.
@@ -63,8 +66,6 @@ extension Scheme {
   /// Columns that share one tile in rows of `columns` weights.
   public func groupLength(columns: Int) -> Int { grid.groupLength ?? columns }
 
-  public var needsImportance: Bool { false }
-
   public var sharing: Sharing? { grid.tileRows == nil ? .tensor : nil }
 
   public func fitted(largestMagnitude: Float) -> any Scheme { self }
@@ -73,6 +74,9 @@ extension Scheme {
   public func fitted(tileMagnitudes: [Float]) -> any Scheme { self }
   public func nest(_ quantized: inout QuantizedPanel, firstTile: Int) {}
   public var widerSearch: (any Scheme)? { nil }
+  public var jointColumns: Int { 1 }
+
+  public var requiresImportance: Bool { false }
 
   public func adoption(of source: any Scheme) -> Adoption? {
     source.grid == grid && source.parameterCount == parameterCount ? .identity : nil

@@ -26,6 +26,7 @@ extension QConvert {
     RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self,
     // Schemes and presets
     FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, BitsAndBytesSchemes.self, GGUFBlocks.self,
+    GGUFGrids.self,
     WeightPresets.self, ZeroQuantPresets.self, GGUFMixes.self,
     // Packings
     PlainPacking.self, GGUFBlockPacking.self, GGUFFloatPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,

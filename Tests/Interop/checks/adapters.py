@@ -24,8 +24,9 @@ TARGETS = {
     "opt": dict(target_modules=["q_proj", "v_proj", "fc1"], bias="all"),
 }
 IN_GGUF = [name for name in TARGETS if name != "opt"]
-# llama.cpp's converter passes over use_rslora and alpha_pattern, and stops at a fused matrix whose parts it reorders.
-LIKE_CONVERTER = ["llama3-rope", "qwen3", "mixtral", "gpt2"]
+# llama.cpp's converter passes over use_rslora and alpha_pattern, stops at a fused matrix whose parts it reorders, and swaps the
+# matrices of GPT-2, which no model of its own then fits.
+LIKE_CONVERTER = ["llama3-rope", "qwen3", "mixtral"]
 
 
 @functools.cache

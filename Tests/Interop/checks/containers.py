@@ -2,14 +2,16 @@
 from what it moved out of their own checkpoints."""
 import functools
 import json
+import shutil
 
 import numpy
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from checks.folders import both_logits, stored
 from checks.logits import deviation, own_logits
-from clients import CLIENTS, WORK, convert, run, shared
+from checks.simulation import one_block
+from clients import GPTQMODEL, WORK, convert, shared
 from models import TINY_LLAMA, vocabulary_size
 from registry import check, require
 
@@ -23,12 +25,6 @@ MOVED = [
     ("gptqmodel-gptq4", "gptq_v2"), ("gptqmodel-gptq4", "awq"), ("autoawq-w4", "gptq_v2"), ("ct-rtn-w4a16-asym", "awq"),
     ("gptqmodel-gptq3", "gptq_v2"), ("autoround-w4", "gptq"), ("autoawq-w4", "pack-quantized"), ("gptqmodel-gptq3", "pack-quantized"),
 ]
-
-
-def client(*arguments):
-    """Runs gptqmodel_client.py in its own environment."""
-    script = __file__.replace("checks/containers.py", "gptqmodel_client.py")
-    run([CLIENTS / "venv-gptqmodel" / "bin" / "python", script, *arguments], GPTQMODEL_CPU_WORKERS="2")
 
 
 @functools.cache
@@ -45,7 +41,7 @@ def moved(name, packing):
 def weights(folder):
     """Every quantized weight as GPTQModel and as qconvert read it."""
     out = WORK / f"{folder.name}.weights"
-    client("weights", folder, out)
+    GPTQMODEL.ask("weights", folder=folder, out=out)
     return load_file(out), stored(convert(folder, WORK / f"{folder.name}-f32", "--scheme", "f32", "--force"))
 
 
@@ -69,17 +65,45 @@ def unpacked_moved(case):
     return require_equal(theirs, source)
 
 
-@check("{} in transformers gives qconvert's logits", [("gptq", "int4-g128"), ("awq", "int4-g128-asym")], slow_cases=ROUNDED[3:])
-def loads(case):
-    folder = packed(*case)
+@functools.cache
+def one_sided():
+    """A model of one block with rows of positive weights alone, whose zero points are 0."""
+    folder = WORK / "one-sided"
+    shutil.copytree(one_block(), folder)
+    tensors = stored(folder)
+    for name, tensor in tensors.items():
+        if "_proj." in name:
+            tensor[::3] = tensor[::3].abs()
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+@check("gptq with zero points of 0, {}: GPTQModel and transformers read what qconvert does", ["int4-g32-asym"], slow_cases=[
+    "int2-g32-asym", "int3-g32-asym", "int8-g32-asym"])
+def wrapped_zeros(scheme):
+    """They are stored minus one, and wrap around."""
+    folder = convert(
+        one_sided(), WORK / f"one-sided-{scheme}", "--scheme", scheme, "--tensor", "lm_head.weight=bf16", "--packing", "gptq")
+    theirs, ours = weights(folder)
+    require(all((ours[name][::3] >= 0).all() for name in theirs), "zero points are not 0")
+    return f"{require_equal(theirs, ours)}, logits {transformers_deviation(folder)}"
+
+
+def transformers_deviation(folder):
+    """How far logits by transformers, with GPTQModel's kernels and in bfloat16, are from qconvert's."""
     torch.manual_seed(3)
     ids, out = WORK / "containers.ids", WORK / "containers.f32"
-    ids.write_text(" ".join(map(str, torch.randint(0, vocabulary_size(folder), (64,)).tolist())))
-    client("logits", folder, ids, out)
-    expected = torch.from_numpy(numpy.fromfile(out, "<f4").reshape(64, -1))
-    measured = deviation(own_logits(folder, ids), expected)
+    tokens = torch.randint(0, vocabulary_size(folder), (64,)).tolist()
+    ids.write_text(" ".join(map(str, tokens)))
+    GPTQMODEL.ask("logits", folder=folder, ids=tokens, out=out)
+    measured = deviation(own_logits(folder, ids), torch.from_numpy(numpy.fromfile(out, "<f4")))
     require(measured < 2e-2, f"deviation {measured:.1e}, which is more than that of bfloat16")
-    return f"{measured:.1e} (theirs in bfloat16)"
+    return f"{measured:.1e}"
+
+
+@check("{} in transformers gives qconvert's logits", [("gptq", "int4-g128"), ("awq", "int4-g128-asym")], slow_cases=ROUNDED[3:])
+def loads(case):
+    return f"{transformers_deviation(packed(*case))} (theirs in bfloat16)"
 
 
 @check("{} in transformers gives qconvert's logits of what was moved", MOVED[6:7])

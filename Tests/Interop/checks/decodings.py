@@ -1,14 +1,13 @@
 """Every tensor type of GGUF is read as llama.cpp reads it, from any bytes and from files of llama-quantize."""
 import functools
 import struct
-import sys
 
 import numpy
 
 from block_decoders import TYPES, random_blocks, reference_values, same, second_values
 from checks.logits import deviation, f32_gguf, ids_file, own_logits
 from checks.simulation import one_block
-from clients import CLIENTS, WORK, convert, llama, qconvert, run
+from clients import CLIENTS, WORK, convert, llama, llama_convert, qconvert
 from gguf_files import compare_tensors, tensors
 from models import EVALUATION_TEXT, random_model
 from registry import check, require
@@ -99,8 +98,7 @@ def computes(name):
 @check("a file that llama.cpp's converter splits is read from its first shard")
 def shards():
     folder = random_model("llama-gqa-tied")
-    script = CLIENTS / "llama" / "convert_hf_to_gguf.py"
-    run([sys.executable, script, folder, "--outtype", "f32", "--split-max-tensors", "8", "--outfile", WORK / "split.gguf"])
+    llama_convert(folder, WORK / "split.gguf", "f32", "--split-max-tensors", "8")
     parts = sorted(WORK.glob("split-*.gguf"))
     require(len(parts) > 2, f"{len(parts)} shards")
     whole = convert(parts[0], WORK / "whole.gguf", "--scheme", "f32", "--force")

@@ -21,11 +21,10 @@ def ids_file(name):
     return path
 
 
-def own_logits(model, ids):
+def own_logits(model, ids, *options):
     """Logits by qconvert's engine, `ids` being a file."""
     out = WORK / "own.f32"
-    out.unlink(missing_ok=True)
-    qconvert("logits", model, out, "--ids", ids)
+    qconvert("logits", model, out, "--ids", ids, "--force", *options)
     return numpy.fromfile(out, "<f4")
 
 

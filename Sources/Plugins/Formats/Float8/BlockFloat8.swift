@@ -3,15 +3,17 @@ public import QuantCore
 /// FP8 with a scale for each square of 128 rows and columns, as DeepSeek-V3 introduced it (`quant_method: fp8` with
 /// `weight_block_size`); inputs are rounded in groups of 128 channels while the model runs.
 ///
-/// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, `X.weight_scale_inv` F32 `[ceil(out / 128), ceil(in / 128)]`;
-/// with `scale_fmt: ue8m0` all scales are powers of two, and may be stored as F8_E8M0. The trap: despite its name, the scale is
-/// multiplied with.
+/// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, `X.weight_scale_inv` F32 `[ceil(out / 128), ceil(in / 128)]`.
+/// With `scale_fmt: ue8m0` all scales are powers of two, and are written as F8_E8M0; other programs keep them in F32. The trap:
+/// despite its name, the scale is multiplied with.
 public struct BlockFloat8: Packing {
   public static let id = "fp8-block"
   public static let summary = "FP8 (E4M3) weights with a scale per square block, as DeepSeek-V3 and transformers store them."
   public static let reference = "https://huggingface.co/docs/transformers/quantization/finegrained_fp8; arXiv 2412.19437"
 
-  private static let layout = ScaledFloatLayout(scales: "_scale_inv", scaleType: .f32)
+  private static func layout(_ grid: Grid) -> ScaledFloatLayout {
+    ScaledFloatLayout(scales: "_scale_inv", scaleType: grid.scaleType == .f8e8m0 ? .f8e8m0 : .f32)
+  }
 
   public init() {}
 
@@ -25,36 +27,46 @@ public struct BlockFloat8: Packing {
   }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
-    BlockFloat8.layout.parts(name: name, shape: shape, grid: scheme.grid)
+    BlockFloat8.layout(scheme.grid).parts(name: name, shape: shape, grid: scheme.grid)
   }
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
-    BlockFloat8.layout.pack(panel, rows: rows, grid: scheme.grid)
+    BlockFloat8.layout(scheme.grid).pack(panel, rows: rows, grid: scheme.grid)
   }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
-    guard let length = modules.first?.scheme.grid.groupLength else { return nil }
-    if let other = modules.first(where: { $0.scheme.grid.groupLength != length }) {
+    guard let grid = modules.first?.scheme.grid, let length = grid.groupLength else { return nil }
+    let hasPowerScales = grid.scaleType == .f8e8m0
+    if let other = modules.first(where: {
+      $0.scheme.grid.groupLength != length || ($0.scheme.grid.scaleType == .f8e8m0) != hasPowerScales
+    }) {
       throw Failure(
-        .unsupported, "fp8.mixed-blocks", "has blocks of another size, and this layout knows one for all layers", tensor: other.name,
-        remedy: "Give all layers one scheme.")
+        .unsupported, "fp8.mixed-blocks", "has blocks of another size or with other scales, and this layout knows one kind for all layers",
+        tensor: other.name, remedy: "Give all layers one scheme.")
     }
-    return Float8Configuration.json(activations: "dynamic", unquantized: unquantized, block: length)
+    return Float8Configuration.json(
+      activations: "dynamic", unquantized: unquantized, block: length, scaleFormat: hasPowerScales ? "ue8m0" : nil)
   }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
     guard Float8Configuration.isFloat8(configuration), let sides = configuration["weight_block_size"]?.arrayValue else { return nil }
     try Float8Configuration.checkSemantics(configuration)
-    guard let length = BlockFloat8.blockLength(configuration), let scheme = Float8Scheme(.f8e4m3, level: .block(length), modelType: .f32)
-    else {
+    func scheme(_ hasPowerScales: Bool) -> Float8Scheme? {
+      BlockFloat8.blockLength(configuration).flatMap {
+        Float8Scheme(.f8e4m3, level: .block($0), hasPowerScales: hasPowerScales, modelType: .f32)
+      }
+    }
+    guard let plain = scheme(false), let powers = scheme(true) else {
       throw Failure(
         .unsupported, "fp8.block-size", "weight_block_size is \(JSON.array(sides).text()), and squares of at least 2 are read",
         remedy: "Give the unquantized model.")
     }
     let parts = BlockFloat8.parts(stored)
     return try parts.logical { module in
-      try ScaledFloatStorage.tensor(
-        name: module + ".weight", scheme: scheme, codes: parts.part(module + ".weight"), scales: parts.part(module + ".weight_scale_inv"))
+      let scales = try parts.part(module + ".weight_scale_inv")
+      return try ScaledFloatStorage.tensor(
+        name: module + ".weight", scheme: scales.storage.schemeName == ElementType.f8e8m0.schemeName ? powers : plain,
+        codes: parts.part(module + ".weight"), scales: scales)
     }
   }
 

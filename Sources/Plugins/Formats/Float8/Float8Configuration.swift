@@ -7,11 +7,14 @@ enum Float8Configuration {
 
   static func isFloat8(_ configuration: JSON) -> Bool { configuration["quant_method"]?.stringValue == "fp8" }
 
-  /// - Parameter block: side of the squares that have a scale; nil: one for the tensor.
-  static func json(activations: String, unquantized: [String], block: Int? = nil) -> JSON {
+  /// - Parameters:
+  ///   - block: side of the squares that have a scale; nil: one for the tensor.
+  ///   - scaleFormat: of scales that are no arbitrary floats.
+  static func json(activations: String, unquantized: [String], block: Int? = nil, scaleFormat: String? = nil) -> JSON {
     var members: [JSON.Member] = [
       .init("quant_method", .string("fp8")), .init("fmt", .string("e4m3")), .init("activation_scheme", .string(activations)),
     ]
+    if let scaleFormat { members.append(.init("scale_fmt", .string(scaleFormat))) }
     if let block { members.append(.init("weight_block_size", .array([.int(block), .int(block)]))) }
     // Both programs know this key; vLLM has another name for it beside.
     members.append(.init("modules_to_not_convert", .array(unquantized.map { .string($0) })))

@@ -48,7 +48,7 @@ enum GGUFAdapter {
     let isEmbedding = target == embedding
     let rank = a.shape.dropLast(isEmbedding ? 0 : 1).last ?? 0
     guard dimensions == b.shape.count, dimensions == 2 || dimensions == 3 && !isEmbedding, a.storage.isNumeric, b.storage.isNumeric,
-      dimensions == 2 || a.shape[0] == b.shape[0], rank > 0, b.shape[dimensions - 1] == rank
+      dimensions == 2 || a.shape[0] == b.shape[0], !a.shape.contains(0), !b.shape.contains(0), b.shape[dimensions - 1] == rank
     else {
       throw Failure(
         .data, "adapter.shape", "has shape \(b.shape) beside a matrix of shape \(a.shape), which do not make a product", tensor: b.name)

@@ -80,9 +80,7 @@ enum ModelConfiguration {
   }
 
   private static func isLinear(_ tensor: PlannedTensor, model: ModelDescription?) -> Bool {
-    guard tensor.shape.count == 2, tensor.name.hasSuffix(".weight") else { return false }
-    if let id = tensor.id, let model { return id.role == .output || model.block.input(of: id.layer) != nil }
-    return !tensor.name.contains("norm") && !tensor.name.contains("embed")
+    QuantizedModule.isLinear(tensor.name, shape: tensor.shape, id: tensor.id, model: model)
   }
 
   /// What PyTorch calls the type that holds most of the bytes.

@@ -61,6 +61,12 @@ public struct GPTQ: QuantizationMethod {
 
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     guard let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
+    guard task.scheme.jointColumns == 1 else {
+      return PlainRounder(
+        scheme: task.scheme, importance: task.importance,
+        reason: "\(task.scheme.name) stores one of some points for \(task.scheme.jointColumns) columns at once, which leaves none to "
+          + "make up for errors in; rounded by the scheme's own rule instead")
+    }
     // Such a matrix has no inverse but for its damping: feedback would fit the calibration text and nothing else.
     guard statistics.tokens >= statistics.channels else {
       return PlainRounder(

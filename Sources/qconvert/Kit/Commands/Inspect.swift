@@ -65,8 +65,9 @@ struct CheckpointFacts {
   init(_ checkpoint: Checkpoint, _ opening: Opening) {
     self.checkpoint = checkpoint
     family = opening.family(of: checkpoint)?.id
-    clients = opening.registry.clients.filter { CheckpointFacts.loads($0, checkpoint) }.map { $0.id }
-    groups = CheckpointFacts.groups(checkpoint, try? opening.describe(checkpoint))
+    let model = try? opening.describe(checkpoint)
+    clients = opening.registry.clients.filter { CheckpointFacts.loads($0, checkpoint, model) }.map { $0.id }
+    groups = CheckpointFacts.groups(checkpoint, model)
     let numeric = checkpoint.tensors.filter { $0.storage.isNumeric }
     // Readers check each size against its file; only a sum over overlapping tensors could wrap.
     parameterCount = numeric.reduce(0) { CheckpointFacts.sum($0, $1.elementCount) }
@@ -76,17 +77,24 @@ struct CheckpointFacts {
   }
 
   /// Whether a program loads the checkpoint and computes with all of its layers.
-  private static func loads(_ client: any ClientProfile.Type, _ checkpoint: Checkpoint) -> Bool {
+  private static func loads(_ client: any ClientProfile.Type, _ checkpoint: Checkpoint, _ model: ModelDescription?) -> Bool {
     guard client.formats.contains(checkpoint.format) else { return false }
-    let coded = checkpoint.tensors.compactMap { tensor in tensor.storage.codes.map { (tensor, $0.scheme.grid) } }
     // GGUF needs no packing beside its own; what is quantized in another container was taken apart by one.
     guard let packing = checkpoint.packing ?? (checkpoint.format == "gguf" ? "gguf" : nil) else { return checkpoint.quantization == nil }
-    return client.packings.contains(packing)
-      && coded.allSatisfy { tensor, grid in
-        let inputs = checkpoint.activations.inputs[QuantizedModule.name(ofWeight: tensor.name)]
-        let layer = ClientLayer(packing: packing, grid: grid, activations: inputs?.scheme, shape: tensor.shape)
-        return client.obstacle(layer, version: client.version) == nil
+    let ids = Dictionary((model?.tensors ?? []).compactMap { tensor in tensor.name(checkpoint.naming).map { ($0, tensor.id) } }) { $1 }
+    var folder = ClientFolder(quantized: [], unquantized: [])
+    for tensor in checkpoint.tensors {
+      let name = QuantizedModule.name(ofWeight: tensor.name)
+      if let codes = tensor.storage.codes {
+        let inputs = checkpoint.activations.inputs[name]?.scheme
+        folder.quantized.append(
+          ClientLayer(name: name, packing: packing, grid: codes.scheme.grid, activations: inputs, shape: tensor.shape))
+      } else if QuantizedModule.isLinear(tensor.name, shape: tensor.shape, id: ids[tensor.name], model: model) {
+        folder.unquantized.append(name)
       }
+    }
+    return client.packings.contains(packing) && folder.quantized.allSatisfy { client.obstacle($0, version: client.version) == nil }
+      && client.obstacle(folder, version: client.version) == nil
   }
 
   private static func groups(_ checkpoint: Checkpoint, _ model: ModelDescription?) -> [Group] {

@@ -194,12 +194,12 @@ struct ConversionOptions: ParsableArguments {
 
   /// A pair of llama-quantize in this program's types: whole numbers are stored there in 32 bits without their sign.
   private static func metadata(overriding text: String) -> String {
-    for (type, own) in [("float", "f32"), ("int", "u32")] {
-      guard let place = text.firstRange(of: "=\(type):") else { continue }
-      let value = text[place.upperBound...]
-      return "\(text[..<place.lowerBound])=\(own):\(own == "u32" && value.hasPrefix("-") ? value.dropFirst() : value)"
-    }
-    return text
+    guard let equals = text.firstIndex(of: "=") else { return text }
+    let key = text[...equals], typed = text[equals...].dropFirst()
+    if typed.hasPrefix("float:") { return key + "f32:" + typed.dropFirst("float:".count) }
+    guard typed.hasPrefix("int:") else { return text }
+    let value = typed.dropFirst("int:".count)
+    return key + "u32:" + (value.hasPrefix("-") ? value.dropFirst() : value)
   }
 
   /// Everything that was typed, over what the recipe file says, over the defaults.

@@ -39,7 +39,7 @@ struct BlockLayout: Sendable, Hashable {
   ]
 
   /// The layout of this name, or nil.
-  static func named(_ name: String) -> BlockLayout? { all.first { $0.name == name } }
+  static func named(_ name: String) -> BlockLayout? { all.first { $0.name == name } ?? grids.first { $0.name == name } }
 
   /// Bytes of one row of `columns` weights.
   func rowBytes(columns: Int) -> Int { columns / weights * bytes }
@@ -55,4 +55,17 @@ struct BlockLayout: Sendable, Hashable {
 
   /// The kernel from blocks to floats, for this processor.
   var decoder: qc_block_decoder? { qc_block_decoder_at(kernel, qc_block_best_level()) }
+
+  // MARK: - Grids
+
+  /// The layouts whose stretches of weights index a grid.
+  private static let grids: [BlockLayout] = [
+    BlockLayout(name: "iq1_s", weights: 256, scaleWeights: 32, bytes: 50, bits: 1, parameterCount: 17, kernel: QC_BLOCK_IQ1_S),
+    BlockLayout(name: "iq1_m", weights: 256, scaleWeights: 16, bytes: 56, bits: 1, parameterCount: 49, kernel: QC_BLOCK_IQ1_M),
+    BlockLayout(name: "iq2_xxs", weights: 256, scaleWeights: 32, bytes: 66, bits: 2, parameterCount: 9, kernel: QC_BLOCK_IQ2_XXS),
+    BlockLayout(name: "iq2_xs", weights: 256, scaleWeights: 16, bytes: 74, bits: 2, parameterCount: 17, kernel: QC_BLOCK_IQ2_XS),
+    BlockLayout(name: "iq2_s", weights: 256, scaleWeights: 16, bytes: 82, bits: 2, parameterCount: 17, kernel: QC_BLOCK_IQ2_S),
+    BlockLayout(name: "iq3_xxs", weights: 256, scaleWeights: 32, bytes: 98, bits: 3, parameterCount: 9, kernel: QC_BLOCK_IQ3_XXS),
+    BlockLayout(name: "iq3_s", weights: 256, scaleWeights: 32, bytes: 110, bits: 3, parameterCount: 9, kernel: QC_BLOCK_IQ3_S),
+  ]
 }

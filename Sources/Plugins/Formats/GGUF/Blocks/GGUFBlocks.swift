@@ -26,6 +26,7 @@ public enum GGUFBlocks: SchemeProvider {
   static func blockScheme(layout name: String) -> (any GGUFBlockScheme)? {
     guard let layout = BlockLayout.named(name) else { return nil }
     switch name {
+    case _ where GridType(rawValue: name) != nil: return GridBlocks(named: name)
     case "q8_0": return Q8Blocks(layout: layout)
     case "q4_0", "q5_0": return SymmetricBlocks(layout: layout)
     case "q4_1", "q5_1": return RangeBlocks(layout: layout)

@@ -8,6 +8,8 @@ struct HalfFloat {
     bits = value.isNaN ? UInt16(value.bitPattern >> 16 & 0x8000) | 0x7E00 : Float16(value).bitPattern
   }
 
+  init(bits: UInt16) { self.bits = bits }
+
   /// From two little-endian bytes.
   init(_ bytes: UnsafePointer<UInt8>) { bits = UInt16(bytes[0]) | UInt16(bytes[1]) << 8 }
 

@@ -4,6 +4,7 @@
 
 #include "cblocks.h"
 #include "codebooks.h"
+#include "grids.h"
 #include "half_float.h"
 #include "layouts.h"
 

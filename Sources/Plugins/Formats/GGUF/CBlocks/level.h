@@ -17,6 +17,9 @@
 #include "table_decoders.h"
 #include "float_blocks.h"
 #include "grid_decoders.h"
+#include "grid_search.h"
+#include "grid_encoders.h"
+#include "ternary_grid_encoders.h"
 
 #define QC_BOTH(type) {QC_NAME(encode_##type), QC_NAME(decode_##type)}
 #define QC_READ(type) {0, QC_NAME(decode_##type)}
@@ -29,9 +32,9 @@ const qc_block_codec QC_NAME(qc_block_codecs)[QC_BLOCK_TYPE_LIMIT] = {
     [QC_BLOCK_TQ1_0] = QC_BOTH(tq1_0), [QC_BLOCK_TQ2_0] = QC_BOTH(tq2_0), [QC_BLOCK_Q1_0] = QC_BOTH(q1_0),
     [QC_BLOCK_Q2_0] = QC_BOTH(q2_0), [QC_BLOCK_MXFP4] = QC_BOTH(mxfp4), [QC_BLOCK_NVFP4] = QC_BOTH(nvfp4),
     [QC_BLOCK_Q8_1] = QC_READ(q8_1), [QC_BLOCK_Q8_K] = QC_READ(q8_k),
-    [QC_BLOCK_IQ2_XXS] = QC_READ(iq2_xxs), [QC_BLOCK_IQ2_XS] = QC_READ(iq2_xs), [QC_BLOCK_IQ2_S] = QC_READ(iq2_s),
-    [QC_BLOCK_IQ3_XXS] = QC_READ(iq3_xxs), [QC_BLOCK_IQ3_S] = QC_READ(iq3_s), [QC_BLOCK_IQ1_S] = QC_READ(iq1_s),
-    [QC_BLOCK_IQ1_M] = QC_READ(iq1_m),
+    [QC_BLOCK_IQ2_XXS] = QC_BOTH(iq2_xxs), [QC_BLOCK_IQ2_XS] = QC_BOTH(iq2_xs), [QC_BLOCK_IQ2_S] = QC_BOTH(iq2_s),
+    [QC_BLOCK_IQ3_XXS] = QC_BOTH(iq3_xxs), [QC_BLOCK_IQ3_S] = QC_BOTH(iq3_s), [QC_BLOCK_IQ1_S] = QC_BOTH(iq1_s),
+    [QC_BLOCK_IQ1_M] = QC_BOTH(iq1_m),
 };
 
 #define QC_REFINES(type) QC_NAME(refine_##type)

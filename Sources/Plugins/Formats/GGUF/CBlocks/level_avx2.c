@@ -2,6 +2,8 @@
 #include "codecs.h"
 
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
 #define QC_LANES 8
 #define QC_LEVEL avx2

@@ -2,6 +2,8 @@
 #include "codecs.h"
 
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
 #define QC_LANES 16
 #define QC_LEVEL avx512

@@ -51,7 +51,9 @@ struct Mix: Preset {
       if let fallback = BlockFallback.replacing(scheme, columns: tensor.shape.last ?? 1) {
         choices[index] = PresetChoice(scheme: fallback.scheme, note: fallback.note)
       }
-      choices[index].needsImportance = importantType != nil && choices[index].scheme == importantType
+      // Hardly any program observes what reaches the embedding and the output matrix.
+      let isObserved = kind != .embedding && kind != .output
+      choices[index].needsImportance = importantType != nil && choices[index].scheme == importantType && isObserved
     }
     return choices
   }

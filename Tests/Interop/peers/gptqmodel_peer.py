@@ -1,11 +1,8 @@
-"""Runs in GPTQModel's own environment (setup.sh): what GPTQModel and transformers make of a folder.
+"""GPTQModel, and transformers with it: what they make of a folder."""
+from answering import answer  # first: it redirects what the others print
 
-  gptqmodel_client.py weights FOLDER OUT   OUT.safetensors gets every packed weight as F32 [out, in], unpacked by GPTQModel
-  gptqmodel_client.py logits FOLDER IDS OUT   OUT gets the logits of token ids as raw F32, computed by transformers in bfloat16
-"""
 import json
 import pathlib
-import sys
 
 import torch
 import transformers
@@ -13,6 +10,7 @@ from gptqmodel.nn_modules.qlinear.torch import TorchLinear
 from gptqmodel.quantization.awq.utils.packing_utils import dequantize_gemm
 from gptqmodel.utils.model import convert_gptq_v1_to_v2_format_module
 from safetensors.torch import load_file, save_file
+
 
 torch.set_grad_enabled(False)
 transformers.logging.set_verbosity_error()
@@ -33,6 +31,8 @@ def gptq_weight(parts, config):
 
 
 def weights(folder, out):
+    """Writes every packed weight to `out` as F32 [out, in], unpacked by GPTQModel."""
+    folder = pathlib.Path(folder)
     config = json.loads((folder / "config.json").read_text())["quantization_config"]
     stored, found = load_file(folder / "model.safetensors"), {}
     for name in [name.removesuffix("qweight") for name in stored if name.endswith(".qweight")]:
@@ -47,10 +47,9 @@ def weights(folder, out):
 
 
 def logits(folder, ids, out):
+    """Writes the logits of token ids to `out` as raw F32, computed by transformers in bfloat16."""
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, device_map="cpu").eval()
-    tokens = torch.tensor([[int(word) for word in pathlib.Path(ids).read_text().split()]])
-    model(tokens).logits[0].float().numpy().tofile(out)
+    model(torch.tensor([ids])).logits[0].float().numpy().tofile(out)
 
 
-command, folder, *rest = sys.argv[1:]
-{"weights": weights, "logits": logits}[command](pathlib.Path(folder), *rest)
+answer(weights=weights, logits=logits)

@@ -1,0 +1,102 @@
+"""vLLM loads what qconvert writes and computes with it what qconvert does; the same codes in another layout make no difference to it."""
+import functools
+import json
+
+import numpy
+import torch
+from safetensors.torch import load_file
+
+from checks.logits import own_logits
+from checks.simulation import one_block
+from clients import VLLM, WORK, convert, shared
+from models import TINY_LLAMA
+from registry import check, require
+
+# What is written, and the layout that it must be in.
+WRITTEN = {
+    "w4a16": ("pack-quantized", ["--scheme", "w4a16"]),
+    "int4-g128-asym": ("pack-quantized", ["--scheme", "int4-g128-asym"]),
+    "w8a8": ("int-quantized", ["--scheme", "w8a8"]),
+    "fp8": ("float-quantized", ["--scheme", "fp8"]),
+    "fp8 with a rounded cache": ("float-quantized", ["--scheme", "fp8", "--kv-cache", "fp8"]),
+    "w4a16 as gptq": ("gptq", ["--scheme", "w4a16", "--packing", "gptq"]),
+    "w4a16 as gptq_v2": ("gptq_v2", ["--scheme", "w4a16", "--packing", "gptq_v2"]),
+    "int4-g128-asym as awq": ("awq", ["--scheme", "int4-g128-asym", "--packing", "awq"]),
+}
+# vLLM computes in bfloat16: log-probabilities are 0.016 apart without anything rounded. Where inputs are rounded too, a difference
+# of one bit moves some of them to the next code, and integers have the range 127 instead of 127.5.
+PRECISION = {"w8a8": (0.03, 1e-3), "fp8": (0.06, 1e-3), "fp8 with a rounded cache": (0.15, 3e-2)}
+ROUNDED_INPUTS = list(PRECISION)
+# Codes in the layout of compressed-tensors, and the other layouts that hold them.
+SAME = [("w4a16", "gptq"), ("w4a16", "gptq_v2"), ("w4a16", "awq"), ("int4-g128-asym", "awq")]
+# What the profile refuses.
+REFUSED = {"gptq of 3 bits": ["--scheme", "int3-g128"], "gptq with zero points": ["--scheme", "int4-g128-asym"]}
+
+
+@functools.cache
+def prompts():
+    return load_file(shared("golden/evaluation-tokens.safetensors"))["input_ids"][:8, :256].tolist()
+
+
+def source(name):
+    """Rounded inputs amplify differences in the order of sums from block to block, so there is one block where there are such."""
+    return one_block() if name in ROUNDED_INPUTS else TINY_LLAMA
+
+
+@functools.cache
+def written(name):
+    return convert(source(name), WORK / f"vllm-{name.replace(' ', '-')}", *WRITTEN[name][1], "--for", "vllm")
+
+
+@functools.cache
+def theirs(folder):
+    return numpy.array(VLLM.ask("log_probabilities", folder=folder, prompts=prompts()))
+
+
+def own(folder, *options):
+    """qconvert's log-probabilities of the same tokens."""
+    found = []
+    for prompt in prompts():
+        ids = WORK / "vllm.ids"
+        ids.write_text(" ".join(map(str, prompt)))
+        logits = torch.from_numpy(own_logits(folder, ids, *options)).view(len(prompt), -1)
+        found.append(torch.log_softmax(logits, -1)[:-1].gather(1, torch.tensor(prompt[1:])[:, None])[:, 0])
+    return torch.stack(found).numpy()
+
+
+def spread(left, right):
+    """The root mean square of the differences."""
+    return float(numpy.sqrt(((left - right) ** 2).mean()))
+
+
+@check("{} in vLLM gives qconvert's log-probabilities", (), slow_cases=WRITTEN)
+def computes(name):
+    folder = written(name)
+    config = json.loads((folder / "config.json").read_text())["quantization_config"]
+    layout = config.get("format") or config.get("checkpoint_format") or config["quant_method"]
+    require(layout == WRITTEN[name][0], f"layout {layout}")
+    mine, other = own(folder, *(("--simulate", "file") if name in ROUNDED_INPUTS else ())), theirs(folder)
+    measured, perplexities = spread(other, mine), (numpy.exp(-other.mean()), numpy.exp(-mine.mean()))
+    detail = f"{measured:.3f} nats apart (root mean square), perplexity {perplexities[0]:.3f} and {perplexities[1]:.3f}"
+    limit, share = PRECISION.get(name, (0.02, 1e-3))
+    require(measured < limit and abs(perplexities[0] / perplexities[1] - 1) < share, detail)
+    return detail
+
+
+@check("codes of {} in vLLM give the log-probabilities of compressed-tensors", (), slow_cases=SAME)
+def same_codes(case):
+    name, packing = case
+    moved = convert(written(name), WORK / f"{written(name).name}-{packing}", "--packing", packing)
+    expected, found = theirs(written(name)), theirs(moved)
+    require((found == expected).all(), f"{int((found != expected).sum())} differ, by {spread(found, expected):.1e}")
+    return f"{found.size} tokens"
+
+
+@check("vLLM refuses {}, as its profile says", (), slow_cases=REFUSED)
+def refuses(name):
+    folder = convert(TINY_LLAMA, WORK / f"vllm-{name.replace(' ', '-')}", *REFUSED[name], "--packing", "gptq")
+    try:
+        theirs(folder)
+    except RuntimeError as error:
+        return str(error).splitlines()[-1][:100]
+    raise AssertionError("it loads")

@@ -1,0 +1,24 @@
+"""The other end of `clients.Peer`: a program that stays loaded and answers jobs, because its imports take longer than most of them.
+
+To be imported before everything else: what others print goes to the standard errors from then on.
+"""
+import json
+import os
+import sys
+import traceback
+
+REPLIES = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
+
+def answer(**commands):
+    """Reads jobs from standard input, a JSON object {"command": …, arguments} a line, and writes one line for each:
+    {"answer": …}, or {"error": …} where the command raises."""
+    for line in sys.stdin:
+        job = json.loads(line)
+        try:
+            reply = {"answer": commands[job.pop("command")](**job)}
+        except Exception as error:  # a refusal is an answer too
+            traceback.print_exc()
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), file=REPLIES, flush=True)
