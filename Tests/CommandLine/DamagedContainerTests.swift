@@ -197,15 +197,10 @@ import Testing
 
   @Test func codesThatAreNoNumbersDoNotMove() throws {
     var folder = try EditedFolder(checked.made("fp8-channel"))
-    var columns = 1
-    folder.change("mlp.up_proj.weight") {
-      $0.bytes[300] = 0x7f
-      columns = $0.shape[1]
-    }
+    folder.change("mlp.up_proj.weight") { $0.bytes[300] = 0x7f }
     folder.save()
     let found = try answer(folder.path, [])
-    #expect(found.code == 65 && found.id == "data.nonfinite" && found.tensor == Self.weight)
-    #expect(found.message == "the value in row \(300 / columns), column \(300 % columns) is nan")
+    #expect(found.code == 65 && found.id == "data.nonfinite" && found.tensor == Self.weight && found.message.contains("row 1, column 44 is"))
   }
 
   @Test func weightsThatMoveIntoAnotherContainerAreCheckedToo() throws {
