@@ -1,3 +1,5 @@
+import QuantCore
+
 /// Which tensors llama.cpp lets be quantized, by name and number of dimensions.
 enum QuantizableTensors {
   /// Parts of names that are never quantized, with who has them.
@@ -25,6 +27,6 @@ enum QuantizableTensors {
   static func contains(name: String, shape: [Int]) -> Bool {
     // A dimension of 1 at the outer end does not count: ggml does not store it.
     shape.drop { $0 == 1 }.count >= 2 && name.hasSuffix("weight") && !excludedNames.contains(name)
-      && !excluded.contains { name.contains($0) }
+      && !excluded.contains { name.hasPart($0) }
   }
 }
