@@ -71,7 +71,7 @@ import Testing
     for bits in 2...8 {
       let layout = WordLayout(bits: bits)
       for (lines, length) in [(1, 1), (3, 31), (2, 32), (1, 255), (2, 300), (1, 1000)] {
-        let codes = (0..<lines * length).map { Int32($0 * 2_654_435_761 % 1013) - 500 }
+        let codes = (0..<lines * length).map { (index: Int) -> Int32 in Int32(index * 2_654_435_761 % 1013) - 500 }
         var words = [UInt32](repeating: 0, count: lines * layout.words(for: length))
         for line in 0..<lines {
           for index in 0..<length {
@@ -89,10 +89,11 @@ import Testing
   }
 
   @Test func codesPackedDownTheRowsAreThoseOfASlowLayout() {
-    let layouts = (2...8).map { WordLayout(bits: $0) } + [WordLayout(bits: 3, isDense: false), WordLayout(bits: 4, slots: [0, 4, 1, 5, 2, 6, 3, 7])]
+    let others = [WordLayout(bits: 3, isDense: false), WordLayout(bits: 4, slots: [0, 4, 1, 5, 2, 6, 3, 7])]
+    let layouts = (2...8).map { WordLayout(bits: $0) } + others
     for layout in layouts {
       for (rows, columns) in [(1, 1), (32, 5), (40, 300), (64, 513)] {
-        let codes = (0..<rows * columns).map { Int32($0 * 2_654_435_761 % 1013) - 500 }
+        let codes = (0..<rows * columns).map { (index: Int) -> Int32 in Int32(index * 2_654_435_761 % 1013) - 500 }
         let width = layout.words(for: rows)
         var expected = [UInt32](repeating: 0, count: columns * width)
         for row in 0..<rows {

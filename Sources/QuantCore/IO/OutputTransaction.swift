@@ -27,6 +27,8 @@ public final class OutputTransaction: Sendable {
   private struct Progress: Sendable {
     var written = 0
     var hash: StreamHash
+    /// What has been taken, and is not in the file yet; nothing of a placement that is complete.
+    var buffer: WriteBuffer
     /// Of what an earlier run wrote.
     var earlier: StreamHash.Digest?
 
@@ -35,9 +37,6 @@ public final class OutputTransaction: Sendable {
 
   /// Placements of each file in the order of their offsets, to find the one that a write belongs to.
   private let order: [[Int]]
-
-  /// Bytes that are brought to the disk together.
-  private static let stretch = 8 << 20
 
   /// Creates the output under a temporary name, reserves its space and writes what is known beforehand.
   /// - Parameters:
@@ -74,10 +73,12 @@ public final class OutputTransaction: Sendable {
     let paths = layout.files.map { isGathered ? temporary + "/" + $0.name : temporary }
     if !isKept { work.removeOnInterrupt() }
     var state = State()
+    let pool = WriteBuffer.Pool()
     for (index, placement) in layout.placements.enumerated() {
       guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
       let earlier = finished[index]
-      state.progress.append(Progress(written: earlier == nil ? 0 : placement.byteCount, hash: hash, earlier: earlier))
+      let written = earlier == nil ? 0 : placement.byteCount
+      state.progress.append(Progress(written: written, hash: hash, buffer: WriteBuffer(pool), earlier: earlier))
     }
     self.state = Mutex(state)
     // From here on the object is whole, and `deinit` cleans up after a throw.
@@ -114,12 +115,9 @@ public final class OutputTransaction: Sendable {
     guard offset == placement.offset + progress.written, bytes.count <= placement.byteCount - progress.written else {
       throw Failure(.internalError, "output.order", "write at \(offset) is out of order", file: target, byteOffset: offset)
     }
-    try output.write(bytes, at: offset)
-    // The disk works while the next pieces are made.
-    let stretch = OutputTransaction.stretch
-    let begun = offset / stretch * stretch..<(offset + bytes.count) / stretch * stretch
-    if !begun.isEmpty { output.beginSync(begun) }
     progress.hash.update(bytes)
+    let isLast = progress.written + bytes.count == placement.byteCount
+    try progress.buffer.append(bytes, at: offset, isLast: isLast, to: output)
     state.withLock { $0.progress[index].written += bytes.count }
   }
 

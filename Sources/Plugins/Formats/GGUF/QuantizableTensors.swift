@@ -41,6 +41,6 @@ enum QuantizableTensors {
     }
     // A dimension of 1 at the outer end does not count: ggml does not store it.
     return tensor.shape.drop { $0 == 1 }.count >= 2 && name.hasSuffix("weight") && !excludedNames.contains(name)
-      && !parts.contains { name.contains($0) }
+      && !parts.contains { name.hasPart($0) }
   }
 }
