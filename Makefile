@@ -3,15 +3,17 @@
 # Builds of the program and of the tests have different flags: each has its own folder, so that neither rebuilds the other.
 RULES = --explicit-target-dependency-import-check error
 QCONVERT ?= .build/release/qconvert
+BLOCKS = Sources/Plugins/Formats/GGUF/CBlocks
 TESTED = .build-test/release/qconvert
 
-.PHONY: help build demo test unit end-to-end examples fuzz interop interop-all benchmark benchmark-methods format setup clean
+.PHONY: help build demo test unit end-to-end sanitize examples fuzz interop interop-all benchmark benchmark-methods format setup clean
 
 help:
 	@echo "make setup        system packages that building needs (apt)"
 	@echo "make build        $(QCONVERT)"
 	@echo "make demo         quantize the model in Tests/Fixtures, compare methods, continue a prompt"
 	@echo "make test         all tests that need nothing but this checkout"
+	@echo "make sanitize     block encoders and decoders under address and undefined-behaviour sanitizers"
 	@echo "make examples     build and use the plug-in packages in Examples"
 	@echo "make fuzz         damages small models at random for a quarter of an hour (SECONDS=900)"
 	@echo "make interop      against transformers, compressed-tensors, llama.cpp (installed on first use)"
@@ -36,6 +38,12 @@ unit:
 end-to-end:
 	swift build -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES) --product qconvert
 	QCONVERT=$(TESTED) Tests/EndToEnd/run.sh
+
+sanitize: setup
+	mkdir -p .build
+	clang -g -O1 -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=all -I$(BLOCKS)/include \
+		$(BLOCKS)/*.c Tests/Sanitizers/blocks.c -o .build/sanitized-blocks -lpthread -lm
+	.build/sanitized-blocks
 
 examples: setup
 	Tests/EndToEnd/plugin-package.sh
