@@ -53,7 +53,8 @@ struct FloatPackingTests {
     #expect(parts[1].shape == [4])
     var panel = scheme.emptyPanel(rows: 8, columns: 64)
     weights(rows: 8, columns: 64).withPanel { scheme.encode($0, importance: nil, into: &panel) }
-    let first = packing.pack(panel, rows: 0..<8, of: [4, 2, 64], scheme: scheme), later = packing.pack(panel, rows: 2..<8, of: [4, 2, 64], scheme: scheme)
+    let first = packing.pack(panel, rows: 0..<8, of: [4, 2, 64], scheme: scheme)
+    let later = packing.pack(panel, rows: 2..<8, of: [4, 2, 64], scheme: scheme)
     #expect(first[1].count == 16 && later[1].isEmpty)
   }
 

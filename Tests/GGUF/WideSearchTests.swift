@@ -28,11 +28,15 @@ struct WideSearchTests {
   /// Weighted squared errors, block after block.
   private func errors(_ scheme: any Scheme, importance: [Float]?, matrix: Matrix) -> [Double] {
     let values = matrix.withPanel { scheme.roundTrip($0, importance: importance) }
-    let length = scheme.groupLength(columns: matrix.columns)
+    let length = scheme.groupLength(columns: matrix.columns), shared = scheme.grid.scaleLength ?? length
     return stride(from: 0, to: values.count, by: length).map { start in
       (start..<start + length).reduce(0.0) { sum, i in
         let difference = Double(values[i]) - Double(matrix.values[i])
-        return sum + Double(importance?[i % matrix.columns] ?? 1) * difference * difference
+        // Without importance large weights count more.
+        let own = i / shared * shared..<(i / shared + 1) * shared
+        let square = own.reduce(Float(0)) { $0 + matrix.values[$1] * matrix.values[$1] }
+        let weight = importance?[i % matrix.columns] ?? (square / Float(shared)).squareRoot() + matrix.values[i].magnitude
+        return sum + Double(weight) * difference * difference
       }
     }
   }

@@ -1,4 +1,4 @@
-// Every encoder and decoder of the GGUF blocks at every level of this processor, with random and hostile input. Says nothing; the
+// Every encoder, decoder and wider search of the GGUF blocks at every level of this processor, with random and hostile input. Says nothing; the
 // sanitizers speak.
 #include "cblocks.h"
 #include "hostile.h"
@@ -52,6 +52,33 @@ static void encode(const layout *layout, qc_block_encoder encoder, int rows, int
   free(source);
 }
 
+// Parameters of a block that a wider search starts from: as many floats as the Swift side keeps of it.
+static int parameters(qc_block_type type) {
+  switch (type) {
+  case QC_BLOCK_Q4_1:
+  case QC_BLOCK_Q5_1: return 2;
+  case QC_BLOCK_Q2_K: return 34;
+  case QC_BLOCK_Q4_K:
+  case QC_BLOCK_Q5_K: return 18;
+  case QC_BLOCK_Q3_K:
+  case QC_BLOCK_Q6_K: return 17;
+  case QC_BLOCK_IQ4_XS: return 9;
+  case QC_BLOCK_NVFP4: return 4;
+  default: return 1;
+  }
+}
+
+static void refine(const layout *layout, qc_block_refiner refiner, int blocks, int kind) {
+  long columns = (long)blocks * layout->weights, count = (long)blocks * parameters(layout->type);
+  float *source = qc_row(kind, columns), *importance = qc_row(QC_WEIGHTS, columns), *found = qc_exactly(sizeof(float) * (size_t)count);
+  for (long i = 0; i < columns; i++) importance[i] = fabsf(importance[i]);
+  for (long i = 0; i < count; i++) found[i] = (float)(qc_random() % 16);
+  refiner(source, importance, blocks, found);
+  free(found);
+  free(importance);
+  free(source);
+}
+
 int main(void) {
   // Fewer and more blocks than there are lanes.
   static const int counts[] = {1, 2, 5, 16, 17, 33};
@@ -60,10 +87,12 @@ int main(void) {
     for (size_t l = 0; l < sizeof layouts / sizeof *layouts; l++) {
       qc_block_decoder decoder = qc_block_decoder_at(layouts[l].type, level);
       qc_block_encoder encoder = qc_block_encoder_at(layouts[l].type, level);
+      qc_block_refiner refiner = qc_block_refiner_at(layouts[l].type, level);
       decoders += decoder != NULL;
       encoders += encoder != NULL;
       for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
         for (int kind = 0; decoder && kind < 6; kind++) decode(&layouts[l], decoder, counts[c], kind);
+        for (int kind = 0; refiner && kind < QC_KINDS; kind++) refine(&layouts[l], refiner, counts[c], kind);
         for (int kind = 0; encoder && kind < QC_KINDS; kind++) {
           encode(&layouts[l], encoder, 1 + (int)c % 3, counts[c], kind, -1);
           encode(&layouts[l], encoder, 1 + (int)c % 3, counts[c], kind, QC_WEIGHTS);

@@ -4,9 +4,10 @@ import QuantCore
 /// Blocks with a wider search for their parameters than llama.cpp's: what `--search best` asks for.
 ///
 /// Scale and minimum are found together by least squares from many beginnings, those of super-blocks with the integers that scale
-/// their sub-blocks, and always for what a reader computes. Errors weigh what the importance of their column says, or all the
-/// same. No block gets a larger weighted error than the default rule gives it. Bytes are on the grid of the base, so that
-/// packings and readers are the same.
+/// their sub-blocks, and always for what a reader computes. Errors weigh what the importance of their column says; without it those
+/// of large weights more, as in the default rule of `q4_k`: `rms + |x|`, with the root mean square of what shares a scale. No
+/// block gets a larger weighted error than the default rule gives it. Bytes are on the grid of the base, so that packings and
+/// readers are the same.
 struct WideSearch<Base: GGUFBlockScheme>: Scheme {
   let base: Base
   private let refine: qc_block_refiner
@@ -24,16 +25,15 @@ struct WideSearch<Base: GGUFBlockScheme>: Scheme {
 
   func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     base.fit(panel, importance: importance, into: &result)
-    improve(&result, for: panel, importance ?? [Float](repeating: 1, count: panel.columns))
+    improve(&result, for: panel, importance)
   }
 
   func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     base.encode(panel, importance: importance, into: &result)
-    let weights = importance ?? [Float](repeating: 1, count: panel.columns)
     var refined = result
-    improve(&refined, for: panel, weights)
+    improve(&refined, for: panel, importance)
     base.nearest(panel, columns: 0..<panel.columns, into: &refined)
-    let errors = errors(result, panel, weights), refinedErrors = self.errors(refined, panel, weights)
+    let errors = errors(result, panel, importance), refinedErrors = self.errors(refined, panel, importance)
     let codes = base.layout.weights
     for block in errors.indices where refinedErrors[block] < errors[block] {
       let codes = block * codes..<(block + 1) * codes, parameters = block * parameterCount..<(block + 1) * parameterCount
@@ -52,22 +52,40 @@ struct WideSearch<Base: GGUFBlockScheme>: Scheme {
 
   func adoption(of source: any Scheme) -> Adoption? { base.adoption(of: source) }
 
-  private func improve(_ result: inout QuantizedPanel, for panel: Panel, _ weights: [Float]) {
+  private func improve(_ result: inout QuantizedPanel, for panel: Panel, _ importance: [Float]?) {
     let perRow = result.groupsPerRow
     result.parameters.withUnsafeMutableBufferPointer { parameters in
       guard let parameters = parameters.baseAddress else { return }
-      for row in 0..<panel.rows { refine(panel.row(row), weights, Int64(perRow), parameters + row * perRow * parameterCount) }
+      for row in 0..<panel.rows {
+        refine(
+          panel.row(row), weights(panel.row(row), panel.columns, importance), Int64(perRow), parameters + row * perRow * parameterCount)
+      }
     }
   }
 
+  /// What the errors of a row weigh.
+  private func weights(_ x: UnsafePointer<Float>, _ columns: Int, _ importance: [Float]?) -> [Float] {
+    if let importance { return importance }
+    let length = base.layout.scaleWeights
+    var weights: [Float] = []
+    weights.reserveCapacity(columns)
+    for start in stride(from: 0, to: columns, by: length) {
+      let root = (sumOfSquares(x + start, length) / Float(length)).squareRoot()
+      for column in start..<start + length { weights.append(root + x[column].magnitude) }
+    }
+    return weights
+  }
+
   /// The weighted squared error of each block.
-  private func errors(_ quantized: QuantizedPanel, _ panel: Panel, _ weights: [Float]) -> [Double] {
-    let values = base.values(quantized), length = base.layout.weights, perRow = quantized.groupsPerRow
-    return (0..<panel.rows * perRow).map { block in
-      let x = panel.row(block / perRow), first = block % perRow * length
-      return (first..<first + length).reduce(0.0) { sum, column in
-        let difference = Double(values[block / perRow * panel.columns + column]) - Double(x[column])
-        return sum + Double(weights[column]) * difference * difference
+  private func errors(_ quantized: QuantizedPanel, _ panel: Panel, _ importance: [Float]?) -> [Double] {
+    let values = base.values(quantized), length = base.layout.weights
+    return (0..<panel.rows).flatMap { row in
+      let x = panel.row(row), weights = weights(x, panel.columns, importance)
+      return stride(from: 0, to: panel.columns, by: length).map { first in
+        (first..<first + length).reduce(0.0) { sum, column in
+          let difference = Double(values[row * panel.columns + column]) - Double(x[column])
+          return sum + Double(weights[column]) * difference * difference
+        }
       }
     }
   }

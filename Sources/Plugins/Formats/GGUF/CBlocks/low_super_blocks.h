@@ -114,9 +114,9 @@ static void QC_NAME(encode_q2_k)(
 enum { QC_MOVES = 4, QC_MOVE_SUPERS = QC_MOVES * QC_LANES / QC_LOW_SUBS };
 
 // Least squares for x = scale * code with codes -4...3 and weights x^2, improved by moving single codes as long as that
-// explains more of x. Lanes of zeros get scale 0, and codes that mean nothing.
+// explains more of x. Lanes of zeros get scale 0 and code -4; what x has there is set to zero.
 static inline void qc_search_moves(
-    const qc_row x[QC_MOVES][QC_LOW_LENGTH], qc_row codes[QC_MOVES][QC_LOW_LENGTH], qc_row scales[QC_MOVES]
+    qc_row x[QC_MOVES][QC_LOW_LENGTH], qc_row codes[QC_MOVES][QC_LOW_LENGTH], qc_row scales[QC_MOVES]
 ) {
   qc_lanes zero = qc_broadcast(0), sum_xl[QC_MOVES], sum_ll[QC_MOVES];
   qc_mask empty[QC_MOVES];
@@ -129,38 +129,49 @@ static inline void qc_search_moves(
       maximum = larger ? x[c][i].all : maximum;
     }
     empty[c] = magnitude < qc_broadcast(1e-15f);
-    qc_lanes code_scale = -4.0f / maximum;
-    sum_xl[c] = sum_ll[c] = zero;
+    qc_lanes code_scale = -4.0f / maximum, xl = zero, ll = zero;
     for (int i = 0; i < QC_LOW_LENGTH; ++i) {
-      qc_lanes value = x[c][i].all, w = value * value;
+      // Without a sum to improve, no code of a lane of zeros moves.
+      qc_lanes value = empty[c] ? zero : x[c][i].all, w = value * value;
       qc_lanes code = qc_lanes_clamp(qc_lanes_nearest(code_scale * value), -4, 3);
+      x[c][i].all = value;
       codes[c][i].all = code;
-      sum_xl[c] += w * value * code;
-      sum_ll[c] += w * code * code;
+      xl += w * value * code;
+      ll += w * code * code;
     }
+    sum_xl[c] = empty[c] ? zero : xl;
+    sum_ll[c] = empty[c] ? zero : ll;
   }
   for (int round = 0; round < 5; ++round) {
     // A lane without a change in one round has none in the next: all may go on until the last is done.
-    qc_mask changed = empty[0] ^ empty[0];
+    qc_lanes old_xl[QC_MOVES], old_ll[QC_MOVES];
+#pragma clang loop unroll(full)
+    for (int c = 0; c < QC_MOVES; ++c) {
+      old_xl[c] = sum_xl[c];
+      old_ll[c] = sum_ll[c];
+    }
     for (int i = 0; i < QC_LOW_LENGTH; ++i) {
+#pragma clang loop unroll(full)
       for (int c = 0; c < QC_MOVES; ++c) {
         qc_lanes value = x[c][i].all, w = value * value, weighted = w * value, old = codes[c][i].all;
         qc_lanes rest_xl = sum_xl[c] - weighted * old, rest_ll = sum_ll[c] - w * old * old;
         qc_lanes code = qc_lanes_clamp(qc_lanes_nearest(value * rest_ll / rest_xl), -4, 3);
         qc_lanes new_xl = rest_xl + weighted * code, new_ll = rest_ll + w * code * code;
-        qc_mask better = (rest_xl > zero) & (code != old) & (new_ll > zero) & ~empty[c] &
+        qc_mask better = (rest_xl > zero) & (code != old) & (new_ll > zero) &
             (new_xl * new_xl * sum_ll[c] > sum_xl[c] * sum_xl[c] * new_ll);
         codes[c][i].all = better ? code : old;
         sum_xl[c] = better ? new_xl : sum_xl[c];
         sum_ll[c] = better ? new_ll : sum_ll[c];
-        changed |= better;
       }
     }
+    // A code that moved has changed one of the sums, which must have explained more.
+    qc_mask changed = empty[0] ^ empty[0];
+#pragma clang loop unroll(full)
+    for (int c = 0; c < QC_MOVES; ++c) changed |= (sum_xl[c] != old_xl[c]) | (sum_ll[c] != old_ll[c]);
     if (__builtin_reduce_or(changed) == 0) break;
   }
   for (int c = 0; c < QC_MOVES; ++c) {
-    qc_mask usable = ~empty[c] & (sum_ll[c] > zero);
-    scales[c].all = usable ? sum_xl[c] / sum_ll[c] : zero;
+    scales[c].all = sum_ll[c] > zero ? sum_xl[c] / sum_ll[c] : zero;
     for (int i = 0; i < QC_LOW_LENGTH; ++i) codes[c][i].all = empty[c] ? qc_broadcast(-4) : codes[c][i].all;
   }
 }
