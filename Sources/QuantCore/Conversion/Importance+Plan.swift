@@ -51,7 +51,7 @@ extension Importance {
       file: path, tensor: tensor.name,
       remedy: path == nil
         ? "Give --importance FILE, which 'qconvert calibrate' writes, or another --scheme."
-        : "Give this tensor another scheme with --tensor '\(tensor.name)=q8_0', or observe it.")
+        : "Give this tensor another scheme with --tensor '\(tensor.name)=q8_0'.")
   }
 
   private static func weighs(_ tensor: PlannedTensor) -> Bool {
