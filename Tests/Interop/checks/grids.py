@@ -106,7 +106,7 @@ def files(name):
     require(not found, f"{len(found)} differences: " + "; ".join(found[:4]))
     kinds = {tensor.kind.name for tensor in tensors(own).values()}
     require(name.upper() in kinds, f"the file holds {sorted(kinds)}")
-    both = [figure(llama_figures(file, shared("text/wikitext2-valid.txt"), 4), "PPL")[0] for file in (own, reference)]
+    both = [figure(llama_figures(file, shared("text/wikitext2-valid.txt"), 2), "PPL")[0] for file in (own, reference)]
     require(both[0] == both[1], f"perplexities {both[0]} and {both[1]}")
     return f"perplexity {both[0]}"
 

@@ -58,7 +58,7 @@ struct BlockLayout: Sendable, Hashable {
 
   // MARK: - Grids
 
-  /// The layouts whose stretches of weights index a grid.
+  /// The layouts whose stretches of weights index a grid. Bits are those of points and signs for one weight, rounded down.
   private static let grids: [BlockLayout] = [
     BlockLayout(name: "iq1_s", weights: 256, scaleWeights: 32, bytes: 50, bits: 1, parameterCount: 17, kernel: QC_BLOCK_IQ1_S),
     BlockLayout(name: "iq1_m", weights: 256, scaleWeights: 16, bytes: 56, bits: 1, parameterCount: 49, kernel: QC_BLOCK_IQ1_M),
