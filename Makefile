@@ -41,7 +41,7 @@ end-to-end:
 
 sanitize: setup
 	mkdir -p .build
-	clang -g -O1 -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=all -I$(BLOCKS)/include \
+	clang -g -O1 -ffp-contract=off -fuse-ld=lld -fsanitize=address,undefined -fno-sanitize-recover=all -I$(BLOCKS)/include \
 		$(BLOCKS)/*.c Tests/Sanitizers/blocks.c -o .build/sanitized-blocks -lpthread -lm
 	.build/sanitized-blocks
 
