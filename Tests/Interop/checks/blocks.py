@@ -87,8 +87,11 @@ def reference(name, weights):
 
 def compare(name, weights, *options):
     own = convert(source(), WORK / "blocks.gguf", "--scheme", name, "--pure", "--plugin", "rtn", "--force", *options)
-    found = numpy.frombuffer(tensors(own)["blk.0.ffn_up.weight"].data, numpy.uint8).reshape(len(rows()), -1)
-    wrong = numpy.flatnonzero((found != reference(name, weights).reshape(len(rows()), -1)).any(1))
+    expected = reference(name, weights)
+    # The only tensor ends the file, padding aside. The gguf package does not know all types.
+    padding = -expected.size % 32
+    found = numpy.fromfile(own, numpy.uint8)[-expected.size - padding :][: expected.size]
+    wrong = numpy.flatnonzero((found != expected).reshape(len(rows()), -1).any(1))
     require(wrong.size == 0, f"{wrong.size} rows differ, the first is row {wrong[0] if wrong.size else 0}")
     return f"{rows().size} weights"
 
