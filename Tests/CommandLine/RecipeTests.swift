@@ -54,7 +54,6 @@ private let complete = """
   packing: awq
   client: vllm@0.11
   calibrator: entropy
-  search: best
   config: c.json
   tokenizer: t
   pre_tokenizer: qwen2
@@ -84,7 +83,7 @@ private let completeCommandLine = [
   "--context", "64", "--seed", "18446744073709551615", "--bos", "off", "--propagate", "quantized", "--true-sequential",
   "--products", "bf16", "--stats", "s.stats", "--importance", "i.gguf", "--activations", "int8-token", "--kv-cache", "fp8",
   "--packing", "awq", "--for", "vllm@0.11",
-  "--calibrator", "entropy", "--search", "best", "--resume", "--config", "c.json", "--tokenizer", "t", "--pre", "qwen2",
+  "--calibrator", "entropy", "--resume", "--config", "c.json", "--tokenizer", "t", "--pre", "qwen2",
   "--allow-nonfinite", "--allow-requantize", "--shard-size", "2GB", "--force",
   "--eval-text", "e.txt", "--eval-context", "128", "--eval-windows", "4", "--fail-if", "kld.mean > 0.02", "--fail-if",
   "size.bytes >= 5000000", "--report", "r.json",

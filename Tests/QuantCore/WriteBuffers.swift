@@ -20,7 +20,7 @@ import Testing
     }
     let target = folder.file("out-\(piece)-\(lengths.count)")
     let layout = OutputLayout(
-      isFolder: false, files: [.init(name: "out", size: offset, literals: [])], placements: placements)
+      isFolder: false, files: [.init(name: "", size: offset, literals: [])], placements: placements)
     let transaction = try OutputTransaction(layout: layout, target: target, force: true, inputs: [])
     let bytes = content(lengths.max() ?? 0)
     var done = lengths.map { _ in 0 }
@@ -51,7 +51,7 @@ import Testing
   @Test func stretchesOfLinesComeToTheirPlaces() throws {
     let (lines, width) = (40, 3000)
     let layout = OutputLayout(
-      isFolder: false, files: [.init(name: "out", size: 64 + lines * width, literals: [])],
+      isFolder: false, files: [.init(name: "", size: 64 + lines * width, literals: [])],
       placements: [.init(tensor: 0, part: 0, file: 0, offset: 64, byteCount: lines * width)])
     let target = folder.file("lines")
     let transaction = try OutputTransaction(layout: layout, target: target, force: true, inputs: [])

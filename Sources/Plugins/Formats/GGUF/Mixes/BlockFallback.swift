@@ -6,7 +6,9 @@ import QuantCore
 enum BlockFallback {
   /// Weights in a block of this type; nil for plain numbers and unknown names.
   static func weights(of scheme: String) -> Int? {
-    GGUFTensorType.type(schemeName: scheme).flatMap { $0.blockLength > 1 ? $0.blockLength : nil }
+    // A type with several rules is named with the rule: `mxfp4-ggml`.
+    let type = scheme.split(separator: "-").first.flatMap { GGUFTensorType.type(schemeName: String($0)) }
+    return type.flatMap { $0.blockLength > 1 ? $0.blockLength : nil }
   }
 
   /// The types with longer blocks than 32. For Q1_0 and NVFP4 llama.cpp knows none.

@@ -16,5 +16,5 @@ public enum GGUFMixes: PresetProvider {
   static func fileType(preset name: String) -> UInt32? { Mix.named(name)?.fileType ?? plainFileTypes[name] }
 
   /// Types that are most of a file, though no mix is called so.
-  private static let plainFileTypes: [String: UInt32] = ["mxfp4": 38, "nvfp4": 39]
+  private static let plainFileTypes: [String: UInt32] = ["mxfp4": 38, "mxfp4-ggml": 38, "nvfp4": 39, "nvfp4-ggml": 39]
 }

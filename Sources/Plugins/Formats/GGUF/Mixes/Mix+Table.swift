@@ -28,7 +28,7 @@ extension Mix {
     Mix(
       name: "iq4_xs", fileType: 30, base: "iq4_xs", value: [.init("q5_k", .sharedHeads)], attentionOutput: eightExperts,
       down: [.init("q5_k", .firstPart(8), .noImportance)]),
-    Mix(name: "mxfp4_moe", fileType: 38, base: "mxfp4", output: "q8_0", unstacked: "q8_0"),
+    Mix(name: "mxfp4_moe", fileType: 38, base: "mxfp4-ggml", output: "q8_0", unstacked: "q8_0"),
     Mix(
       name: "q3_k_l", fileType: 13, base: "q3_k", value: [.init("q5_k")],
       attentionOutput: [.init("q4_k", .falcon), .init("q5_k", .otherExperts)], down: [.init("q4_k", .falcon), .init("q5_k")]),
