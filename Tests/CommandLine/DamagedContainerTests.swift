@@ -200,7 +200,8 @@ import Testing
     folder.change("mlp.up_proj.weight") { $0.bytes[300] = 0x7f }
     folder.save()
     let found = try answer(folder.path, [])
-    #expect(found.code == 65 && found.id == "data.nonfinite" && found.tensor == Self.weight && found.message.contains("row 1, column 44 is"))
+    #expect(found.code == 65 && found.id == "data.nonfinite" && found.tensor == Self.weight)
+    #expect(found.message.contains("row 1, column 44 is"))
   }
 
   @Test func weightsThatMoveIntoAnotherContainerAreCheckedToo() throws {

@@ -4,6 +4,7 @@
 In a folder with a small model under all names that the pages use, conversions are planned and everything else is run on a few
 tokens. Further command lines of a pipe or a list run as they are, except for those that this machine lacks. One line per page.
 """
+import json
 import os
 import pathlib
 import re
@@ -19,7 +20,7 @@ INLINE = re.compile(r"(?<!`)`(qconvert [^`\n]*)`")
 # Words that stand for something, and what is taken for it.
 PLACEHOLDERS = {
     "MODEL": "model", "IN": "model", "PATH": "model", "OUT": "out", "X.gguf": "x.gguf", "FILE": "test.txt", "SCHEME": "int4-g128",
-    "METHOD": "rtn", "…": "",
+    "METHOD": "rtn", "ADAPTER": "adapter", "NAME": "q4_k", "…": "",
 }
 MODELS = ["model", "models/tiny-llama", "tiny-llama", "tiny-llama-outlier"]
 TEXTS = ["text.txt", "test.txt", "calibration.txt", "wikitext2-valid.txt", "text/calibration.txt", "text/wikitext2-valid.txt"]
@@ -80,6 +81,18 @@ def command_lines(page):
             yield re.sub(r"[\[\]]", "", line)
 
 
+def make_adapter(folder):
+    """A LoRA adapter of the model that changes nothing."""
+    layer, tensors = "base_model.model.model.layers.0.self_attn.q_proj.lora_", {}
+    for name, shape, start in (("A", [2, 256], 0), ("B", [256, 2], 2048)):
+        tensors[f"{layer}{name}.weight"] = {"dtype": "F32", "shape": shape, "data_offsets": [start, start + 2048]}
+    header = json.dumps(tensors).encode()
+    folder.mkdir()
+    (folder / "adapter_model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4096))
+    (folder / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]}), encoding="utf-8")
+
+
 def prepare(folder, program):
     """The files that the pages name, and a program in front of the real one."""
     for name in TEXTS + MODELS:
@@ -87,8 +100,12 @@ def prepare(folder, program):
         source = FIXTURES / "text" / "evaluation.txt" if name in TEXTS else FIXTURES / "models" / "tiny-llama"
         (folder / name).symlink_to(source)
     (folder / "qconvert").symlink_to(ROOT)
-    for name, scheme in (("model.f16.gguf", "f16"), ("model.Q4_K_M.gguf", "q4_k_m")):
-        subprocess.run([program, "model", name, "--scheme", scheme, "--quiet", "--no-report"], cwd=folder, check=True)
+    for name, scheme in (("model.f16.gguf", "f16"), ("model.Q4_K_M.gguf", "q4_k_m"), ("parts.gguf", "q8_0")):
+        split = ["--shard-size", "4MB"] if name == "parts.gguf" else []
+        subprocess.run([program, "model", name, "--scheme", scheme, "--quiet", "--no-report", *split], cwd=folder, check=True)
+    for name in ("f16.gguf", "big.gguf", "in.gguf"):
+        (folder / name).symlink_to(folder / "model.f16.gguf")
+    make_adapter(folder / "adapter")
     recipe = re.search(r"^```yaml\n(.*?)^```$", (ROOT / "Docs" / "recipes.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     (folder / "recipe.yaml").write_text(recipe[1], encoding="utf-8")
     programs = folder / ".bin"

@@ -13,7 +13,7 @@ with open(sys.argv[1] + "/model.safetensors", "wb") as file:
 with open(sys.argv[1] + "/config.json", "w") as file:
     json.dump({"model_type": "none-that-is-known", "torch_dtype": "bfloat16"}, file)
 PYTHON
-for scheme in int4-g128 int4-g128-asym fp8-block128 nvfp4; do
+for scheme in int4-g128 int4-g128-asym fp8-block128 mxfp4; do
   fresh
   name="a tensor of a gigabyte to $scheme in 200 MB"
   (ulimit -d 200000; exec timeout 300 "$qconvert" "$name_of_hole" "$out/model" --scheme "$scheme" --plugin rtn --threads 2) \

@@ -9,7 +9,9 @@ import Testing
   private let folder = TemporaryFolder()
   private let megabyte = 1 << 20
 
-  private func content(_ count: Int) -> [UInt8] { (0..<count).map { (index: Int) -> UInt8 in UInt8(truncatingIfNeeded: (index &* 2_654_435_761) >> 13) } }
+  private func content(_ count: Int) -> [UInt8] {
+    (0..<count).map { (index: Int) -> UInt8 in UInt8(truncatingIfNeeded: (index &* 2_654_435_761) >> 13) }
+  }
 
   /// Writes placements of these lengths, one behind the other with a gap, in turns of `piece` bytes, and commits.
   private func write(_ lengths: [Int], piece: Int) throws -> [UInt8] {

@@ -29,8 +29,8 @@ extension Planner {
         source: held, model: base?.model, tokenizer: nil, tensors: tensors, presetName: wanted, provenance: provenance,
         targetName: Files.stem(of: request.output), shardSize: request.shardSize))
     return ConversionPlan(
-      request: request, source: held, reference: held, model: nil, format: format, methods: [], tensors: tensors, layout: layout, calibration: nil,
-      statistics: nil, warnings: held.warnings)
+      request: request, source: held, reference: held, model: nil, format: format, methods: [], tensors: tensors, layout: layout,
+      calibration: nil, statistics: nil, warnings: held.warnings)
   }
 
   /// What is said of models means nothing here, and is not passed over in silence.
