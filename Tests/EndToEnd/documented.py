@@ -103,6 +103,7 @@ def prepare(folder, program):
     for name, scheme in (("model.f16.gguf", "f16"), ("model.Q4_K_M.gguf", "q4_k_m"), ("parts.gguf", "q8_0")):
         split = ["--shard-size", "4MB"] if name == "parts.gguf" else []
         subprocess.run([program, "model", name, "--scheme", scheme, "--quiet", "--no-report", *split], cwd=folder, check=True)
+    subprocess.run([program, "model", "model-gptq", "--scheme", "int4-g128", "--packing", "gptq", "--quiet"], cwd=folder, check=True)
     for name in ("f16.gguf", "big.gguf", "in.gguf"):
         (folder / name).symlink_to(folder / "model.f16.gguf")
     make_adapter(folder / "adapter")
