@@ -65,6 +65,15 @@ struct FloatPackingTests {
     #expect(!packing.holds(try #require(MicroscalingSchemes.scheme(named: "mxfp8", modelType: .bf16)).grid))
   }
 
+  /// llama.cpp refuses a file with a scale beside its embedding.
+  @Test func anEmbeddingGetsNoScaleOfItsOwn() {
+    func quantizes(_ name: String, _ scheme: String) -> Bool {
+      let tensor = PresetTensor(name: name, shape: [512, 64], isQuantizable: true, id: nil)
+      return GGUFFormat.quantizes(tensor, as: MicroscalingSchemes.scheme(named: scheme, modelType: .bf16), model: nil)
+    }
+    #expect(!quantizes("token_embd.weight", "nvfp4") && quantizes("output.weight", "nvfp4") && quantizes("token_embd.weight", "mxfp4"))
+  }
+
   @Test func groupsOfAnotherRuleBecomeBlocksWithoutRounding() throws {
     let source = try #require(MicroscalingSchemes.scheme(named: "mxfp4", modelType: .bf16))
     let blocks = try #require(GGUFBlocks.scheme(named: "mxfp4-ggml", modelType: .bf16))

@@ -15,9 +15,10 @@ extension GGUFFormat: CheckpointFormat {
     return stored
   }
 
-  /// What llama-quantize would quantize.
+  /// What llama-quantize would quantize. A parameter of the whole tensor lies beside it as `X.scale`, for which llama.cpp does not look
+  /// at an embedding: such a file would not load.
   public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
-    QuantizableTensors.contains(tensor)
+    QuantizableTensors.contains(tensor) && (scheme?.sharing == nil || tensor.name != "token_embd.weight")
   }
 
   /// Tensors that a GGUF has and the source does not: the frequency factors that llama3 scaling becomes.
