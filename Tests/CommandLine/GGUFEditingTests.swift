@@ -125,6 +125,14 @@ import Testing
     #expect(Set(found.filter { $0.key.hasSuffix("weight") && !$0.key.contains("norm") }.values) == ["q6_k"])
   }
 
+  @Test func withoutItsMixAPresetIsItsMainScheme() throws {
+    let tensors = try plan(source(), "pure.gguf") {
+      $0.scheme = "q4_k_m"
+      $0.isPure = true
+    }.tensors.filter { $0.scheme.grid.kind != .float }
+    #expect(!tensors.isEmpty && tensors.allSatisfy { $0.note != nil || $0.scheme.name == "q4_k" })
+  }
+
   @Test func rulesOfLlamaQuantizeAreSearchedForInSmallLettersAndTheFirstWins() throws {
     let found = try types(
       convert(model, "x.gguf") {

@@ -155,10 +155,11 @@ public struct Planner: Sendable {
     let modelType = Planner.modelType(of: source)
     let keeps = wanted == Planner.keepName
     let preset = request.isPure || keeps ? nil : registry.preset(wanted)
-    // The name of a preset may be that of a scheme too (`bf16`); one that is only a preset's has none.
+    // The name of a preset may be that of a scheme too (`bf16`); one that is only a preset's has none, but for the one that it
+    // means without its mix.
     let scheme: (any Scheme)?
     if preset == nil, !keeps {
-      scheme = try registry.scheme(wanted, modelType: modelType)
+      scheme = try registry.scheme(registry.preset(wanted)?.pureScheme ?? wanted, modelType: modelType)
     } else {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }

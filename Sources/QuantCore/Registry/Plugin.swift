@@ -30,6 +30,12 @@ public protocol Preset: Sendable {
   var name: String { get }
   /// Scheme names for the tensors of a model, in the order given.
   func choose(_ tensors: [PresetTensor], model: ModelDescription?) -> [PresetChoice]
+  /// The scheme that is meant where a person wants one for all tensors; nil where no single one is.
+  var pureScheme: String? { get }
+}
+
+extension Preset {
+  public var pureScheme: String? { nil }
 }
 
 /// What a preset may look at. Names and shapes are those of the target.

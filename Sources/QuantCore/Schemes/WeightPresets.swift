@@ -29,6 +29,7 @@ public enum WeightPresets: PresetProvider {
     let name: String
     let scheme: String
     let activations: ActivationScheme?
+    var pureScheme: String? { scheme }
 
     func choose(_ tensors: [PresetTensor], model: ModelDescription?) -> [PresetChoice] {
       tensors.map { tensor in

@@ -88,6 +88,8 @@ struct Mix: Preset {
     }
   }
 
+  var pureScheme: String? { base }
+
   // MARK: - What is offered
 
   static func named(_ name: String) -> Mix? { table.first { $0.name == name || $0.alias == name } }
