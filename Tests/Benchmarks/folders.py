@@ -23,11 +23,9 @@ OPTIONS = {"w4a16-asym": ["--scheme", "int4-g128-asym"]}
 # One tensor of more than 4 GB beside small ones.
 LARGE = ["--hidden", 65536, "--vocabulary", 32768, "--heads", 1, "--key-value-heads", 1, "--head-size", 64, "--ffn", 64,
          "--layers", 1, "--tied"]
-# Into folders it goes by a rule of its own: presets leave embeddings alone.
-LARGE_WORKS = [
-    (f"folder, {scheme}", "folder", ["--scheme", "bf16", "--tensor", f"model.embed_tokens.weight={scheme}"])
-    for scheme in ("int4-g128", "int4-g128-asym", "int8-channel", "fp8-channel", "fp8-block128", "nvfp4", "mxfp4")
-] + [(f"GGUF, {scheme}", "model.gguf", ["--scheme", scheme]) for scheme in ("q8_0", "q4_0", "q4_k_m")]
+# Folders leave embeddings in 16 bits.
+LARGE_WORKS = [("folder, f16", "folder", ["--scheme", "f16"])] + [
+    (f"GGUF, {scheme}", "model.gguf", ["--scheme", scheme]) for scheme in ("q8_0", "q4_0", "q4_k_m")]
 
 
 def qconvert(model, out, *options):
