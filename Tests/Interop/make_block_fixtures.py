@@ -13,6 +13,8 @@ import sys
 
 import numpy as np
 
+from block_rows import make_importance, make_rows, quantized
+
 COLUMNS = 512
 # Number of the type in GGUF, weights and bytes of a block, by the name of its scheme.
 TYPES = {
@@ -37,51 +39,19 @@ TYPES = {
 }
 
 
-def make_rows(rng):
-    gauss = rng.standard_normal(COLUMNS)
-    outliers = gauss.copy()
-    outliers[::97] *= 60
-    levels = 10.0 ** rng.integers(-9, 3, COLUMNS // 16).repeat(16)
-    rows = [
-        gauss * 0.02,
-        rng.standard_t(2, COLUMNS) * 0.01,
-        outliers,
-        np.full(COLUMNS, -0.37),
-        np.full(COLUMNS, 2.5),
-        np.zeros(COLUMNS),
-        gauss * levels,  # sub-blocks whose stored scale is zero
-        np.abs(gauss) + 0.1,
-        -np.abs(gauss) - 0.1,
-        gauss * 1e-6 + 1,
-        np.where(rng.random(COLUMNS) < 0.05, gauss, 0),
-        np.sign(gauss),
-        gauss * 1e-7,  # scales are subnormal 16-bit floats
-        gauss * 1e-39,  # subnormal 32-bit floats
-        gauss * 1e-43,
-        gauss * 1e6,  # scales overflow 16 bits
-    ]
-    return np.array(rows).astype(np.float32)
-
-
 def main():
     library = ctypes.CDLL(sys.argv[1])
-    quantize = library.ggml_quantize_chunk
-    quantize.restype = ctypes.c_size_t
-    quantize.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p] + [ctypes.c_int64] * 3 + [ctypes.c_void_p]
     folder = pathlib.Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(20240)
-    rows = make_rows(rng)
-    importance = rng.gamma(0.5, 1.0, COLUMNS).astype(np.float32)
-    importance[::13] = 0
+    rows, importance = make_rows(rng, COLUMNS), make_importance(rng, COLUMNS)
+    # Nearly nothing: a few subnormal 32-bit floats.
+    rows = np.vstack([rows, (rng.standard_normal(COLUMNS) * 1e-43).astype(np.float32)])
     rows.tofile(folder / "rows.f32")
     importance.tofile(folder / "importance.f32")
     for name, (number, weights, size) in TYPES.items():
-        for suffix, pointer in (("", None), ("-weighted", importance.ctypes.data)):
-            packed = np.zeros(rows.size // weights * size, np.uint8)
-            written = quantize(number, rows.ctypes.data, packed.ctypes.data, 0, rows.shape[0], COLUMNS, pointer)
-            assert written == packed.size
-            packed.tofile(folder / f"{name}{suffix}.bin")
+        quantized(sys.argv[1], number, weights, size, rows, None).tofile(folder / f"{name}.bin")
+        quantized(sys.argv[1], number, weights, size, rows, importance).tofile(folder / f"{name}-weighted.bin")
     for name, bytes_per_weight in (("q8_0", 34 / 32), ("q8_K", 292 / 256)):
         packed = np.zeros(int(rows.size * bytes_per_weight), np.uint8)
         values = np.zeros_like(rows)

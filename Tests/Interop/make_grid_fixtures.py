@@ -6,11 +6,12 @@ Writes rows.f32 and importance.f32 (512 columns), and for each type the bytes th
 importance (TYPE-weighted.bin) and, where it works without, without it (TYPE.bin). LIBGGML_BASE is a default (not native) build of
 libggml-base.so.
 """
-import ctypes
 import pathlib
 import sys
 
 import numpy as np
+
+from block_rows import make_importance, make_rows, quantized
 
 COLUMNS = 512
 # Number of the type in GGUF, bytes of a block, whether importance may be left out.
@@ -18,55 +19,6 @@ TYPES = {
     "iq1_s": (19, 50, False), "iq1_m": (29, 56, True), "iq2_xxs": (16, 66, False), "iq2_xs": (17, 74, False),
     "iq2_s": (22, 82, True), "iq3_xxs": (18, 98, True), "iq3_s": (21, 110, True),
 }
-
-
-def make_rows(rng, columns):
-    """Rows of many kinds; squares of none overflow, for which the reference stops."""
-    gauss = rng.standard_normal(columns)
-    outliers = gauss.copy()
-    outliers[::97] *= 60
-    levels = 10.0 ** rng.integers(-9, 3, columns // 16).repeat(16)
-    rows = [
-        gauss * 0.02,
-        rng.standard_normal(columns) * 0.02,
-        rng.standard_t(2, columns) * 0.01,
-        outliers,
-        np.full(columns, -0.37),
-        np.full(columns, 2.5),
-        np.zeros(columns),
-        gauss * levels,  # sub-blocks whose stored scale is zero
-        np.abs(gauss) + 0.1,
-        -np.abs(gauss) - 0.1,
-        gauss * 1e-6 + 1,
-        np.where(rng.random(columns) < 0.3, gauss, 0),
-        np.where(np.arange(columns) % 256 < 64, 0, gauss),  # sub-blocks of zeros
-        np.sign(gauss),
-        np.round(gauss * 3),  # many equal weights
-        gauss * 1e-7,  # scales are subnormal 16-bit floats
-        gauss * 1e-8,  # about the least that some types look at
-        gauss * 1e-12,
-        gauss * 1e-39,  # subnormal 32-bit floats
-        gauss * 1e6,  # scales overflow 16 bits
-    ]
-    return np.array(rows).astype(np.float32)
-
-
-def make_importance(rng, columns):
-    importance = rng.gamma(0.5, 1.0, columns).astype(np.float32)
-    importance[::13] = 0
-    return importance
-
-
-def quantized(library, number, size, rows, importance):
-    """Blocks of llama.cpp's own, `[rows, blocks, bytes]`."""
-    quantize = ctypes.CDLL(str(library)).ggml_quantize_chunk
-    quantize.restype = ctypes.c_size_t
-    quantize.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p] + [ctypes.c_int64] * 3 + [ctypes.c_void_p]
-    packed = np.zeros((rows.shape[0], rows.shape[1] // 256, size), np.uint8)
-    pointer = None if importance is None else importance.ctypes.data
-    written = quantize(number, rows.ctypes.data, packed.ctypes.data, 0, rows.shape[0], rows.shape[1], pointer)
-    assert written == packed.size
-    return packed
 
 
 def main():
@@ -77,9 +29,9 @@ def main():
     rows.tofile(folder / "rows.f32")
     importance.tofile(folder / "importance.f32")
     for name, (number, size, works_without) in TYPES.items():
-        quantized(sys.argv[1], number, size, rows, importance).tofile(folder / f"{name}-weighted.bin")
+        quantized(sys.argv[1], number, 256, size, rows, importance).tofile(folder / f"{name}-weighted.bin")
         if works_without:
-            quantized(sys.argv[1], number, size, rows, None).tofile(folder / f"{name}.bin")
+            quantized(sys.argv[1], number, 256, size, rows, None).tofile(folder / f"{name}.bin")
 
 
 if __name__ == "__main__":

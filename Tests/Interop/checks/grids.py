@@ -4,10 +4,11 @@ import functools
 import gguf
 import numpy
 
+from block_rows import make_importance, make_rows, quantized
 from clients import CLIENTS, WORK, convert, figure, llama, llama_figures, qconvert, shared
 from gguf_files import compare_tensors, tensors
-from make_grid_fixtures import TYPES, make_importance, make_rows, quantized
-from models import TINY_LLAMA
+from make_grid_fixtures import TYPES
+from models import TINY_LLAMA, calibration_text
 from registry import check, require
 
 COLUMNS = 1536
@@ -62,7 +63,7 @@ def blocks(case):
     given = ["--importance", write_importance(WORK / "grids.imatrix.gguf", importance)] if importance is not None else []
     target = convert(source, WORK / "grids-own.gguf", "--pure", "--scheme", name, *given, "--force")
     own = numpy.frombuffer(tensors(target)["blocks.weight"].data, numpy.uint8).reshape(rows.shape[0], -1, size)
-    expected = quantized(CLIENTS / "bin" / "libggml-base.so", number, size, rows, importance)
+    expected = quantized(CLIENTS / "bin" / "libggml-base.so", number, 256, size, rows, importance)
     equal = (own == expected).all(2)
     require((equal | misplaced(name, rows)).all(), f"{(~equal).sum()} of {equal.size} blocks differ")
     if not equal.all():
@@ -77,13 +78,6 @@ def blocks(case):
 
 
 @functools.cache
-def text():
-    path = WORK / "grids.txt"
-    path.write_bytes(shared("text/calibration.txt").read_bytes()[:40_000])
-    return path
-
-
-@functools.cache
 def plain():
     return convert(TINY_LLAMA, WORK / "grids.bf16.gguf", "--scheme", "bf16")
 
@@ -91,7 +85,7 @@ def plain():
 @functools.cache
 def importance():
     path = WORK / "grids-tiny.imatrix.gguf"
-    qconvert("calibrate", TINY_LLAMA, path, "--calibration", text(), "--samples", 16)
+    qconvert("calibrate", TINY_LLAMA, path, "--calibration", calibration_text(), "--samples", 16)
     return path
 
 
@@ -99,16 +93,36 @@ def importance():
 def files(name):
     own, reference = WORK / f"own.{name}.gguf", WORK / f"reference.{name}.gguf"
     rest = ["--tensor", "token_embd.weight=q8_0", "--tensor", "output.weight=q8_0"]
-    convert(TINY_LLAMA, own, "--pure", "--scheme", name, *rest, "--importance", importance())
+    convert(TINY_LLAMA, own, "--pure", "--scheme", PRESETS[name].lower(), *rest, "--importance", importance())
     types = ["--token-embedding-type", "q8_0", "--output-tensor-type", "q8_0"]
     llama("llama-quantize", "--pure", "--imatrix", importance(), *types, plain(), reference, PRESETS[name], 2)
+    return same(own, reference, name)
+
+
+def same(own, reference, type_name):
+    """Holds two files that have tensors of a type against each other, byte for byte and in llama.cpp."""
     found = compare_tensors(own, reference)
     require(not found, f"{len(found)} differences: " + "; ".join(found[:4]))
     kinds = {tensor.kind.name for tensor in tensors(own).values()}
-    require(name.upper() in kinds, f"the file holds {sorted(kinds)}")
+    require(type_name.upper() in kinds, f"the file holds {sorted(kinds)}")
     both = [figure(llama_figures(file, shared("text/wikitext2-valid.txt"), 2), "PPL")[0] for file in (own, reference)]
     require(both[0] == both[1], f"perplexities {both[0]} and {both[1]}")
     return f"perplexity {both[0]}"
+
+
+# Mixes, and the type that is most of each.
+MIXES = {
+    "iq3_m": "iq3_s", "iq3_s": "iq3_s", "iq3_xs": "iq3_s", "iq3_xxs": "iq3_xxs", "iq2_m": "iq2_s", "iq2_s": "iq2_xs", "iq2_xs": "iq2_xs",
+    "iq2_xxs": "iq2_xxs", "iq1_m": "iq1_m", "iq1_s": "iq1_s",
+}
+
+
+@check("the mix {} equals llama-quantize's, and llama.cpp computes the same with both", list(MIXES)[::4], slow_cases=MIXES)
+def mixes(name):
+    own, reference = WORK / f"own-mix.{name}.gguf", WORK / f"reference-mix.{name}.gguf"
+    convert(TINY_LLAMA, own, "--scheme", name, "--importance", importance())
+    llama("llama-quantize", "--imatrix", importance(), plain(), reference, name.upper(), 2)
+    return same(own, reference, MIXES[name])
 
 
 @check("1 and 3 threads write the same {}", ["iq2_xs", "iq1_m"])
