@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Quantizes the trained model in Tests/Fixtures to Q4_K_M in two ways, compares both with the original, and continues a prompt
-# with the better one. Everything it writes goes to demo-output/.
+# Quantizes the trained model in Tests/Fixtures to Q4_K_M in three ways, compares all with the original, and continues a prompt
+# with the best one. Everything it writes goes to demo-output/.
 #   QCONVERT   the program (default: the release build)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,10 +26,11 @@ row() {
 }
 
 echo "Quantizing $model (8.4 million parameters, BF16) to Q4_K_M"
-for method in rtn awq; do
+for plugin in rtn awq gptq:correct=0.5; do
+  method=${plugin%%:*}
   target=$out/tiny-llama.Q4_K_M.$method.gguf
-  echo "  qconvert $model $target --plugin $method"
-  "$qconvert" "$model" "$target" --scheme q4_k_m --plugin "$method" --force >"$out/$method.log" 2>&1 || {
+  echo "  qconvert $model $target --plugin $plugin"
+  "$qconvert" "$model" "$target" --scheme q4_k_m --plugin "$plugin" --force >"$out/$method.log" 2>&1 || {
     cat "$out/$method.log" >&2
     exit 1
   }
@@ -42,10 +43,12 @@ printf '%-22s %11s %8s %12s %14s %12s\n' model size bits/w perplexity "KL diverg
 row "original, BF16" "$model"
 row "Q4_K_M, rounded" "$out/tiny-llama.Q4_K_M.rtn.gguf"
 row "Q4_K_M, AWQ" "$out/tiny-llama.Q4_K_M.awq.gguf"
+row "Q4_K_M, GPTQ" "$out/tiny-llama.Q4_K_M.gptq.gguf"
 
 echo
 prompt=${PROMPT:-"The old man looked at the sea and"}
-echo "The AWQ file continues a prompt (greedily):"
+echo "The GPTQ file continues a prompt (greedily):"
 echo
-"$qconvert" generate "$out/tiny-llama.Q4_K_M.awq.gguf" --prompt "$prompt" --tokens 48
+printf '%s' "$prompt"
+"$qconvert" generate "$out/tiny-llama.Q4_K_M.gptq.gguf" --prompt "$prompt" --tokens 48
 echo
