@@ -5,30 +5,11 @@ import TestSupport
 import Testing
 
 /// From GGUF to GGUF: other types, other files, other metadata.
-@Suite struct GGUFEditingTests {
-  private let registry: Registry
-  private let folder = TemporaryFolder()
-  private let model = SharedData.fixture("models/tiny-llama")
+@Suite struct GGUFEditingTests: ConversionSuite {
+  let registry: Registry
+  let folder = TemporaryFolder()
 
   init() throws { registry = try Registry(QConvert.builtIn) }
-
-  private func plan(_ input: String, _ output: String, _ change: (inout ConversionRequest) -> Void = { _ in }) throws -> ConversionPlan {
-    var request = ConversionRequest(input: input, output: folder.file(output))
-    request.threads = 2
-    change(&request)
-    return try Planner(registry).plan(request)
-  }
-
-  /// - Returns: the path of the target.
-  @discardableResult
-  private func convert(_ input: String, _ output: String, _ change: (inout ConversionRequest) -> Void = { _ in }) throws -> String {
-    try Converter(registry).run(plan(input, output, change), progress: SilentProgress())
-    return folder.file(output)
-  }
-
-  private func failure(_ input: String, _ output: String, _ change: (inout ConversionRequest) -> Void) -> Failure? {
-    #expect(throws: Failure.self) { try plan(input, output, change) }
-  }
 
   private func open(_ path: String) throws -> Checkpoint { try Opening(registry).open(path) }
 

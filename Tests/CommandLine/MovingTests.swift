@@ -4,31 +4,11 @@ import TestSupport
 import Testing
 
 /// Quantized checkpoints that move from container to container.
-@Suite struct MovingTests {
-  private let registry: Registry
-  private let folder = TemporaryFolder()
-  private let model = SharedData.fixture("models/tiny-llama")
+@Suite struct MovingTests: ConversionSuite {
+  let registry: Registry
+  let folder = TemporaryFolder()
 
   init() throws { registry = try Registry(QConvert.builtIn) }
-
-  private func plan(_ input: String, _ output: String, _ change: (inout ConversionRequest) -> Void = { _ in }) throws -> ConversionPlan {
-    var request = ConversionRequest(input: input, output: folder.file(output))
-    request.calibration.samples = 2
-    request.calibration.context = 32
-    request.threads = 2
-    change(&request)
-    return try Planner(registry).plan(request)
-  }
-
-  /// - Returns: the path of the output.
-  private func convert(_ input: String, _ output: String, _ change: (inout ConversionRequest) -> Void = { _ in }) throws -> String {
-    try Converter(registry).run(plan(input, output, change), progress: SilentProgress())
-    return folder.file(output)
-  }
-
-  private func failure(_ input: String, _ output: String, _ change: (inout ConversionRequest) -> Void) -> Failure? {
-    #expect(throws: Failure.self) { try plan(input, output, change) }
-  }
 
   private func compare(_ first: String, _ second: String) throws -> Comparison {
     let opening = Opening(registry)

@@ -23,13 +23,11 @@ extension ConversionPlan {
     guard let planned = tensors.first(where: { $0.id == TensorID(.tokenEmbedding) }), planned.scheme.grid.kind != .float,
       planned.scheme.grid.tileRows == 1, planned.scheme.sharing == nil
     else { return source }
-    let tensors = source.tensors.map { tensor in
-      guard tensor.name == planned.sourceName, planned.scheme.fits(columns: tensor.rowLength) else { return tensor }
-      return CheckpointTensor(
-        name: tensor.name, shape: tensor.shape, storage: RoundedStorage(original: tensor.storage, scheme: planned.scheme))
+    var result = source
+    result.replaceStorage { tensor in
+      let isMeant = tensor.name == planned.sourceName && planned.scheme.fits(columns: tensor.rowLength)
+      return isMeant ? RoundedStorage(original: tensor.storage, scheme: planned.scheme) : tensor.storage
     }
-    return Checkpoint(
-      path: source.path, format: source.format, tensors: tensors, naming: source.naming, configuration: source.configuration,
-      metadata: source.metadata, companionFolder: source.companionFolder, files: source.files)
+    return result
   }
 }

@@ -11,7 +11,8 @@ extension Importance {
     var matrices = 0
     for index in tensors.indices where Importance.weighs(tensors[index]) {
       let tensor = tensors[index]
-      let isInBlock = tensor.id.map { $0.block != nil } ?? !["token_embd.weight", "output.weight"].contains(tensor.name)
+      let outer = OuterMatrix(tensor.name, id: tensor.id)
+      let isInBlock = tensor.id.map { $0.block != nil } ?? (outer == nil)
       if isInBlock { matrices += 1 }
       guard let entry = entries[tensor.id.flatMap { names[$0] } ?? tensor.name] else {
         if isInBlock { missing.append(tensor.name) }
@@ -19,7 +20,7 @@ extension Importance {
       }
       guard let values = entry.values(for: tensor) else {
         // The embedding is looked up and not multiplied with: what a file holds for it is of another shape.
-        if tensor.id?.role == .tokenEmbedding || tensor.name == "token_embd.weight" { continue }
+        if outer == .embedding { continue }
         throw Failure(
           .data, "importance.length", "has \(entry.meanSquares.count) mean squares for rows of \(tensor.shape.last ?? 1) weights",
           file: path, tensor: tensor.name, remedy: "The file was made for another model.")

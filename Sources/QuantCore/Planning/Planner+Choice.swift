@@ -1,4 +1,4 @@
-/// Which tensors there are, and what a person asked for some of them, whatever holds for the others.
+/// Which tensors there are, and which scheme each of them gets.
 extension Planner {
   /// The model of the source. Between two GGUFs nobody needs it: a file whose keys a family cannot make sense of is taken by its
   /// names, and may be one that is edited because of that.
@@ -30,6 +30,67 @@ extension Planner {
       + (failure.tensor.map { " ('\($0)': \(failure.message))" } ?? " (\(failure.message))")
   }
 
+  /// Gives every draft its scheme, and its input a way of rounding: what was asked for it, else what the preset or scheme for the
+  /// whole says, else what the container puts in its place.
+  func chooseSchemes(
+    _ drafts: inout [TensorMapping.Draft], wanted: String, request: ConversionRequest, source: Checkpoint, model: ModelDescription?,
+    format: any CheckpointFormat.Type
+  ) throws {
+    let modelType = Planner.modelType(of: source)
+    let keeps = wanted == Planner.keepName
+    let preset = request.isPure || keeps ? nil : registry.preset(wanted)
+    // The name of a preset may be that of a scheme too (`bf16`); one that is only a preset's has none, but for the one that it
+    // means without its mix.
+    let scheme: (any Scheme)?
+    if preset == nil, !keeps {
+      scheme = try registry.scheme(registry.preset(wanted)?.pureScheme ?? wanted, modelType: modelType)
+    } else {
+      scheme = try? registry.scheme(wanted, modelType: modelType)
+    }
+    let asked = try asked(drafts, request)
+    let presetTensors = zip(drafts, asked).map { draft, asked in
+      var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
+      tensor.hasImportance = request.importancePath != nil
+      tensor.configuration = source.configuration
+      tensor.isQuantizable = draft.isQuantizable && format.quantizes(tensor, as: scheme, model: model)
+      tensor.isDecided = asked?.mayFallBack == true
+      return tensor
+    }
+    let choices =
+      preset?.choose(presetTensors, model: model)
+      ?? presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme?.name : nil) }
+    let inputs = try InputChoice(request.activations)
+    let type = scheme?.grid.kind == .float ? scheme?.name : nil
+    let packings = try packings(of: format, request)
+    for index in drafts.indices {
+      let isKept = (asked[index]?.name ?? wanted) == Planner.keepName
+      if isKept, let kept = keepers(of: drafts[index], source: source, packings: packings).first {
+        drafts[index].schemeName = kept.name
+        drafts[index].scheme = kept
+        drafts[index].activations = keptInputs(of: drafts[index], kept, source: source, packings: packings)
+        continue
+      }
+      let stored = drafts[index].tensor.storage.schemeName
+      let staysInPlace = isKept && format.id == source.format && drafts[index].isInPlace
+      let unquantized = staysInPlace ? stored : format.unquantizedScheme(for: presetTensors[index], stored: stored, type: type)
+      var name = isKept ? unquantized : asked[index]?.name ?? choices[index].scheme ?? unquantized
+      drafts[index].note = asked[index] == nil ? choices[index].note : nil
+      drafts[index].needsImportance = asked[index] == nil && choices[index].needsImportance
+      if asked[index]?.mayFallBack ?? true, let fallback = format.fallback(for: name, columns: drafts[index].rowLength) {
+        (name, drafts[index].note) = fallback
+      }
+      drafts[index].schemeName = name
+      // Data that is not numbers (token maps), or of a type that is no scheme (f64), is copied as it is, under the name of its type.
+      let isData = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(rawValue: name.uppercased()) != nil
+      if drafts[index].tensor.storage.isNumeric && !isData {
+        let own = drafts[index].tensor.storage.codes?.scheme
+        drafts[index].scheme = try own.flatMap { $0.name == name ? $0 : nil } ?? registry.scheme(name, modelType: modelType)
+      }
+      drafts[index].activations = inputs.scheme(
+        for: presetTensors[index], weights: drafts[index].scheme, choice: choices[index], model: model)
+    }
+  }
+
   /// A scheme that was asked for by name.
   struct AskedScheme {
     var name: String
@@ -49,8 +110,8 @@ extension Planner {
       ruled[index].map { AskedScheme(name: $0) } ?? typed[index].map { AskedScheme(name: $0, mayFallBack: true) }
     }
     // A model without an output matrix of its own multiplies with the embedding.
-    let outputs = drafts.indices.filter { Planner.isMatrix(drafts[$0], .output) }
-    let embeddings = drafts.indices.filter { Planner.isMatrix(drafts[$0], .tokenEmbedding) }
+    let outputs = drafts.indices.filter { OuterMatrix(drafts[$0].name, id: drafts[$0].id) == .output }
+    let embeddings = drafts.indices.filter { OuterMatrix(drafts[$0].name, id: drafts[$0].id) == .embedding }
     let wanted = [
       ("--output-scheme", request.outputScheme, outputs.isEmpty && request.embeddingScheme == nil ? embeddings : outputs),
       ("--embedding-scheme", request.embeddingScheme, embeddings),
@@ -65,15 +126,5 @@ extension Planner {
       for index in indices where ruled[index] == nil { result[index] = AskedScheme(name: scheme) }
     }
     return result
-  }
-
-  /// Whether a draft is the embedding or the output matrix, by its part in the model or, without a family, by the names that
-  /// containers give them.
-  private static func isMatrix(_ draft: TensorMapping.Draft, _ role: TensorRole) -> Bool {
-    if let id = draft.id { return id.role == role && !id.isBias }
-    let names =
-      role == .output
-      ? ["output.weight", "lm_head.weight"] : ["token_embd.weight", "per_layer_token_embd.weight", "model.embed_tokens.weight"]
-    return names.contains(draft.name)
   }
 }

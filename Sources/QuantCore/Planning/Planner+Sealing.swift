@@ -11,26 +11,7 @@ extension Planner {
     let packings = try packings(of: format, request)
     let holders = packings.filter { $0.holds($0.stored(asked).grid, activations: draft.activations) }
     let scheme = holders.first?.stored(asked) ?? asked
-    guard scheme.grid.kind == .float || !draft.isTransposed else {
-      throw Failure(
-        .unsupported, "scheme.transposed",
-        "this container holds the matrix transposed, and readers do not unpack such a one from \(scheme.name)", file: request.input,
-        tensor: draft.name, remedy: "Write a .gguf file, which holds it the other way round, or choose bf16, f16 or f32.")
-    }
-    guard scheme.fits(columns: draft.rowLength), scheme.grid.kind == .float || !draft.shape.contains(0) else {
-      throw Failure(
-        .unsupported, "scheme.row-length",
-        "rows of \(draft.rowLength) weights cannot be stored as \(scheme.name)"
-          + (scheme.grid.groupLength.map { ", whose groups have \($0)" } ?? ""), file: request.input, tensor: draft.name,
-        remedy: "Give another --scheme, or this tensor its own with --tensor '\(draft.name)=SCHEME'; these fit: "
-          + fitting(draft.rowLength, format).joined(separator: ", ") + ".")
-    }
-    if let length = draft.activations?.groupLength, !draft.tensor.rowLength.isMultiple(of: length) {
-      throw Failure(
-        .unsupported, "activations.row-length", "\(draft.tensor.rowLength) channels cannot be rounded in groups of \(length)",
-        file: request.input, tensor: draft.name,
-        remedy: "Give another --activations, or this tensor a type that is not quantized with --tensor '\(draft.name)=bf16'.")
-    }
+    try checkRows(of: draft, as: scheme, format: format, request: request)
     let isQuantizedSource = !["f32", "f16", "bf16", "f64"].contains(stored)
     let isSame = stored == scheme.name
     let isRounded = !methods.isEmpty && draft.id?.block != nil
@@ -60,7 +41,7 @@ extension Planner {
           + (keepers.isEmpty || isRounded ? "." : "; without another rounding it can become: \(keepers.joined(separator: ", "))."))
     }
     let client = try client(request)
-    var obstacle: ClientObstacle?
+    var refused: (client: Client, obstacle: ClientObstacle)?
     var unfit: String?
     for packing in holders {
       let scheme = packing.stored(asked)
@@ -72,9 +53,10 @@ extension Planner {
         let layer = ClientLayer(
           name: QuantizedModule.name(ofWeight: draft.name), packing: type(of: packing).id, grid: scheme.grid,
           activations: draft.activations, shape: draft.shape)
-        let found = client.profile.obstacle(layer, version: client.version)
-        obstacle = obstacle ?? found
-        if found != nil { continue }
+        if let obstacle = client.profile.obstacle(layer, version: client.version) {
+          refused = refused ?? (client, obstacle)
+          continue
+        }
       }
       let parts = packing.parts(name: draft.name, shape: draft.shape, scheme: scheme)
       let size = parts.reduce(0) { $0 + $1.byteCount }
@@ -92,20 +74,54 @@ extension Planner {
       if draft.isMerged(in: source) { tensor.note = (tensor.note.map { $0 + ", " } ?? "") + "merged" }
       return tensor
     }
-    if let client, let obstacle {
+    throw refusal(of: draft, scheme, refused, unfit: unfit, format: format, request: request)
+  }
+
+  /// - Throws: `Failure` where rows of this length or direction cannot be stored in the scheme, or their inputs not be rounded as asked.
+  private func checkRows(
+    of draft: TensorMapping.Draft, as scheme: any Scheme, format: any CheckpointFormat.Type, request: ConversionRequest
+  ) throws(Failure) {
+    guard scheme.grid.kind == .float || !draft.isTransposed else {
       throw Failure(
+        .unsupported, "scheme.transposed",
+        "this container holds the matrix transposed, and readers do not unpack such a one from \(scheme.name)", file: request.input,
+        tensor: draft.name, remedy: "Write a .gguf file, which holds it the other way round, or choose bf16, f16 or f32.")
+    }
+    guard scheme.fits(columns: draft.rowLength), scheme.grid.kind == .float || !draft.shape.contains(0) else {
+      throw Failure(
+        .unsupported, "scheme.row-length",
+        "rows of \(draft.rowLength) weights cannot be stored as \(scheme.name)"
+          + (scheme.grid.groupLength.map { ", whose groups have \($0)" } ?? ""), file: request.input, tensor: draft.name,
+        remedy: "Give another --scheme, or this tensor its own with --tensor '\(draft.name)=SCHEME'; these fit: "
+          + fitting(draft.rowLength, format).joined(separator: ", ") + ".")
+    }
+    if let length = draft.activations?.groupLength, !draft.tensor.rowLength.isMultiple(of: length) {
+      throw Failure(
+        .unsupported, "activations.row-length", "\(draft.tensor.rowLength) channels cannot be rounded in groups of \(length)",
+        file: request.input, tensor: draft.name,
+        remedy: "Give another --activations, or this tensor a type that is not quantized with --tensor '\(draft.name)=bf16'.")
+    }
+  }
+
+  /// Why no packing of the format holds a tensor: the client's reason first, then the packing's own.
+  private func refusal(
+    of draft: TensorMapping.Draft, _ scheme: any Scheme, _ refused: (client: Client, obstacle: ClientObstacle)?, unfit: String?,
+    format: any CheckpointFormat.Type, request: ConversionRequest
+  ) -> Failure {
+    if let (client, obstacle) = refused {
+      return Failure(
         .unsupported, "client.refuses", "\(client.profile.id) \(client.version) \(obstacle.reason)", file: request.output,
         tensor: draft.name, remedy: obstacle.remedy)
     }
     if let unfit {
-      throw Failure(
+      return Failure(
         .unsupported, "packing.shape", unfit, file: request.output, tensor: draft.name,
         remedy: "Leave --packing out, or this tensor unquantized with --tensor '\(draft.name)=bf16'.")
     }
     let able = registry.formats.filter { other in
       registry.packings(of: other).contains { $0.holds($0.stored(scheme).grid, activations: draft.activations) }
     }
-    throw Failure(
+    return Failure(
       .unsupported, "packing.none",
       "format '\(format.id)' cannot hold \(scheme.name)" + (draft.activations.map { " with inputs rounded to \($0.name)" } ?? ""),
       file: request.output, tensor: draft.name,

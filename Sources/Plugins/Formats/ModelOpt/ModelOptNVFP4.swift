@@ -6,14 +6,14 @@ public import QuantCore
 /// For a matrix `X.weight [out, in]`: `X.weight` U8 `[out, in / 2]` with the even column in the low half, `X.weight_scale` F8_E4M3
 /// `[out, in / 16]`, `X.weight_scale_2` F32 `[]`, and `X.input_scale` F32 `[]`. The trap: compressed-tensors stores the reciprocals
 /// of both F32 scales.
-public struct ModelOptNVFP4: Packing {
+public struct ModelOptNVFP4: Packing, ModelOptPacking {
   public static let id = "modelopt-nvfp4"
   public static let summary =
     "NVFP4: E2M1 weights with an E4M3 scale for 16 columns and an F32 scale that multiplies, as ModelOpt exports them."
   public static let reference = "https://github.com/NVIDIA/Model-Optimizer"
 
   private static let layout = ScaledFloatLayout(globalScale: "_scale_2", numberShape: [])
-  private static let weightParts = ["_scale", "_scale_2"]
+  static let weightParts = ["_scale", "_scale_2"]
 
   public init() {}
 
@@ -36,7 +36,7 @@ public struct ModelOptNVFP4: Packing {
   public func inputParts(
     name: String, activations: ActivationScheme, modelType: ElementType
   ) -> [(part: StoredPart, value: CalibratedValue.Part)] {
-    [(ModelOptFloat8.inputPart(name), .reciprocalScale)]
+    [(ModelOptInput.part(weight: name), .reciprocalScale)]
   }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
@@ -52,22 +52,10 @@ public struct ModelOptNVFP4: Packing {
     )
   }
 
-  public func cacheParts(
-    attention: String, scheme: ActivationScheme, modelType: ElementType
-  ) -> (keys: StoredPart, values: StoredPart)? {
-    ModelOptConfiguration.cacheParts(attention: attention)
-  }
-
-  public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {
-    ModelOptConfiguration.addingCache(configuration)
-  }
-
-  public func files(configuration: JSON) -> [(name: String, json: JSON)] { [ModelOptConfiguration.file(configuration)] }
-
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
     guard let known = try ModelOptConfiguration(configuration), known.algorithm != "FP8" else { return nil }
     let scheme = NVFP4Scheme(.factor, modelType: .bf16)
-    let parts = ModuleParts(stored, weightParts: ModelOptNVFP4.weightParts, moduleParts: [ModelOptFloat8.inputScale])
+    let parts = moduleParts(stored)
     return try parts.logical { module in
       try ScaledFloatStorage.tensor(
         name: module + ".weight", scheme: scheme, codes: parts.part(module + ".weight"), scales: parts.part(module + ".weight_scale"),
@@ -75,20 +63,12 @@ public struct ModelOptNVFP4: Packing {
     }
   }
 
-  public func expectsQuantized(_ module: String, configuration: JSON) -> Bool? {
-    ModelOptConfiguration.expectsQuantized(module, configuration)
-  }
-
-  public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
-    ModelOptConfiguration.findings(configuration, stored: stored)
-  }
-
   public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
-    let parts = ModuleParts(stored, weightParts: ModelOptNVFP4.weightParts, moduleParts: [ModelOptFloat8.inputScale])
+    let parts = moduleParts(stored)
     var record = ActivationRecord(caches: try parts.caches())
     guard try ModelOptConfiguration(configuration)?.algorithm == "NVFP4" else { return record }
     for module in parts.modules {
-      let scale = try ScaledFloatStorage.scale(parts.part("\(module).\(ModelOptFloat8.inputScale)"))
+      let scale = try ModelOptInput.scale(of: module, in: parts)
       record.inputs[module] = ActivationRecord.Input(.nvfp4, scale: 1 / scale)
     }
     return record

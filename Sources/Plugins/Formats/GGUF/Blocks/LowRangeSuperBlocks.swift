@@ -4,10 +4,8 @@ import QuantCore
 ///
 /// Parameters: `[d, dmin, scale 0…15, min 0…15]`, the last 32 being the 4-bit integers of the file. Codes: 0...3. Without
 /// importance, weights are magnitudes, and the search adds up absolute errors.
-struct LowRangeSuperBlocks: GGUFBlockScheme {
+struct LowRangeSuperBlocks: RangedSubBlocks {
   let layout: BlockLayout
-
-  private static let top: Int32 = 3
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,
@@ -21,8 +19,8 @@ struct LowRangeSuperBlocks: GGUFBlockScheme {
         weighting?.weights(x, columns: 16 * s..<16 * s + 16, spread: spread) ?? (0..<16).map { own[$0].magnitude }
       let fit =
         weighting != nil
-        ? ScaleSearch.range(own, weights: weights, top: Self.top, steps: .weighted)
-        : ScaleSearch.range(own, weights: weights, top: Self.top, steps: .short, error: .absolute)
+        ? ScaleSearch.range(own, weights: weights, top: top, steps: .weighted)
+        : ScaleSearch.range(own, weights: weights, top: top, steps: .short, error: .absolute)
       scales.append(fit.scale)
       minima.append(-fit.minimum)
       weightSums.append(weights.reduce(0, +))
@@ -44,10 +42,7 @@ struct LowRangeSuperBlocks: GGUFBlockScheme {
     for s in 0..<16 {
       parameters[2 + s] = Float(packed[s] & 15)
       parameters[18 + s] = Float(packed[s] >> 4)
-      let scale = parameters[0] * parameters[2 + s], minimum = parameters[1] * parameters[18 + s]
-      // Codes are rounded again under what is stored; where the stored scale is zero those of the search stay.
-      if scale == 0 { continue }
-      for i in 16 * s..<16 * s + 16 { codes[i] = clamp(nearestInteger((x[i] + minimum) / scale), 0, Self.top) }
+      roundAgain(x, s, parameters: parameters, codes: codes)
     }
   }
 
@@ -58,29 +53,6 @@ struct LowRangeSuperBlocks: GGUFBlockScheme {
     if maximum <= 0 { return 0 }
     for s in x.indices { packed[s] |= UInt8(truncatingIfNeeded: nearestInteger(15 / maximum * x[s]) << shift) }
     return maximum / 15
-  }
-
-  func nearest(
-    _ x: UnsafePointer<Float>, columns: Range<Int>, parameters: UnsafePointer<Float>, codes: UnsafeMutablePointer<Int32>
-  ) {
-    forEachSubBlock(columns, length: 16) { s, own in
-      let scale = parameters[0] * parameters[2 + s], minimum = parameters[1] * parameters[18 + s]
-      if scale == 0 {
-        for i in own { codes[i] = 0 }
-        return
-      }
-      for i in own { codes[i] = nearestInteger(clamp((x[i] + minimum) / scale, 0, Float(Self.top))) }
-    }
-  }
-
-  func value(
-    _ codes: UnsafePointer<Int32>, columns: Range<Int>, parameters: UnsafePointer<Float>,
-    destination: UnsafeMutablePointer<Float>
-  ) {
-    forEachSubBlock(columns, length: 16) { s, own in
-      let scale = parameters[0] * parameters[2 + s], minimum = parameters[1] * parameters[18 + s]
-      for i in own { destination[i] = scale * Float(codes[i]) - minimum }
-    }
   }
 
   func pack(codes: UnsafePointer<Int32>, parameters: UnsafePointer<Float>, into bytes: UnsafeMutablePointer<UInt8>) {

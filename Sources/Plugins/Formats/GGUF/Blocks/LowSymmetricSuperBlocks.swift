@@ -4,7 +4,7 @@ import QuantCore
 ///
 /// Parameters: `[d, scale 0…15]`, the scales being the 6-bit integers of the file less 32. Codes: 0...7. A block of zeros has the
 /// scales -32 under `d = 0`.
-struct LowSymmetricSuperBlocks: GGUFBlockScheme {
+struct LowSymmetricSuperBlocks: ScaledSubBlocks {
   let layout: BlockLayout
 
   func readableEncode(
@@ -34,10 +34,7 @@ struct LowSymmetricSuperBlocks: GGUFBlockScheme {
     parameters[0] = HalfFloat(d).value
     for s in 0..<16 {
       parameters[1 + s] = Float(scaleCodes[s] - 32)
-      let scale = parameters[0] * parameters[1 + s]
-      // Codes are rounded again under what is stored; where the stored scale is zero those of the search stay.
-      if scale == 0 { continue }
-      for i in 16 * s..<16 * s + 16 { codes[i] = clamp(nearestInteger(x[i] / scale), -4, 3) + 4 }
+      roundAgain(x, s, parameters: parameters, codes: codes)
     }
   }
 
@@ -48,29 +45,6 @@ struct LowSymmetricSuperBlocks: GGUFBlockScheme {
     if maximum == 0 { return (0, [Int32](repeating: 0, count: 16)) }
     let inverse = -32 / maximum
     return (1 / inverse, scales.map { clamp(Int32(Int8(truncatingIfNeeded: nearestInteger(inverse * $0))), -32, 31) + 32 })
-  }
-
-  func nearest(
-    _ x: UnsafePointer<Float>, columns: Range<Int>, parameters: UnsafePointer<Float>, codes: UnsafeMutablePointer<Int32>
-  ) {
-    forEachSubBlock(columns, length: 16) { s, own in
-      let scale = parameters[0] * parameters[1 + s]
-      if scale == 0 {
-        for i in own { codes[i] = 4 }
-        return
-      }
-      for i in own { codes[i] = nearestInteger(clamp(x[i] / scale, -4, 3)) + 4 }
-    }
-  }
-
-  func value(
-    _ codes: UnsafePointer<Int32>, columns: Range<Int>, parameters: UnsafePointer<Float>,
-    destination: UnsafeMutablePointer<Float>
-  ) {
-    forEachSubBlock(columns, length: 16) { s, own in
-      let scale = parameters[0] * parameters[1 + s]
-      for i in own { destination[i] = scale * Float(codes[i] &- 4) }
-    }
   }
 
   func pack(codes: UnsafePointer<Int32>, parameters: UnsafePointer<Float>, into bytes: UnsafeMutablePointer<UInt8>) {

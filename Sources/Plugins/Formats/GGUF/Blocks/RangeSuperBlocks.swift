@@ -4,10 +4,8 @@ import QuantCore
 ///
 /// Parameters: `[d, dmin, scale 0…7, min 0…7]`, the last sixteen being the 6-bit integers of the file. Codes: 0...15 or
 /// 0...31.
-struct RangeSuperBlocks: GGUFBlockScheme {
+struct RangeSuperBlocks: RangedSubBlocks {
   let layout: BlockLayout
-
-  private var top: Int32 { (1 << Int32(layout.bits)) - 1 }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,
@@ -38,10 +36,7 @@ struct RangeSuperBlocks: GGUFBlockScheme {
     for s in 0..<8 {
       parameters[2 + s] = Float(scaleCodes[s])
       parameters[10 + s] = Float(minimumCodes[s])
-      let scale = parameters[0] * parameters[2 + s], minimum = parameters[1] * parameters[10 + s]
-      // Codes are rounded again under what is stored; where the stored scale is zero those of the search stay.
-      if scale == 0 { continue }
-      for i in 32 * s..<32 * s + 32 { codes[i] = clamp(nearestInteger((x[i] + minimum) / scale), 0, top) }
+      roundAgain(x, s, parameters: parameters, codes: codes)
     }
   }
 
@@ -51,30 +46,6 @@ struct RangeSuperBlocks: GGUFBlockScheme {
     for value in x where value > maximum { maximum = value }
     let inverse = maximum > 0 ? 63 / maximum : 0
     return (maximum / 63, x.map { min(63, UInt8(truncatingIfNeeded: nearestInteger(inverse * $0))) })
-  }
-
-  func nearest(
-    _ x: UnsafePointer<Float>, columns: Range<Int>, parameters: UnsafePointer<Float>, codes: UnsafeMutablePointer<Int32>
-  ) {
-    let high = Float(top)
-    forEachSubBlock(columns, length: 32) { s, own in
-      let scale = parameters[0] * parameters[2 + s], minimum = parameters[1] * parameters[10 + s]
-      if scale == 0 {
-        for i in own { codes[i] = 0 }
-        return
-      }
-      for i in own { codes[i] = nearestInteger(clamp((x[i] + minimum) / scale, 0, high)) }
-    }
-  }
-
-  func value(
-    _ codes: UnsafePointer<Int32>, columns: Range<Int>, parameters: UnsafePointer<Float>,
-    destination: UnsafeMutablePointer<Float>
-  ) {
-    forEachSubBlock(columns, length: 32) { s, own in
-      let scale = parameters[0] * parameters[2 + s], minimum = parameters[1] * parameters[10 + s]
-      for i in own { destination[i] = scale * Float(codes[i]) - minimum }
-    }
   }
 
   func pack(codes: UnsafePointer<Int32>, parameters: UnsafePointer<Float>, into bytes: UnsafeMutablePointer<UInt8>) {
@@ -126,17 +97,5 @@ struct RangeSuperBlocks: GGUFBlockScheme {
     for s in 0..<8 {
       for i in 0..<32 { codes[32 * s + i] |= Int32(high[i] >> UInt8(s) & 1) << 4 }
     }
-  }
-}
-
-/// Calls `body` with each sub-block that `columns` touches, and the columns inside it.
-@inline(__always)
-func forEachSubBlock(_ columns: Range<Int>, length: Int, _ body: (Int, Range<Int>) -> Void) {
-  var start = columns.lowerBound
-  while start < columns.upperBound {
-    let s = start / length
-    let end = min(columns.upperBound, (s + 1) * length)
-    body(s, start..<end)
-    start = end
   }
 }

@@ -3,7 +3,7 @@ import QuantCore
 /// `q6_k`: 256 weights in 16 sub-blocks of 16, `d * scale[s] * (q - 32)`.
 ///
 /// Parameters: `[d, scale 0…15]`, the scales being the signed 8-bit integers of the file. Codes: 0...63.
-struct SymmetricSuperBlocks: GGUFBlockScheme {
+struct SymmetricSuperBlocks: ScaledSubBlocks {
   let layout: BlockLayout
 
   func readableEncode(
@@ -29,33 +29,7 @@ struct SymmetricSuperBlocks: GGUFBlockScheme {
     parameters[0] = HalfFloat(1 / inverse).value
     for s in 0..<16 {
       parameters[1 + s] = Float(Int8(truncatingIfNeeded: min(127, nearestInteger(inverse * scales[s]))))
-      let scale = parameters[0] * parameters[1 + s]
-      // Codes are rounded again under what is stored; where the stored scale is zero those of the search stay.
-      if scale == 0 { continue }
-      for i in 16 * s..<16 * s + 16 { codes[i] = clamp(nearestInteger(x[i] / scale), -32, 31) + 32 }
-    }
-  }
-
-  func nearest(
-    _ x: UnsafePointer<Float>, columns: Range<Int>, parameters: UnsafePointer<Float>, codes: UnsafeMutablePointer<Int32>
-  ) {
-    forEachSubBlock(columns, length: 16) { s, own in
-      let scale = parameters[0] * parameters[1 + s]
-      if scale == 0 {
-        for i in own { codes[i] = 32 }
-        return
-      }
-      for i in own { codes[i] = nearestInteger(clamp(x[i] / scale, -32, 31)) + 32 }
-    }
-  }
-
-  func value(
-    _ codes: UnsafePointer<Int32>, columns: Range<Int>, parameters: UnsafePointer<Float>,
-    destination: UnsafeMutablePointer<Float>
-  ) {
-    forEachSubBlock(columns, length: 16) { s, own in
-      let scale = parameters[0] * parameters[1 + s]
-      for i in own { destination[i] = scale * Float(codes[i] &- 32) }
+      roundAgain(x, s, parameters: parameters, codes: codes)
     }
   }
 
