@@ -5,7 +5,7 @@ RULES = --explicit-target-dependency-import-check error
 QCONVERT ?= .build/release/qconvert
 TESTED = .build-test/release/qconvert
 
-.PHONY: help build demo test unit end-to-end examples fuzz sanitize interop interop-all benchmark benchmark-methods format setup clean
+.PHONY: help build demo test unit end-to-end examples fuzz sanitize portable interop interop-all benchmark benchmark-methods format setup clean
 
 help:
 	@echo "make setup        system packages that building needs (apt)"
@@ -15,6 +15,7 @@ help:
 	@echo "make examples     build and use the plug-in packages in Examples"
 	@echo "make fuzz         damages small models at random for a quarter of an hour (SECONDS=900)"
 	@echo "make sanitize     the C kernels under the sanitizers, with hostile input, and compiled for ARM"
+	@echo "make portable     all tests of a build without the vector units that are chosen at run time"
 	@echo "make interop      against transformers, compressed-tensors, GPTQModel, bitsandbytes, llama.cpp (installed on first use)"
 	@echo "make interop-all  also against vLLM and llm-compressor, and with more models, schemes and text"
 	@echo "make benchmark    time and memory against llama.cpp's tools, GPTQModel, llm-compressor and AutoAWQ (about an hour)"
@@ -47,6 +48,9 @@ fuzz: setup build
 sanitize: setup
 	Tests/Sanitize/run.sh
 
+portable: setup
+	swift test -c release --scratch-path .build-portable -Xcc -DQC_PORTABLE -Xswiftc -enable-testing $(RULES)
+
 interop: setup build
 	QCONVERT=$(QCONVERT) Tests/Interop/run.sh
 
@@ -65,4 +69,4 @@ format:
 	swift format lint -s -r Sources Tests Package.swift
 
 clean:
-	rm -rf .build .build-test .build-example demo-output
+	rm -rf .build .build-test .build-example .build-portable demo-output

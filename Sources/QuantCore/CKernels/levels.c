@@ -5,7 +5,7 @@
 #include <string.h>
 
 static int detect(void) {
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
   int level = QC_BASELINE;
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
@@ -24,7 +24,7 @@ static int detect(void) {
 }
 
 int qc_cpu_has_bfloat(void) {
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
   return qc_cpu_level() == QC_AVX512 && __builtin_cpu_supports("avx512bf16");
 #else
   return 0;

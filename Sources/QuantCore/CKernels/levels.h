@@ -3,12 +3,20 @@
 
 #include "ckernels.h"
 
+/* Whether loops for the vector units of x86-64 are compiled and chosen from at run time. A portable build (-DQC_PORTABLE) has
+   none of them. */
+#if defined(__x86_64__) && !defined(QC_PORTABLE)
+#define QC_X86_LEVELS 1
+#else
+#define QC_X86_LEVELS 0
+#endif
+
 /* One body, compiled once per instruction set and chosen at run time. Bodies contain no fused multiply-add (the target
    is built with -ffp-contract=off) and sum in a fixed number of lanes, so that every level gives the same bits. */
 
 #define QC_BODY static inline __attribute__((always_inline))
 
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
 #define QC_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define QC_TARGET_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")))
 #define QC_TARGET_BFLOAT __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,avx512bf16")))

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
 #include <immintrin.h>
 #endif
 
@@ -23,7 +23,7 @@ static void tile_baseline(const float *a, const float *b, long depth, float *c, 
     for (int j = 0; j < BASELINE_COLUMNS; j++) c[i * stride + j] = accumulate ? c[i * stride + j] + sum[i][j] : sum[i][j];
 }
 
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 QC_TARGET_AVX2 static void tile_avx2(
@@ -106,7 +106,7 @@ long qc_tile_columns(int level) {
 }
 
 static tile_kernel kernel_of(int level) {
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
   if (level == QC_BFLOAT_PAIRS) return tile_bfloat;
   if (level == QC_AVX512) return tile_avx512;
   if (level == QC_AVX2) return tile_avx2;
@@ -143,7 +143,7 @@ void qc_multiply_packed(
   }
 }
 
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
 /* Rows of an operand are far from each other, and only a depth block of each is read: too short a stretch for the processor to
    foresee the next rows, so they are asked for. An address behind the operand does no harm. */
 static inline void fetch_next_rows(const float *last, long stride) {
@@ -153,7 +153,7 @@ static inline void fetch_next_rows(const float *last, long stride) {
 
 void qc_pack_contiguous(const float *source, long stride, long count, long depth, long width, float *out) {
   long i = 0;
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
   /* Squares of 4 by 4 turned in registers. */
   for (; i + 4 <= count; i += 4) {
     const float *r0 = source + i * stride, *r1 = r0 + stride, *r2 = r1 + stride, *r3 = r2 + stride;
@@ -198,7 +198,7 @@ void qc_pack_strided(const float *source, long stride, long count, long depth, l
   }
 }
 
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
 /* Two floats, rounded to bfloat16, the first in the low half. */
 QC_TARGET_BFLOAT static inline float rounded_pair(float first, float second) {
   __m128bh pair = _mm_cvtneps_pbh(_mm_setr_ps(first, second, 0, 0));

@@ -8,6 +8,14 @@
 #include "half_float.h"
 #include "layouts.h"
 
+// Whether loops for the vector units of x86-64 are compiled and chosen from at run time. A portable build (-DQC_PORTABLE) has
+// none of them.
+#if defined(__x86_64__) && !defined(QC_PORTABLE)
+#define QC_X86_LEVELS 1
+#else
+#define QC_X86_LEVELS 0
+#endif
+
 typedef struct {
   qc_block_encoder _Nullable encode;
   qc_block_decoder _Nullable decode;

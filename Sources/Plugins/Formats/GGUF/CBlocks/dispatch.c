@@ -5,7 +5,7 @@
 #include "codecs.h"
 
 static qc_block_level processor_level(void) {
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl")) {
@@ -25,7 +25,7 @@ qc_block_level qc_block_best_level(void) {
 }
 
 static const qc_block_codec *codecs(qc_block_level level) {
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
   if (level == QC_BLOCK_LEVEL_AVX512) return qc_block_codecs_avx512;
   if (level == QC_BLOCK_LEVEL_AVX2) return qc_block_codecs_avx2;
 #else
@@ -36,7 +36,7 @@ static const qc_block_codec *codecs(qc_block_level level) {
 
 qc_block_refiner qc_block_refiner_at(qc_block_type type, qc_block_level level) {
   if (type >= QC_BLOCK_TYPE_LIMIT) return 0;
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
   if (level == QC_BLOCK_LEVEL_AVX512) return qc_block_refiners_avx512[type];
   if (level == QC_BLOCK_LEVEL_AVX2) return qc_block_refiners_avx2[type];
 #else

@@ -1,7 +1,7 @@
 // Loops for x86-64 processors with AVX2.
 #include "codecs.h"
 
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
 #include <immintrin.h>
 
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)

@@ -1,7 +1,7 @@
 // Loops for x86-64 processors with AVX-512.
 #include "codecs.h"
 
-#if defined(__x86_64__)
+#if QC_X86_LEVELS
 #include <immintrin.h>
 
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
