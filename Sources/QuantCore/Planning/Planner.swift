@@ -59,6 +59,7 @@ public struct Planner: Sendable {
     var drafts = try drafts(of: source, &model, target: format.naming, needsFamily: needsFamily, &warnings)
     let wanted = try scheme(of: request, source: source)
     try chooseSchemes(&drafts, wanted: wanted, request: request, source: source, model: model, format: format)
+    source = turning(&drafts, source: source)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
     if let first = left.first, let note = first.note {
       let others = fitting(first.rowLength, format).filter { $0 != "f16" }
@@ -164,11 +165,16 @@ public struct Planner: Sendable {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }
     let asked = try asked(drafts, request)
-    let presetTensors = zip(drafts, asked).map { draft, asked in
+    let packings = try packings(of: format, request)
+    let stacks = scheme.map { scheme in self.stacks(drafts, in: packings.filter { $0.holds(scheme.grid) }, source: source) } ?? []
+    let presetTensors = zip(drafts, asked).enumerated().map { index, pair in
+      let (draft, asked) = pair
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
       tensor.hasImportance = request.importancePath != nil
       tensor.configuration = source.configuration
-      tensor.isQuantizable = draft.isQuantizable && format.quantizes(tensor, as: scheme, model: model)
+      // Readers of a packing for stacks look for codes nowhere else.
+      let isWanted = stacks.isEmpty ? format.quantizes(tensor, as: scheme, model: model) : stacks.contains(index)
+      tensor.isQuantizable = draft.isQuantizable && isWanted
       tensor.isDecided = asked?.mayFallBack == true
       return tensor
     }
@@ -177,7 +183,6 @@ public struct Planner: Sendable {
       ?? presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme?.name : nil) }
     let inputs = try InputChoice(request.activations)
     let type = scheme?.grid.kind == .float ? scheme?.name : nil
-    let packings = try packings(of: format, request)
     for index in drafts.indices {
       let isKept = (asked[index]?.name ?? wanted) == Planner.keepName
       if isKept, let kept = keepers(of: drafts[index], source: source, packings: packings).first {
