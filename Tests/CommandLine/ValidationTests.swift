@@ -121,6 +121,24 @@ import Testing
     #expect(found.count == 7 && found[0].severity == .error && found[0].message.hasSuffix("codes are larger than their bits can hold"))
   }
 
+  /// A byte has room for more than 4-bit codes.
+  @Test func zeroPointsThatAreNoCodesAreNamed() throws {
+    var folder = try EditedFolder(checked.made("int4-channel", activations: "int8-token"))
+    for weight in folder.tensors where weight.type == "I8" {
+      let points = [UInt8](repeating: 0, count: weight.shape[0])
+      folder.tensors.append(.init(name: weight.name + "_zero_point", type: "I8", shape: [weight.shape[0], 1], bytes: points))
+    }
+    folder.set("quantization_config", "config_groups", "group_0", "weights", "symmetric", to: .bool(false))
+    folder.save()
+    #expect(try checked.ids(folder.path).isEmpty)
+    // 7 is the highest code, and -8 the lowest.
+    folder.change("mlp.up_proj.weight_zero_point", first([7, 0xf8, 8, 0xf7]))
+    folder.save()
+    let found = try checked.findings(folder.path)
+    #expect(found.map { [$0.id, $0.tensor] } == [["zero-point.range", "model.layers.0.mlp.up_proj.weight"]])
+    #expect(found.first?.severity == .error && found.first?.message.hasPrefix("2 of ") == true)
+  }
+
   @Test func numbersThatAreNoneAreNamed() throws {
     var folder = try EditedFolder(checked.made("bf16"))
     folder.change("model.norm.weight", first([0xc0, 0x7f]))

@@ -67,6 +67,7 @@ class Peer:
 LLAMA_CONVERTER = Peer("llama_converter", sys.executable)
 GPTQMODEL = Peer("gptqmodel", GPTQMODEL_CPU_WORKERS="2")
 LLMCOMPRESSOR = Peer("llmcompressor")
+MODELOPT = Peer("modelopt")
 # One thread: several wait for each other in loops. One process: the engine's workers are not started anew for each folder.
 VLLM = Peer(
     "vllm", VLLM_CPU_KVCACHE_SPACE="1", VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_NO_USAGE_STATS="1", VLLM_LOGGING_LEVEL="WARNING",

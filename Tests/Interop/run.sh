@@ -2,8 +2,9 @@
 # Holds qconvert against the programs that read its output. Installs them on the first run (some minutes).
 #   run.sh [--all] [--only WORD] [--keep]
 #     --all    also the slow checks: more models, schemes and text; vLLM (loads every layout that its CPU build supports, equal
-#              codes in four layouts) and llm-compressor (bytes of its rounding, MX formats in its transformers), which are
-#              installed for it in environments of their own (../environment.sh, 4 GB)
+#              codes in four layouts), llm-compressor (bytes of its rounding, MX formats and FP8 blocks in its transformers) and ModelOpt
+#              (bytes and scales of its FP8 with rounded caches), which are installed for it in environments of their own
+#              (../environment.sh, 5 GB)
 #     --only   only checks whose title contains WORD
 #     --keep   leave the working folder behind
 #   QCONVERT   the program to test (default: the release build of this checkout)

@@ -57,9 +57,10 @@ struct AdapterMerge {
       }
     }
     var result = source
+    let ranks = DecodedRanks()
     result.replaceStorage { tensor in
       let storage = replacements[tensor.name]?.storage ?? tensor.storage
-      return updates[tensor.name].map { MergedStorage(original: storage, updates: $0) } ?? storage
+      return updates[tensor.name].map { MergedStorage(original: storage, updates: $0, ranks: ranks) } ?? storage
     }
     for part in parts {
       result.files += part.checkpoint.files

@@ -4,7 +4,15 @@
 struct MergedStorage: TensorStorage {
   let original: any TensorStorage
   /// In the order in which they are added.
-  var updates: [LowRankUpdate]
+  let updates: [LowRankUpdate]
+  /// Where the side of an update that all rows need is kept; shared by the tensors of a model.
+  private let ranks: DecodedRanks
+
+  init(original: any TensorStorage, updates: [LowRankUpdate], ranks: DecodedRanks) {
+    self.original = original
+    self.updates = updates
+    self.ranks = ranks
+  }
 
   var schemeName: String { original.schemeName }
   var byteCount: Int { original.byteCount }
@@ -13,10 +21,11 @@ struct MergedStorage: TensorStorage {
 
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
     original.decode(rows: rows, rowLength: rowLength, into: destination)
-    for update in updates {
+    for (index, update) in updates.enumerated() {
+      func decoded(_ matrix: ThinMatrix) -> [Float] { ranks.of(matrix, target: update.target, index: index) }
       if update.isTransposed {
         MergedStorage.add(
-          update, update.inputs.values(channels: rows), times: update.outputs.ranks(), rows: rows.count,
+          update, update.inputs.values(channels: rows), times: decoded(update.outputs), rows: rows.count,
           columns: update.outputs.channelCount, to: destination + update.firstOutput, stride: rowLength)
       } else {
         let last = update.firstOutput + update.outputs.channelCount
@@ -24,7 +33,7 @@ struct MergedStorage: TensorStorage {
         guard !touched.isEmpty else { continue }
         let channels = touched.lowerBound - update.firstOutput..<touched.upperBound - update.firstOutput
         MergedStorage.add(
-          update, update.outputs.values(channels: channels), times: update.inputs.ranks(), rows: touched.count,
+          update, update.outputs.values(channels: channels), times: decoded(update.inputs), rows: touched.count,
           columns: update.inputs.channelCount, to: destination + (touched.lowerBound - rows.lowerBound) * rowLength, stride: rowLength)
       }
     }

@@ -76,6 +76,11 @@ public struct Checkpoint: Sendable {
     for index in tensors.indices { tensors[index].storage = storage(tensors[index]) }
   }
 
+  /// Puts a tensor in the place of the one of its name.
+  mutating func replace(_ tensor: CheckpointTensor) {
+    if let position = positions[tensor.name] { tensors[position] = tensor }
+  }
+
   /// Whether it is a model or an adapter.
   public var content: CheckpointContent { adapter == nil ? .model : .adapter }
 

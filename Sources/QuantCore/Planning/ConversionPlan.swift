@@ -44,7 +44,8 @@ public struct ConversionPlan: Sendable {
   public var memoryBytes: Int {
     let largestPiece = tensors.map { ($0.shape.last ?? 1) * $0.rowMultiple }.max() ?? 1
     let tile = max(Converter.tileWeights, largestPiece)
-    let tiles = Converter.threads(request.threads, tileWeights: tile) * tile * 16
+    let turned = tensors.map { (source[$0.sourceName]?.storage as? TransposedStack)?.workingBytes ?? 0 }.max() ?? 0
+    let tiles = Converter.threads(request.threads, tileWeights: tile) * tile * 16 + turned
     guard let calibration, let model else { return tiles }
     var blockWeights = 0
     var grams = 0

@@ -48,11 +48,16 @@ extension Planner {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }
     let asked = try asked(drafts, request)
-    let presetTensors = zip(drafts, asked).map { draft, asked in
+    let packings = try packings(of: format, request)
+    let stacks = scheme.map { scheme in self.stacks(drafts, in: packings.filter { $0.holds(scheme.grid) }, source: source) } ?? []
+    let presetTensors = zip(drafts, asked).enumerated().map { index, pair in
+      let (draft, asked) = pair
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
       tensor.hasImportance = request.importancePath != nil
       tensor.configuration = source.configuration
-      tensor.isQuantizable = draft.isQuantizable && format.quantizes(tensor, as: scheme, model: model)
+      // Readers of a packing for stacks look for codes nowhere else.
+      let isWanted = stacks.isEmpty ? format.quantizes(tensor, as: scheme, model: model) : stacks.contains(index)
+      tensor.isQuantizable = draft.isQuantizable && isWanted
       tensor.isDecided = asked?.mayFallBack == true
       return tensor
     }
@@ -61,7 +66,6 @@ extension Planner {
       ?? presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme?.name : nil) }
     let inputs = try InputChoice(request.activations)
     let type = scheme?.grid.kind == .float ? scheme?.name : nil
-    let packings = try packings(of: format, request)
     for index in drafts.indices {
       let isKept = (asked[index]?.name ?? wanted) == Planner.keepName
       if isKept, let kept = keepers(of: drafts[index], source: source, packings: packings).first {

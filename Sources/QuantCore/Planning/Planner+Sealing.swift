@@ -8,8 +8,9 @@ extension Planner {
     let stored = draft.tensor.storage.schemeName
     guard let named = draft.scheme else { return try sealData(draft) }
     let asked = request.search == .best ? named.widerSearch ?? named : named
-    let packings = try packings(of: format, request)
+    let packings = holders(draft, among: try packings(of: format, request), source: source)
     let holders = packings.filter { $0.holds($0.stored(asked).grid, activations: draft.activations) }
+    if holders.isEmpty { try checkStack(draft, source: source, request: request) }
     let scheme = holders.first?.stored(asked) ?? asked
     try checkRows(of: draft, as: scheme, format: format, request: request)
     let isQuantizedSource = !["f32", "f16", "bf16", "f64"].contains(stored)

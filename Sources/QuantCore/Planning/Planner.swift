@@ -59,6 +59,7 @@ public struct Planner: Sendable {
     var drafts = try drafts(of: source, &model, target: format.naming, needsFamily: needsFamily, &warnings)
     let wanted = try scheme(of: request, source: source)
     try chooseSchemes(&drafts, wanted: wanted, request: request, source: source, model: model, format: format)
+    source = turning(&drafts, source: source)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
     if let first = left.first, let note = first.note {
       let others = fitting(first.rowLength, format).filter { $0 != "f16" }

@@ -4,9 +4,9 @@ struct TensorMapping {
   /// One output tensor before its scheme is sealed.
   struct Draft {
     /// The source's tensor; where it is made of several, the one whose type says most: a quantized one before floats.
-    let tensor: CheckpointTensor
+    var tensor: CheckpointTensor
     let name: String
-    let shape: [Int]
+    var shape: [Int]
     let pieces: [TensorPiece]
     let isQuantizable: Bool
     var schemeName = ""

@@ -17,6 +17,10 @@ public protocol Packing: Plugin {
   /// Why a matrix of this shape on a grid that the packing holds cannot be stored, or nil where it can:
   /// `rows are no multiple of 8`.
   func obstacle(shape: [Int], scheme: any Scheme) -> String?
+  /// Whether this tensor is a stack of matrices that readers unpack from this packing. Its codes are `[experts, out, in]` where the
+  /// floats of the same model are `[experts, in, out]`. Other packings of the container hold no such tensor.
+  /// - Parameter configuration: of the model.
+  func holdsStack(_ name: String, configuration: Configuration?) -> Bool
   /// What a person should know before matrices on this grid are stored (versions of programs that cannot read them), or nil.
   func caution(_ scheme: any Scheme) -> String?
   /// The stored tensors of a logical matrix `[rows, columns]`, in the order in which `pack` returns their bytes.
@@ -80,6 +84,7 @@ extension Packing {
   public func stored(_ scheme: any Scheme) -> any Scheme { scheme }
   public func files(configuration: JSON) -> [(name: String, json: JSON)] { [] }
   public func obstacle(shape: [Int], scheme: any Scheme) -> String? { nil }
+  public func holdsStack(_ name: String, configuration: Configuration?) -> Bool { false }
   public func caution(_ scheme: any Scheme) -> String? { nil }
   public var configurationKind: String { Self.id }
   public var rowMultiple: Int { 1 }

@@ -42,6 +42,8 @@ public struct Comparison: Sendable {
   /// - Throws: `Failure` where the checkpoints name their tensors differently and no family knows the model.
   public init(_ first: Checkpoint, _ second: Checkpoint, opening: Opening, threads: Int) throws {
     parallel = Parallel(threads: threads)
+    let packings = opening.registry.packings
+    let (first, second) = (first.withStacksAsFloats(packings), second.withStacksAsFloats(packings))
     let pairs = try first.naming == second.naming ? Comparison.byName(first, second) : Comparison.byPart(first, second, opening)
     let isStoredAlike = first.format == second.format && first.quantization == second.quantization
     for pair in pairs { tensors.append(try compare(pair, isStoredAlike: isStoredAlike)) }

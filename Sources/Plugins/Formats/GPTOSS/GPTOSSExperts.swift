@@ -1,31 +1,61 @@
 public import QuantCore
 
-/// The experts of gpt-oss (`quant_method: mxfp4`), read only: E2M1 codes of all experts in one tensor, with powers of two beside it.
+/// The experts of gpt-oss (`quant_method: mxfp4`): E2M1 codes of all experts in one tensor, with powers of two beside it.
 ///
 /// For the matrices `X [experts, out, in]`: `X_blocks` U8 `[experts, out, in / 32, 16]` with the even column in the low half, and
-/// `X_scales` U8 `[experts, out, in / 32]`, biased exponents. The trap: transformers shows these matrices the other way round, as
-/// `[experts, in, out]`; and the rows of `gate_up_proj` are gate and up by turns.
+/// `X_scales` U8 `[experts, out, in / 32]`, biased exponents. The trap: transformers' floats of these matrices are the other way
+/// round, `[experts, in, out]`; and the rows of `gate_up_proj` are gate and up by turns.
 public struct GPTOSSExperts: Packing {
   public static let id = "gpt-oss"
-  public static let summary = "The MXFP4 experts of gpt-oss, read only."
+  public static let summary = "The stacked MXFP4 experts of gpt-oss."
   public static let reference = "https://huggingface.co/openai/gpt-oss-20b"
+
+  private static let (blocks, scales) = ("_blocks", "_scales")
+  private static let layout = ScaledFloatLayout()
 
   public init() {}
 
-  public func holds(_ grid: Grid) -> Bool { false }
-  public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] { [] }
-  public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] { [] }
+  public func holds(_ grid: Grid) -> Bool { grid == MicroscalingScheme(.f4, modelType: .bf16)?.grid }
+
+  public func holdsStack(_ name: String, configuration: Configuration?) -> Bool {
+    guard case .huggingFace(let json) = configuration, json["model_type"]?.stringValue == "gpt_oss" else { return false }
+    return [".mlp.experts.gate_up_proj", ".mlp.experts.down_proj"].contains { name.hasSuffix($0) }
+  }
+
+  /// What is no stack of this model's experts has no place in the layout.
+  public func obstacle(shape: [Int], scheme: any Scheme) -> String? {
+    shape.count == 3 ? nil : "readers unpack the stacked experts of gpt_oss models from it, and nothing else"
+  }
+
+  public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
+    let groups = shape.dropLast() + [(shape.last ?? 0) / MicroscalingScheme.length]
+    return [(GPTOSSExperts.blocks, groups + [MicroscalingScheme.length / 2]), (GPTOSSExperts.scales, groups)].map { ending, shape in
+      StoredPart(name: name + ending, shape: Array(shape), type: .element(.u8), byteCount: shape.reduce(1, *))
+    }
+  }
+
+  public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
+    GPTOSSExperts.layout.pack(panel, rows: rows, grid: scheme.grid)
+  }
+
+  /// The modules are those that are never packed, by the patterns that readers expect.
+  public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
+    let names = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]
+    return .object([
+      .init("quant_method", .string("mxfp4")), .init("modules_to_not_convert", .array(names.map { .string($0) })),
+    ])
+  }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
     guard configuration["quant_method"]?.stringValue == "mxfp4", let scheme = MicroscalingScheme(.f4, modelType: .bf16) else { return nil }
+    let (blocks, scales) = (GPTOSSExperts.blocks, GPTOSSExperts.scales)
     let byName = Dictionary(stored.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    let names = stored.filter { $0.name.hasSuffix("_blocks") }.map { String($0.name.dropLast("_blocks".count)) }
-    let scales = Set(names.map { $0 + "_scales" })
-    return try stored.filter { !scales.contains($0.name) }.map { tensor in
-      guard tensor.name.hasSuffix("_blocks") else { return tensor }
-      let name = String(tensor.name.dropLast("_blocks".count))
-      guard let own = byName[name + "_scales"] else {
-        throw Failure(.data, "quantized.part-missing", "belongs to a quantized layer, and is not there", tensor: name + "_scales")
+    let owned = Set(stored.filter { $0.name.hasSuffix(blocks) }.map { String($0.name.dropLast(blocks.count)) + scales })
+    return try stored.filter { !owned.contains($0.name) }.map { tensor in
+      guard tensor.name.hasSuffix(blocks) else { return tensor }
+      let name = String(tensor.name.dropLast(blocks.count))
+      guard let own = byName[name + scales] else {
+        throw Failure(.data, "quantized.part-missing", "belongs to a quantized layer, and is not there", tensor: name + scales)
       }
       let shape = tensor.shape
       guard shape.count == 4, shape[3] == MicroscalingScheme.length / 2, let columns = Checked.product(shape[2], MicroscalingScheme.length),

@@ -32,7 +32,10 @@ enum ModelConfiguration {
 
   /// The configuration of the packings that need one, or nil.
   private static func quantization(_ request: OutputRequest) throws -> JSON? {
-    if let table = request.tensors.first(where: { $0.scheme.grid.kind != .float && !isLinear($0, model: request.model) }) {
+    func isUnpacked(_ tensor: PlannedTensor) -> Bool {
+      isLinear(tensor, model: request.model) || tensor.packing.holdsStack(tensor.name, configuration: request.source.configuration)
+    }
+    if let table = request.tensors.first(where: { $0.scheme.grid.kind != .float && !isUnpacked($0) }) {
       throw Failure(
         .unsupported, "hf.not-linear", "a folder cannot hold this as \(table.scheme.name): readers unpack linear layers only",
         tensor: table.name, remedy: "Choose f16, bf16 or f32 for this tensor.")

@@ -1,0 +1,36 @@
+import Synchronization
+
+/// The thin matrices of an adapter that were decoded last: every row of a merged weight needs all of one of the two, and rows may be
+/// asked for one by one.
+final class DecodedRanks: Sendable {
+  private struct Kept {
+    var target: String
+    var index: Int
+    var values: [Float]
+  }
+
+  /// Numbers that are kept at most, beside the last matrix.
+  private let limit: Int
+  /// The last one used is the last.
+  private let kept = Mutex<[Kept]>([])
+
+  init(limit: Int = 1 << 22) { self.limit = limit }
+
+  /// `matrix.ranks()`. Threads that want the same wait for the one that decodes it.
+  /// - Parameters:
+  ///   - target: name of the merged tensor.
+  ///   - index: which of its updates the matrix belongs to.
+  func of(_ matrix: ThinMatrix, target: String, index: Int) -> [Float] {
+    kept.withLock { kept in
+      if let place = kept.firstIndex(where: { $0.index == index && $0.target == target }) {
+        let found = kept.remove(at: place)
+        kept.append(found)
+        return found.values
+      }
+      let values = matrix.ranks()
+      kept.append(Kept(target: target, index: index, values: values))
+      while kept.count > 1, kept.reduce(0, { $0 + $1.values.count }) > limit { kept.removeFirst() }
+      return values
+    }
+  }
+}
