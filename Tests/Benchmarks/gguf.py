@@ -25,6 +25,10 @@ MODELS = {
 }
 # Threads, and whether the source is read from the disk.
 SETTINGS = [(2, False), (1, False), (2, True)]
+# Types that are measured in every way. Of the larger model all others are measured in the first one, and no converter is waited for.
+THOROUGH = ("q8_0", "q4_k_m")
+# What llama-quantize takes minutes for: measured on the smaller model, in the first way.
+SLOW = ("iq1", "iq2", "iq3")
 QUANTIZER = CLIENTS / "bin" / "llama-quantize"
 
 
@@ -42,36 +46,41 @@ class Bench:
         self.work, self.results, self.runs = work, results, runs
         self.figures = json.loads(results.read_text()) if results.exists() else {}
 
-    def measure(self, key, commands, sources, output, is_cold=False):
-        """Medians of some runs under a key, from the file where it has them; None where a run failed."""
-        if key not in self.figures:
+    def measure(self, place, commands, source, output):
+        """Medians of some runs under the key of a place, from the file where it has them; None where a run failed."""
+        name = key(*place)
+        if name not in self.figures:
+            self.make(place[0])
             uses = []
             for _ in range(self.runs):
-                if is_cold:
-                    processes.drop_from_cache(*sources)
+                if place[-1]:
+                    processes.drop_from_cache(source)
                 uses.append(processes.run(commands))
                 if uses[-1] is None:
                     break
-                print(f"{key}: {uses[-1]}", file=sys.stderr)
+                print(f"{name}: {uses[-1]}", file=sys.stderr)
             found = processes.medians(uses)
             output.unlink(missing_ok=True)
-            self.figures[key] = found and dataclasses.asdict(found)
+            self.figures[name] = found and dataclasses.asdict(found)
             self.save()
-        found = self.figures[key]
+        found = self.figures[name]
         return found and processes.Use(**found)
 
     def save(self):
         self.results.write_text(json.dumps(self.figures, indent=1))
 
     def model(self, name):
-        """The folder and the F16 GGUF of a model, made where they are not there."""
-        folder, source = self.work / name, self.work / f"{name}-f16.gguf"
+        """Paths of the folder and of the F16 GGUF of a model."""
+        return self.work / name, self.work / f"{name}-f16.gguf"
+
+    def make(self, name):
+        """Makes them where they are not there."""
+        folder, source = self.model(name)
         if not source.exists():
             self.figures[f"{name} parameters"] = processes.make_model(folder, TOKENIZER, *MODELS[name])
             if processes.run([[*converter(folder), "f16", "--outfile", source]]) is None:
                 sys.exit("benchmark: no source")
             self.save()
-        return folder, source
 
 
 def converter(folder):
@@ -82,23 +91,29 @@ def own(source, output, name, threads):
     return [QCONVERT, source, output, "--scheme", name, "--plugin", "rtn", "--force", "--quiet", "--threads", threads]
 
 
+def settings(model, name):
+    """The ways in which a type is measured."""
+    if name.startswith(SLOW):
+        return SETTINGS[:1] if model == "100m" else []
+    return SETTINGS if model == "100m" or name in THOROUGH else SETTINGS[:1]
+
+
 def measure_model(bench, model, names):
     folder, source = bench.model(model)
     output, plain = bench.work / "output.gguf", bench.work / "plain.gguf"
     for is_cold in (False, True):
-        bench.measure(key(model, "cp", "", 1, is_cold), [["sh", "-c", f"cp {source} {output} && sync {output}"]], [source], output, is_cold)
+        bench.measure((model, "cp", "", 1, is_cold), [["sh", "-c", f"cp {source} {output} && sync {output}"]], source, output)
     for name in names:
-        for threads, is_cold in SETTINGS:
-            bench.measure(key(model, "qconvert", name, threads, is_cold), [own(source, output, name, threads)], [source], output, is_cold)
+        for threads, is_cold in settings(model, name):
             quantize = [QUANTIZER, source, output, name.upper(), threads]
-            bench.measure(key(model, "llama-quantize", name, threads, is_cold), [quantize], [source], output, is_cold)
-            use = bench.measure(key(model, "qconvert, folder", name, threads, is_cold), [own(folder, output, name, threads)],
-                                [folder / "model.safetensors"], output, is_cold)
-            # The converter does not know threads: once is enough for one kind of them.
-            if threads > 1 and use:
+            bench.measure((model, "qconvert", name, threads, is_cold), [own(source, output, name, threads)], source, output)
+            bench.measure((model, "llama-quantize", name, threads, is_cold), [quantize], source, output)
+            weights = folder / "model.safetensors"
+            use = bench.measure((model, "qconvert, folder", name, threads, is_cold), [own(folder, output, name, threads)], weights, output)
+            # The converter does not know threads, and takes most of the time.
+            if threads > 1 and not is_cold and name in THOROUGH and use:
                 both = [[*converter(folder), "bf16", "--outfile", plain], [QUANTIZER, plain, output, name.upper(), threads]]
-                bench.measure(key(model, "converter + llama-quantize", name, threads, is_cold), both, [folder / "model.safetensors"], output,
-                              is_cold)
+                bench.measure((model, "converter + llama-quantize", name, threads, is_cold), both, weights, output)
             plain.unlink(missing_ok=True)
 
 
@@ -119,7 +134,7 @@ def page(figures, names, runs):
     print(f"Llamas of random weights. {processes.machine()}. Memory is copied with {figures['memory bandwidth']:.0f} GB/s.")
     print(f"Medians of {runs} runs of whole processes; CPU is user + system time; M w/s is million weights per CPU-second; anonymous is the "
           f"peak of RssAnon in MiB, looked at every {processes.INTERVAL * 1000:.0f} ms; read and written is what went from and to the disk, "
-          "in MiB.")
+          "in MiB. The floor of the wall time is the larger of CPU time over threads and `cp` of the source with `sync`.")
     for model in MODELS:
         count = figures.get(f"{model} parameters")
         measured = [name for name in names if use(model, "qconvert", name, 2, False)]
@@ -129,7 +144,7 @@ def page(figures, names, runs):
         for program, other, title in (("qconvert", "llama-quantize", "F16 GGUF → type"),
                                       ("qconvert, folder", "converter + llama-quantize", "Hugging Face folder (BF16) → type")):
             print(f"### {title}\n\n| type | threads | source | program | CPU s | wall s | M w/s | peak MiB | anonymous | read | written "
-                  "| CPU ratio |\n|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+                  "| CPU ratio | wall / floor |\n|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
             for name in measured:
                 for threads, is_cold in SETTINGS:
                     base = use(model, program, name, threads, is_cold)
@@ -138,9 +153,11 @@ def page(figures, names, runs):
                         if not found:
                             continue
                         ratio = f"{found.cpu / base.cpu:.1f}" if who == other and base else ""
+                        copy = use(model, "cp", "", 1, is_cold)
+                        above = f"{found.wall / max(found.cpu / threads, copy.wall):.2f}" if who == program and copy else ""
                         print(f"| {name} | {threads} | {'disk' if is_cold else 'cache'} | {who.removesuffix(', folder')} | {found.cpu:.2f} "
                               f"| {found.wall:.2f} | {count / 1e6 / found.cpu:.0f} | {found.peak:.0f} | {found.anonymous:.0f} "
-                              f"| {found.read:.0f} | {found.written:.0f} | {ratio} |")
+                              f"| {found.read:.0f} | {found.written:.0f} | {ratio} | {above} |")
             print()
         for is_cold in (False, True):
             floor = use(model, "cp", "", 1, is_cold)
