@@ -244,7 +244,7 @@ import Testing
       for scheme in [integers, wide, FloatScheme.bf16] as [any Scheme] { #expect(!packing.holds(scheme.grid)) }
     }
     // Each of the others has containers of its own.
-    for (name, count) in [("nvfp4", 1), ("mxfp4", 1), ("mxfp8", 1), ("fp8-channel", 1), ("fp8-block128", 2), ("fp8-tensor", 3)] {
+    for (name, count) in [("nvfp4", 1), ("mxfp4", 2), ("mxfp8", 1), ("fp8-channel", 1), ("fp8-block128", 2), ("fp8-tensor", 3)] {
       let scheme = try #require(
         MicroscalingSchemes.scheme(named: name, modelType: .bf16) ?? Float8Schemes.scheme(named: name, modelType: .bf16))
       #expect(packings.count { $0.holds(scheme.grid) } == count, "\(name)")
