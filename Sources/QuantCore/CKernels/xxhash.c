@@ -1,4 +1,7 @@
 #include "xxh3.h"
+#include "xxh3_update.h"
+
+#include "ckernels.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -10,6 +13,12 @@ qc_xxh3_state *qc_xxh3_create(void) {
 }
 
 void qc_xxh3_update(qc_xxh3_state *state, const void *bytes, size_t count) {
+#if defined(__x86_64__)
+  if (qc_cpu_level() >= QC_AVX2) {
+    qc_xxh3_update_avx2(state, bytes, count);
+    return;
+  }
+#endif
   XXH3_128bits_update((XXH3_state_t *)state, bytes, count);
 }
 

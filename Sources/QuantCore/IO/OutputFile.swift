@@ -73,8 +73,14 @@ final class OutputFile: Sendable {
     guard fsync(descriptor) == 0 else { throw failure("writing", errno) }
   }
 
-  /// Outputs of many gigabytes shall not push out of memory what others need.
-  func dropFromCache() { posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) }
+  /// Files of which several fit in any memory: whoever reads one next finds it in the cache.
+  private static let keptInCache = 1 << 30
+
+  /// Outputs of many gigabytes shall not push out of memory what others need. A smaller one stays.
+  func dropFromCache() {
+    guard size > OutputFile.keptInCache else { return }
+    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+  }
 
   private func failure(_ action: String, _ number: Int32) -> Failure {
     guard number == ENOSPC || number == EDQUOT || number == EFBIG else {

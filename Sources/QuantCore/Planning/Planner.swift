@@ -1,10 +1,14 @@
+import Synchronization
+
 /// Turns a request into a sealed plan, from headers alone.
 ///
 /// Anything impossible is refused here: a scheme that the container cannot pack, a row length that the group does not
 /// divide, a method that needs text or a family, a tensor without a place.
 public struct Planner: Sendable {
-  let registry: Registry
+  /// Where everything is looked up.
+  public let registry: Registry
   let opening: Opening
+  private let last = LastOpened()
 
   public init(_ registry: Registry) {
     self.registry = registry
@@ -13,8 +17,7 @@ public struct Planner: Sendable {
 
   /// - Throws: `Failure` that says what is impossible and what would work.
   public func plan(_ request: ConversionRequest) throws -> ConversionPlan {
-    let opened = try opening.open(
-      request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
+    let opened = try open(request)
     guard !opened.tensors.isEmpty else {
       throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
     }
@@ -112,9 +115,22 @@ public struct Planner: Sendable {
   /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
   public func defaults(of request: ConversionRequest) throws -> (format: String, scheme: String) {
     // An input that cannot be opened is reported by the plan.
-    let source = try? opening.open(
-      request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
+    let source = try? open(request)
     return (try format(of: request, source?.content ?? .model).id, try scheme(of: request, source: source))
+  }
+
+  /// The input. What a request leaves open and the plan are often asked for one after the other, and it is read once for both.
+  private func open(_ request: ConversionRequest) throws -> Checkpoint {
+    let key = [request.input, request.fromFormat, request.configPath, request.tokenizerPath]
+    if let last = last.value.withLock({ $0 }), last.key == key { return last.checkpoint }
+    let opened = try opening.open(
+      request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
+    last.value.withLock { $0 = (key, opened) }
+    return opened
+  }
+
+  private final class LastOpened: Sendable {
+    let value = Mutex<(key: [String?], checkpoint: Checkpoint)?>(nil)
   }
 
   /// The scheme or preset that was asked for; else that of the first method that is about one, else `keep` for an input that is

@@ -22,13 +22,14 @@ struct Convert: QConvertCommand {
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
-    let recipe = try conversion.said().resolved(registry)
+    let planner = Planner(registry)
+    let recipe = try conversion.said().resolved(planner)
     if conversion.dumpRecipe { return try session.answer(JSONOutput.document(recipe), text: recipe.document.yaml) }
     try recipe.checkGates()
     let request = try recipe.request(threads: global.threadCount())
     let plan: ConversionPlan
     do {
-      plan = try Planner(registry).plan(request)
+      plan = try planner.plan(request)
     } catch var failure as Failure where failure.id == "input.missing" && failure.file == request.input {
       // The name of a command that does not exist is taken for IN.
       failure.remedy = "Check the path; 'qconvert --help' lists the commands."

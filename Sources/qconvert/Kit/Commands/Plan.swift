@@ -13,10 +13,11 @@ struct PlanCommand: QConvertCommand {
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
-    let recipe = try conversion.said().resolved(registry)
+    let planner = Planner(registry)
+    let recipe = try conversion.said().resolved(planner)
     if conversion.dumpRecipe { return try session.answer(JSONOutput.document(recipe), text: recipe.document.yaml) }
     try recipe.checkGates()
-    let plan = try Planner(registry).plan(recipe.request(threads: global.threadCount()))
+    let plan = try planner.plan(recipe.request(threads: global.threadCount()))
     for warning in plan.warnings { session.log.warning("\(warning)") }
     let failure = Gate.failure(of: recipe.gates, Measurements(byteCount: plan.totalSize, bitsPerWeight: plan.bitsPerWeight))
     let document = JSONOutput.document(JSONOutput.members(plan), failure)

@@ -22,7 +22,7 @@ static inline uint32_t qc_load_word(const uint8_t source[4]) {
 }
 
 // Rounds to nearest, ties to even; too large a value becomes infinite.
-static inline void qc_store_half(uint8_t destination[2], float value) {
+static inline uint16_t qc_half_bits(float value) {
   uint32_t bits = qc_float_bits(value);
   uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff, half;
   if (magnitude > 0x7f800000) {
@@ -36,10 +36,15 @@ static inline void qc_store_half(uint8_t destination[2], float value) {
     // Subnormal: adding 0.5 leaves the value in units of 2^-24 in the lowest bits, rounded by the addition.
     half = qc_float_bits(qc_float_from_bits(magnitude) + 0.5f) - 0x3f000000;
   }
-  half |= sign;
+  return (uint16_t)(half | sign);
+}
+
+static inline void qc_store_half_bits(uint8_t destination[2], uint16_t half) {
   destination[0] = (uint8_t)half;
   destination[1] = (uint8_t)(half >> 8);
 }
+
+static inline void qc_store_half(uint8_t destination[2], float value) { qc_store_half_bits(destination, qc_half_bits(value)); }
 
 static inline float qc_load_half(const uint8_t source[2]) {
   uint32_t half = (uint32_t)source[0] | (uint32_t)source[1] << 8;

@@ -11,6 +11,7 @@
 typedef float qc_lanes __attribute__((ext_vector_type(QC_LANES)));
 typedef int32_t qc_mask __attribute__((ext_vector_type(QC_LANES)));
 typedef uint8_t qc_bytes __attribute__((ext_vector_type(QC_LANES)));
+typedef uint16_t qc_halves __attribute__((ext_vector_type(QC_LANES)));
 
 // One value of each block.
 typedef union {
@@ -71,6 +72,19 @@ static inline int32_t qc_clamp(int32_t value, int32_t low, int32_t high) {
   return value < high ? value : high;
 }
 
+// qc_half_bits of each lane.
+static inline qc_halves qc_lanes_half(qc_lanes value) {
+  union { qc_lanes f; qc_mask i; } bits = {value}, small;
+  qc_mask sign = bits.i >> 16 & 0x8000;
+  bits.i &= 0x7fffffff;
+  small.f = bits.f + 0.5f;
+  qc_mask half = (bits.i - 0x38000000 + 0xfff + (bits.i >> 13 & 1)) >> 13;
+  half = bits.i < 0x38800000 ? small.i - 0x3f000000 : half;
+  half = bits.i < 0x47800000 ? half : (qc_mask)0x7c00;
+  half = bits.i > 0x7f800000 ? (qc_mask)0x7e00 : half;
+  return __builtin_convertvector(half | sign, qc_halves);
+}
+
 typedef float qc_eight __attribute__((ext_vector_type(8)));
 typedef float qc_four __attribute__((ext_vector_type(4)));
 typedef float qc_two __attribute__((ext_vector_type(2)));
@@ -112,6 +126,23 @@ static inline void qc_extremes(const float *x, float start, float *smallest, flo
 #define qc_zip_low(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
 #define qc_zip_high(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #endif
+
+// What QC_LANES vectors choose, each from its own lanes, in the order of the vectors. They are used up.
+#define QC_FOLD(name, type, choose)                                                                  \
+  static inline __attribute__((always_inline)) type name(type vectors[QC_LANES]) {                   \
+    _Pragma("clang loop unroll(full)") for (int count = QC_LANES / 2; count > 0; count /= 2) {       \
+      _Pragma("clang loop unroll(full)") for (int i = 0; i < count; ++i) {                           \
+        type low = qc_zip_low(vectors[i], vectors[i + count]);                                       \
+        type high = qc_zip_high(vectors[i], vectors[i + count]);                                     \
+        vectors[i] = choose(low, high);                                                              \
+      }                                                                                              \
+    }                                                                                                \
+    return vectors[0];                                                                               \
+  }
+
+QC_FOLD(qc_fold_smaller, qc_lanes, qc_smaller)
+QC_FOLD(qc_fold_larger, qc_lanes, qc_larger)
+QC_FOLD(qc_fold_larger_bits, qc_mask, qc_larger)
 
 // Turns `blocks` blocks of `length` floats, a multiple of the lanes, into rows across lanes. Lanes without a block repeat the
 // last one.

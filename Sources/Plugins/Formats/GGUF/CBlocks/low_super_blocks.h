@@ -110,37 +110,66 @@ static void QC_NAME(encode_q2_k)(
 // MARK: q3_k
 
 // Vectors of sub-blocks side by side: a search that moves one code after the other is a chain of divisions, and independent
-// chains overlap.
-enum { QC_MOVES = 4, QC_MOVE_SUPERS = QC_MOVES * QC_LANES / QC_LOW_SUBS };
+// chains overlap. And the super-blocks whose sub-blocks are looked at together: about a quarter of those needs such a search, and
+// these shall just fill the vectors.
+enum { QC_MOVES = 4, QC_MOVE_SUPERS = 7 * QC_LANES / 8, QC_MOVE_SUBS = QC_MOVE_SUPERS * QC_LOW_SUBS };
 
-// Least squares for x = scale * code with codes -4...3 and weights x^2, improved by moving single codes as long as that
-// explains more of x. Lanes of zeros get scale 0 and code -4; what x has there is set to zero.
+// Where a search that moves codes begins: x = scale * code with codes -4...3 and weights x^2, the largest magnitude at -4.
+typedef struct {
+  qc_lanes sum_xl, sum_ll;
+  qc_mask empty;
+} qc_moves_start;
+
+// What x has in lanes of zeros is set to zero: without a sum to improve, none of their codes moves.
+static inline __attribute__((always_inline)) qc_moves_start qc_start_moves(qc_row x[QC_LOW_LENGTH], qc_row codes[QC_LOW_LENGTH]) {
+  qc_lanes zero = qc_broadcast(0), maximum = zero, magnitude = zero, xl = zero, ll = zero;
+  for (int i = 0; i < QC_LOW_LENGTH; ++i) {
+    qc_lanes a = qc_lanes_abs(x[i].all);
+    qc_mask larger = a > magnitude;
+    magnitude = larger ? a : magnitude;
+    maximum = larger ? x[i].all : maximum;
+  }
+  qc_mask empty = magnitude < qc_broadcast(1e-15f);
+  qc_lanes code_scale = -4.0f / maximum;
+  for (int i = 0; i < QC_LOW_LENGTH; ++i) {
+    qc_lanes value = empty ? zero : x[i].all, w = value * value;
+    qc_lanes code = qc_lanes_clamp(qc_lanes_nearest(code_scale * value), -4, 3);
+    x[i].all = value;
+    codes[i].all = code;
+    xl += w * value * code;
+    ll += w * code * code;
+  }
+  return (qc_moves_start){empty ? zero : xl, empty ? zero : ll, empty};
+}
+
+// Whether no code can move, surely: under the best scale for the others each one is nearest, and not just so. This takes no
+// division, and most sub-blocks end here. Codes of lanes of zeros become -4, and scales are those of the codes.
+static inline __attribute__((always_inline)) qc_mask qc_settle(qc_row x[QC_LOW_LENGTH], qc_row codes[QC_LOW_LENGTH], qc_row *scale) {
+  qc_lanes zero = qc_broadcast(0);
+  qc_moves_start start = qc_start_moves(x, codes);
+  qc_mask settled = start.empty | ~start.empty;
+  for (int i = 0; i < QC_LOW_LENGTH; ++i) {
+    qc_lanes value = x[i].all, w = value * value, code = codes[i].all;
+    qc_lanes rest_xl = start.sum_xl - w * value * code, rest_ll = start.sum_ll - w * code * code;
+    qc_lanes distance = qc_lanes_abs(value * rest_ll - code * rest_xl);
+    settled &= ~(rest_xl > zero) | (distance < 0.499f * rest_xl);
+    codes[i].all = start.empty ? qc_broadcast(-4) : code;
+  }
+  scale->all = start.sum_ll > zero ? start.sum_xl / start.sum_ll : zero;
+  return settled;
+}
+
+// The search: single codes move as long as that explains more of x. Lanes of zeros get scale 0 and code -4.
 static inline void qc_search_moves(
     qc_row x[QC_MOVES][QC_LOW_LENGTH], qc_row codes[QC_MOVES][QC_LOW_LENGTH], qc_row scales[QC_MOVES]
 ) {
   qc_lanes zero = qc_broadcast(0), sum_xl[QC_MOVES], sum_ll[QC_MOVES];
   qc_mask empty[QC_MOVES];
   for (int c = 0; c < QC_MOVES; ++c) {
-    qc_lanes maximum = zero, magnitude = zero;
-    for (int i = 0; i < QC_LOW_LENGTH; ++i) {
-      qc_lanes a = qc_lanes_abs(x[c][i].all);
-      qc_mask larger = a > magnitude;
-      magnitude = larger ? a : magnitude;
-      maximum = larger ? x[c][i].all : maximum;
-    }
-    empty[c] = magnitude < qc_broadcast(1e-15f);
-    qc_lanes code_scale = -4.0f / maximum, xl = zero, ll = zero;
-    for (int i = 0; i < QC_LOW_LENGTH; ++i) {
-      // Without a sum to improve, no code of a lane of zeros moves.
-      qc_lanes value = empty[c] ? zero : x[c][i].all, w = value * value;
-      qc_lanes code = qc_lanes_clamp(qc_lanes_nearest(code_scale * value), -4, 3);
-      x[c][i].all = value;
-      codes[c][i].all = code;
-      xl += w * value * code;
-      ll += w * code * code;
-    }
-    sum_xl[c] = empty[c] ? zero : xl;
-    sum_ll[c] = empty[c] ? zero : ll;
+    qc_moves_start start = qc_start_moves(x[c], codes[c]);
+    sum_xl[c] = start.sum_xl;
+    sum_ll[c] = start.sum_ll;
+    empty[c] = start.empty;
   }
   for (int round = 0; round < 5; ++round) {
     // A lane without a change in one round has none in the next: all may go on until the last is done.
@@ -220,32 +249,54 @@ static inline void qc_finish_q3_k(const float *x, float d, const uint8_t scales[
 
 // Encodes up to QC_MOVE_SUPERS super-blocks without importance.
 static inline void qc_encode_q3_k_plain(const float *source, int supers, qc_q3_k *block) {
-  qc_row x[QC_MOVES][QC_LOW_LENGTH], rows[QC_MOVES][QC_LOW_LENGTH], scales[QC_MOVES];
-  for (int c = 0; c < QC_MOVES; ++c) {
-    // Chains without a super-block repeat the last one.
-    int first = c * QC_LANES, last = (supers - 1) * QC_LOW_SUBS + first % QC_LOW_SUBS;
-    qc_transpose(source + QC_LOW_LENGTH * (first < last ? first : last), QC_LANES, QC_LOW_LENGTH, x[c]);
+  enum { VECTORS = QC_MOVE_SUBS / QC_LANES, AT_ONCE = QC_MOVES * QC_LANES };
+  qc_row x[QC_MOVES][QC_LOW_LENGTH], moved[QC_MOVES][QC_LOW_LENGTH], moved_scales[QC_MOVES];
+  qc_row rows[VECTORS][QC_LOW_LENGTH], scales[VECTORS];
+  float left[QC_MOVE_SUBS][QC_LOW_LENGTH];
+  int subs = QC_LOW_SUBS * supers, count = 0, places[QC_MOVE_SUBS];
+  for (int first = 0; first < subs; first += QC_LANES) {
+    qc_transpose(source + QC_LOW_LENGTH * first, QC_LANES, QC_LOW_LENGTH, x[0]);
+    union { qc_mask all; int32_t lane[QC_LANES]; } settled = {qc_settle(x[0], rows[first / QC_LANES], scales + first / QC_LANES)};
+    for (int lane = 0; lane < QC_LANES; ++lane) {
+      memcpy(left[count], source + QC_LOW_LENGTH * (first + lane), sizeof left[count]);
+      places[count] = first + lane;
+      count += !settled.lane[lane];
+    }
   }
-  qc_search_moves(x, rows, scales);
+  for (int first = 0; first < count; first += AT_ONCE) {
+    for (int c = 0; c < QC_MOVES; ++c) {
+      // Chains without a sub-block repeat the first one.
+      int own = first + c * QC_LANES < count ? first + c * QC_LANES : first;
+      qc_transpose(left[own], count - own, QC_LOW_LENGTH, x[c]);
+    }
+    qc_search_moves(x, moved, moved_scales);
+    for (int n = first; n < count && n < first + AT_ONCE; ++n) {
+      int chain = (n - first) / QC_LANES, lane = (n - first) % QC_LANES, vector = places[n] / QC_LANES, place = places[n] % QC_LANES;
+      scales[vector].lane[place] = moved_scales[chain].lane[lane];
+      for (int i = 0; i < QC_LOW_LENGTH; ++i) rows[vector][i].lane[place] = moved[chain][i].lane[lane];
+    }
+  }
   for (int s = 0; s < supers; ++s) {
     float own[QC_LOW_SUBS];
     uint8_t codes[QC_SUPER_LENGTH], scale_codes[QC_LOW_SUBS];
     for (int j = 0; j < QC_LOW_SUBS; ++j) {
-      int index = QC_LOW_SUBS * s + j, chain = index / QC_LANES, lane = index % QC_LANES;
-      own[j] = scales[chain].lane[lane];
+      int index = QC_LOW_SUBS * s + j;
+      own[j] = scales[index / QC_LANES].lane[index % QC_LANES];
     }
     float d = qc_round_signed_scales(own, scale_codes);
     qc_store_half(block[s].d, d);
     for (int j = 0; j < QC_LOW_SUBS; ++j) {
       if (qc_load_half(block[s].d) * (float)(scale_codes[j] - 32) != 0) continue;
-      int index = QC_LOW_SUBS * s + j, chain = index / QC_LANES, lane = index % QC_LANES;
-      for (int i = 0; i < QC_LOW_LENGTH; ++i) codes[QC_LOW_LENGTH * j + i] = (uint8_t)(rows[chain][i].lane[lane] + 4);
+      int index = QC_LOW_SUBS * s + j;
+      for (int i = 0; i < QC_LOW_LENGTH; ++i) {
+        codes[QC_LOW_LENGTH * j + i] = (uint8_t)(rows[index / QC_LANES][i].lane[index % QC_LANES] + 4);
+      }
     }
     qc_finish_q3_k(source + QC_SUPER_LENGTH * s, d, scale_codes, codes, block + s);
   }
 }
 
-// The same with importance, of a stretch that is contiguous in `source` and in `importance`.
+// The same with importance, of up to QC_FITS / QC_LOW_SUBS and a stretch that is contiguous in `source` and in `importance`.
 static inline void qc_encode_q3_k_weighted(const float *source, int supers, const float *importance, qc_q3_k *block) {
   qc_row x[QC_LOW_LENGTH], w[QC_LOW_LENGTH], scales[QC_LOW_SUBS], sums[QC_LOW_SUBS];
   qc_fits fits, of_scales;
@@ -285,7 +336,7 @@ static void QC_NAME(encode_q3_k)(
   int64_t stretches = importance ? rows : 1, length = rows * columns / QC_SUPER_LENGTH / stretches;
   for (int64_t stretch = 0; stretch < stretches; ++stretch) {
     for (int64_t done = 0; done < length;) {
-      int supers = length - done < QC_MOVE_SUPERS ? (int)(length - done) : QC_MOVE_SUPERS;
+      int most = importance ? QC_FITS / QC_LOW_SUBS : QC_MOVE_SUPERS, supers = length - done < most ? (int)(length - done) : most;
       if (importance) {
         qc_encode_q3_k_weighted(source, supers, importance + QC_SUPER_LENGTH * done, block);
       } else {

@@ -29,31 +29,73 @@ static inline float qc_reciprocal(float d, int *usable) {
   return inverse;
 }
 
+// The same for one block in each lane.
+static inline qc_lanes qc_reciprocals(qc_lanes d, qc_mask *usable) {
+  union { qc_lanes f; qc_mask i; } inverse = {d != qc_broadcast(0) ? 1.0f / d : qc_broadcast(0)}, bits = {d};
+  *usable = ((inverse.i & 0x7f800000) != 0x7f800000) & ((bits.i & 0x7f800000) != 0x7f800000);
+  return inverse.f;
+}
+
+static inline void qc_encode_q8_0_block(const float *x, qc_q8_0 *block) {
+  uint32_t magnitude = 0;
+  for (int i = 0; i < 32; ++i) {
+    uint32_t a = qc_float_bits(x[i]) & 0x7fffffff;
+    magnitude = a > magnitude ? a : magnitude;
+  }
+  float d = qc_float_from_bits(magnitude) / 127;
+  int usable;
+  float inverse = qc_reciprocal(d, &usable);
+  qc_store_half(block->d, d);
+  for (int i = 0; i < 32; ++i) {
+    float value = x[i] * inverse;
+    // Halves round away from zero. The largest float below 0.5 keeps 0.49999997 from becoming 1.
+    float half = qc_float_from_bits(0x3effffff | (qc_float_bits(value) & 0x80000000));
+    block->codes[i] = (int8_t)(usable ? (int32_t)(value + half) : 0);
+  }
+}
+
+// QC_LANES blocks at once, or none of them: 0 where a reciprocal is not usable.
+static inline int qc_encode_q8_0_blocks(const float *x, qc_q8_0 *block) {
+  qc_mask magnitudes[QC_LANES], usable;
+  for (int b = 0; b < QC_LANES; ++b) {
+    qc_mask largest = 0;
+    for (int i = 0; i < 32; i += QC_LANES) {
+      union { qc_lanes f; qc_mask i; } bits = {qc_load_lanes(x + 32 * b + i)};
+      bits.i &= 0x7fffffff;
+      largest = qc_larger(bits.i, largest);
+    }
+    magnitudes[b] = largest;
+  }
+  union { qc_mask i; qc_lanes f; } magnitude = {qc_fold_larger_bits(magnitudes)};
+  qc_lanes d = magnitude.f / 127, inverse = qc_reciprocals(d, &usable);
+  if (!__builtin_reduce_and(usable)) return 0;
+  qc_halves halves = qc_lanes_half(d);
+  qc_row inverses = {inverse};
+  for (int b = 0; b < QC_LANES; ++b) {
+    qc_store_half_bits(block[b].d, halves[b]);
+    for (int i = 0; i < 32; i += QC_LANES) {
+      union { qc_lanes f; qc_mask i; } value = {qc_load_lanes(x + 32 * b + i) * inverses.lane[b]}, half;
+      half.i = 0x3effffff | (value.i & (qc_mask)0x80000000);
+      qc_bytes codes = __builtin_convertvector(__builtin_convertvector(value.f + half.f, qc_mask), qc_bytes);
+      memcpy(block[b].codes + i, &codes, sizeof codes);
+    }
+  }
+  return 1;
+}
+
 static void QC_NAME(encode_q8_0)(
     const float *source, int64_t rows, int64_t columns, const float *importance, void *destination
 ) {
   (void)importance;
   qc_q8_0 *block = destination;
-  for (int64_t left = rows * columns; left > 0; left -= 32, source += 32, ++block) {
-    uint32_t magnitude = 0;
-    for (int i = 0; i < 32; ++i) {
-      uint32_t a = qc_float_bits(source[i]) & 0x7fffffff;
-      magnitude = a > magnitude ? a : magnitude;
+  for (int64_t left = rows * columns / 32; left > 0;) {
+    int count = left < QC_LANES ? (int)left : QC_LANES;
+    if (count < QC_LANES || !qc_encode_q8_0_blocks(source, block)) {
+      for (int b = 0; b < count; ++b) qc_encode_q8_0_block(source + 32 * b, block + b);
     }
-    float d = qc_float_from_bits(magnitude) / 127;
-    int usable;
-    float inverse = qc_reciprocal(d, &usable);
-    qc_store_half(block->d, d);
-    if (!usable) {
-      memset(block->codes, 0, 32);
-      continue;
-    }
-    for (int i = 0; i < 32; ++i) {
-      float x = source[i] * inverse;
-      // Halves round away from zero. The largest float below 0.5 keeps 0.49999997 from becoming 1.
-      float half = qc_float_from_bits(0x3effffff | (qc_float_bits(x) & 0x80000000));
-      block->codes[i] = (int8_t)(int32_t)(x + half);
-    }
+    source += 32 * count;
+    block += count;
+    left -= count;
   }
 }
 
@@ -115,12 +157,12 @@ static inline float qc_round_range(const float *x, float top, uint8_t *codes, fl
 
 // Encodes blocks of one kind. The layout is fixed by `bits` and `has_minimum`, constants after inlining.
 static inline __attribute__((always_inline)) void qc_write_simple(
-    uint8_t *block, int bits, int has_minimum, float d, float m, const uint8_t *codes
+    uint8_t *block, int bits, int has_minimum, uint16_t d, uint16_t m, const uint8_t *codes
 ) {
-  qc_store_half(block, d);
+  qc_store_half_bits(block, d);
   block += 2;
   if (has_minimum) {
-    qc_store_half(block, m);
+    qc_store_half_bits(block, m);
     block += 2;
   }
   if (bits == 5) {
@@ -128,6 +170,48 @@ static inline __attribute__((always_inline)) void qc_write_simple(
     block += 4;
   }
   qc_pack_nibbles(codes, block);
+}
+
+static inline __attribute__((always_inline)) void qc_encode_simple_block(
+    const float *x, uint8_t *block, int bits, int has_minimum
+) {
+  uint8_t codes[32];
+  float top = bits == 4 ? 15 : 31, minimum = 0;
+  float d = has_minimum ? qc_round_range(x, top, codes, &minimum) : qc_round_symmetric(x, (top + 1) / 2, codes);
+  qc_write_simple(block, bits, has_minimum, qc_half_bits(d), qc_half_bits(minimum), codes);
+}
+
+// QC_LANES blocks at once, or none of them: 0 where one needs a closer look.
+static inline __attribute__((always_inline)) int qc_encode_simple_blocks(
+    const float *x, uint8_t *block, int bits, int has_minimum, int64_t stride
+) {
+  float top = bits == 4 ? 15 : 31, half = (top + 1) / 2;
+  qc_lanes lows[QC_LANES], highs[QC_LANES];
+  for (int b = 0; b < QC_LANES; ++b) {
+    lows[b] = highs[b] = qc_broadcast(has_minimum ? x[32 * b] : 0);
+    for (int i = 0; i < 32; i += QC_LANES) {
+      qc_lanes value = qc_load_lanes(x + 32 * b + i);
+      lows[b] = qc_smaller(value, lows[b]);
+      highs[b] = qc_larger(value, highs[b]);
+    }
+  }
+  qc_lanes low = qc_fold_smaller(lows), high = qc_fold_larger(highs);
+  qc_lanes d = has_minimum ? (high - low) / top : (high > -low ? high : low) / -half;
+  // Which of two extremes came first, or which sign a zero has, is not seen here.
+  qc_mask usable, clear = has_minimum ? low != 0 : high != -low;
+  qc_row inverses = {qc_reciprocals(d, &usable)}, minima = {low};
+  if (!__builtin_reduce_and(usable & clear)) return 0;
+  qc_halves halves = qc_lanes_half(d), minimum_halves = qc_lanes_half(low);
+  for (int b = 0; b < QC_LANES; ++b, block += stride) {
+    uint8_t codes[32];
+    for (int i = 0; i < 32; i += QC_LANES) {
+      qc_lanes value = qc_load_lanes(x + 32 * b + i);
+      value = has_minimum ? (value - minima.lane[b]) * inverses.lane[b] + 0.5f : value * inverses.lane[b] + (half + 0.5f);
+      qc_store_codes(value, top, codes + i);
+    }
+    qc_write_simple(block, bits, has_minimum, halves[b], minimum_halves[b], codes);
+  }
+  return 1;
 }
 
 // Rows with importance: the weight of x is importance * sqrt(mean square of the row + x^2).
@@ -157,7 +241,8 @@ static inline void qc_encode_simple_weighted(
         codes[i] = (uint8_t)(has_minimum ? qc_range_code(&fits, b, source[i], (int32_t)top)
                                          : qc_symmetric_code(&fits, b, source[i], (int32_t)half));
       }
-      qc_write_simple(destination, bits, has_minimum, fits.scale[b], fits.minimum[b], codes);
+      uint16_t d = qc_half_bits(fits.scale[b]), m = has_minimum ? qc_half_bits(fits.minimum[b]) : 0;
+      qc_write_simple(destination, bits, has_minimum, d, m, codes);
     }
     importance += 32 * count;
     left -= count;
@@ -176,15 +261,14 @@ static inline __attribute__((always_inline)) void qc_encode_simple(
     }
     return;
   }
-  for (int64_t left = rows * columns; left > 0; left -= 32, source += 32, destination += stride) {
-    uint8_t codes[32];
-    float minimum = 0, d;
-    if (has_minimum) {
-      d = qc_round_range(source, bits == 4 ? 15 : 31, codes, &minimum);
-    } else {
-      d = qc_round_symmetric(source, bits == 4 ? 8 : 16, codes);
+  for (int64_t left = rows * columns / 32; left > 0;) {
+    int count = left < QC_LANES ? (int)left : QC_LANES;
+    if (count < QC_LANES || !qc_encode_simple_blocks(source, destination, bits, has_minimum, stride)) {
+      for (int b = 0; b < count; ++b) qc_encode_simple_block(source + 32 * b, destination + b * stride, bits, has_minimum);
     }
-    qc_write_simple(destination, bits, has_minimum, d, minimum, codes);
+    source += 32 * count;
+    destination += count * stride;
+    left -= count;
   }
 }
 
