@@ -106,6 +106,24 @@ def loads(case):
     return f"{transformers_deviation(packed(*case))} (theirs in bfloat16)"
 
 
+# What the profile of transformers refuses in GPTQ's layout.
+MISREAD = {
+    "a layer left alone": "*layers.0.mlp.up_proj.*=bf16", "a layer of another scheme": "*layers.0.mlp.up_proj.*=int8-g128",
+    "the output matrix": "lm_head.weight=int4-g128",
+}
+
+
+@check("transformers does not compute with {} in GPTQ's layout, as its profile says", (), slow_cases=MISREAD)
+def misread(name):
+    folder = convert(
+        TINY_LLAMA, WORK / f"misread-{name.replace(' ', '-')}", "--scheme", "int4-g128", "--tensor", MISREAD[name], "--packing", "gptq")
+    try:
+        found = transformers_deviation(folder)
+    except (AssertionError, RuntimeError) as error:
+        return str(error).splitlines()[0][:100]
+    raise AssertionError(f"deviation {found}")
+
+
 @check("{} in transformers gives qconvert's logits of what was moved", MOVED[6:7])
 def moved_loads(case):
     folder = moved(*case)

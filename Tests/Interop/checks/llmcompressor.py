@@ -11,7 +11,8 @@ from clients import LLMCOMPRESSOR, WORK
 from models import TINY_LLAMA, vocabulary_size
 from registry import check, require
 
-PRESETS = {"w4a16": "W4A16", "w8a8": "W8A8", "w8a16": "W8A16"}
+# Schemes, and llm-compressor's names of the same.
+PRESETS = {"w4a16": "W4A16", "w8a8": "W8A8", "int8-g128": "W8A16"}
 
 
 @check("{} by llm-compressor has the bytes of qconvert, tensor by tensor", (), slow_cases=PRESETS)
@@ -26,7 +27,10 @@ def same_bytes(preset):
     return f"{len(theirs)} tensors"
 
 
-@check("{} folder in transformers with compressed-tensors 0.19 gives qconvert's logits", (), slow_cases=["nvfp4a16", "mxfp4a16", "mxfp8a16"])
+SHORT_FLOATS = ["nvfp4a16", "mxfp4a16", "mxfp8a16"]
+
+
+@check("{} folder in transformers with compressed-tensors 0.19 gives qconvert's logits", (), slow_cases=SHORT_FLOATS)
 def loads(preset):
     folder, ids, out = short_floats(preset), WORK / "llmcompressor.ids", WORK / "llmcompressor.f32"
     torch.manual_seed(3)

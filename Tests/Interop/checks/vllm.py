@@ -24,7 +24,8 @@ WRITTEN = {
     "int4-g128-asym as awq": ("awq", ["--scheme", "int4-g128-asym", "--packing", "awq"]),
 }
 # vLLM computes in bfloat16: log-probabilities are 0.016 apart without anything rounded. Where inputs are rounded too, a difference
-# of one bit moves some of them to the next code, and integers have the range 127 instead of 127.5.
+# of one bit moves some of them to the next code, and integers have the range 127 instead of 127.5. Its cache of FP8 loses far more
+# than E4M3 does, with llm-compressor's folder as well.
 PRECISION = {"w8a8": (0.03, 1e-3), "fp8": (0.06, 1e-3), "fp8 with a rounded cache": (0.15, 3e-2)}
 ROUNDED_INPUTS = list(PRECISION)
 # Codes in the layout of compressed-tensors, and the other layouts that hold them.
@@ -98,5 +99,6 @@ def refuses(name):
     try:
         theirs(folder)
     except RuntimeError as error:
-        return str(error).splitlines()[-1][:100]
+        require("Unsupported quantization config" in str(error), str(error))
+        return
     raise AssertionError("it loads")
