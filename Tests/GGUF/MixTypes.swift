@@ -98,15 +98,18 @@ private struct SnapshotModel {
   #expect(Set(names).count == names.count)
 }
 
-@Test func aMixIsOfferedOnceAllOfItsTypesCanBeWritten() {
+@Test func everyMixIsOfferedAndHasTypesThatCanBeWritten() {
+  #expect(GGUFMixes.presetNames.count == Mix.table.count)
+  let kinds = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]
+  let blocks = kinds.flatMap { kind in (0..<4).map { tensor("blk.\($0).\(kind).weight", [64, 256]) } }
+  let short = [256, 32, 16].map { tensor("blk.4.ffn_down.weight", [64, $0]) }
   for mix in Mix.table {
-    let choices = mix.choose([256, 32, 16].map { tensor("blk.0.ffn_down.weight", [64, $0]) }, model: nil)
-    let isWritable = choices.allSatisfy { choice in
-      ["f32", "f16", "bf16"].contains(choice.scheme) || GGUFBlocks.scheme(named: choice.scheme ?? "", modelType: .f16) != nil
+    let tensors = blocks + short + [tensor("token_embd.weight", [64, 256]), tensor("output.weight", [64, 256])]
+    for scheme in Set(mix.choose(tensors, model: nil).compactMap { $0.scheme }) where !["f32", "f16", "bf16"].contains(scheme) {
+      let block = GGUFBlocks.scheme(named: scheme, modelType: .f16) ?? GGUFGrids.scheme(named: scheme, modelType: .f16)
+      #expect(block != nil, "\(mix.name): \(scheme)")
     }
-    #expect(isWritable || GGUFMixes.preset(named: mix.name) == nil, "\(mix.name)")
   }
-  #expect(GGUFMixes.presetNames.contains("q4_k_m"))
 }
 
 /// llama-quantize --dry-run of a model with rows of 64 and 172.

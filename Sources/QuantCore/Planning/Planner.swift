@@ -163,13 +163,17 @@ public struct Planner: Sendable {
     } else {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }
-    let asked = try asked(drafts, request)
-    let presetTensors = zip(drafts, asked).map { draft, asked in
+    var asked = try asked(drafts, request)
+    let presetTensors = drafts.indices.map { index in
+      let draft = drafts[index]
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
       tensor.hasImportance = request.importancePath != nil
       tensor.configuration = source.configuration
       tensor.isQuantizable = draft.isQuantizable && format.quantizes(tensor, as: scheme, model: model)
-      tensor.isDecided = asked?.mayFallBack == true
+      tensor.isDecided = asked[index]?.mayFallBack == true
+      // Searched names are those of norms too, which have no type to choose.
+      let hasType = draft.isQuantizable && format.quantizes(tensor, as: FloatScheme.f32, model: model)
+      if tensor.isDecided, !hasType { asked[index] = nil }
       return tensor
     }
     let choices =

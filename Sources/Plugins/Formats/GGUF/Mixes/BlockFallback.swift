@@ -18,9 +18,6 @@ enum BlockFallback {
     "q4_k": "q5_0", "q5_k": "q5_1", "q6_k": "q8_0",
   ]
 
-  /// The types that may take the place of this one.
-  static func chain(from scheme: String) -> [String] { shorter[scheme].map { [$0, "f16"] } ?? ["f16"] }
-
   /// The type in which rows of `columns` weights can be stored instead; nil where this one can, or where there is none.
   static func replacing(_ scheme: String, columns: Int) -> (scheme: String, note: String)? {
     guard let length = weights(of: scheme), !columns.isMultiple(of: length) else { return nil }

@@ -8,9 +8,9 @@ public enum GGUFMixes: PresetProvider {
   public static let id = "llama.cpp"
   public static let summary = "The types that llama-quantize chooses for each tensor."
   public static let reference = "https://github.com/ggml-org/llama.cpp/tree/master/tools/quantize"
-  public static let presetNames = Mix.offered.map { $0.name }
+  public static let presetNames = Mix.table.map { $0.name }
 
-  public static func preset(named name: String) -> (any Preset)? { Mix.offered(name) }
+  public static func preset(named name: String) -> (any Preset)? { Mix.named(name) }
 
   /// The number that `general.file_type` has for a preset or a type, or nil where llama.cpp has none.
   static func fileType(preset name: String) -> UInt32? { Mix.named(name)?.fileType ?? plainFileTypes[name] }

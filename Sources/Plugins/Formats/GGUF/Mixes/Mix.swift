@@ -90,24 +90,5 @@ struct Mix: Preset {
 
   var pureScheme: String? { base }
 
-  // MARK: - What is offered
-
   static func named(_ name: String) -> Mix? { table.first { $0.name == name || $0.alias == name } }
-
-  /// The mixes all of whose types can be written.
-  static let offered = table.filter { mix in
-    mix.schemes.allSatisfy { BlockFallback.weights(of: $0) == nil || GGUFBlocks.blockScheme(named: $0) != nil }
-  }
-
-  static func offered(_ name: String) -> Mix? { offered.first { $0.name == name || $0.alias == name } }
-
-  /// Every type that the mix may choose, and those that these fall back to.
-  private var schemes: Set<String> {
-    let rules = [value, query, key, attentionOutput, gateAndUp, down].flatMap { $0 }
-    var found: Set<String> = [base]
-    guard BlockFallback.weights(of: base) != nil else { return found }
-    found.formUnion([output, "q8_0"] + [embedding, unstacked].compactMap { $0 } + rules.map { $0.scheme })
-    for scheme in found { found.formUnion(BlockFallback.chain(from: scheme)) }
-    return found
-  }
 }
