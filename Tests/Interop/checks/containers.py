@@ -65,6 +65,24 @@ def unpacked_moved(case):
     return require_equal(theirs, source)
 
 
+# Checkpoints in GPTQ's layout and in others, whose codes all of these packings hold.
+AROUND = ["gptqmodel-gptq4-v2", "gptqmodel-gptq4-asym", "autoawq-w4"]
+
+
+@check("{}: moved from gptq_v2 to AWQ, to compressed-tensors and back, bytes are those of the start", AROUND)
+def around(name):
+    start = shared(f"golden/{name}") if name.endswith("v2") else moved(name, "gptq_v2")
+    folder = start
+    for packing in ("awq", "pack-quantized", "gptq_v2"):
+        folder = convert(folder, WORK / f"around-{name}-{packing}", "--packing", packing)
+    first, last = stored(start), stored(folder)
+    require(first.keys() == last.keys(), f"other tensors: {sorted(first.keys() ^ last.keys())[:4]}")
+    for name, tensor in first.items():
+        require(tensor.dtype == last[name].dtype and tensor.shape == last[name].shape, f"{name}: another type or shape")
+        require(torch.equal(tensor.flatten().view(torch.uint8), last[name].flatten().view(torch.uint8)), f"{name}: bytes differ")
+    return f"{len(first)} tensors"
+
+
 @functools.cache
 def one_sided():
     """A model of one block with rows of positive weights alone, whose zero points are 0."""
