@@ -32,7 +32,8 @@ if [ "$(cat "$folder/.complete" 2>/dev/null)" != "$asked" ]; then
   {
     python3 -m venv "$folder"
     "$folder/bin/pip" install --quiet --disable-pip-version-check uv
-    "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" "${options[@]}" --override <(echo "$replaced") "${packages[@]}" "$torch"
+    "$folder/bin/uv" pip install --quiet --python "$folder/bin/python" "${options[@]}" --override <(echo "$replaced") \
+      "${packages[@]}" "$torch"
   } >&2
   echo "$asked" >"$folder/.complete"
 fi

@@ -125,6 +125,16 @@ import Testing
     #expect(failure(model, "y.gguf") { $0.tensorTypes = ["nowhere=q8_0"] }?.id == "rule.no-match")
   }
 
+  @Test func rulesOfLlamaQuantizePassOverNormsThatTheyName() throws {
+    let found = try types(
+      convert(model, "x.gguf") {
+        $0.scheme = "q8_0"
+        $0.tensorTypes = ["attn|ffn=q4_0"]
+      })
+    #expect(found["blk.0.attn_norm.weight"] == "f32" && found["blk.0.ffn_norm.weight"] == "f32")
+    #expect(found["blk.0.attn_q.weight"] == "q4_0" && found["blk.0.ffn_up.weight"] == "q4_0" && found["output.weight"] == "q8_0")
+  }
+
   @Test func aModelWithoutSuchAMatrixIsToldSo() throws {
     let tied = try RandomModel.copy("gpt2", into: folder)
     #expect(failure(tied, "x.gguf") { $0.embeddingScheme = "nothing" }?.id == "scheme.unknown")

@@ -145,11 +145,26 @@ import Testing
         $0.client = "vllm"
       }
     }
+    // Zero points: GPTQModel takes them back to what they were in both versions, vLLM 0.32 has no use for them.
+    for client in ["transformers", "gptqmodel"] {
+      _ = try plan(model, "folder") {
+        $0.packing = "gptq"
+        $0.scheme = "int4-g32-asym"
+        $0.client = client
+      }
+    }
+    for (client, scheme) in [("vllm", "int4-g32-asym"), ("vllm@0.11", "int4-g32")] {
+      let found = failure(model, "folder") {
+        $0.packing = "gptq_v2"
+        $0.scheme = scheme
+        $0.client = client
+      }
+      #expect(found?.id == "client.refuses", "\(client) \(scheme)")
+    }
     _ = try plan(model, "folder") {
       $0.packing = "gptq_v2"
-      $0.scheme = "int4-g32-asym"
-      $0.tensorRules = [head]
-      $0.client = "transformers"
+      $0.scheme = "int4-g32"
+      $0.client = "vllm"
     }
   }
 

@@ -119,7 +119,7 @@ import Testing
         _ = try Planner(registry).plan(wanted)
       }
     }
-    for scheme in ["iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s"] {
+    for scheme in ["iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_m", "iq3_xxs", "iq3_s"] {
       #expect(refused(scheme)?.id == (scheme.hasPrefix("iq3") ? nil : "importance.required"), "\(scheme)")
     }
     // Nobody observes what flows into the embedding.

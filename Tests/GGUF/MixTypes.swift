@@ -99,12 +99,16 @@ private struct SnapshotModel {
   #expect(names.allSatisfy { GGUFMixes.preset(named: $0) != nil } && GGUFMixes.presetNames == Mix.table.map { $0.name })
 }
 
-@Test func everyTypeThatAMixChoosesCanBeWritten() {
-  let writable = Set(["f32", "f16", "bf16"] + GGUFBlocks.schemeNames + GGUFGrids.schemeNames)
+@Test func everyMixIsOfferedAndHasTypesThatCanBeWritten() {
+  #expect(GGUFMixes.presetNames.count == Mix.table.count)
+  let kinds = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"]
+  let blocks = kinds.flatMap { kind in (0..<4).map { tensor("blk.\($0).\(kind).weight", [64, 256]) } }
+  let short = [256, 32, 16].map { tensor("blk.4.ffn_down.weight", [64, $0]) }
   for mix in Mix.table {
-    for part in ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_up", "ffn_down"] {
-      let choices = mix.choose([256, 32, 16].map { tensor("blk.0.\(part).weight", [64, $0]) }, model: nil)
-      #expect(choices.allSatisfy { writable.contains($0.scheme ?? "") }, "\(mix.name) \(part)")
+    let tensors = blocks + short + [tensor("token_embd.weight", [64, 256]), tensor("output.weight", [64, 256])]
+    for scheme in Set(mix.choose(tensors, model: nil).compactMap { $0.scheme }) where !["f32", "f16", "bf16"].contains(scheme) {
+      let block = GGUFBlocks.scheme(named: scheme, modelType: .f16) ?? GGUFGrids.scheme(named: scheme, modelType: .f16)
+      #expect(block != nil, "\(mix.name): \(scheme)")
     }
   }
 }

@@ -33,6 +33,7 @@ def run_one(title, check, case):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--slow", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
@@ -41,10 +42,11 @@ def main():
         importlib.import_module(f"checks.{path.stem}")
     counts, times = {"passed": 0, "failed": 0, "skipped": 0}, collections.Counter()
     for title, check, case, slow in registry.CHECKS:
-        if (options.all or not slow) and options.only in title:
+        file = check.__module__.removeprefix("checks.")
+        if (slow if options.slow else options.all or not slow) and (options.only in title or options.only == file):
             outcome, seconds = run_one(title, check, case)
             counts[outcome] += 1
-            times[check.__module__.removeprefix("checks.")] += seconds
+            times[file] += seconds
 
     if options.keep:
         print(f"kept {WORK}")

@@ -15,14 +15,6 @@ TINY_LLAMA = FIXTURES / "models" / "tiny-llama"
 EVALUATION_TEXT = FIXTURES / "text" / "evaluation.txt"
 
 
-@functools.cache
-def calibration_text():
-    """Some whole windows of text: one program takes windows from its start, the other spread over it."""
-    path = WORK / "calibration.txt"
-    path.write_bytes(shared("text/calibration.txt").read_bytes()[:40_000])
-    return path
-
-
 LLAMA3_ROPE = {
     "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
     "original_max_position_embeddings": 64,

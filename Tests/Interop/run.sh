@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Holds qconvert against the programs that read its output. Installs them on the first run (some minutes).
-#   run.sh [--all] [--only WORD] [--keep]
+#   run.sh [--all | --slow] [--only WORD] [--keep]
 #     --all    also the slow checks: more models, schemes and text; vLLM (loads every layout that its CPU build supports, equal
 #              codes in four layouts), llm-compressor (bytes of its rounding, MX formats and FP8 blocks in its transformers) and ModelOpt
 #              (bytes and scales of its FP8 with rounded caches), which are installed for it in environments of their own
 #              (../environment.sh, 5 GB)
-#     --only   only checks whose title contains WORD
+#     --slow   only what --all adds
+#     --only   only checks whose title contains WORD, or those of checks/WORD.py
 #     --keep   leave the working folder behind
 #   QCONVERT   the program to test (default: the release build of this checkout)
 # One line per check, then what each file of checks/ took; the last line is "N passed, N failed". Exit code 1 where anything failed.

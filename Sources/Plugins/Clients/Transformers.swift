@@ -14,8 +14,8 @@ public enum Transformers: ClientProfile {
 
   public static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? { nil }
 
-  /// Of GPTQ's configuration it knows one scheme, and takes each linear layer of the blocks, and no other, for packed. What the
-  /// file lacks then has random values; there is no error.
+  /// Of GPTQ's configuration it knows one scheme, and takes each linear layer of the blocks, and no other, for packed. What it
+  /// does not find in the file has random values, which end in an error or, in an output matrix, do not.
   public static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle? {
     guard let first = folder.quantized.first, ["gptq", "gptq_v2"].contains(first.packing) else { return nil }
     func isInBlock(_ name: String) -> Bool { name.split(separator: ".").contains { Int($0) != nil } }

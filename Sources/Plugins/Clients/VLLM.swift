@@ -9,7 +9,7 @@ public enum VLLM: ClientProfile {
   public static let formats = ["huggingface"]
   public static let packings = [
     "pack-quantized", "int-quantized", "float-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized", "mxfp8-quantized", "gptq",
-    "awq", "fp8", "fp8-block", "modelopt-fp8", "modelopt-nvfp4", "gpt-oss",
+    "gptq_v2", "awq", "fp8", "fp8-block", "modelopt-fp8", "modelopt-nvfp4", "gpt-oss",
   ]
 
   public static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? {
@@ -17,12 +17,22 @@ public enum VLLM: ClientProfile {
     switch layer.packing {
     case "pack-quantized" where bits != 4 && bits != 8:
       return ClientObstacle("has no kernel for packed integers of \(bits) bits", remedy: "Choose 4 or 8 bits.")
-    case "gptq" where version >= "0.32" && layer.grid.kind == .asymmetricInteger:
-      return ClientObstacle(
-        "reads GPTQ without zero points only", remedy: "Leave --packing out (compressed-tensors holds zero points), or give --packing awq.")
-    case "gptq" where version >= "0.32" && bits != 4 && bits != 8:
-      return ClientObstacle("reads GPTQ of 4 and 8 bits only", remedy: "Choose 4 or 8 bits.")
+    case "gptq_v2" where version < "0.32":
+      return ClientObstacle("is not known to read the second version of GPTQ's layout", remedy: "Give --packing gptq.")
+    case "gptq", "gptq_v2":
+      return gptqObstacle(layer, version: version)
     default: return nil
     }
+  }
+
+  /// Zero points are not looked at: those of the first version, less one, and of the second mean the same.
+  private static func gptqObstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? {
+    guard version >= "0.32" else { return nil }
+    if layer.grid.kind == .asymmetricInteger {
+      return ClientObstacle(
+        "reads GPTQ without zero points only", remedy: "Leave --packing out (compressed-tensors holds zero points), or give --packing awq.")
+    }
+    let isRead = layer.grid.codeBits == 4 || layer.grid.codeBits == 8
+    return isRead ? nil : ClientObstacle("reads GPTQ of 4 and 8 bits only", remedy: "Choose 4 or 8 bits.")
   }
 }

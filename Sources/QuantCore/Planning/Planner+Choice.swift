@@ -47,18 +47,21 @@ extension Planner {
     } else {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }
-    let asked = try asked(drafts, request)
+    var asked = try asked(drafts, request)
     let packings = try packings(of: format, request)
     let stacks = scheme.map { scheme in self.stacks(drafts, in: packings.filter { $0.holds(scheme.grid) }, source: source) } ?? []
-    let presetTensors = zip(drafts, asked).enumerated().map { index, pair in
-      let (draft, asked) = pair
+    let presetTensors = drafts.indices.map { index in
+      let draft = drafts[index]
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
       tensor.hasImportance = request.importancePath != nil
       tensor.configuration = source.configuration
       // Readers of a packing for stacks look for codes nowhere else.
       let isWanted = stacks.isEmpty ? format.quantizes(tensor, as: scheme, model: model) : stacks.contains(index)
       tensor.isQuantizable = draft.isQuantizable && isWanted
-      tensor.isDecided = asked?.mayFallBack == true
+      tensor.isDecided = asked[index]?.mayFallBack == true
+      // Searched names are those of norms too, which have no type to choose.
+      let hasType = draft.isQuantizable && format.quantizes(tensor, as: FloatScheme.f32, model: model)
+      if tensor.isDecided, !hasType { asked[index] = nil }
       return tensor
     }
     let choices =

@@ -65,6 +65,24 @@ def unpacked_moved(case):
     return require_equal(theirs, source)
 
 
+# Checkpoints in GPTQ's layout and in others, whose codes all of these packings hold.
+AROUND = ["gptqmodel-gptq4-v2", "gptqmodel-gptq4-asym", "autoawq-w4"]
+
+
+@check("{}: moved from gptq_v2 to AWQ, to compressed-tensors and back, bytes are those of the start", AROUND)
+def around(name):
+    start = shared(f"golden/{name}") if name.endswith("v2") else moved(name, "gptq_v2")
+    folder = start
+    for packing in ("awq", "pack-quantized", "gptq_v2"):
+        folder = convert(folder, WORK / f"around-{name}-{packing}", "--packing", packing)
+    first, last = stored(start), stored(folder)
+    require(first.keys() == last.keys(), f"other tensors: {sorted(first.keys() ^ last.keys())[:4]}")
+    for name, tensor in first.items():
+        require(tensor.dtype == last[name].dtype and tensor.shape == last[name].shape, f"{name}: another type or shape")
+        require(torch.equal(tensor.flatten().view(torch.uint8), last[name].flatten().view(torch.uint8)), f"{name}: bytes differ")
+    return f"{len(first)} tensors"
+
+
 @functools.cache
 def one_sided():
     """A model of one block with rows of positive weights alone, whose zero points are 0."""
@@ -104,6 +122,24 @@ def transformers_deviation(folder):
 @check("{} in transformers gives qconvert's logits", [("gptq", "int4-g128"), ("awq", "int4-g128-asym")], slow_cases=ROUNDED[3:])
 def loads(case):
     return f"{transformers_deviation(packed(*case))} (theirs in bfloat16)"
+
+
+# What the profile of transformers refuses in GPTQ's layout.
+MISREAD = {
+    "a layer left alone": "*layers.0.mlp.up_proj.*=bf16", "a layer of another scheme": "*layers.0.mlp.up_proj.*=int8-g128",
+    "the output matrix": "lm_head.weight=int4-g128",
+}
+
+
+@check("transformers does not compute with {} in GPTQ's layout, as its profile says", (), slow_cases=MISREAD)
+def misread(name):
+    folder = convert(
+        TINY_LLAMA, WORK / f"misread-{name.replace(' ', '-')}", "--scheme", "int4-g128", "--tensor", MISREAD[name], "--packing", "gptq")
+    try:
+        found = transformers_deviation(folder)
+    except (AssertionError, RuntimeError) as error:
+        return str(error).splitlines()[0][:100]
+    raise AssertionError(f"deviation {found}")
 
 
 @check("{} in transformers gives qconvert's logits of what was moved", MOVED[6:7])

@@ -1,4 +1,4 @@
-"""From GGUF to GGUF: every mix chooses llama-quantize's types, and llama.cpp reads split, merged and edited files as the first one."""
+"""From GGUF to GGUF: mixes choose llama-quantize's types, and llama.cpp reads split, merged and edited files as the first one."""
 import functools
 import json
 import re
@@ -8,12 +8,6 @@ from clients import CLIENTS, WORK, convert, figure, llama, llama_figures, qconve
 from gguf_files import compare_tensors, metadata
 from models import EVALUATION_TEXT, TINY_LLAMA, random_model
 from registry import check, require
-
-MIXES = [
-    "f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q5_k_s", "q5_1", "q5_0", "q4_k_m", "q4_k_s", "q4_1", "q4_0", "iq4_nl", "iq4_xs",
-    "mxfp4_moe", "q3_k_l", "q3_k_m", "q3_k_s", "iq3_m", "iq3_s", "iq3_xs", "iq3_xxs", "q2_k", "q2_k_s", "q2_0", "tq2_0", "tq1_0",
-    "q1_0", "iq2_m", "iq2_s", "iq2_xs", "iq2_xxs", "iq1_m", "iq1_s"]
-OFFERED = {name for plugin in json.loads(qconvert("plugins", "--json"))["plugins"] if plugin["axis"] == "preset" for name in plugin["schemes"]}
 
 
 @functools.cache
@@ -51,23 +45,6 @@ def compare_types(source, mix, own=(), reference=()):
     wrong = [f"{name} {found.get(name)} instead of {kind}" for name, kind in expected.items() if found.get(name) != kind]
     require(not wrong, f"{len(wrong)} of {len(expected)} tensors differ: " + "; ".join(wrong[:4]))
     return f"{len(expected)} tensors"
-
-
-@check("{}: the types of tiny-llama are llama-quantize's", [mix for mix in MIXES if mix in OFFERED])
-def types(mix):
-    if mix in IMPORTANT:
-        return compare_types(plain(TINY_LLAMA), mix, ["--importance", importance()], ["--imatrix", importance()])
-    return compare_types(plain(TINY_LLAMA), mix)
-
-
-IMPORTANT = ["q2_k_s", "iq3_xs", "iq3_xxs", "iq2_m", "iq2_s", "iq2_xs", "iq2_xxs", "iq1_m", "iq1_s"]
-
-
-@functools.cache
-def importance():
-    path = WORK / "editing.imatrix.gguf"
-    qconvert("calibrate", TINY_LLAMA, path, "--samples", 4, "--calibration", EVALUATION_TEXT)
-    return path
 
 
 OPTIONS = {

@@ -1,21 +1,16 @@
-"""GGUF types that index grids: blocks equal llama.cpp's, files equal llama-quantize's, and llama.cpp computes with them."""
-import functools
-
+"""GGUF types that index grids: blocks equal llama.cpp's. Files with them are in mixes.py."""
 import gguf
 import numpy
 
 from block_rows import make_importance, make_rows, quantized
-from clients import CLIENTS, WORK, convert, figure, llama, llama_figures, qconvert, shared
+from checks import mixes
+from clients import CLIENTS, WORK, convert
 from gguf_files import compare_tensors, tensors
 from make_grid_fixtures import TYPES
-from models import TINY_LLAMA, calibration_text
+from models import TINY_LLAMA
 from registry import check, require
 
 COLUMNS = 1536
-# How llama-quantize is asked for a type; `--pure` makes it the only one.
-PRESETS = {
-    "iq1_s": "IQ1_S", "iq1_m": "IQ1_M", "iq2_xxs": "IQ2_XXS", "iq2_xs": "IQ2_XS", "iq2_s": "IQ2_M", "iq3_xxs": "IQ3_XXS", "iq3_s": "IQ3_S",
-}
 
 
 def write_model(path, rows):
@@ -61,7 +56,7 @@ def blocks(case):
     importance = make_importance(rng, COLUMNS) if kind != "without" else None
     source = write_model(WORK / "grids.gguf", rows)
     given = ["--importance", write_importance(WORK / "grids.imatrix.gguf", importance)] if importance is not None else []
-    target = convert(source, WORK / "grids-own.gguf", "--pure", "--scheme", name, *given, "--force")
+    target = convert(source, WORK / "grids-own.gguf", "--pure", "--scheme", mixes.TYPES[name], *given, "--force")
     own = numpy.frombuffer(tensors(target)["blocks.weight"].data, numpy.uint8).reshape(rows.shape[0], -1, size)
     expected = quantized(CLIENTS / "bin" / "libggml-base.so", number, 256, size, rows, importance)
     equal = (own == expected).all(2)
@@ -77,59 +72,11 @@ def blocks(case):
     return f"{equal.sum()} of {equal.size} blocks"
 
 
-@functools.cache
-def plain():
-    return convert(TINY_LLAMA, WORK / "grids.bf16.gguf", "--scheme", "bf16")
-
-
-@functools.cache
-def importance():
-    path = WORK / "grids-tiny.imatrix.gguf"
-    qconvert("calibrate", TINY_LLAMA, path, "--calibration", calibration_text(), "--samples", 16)
-    return path
-
-
-@check("a file in {} equals llama-quantize's, and llama.cpp computes the same with both", list(PRESETS))
-def files(name):
-    own, reference = WORK / f"own.{name}.gguf", WORK / f"reference.{name}.gguf"
-    rest = ["--tensor", "token_embd.weight=q8_0", "--tensor", "output.weight=q8_0"]
-    convert(TINY_LLAMA, own, "--pure", "--scheme", PRESETS[name].lower(), *rest, "--importance", importance())
-    types = ["--token-embedding-type", "q8_0", "--output-tensor-type", "q8_0"]
-    llama("llama-quantize", "--pure", "--imatrix", importance(), *types, plain(), reference, PRESETS[name], 2)
-    return same(own, reference, name)
-
-
-def same(own, reference, type_name):
-    """Holds two files that have tensors of a type against each other, byte for byte and in llama.cpp."""
-    found = compare_tensors(own, reference)
-    require(not found, f"{len(found)} differences: " + "; ".join(found[:4]))
-    kinds = {tensor.kind.name for tensor in tensors(own).values()}
-    require(type_name.upper() in kinds, f"the file holds {sorted(kinds)}")
-    both = [figure(llama_figures(file, shared("text/wikitext2-valid.txt"), 2), "PPL")[0] for file in (own, reference)]
-    require(both[0] == both[1], f"perplexities {both[0]} and {both[1]}")
-    return f"perplexity {both[0]}"
-
-
-# Mixes, and the type that is most of each.
-MIXES = {
-    "iq3_m": "iq3_s", "iq3_s": "iq3_s", "iq3_xs": "iq3_s", "iq3_xxs": "iq3_xxs", "iq2_m": "iq2_s", "iq2_s": "iq2_xs", "iq2_xs": "iq2_xs",
-    "iq2_xxs": "iq2_xxs", "iq1_m": "iq1_m", "iq1_s": "iq1_s",
-}
-
-
-@check("the mix {} equals llama-quantize's, and llama.cpp computes the same with both", list(MIXES)[::4], slow_cases=MIXES)
-def mixes(name):
-    own, reference = WORK / f"own-mix.{name}.gguf", WORK / f"reference-mix.{name}.gguf"
-    convert(TINY_LLAMA, own, "--scheme", name, "--importance", importance())
-    llama("llama-quantize", "--imatrix", importance(), plain(), reference, name.upper(), 2)
-    return same(own, reference, MIXES[name])
-
-
 @check("1 and 3 threads write the same {}", ["iq2_xs", "iq1_m"])
 def threads(name):
     files = [
         convert(
             TINY_LLAMA, WORK / f"threads-{name}-{count}.gguf", "--pure", "--scheme", name, "--tensor", "token_embd.weight=q8_0",
-            "--tensor", "output.weight=q8_0", "--importance", importance(), "--threads", count) for count in (1, 3)]
+            "--tensor", "output.weight=q8_0", "--importance", mixes.importance("tiny-llama"), "--threads", count) for count in (1, 3)]
     found = compare_tensors(*files)
     require(not found, "; ".join(found[:4]))

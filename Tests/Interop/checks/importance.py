@@ -4,12 +4,20 @@ import functools
 import gguf
 import numpy
 
-from clients import WORK, convert, llama, qconvert
+from clients import WORK, convert, llama, qconvert, shared
 from gguf_files import compare_tensors
-from models import TINY_LLAMA, calibration_text, random_model
+from models import TINY_LLAMA, random_model
 from registry import check, require
 
 SCHEMES = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k_s", "q4_k_m", "q5_k_m", "q6_k"]
+
+
+@functools.cache
+def text():
+    """Some whole windows of text: one program takes windows from its start, the other spread over it."""
+    path = WORK / "importance.txt"
+    path.write_bytes(shared("text/calibration.txt").read_bytes()[:40_000])
+    return path
 
 
 @functools.cache
@@ -22,14 +30,14 @@ def reference(form):
     """What llama-imatrix finds in a text, as `gguf` or `dat`."""
     path = WORK / f"reference.imatrix.{form}"
     llama(
-        "llama-imatrix", "-m", plain("f32"), "-f", calibration_text(), "-c", 512, "-t", 1, "--no-ppl", "--output-format", form, "-o", path)
+        "llama-imatrix", "-m", plain("f32"), "-f", text(), "-c", 512, "-t", 1, "--no-ppl", "--output-format", form, "-o", path)
     return path
 
 
 @functools.cache
 def own(form):
     path = WORK / f"own.imatrix.{form}"
-    qconvert("calibrate", TINY_LLAMA, path, "--calibration", calibration_text(), "--samples", 1000)
+    qconvert("calibrate", TINY_LLAMA, path, "--calibration", text(), "--samples", 1000)
     return path
 
 
@@ -83,14 +91,14 @@ def experts():
     model = convert(
         random_model("mixtral"), WORK / "experts.f32.gguf", "--scheme", "f32", "--set-meta", "tokenizer.ggml.add_bos_token=bool:false")
     path = WORK / "experts.imatrix.gguf"
-    llama("llama-imatrix", "-m", model, "-f", calibration_text(), "-c", 256, "-t", 1, "--no-ppl", "-o", path)
+    llama("llama-imatrix", "-m", model, "-f", text(), "-c", 256, "-t", 1, "--no-ppl", "-o", path)
     return model, path
 
 
 @check("calibrate finds the importance of experts that llama-imatrix finds")
 def found_experts():
     path = WORK / "experts.own.imatrix.gguf"
-    qconvert("calibrate", random_model("mixtral"), path, "--calibration", calibration_text(), "--samples", 1000, "--context", 256, "--bos", "off")
+    qconvert("calibrate", random_model("mixtral"), path, "--calibration", text(), "--samples", 1000, "--context", 256, "--bos", "off")
     # A token whose experts are nearly tied may go to others in another arithmetic.
     return compare(path, experts()[1], 1e-2)
 

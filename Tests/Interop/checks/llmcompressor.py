@@ -11,7 +11,8 @@ from clients import LLMCOMPRESSOR, WORK, convert
 from models import TINY_LLAMA, vocabulary_size
 from registry import check, require
 
-PRESETS = {"w4a16": "W4A16", "w8a8": "W8A8", "w8a16": "W8A16"}
+# Schemes, and llm-compressor's names of the same.
+PRESETS = {"w4a16": "W4A16", "w8a8": "W8A8", "int8-g128": "W8A16"}
 
 
 @check("{} by llm-compressor has the bytes of qconvert, tensor by tensor", (), slow_cases=PRESETS)
@@ -36,7 +37,10 @@ def compared(folder):
     return deviation(own_logits(folder, ids), torch.from_numpy(numpy.fromfile(out, "<f4")))
 
 
-@check("{} folder in transformers with compressed-tensors 0.19 gives qconvert's logits", (), slow_cases=["nvfp4a16", "mxfp4a16", "mxfp8a16"])
+SHORT_FLOATS = ["nvfp4a16", "mxfp4a16", "mxfp8a16"]
+
+
+@check("{} folder in transformers with compressed-tensors 0.19 gives qconvert's logits", (), slow_cases=SHORT_FLOATS)
 def loads(preset):
     measured = compared(short_floats(preset))
     # The library unpacks to bfloat16, which holds E2M1 and E4M3 under a power of two, and rounds the product of two scales.

@@ -10,7 +10,7 @@ from clients import WORK, convert, evaluate, figure, llama_figures, shared
 from models import EVALUATION_TEXT, TINY_LLAMA, load
 from registry import check, require
 
-WINDOWS = 24
+WINDOWS = 16
 MODELS = ["tiny-llama", "tiny-llama-outlier"]
 
 

@@ -20,7 +20,8 @@ def round_to_nearest(model, scheme, out):
 
 def logits(folder, ids, out):
     """Writes the logits of token ids to `out` as raw F32, computed in F32."""
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    unpacked = transformers.CompressedTensorsConfig(run_compressed=False)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, quantization_config=unpacked).eval()
     # Its own method refuses to widen what the library unpacked to a shorter type.
     torch.nn.Module.float(model)
     model(torch.tensor([ids])).logits[0].numpy().tofile(out)

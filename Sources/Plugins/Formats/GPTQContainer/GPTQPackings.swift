@@ -7,8 +7,8 @@ public import QuantCore
 /// model's type is; `X.g_idx` I32 `[in]`, the group of each input. Codes of 3 bits run through three words without a gap.
 ///
 /// The trap: zero points are stored minus one. A zero point of 0 wraps around, for 2, 4 and 8 bits with a borrow from its
-/// neighbour, which GPTQModel takes back and other readers do not: asymmetric groups are for GPTQModel alone. vLLM reads
-/// symmetric groups of 4 and 8 bits.
+/// neighbour. GPTQModel, and transformers through it, takes that back; other readers do not. vLLM reads symmetric groups of 4 and
+/// 8 bits.
 public struct GPTQVersion1: Packing, GPTQPacking {
   public static let id = "gptq"
   public static let summary = "GPTQ's own layout, zero points stored minus one: GPTQModel, transformers, vLLM."
@@ -21,7 +21,7 @@ public struct GPTQVersion1: Packing, GPTQPacking {
 /// The second form of GPTQ's layout (`checkpoint_format: gptq_v2`): `GPTQVersion1` with zero points as they are.
 public struct GPTQVersion2: Packing, GPTQPacking {
   public static let id = "gptq_v2"
-  public static let summary = "GPTQ's layout with zero points as they are: GPTQModel, transformers."
+  public static let summary = "GPTQ's layout with zero points as they are: GPTQModel, transformers, vLLM."
   public static let reference = "https://github.com/ModelCloud/GPTQModel"
   static let zeros = GPTQZeros.plain
 
