@@ -29,6 +29,8 @@ SETTINGS = [(2, False), (1, False), (2, True)]
 THOROUGH = ("q8_0", "q4_k_m")
 # What llama-quantize takes minutes for: measured on the smaller model, in the first way.
 SLOW = ("iq1", "iq2", "iq3")
+# Short runs vary most: they are repeated up to so many times, as long as all together take no more than so many seconds.
+QUICK_RUNS, QUICK_SECONDS = 5, 3
 QUANTIZER = CLIENTS / "bin" / "llama-quantize"
 
 
@@ -52,7 +54,7 @@ class Bench:
         if name not in self.figures:
             self.make(place[0])
             uses = []
-            for _ in range(self.runs):
+            while len(uses) < self.runs or len(uses) < QUICK_RUNS and sum(use.wall for use in uses) < QUICK_SECONDS:
                 if place[-1]:
                     processes.drop_from_cache(source)
                 uses.append(processes.run(commands))
@@ -132,9 +134,10 @@ def page(figures, names, runs):
         return found and processes.Use(**found)
 
     print(f"Llamas of random weights. {processes.machine()}. Memory is copied with {figures['memory bandwidth']:.0f} GB/s.")
-    print(f"Medians of {runs} runs of whole processes; CPU is user + system time; M w/s is million weights per CPU-second; anonymous is the "
-          f"peak of RssAnon in MiB, looked at every {processes.INTERVAL * 1000:.0f} ms; read and written is what went from and to the disk, "
-          "in MiB. The floor of the wall time is the larger of CPU time over threads and `cp` of the source with `sync`.")
+    print(f"Medians of {runs} runs of whole processes, of up to {QUICK_RUNS} where these take less than {QUICK_SECONDS} s; CPU is user + "
+          "system time; M w/s is million weights per CPU-second; anonymous is the peak of RssAnon in MiB, looked at every "
+          f"{processes.INTERVAL * 1000:.0f} ms; read and written is what went from and to the disk, in MiB. The floor of the wall time is "
+          "the larger of CPU time over threads and `cp` of the source with `sync`.")
     for model in MODELS:
         count = figures.get(f"{model} parameters")
         measured = [name for name in names if use(model, "qconvert", name, 2, False)]
