@@ -28,6 +28,15 @@ public struct Planner: Sendable {
     let methods = try makeMethods(request)
     // Within one container each tensor goes its own way, where nobody computes with what they mean together.
     var source = format.id == opened.format && methods.isEmpty && request.adapters.isEmpty ? opened.separated : opened
+    let removal = request.droppedBlocks.isEmpty ? nil : try BlockRemoval(request.droppedBlocks, of: source, opening)
+    if let removal {
+      guard request.adapters.isEmpty else {
+        throw Failure(
+          .usage, "blocks.adapter", "an adapter is merged into a whole model", file: request.input,
+          remedy: "Merge it first, and drop blocks of the result.")
+      }
+      source = try removal.applied(to: source)
+    }
     if request.isTrueSequential, ConversionPlan.propagation(request, methods) == .original {
       throw Failure(
         .usage, "usage.true-sequential", "later layers can be observed behind rounded ones in the quantized stream only",
@@ -36,7 +45,9 @@ public struct Planner: Sendable {
     let requirements = methods.reduce(into: Set<Statistic>()) { $0.formUnion($1.statistics) }
 
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
-    let importance = try request.importancePath.map { try registry.readImportance($0) }
+    var importance = try request.importancePath.map { try registry.readImportance($0) }
+    let selection = try ImportanceSelection(request, among: importance)
+    importance = importance.map { removal?.applied(to: $0) ?? $0 }
     let needsFamily =
       format.naming != source.naming || !requirements.isEmpty || (importance != nil && format.naming != .gguf)
       || merge.needsFamily(for: source)
@@ -58,7 +69,8 @@ public struct Planner: Sendable {
 
     var drafts = try drafts(of: source, &model, target: format.naming, needsFamily: needsFamily, &warnings)
     let wanted = try scheme(of: request, source: source)
-    try chooseSchemes(&drafts, wanted: wanted, request: request, source: source, model: model, format: format)
+    let weighs = importance.map { $0.entries.keys.contains { selection.contains($0) } } ?? false
+    try chooseSchemes(&drafts, wanted: wanted, weighs: weighs, request: request, source: source, model: model, format: format)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
     if let first = left.first, let note = first.note {
       let others = fitting(first.rowLength, format).filter { $0 != "f16" }
@@ -82,7 +94,9 @@ public struct Planner: Sendable {
     }
     let isObserving = !requirements.isEmpty || tensors.contains { $0.calibrated != nil }
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
-    if let importance { try importance.assign(to: &tensors, model: model, path: request.importancePath, warnings: &warnings) }
+    if let importance {
+      try importance.assign(to: &tensors, selection, model: model, path: request.importancePath, warnings: &warnings)
+    }
     try Importance.check(tensors, observes: !requirements.isEmpty, path: request.importancePath)
 
     let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: isObserving && request.statisticsPath == nil)
@@ -149,25 +163,27 @@ public struct Planner: Sendable {
   }
 
   private func chooseSchemes(
-    _ drafts: inout [TensorMapping.Draft], wanted: String, request: ConversionRequest, source: Checkpoint, model: ModelDescription?,
-    format: any CheckpointFormat.Type
+    _ drafts: inout [TensorMapping.Draft], wanted: String, weighs: Bool, request: ConversionRequest, source: Checkpoint,
+    model: ModelDescription?, format: any CheckpointFormat.Type
   ) throws {
     let modelType = Planner.modelType(of: source)
     let keeps = wanted == Planner.keepName
-    let preset = request.isPure || keeps ? nil : registry.preset(wanted)
+    let named = keeps ? nil : registry.preset(wanted)
+    let preset = request.isPure ? nil : named
     // The name of a preset may be that of a scheme too (`bf16`); one that is only a preset's has none, but for the one that it
     // means without its mix.
     let scheme: (any Scheme)?
     if preset == nil, !keeps {
-      scheme = try registry.scheme(registry.preset(wanted)?.pureScheme ?? wanted, modelType: modelType)
+      scheme = try registry.scheme(named?.pureScheme ?? wanted, modelType: modelType)
     } else {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }
     let asked = try asked(drafts, request)
     let presetTensors = zip(drafts, asked).map { draft, asked in
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
-      tensor.hasImportance = request.importancePath != nil
+      tensor.hasImportance = weighs
       tensor.configuration = source.configuration
+      tensor.droppedBlocks = source.droppedBlocks
       tensor.isQuantizable = draft.isQuantizable && format.quantizes(tensor, as: scheme, model: model)
       tensor.isDecided = asked?.mayFallBack == true
       return tensor
@@ -191,11 +207,11 @@ public struct Planner: Sendable {
       let unquantized = staysInPlace ? stored : format.unquantizedScheme(for: presetTensors[index], stored: stored, type: type)
       var name = isKept ? unquantized : asked[index]?.name ?? choices[index].scheme ?? unquantized
       drafts[index].note = asked[index] == nil ? choices[index].note : nil
-      drafts[index].needsImportance = asked[index] == nil && choices[index].needsImportance
       if asked[index]?.mayFallBack ?? true, let fallback = format.fallback(for: name, columns: drafts[index].rowLength) {
         (name, drafts[index].note) = fallback
       }
       drafts[index].schemeName = name
+      drafts[index].needsImportance = named?.importantSchemes.contains(name) == true
       // Data that is not numbers (token maps), or of a type that is no scheme (f64), is copied as it is, under the name of its type.
       let isData = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(rawValue: name.uppercased()) != nil
       if drafts[index].tensor.storage.isNumeric && !isData {
