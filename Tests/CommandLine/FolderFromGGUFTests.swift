@@ -55,6 +55,27 @@ import Testing
     #expect(json["quantization_config"] == other["quantization_config"])
   }
 
+  /// llama.cpp's own NVFP4 has no scale of the tensor: in a folder that is 1, and no weight changes.
+  @Test(arguments: ["nvfp4-pack-quantized", "modelopt-nvfp4"]) func blocksOfNVFP4BecomeGroups(_ packing: String) throws {
+    let stored = try convert(model, "model.gguf", scheme: "bf16")
+    var request = ConversionRequest(input: stored.path, output: folder.file("blocks.gguf"))
+    request.scheme = "bf16"
+    request.tensorRules = ["blk.*.weight=nvfp4-ggml", "*_norm.weight=f32"]
+    _ = try Converter(registry).run(Planner(registry).plan(request), progress: SilentProgress())
+    request = ConversionRequest(input: folder.file("blocks.gguf"), output: folder.file("groups"))
+    request.scheme = "keep"
+    request.packing = packing
+    let report = try Converter(registry).run(Planner(registry).plan(request), progress: SilentProgress())
+    #expect(report.tensors.contains { $0.scheme == "nvfp4" })
+    let blocks = try Opening(registry).open(folder.file("blocks.gguf")), groups = try Opening(registry).open(folder.file("groups"))
+    // Values and up projections have no rotary pairs, so that their rows keep their order.
+    for (block, group) in [("attn_v", "self_attn.v_proj"), ("ffn_up", "mlp.up_proj"), ("ffn_down", "mlp.down_proj")] {
+      let moved = try #require(groups["model.layers.3.\(group).weight"])
+      #expect(moved.storage.codes?.scheme is NVFP4Scheme)
+      #expect(zip(moved.matrix().values, try #require(blocks["blk.3.\(block).weight"]).matrix().values).allSatisfy { $0 == $1 })
+    }
+  }
+
   @Test func aFolderOfAnotherTokenizerIsTakenWhereOneIsGiven() throws {
     let stored = try convert(model, "model.gguf", scheme: "q8_0")
     var request = ConversionRequest(input: stored.path, output: folder.file("folder"))

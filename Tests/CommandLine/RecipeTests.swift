@@ -49,6 +49,9 @@ private let complete = """
     products: bf16
     stats: s.stats
   importance: i.gguf
+  include_weights: attn
+  exclude_weights: [ffn_down, token_embd]
+  drop_blocks: [3, 1]
   activations: int8-token
   kv_cache: fp8
   packing: awq
@@ -81,7 +84,9 @@ private let completeCommandLine = [
   "--tensor", "*.ffn_down.*=q6_k", "--tensor", "re:^output=x=q8_0", "--lora", "first", "--lora", "second:0.5", "--lora", "c:d:1", "--base",
   "model", "--calibration", "a.txt", "--calibration", "b.txt", "--samples", "7",
   "--context", "64", "--seed", "18446744073709551615", "--bos", "off", "--propagate", "quantized", "--true-sequential",
-  "--products", "bf16", "--stats", "s.stats", "--importance", "i.gguf", "--activations", "int8-token", "--kv-cache", "fp8",
+  "--products", "bf16", "--stats", "s.stats", "--importance", "i.gguf",
+  "--include-weights", "attn", "--exclude-weights", "ffn_down", "--exclude-weights", "token_embd", "--prune-layers", "3,1",
+  "--activations", "int8-token", "--kv-cache", "fp8",
   "--packing", "awq", "--for", "vllm@0.11",
   "--calibrator", "entropy", "--resume", "--config", "c.json", "--tokenizer", "t", "--pre", "qwen2",
   "--allow-nonfinite", "--allow-requantize", "--shard-size", "2GB", "--force",
@@ -103,9 +108,12 @@ private let completeCommandLine = [
 @Test func optionsOfLlamaQuantizeMeanWhatTheyMeanThere() throws {
   let said = try said([
     "a", "b", "--leave-output-tensor", "--token-embedding-type", "F16", "--imatrix", "i", "--split-max-size", "2G",
-    "--override-kv", "a.b=int:-3", "--override-kv", "a.c=float:0.5", "--override-kv", "a.d=str:x=int:y",
+    "--prune-layers", "4,5", "--exclude-weights", "attn_k", "--override-kv", "a.b=int:-3",
+    "--override-kv", "a.c=float:0.5", "--override-kv", "a.d=str:x=int:y",
   ]).conversion
-  #expect(said.outputScheme == "keep" && said.embeddingScheme == "f16" && said.importancePath == "i" && said.shardSize == 2_000_000_000)
+  #expect(said.outputScheme == "keep" && said.embeddingScheme == "f16" && said.importancePath == "i")
+  #expect(said.shardSize == 2_000_000_000)
+  #expect(said.droppedBlocks == [4, 5] && said.excludedImportance == ["attn_k"] && said.includedImportance.isEmpty)
   #expect(said.metadataValues == ["a.b=u32:3", "a.c=f32:0.5", "a.d=str:x=int:y"])
 }
 

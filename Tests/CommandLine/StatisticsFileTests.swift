@@ -120,7 +120,7 @@ import Testing
       }
     }
     for scheme in ["iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_m", "iq3_xxs", "iq3_s"] {
-      #expect(refused(scheme)?.id == (scheme.hasPrefix("iq3") ? nil : "importance.required"), "\(scheme)")
+      #expect(refused(scheme)?.id == (scheme == "iq3_s" ? nil : "importance.required"), "\(scheme)")
     }
     // Nobody observes what flows into the embedding.
     let path = folder.file("grids.imatrix.gguf")
@@ -134,6 +134,56 @@ import Testing
     writeFile(path, try #require(registry.importanceFormats.first).bytes(importance))
     #expect(refused("iq2_xs", importance: path)?.tensor == "token_embd.weight")
     #expect(refused("iq2_xs", importance: path, keeping: ["token_embd.weight=q8_0", "output.weight=q8_0"]) == nil)
+    // Some types do without it there.
+    for scheme in ["iq1_m", "iq2_s", "iq3_xxs"] { #expect(refused(scheme, importance: path) == nil) }
+  }
+
+  /// `q2_k` is a type like any other, but for the layers of `q2_k_s`, whoever asked for it there.
+  @Test func aPresetAsksForImportanceInLayers() {
+    func refused(_ change: (inout ConversionRequest) -> Void) -> String? {
+      failure {
+        var wanted = request("mix.gguf")
+        change(&wanted)
+        _ = try Planner(registry).plan(wanted)
+      }?.tensor
+    }
+    #expect(refused { $0.scheme = "q2_k" } == nil)
+    #expect(refused { $0.scheme = "q2_k_s" }?.hasPrefix("blk.0.") == true)
+    #expect(refused { ($0.scheme, $0.isPure) = ("q2_k_s", true) }?.hasPrefix("blk.0.") == true)
+    #expect(refused { ($0.scheme, $0.tensorRules) = ("q2_k_s", ["blk.*=q4_0"]) } == nil)
+    #expect(refused { ($0.scheme, $0.tensorTypes) = ("q2_k_s", [".*=q4_0"]) } == nil)
+    let others = ["blk.*=q4_0", "blk.3.attn_q.weight=q2_k"]
+    #expect(refused { ($0.scheme, $0.tensorRules) = ("q2_k_s", others) } == "blk.3.attn_q.weight")
+    #expect(refused { ($0.scheme, $0.tensorRules) = ("q4_0", others) } == nil)
+    #expect(refused { ($0.scheme, $0.tensorRules, $0.embeddingScheme) = ("q2_k_s", ["blk.*=q4_0"], "q2_k") } == nil)
+  }
+
+  @Test func entriesAreChosenByPartsOfTheirNames() throws {
+    try calibrate("importance.gguf")
+    func plan(_ change: (inout ConversionRequest) -> Void) throws -> ConversionPlan {
+      var wanted = request("chosen.gguf")
+      wanted.importancePath = folder.file("importance.gguf")
+      change(&wanted)
+      return try Planner(registry).plan(wanted)
+    }
+    func weighed(_ change: (inout ConversionRequest) -> Void) throws -> Set<String> {
+      let plan = try plan(change)
+      #expect(!plan.warnings.contains { $0.contains("importance") })
+      return Set(plan.tensors.filter { $0.importance != nil }.map(\.name))
+    }
+    func refused(_ change: (inout ConversionRequest) -> Void) -> String? { failure { _ = try plan(change) }?.id }
+    let all = try weighed { _ in }
+    #expect(try weighed { $0.includedImportance = ["attn_k", "ffn_up"] } == all.filter { $0.contains("attn_k") || $0.contains("ffn_up") })
+    #expect(try weighed { $0.excludedImportance = ["attn", "ffn_up"] } == all.filter { !$0.contains("attn") && !$0.contains("ffn_up") })
+    // With none left, a mix chooses as without any.
+    func types(_ change: (inout ConversionRequest) -> Void) throws -> [String] { try plan(change).tensors.map { $0.scheme.name } }
+    let without = try types { ($0.scheme, $0.importancePath) = ("q4_0", nil) }
+    #expect(try types { ($0.scheme, $0.excludedImportance) = ("q4_0", ["weight"]) } == without)
+    #expect(try types { $0.scheme = "q4_0" } != without)
+    #expect(refused { ($0.includedImportance, $0.excludedImportance) = (["attn"], ["ffn"]) } == "importance.selection")
+    #expect(refused { $0.excludedImportance = ["atn"] } == "importance.selection")
+    #expect(refused { ($0.includedImportance, $0.importancePath) = (["attn"], nil) } == "importance.selection")
+    #expect(refused { ($0.scheme, $0.excludedImportance) = ("iq2_xs", ["blk.4.attn_k."]) } == "importance.required")
   }
 
   @Test func importanceOfAnotherModelIsRefused() throws {

@@ -115,6 +115,52 @@ continued_after_kills "AWQ to a file" 20 model.gguf --scheme q4_k_m $calibrated
 continued_after_kills "GPTQ to a folder" 20 model --scheme int4-g32 --plugin gptq --samples 4 --context 64
 continued_after_kills "rounding to a folder" 4 model --scheme int4-g32 --shard-size 1MB
 
+# parts: how many files of a split output there are under their names.
+parts() { find "$out" -maxdepth 1 -name "model-0*.gguf" | wc -l; }
+
+# A split output has many names. Readers begin with the first part: where that is there, all are, with their bytes; before it, what is
+# there of the others is whole. The next run finishes it.
+split_after_kills() {
+  local wanted=$1 expected=$work/uninterrupted wrong='' kills=0 rounds=0 partly=0 part
+  shift
+  fresh
+  local begin
+  begin=$(date +%s%N)
+  attempt "$model" "$out/model.gguf" "$@" --no-report
+  local whole=$((($(date +%s%N) - begin) / 1000000)) count
+  count=$(parts)
+  [ "$count" -gt 2 ] || wrong="only $count files"
+  rm -rf "$expected"
+  mv "$out" "$expected"
+  while [ "$kills" -lt "$wanted" ] && [ "$rounds" -lt $((2 * wanted)) ]; do
+    rounds=$((rounds + 1))
+    fresh
+    interrupted KILL $((RANDOM % (whole + 1))) "$out/model.gguf" "$@" --resume --no-report
+    [ "$code" -eq 137 ] || continue
+    kills=$((kills + 1))
+    for part in "$out"/model-0*.gguf; do
+      [ -e "$part" ] || continue
+      cmp -s "$part" "$expected/${part##*/}" || wrong="a partial ${part##*/} stands under its name"
+    done
+    [ "$(parts)" -eq 0 ] || [ "$(parts)" -eq "$count" ] || partly=$((partly + 1))
+    if [ -e "$out/model-00001-of-$(printf '%05d' "$count").gguf" ] && [ "$(parts)" -ne "$count" ]; then
+      wrong="the first of $count files is there, and $(parts) in all"
+    fi
+    # Killed behind its last step, the output is complete and is not written again.
+    if [ "$(parts)" -ne "$count" ] || [ -e "$out/.model.gguf.qc-partial/journal" ]; then
+      attempt "$model" "$out/model.gguf" "$@" --resume --no-report
+      [ "$code" -eq 0 ] || wrong="ended with $code: $(head -c 200 "$work/err")"
+    else
+      rmdir "$out/.model.gguf.qc-partial" 2>/dev/null
+    fi
+    diff -rq "$expected" "$out" >/dev/null || wrong="other files than without interruption: $(ls -A "$out" | tr '\n' ' ')"
+  done
+  [ "$kills" -ge "$wanted" ] || wrong="only $kills of $wanted kills came in time"
+  if [ -n "$wrong" ]; then fail "a split file" "$wrong"; else pass "a split file, killed $kills times ($partly while it got its names) and continued"; fi
+}
+
+split_after_kills 20 --scheme q4_k_m --split-max-size 256KB
+
 # unfinished: leaves in $out what a calibrated run to model.gguf has done when it is killed in its middle.
 unfinished() {
   for _ in $(seq 20); do
@@ -148,6 +194,12 @@ unfinished
   says "a run of other options is not continued" 64 'another scheme' "$model" "$out/model.gguf" --scheme q4_0 $calibrated --resume
   says "a run on other text is not continued" 64 'another calibration' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --seed 1 --resume
   says "an unfinished run is continued" 0 'continuing: ' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --resume
+  unfinished
+  # What is behind the last section of a program changes its file and nothing else.
+  cp "$qconvert" "$work/copy" && cp "$qconvert" "$work/another" && printf x >>"$work/another"
+  qconvert=$work/another \
+    says "a run of another build is not continued" 64 'another program' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --resume
+  qconvert=$work/copy says "a copy of the program continues its run" 0 'continuing: ' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --resume
   unfinished
   says "an unfinished run can be begun again" 0 'removed what' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --force
   unfinished

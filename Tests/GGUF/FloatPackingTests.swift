@@ -85,4 +85,26 @@ struct FloatPackingTests {
     #expect(blocks.values(adoption.translate(panel)) == source.values(panel))
     #expect(GGUFBlocks.scheme(named: "nvfp4-ggml", modelType: .bf16)?.adoption(of: source) == nil)
   }
+
+  /// Every scale that a block can have, but for the two that are no number there: they stay what they are under a scale of 1.
+  @Test(arguments: [Grid.GlobalScale.factor, .divisor]) func blocksWithoutAScaleOfTheTensorAreGroupsUnderAScaleOfOne(
+    _ meaning: Grid.GlobalScale
+  ) throws {
+    var random = BlockSamples.Generator(state: 11)
+    let rows = 126 / 2
+    var bytes: [UInt8] = []
+    for block in 0..<2 * rows {
+      bytes += (0..<4).map { UInt8((block * 4 + $0) % 0x7F) } + (0..<32).map { _ in UInt8(random.uniform() * 255) }
+    }
+    let type = try #require(GGUFTensorType.type(schemeName: "nvfp4"))
+    let storage = BlockStorage(type, ByteView(bytes))
+    let codes = try #require(storage.codes)
+    let target = NVFP4Scheme(meaning, modelType: .f32)
+    let move = try #require(target.move(from: codes.scheme))
+    #expect(move.fidelity == .exact && target.adoption(of: codes.scheme) == nil)
+    let moved = move.translate(codes.panel(rows: 0..<rows, rowLength: 128))
+    let stored = CheckpointTensor(name: "x.weight", shape: [rows, 128], storage: storage).matrix().values
+    #expect(zip(target.values(moved), stored).allSatisfy { $0 == $1 })
+    #expect(stride(from: 1, to: moved.parameters.count, by: 2).allSatisfy { moved.parameters[$0] == 1 })
+  }
 }

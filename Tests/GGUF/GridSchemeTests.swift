@@ -23,7 +23,8 @@ struct GridSchemeTests {
       let scheme = try #require(GGUFGrids.scheme(named: name, modelType: .bf16))
       #expect(scheme.bitsPerWeight(columns: 1024) == bits)
       #expect(!scheme.fits(columns: 128) && scheme.fits(columns: 256))
-      #expect(scheme.requiresImportance == !name.hasPrefix("iq3"))
+      let need: ImportanceNeed = name == "iq3_s" ? .none : ["iq1_m", "iq2_s", "iq3_xxs"].contains(name) ? .layers : .everything
+      #expect(scheme.importanceNeed == need, "\(name)")
     }
     #expect(GGUFGrids.scheme(named: "iq4_xs", modelType: .bf16) == nil)
   }

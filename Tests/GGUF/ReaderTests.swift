@@ -177,6 +177,11 @@ struct GGUFBytes {
     writeFile(second, shard(1, 2, "b").file)
     writeFile(first, shard(0, 2, total: 3, "a").file)
     #expect(id(first) == "gg.split.tensor-count")
+    // A part of another model of as many files.
+    writeFile(first, shard(0, 2, "a").file)
+    writeFile(second, shard(1, 2, total: 7, "b").file)
+    #expect(id(first) == "gg.split.tensor-count" && id(second) == "gg.split.tensor-count")
+    #expect(failure { _ = try GGUFFormat.open(first, options: OpenOptions()) }?.file == second)
     writeFile(folder.file("other.gguf"), shard(0, 2, "a").file)
     #expect(id(folder.file("other.gguf")) == "gg.split.name")
   }

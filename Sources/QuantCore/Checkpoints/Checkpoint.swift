@@ -32,6 +32,8 @@ public struct Checkpoint: Sendable {
   public var files: [String]
   /// In which of the files each tensor lies; empty where nobody asks.
   public var fileIndices: [String: Int] = [:]
+  /// Blocks that were taken out of the model.
+  public internal(set) var droppedBlocks = 0
   /// Things worth telling a person: an index whose total size is wrong, an unknown file type.
   public var warnings: [String]
   /// The mappings that tensors read from; a run asks them before it publishes a result.
@@ -59,16 +61,22 @@ public struct Checkpoint: Sendable {
   /// The same with every tensor as it lies in the container, those that belong together apart.
   var separated: Checkpoint {
     var copy = self
-    copy.tensors = tensors.flatMap { tensor in
-      let parts = tensor.storage.components(name: tensor.name, shape: tensor.shape)
-      return parts.isEmpty ? [tensor] : parts
-    }
-    copy.positions = Checkpoint.positions(of: copy.tensors)
+    copy.replaceTensors(
+      tensors.flatMap { tensor in
+        let parts = tensor.storage.components(name: tensor.name, shape: tensor.shape)
+        return parts.isEmpty ? [tensor] : parts
+      })
     return copy
   }
 
   private static func positions(of tensors: [CheckpointTensor]) -> [String: Int] {
     Dictionary(tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Takes other tensors, which read from the same files.
+  mutating func replaceTensors(_ tensors: [CheckpointTensor]) {
+    self.tensors = tensors
+    positions = Checkpoint.positions(of: tensors)
   }
 
   /// Gives every tensor other numbers of the same shape, or its own.

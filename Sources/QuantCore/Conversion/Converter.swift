@@ -65,6 +65,8 @@ public struct Converter: Sendable {
       try log.complete(transaction)
       try transaction.giveName()
     } catch {
+      // What is on its way to the disk is worth as much to the next run.
+      try? log.settle()
       let isKept = request.resumes && log.hasRecords
       transaction.cancel(keeping: isKept)
       if isKept { progress.note("what is done is kept: --resume with the same options goes on with it") }

@@ -15,6 +15,9 @@ struct TileEncoder: Sendable {
   /// Up to this magnitude no value and no scale can leave the range of a half, the narrowest type that anything is stored in.
   private static let safeMagnitude: Float = 0x1p14
 
+  /// The part of the squares of a row of such values that rounding may lose.
+  private static let mostLost = 0.999
+
   let tensor: PlannedTensor
   let columns: Int
   let rounder: (any Rounder)?
@@ -60,7 +63,7 @@ struct TileEncoder: Sendable {
     if rounder == nil, !keepsValues, let fused = tensor.packing.fused(scheme: scheme) {
       if mayOverflow {
         scheme.roundTrip(panel, importance: importance, into: numbers)
-        try checkRange(stored, largest: largest)
+        try checkRange(stored, values, rows: rows)
       }
       return Output(parts: [encode(panel, fused)])
     }
@@ -73,7 +76,7 @@ struct TileEncoder: Sendable {
     }
     scheme.nest(&quantized, firstTile: rows.lowerBound * quantized.groupsPerRow)
     scheme.value(quantized, columns: 0..<columns, into: numbers)
-    if mayOverflow { try checkRange(stored, largest: largest) }
+    if mayOverflow { try checkRange(stored, values, rows: rows) }
     var output = Output(parts: tensor.packing.pack(quantized, rows: rows, of: tensor.shape, scheme: scheme))
     if scheme.grid.kind != .float { qc_squared_errors(numbers, base, values.count, &output.squaredError, &output.squaredOriginal) }
     if keepsValues { output.values = Array(stored) }
@@ -97,20 +100,42 @@ struct TileEncoder: Sendable {
     // Bit patterns of magnitudes are ordered like the magnitudes, with infinity and NaN at the end.
     let largest = Float(bitPattern: qc_largest_bits(base, values.count))
     if !largest.isFinite, let bad = values.firstIndex(where: { !$0.isFinite }) {
-      let origin = RowMap(tensor).source(row: rows.lowerBound + bad / columns, column: bad % columns, columns: columns)
+      let origin = source(bad, rows)
       throw TensorWriter.nonfinite(values[bad], index: origin.index, columns: origin.columns, tensor: origin.tensor, file: file)
     }
     return largest
   }
 
-  /// Refuses what a reader of the output would take for infinite: a value, or the scale of its group, beyond the range of
-  /// the type that it is stored in.
-  private func checkRange(_ stored: UnsafeBufferPointer<Float>, largest: Float) throws(Failure) {
-    guard let base = stored.baseAddress, !VectorKernels.areFinite(base, count: stored.count) else { return }
+  /// Refuses what a reader of the output would not take for the value: the value, or the scale of its group, is beyond the
+  /// range of the type that it is stored in, or the search for the scale could not compute with it.
+  private func checkRange(_ stored: UnsafeBufferPointer<Float>, _ values: UnsafeBufferPointer<Float>, rows: Range<Int>) throws(Failure) {
+    guard let lost = firstLost(stored, values, rows: rows.count) else { return }
+    let origin = source(lost, rows)
+    let (row, column) = origin.index.quotientAndRemainder(dividingBy: max(1, origin.columns))
     throw Failure(
-      .data, "data.overflow", "values up to \(largest) are beyond the range of \(tensor.scheme.name) and would become infinite",
-      file: file, tensor: tensor.name,
+      .data, "data.overflow",
+      "the value in row \(row), column \(column) is \(values[lost]), beyond the range of \(tensor.scheme.name), and would be lost",
+      file: file, tensor: origin.tensor,
       remedy: "Give this tensor a type of larger range with --tensor '\(tensor.name)=bf16' (or f32), or --allow-nonfinite.")
+  }
+
+  /// The largest value of the first row that is not there any more.
+  private func firstLost(_ stored: UnsafeBufferPointer<Float>, _ values: UnsafeBufferPointer<Float>, rows: Int) -> Int? {
+    guard let stored = stored.baseAddress, let base = values.baseAddress else { return nil }
+    for row in 0..<rows {
+      let start = row * columns
+      var error = 0.0, original = 0.0
+      qc_squared_errors(stored + start, base + start, columns, &error, &original)
+      // What is rounded to a sign keeps a hundredth of the squares of a row with one large value; with less it could as well be zero.
+      if error < TileEncoder.mostLost * original || original == 0 { continue }
+      return (start..<start + columns).max { values[$0].magnitude < values[$1].magnitude }
+    }
+    return nil
+  }
+
+  /// Where the source holds a value of a tile.
+  private func source(_ index: Int, _ rows: Range<Int>) -> (tensor: String, index: Int, columns: Int) {
+    RowMap(tensor).source(row: rows.lowerBound + index / columns, column: index % columns, columns: columns)
   }
 
   private func encode(_ panel: Panel, _ fused: FusedEncoder) -> [UInt8] {

@@ -10,10 +10,11 @@ struct RunIdentity: Equatable {
   init(_ plan: ConversionPlan) throws(Failure) {
     let request = plan.request
     var facts: [(name: String, value: String)] = [
-      // Its file and not its version alone: a program that was built again may round otherwise.
-      ("program", QuantCoreInfo.version + " " + (try RunIdentity.describe(["/proc/self/exe"]))),
+      // Its code and not its version alone: a program that was built again may round otherwise, a copy does not.
+      ("program", QuantCoreInfo.version + " " + (try RunIdentity.program.get())),
       ("input", try RunIdentity.describe(plan.source.files)),
       ("methods", request.methods.map { RunIdentity.describe($0.id, $0.options) }.joined(separator: " ")),
+      ("choice of blocks", request.droppedBlocks.isEmpty ? "all" : "without \(Set(request.droppedBlocks).sorted())"),
       ("adapters", request.adapters.map { "\(Files.lastComponent($0.path)):\($0.factor)" }.joined(separator: " ")),
       ("scheme", (request.scheme ?? "default") + (request.isPure ? " pure" : "")),
       ("search", request.search.rawValue),
@@ -65,6 +66,9 @@ struct RunIdentity: Equatable {
       .usage, "resume.changed", "an unfinished run had another \(changed.joined(separator: ", another "))", file: target,
       remedy: "Give the options of that run to continue it, or --force without --resume to begin again.")
   }
+
+  /// The hash of the running program, wherever it is and whenever it was installed.
+  private static let program = Result { () throws(Failure) in try Fingerprint.of(files: ["/proc/self/exe"]) }
 
   private static func describe(_ id: String, _ options: [String: String]) -> String {
     id + options.sorted { $0.key < $1.key }.map { ":\($0.key)=\($0.value)" }.joined()

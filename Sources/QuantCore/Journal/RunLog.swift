@@ -10,6 +10,8 @@ struct RunLog {
   private var pending: [Journal.Tensor] = []
   private var pendingBytes = 0
   private var recorded = ContinuousClock.now
+  /// Tensors that are being brought to the disk, and will be recorded when they are there.
+  private var syncing: (tensors: [Journal.Tensor], sync: BackgroundSync)?
 
   /// Bytes and time after which tensors that stream through are brought to the disk and recorded: often enough to lose
   /// little, seldom enough to cost nothing.
@@ -71,17 +73,20 @@ struct RunLog {
 
   // MARK: - Recording
 
-  /// Takes note of a tensor that streamed through, and records it when it is time.
+  /// Takes note of a tensor that streamed through, and records it some time after: nobody waits for the disk.
   mutating func add(_ index: Int, _ report: ConversionReport.TensorReport, _ transaction: OutputTransaction) throws(Failure) {
     pending.append(try entry(index, report, transaction))
     pendingBytes += plan.tensors[index].storedBytes
-    if pendingBytes >= RunLog.interval.bytes || ContinuousClock.now - recorded >= RunLog.interval.time { try record(transaction) }
+    if syncing?.sync.isOver == true { try settle() }
+    guard syncing == nil else { return }
+    if pendingBytes >= RunLog.interval.bytes || ContinuousClock.now - recorded >= RunLog.interval.time { beginSync(transaction) }
   }
 
   /// Records a block with its tensors and the hidden states behind it.
   mutating func add(
     block: Int, _ result: CalibratedConversion.BlockResult, hidden: Matrix?, _ transaction: OutputTransaction
   ) throws(Failure) {
+    try settle()
     let tensors = try zip(result.written, result.tensors).map { (index, report) throws(Failure) in try entry(index, report, transaction) }
     let hash = try hidden.map { matrix throws(Failure) in try save(matrix, behind: block) }
     try transaction.sync()
@@ -92,7 +97,9 @@ struct RunLog {
 
   /// Records that the output is whole and verified.
   mutating func complete(_ transaction: OutputTransaction) throws(Failure) {
-    try record(transaction)
+    try settle()
+    if !pending.isEmpty { beginSync(transaction) }
+    try settle()
     try work.append(Journal.line(.object([.init("complete", .bool(true))])))
   }
 
@@ -103,13 +110,19 @@ struct RunLog {
     return Journal.Tensor(index: index, hashes: hashes, report: report)
   }
 
-  private mutating func record(_ transaction: OutputTransaction) throws(Failure) {
-    guard !pending.isEmpty else { return }
-    try transaction.sync()
-    try work.append(pending.flatMap { Journal.line($0.json) })
-    hasRecords = true
+  private mutating func beginSync(_ transaction: OutputTransaction) {
+    syncing = (pending, BackgroundSync { () throws(Failure) in try transaction.sync() })
     pending = []
     pendingBytes = 0
+  }
+
+  /// Waits for the disk, and records what it then holds. Has to be called before a log goes away that may be continued.
+  mutating func settle() throws(Failure) {
+    guard let (tensors, sync) = syncing else { return }
+    syncing = nil
+    try sync.wait()
+    try work.append(tensors.flatMap { Journal.line($0.json) })
+    hasRecords = true
     recorded = ContinuousClock.now
   }
 

@@ -40,6 +40,8 @@ public struct ConversionRequest: Sendable {
   public var keyValueCache: String?
   /// How the ranges of stored activation scales are chosen; nil: what suits their type.
   public var calibrator: RangeCalibrator?
+  /// Numbers of blocks that the output is not to have; those behind move up.
+  public var droppedBlocks: [Int] = []
   /// Adapters that are merged into the weights before anything else, in their order.
   public var adapters: [AdapterRequest] = []
   /// The model that an adapter was made for, where the input is an adapter and its container changes.
@@ -48,6 +50,10 @@ public struct ConversionRequest: Sendable {
   public var calibration = CalibrationRequest()
   /// A file of importance, which weighs errors by the columns they stand in.
   public var importancePath: String?
+  /// Parts of the names of entries that alone count in that file; empty: all.
+  public var includedImportance: [String] = []
+  /// Parts of the names of entries that do not count in it.
+  public var excludedImportance: [String] = []
   /// A file of statistics that were collected before, instead of running the model.
   public var statisticsPath: String?
   /// The stream that methods observe; nil: what the methods ask for.

@@ -2,25 +2,31 @@ extension Importance {
   /// Gives every quantized matrix of a plan what it weighs its columns with.
   ///
   /// Embedding and output stand outside of the blocks, and are observed by few programs: only the lack of others is told.
-  /// - Parameter path: of the file, for messages.
+  /// - Parameters:
+  ///   - selection: the entries that count; the lack of others is not told.
+  ///   - path: of the file, for messages.
   /// - Throws: `Failure` `importance.length` where an entry is of another width, `importance.other-model` where none fits.
-  func assign(to tensors: inout [PlannedTensor], model: ModelDescription?, path: String?, warnings: inout [String]) throws(Failure) {
+  func assign(
+    to tensors: inout [PlannedTensor], _ selection: ImportanceSelection, model: ModelDescription?, path: String?,
+    warnings: inout [String]
+  ) throws(Failure) {
     var names: [TensorID: String] = [:]
     for tensor in model?.tensors ?? [] { names[tensor.id] = tensor.importanceName }
     var missing: [String] = []
     var matrices = 0
     for index in tensors.indices where Importance.weighs(tensors[index]) {
       let tensor = tensors[index]
-      let outer = OuterMatrix(tensor.name, id: tensor.id)
-      let isInBlock = tensor.id.map { $0.block != nil } ?? (outer == nil)
+      let isInBlock = !Importance.standsOutside(tensor)
       if isInBlock { matrices += 1 }
-      guard let entry = entries[tensor.id.flatMap { names[$0] } ?? tensor.name] else {
+      let name = tensor.id.flatMap { names[$0] } ?? tensor.name
+      guard let entry = entries[name] else {
         if isInBlock { missing.append(tensor.name) }
         continue
       }
+      guard selection.contains(name) else { continue }
       guard let values = entry.values(for: tensor) else {
         // The embedding is looked up and not multiplied with: what a file holds for it is of another shape.
-        if outer == .embedding { continue }
+        if OuterMatrix(tensor.name, id: tensor.id) == .embedding { continue }
         throw Failure(
           .data, "importance.length", "has \(entry.meanSquares.count) mean squares for rows of \(tensor.shape.last ?? 1) weights",
           file: path, tensor: tensor.name, remedy: "The file was made for another model.")
@@ -45,21 +51,30 @@ extension Importance {
   /// - Throws: `Failure` `importance.required` that names the first such tensor.
   static func check(_ tensors: [PlannedTensor], observes: Bool, path: String?) throws(Failure) {
     let lacking = tensors.first { tensor in
+      guard tensor.importance == nil, tensor.adoption == nil, !tensor.isCopy else { return false }
       let isObserved = observes && tensor.id?.block != nil
-      return tensor.importance == nil && tensor.adoption == nil && !tensor.isCopy
-        && (tensor.scheme.requiresImportance || tensor.needsImportance && !isObserved)
+      switch tensor.scheme.importanceNeed {
+      case .everything: return true
+      case .layers: return !standsOutside(tensor)
+      case .none: return tensor.needsImportance && !isObserved && !standsOutside(tensor)
+      }
     }
     guard let lacking else { return }
     throw Failure(
       .unsupported, "importance.required",
-      (lacking.scheme.requiresImportance
+      (lacking.scheme.importanceNeed != .none
         ? "\(lacking.scheme.name) needs to know what errors in each column weigh"
         : "this preset rounds to \(lacking.scheme.name) with importance only")
-        + (path == nil ? ", and no importance is given" : ", and the file of importance has no entry for this tensor"),
+        + (path == nil ? ", and no importance is given" : ", and the file of importance has no entry for this tensor that counts"),
       file: path, tensor: lacking.name,
       remedy: path == nil
         ? "Give --importance FILE, which 'qconvert calibrate' or llama-imatrix writes, or another --scheme."
         : "Give this tensor another scheme with --tensor '\(lacking.name)=q4_k', or observe it.")
+  }
+
+  /// Whether this is no matrix of a block: few programs observe what reaches the embedding and the output.
+  private static func standsOutside(_ tensor: PlannedTensor) -> Bool {
+    tensor.id.map { $0.block == nil } ?? (OuterMatrix(tensor.name, id: nil) != nil)
   }
 
   private static func weighs(_ tensor: PlannedTensor) -> Bool {

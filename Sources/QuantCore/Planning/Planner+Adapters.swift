@@ -41,6 +41,7 @@ extension Planner {
       (request.importancePath != nil, "--importance"), (!request.tensorRules.isEmpty, "--tensor"),
       (request.statisticsPath != nil, "--stats"), (!request.metadataValues.isEmpty, "--set-meta"),
       (!request.droppedMetadata.isEmpty, "--drop-meta"), (request.keepsSplit, "--keep-split"),
+      (!request.droppedBlocks.isEmpty, "--drop-blocks"),
     ]
     guard let first = given.first(where: { $0.isGiven }) else { return }
     throw Failure(

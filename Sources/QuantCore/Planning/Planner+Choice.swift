@@ -32,18 +32,20 @@ extension Planner {
 
   /// Gives every draft its scheme, and its input a way of rounding: what was asked for it, else what the preset or scheme for the
   /// whole says, else what the container puts in its place.
+  /// - Parameter weighs: whether errors are weighed by importance.
   func chooseSchemes(
-    _ drafts: inout [TensorMapping.Draft], wanted: String, request: ConversionRequest, source: Checkpoint, model: ModelDescription?,
-    format: any CheckpointFormat.Type
+    _ drafts: inout [TensorMapping.Draft], wanted: String, weighs: Bool, request: ConversionRequest, source: Checkpoint,
+    model: ModelDescription?, format: any CheckpointFormat.Type
   ) throws {
     let modelType = Planner.modelType(of: source)
     let keeps = wanted == Planner.keepName
-    let preset = request.isPure || keeps ? nil : registry.preset(wanted)
+    let named = keeps ? nil : registry.preset(wanted)
+    let preset = request.isPure ? nil : named
     // The name of a preset may be that of a scheme too (`bf16`); one that is only a preset's has none, but for the one that it
     // means without its mix.
     let scheme: (any Scheme)?
     if preset == nil, !keeps {
-      scheme = try registry.scheme(registry.preset(wanted)?.pureScheme ?? wanted, modelType: modelType)
+      scheme = try registry.scheme(named?.pureScheme ?? wanted, modelType: modelType)
     } else {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }
@@ -53,8 +55,9 @@ extension Planner {
     let presetTensors = drafts.indices.map { index in
       let draft = drafts[index]
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
-      tensor.hasImportance = request.importancePath != nil
+      tensor.hasImportance = weighs
       tensor.configuration = source.configuration
+      tensor.droppedBlocks = source.droppedBlocks
       // Readers of a packing for stacks look for codes nowhere else.
       let isWanted = stacks.isEmpty ? format.quantizes(tensor, as: scheme, model: model) : stacks.contains(index)
       tensor.isQuantizable = draft.isQuantizable && isWanted
@@ -82,11 +85,11 @@ extension Planner {
       let unquantized = staysInPlace ? stored : format.unquantizedScheme(for: presetTensors[index], stored: stored, type: type)
       var name = isKept ? unquantized : asked[index]?.name ?? choices[index].scheme ?? unquantized
       drafts[index].note = asked[index] == nil ? choices[index].note : nil
-      drafts[index].needsImportance = asked[index] == nil && choices[index].needsImportance
       if asked[index]?.mayFallBack ?? true, let fallback = format.fallback(for: name, columns: drafts[index].rowLength) {
         (name, drafts[index].note) = fallback
       }
       drafts[index].schemeName = name
+      drafts[index].needsImportance = named?.importantSchemes.contains(name) == true
       // Data that is not numbers (token maps), or of a type that is no scheme (f64), is copied as it is, under the name of its type.
       let isData = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(rawValue: name.uppercased()) != nil
       if drafts[index].tensor.storage.isNumeric && !isData {

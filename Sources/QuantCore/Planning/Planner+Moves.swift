@@ -29,7 +29,7 @@ extension Planner {
     guard scheme.grid.kind != .float, let codes = codes(of: draft, source: source) else { return nil }
     // Rows can change their places where no parameter spans several of them.
     guard draft.isInPlace || codes.scheme.grid.tileRows == 1 && scheme.grid.tileRows == 1 && !draft.isTransposed else { return nil }
-    return scheme.adoption(of: codes.scheme)
+    return scheme.move(from: codes.scheme)
   }
 
   /// The codes of a draft's tensor, where all tensors that it is made of have codes on one grid.

@@ -31,6 +31,15 @@ public struct Planner: Sendable {
     let methods = try makeMethods(request)
     // Within one container each tensor goes its own way, where nobody computes with what they mean together.
     var source = format.id == opened.format && methods.isEmpty && request.adapters.isEmpty ? opened.separated : opened
+    let removal = request.droppedBlocks.isEmpty ? nil : try BlockRemoval(request.droppedBlocks, of: source, opening)
+    if let removal {
+      guard request.adapters.isEmpty else {
+        throw Failure(
+          .usage, "blocks.adapter", "an adapter is merged into a whole model", file: request.input,
+          remedy: "Merge it first, and drop blocks of the result.")
+      }
+      source = try removal.applied(to: source)
+    }
     if request.isTrueSequential, ConversionPlan.propagation(request, methods) == .original {
       throw Failure(
         .usage, "usage.true-sequential", "later layers can be observed behind rounded ones in the quantized stream only",
@@ -39,7 +48,9 @@ public struct Planner: Sendable {
     let requirements = methods.reduce(into: Set<Statistic>()) { $0.formUnion($1.statistics) }
 
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
-    let importance = try request.importancePath.map { try registry.readImportance($0) }
+    var importance = try request.importancePath.map { try registry.readImportance($0) }
+    let selection = try ImportanceSelection(request, among: importance)
+    importance = importance.map { removal?.applied(to: $0) ?? $0 }
     let needsFamily =
       format.naming != source.naming || !requirements.isEmpty || (importance != nil && format.naming != .gguf)
       || merge.needsFamily(for: source)
@@ -61,7 +72,8 @@ public struct Planner: Sendable {
 
     var drafts = try drafts(of: source, &model, target: format.naming, needsFamily: needsFamily, &warnings)
     let wanted = try scheme(of: request, source: source)
-    try chooseSchemes(&drafts, wanted: wanted, request: request, source: source, model: model, format: format)
+    let weighs = importance.map { $0.entries.keys.contains { selection.contains($0) } } ?? false
+    try chooseSchemes(&drafts, wanted: wanted, weighs: weighs, request: request, source: source, model: model, format: format)
     source = turning(&drafts, source: source)
     let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
     if let first = left.first, let note = first.note {
@@ -86,7 +98,9 @@ public struct Planner: Sendable {
     }
     let isObserving = !requirements.isEmpty || tensors.contains { $0.calibrated != nil }
     if let model { tensors += extraTensors(model, format: format, planned: tensors) }
-    if let importance { try importance.assign(to: &tensors, model: model, path: request.importancePath, warnings: &warnings) }
+    if let importance {
+      try importance.assign(to: &tensors, selection, model: model, path: request.importancePath, warnings: &warnings)
+    }
     try Importance.check(tensors, observes: !requirements.isEmpty, path: request.importancePath)
 
     let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: isObserving && request.statisticsPath == nil)

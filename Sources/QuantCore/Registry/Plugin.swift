@@ -32,10 +32,13 @@ public protocol Preset: Sendable {
   func choose(_ tensors: [PresetTensor], model: ModelDescription?) -> [PresetChoice]
   /// The scheme that is meant where a person wants one for all tensors; nil where no single one is.
   var pureScheme: String? { get }
+  /// Schemes that this preset alone does not use in layers without importance, whoever chose them.
+  var importantSchemes: Set<String> { get }
 }
 
 extension Preset {
   public var pureScheme: String? { nil }
+  public var importantSchemes: Set<String> { [] }
 }
 
 /// What a preset may look at. Names and shapes are those of the target.
@@ -52,6 +55,8 @@ public struct PresetTensor: Sendable {
   public var hasImportance = false
   /// Whether a person chose the scheme of this tensor, so that the preset's answer does not matter.
   public var isDecided = false
+  /// Blocks that were taken out of the source, the same for all.
+  public var droppedBlocks = 0
   /// The source's configuration, the same for all: it says what no family describes.
   public var configuration: Configuration?
 
@@ -82,8 +87,6 @@ public struct PresetChoice: Sendable, Equatable {
   public var activations: ActivationScheme?
   /// Why it is not the preset's first choice (row length, policy), or nil.
   public var note: String?
-  /// Whether the tensor must not be rounded without importance, though its scheme could be.
-  public var needsImportance = false
 
   public init(scheme: String?, activations: ActivationScheme? = nil, note: String? = nil) {
     self.scheme = scheme

@@ -22,6 +22,13 @@ public struct Adoption: Sendable {
     self.translate = translate
   }
 
+  /// One after the other.
+  func followed(by next: Adoption) -> Adoption {
+    let first = self
+    let rounding = first.fidelity == .exact ? next : first
+    return Adoption(rounding.fidelity, parameter: rounding.parameter) { next.translate(first.translate($0)) }
+  }
+
   /// What a plan says of a tensor.
   var note: String { fidelity == .exact ? "re-packed" : "re-packed, \(parameter) rounded" }
 

@@ -41,8 +41,8 @@ public protocol Scheme: Sendable {
   /// Columns whose codes are chosen together, because what is stored is one of some points for all of them. `nearest` is called
   /// for whole such stretches; methods that round one column after another need 1.
   var jointColumns: Int { get }
-  /// Whether the rule is meant to know what errors in each column weigh: conversions refuse to round without.
-  var requiresImportance: Bool { get }
+  /// The tensors that conversions refuse to round by this rule without knowing what errors in each column weigh.
+  var importanceNeed: ImportanceNeed { get }
 
   /// Parameters and codes of every tile, by the scheme's own rule.
   /// - Parameter importance: one non-negative weight per column of the panel, or nil.
@@ -60,6 +60,8 @@ public protocol Scheme: Sendable {
   /// How codes and parameters of another scheme become this one's without rounding any weight again, or nil where they cannot.
   /// Equal grids need nothing; a scheme states here which other grids are part of its own.
   func adoption(of source: any Scheme) -> Adoption?
+  /// Schemes that this one is a special case of, each with the way there: what adopts one of them adopts this one.
+  var generalizations: [(scheme: any Scheme, adoption: Adoption)] { get }
 }
 
 extension Scheme {
@@ -76,10 +78,19 @@ extension Scheme {
   public var widerSearch: (any Scheme)? { nil }
   public var jointColumns: Int { 1 }
 
-  public var requiresImportance: Bool { false }
+  public var importanceNeed: ImportanceNeed { .none }
 
   public func adoption(of source: any Scheme) -> Adoption? {
     source.grid == grid && source.parameterCount == parameterCount ? .identity : nil
+  }
+
+  public var generalizations: [(scheme: any Scheme, adoption: Adoption)] { [] }
+
+  /// How codes and parameters of another scheme become this one's, at once or by one that the other is a special case of.
+  public func move(from source: any Scheme) -> Adoption? {
+    if let adoption = adoption(of: source) { return adoption }
+    let ways = source.generalizations.compactMap { general in adoption(of: general.scheme).map { general.adoption.followed(by: $0) } }
+    return ways.first { $0.fidelity == .exact } ?? ways.first
   }
 
   /// Whether rows of this length can be stored. Blocks of several rows are cut at the edges of the matrix; groups are not.
@@ -125,6 +136,16 @@ extension Scheme {
       count = panel.rows * panel.columns
     }
   }
+}
+
+/// Which tensors a rule rounds only where it knows what errors in each column weigh.
+public enum ImportanceNeed: Sendable, Hashable {
+  /// None.
+  case none
+  /// All but the embedding and the output matrix, which few programs observe.
+  case layers
+  /// All.
+  case everything
 }
 
 /// What shares a parameter beyond the tiles of a scheme.

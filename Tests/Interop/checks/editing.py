@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 
-from clients import CLIENTS, WORK, convert, figure, llama, llama_figures, qconvert
+from clients import CLIENTS, QCONVERT, WORK, convert, figure, llama, llama_figures, qconvert
 from gguf_files import compare_tensors, metadata
 from models import EVALUATION_TEXT, TINY_LLAMA, random_model
 from registry import check, require
@@ -58,12 +58,71 @@ def options(name):
     return compare_types(plain(TINY_LLAMA), "q4_k_m", OPTIONS[name], OPTIONS[name])
 
 
+def is_refused(source, mix, *options):
+    """Whether qconvert asks for importance."""
+    done = subprocess.run(
+        [QCONVERT, "plan", source, WORK / "none.gguf", "--scheme", mix, "--json", *options], capture_output=True, text=True)
+    if done.returncode == 0:
+        return False
+    error = json.loads(done.stdout)["error"]
+    require(error["id"] == "importance.required", f"{mix} {' '.join(options)}: {error['message']}")
+    return True
+
+
+def is_refused_there(source, mix, *options):
+    return "actually completing this quantization will require an imatrix" in llama(
+        "llama-quantize", "--dry-run", *options, source, mix.upper())
+
+
+@check("without importance, llama-quantize and qconvert refuse the same: {}", ["mixes", "tensors of a type"])
+def refusals(form):
+    source = plain(TINY_LLAMA)
+    if form == "mixes":
+        asked = [(mix, options) for mix in MIXES if mix in OFFERED for options in ([], ["--pure"])]
+    else:
+        types = ["iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s", "q2_k", "tq1_0"]
+        asked = [
+            (mix, options) for name in types for mix in ("q4_0", "q2_k_s") for options in (
+                ["--tensor-type", f"attn_q={name}"], ["--output-tensor-type", name], ["--token-embedding-type", name])]
+    refused, wrong = 0, []
+    for mix, options in asked:
+        expected = is_refused_there(source, mix, *options)
+        if options and options[-1] in ("iq1_s", "iq2_xxs", "iq2_xs"):
+            # The dry run lets these pass, and the run aborts.
+            try:
+                llama("llama-quantize", *options, source, WORK / "refused.gguf", mix.upper())
+            except RuntimeError:
+                expected = True
+        refused += expected
+        if is_refused(source, mix, *options) != expected:
+            wrong.append(f"{mix} {' '.join(options)} is {'refused' if expected else 'accepted'} there")
+    require(refused and not wrong, f"{len(wrong)} of {len(asked)} answers differ: " + "; ".join(wrong[:4]))
+    return f"{refused} of {len(asked)} refused"
+
+
 @check("short rows of {}: pure and mixed types are llama-quantize's", ["llama-odd-shape", "mixtral", "gpt2", "bloom"])
 def short_rows(name):
     source = plain(random_model(name))
     for mix in ["q4_k_m", "q5_k_s", "q6_k", "q4_0"]:
         compare_types(source, mix)
         compare_types(source, mix, ["--pure"], ["--pure"])
+
+
+@check("{} of llama-quantize: the bytes are its", ["--prune-layers", "--include-weights", "--exclude-weights"])
+def bytes_of_options(option):
+    source, reference = plain(TINY_LLAMA), WORK / "options.reference.gguf"
+    given = {"--prune-layers": ["2,5"], "--include-weights": ["attn", option, "blk.3."], "--exclude-weights": ["ffn", option, "blk.3."]}[option]
+    compared = 0
+    for mix in ["q4_k_m", "q4_0", "iq3_xxs"]:
+        # What needs importance has to be left some.
+        chosen = given if mix != "iq3_xxs" or option == "--prune-layers" else ["blk"] if option == "--include-weights" else ["output"]
+        llama("llama-quantize", "--imatrix", importance(), option, *chosen, source, reference, mix.upper(), 2)
+        own = convert(source, WORK / "options.own.gguf", "--imatrix", importance(), option, *chosen, "--scheme", mix, "--force")
+        wrong = compare_tensors(own, reference)
+        require(not wrong, f"{mix}: {wrong}")
+        require(metadata(own)["llama.block_count"] == metadata(reference)["llama.block_count"], "another number of blocks")
+        compared += 1
+    return f"{compared} mixes"
 
 
 def perplexity(path):

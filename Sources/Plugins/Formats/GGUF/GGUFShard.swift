@@ -72,9 +72,11 @@ struct GGUFShard {
       }
       shards.append(shard)
     }
-    if let total = shards[0].metadata["split.tensors.count"]?.intValue, total != names.count {
+    for shard in shards {
+      guard let total = shard.metadata["split.tensors.count"]?.intValue, total != names.count else { continue }
       throw Failure(
-        .data, "gg.split.tensor-count", "promises \(total) tensors; the shards have \(names.count)", file: shards[0].file.path)
+        .data, "gg.split.tensor-count", "promises \(total) tensors; the shards have \(names.count)", file: shard.file.path,
+        remedy: "A shard belongs to another model; fetch all of them again.")
     }
     return shards
   }

@@ -81,6 +81,11 @@ struct ConversionOptions: ParsableArguments {
   var pure: Bool?
 
   @Option(
+    name: [.customLong("drop-blocks"), .customLong("prune-layers")],
+    help: ArgumentHelp("Blocks that OUT is not to have; those behind move up.", valueName: "N,N,..."))
+  var dropBlocks: String?
+
+  @Option(
     parsing: .singleValue,
     help: ArgumentHelp("LoRA adapter to merge into the weights first, with a factor on its scale; repeatable.", valueName: "PATH[:FACTOR]"))
   var lora: [String] = []
@@ -113,6 +118,16 @@ struct ConversionOptions: ParsableArguments {
     name: [.customLong("importance"), .customLong("imatrix")],
     help: ArgumentHelp("Importance matrix that weighs errors: of llama-imatrix or calibrate.", valueName: "FILE"))
   var importance: String?
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("Use the importance of tensors with this in their names alone; repeatable.", valueName: "NAME"))
+  var includeWeights: [String] = []
+
+  @Option(
+    parsing: .singleValue,
+    help: ArgumentHelp("Use no importance for tensors with this in their names; repeatable.", valueName: "NAME"))
+  var excludeWeights: [String] = []
 
   @Option(help: ArgumentHelp("Activations that methods observe; auto, the default: as they ask.", valueName: "STREAM"))
   var propagate: StreamChoice?

@@ -139,6 +139,13 @@ extension ValueForm where Value == [String] {
     .array($0.map { .string($0) })
   }
 
+  /// The same; the key is left out where there is none.
+  static let someTexts = ValueForm { entry in
+    try texts.read(entry)
+  } write: {
+    $0.isEmpty ? nil : texts.write($0)
+  }
+
   /// `PATTERN=SCHEME`, or a table with that one row.
   static let tensorRules = ValueForm { entry in
     try entry.elements.map { element in
@@ -152,6 +159,20 @@ extension ValueForm where Value == [String] {
         guard let equals = rule.lastIndex(of: "=") else { return .string(rule) }
         return .object([.init(String(rule[..<equals]), .string(String(rule[rule.index(after: equals)...])))])
       })
+  }
+}
+
+extension ValueForm where Value == [Int] {
+  /// Whole numbers that are not negative: a list, or in one text with commas between them; left out where there is none.
+  static let someNumbers = ValueForm { entry in
+    try entry.elements.flatMap { element in
+      try ValueForm<String>.text.read(element).split(separator: ",", omittingEmptySubsequences: false).map { word in
+        guard let number = Int32(word.drop { $0 == " " }), number >= 0 else { throw element.unexpected("numbers such as 4,5,6") }
+        return Int(number)
+      }
+    }
+  } write: { numbers in
+    numbers.isEmpty ? nil : .array(numbers.map { .int($0) })
   }
 }
 

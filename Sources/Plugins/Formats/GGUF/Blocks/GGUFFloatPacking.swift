@@ -120,6 +120,21 @@ struct FloatBlockCodes: QuantizedStorage {
 }
 
 extension FloatBlocks {
+  /// Without a scale of the tensor, that is 1. The scales of blocks are E4M3 without a sign, so that all of them stay what they are.
+  var generalizations: [(scheme: any Scheme, adoption: Adoption)] {
+    guard layout.name == "nvfp4" else { return [] }
+    return [Grid.GlobalScale.factor, .divisor].map { meaning in
+      let scheme = NVFP4Scheme(meaning, modelType: .f32)
+      let adoption = Adoption(.exact) { panel in
+        var result = scheme.emptyPanel(rows: panel.rows, columns: panel.columns)
+        result.codes = panel.codes
+        result.parameters = panel.parameters.flatMap { [2 * $0, 1] }
+        return result
+      }
+      return (scheme, adoption)
+    }
+  }
+
   /// Groups of `mxfp4` are blocks of `mxfp4-ggml`, whatever rule chose them.
   func adoption(of source: any Scheme) -> Adoption? {
     if source.grid == grid { return .identity }

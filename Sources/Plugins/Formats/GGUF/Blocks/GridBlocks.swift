@@ -18,8 +18,7 @@ struct GridBlocks: GGUFBlockScheme {
 
   /// Signs are shared by 8 weights, so that two short points belong together.
   var jointColumns: Int { 8 }
-  /// With so few bits, points of 8 weights lose much where all columns count the same.
-  var requiresImportance: Bool { type.pointLength == 8 }
+  var importanceNeed: ImportanceNeed { type.importanceNeed }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

@@ -1,4 +1,5 @@
 import CBlocks
+import QuantCore
 
 /// The layouts that index grids: where the bits are (`layouts.h` of the kernels), and what they mean.
 enum GridType: String, Sendable, CaseIterable {
@@ -48,6 +49,16 @@ enum GridType: String, Sendable, CaseIterable {
     case .iq2xxs, .iq2xs, .iq2s: d * (0.5 + scale) * 0.25
     case .iq3xxs: d * (0.5 + scale) * 0.5
     case .iq3s, .iq1s, .iq1m: d * (2 * scale + 1)
+    }
+  }
+
+  /// With so few bits, points lose much where all columns count the same. As in llama.cpp: `tensor_requires_imatrix` of
+  /// `src/llama-quant.cpp` spares embedding and output matrix, `ggml_quantize_requires_imatrix` of `ggml.c` nothing.
+  var importanceNeed: ImportanceNeed {
+    switch self {
+    case .iq1s, .iq2xxs, .iq2xs: .everything
+    case .iq1m, .iq2s, .iq3xxs: .layers
+    case .iq3s: .none
     }
   }
 

@@ -54,7 +54,7 @@ extension Mix {
       attentionOutput: eightExperts + [.init("q3_k", .notFalcon)], down: [.init("q3_k")]),
     Mix(
       name: "q2_k_s", fileType: 21, base: "q2_k", value: [.init("q4_k", .sharedHeads)], down: [.init("q4_k", .firstPart(8))],
-      importantType: "q2_k"),
+      importantSchemes: ["q2_k"]),
     Mix(name: "q2_0", fileType: 41, base: "q2_0", embedding: "q4_k"),
     Mix(name: "tq2_0", fileType: 37, base: "tq2_0", embedding: "q4_k"),
     Mix(name: "tq1_0", fileType: 36, base: "tq1_0", embedding: "q4_k"),

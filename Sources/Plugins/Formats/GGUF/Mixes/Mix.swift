@@ -25,8 +25,7 @@ struct Mix: Preset {
   var down: [MixRule] = []
   /// What is no stack of experts, whatever its kind.
   var unstacked: String?
-  /// A type that this mix alone does not use in blocks without importance.
-  var importantType: String?
+  var importantSchemes: Set<String> = []
   /// Whether keys and values of models of 8 experts get 8 bits, and values of large models with shared heads at least 5: true of
   /// all mixes but the smallest. These count down projections as they come, and not by the number of their block.
   var sparesSmallMatrices = true
@@ -51,9 +50,6 @@ struct Mix: Preset {
       if let fallback = BlockFallback.replacing(scheme, columns: tensor.shape.last ?? 1) {
         choices[index] = PresetChoice(scheme: fallback.scheme, note: fallback.note)
       }
-      // Hardly any program observes what reaches the embedding and the output matrix.
-      let isObserved = kind != .embedding && kind != .output
-      choices[index].needsImportance = importantType != nil && choices[index].scheme == importantType && isObserved
     }
     return choices
   }

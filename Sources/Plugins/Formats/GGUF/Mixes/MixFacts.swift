@@ -5,6 +5,7 @@ struct MixFacts {
   let architecture: String?
   let tiesEmbeddings: Bool
   let valueCount: Int
+  /// Those that were taken out among them: llama-quantize counts the blocks of its input.
   let blockCount: Int
   /// Heads of queries to each of keys and values in the first block; 0 for a block without attention.
   let queriesPerKey: Int
@@ -24,7 +25,8 @@ struct MixFacts {
     tiesEmbeddings = shapes["output.weight"] == nil
     valueCount = tensors.count { MixTensorKind($0.name) == .value }
     blockCount =
-      number("block_count") ?? model?.parameters.blockCount ?? (tensors.compactMap { MixFacts.block(of: $0.name) }.max() ?? -1) + 1
+      (number("block_count") ?? model?.parameters.blockCount ?? (tensors.compactMap { MixFacts.block(of: $0.name) }.max() ?? -1) + 1)
+      + (tensors.first?.droppedBlocks ?? 0)
     let queries = number("attention.head_count") ?? model?.parameters.headCount ?? shapes["blk.0.attn_q.weight"]?.first ?? 0
     let shared =
       number("attention.head_count_kv") ?? number("attention.head_count") ?? model?.parameters.keyValueHeadCount
