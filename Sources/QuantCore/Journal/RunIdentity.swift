@@ -67,8 +67,13 @@ struct RunIdentity: Equatable {
       remedy: "Give the options of that run to continue it, or --force without --resume to begin again.")
   }
 
-  /// The hash of the running program, wherever it is and whenever it was installed.
-  private static let program = Result { () throws(Failure) in try Fingerprint.of(files: ["/proc/self/exe"]) }
+  /// What tells the running program from other builds, wherever it is and whenever it was installed: the linker's hash, or its file's.
+  private static let program = Result { () throws(Failure) in
+    var bytes = [UInt8](repeating: 0, count: 64)
+    let count = qc_build_id(&bytes, bytes.count)
+    if count > 0 { return bytes.prefix(count).withUnsafeBytes { Fingerprint.of($0) } }
+    return try Fingerprint.of(files: ["/proc/self/exe"])
+  }
 
   private static func describe(_ id: String, _ options: [String: String]) -> String {
     id + options.sorted { $0.key < $1.key }.map { ":\($0.key)=\($0.value)" }.joined()
