@@ -1,6 +1,4 @@
 """llm-compressor at work: it rounds to qconvert's bytes, and the transformers of its age computes with qconvert's folders."""
-import functools
-
 import numpy
 import torch
 

@@ -5,7 +5,7 @@ import sentencepiece
 import tokenizers
 
 from clients import WORK, llama, qconvert, shared
-from models import EVALUATION_TEXT, TINY_LLAMA, random_model
+from models import EVALUATION_TEXT, random_model
 from registry import check, require
 from checks.logits import f32_gguf
 
