@@ -147,15 +147,15 @@ private let completeCommandLine = [
 }
 
 @Test func defaultsAreResolved() throws {
-  let planner = Planner(try Registry(QConvert.builtIn))
-  let found = try said(["in", "out.gguf", "-p", "awq:clip=off"]).resolved(planner)
+  let registry = try Registry(QConvert.builtIn)
+  let found = try said(["in", "out.gguf", "-p", "awq:clip=off"]).resolved(registry, opened: nil)
   #expect(found.conversion.toFormat == "gguf")
   #expect(found.conversion.scheme == "q4_k_m")
   #expect(
     found.conversion.methods.first?.options == [
       "clip": "off", "scale": "on", "grid": "20", "duo": "on", "search": "target", "importance": "on",
     ])
-  #expect(try found.resolved(planner).document == found.document)
+  #expect(try found.resolved(registry, opened: nil).document == found.document)
 }
 
 @Test func whatIsRecordedHasNoPaths() throws {

@@ -1,23 +1,26 @@
-import Synchronization
-
 /// Turns a request into a sealed plan, from headers alone.
 ///
 /// Anything impossible is refused here: a scheme that the container cannot pack, a row length that the group does not
 /// divide, a method that needs text or a family, a tensor without a place.
 public struct Planner: Sendable {
-  /// Where everything is looked up.
-  public let registry: Registry
+  let registry: Registry
   let opening: Opening
-  private let last = LastOpened()
 
   public init(_ registry: Registry) {
     self.registry = registry
     opening = Opening(registry)
   }
 
+  /// The input of a request.
+  /// - Throws: `Failure` of the format.
+  public func open(_ request: ConversionRequest) throws -> Checkpoint {
+    try opening.open(request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
+  }
+
+  /// - Parameter opened: the input, where somebody has opened it already.
   /// - Throws: `Failure` that says what is impossible and what would work.
-  public func plan(_ request: ConversionRequest) throws -> ConversionPlan {
-    let opened = try open(request)
+  public func plan(_ request: ConversionRequest, opened: Checkpoint? = nil) throws -> ConversionPlan {
+    let opened = try opened ?? open(request)
     guard !opened.tensors.isEmpty else {
       throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
     }
@@ -126,25 +129,10 @@ public struct Planner: Sendable {
   // MARK: - Parts of a plan
 
   /// What a request leaves open: id of the format, and scheme or preset.
+  /// - Parameter opened: the input; nil where it cannot be opened, which the plan reports.
   /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
-  public func defaults(of request: ConversionRequest) throws -> (format: String, scheme: String) {
-    // An input that cannot be opened is reported by the plan.
-    let source = try? open(request)
-    return (try format(of: request, source?.content ?? .model).id, try scheme(of: request, source: source))
-  }
-
-  /// The input. What a request leaves open and the plan are often asked for one after the other, and it is read once for both.
-  private func open(_ request: ConversionRequest) throws -> Checkpoint {
-    let key = [request.input, request.fromFormat, request.configPath, request.tokenizerPath]
-    if let last = last.value.withLock({ $0 }), last.key == key { return last.checkpoint }
-    let opened = try opening.open(
-      request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
-    last.value.withLock { $0 = (key, opened) }
-    return opened
-  }
-
-  private final class LastOpened: Sendable {
-    let value = Mutex<(key: [String?], checkpoint: Checkpoint)?>(nil)
+  public func defaults(of request: ConversionRequest, opened: Checkpoint?) throws -> (format: String, scheme: String) {
+    (try format(of: request, opened?.content ?? .model).id, try scheme(of: request, source: opened))
   }
 
   /// The scheme or preset that was asked for; else that of the first method that is about one, else `keep` for an input that is

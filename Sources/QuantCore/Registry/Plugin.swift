@@ -7,7 +7,23 @@ public protocol Plugin: Sendable {
   static var summary: String { get }
   /// Paper or specification.
   static var reference: String { get }
+  /// What it is one of. Every axis has a protocol, which answers this.
+  static var axis: PluginAxis { get }
 }
+
+/// The kinds of plug-ins, in the order of lists.
+public enum PluginAxis: String, Sendable, CaseIterable {
+  case method, scheme, preset, packing, format, family, importance, client
+}
+
+extension QuantizationMethod { public static var axis: PluginAxis { .method } }
+extension SchemeProvider { public static var axis: PluginAxis { .scheme } }
+extension PresetProvider { public static var axis: PluginAxis { .preset } }
+extension Packing { public static var axis: PluginAxis { .packing } }
+extension CheckpointReader { public static var axis: PluginAxis { .format } }
+extension ModelFamily { public static var axis: PluginAxis { .family } }
+extension ImportanceFormat { public static var axis: PluginAxis { .importance } }
+extension ClientProfile { public static var axis: PluginAxis { .client } }
 
 /// A set of schemes that share a rule, found by name.
 public protocol SchemeProvider: Plugin {

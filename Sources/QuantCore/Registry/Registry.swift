@@ -2,52 +2,51 @@
 public struct Registry: Sendable {
   /// All plug-ins in the order given.
   public let plugins: [any Plugin.Type]
+  /// The methods, in the order of registration; the other axes likewise.
+  public let methods: [any QuantizationMethod.Type]
+  public let schemeProviders: [any SchemeProvider.Type]
+  public let presetProviders: [any PresetProvider.Type]
+  public let packings: [any Packing]
+  /// Formats that can be read: all of them.
+  public let readers: [any CheckpointReader.Type]
+  /// Formats that can be written.
+  public let formats: [any CheckpointFormat.Type]
+  public let weightFormats: [any WeightFormat.Type]
+  public let families: [any ModelFamily.Type]
+  /// The formats that importance is stored in.
+  public let importanceFormats: [any ImportanceFormat.Type]
+  public let clients: [any ClientProfile.Type]
 
   /// - Throws: `Failure` where two plug-ins of one axis have the same id.
   public init(_ plugins: [any Plugin.Type]) throws(Failure) {
     self.plugins = plugins
     var seen: Set<String> = []
     for plugin in plugins {
-      let key = Registry.axis(of: plugin) + ":" + plugin.id
-      guard seen.insert(key).inserted else {
+      guard seen.insert("\(plugin.axis):\(plugin.id)").inserted else {
         throw Failure(
-          .config, "registry.duplicate", "two plug-ins share the id '\(plugin.id)' on the axis '\(Registry.axis(of: plugin))'",
+          .config, "registry.duplicate", "two plug-ins share the id '\(plugin.id)' on the axis '\(plugin.axis)'",
           remedy: "Rename one of them.")
       }
     }
+    // To ask a type whether it conforms to a protocol takes long where it does not: only those of the axis are asked.
+    let byAxis = Dictionary(grouping: plugins) { $0.axis }
+    func all(_ axis: PluginAxis) -> [any Plugin.Type] { byAxis[axis] ?? [] }
+    methods = all(.method).compactMap { $0 as? any QuantizationMethod.Type }
+    schemeProviders = all(.scheme).compactMap { $0 as? any SchemeProvider.Type }
+    presetProviders = all(.preset).compactMap { $0 as? any PresetProvider.Type }
+    packings = all(.packing).compactMap { ($0 as? any Packing.Type)?.init() }
+    readers = all(.format).compactMap { $0 as? any CheckpointReader.Type }
+    formats = all(.format).compactMap { $0 as? any CheckpointFormat.Type }
+    weightFormats = all(.format).compactMap { $0 as? any WeightFormat.Type }
+    families = all(.family).compactMap { $0 as? any ModelFamily.Type }
+    importanceFormats = all(.importance).compactMap { $0 as? any ImportanceFormat.Type }
+    clients = all(.client).compactMap { $0 as? any ClientProfile.Type }
   }
 
-  /// Axis of a plug-in as printed: method, scheme, preset, packing, format, family, importance, client.
-  public static func axis(of plugin: any Plugin.Type) -> String {
-    switch plugin {
-    case is any QuantizationMethod.Type: "method"
-    case is any SchemeProvider.Type: "scheme"
-    case is any PresetProvider.Type: "preset"
-    case is any Packing.Type: "packing"
-    case is any CheckpointReader.Type: "format"
-    case is any ModelFamily.Type: "family"
-    case is any ImportanceFormat.Type: "importance"
-    case is any ClientProfile.Type: "client"
-    default: "other"
-    }
-  }
-
-  /// The methods, in the order of registration; the other axes likewise.
-  public var methods: [any QuantizationMethod.Type] { plugins.compactMap { $0 as? any QuantizationMethod.Type } }
-  public var schemeProviders: [any SchemeProvider.Type] { plugins.compactMap { $0 as? any SchemeProvider.Type } }
-  public var presetProviders: [any PresetProvider.Type] { plugins.compactMap { $0 as? any PresetProvider.Type } }
-  public var packings: [any Packing] { plugins.compactMap { ($0 as? any Packing.Type)?.init() } }
   /// The packings that readers of a format know, the preferred first.
   public func packings(of format: any CheckpointFormat.Type) -> [any Packing] {
     packings.filter { type(of: $0).formats.contains(format.id) }
   }
-  public var clients: [any ClientProfile.Type] { plugins.compactMap { $0 as? any ClientProfile.Type } }
-  /// Formats that can be written.
-  public var formats: [any CheckpointFormat.Type] { plugins.compactMap { $0 as? any CheckpointFormat.Type } }
-  /// Formats that can be read: all of them.
-  public var readers: [any CheckpointReader.Type] { plugins.compactMap { $0 as? any CheckpointReader.Type } }
-  public var weightFormats: [any WeightFormat.Type] { plugins.compactMap { $0 as? any WeightFormat.Type } }
-  public var families: [any ModelFamily.Type] { plugins.compactMap { $0 as? any ModelFamily.Type } }
 
   /// The method with this id.
   public func method(_ id: String) throws(Failure) -> any QuantizationMethod.Type {

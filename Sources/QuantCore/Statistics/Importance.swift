@@ -66,9 +66,6 @@ public protocol ImportanceFormat: Plugin {
 }
 
 extension Registry {
-  /// The formats that importance is stored in.
-  public var importanceFormats: [any ImportanceFormat.Type] { plugins.compactMap { $0 as? any ImportanceFormat.Type } }
-
   /// Reads a file of importance in whatever format it has.
   /// - Throws: `Failure` where it is missing, nobody's, malformed, or holds values that cannot weigh anything.
   public func readImportance(_ path: String) throws -> Importance {

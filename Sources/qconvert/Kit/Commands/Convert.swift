@@ -23,13 +23,16 @@ struct Convert: QConvertCommand {
 
   func run(_ registry: Registry, _ session: Session) throws {
     let planner = Planner(registry)
-    let recipe = try conversion.said().resolved(planner)
+    let said = try conversion.said()
+    // What cannot be opened is reported by the plan.
+    let opened = try? planner.open(said.conversion)
+    let recipe = try said.resolved(registry, opened: opened)
     if conversion.dumpRecipe { return try session.answer(JSONOutput.document(recipe), text: recipe.document.yaml) }
     try recipe.checkGates()
     let request = try recipe.request(threads: global.threadCount())
     let plan: ConversionPlan
     do {
-      plan = try planner.plan(request)
+      plan = try planner.plan(request, opened: opened)
     } catch var failure as Failure where failure.id == "input.missing" && failure.file == request.input {
       // The name of a command that does not exist is taken for IN.
       failure.remedy = "Check the path; 'qconvert --help' lists the commands."

@@ -14,10 +14,13 @@ struct PlanCommand: QConvertCommand {
 
   func run(_ registry: Registry, _ session: Session) throws {
     let planner = Planner(registry)
-    let recipe = try conversion.said().resolved(planner)
+    let said = try conversion.said()
+    // What cannot be opened is reported by the plan.
+    let opened = try? planner.open(said.conversion)
+    let recipe = try said.resolved(registry, opened: opened)
     if conversion.dumpRecipe { return try session.answer(JSONOutput.document(recipe), text: recipe.document.yaml) }
     try recipe.checkGates()
-    let plan = try planner.plan(recipe.request(threads: global.threadCount()))
+    let plan = try planner.plan(recipe.request(threads: global.threadCount()), opened: opened)
     for warning in plan.warnings { session.log.warning("\(warning)") }
     let failure = Gate.failure(of: recipe.gates, Measurements(byteCount: plan.totalSize, bitsPerWeight: plan.bitsPerWeight))
     let document = JSONOutput.document(JSONOutput.members(plan), failure)

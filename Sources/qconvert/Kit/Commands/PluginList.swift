@@ -20,9 +20,6 @@ struct PluginList: QConvertCommand {
 
 /// What is known about one plug-in.
 struct PluginFacts {
-  /// The axes in the order of a conversion.
-  private static let axes = ["method", "scheme", "preset", "packing", "format", "family", "importance", "client", "other"]
-
   let axis: String
   let id: String
   let summary: String
@@ -38,7 +35,7 @@ struct PluginFacts {
   let names: [String]
 
   init(_ plugin: any Plugin.Type) {
-    axis = Registry.axis(of: plugin)
+    axis = plugin.axis.rawValue
     id = plugin.id
     summary = plugin.summary
     reference = plugin.reference
@@ -59,7 +56,7 @@ struct PluginFacts {
   /// All plug-ins, axis by axis, in the order in which they were listed.
   static func ordered(_ registry: Registry) -> [PluginFacts] {
     let facts = registry.plugins.map { PluginFacts($0) }
-    return axes.flatMap { axis in facts.filter { $0.axis == axis } }
+    return PluginAxis.allCases.flatMap { axis in facts.filter { $0.axis == axis.rawValue } }
   }
 
   /// One table; what is particular to a plug-in stands in the rows below it.

@@ -34,9 +34,9 @@ struct Recipe: Sendable {
 
   /// The recipe with every default that depends on what is said filled in: the options of methods, and scheme and format
   /// where methods or the output's name decide on them.
+  /// - Parameter opened: the input, or nil where it cannot be opened.
   /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
-  func resolved(_ planner: Planner) throws -> Recipe {
-    let registry = planner.registry
+  func resolved(_ registry: Registry, opened: Checkpoint?) throws -> Recipe {
     var recipe = self
     recipe.conversion.methods = try conversion.methods.map { given in
       let declarations = try registry.method(given.id).options
@@ -44,7 +44,7 @@ struct Recipe: Sendable {
       return (given.id, Dictionary(uniqueKeysWithValues: declarations.map { ($0.name, values.string($0.name)) }))
     }
     if conversion.toFormat != nil || !conversion.output.isEmpty {
-      let defaults = try planner.defaults(of: conversion)
+      let defaults = try Planner(registry).defaults(of: conversion, opened: opened)
       recipe.conversion.toFormat = defaults.format
       recipe.conversion.scheme = defaults.scheme
     }

@@ -29,7 +29,7 @@ struct Scaffold {
         remedy: "Use lower-case letters, digits and single hyphens, with a letter first and at most 40 in all.")
     }
     let camel = words.map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
-    let taken = registry.plugins.filter { Registry.axis(of: $0) == kind.rawValue }.map { $0.id } + ["quantization", "activation"]
+    let taken = registry.plugins.filter { $0.axis.rawValue == kind.rawValue }.map { $0.id } + ["quantization", "activation"]
     guard !taken.contains(name) else {
       throw Failure(.usage, "scaffold.taken", "there is a \(kind.rawValue) '\(name)' already", remedy: "Choose another name.")
     }
