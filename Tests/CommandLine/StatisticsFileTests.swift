@@ -135,7 +135,7 @@ import Testing
     #expect(refused("iq2_xs", importance: path)?.tensor == "token_embd.weight")
     #expect(refused("iq2_xs", importance: path, keeping: ["token_embd.weight=q8_0", "output.weight=q8_0"]) == nil)
     // Some types do without it there.
-    for scheme in ["iq1_m", "iq2_s", "iq3_xxs"] { #expect(refused(scheme, importance: path) == nil) }
+    for scheme in ["iq1_m", "iq2_m", "iq3_xxs"] { #expect(refused(scheme, importance: path) == nil) }
   }
 
   /// `q2_k` is a type like any other, but for the layers of `q2_k_s`, whoever asked for it there.

@@ -114,7 +114,7 @@ import Testing
   /// Codes and scales that rounding gives are the owners' to the byte, those that a set of layers shares included.
   @Test(arguments: [
     ("ct-fp8-dynamic", "fp8-channel"), ("ct-fp8-static", "fp8-tensor"), ("ct-fp8-block", "fp8-block128"), ("ct-nvfp4", "nvfp4"),
-    ("ct-mxfp4a16", "mxfp4"), ("ct-mxfp8a16", "mxfp8"), ("modelopt-nvfp4", "nvfp4"),
+    ("ct-mxfp4a16", "mxfp4"), ("ct-mxfp8a16", "mxfp8"), ("modelopt-nvfp4", "nvfp4"), ("modelopt-fp8", "fp8-tensor"),
   ]) func roundingGivesTheOwnersCodes(_ folder: String, _ name: String) throws {
     guard let path = SharedData.path("golden/" + folder), let source = SharedData.path("models/tiny-llama") else { return }
     let golden = try GoldenFolderTests.open(path), model = try GoldenFolderTests.open(source)
@@ -131,7 +131,8 @@ import Testing
       let largest = try names.map { try #require(model[$0]).matrix().values.map { abs($0) }.max() ?? 0 }.max() ?? 0
       let plain = try #require(
         MicroscalingSchemes.scheme(named: name, modelType: .bf16) ?? Float8Schemes.scheme(named: name, modelType: .bf16))
-      let rule = folder.hasPrefix("modelopt") ? ModelOptNVFP4().stored(plain) : plain
+      let owners: [String: any Packing] = ["modelopt-fp8": ModelOptFloat8(), "modelopt-nvfp4": ModelOptNVFP4()]
+      let rule = owners[folder]?.stored(plain) ?? plain
       #expect(rule.grid == quantized.scheme.grid)
       let matrix = try #require(model[tensor.name]).matrix()
       var panel = rule.emptyPanel(rows: matrix.rows, columns: matrix.columns)

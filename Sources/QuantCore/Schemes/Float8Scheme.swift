@@ -27,6 +27,8 @@ public struct Float8Scheme: ScaledFloatScheme {
   public let modelType: ElementType
   /// Whether scales are powers of two, stored as their exponents.
   public let hasPowerScales: Bool
+  /// Type in which scales are stored where it is not the model's.
+  private var ownScaleType: ElementType?
   /// Of the whole tensor, where that is known.
   private var largestMagnitude: Float?
 
@@ -57,7 +59,14 @@ public struct Float8Scheme: ScaledFloatScheme {
   static let powerSuffix = "-e8m0"
 
   /// Type in which scales are stored.
-  private var scaleType: ElementType { hasPowerScales ? .f8e8m0 : modelType }
+  private var scaleType: ElementType { hasPowerScales ? .f8e8m0 : ownScaleType ?? modelType }
+
+  /// The same with scales of another floating-point type, to which they are rounded instead of the model's. Powers of two stay.
+  public func storing(scales type: ElementType) -> Float8Scheme {
+    var scheme = self
+    scheme.ownScaleType = type
+    return scheme
+  }
 
   public var grid: Grid {
     let (columns, rows): (Int?, Int?) =
@@ -88,7 +97,7 @@ public struct Float8Scheme: ScaledFloatScheme {
       parameters[0] = Float(sign: .plus, exponent: Int(ratio.exponent) + (ratio.significand > 1 ? 1 : 0), significand: 1)
       return
     }
-    let scale = NumberConversion.rounded(largest / (element == .f8e4m3 ? 448 : 57344), to: modelType)
+    let scale = NumberConversion.rounded(largest / (element == .f8e4m3 ? 448 : 57344), to: scaleType)
     parameters[0] = scale == 0 ? modelType.machineEpsilon : scale
   }
 

@@ -31,13 +31,7 @@ def configurations(folder):
     return json.loads((folder / "config.json").read_text())["quantization_config"], json.loads((folder / "hf_quant_config.json").read_text())
 
 
-def places(codes):
-    """Where numbers stand among all of their type."""
-    codes = codes.view(torch.uint8).int()
-    return torch.where(codes > 127, 128 - codes, codes)
-
-
-@check("FP8 with rounded caches by ModelOpt is qconvert's folder but for the last bit of codes", slow=True)
+@check("FP8 with rounded caches by ModelOpt has the bytes of qconvert's folder, scales of activations aside", slow=True)
 def exported():
     folder = WORK / "modelopt-export"
     windows = load_file(shared("golden/calibration-tokens.safetensors"))["input_ids"]
@@ -45,20 +39,12 @@ def exported():
     MODELOPT.ask("fp8_with_cache", model=TINY_LLAMA, batches=windows, out=folder)
     theirs, own = stored(folder), stored(converted("modelopt-fp8"))
     require(theirs.keys() == own.keys(), f"other tensors: {sorted(theirs.keys() ^ own.keys())[:4]}")
-    most = 0.0
     for name, tensor in theirs.items():
         require(tensor.dtype == own[name].dtype and tensor.shape == own[name].shape, f"{name}: {own[name].dtype}, not {tensor.dtype}")
         if name.endswith(("input_scale", "k_scale", "v_scale")):
             # ModelOpt observes in bfloat16, qconvert in 32 bits.
             ratio = own[name].item() / tensor.item()
             require(abs(ratio - 1) < 0.03, f"{name}: {own[name].item()}, by ModelOpt {tensor.item()}")
-        elif name.endswith("weight_scale"):
-            # In bfloat16, as the model, where ModelOpt has 32 bits.
-            require(abs(own[name].item() / tensor.item() - 1) < 2**-8, f"{name}: {own[name].item()}, by ModelOpt {tensor.item()}")
-        elif tensor.dtype == torch.float8_e4m3fn:
-            steps = (places(tensor) - places(own[name])).abs()
-            most = max(most, steps.float().mean().item())
-            require(steps.max() <= 1 and most < 0.1, f"{name}: {most:.3f} of all codes differ")
         else:
             require(torch.equal(tensor.flatten().view(torch.uint8), own[name].flatten().view(torch.uint8)), f"{name}: bytes differ")
     (config, file), (own_config, own_file) = configurations(folder), configurations(converted("modelopt-fp8"))
@@ -66,7 +52,7 @@ def exported():
         require(config[key] == own_config[key], f"{key}: {own_config.get(key)}, by ModelOpt {config[key]}")
     for key in ("kv_cache_quant_algo", "quant_algo"):
         require(file["quantization"][key] == own_file["quantization"][key], f"{key}: {own_file['quantization'].get(key)}")
-    return f"{len(theirs)} tensors, up to {most:.1%} of the codes of one are neighbours"
+    return f"{len(theirs)} tensors"
 
 
 @check("{}: vLLM loads the scales of rounded caches", (), slow_cases=CACHES)

@@ -14,6 +14,8 @@ public struct ModelOptFloat8: Packing, ModelOptPacking {
 
   public init() {}
 
+  public func stored(_ scheme: any Scheme) -> any Scheme { (scheme as? Float8Scheme)?.storing(scales: .f32) ?? scheme }
+
   public func holds(_ grid: Grid) -> Bool {
     grid.kind == .scaledFloat && grid.layout == ElementType.f8e4m3.schemeName && grid.tileRows == nil && grid.globalScale == nil
   }
