@@ -29,6 +29,8 @@ SETTINGS = [(2, False), (1, False), (2, True)]
 THOROUGH = ("q8_0", "q4_k_m")
 # What llama-quantize takes minutes for: measured on the smaller model, in the first way.
 SLOW = ("iq1", "iq2", "iq3")
+# Both programs want importance for these.
+IMPORTANT = ("iq1", "iq2", "iq3_xs", "iq3_xxs", "q2_k_s")
 # Short runs vary most: they are repeated up to so many times, as long as all together take no more than so many seconds.
 QUICK_RUNS, QUICK_SECONDS = 5, 3
 QUANTIZER = CLIENTS / "bin" / "llama-quantize"
@@ -75,13 +77,17 @@ class Bench:
         """Paths of the folder and of the F16 GGUF of a model."""
         return self.work / name, self.work / f"{name}-f16.gguf"
 
+    def importance(self, name):
+        return self.work / f"{name}.imatrix"
+
     def make(self, name):
-        """Makes them where they are not there."""
+        """Makes them, and importance, where they are not there."""
         folder, source = self.model(name)
         if not source.exists():
             self.figures[f"{name} parameters"] = processes.make_model(folder, TOKENIZER, *MODELS[name])
             if processes.run([[*converter(folder), "f16", "--outfile", source]]) is None:
                 sys.exit("benchmark: no source")
+            subprocess.run([sys.executable, HERE / "make_importance.py", source, self.importance(name)], check=True)
             self.save()
 
 
@@ -89,8 +95,14 @@ def converter(folder):
     return [sys.executable, CLIENTS / "llama" / "convert_hf_to_gguf.py", folder, "--outtype"]
 
 
-def own(source, output, name, threads):
-    return [QCONVERT, source, output, "--scheme", name, "--plugin", "rtn", "--force", "--quiet", "--threads", threads]
+def own(source, output, name, threads, importance):
+    given = ["--importance", importance] if name.startswith(IMPORTANT) else []
+    return [QCONVERT, source, output, "--scheme", name, "--plugin", "rtn", *given, "--force", "--quiet", "--threads", threads]
+
+
+def quantize(source, output, name, threads, importance):
+    given = ["--imatrix", importance] if name.startswith(IMPORTANT) else []
+    return [QUANTIZER, *given, source, output, name.upper(), threads]
 
 
 def settings(model, name):
@@ -102,19 +114,19 @@ def settings(model, name):
 
 def measure_model(bench, model, names):
     folder, source = bench.model(model)
-    output, plain = bench.work / "output.gguf", bench.work / "plain.gguf"
+    output, plain, importance = bench.work / "output.gguf", bench.work / "plain.gguf", bench.importance(model)
     for is_cold in (False, True):
         bench.measure((model, "cp", "", 1, is_cold), [["sh", "-c", f"cp {source} {output} && sync {output}"]], source, output)
     for name in names:
         for threads, is_cold in settings(model, name):
-            quantize = [QUANTIZER, source, output, name.upper(), threads]
-            bench.measure((model, "qconvert", name, threads, is_cold), [own(source, output, name, threads)], source, output)
-            bench.measure((model, "llama-quantize", name, threads, is_cold), [quantize], source, output)
+            asked = (output, name, threads, importance)
+            bench.measure((model, "qconvert", name, threads, is_cold), [own(source, *asked)], source, output)
+            bench.measure((model, "llama-quantize", name, threads, is_cold), [quantize(source, *asked)], source, output)
             weights = folder / "model.safetensors"
-            use = bench.measure((model, "qconvert, folder", name, threads, is_cold), [own(folder, output, name, threads)], weights, output)
+            use = bench.measure((model, "qconvert, folder", name, threads, is_cold), [own(folder, *asked)], weights, output)
             # The converter does not know threads, and takes most of the time.
             if threads > 1 and not is_cold and name in THOROUGH and use:
-                both = [[*converter(folder), "bf16", "--outfile", plain], [QUANTIZER, plain, output, name.upper(), threads]]
+                both = [[*converter(folder), "bf16", "--outfile", plain], quantize(plain, *asked)]
                 bench.measure((model, "converter + llama-quantize", name, threads, is_cold), both, weights, output)
             plain.unlink(missing_ok=True)
 

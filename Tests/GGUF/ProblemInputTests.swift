@@ -75,6 +75,22 @@ import Testing
   }
 
   /// One weight that no scale reaches, from where squares overflow to the largest there is; then a whole row of such weights.
+  /// What is nearly nothing beside what is large may become nothing, as in llama.cpp.
+  @Test(arguments: types) func aRowOfNearlyNothingIsStoredBesideALargeOne(type: String) throws {
+    do {
+      let stored = try convert(type) { values in
+        for i in 0..<512 {
+          values[i] *= 3e5
+          values[512 + i] *= 1e-13
+        }
+      }
+      #expect(stored[512..<1024].allSatisfy { $0.magnitude < 1e-3 })
+    } catch let failure as Failure {
+      // Some types cannot hold the large one either.
+      #expect(failure.id == "data.overflow" && failure.message.hasPrefix("the value in row 0,"), "\(failure.message)")
+    }
+  }
+
   @Test(arguments: types) func aWeightBeyondAllScalesIsNamedByItsPlaceOrStored(type: String) throws {
     for (magnitude, isWholeRow) in [1e9, 1e20, 3e38].flatMap({ [(Float($0), false), (Float($0), true)] }) {
       func change(_ values: inout [Float]) {

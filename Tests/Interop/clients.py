@@ -91,8 +91,8 @@ def evaluate(model, *options):
 
 
 def llama(tool, *arguments):
-    """Runs one of llama.cpp's tools; returns everything it printed."""
-    return run([CLIENTS / "bin" / tool, *arguments], LD_PRELOAD=str(CLIENTS / "bin" / "flush_log.so"))
+    """Runs one of llama.cpp's tools; returns everything it printed. One that aborts from two threads could wait for its own backtraces."""
+    return run([CLIENTS / "bin" / tool, *arguments], LD_PRELOAD=str(CLIENTS / "bin" / "flush_log.so"), GGML_NO_BACKTRACE="1")
 
 
 def llama_convert(folder, target, type_name, *options):

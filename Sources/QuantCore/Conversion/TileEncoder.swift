@@ -119,11 +119,13 @@ struct TileEncoder: Sendable {
       remedy: "Give this tensor a type of larger range with --tensor '\(tensor.name)=bf16' (or f32), or --allow-nonfinite.")
   }
 
-  /// The largest value of the first row that is not there any more.
+  /// The largest value of the first row of such magnitudes that is not there any more.
   private func firstLost(_ stored: UnsafeBufferPointer<Float>, _ values: UnsafeBufferPointer<Float>, rows: Int) -> Int? {
     guard let stored = stored.baseAddress, let base = values.baseAddress else { return nil }
     for row in 0..<rows {
       let start = row * columns
+      // What is nearly nothing may become nothing.
+      if Float(bitPattern: qc_largest_bits(base + start, columns)) <= TileEncoder.safeMagnitude { continue }
       var error = 0.0, original = 0.0
       qc_squared_errors(stored + start, base + start, columns, &error, &original)
       // What is rounded to a sign keeps a hundredth of the squares of a row with one large value; with less it could as well be zero.
