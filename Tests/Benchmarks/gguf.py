@@ -87,7 +87,8 @@ class Bench:
             self.figures[f"{name} parameters"] = processes.make_model(folder, TOKENIZER, *MODELS[name])
             if processes.run([[*converter(folder), "f16", "--outfile", source]]) is None:
                 sys.exit("benchmark: no source")
-            subprocess.run([sys.executable, HERE / "make_importance.py", source, self.importance(name)], check=True)
+            # -P: this folder has a file of the package's name.
+            subprocess.run([sys.executable, "-P", HERE / "make_importance.py", source, self.importance(name)], check=True)
             self.save()
 
 

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 
-from checks.mixes import MIXES
+from checks.mixes import MIXES, importance
 from clients import CLIENTS, QCONVERT, WORK, convert, figure, llama, llama_figures, qconvert
 from gguf_files import compare_tensors, metadata
 from models import EVALUATION_TEXT, TINY_LLAMA, random_model
@@ -115,8 +115,8 @@ def bytes_of_options(option):
     given = {"--prune-layers": ["2,5"], "--include-weights": ["attn", option, "blk.3."], "--exclude-weights": ["ffn", option, "blk.3."]}[option]
     compared = 0
     for mix in ["q4_k_m", "q4_0"]:
-        llama("llama-quantize", "--imatrix", importance(), option, *given, source, reference, mix.upper(), 2)
-        own = convert(source, WORK / "options.own.gguf", "--imatrix", importance(), option, *given, "--scheme", mix, "--force")
+        llama("llama-quantize", "--imatrix", importance("tiny-llama"), option, *given, source, reference, mix.upper(), 2)
+        own = convert(source, WORK / "options.own.gguf", "--imatrix", importance("tiny-llama"), option, *given, "--scheme", mix, "--force")
         wrong = compare_tensors(own, reference)
         require(not wrong, f"{mix}: {wrong}")
         require(metadata(own)["llama.block_count"] == metadata(reference)["llama.block_count"], "another number of blocks")
