@@ -13,19 +13,19 @@ from registry import check, require
 COLUMNS = 1536
 
 
-def write_model(path, rows):
+def write_model(path, name, rows):
     """A file of one matrix, of an architecture that nobody knows."""
     writer = gguf.GGUFWriter(path, "blocks")
-    writer.add_tensor("blocks.weight", rows)
+    writer.add_tensor(name, rows)
     finish(writer)
     return path
 
 
-def write_importance(path, importance):
+def write_importance(path, name, importance):
     writer = gguf.GGUFWriter(path, "imatrix")
     writer.add_type("imatrix")
-    writer.add_tensor("blocks.weight.in_sum2", importance)
-    writer.add_tensor("blocks.weight.counts", numpy.ones(1, numpy.float32))
+    writer.add_tensor(name + ".in_sum2", importance)
+    writer.add_tensor(name + ".counts", numpy.ones(1, numpy.float32))
     finish(writer)
     return path
 
@@ -54,10 +54,12 @@ def blocks(case):
     # A conversion refuses scales that 16 bits cannot hold.
     rows = rows[numpy.abs(rows).max(1) < 1e5]
     importance = make_importance(rng, COLUMNS) if kind != "without" else None
-    source = write_model(WORK / "grids.gguf", rows)
-    given = ["--importance", write_importance(WORK / "grids.imatrix.gguf", importance)] if importance is not None else []
+    # Only embeddings are rounded to all of these types without importance.
+    tensor = "blk.0.ffn_up.weight" if importance is not None else "token_embd.weight"
+    source = write_model(WORK / "grids.gguf", tensor, rows)
+    given = ["--importance", write_importance(WORK / "grids.imatrix.gguf", tensor, importance)] if importance is not None else []
     target = convert(source, WORK / "grids-own.gguf", "--pure", "--scheme", mixes.TYPES[name], *given, "--force")
-    own = numpy.frombuffer(tensors(target)["blocks.weight"].data, numpy.uint8).reshape(rows.shape[0], -1, size)
+    own = numpy.frombuffer(tensors(target)[tensor].data, numpy.uint8).reshape(rows.shape[0], -1, size)
     expected = quantized(CLIENTS / "bin" / "libggml-base.so", number, 256, size, rows, importance)
     equal = (own == expected).all(2)
     require((equal | misplaced(name, rows)).all(), f"{(~equal).sum()} of {equal.size} blocks differ")
