@@ -15,6 +15,14 @@ let rules: [SwiftSetting] = [
 // encoder must not depend on the instruction set.
 let kernelRules: [CSetting] = [.unsafeFlags(["-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"])]
 
+// The layers of the core, the lowest first. Each sees those in front of it in this list and none behind: that is what their
+// dependencies below say.
+let layers = ["Base", "Numbers", "Text", "Model", "Engine", "Conversion"]
+
+func layer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: "Quant" + name, dependencies: dependencies, path: "Sources/QuantCore/" + name, swiftSettings: rules)
+}
+
 /// A plug-in depends on QuantCore and on nothing beside it (except a C target of its own).
 func plugin(_ name: String, _ path: String, c: [Target.Dependency] = [], exclude: [String] = []) -> Target {
   .target(name: name, dependencies: ["QuantCore"] + c, path: "Sources/Plugins/" + path, exclude: exclude, swiftSettings: rules)
@@ -46,8 +54,15 @@ let package = Package(
   targets: [
     // MARK: Core
     .target(name: "CKernels", path: "Sources/QuantCore/CKernels", cSettings: kernelRules),
+    layer("Base", ["CKernels"]),
+    layer("Numbers", ["QuantBase", "CKernels"]),
+    layer("Text", ["QuantBase", "QuantNumbers"]),
+    layer("Model", ["QuantBase", "QuantNumbers", "QuantText", "CKernels"]),
+    layer("Engine", ["QuantBase", "QuantNumbers", "QuantText", "QuantModel", "CKernels"]),
+    layer("Conversion", ["QuantBase", "QuantNumbers", "QuantText", "QuantModel", "QuantEngine", "CKernels"]),
     .target(
-      name: "QuantCore", dependencies: ["CKernels"], path: "Sources/QuantCore", exclude: ["CKernels"], swiftSettings: rules),
+      name: "QuantCore", dependencies: ["QuantConversion"], path: "Sources/QuantCore", exclude: ["CKernels"] + layers,
+      sources: ["QuantCore.swift"], swiftSettings: rules),
 
     // MARK: Plug-ins
     plugin("RTN", "Methods/RTN"),
@@ -88,8 +103,8 @@ let package = Package(
 
     // MARK: Tests
     .target(name: "TestSupport", dependencies: ["QuantCore"], path: "Tests/TestSupport", swiftSettings: rules),
-    tests("QuantCore", ["QuantCore", "CKernels", "TestSupport"]),
-    tests("Text", ["QuantCore", "TestSupport"]),
+    tests("QuantCore", ["QuantCore", "CKernels", "TestSupport"] + layers.map { .target(name: "Quant" + $0) }),
+    tests("Text", ["QuantCore", "QuantBase", "QuantText", "TestSupport"]),
     tests("Engine", ["QuantCore", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies", "TestSupport"]),
     tests("Methods", ["QuantCore", "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "GGUF", "TestSupport"]),
     tests("HuggingFace", ["QuantCore", "HuggingFace", "TestSupport"]),
@@ -108,6 +123,6 @@ let package = Package(
         "QuantCore", "GPTQContainer", "AWQContainer", "CompressedTensors", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport",
       ]),
     tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
-    tests("CommandLine", ["QConvertKit", "QuantCore", "TestSupport"]),
+    tests("CommandLine", ["QConvertKit", "QuantCore", "QuantBase", "QuantEngine", "QuantModel", "TestSupport"]),
   ]
 )

@@ -1,8 +1,11 @@
+import QuantCore
 import TestSupport
 import Testing
 
 @testable import QConvertKit
-@testable import QuantCore
+@testable import QuantBase
+@testable import QuantEngine
+@testable import QuantModel
 
 /// A method that does nothing, as someone else might add it.
 private struct Idle: QuantizationMethod {

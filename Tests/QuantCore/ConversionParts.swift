@@ -1,6 +1,10 @@
+import QuantCore
 import Testing
 
-@testable import QuantCore
+@testable import QuantBase
+@testable import QuantConversion
+@testable import QuantModel
+@testable import QuantText
 
 /// A token per byte.
 private struct ByteTokenizer: Tokenizer {

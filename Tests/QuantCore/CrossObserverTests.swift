@@ -1,6 +1,8 @@
+import QuantCore
 import Testing
 
-@testable import QuantCore
+@testable import QuantModel
+@testable import QuantNumbers
 
 @Suite struct CrossObserverTests {
   private func matrix(_ rows: Int, seed: Int) -> Matrix {

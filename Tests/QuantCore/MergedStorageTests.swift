@@ -1,7 +1,11 @@
+import QuantCore
 import Synchronization
 import Testing
 
-@testable import QuantCore
+@testable import QuantBase
+@testable import QuantConversion
+@testable import QuantModel
+@testable import QuantNumbers
 
 /// Numbers that count how many of their rows are decoded.
 private final class CountedStorage: TensorStorage {

@@ -1,6 +1,9 @@
+import QuantCore
 import Testing
 
-@testable import QuantCore
+@testable import QuantEngine
+@testable import QuantModel
+@testable import QuantNumbers
 
 @Suite struct NormLayerTests {
   /// In double precision. `rounding` is applied in front of the gain.

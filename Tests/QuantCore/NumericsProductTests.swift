@@ -1,8 +1,9 @@
 import CKernels
 import Glibc
+import QuantCore
 import Testing
 
-@testable import QuantCore
+@testable import QuantNumbers
 
 @Suite struct NumericsProductTests {
   static let levels = (0...qc_cpu_level()).map { $0 }

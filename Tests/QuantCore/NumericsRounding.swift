@@ -1,8 +1,9 @@
 import CKernels
+import QuantCore
 import TestSupport
 import Testing
 
-@testable import QuantCore
+@testable import QuantNumbers
 
 @Suite struct NumericsRoundingTests {
   private func random(_ count: Int, seed: UInt64) -> [Float] {

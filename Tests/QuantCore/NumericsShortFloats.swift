@@ -1,8 +1,9 @@
 import CKernels
+import QuantCore
 import TestSupport
 import Testing
 
-@testable import QuantCore
+@testable import QuantNumbers
 
 /// The kernels of short floats against the conversions of single numbers.
 @Suite struct NumericsShortFloatTests {

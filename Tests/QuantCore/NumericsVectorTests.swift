@@ -1,7 +1,8 @@
 import Glibc
+import QuantCore
 import Testing
 
-@testable import QuantCore
+@testable import QuantNumbers
 
 @Suite struct NumericsVectorTests {
   private func wave(_ count: Int, _ step: Double) -> [Float] { (0..<count).map { Float(sin(Double($0) * step + 0.3) * 3) } }

@@ -1,8 +1,10 @@
 import Glibc
+import QuantCore
 import Synchronization
 import Testing
 
-@testable import QuantCore
+@testable import QuantConversion
+@testable import QuantNumbers
 
 @Suite struct OrderedPieceTests {
   private struct Stop: Error, Equatable { var index: Int }
@@ -39,12 +41,12 @@ import Testing
   /// Twelve bytes for each weight in work, on however many cores: below 100 MB as long as one tile is.
   @Test func fewerThreadsWorkOnLongerRows() {
     for threads in [1, 2, 16, 128] {
-      for tile in [1, Converter.tileWeights, 32 * 53248, 128 * 28672, 128 * 53248, 1 << 30] {
-        let working = Converter.threads(threads, tileWeights: tile)
+      for tile in [1, TileSize.weights, 32 * 53248, 128 * 28672, 128 * 53248, 1 << 30] {
+        let working = TileSize.threads(threads, tileWeights: tile)
         #expect((1...threads).contains(working))
         #expect(working == 1 || working * tile * 12 <= 101 << 20)
         // None is spared without need.
-        #expect(working == threads || (working + 1) * tile > Converter.weightsInWork)
+        #expect(working == threads || (working + 1) * tile > TileSize.weightsInWork)
       }
     }
   }

@@ -1,7 +1,10 @@
+import QuantCore
 import TestSupport
 import Testing
 
-@testable import QuantCore
+@testable import QuantBase
+@testable import QuantModel
+@testable import QuantNumbers
 
 /// The panels of Tests/Fixtures/statistics/make_calibrators.py.
 private func panel(_ number: Int) -> Matrix {

@@ -1,6 +1,9 @@
+import QuantCore
 import Testing
 
-@testable import QuantCore
+@testable import QuantBase
+@testable import QuantConversion
+@testable import QuantNumbers
 
 @Test(arguments: ["int4-g32", "int8-channel", "bf16"]) func aRoundedTensorDecodesToWhatItsSchemeMakesOfIt(_ name: String) throws {
   let values: [Float] = (0..<320).map { (index: Int) -> Float in Float((index * 97 + 11) % 251) / 100 - 1.234567 }

@@ -1,8 +1,10 @@
 import Glibc
+import QuantCore
 import TestSupport
 import Testing
 
-@testable import QuantCore
+@testable import QuantBase
+@testable import QuantConversion
 
 @Suite struct WorkFolderTests {
   private let folder = TemporaryFolder()

@@ -1,8 +1,11 @@
 import Glibc
+import QuantCore
 import TestSupport
 import Testing
 
-@testable import QuantCore
+@testable import QuantBase
+@testable import QuantModel
+@testable import QuantNumbers
 
 /// Whatever the pieces in which bytes come, the file has them in their places.
 @Suite struct WriteBufferTests {

@@ -1,6 +1,7 @@
+import QuantCore
 import Testing
 
-@testable import QuantCore
+@testable import QuantText
 
 /// Normalization form C, held against the standard library's canonical equivalence, which has tables of its own.
 @Suite struct NormalizationTests {

@@ -1,7 +1,9 @@
+import QuantCore
 import TestSupport
 import Testing
 
-@testable import QuantCore
+@testable import QuantBase
+@testable import QuantText
 
 /// Tokenizers that are written as files give the ids that they gave before, as data of a GGUF.
 @Suite struct WrittenTokenizerTests {

@@ -1,0 +1,34 @@
+/// Short identities of texts and files: XXH3-128 in hexadecimal. They tell versions apart; they do not protect from forgery.
+public enum Fingerprint {
+  /// Bytes at the start of a file that stand for the whole: the headers of checkpoints lie there, and the whole of a
+  /// configuration.
+  public static let headLength = 1 << 20
+
+  /// Of a text in UTF-8.
+  public static func of(_ text: String) -> String {
+    var text = text
+    return text.withUTF8 { of(UnsafeRawBufferPointer($0)) }
+  }
+
+  /// Of the first bytes of a file, which is not read any further.
+  /// - Throws: `Failure` as `MappedFile`.
+  public static func ofHead(_ path: String) throws(Failure) -> (bytes: Int, hash: String) {
+    let file = try MappedFile(path)
+    let head = file.contents.slice(0..<min(file.count, headLength)) ?? file.contents
+    return (file.count, head.withUnsafeBytes { of($0) })
+  }
+
+  /// Of whole files, one after another.
+  /// - Throws: `Failure` as `MappedFile`.
+  package static func of(files: [String]) throws(Failure) -> String {
+    let hash = StreamHash()
+    for file in files { try MappedFile(file).contents.withUnsafeBytes { hash?.update($0) } }
+    return hash?.digest().hexadecimal ?? ""
+  }
+
+  package static func of(_ bytes: UnsafeRawBufferPointer) -> String {
+    let hash = StreamHash()
+    hash?.update(bytes)
+    return hash?.digest().hexadecimal ?? ""
+  }
+}

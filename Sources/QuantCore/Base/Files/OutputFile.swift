@@ -1,0 +1,97 @@
+import CKernels
+import Glibc
+
+/// A file that is being written under a temporary name.
+package final class OutputFile: Sendable {
+  let path: String
+  let size: Int
+  private let descriptor: Int32
+
+  /// Creates a file, or opens what an earlier run left of it, and reserves its whole space, so that a full disk is noticed before the work and not after it.
+  /// - Throws: `Failure` where it cannot be created, or where the space is not there.
+  package init(path: String, size: Int) throws(Failure) {
+    let (descriptor, number) = InterruptCleanup.create {
+      let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
+      return (descriptor, errno)
+    }
+    guard descriptor >= 0 else {
+      throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: path)
+    }
+    self.path = path
+    self.size = size
+    self.descriptor = descriptor
+    try reserve()
+  }
+
+  private func reserve() throws(Failure) {
+    guard size > 0 else { return }
+    // A write beyond the limit of the process would end the program with a signal; asking first costs nothing.
+    var limit = rlimit()
+    if getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0, UInt64(size) > UInt64(limit.rlim_cur) {
+      throw Failure(
+        .io, "io.file-too-large", "needs \(size) bytes, and files are limited to \(limit.rlim_cur) bytes here", file: path,
+        remedy: "Raise the limit (ulimit -f), or write smaller shards.")
+    }
+    var number: Int32
+    repeat { number = posix_fallocate(descriptor, 0, size) } while number == EINTR
+    if number != 0 { throw failure("reserving space", number) }
+  }
+
+  /// Writes all of `bytes` at `offset`.
+  package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(Failure) {
+    var done = 0
+    while done < bytes.count, let base = bytes.baseAddress {
+      let count = pwrite(descriptor, base + done, bytes.count - done, off_t(offset + done))
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw failure("writing", errno)
+      }
+      if count == 0 { throw failure("writing", EIO) }
+      done += count
+    }
+  }
+
+  /// Reads exactly `bytes.count` bytes at `offset`.
+  func read(into bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(Failure) {
+    var done = 0
+    while done < bytes.count, let base = bytes.baseAddress {
+      let count = pread(descriptor, base + done, bytes.count - done, off_t(offset + done))
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw failure("reading back", errno)
+      }
+      if count == 0 { throw failure("reading back", EIO) }
+      done += count
+    }
+  }
+
+  /// Has the system begin to bring a stretch to the disk.
+  func beginSync(_ range: Range<Int>) { _ = qc_begin_sync(descriptor, range.lowerBound, range.count) }
+
+  /// Brings everything to the disk.
+  package func sync() throws(Failure) {
+    guard fsync(descriptor) == 0 else { throw failure("writing", errno) }
+  }
+
+  /// Files of which several fit in any memory: whoever reads one next finds it in the cache.
+  private static let keptInCache = 1 << 30
+
+  /// Outputs of many gigabytes shall not push out of memory what others need. A smaller one stays.
+  func dropFromCache() {
+    guard size > OutputFile.keptInCache else { return }
+    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+  }
+
+  private func failure(_ action: String, _ number: Int32) -> Failure {
+    guard number == ENOSPC || number == EDQUOT || number == EFBIG else {
+      return Failure(.io, "io.write", "error while \(action): \(OutputTarget.errorText(number))", file: path)
+    }
+    var space = statvfs()
+    let available = fstatvfs(descriptor, &space) == 0 ? Int(clamping: UInt64(space.f_bavail) * UInt64(space.f_frsize)) : 0
+    return Failure(
+      .io, "io.disk-full", "needs \(size) bytes, and \(available) are available: \(OutputTarget.errorText(number))", file: path,
+      remedy: "Free some space, or choose another disk.")
+  }
+
+  deinit { close(descriptor) }
+}

@@ -1,0 +1,89 @@
+/// The files of an output: sizes known to the byte before anything is written. They are one file, a folder, or several files beside
+/// each other.
+public struct OutputLayout: Sendable {
+  /// One file of the output.
+  public struct File: Sendable {
+    /// Name within the output folder, or beside the target; empty where the output is a single file.
+    public var name: String
+    /// Length in bytes.
+    public var size: Int
+    /// Bytes known beforehand (headers, padding is zero by itself), at their offsets.
+    public var literals: [(offset: Int, bytes: [UInt8])]
+
+    public init(name: String, size: Int, literals: [(offset: Int, bytes: [UInt8])]) {
+      self.name = name
+      self.size = size
+      self.literals = literals
+    }
+  }
+
+  /// Where one stored part goes.
+  public struct Placement: Sendable, Equatable {
+    /// Index into the request's tensors.
+    public var tensor: Int
+    /// Index into that tensor's parts.
+    public var part: Int
+    /// Index into `files`.
+    public var file: Int
+    /// Distance in bytes from the start of the file.
+    public var offset: Int
+    /// Length in bytes.
+    public var byteCount: Int
+
+    public init(tensor: Int, part: Int, file: Int, offset: Int, byteCount: Int) {
+      self.tensor = tensor
+      self.part = part
+      self.file = file
+      self.offset = offset
+      self.byteCount = byteCount
+    }
+  }
+
+  /// A stretch of a file that holds spaces until a figure is known, so that sizes do not depend on what is measured.
+  public struct Slot: Sendable, Equatable {
+    /// Id of the figure.
+    public var figure: String
+    /// Index into `files`.
+    public var file: Int
+    /// Distance in bytes from the start of the file.
+    public var offset: Int
+    /// Length in bytes.
+    public var byteCount: Int
+
+    public init(figure: String, file: Int, offset: Int, byteCount: Int) {
+      self.figure = figure
+      self.file = file
+      self.offset = offset
+      self.byteCount = byteCount
+    }
+  }
+
+  /// Whether the target is a folder that holds the files.
+  public var isFolder: Bool
+  /// The files, in the order in which they are put in place.
+  public var files: [File]
+  /// Where each part of each tensor goes.
+  public var placements: [Placement]
+  /// Where figures go that are known when everything else is written.
+  public var slots: [Slot]
+
+  public init(isFolder: Bool, files: [File], placements: [Placement], slots: [Slot] = []) {
+    self.isFolder = isFolder
+    self.files = files
+    self.placements = placements
+    self.slots = slots
+  }
+
+  /// Whether the output is several files beside each other.
+  public var isSplit: Bool { !isFolder && files.contains { !$0.name.isEmpty } }
+
+  /// What stands under a name of its own when the output is complete. Readers begin with the first.
+  public func targets(_ target: String) -> [String] {
+    guard isSplit else { return [target] }
+    let folder = target.lastIndex(of: "/").map { target[...$0] } ?? ""
+    return files.map { folder + $0.name }
+  }
+
+  /// Size of all files together.
+  public var totalSize: Int { files.reduce(0) { $0 + $1.size } }
+}

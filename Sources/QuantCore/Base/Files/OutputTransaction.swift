@@ -1,0 +1,358 @@
+import CKernels
+import Glibc
+import Synchronization
+
+/// Writes an output so that it is there completely, or not at all.
+///
+/// Everything goes to a work folder beside the target, and its space is reserved at the start. `commit` brings it to the
+/// disk, reads it back, compares hashes, and only then gives it its name. A transaction that is not committed removes its
+/// work folder when it goes away; an interrupt does the same (`InterruptCleanup`). One that is to be continued keeps it.
+public final class OutputTransaction: Sendable {
+  /// Where the output will stand.
+  public let target: String
+  /// What is written where.
+  public let layout: OutputLayout
+  private let force: Bool
+  private let work: WorkFolder
+  private var temporary: String { work.output }
+  private let state: Mutex<State>
+
+  private struct State: Sendable {
+    var files: [OutputFile] = []
+    /// What has been written of each placement, in the order of `layout.placements`.
+    var progress: [Progress] = []
+    var isOver = false
+  }
+
+  private struct Progress: Sendable {
+    var written = 0
+    var hash: StreamHash
+    /// What has been taken, and is not in the file yet; nothing of a placement that is complete.
+    var buffer: WriteBuffer
+    /// Of what an earlier run wrote.
+    var earlier: StreamHash.Digest?
+
+    package var digest: StreamHash.Digest { earlier ?? hash.digest() }
+  }
+
+  /// Placements of each file in the order of their offsets, to find the one that a write belongs to.
+  private let order: [[Int]]
+
+  /// Creates the output under a temporary name, reserves its space and writes what is known beforehand.
+  /// - Parameters:
+  ///   - target: a file, or a folder where `layout.isFolder`.
+  ///   - force: replace what stands at `target`.
+  ///   - inputs: files that the run reads; none of them, nor a folder above one, may be the target.
+  /// - Throws: `Failure` of kind cannotCreate (the target exists, is the input, cannot be written) or io (disk full).
+  public convenience init(layout: OutputLayout, target: String, force: Bool, inputs: [String]) throws(Failure) {
+    let target = OutputTarget.trim(target)
+    try OutputTarget.check(layout, target, force: force, inputs: inputs)
+    let work = try WorkFolder(for: target)
+    try work.clear()
+    try self.init(layout: layout, target: target, force: force, work: work)
+  }
+
+  /// Creates the output in a work folder, or opens what an earlier run left of it there.
+  /// - Parameters:
+  ///   - target: has passed `OutputTarget.check`.
+  ///   - finished: hashes of the placements that were written before, by index.
+  ///   - isKept: whether the work folder stays after an interrupt, and after a failure until `cancel(keeping:)`.
+  package init(
+    layout: OutputLayout, target: String, force: Bool, work: WorkFolder, finished: [Int: StreamHash.Digest] = [:], isKept: Bool = false
+  ) throws(Failure) {
+    self.target = target
+    self.layout = layout
+    self.force = force
+    self.work = work
+    var order = [[Int]](repeating: [], count: layout.files.count)
+    for (index, placement) in layout.placements.enumerated() { order[placement.file].append(index) }
+    self.order = order.map { indices in indices.sorted { layout.placements[$0].offset < layout.placements[$1].offset } }
+
+    let temporary = work.output
+    let isGathered = layout.isFolder || layout.isSplit
+    let paths = layout.files.map { isGathered ? temporary + "/" + $0.name : temporary }
+    if !isKept { work.removeOnInterrupt() }
+    var state = State()
+    let pool = WriteBuffer.Pool()
+    for (index, placement) in layout.placements.enumerated() {
+      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
+      let earlier = finished[index]
+      let written = earlier == nil ? 0 : placement.byteCount
+      state.progress.append(Progress(written: written, hash: hash, buffer: WriteBuffer(pool), earlier: earlier))
+    }
+    self.state = Mutex(state)
+    // From here on the object is whole, and `deinit` cleans up after a throw.
+    if isGathered {
+      let number = InterruptCleanup.create { mkdir(temporary, 0o777) == 0 || errno == EEXIST ? 0 : errno }
+      if number != 0 {
+        throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: temporary)
+      }
+    }
+    for (file, path) in zip(layout.files, paths) {
+      let output = try OutputFile(path: path, size: file.size)
+      self.state.withLock { $0.files.append(output) }
+      for literal in file.literals { try OutputTransaction.write(literal.bytes, at: literal.offset, of: output) }
+    }
+  }
+
+  private static func write(_ bytes: [UInt8], at offset: Int, of file: OutputFile) throws(Failure) {
+    let result = bytes.withUnsafeBytes { buffer -> Failure? in
+      do throws(Failure) { try file.write(buffer, at: offset) } catch { return error }
+      return nil
+    }
+    if let result { throw result }
+  }
+
+  deinit { cancel() }
+
+  /// Writes a piece of one placement. The pieces of one placement come front to back; different placements may be written
+  /// at the same time by different threads.
+  /// - Throws: `Failure` of kind io, or internalError for a write outside of the layout or out of order.
+  public func write(file: Int, offset: Int, bytes: UnsafeRawBufferPointer) throws(Failure) {
+    guard !bytes.isEmpty else { return }
+    let (index, output, progress) = try find(file: file, offset: offset)
+    let placement = layout.placements[index]
+    guard offset == placement.offset + progress.written, bytes.count <= placement.byteCount - progress.written else {
+      throw Failure(.internalError, "output.order", "write at \(offset) is out of order", file: target, byteOffset: offset)
+    }
+    progress.hash.update(bytes)
+    let isLast = progress.written + bytes.count == placement.byteCount
+    try progress.buffer.append(bytes, at: offset, isLast: isLast, to: output)
+    state.withLock { $0.progress[index].written += bytes.count }
+  }
+
+  /// Writes stretches of the lines of one placement, which is written in no other way, and every byte of it once.
+  /// - Parameters:
+  ///   - offset: of the first stretch; each other one begins `stride` bytes behind the one before.
+  ///   - bytes: `lines` stretches of the same length, one after another.
+  /// - Throws: as above.
+  public func write(file: Int, offset: Int, lines: Int, stride: Int, bytes: UnsafeRawBufferPointer) throws(Failure) {
+    guard !bytes.isEmpty, lines > 0 else { return }
+    let (index, output, progress) = try find(file: file, offset: offset)
+    let placement = layout.placements[index]
+    let length = bytes.count / lines
+    guard length * lines == bytes.count, length <= stride, bytes.count <= placement.byteCount - progress.written,
+      let last = Checked.product(lines - 1, stride), last <= placement.offset + placement.byteCount - offset - length
+    else { throw Failure(.internalError, "output.outside", "lines at \(offset) belong to no tensor", file: target, byteOffset: offset) }
+    for line in 0..<lines {
+      try output.write(UnsafeRawBufferPointer(rebasing: bytes[line * length..<(line + 1) * length]), at: offset + line * stride)
+    }
+    let isComplete = progress.written + bytes.count == placement.byteCount
+    // The order of a hash is that of the file.
+    if isComplete { try read(placement, from: output) { progress.hash.update($0) } }
+    state.withLock { $0.progress[index].written += bytes.count }
+  }
+
+  /// The placement that a write belongs to.
+  private func find(file: Int, offset: Int) throws(Failure) -> (index: Int, output: OutputFile, progress: Progress) {
+    guard layout.files.indices.contains(file), let index = placement(file: file, containing: offset) else {
+      throw Failure(.internalError, "output.outside", "write at \(offset) belongs to no tensor", file: target)
+    }
+    let (output, progress) = try current { state in (state.files[file], state.progress[index]) }
+    return (index, output, progress)
+  }
+
+  /// Reads a placement front to back.
+  private func read(
+    _ placement: OutputLayout.Placement, from file: OutputFile, _ body: (UnsafeRawBufferPointer) -> Void
+  ) throws(Failure) {
+    // What a core keeps near: a byte is hashed while it is there.
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 4096)
+    defer { buffer.deallocate() }
+    var done = 0
+    while done < placement.byteCount {
+      let part = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<min(buffer.count, placement.byteCount - done)])
+      try file.read(into: part, at: placement.offset + done)
+      body(UnsafeRawBufferPointer(part))
+      done += part.count
+    }
+  }
+
+  /// Reads the shared state, or refuses where the transaction is over.
+  private func current<Result: Sendable>(_ read: (State) -> sending Result) throws(Failure) -> Result {
+    let result = state.withLock { $0.isOver ? nil : read($0) }
+    guard let result else { throw Failure(.internalError, "output.over", "the transaction is over", file: target) }
+    return result
+  }
+
+  private func placement(file: Int, containing offset: Int) -> Int? {
+    let candidates = order[file]
+    var low = 0
+    var high = candidates.count
+    while low < high {
+      let middle = (low + high) / 2
+      if layout.placements[candidates[middle]].offset <= offset { low = middle + 1 } else { high = middle }
+    }
+    // Several placements share an offset where some are empty; the last one is the one with bytes.
+    guard low > 0 else { return nil }
+    let index = candidates[low - 1]
+    return offset < layout.placements[index].offset + layout.placements[index].byteCount ? index : nil
+  }
+
+  /// Brings what has been written so far to the disk.
+  package func sync() throws(Failure) {
+    for file in try current({ $0.files }) { try file.sync() }
+  }
+
+  /// The hash of a placement that has been written whole.
+  package func digest(_ placement: Int) throws(Failure) -> StreamHash.Digest { try current { $0.progress[placement].digest } }
+
+  /// Reads back what an earlier run finished.
+  /// - Throws: `Failure` of kind io where the disk holds something else.
+  package func verifyEarlier() throws(Failure) {
+    let (files, progress) = try current { state in (state.files, state.progress) }
+    try verify(files, progress.map { $0.earlier }, literals: false)
+  }
+
+  /// Brings everything to the disk, reads it back and compares it, and gives the output its name.
+  /// - Throws: `Failure` of kind io where the disk holds something else than was written, or cannotCreate where the target
+  ///   appeared in the meantime.
+  public func commit() throws(Failure) {
+    try verify()
+    try giveName()
+  }
+
+  /// The first half of `commit`: the output is complete under a temporary name, where it can be read.
+  /// - Returns: the path of the temporary; of several files that of the first, with which readers begin.
+  @discardableResult
+  public func verify() throws(Failure) -> String {
+    let (files, progress) = try current { state in (state.files, state.progress) }
+    for (placement, progress) in zip(layout.placements, progress) where progress.written != placement.byteCount {
+      throw Failure(
+        .internalError, "output.incomplete", "tensor \(placement.tensor) has \(progress.written) of \(placement.byteCount) bytes",
+        file: target)
+    }
+    for file in files { try file.sync() }
+    try verify(files, progress.map { $0.digest }, literals: true)
+    for file in files { file.dropFromCache() }
+    if layout.isFolder || layout.isSplit { try OutputTransaction.syncFolder(temporary) }
+    return layout.isSplit ? files.first?.path ?? temporary : temporary
+  }
+
+  /// Writes figures into their slots, after `verify`.
+  /// - Parameter figures: by id. Those that have no slot, or are longer than it, are left out.
+  package func fill(_ figures: [String: String]) throws(Failure) {
+    let files = try current { $0.files }
+    for slot in layout.slots {
+      guard let bytes = figures[slot.figure].map({ Array($0.utf8) }), bytes.count <= slot.byteCount else { continue }
+      try OutputTransaction.write(bytes, at: slot.offset, of: files[slot.file])
+    }
+    for index in Set(layout.slots.map(\.file)) { try files[index].sync() }
+  }
+
+  /// The second half of `commit`.
+  public func giveName() throws(Failure) {
+    try rename()
+    try OutputTransaction.syncFolder(OutputTarget.folder(of: target))
+  }
+
+  /// - Parameter expected: of each placement; nil: not to be read.
+  private func verify(_ files: [OutputFile], _ expected: [StreamHash.Digest?], literals: Bool) throws(Failure) {
+    for (placement, digest) in zip(layout.placements, expected) {
+      guard let digest else { continue }
+      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
+      let file = files[placement.file]
+      try read(placement, from: file) { hash.update($0) }
+      guard hash.digest() == digest else { throw corrupt(file.path, placement.offset) }
+    }
+    for (planned, file) in zip(layout.files, files) where literals {
+      for literal in planned.literals {
+        var found = [UInt8](repeating: 0, count: literal.bytes.count)
+        let failure = found.withUnsafeMutableBytes { buffer -> Failure? in
+          do throws(Failure) { try file.read(into: buffer, at: literal.offset) } catch { return error }
+          return nil
+        }
+        if let failure { throw failure }
+        if let wrong = found.indices.first(where: { found[$0] != literal.bytes[$0] }) { throw corrupt(file.path, literal.offset + wrong) }
+      }
+    }
+  }
+
+  private func corrupt(_ path: String, _ offset: Int) -> Failure {
+    Failure(
+      .io, "io.read-back", "the disk gave back other bytes than were written", file: path, byteOffset: offset,
+      remedy: "Check the disk and the memory of this machine.")
+  }
+
+  // MARK: The name
+
+  private func rename() throws(Failure) {
+    var failure: Failure?
+    // Under the lock of the registry: an interrupt comes before, when the temporaries go, or after, when the output stays.
+    work.finish {
+      do throws(Failure) { try moveIntoPlace() } catch { failure = error }
+      if failure == nil { work.remove() }
+      return failure == nil
+    }
+    if let failure { throw failure }
+    state.withLock { $0.isOver = true }
+  }
+
+  private func moveIntoPlace() throws(Failure) {
+    if layout.isSplit { return try SplitNaming(layout, target: target, temporary: temporary, force: force).run(aside: work.replaced) }
+    let number = qc_rename_new(temporary, target)
+    switch number {
+    case 0: return
+    case EEXIST where force: try replace()
+    case EEXIST: throw appeared()
+    // The file system does not know the flag: look first, which leaves a gap of an instant, and rename.
+    case EINVAL, ENOSYS, ENOTSUP:
+      guard OutputTarget.linkStatus(target) != nil else { return try plainRename() }
+      guard force else { throw appeared() }
+      try replace()
+    default: throw cannotName(number)
+    }
+  }
+
+  private func appeared() -> Failure {
+    Failure(
+      .cannotCreate, "output.exists", "was created by someone else in the meantime", file: target,
+      remedy: "Give --force to replace it.")
+  }
+
+  private func cannotName(_ number: Int32) -> Failure {
+    Failure(.io, "io.rename", "cannot be given its name: \(OutputTarget.errorText(number))", file: target)
+  }
+
+  private func plainRename() throws(Failure) {
+    if Glibc.rename(temporary, target) != 0 { throw cannotName(errno) }
+  }
+
+  /// A file is replaced by one rename. A folder changes places with the old one, which goes with the work folder: at every
+  /// moment a complete folder stands under the name.
+  private func replace() throws(Failure) {
+    guard layout.isFolder else { return try plainRename() }
+    _ = try OutputTarget.flatContents(of: target)
+    if qc_rename_exchange(temporary, target) == 0 { return }
+    if Glibc.rename(target, work.replaced) != 0 { throw cannotName(errno) }
+    if Glibc.rename(temporary, target) != 0 {
+      let number = errno
+      _ = Glibc.rename(work.replaced, target)
+      throw cannotName(number)
+    }
+  }
+
+  /// Ends the transaction without an output. Nothing happens after a commit.
+  /// - Parameter keeping: leave the work folder for a run that continues.
+  public func cancel(keeping: Bool = false) {
+    let wasOver = state.withLock { state in
+      defer { state.isOver = true }
+      return state.isOver
+    }
+    if wasOver { return }
+    work.finish {
+      if !keeping { work.remove() }
+      return true
+    }
+  }
+
+  private static func syncFolder(_ path: String) throws(Failure) {
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw Failure(.io, "io.sync", "cannot be opened: \(OutputTarget.errorText(errno))", file: path) }
+    defer { close(descriptor) }
+    // Some file systems cannot sync a folder and say so; nothing better can be done there.
+    if fsync(descriptor) != 0, errno != EINVAL, errno != EROFS {
+      throw Failure(.io, "io.sync", "cannot be brought to the disk: \(OutputTarget.errorText(errno))", file: path)
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/// What a person watching a conversion is told.
+public protocol ProgressReporter: Sendable {
+  /// A stage begins; `total` is its amount of work in bytes or tokens.
+  func begin(_ stage: String, total: Int)
+  /// Part of a stage is done.
+  func advance(_ stage: String, by amount: Int)
+  /// Something worth knowing.
+  func note(_ text: String)
+  /// Something that may be wrong.
+  func warn(_ text: String)
+}
+
+/// Reports nothing.
+public struct SilentProgress: ProgressReporter {
+  public init() {}
+  public func begin(_ stage: String, total: Int) {}
+  public func advance(_ stage: String, by amount: Int) {}
+  public func note(_ text: String) {}
+  public func warn(_ text: String) {}
+}

@@ -1,0 +1,145 @@
+/// What a run has finished, kept beside its unfinished output: lines of JSON in the order in which things were done.
+///
+/// The first line says which run it is (`RunIdentity`). Every other line stands for bytes that were brought to the disk
+/// before it was written: `{"tensor": …}` for an output tensor with the hashes of its parts, `{"block": …}` for a block
+/// with its tensors and the hash of the hidden states behind it, `{"complete": true}` when the output has been verified. A line without its
+/// end was interrupted, and does not count.
+struct Journal {
+  /// What was recorded of a tensor.
+  struct Tensor {
+    var index: Int
+    /// One for each part.
+    var hashes: [StreamHash.Digest]
+    var report: ConversionReport.TensorReport
+  }
+
+  /// What was recorded of a block.
+  struct Block {
+    var index: Int
+    /// Of the hidden states behind it; nil where nothing runs through the blocks.
+    var hidden: StreamHash.Digest?
+    var notes: [String]
+    var tensors: [Tensor]
+  }
+
+  /// All that an earlier run left.
+  struct Contents {
+    var identity: RunIdentity
+    var tensors: [Int: Tensor] = [:]
+    var blocks: [Block] = []
+    var isComplete = false
+    /// Bytes of whole lines.
+    var length = 0
+  }
+
+  private static let maximumBytes = 1 << 30
+
+  /// Reads what is in a work folder; nil where there is nothing that could be continued.
+  /// - Throws: `Failure` where the journal cannot be read, or a whole line of it makes no sense.
+  static func read(_ folder: WorkFolder) throws(Failure) -> Contents? {
+    guard folder.hasLeftovers else { return nil }
+    let bytes = try Files.read(folder.journal, maximumBytes: maximumBytes)
+    guard let end = bytes.lastIndex(of: UInt8(ascii: "\n")) else { return nil }
+    let lines = bytes[..<end].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    var contents: Contents?
+    for line in lines {
+      guard let json = try? JSON.parse(ByteView(Array(line)), .strict) else { throw damaged(folder) }
+      guard contents != nil else {
+        guard let identity = RunIdentity(json["run"]) else { throw damaged(folder) }
+        contents = Contents(identity: identity)
+        continue
+      }
+      guard contents?.add(json) == true else { throw damaged(folder) }
+    }
+    contents?.length = end + 1
+    return contents
+  }
+
+  static func damaged(_ folder: WorkFolder) -> Failure {
+    Failure(
+      .data, "resume.damaged", "what an earlier run left is damaged", file: folder.path,
+      remedy: "Leave --resume out and give --force to begin again.")
+  }
+
+  static func line(_ json: JSON) -> [UInt8] { Array((json.text() + "\n").utf8) }
+}
+
+extension Journal.Contents {
+  fileprivate mutating func add(_ json: JSON) -> Bool {
+    if let tensor = Journal.Tensor(json) {
+      tensors[tensor.index] = tensor
+    } else if let block = Journal.Block(json), block.index == blocks.count {
+      blocks.append(block)
+      for tensor in block.tensors { tensors[tensor.index] = tensor }
+    } else if json["complete"]?.boolValue == true {
+      isComplete = true
+    } else {
+      return false
+    }
+    return true
+  }
+}
+
+extension Journal.Tensor {
+  init?(_ json: JSON) {
+    guard let index = json["tensor"]?.intValue, index >= 0, let name = json["name"]?.stringValue, let scheme = json["scheme"]?.stringValue,
+      let stored = json["hashes"]?.arrayValue
+    else { return nil }
+    let hashes = stored.compactMap { $0.stringValue.flatMap { StreamHash.Digest(hexadecimal: $0) } }
+    guard hashes.count == stored.count else { return nil }
+    self.index = index
+    self.hashes = hashes
+    report = ConversionReport.TensorReport(name: name, scheme: scheme)
+    report.relativeError = json["error"]?.doubleValue
+    report.seconds = json["seconds"]?.doubleValue
+    report.record = RoundingRecord(damping: json["damping"]?.doubleValue, fallback: json["fallback"]?.stringValue)
+  }
+
+  var json: JSON {
+    func number(_ value: Double?) -> JSON { value.map { .double($0) } ?? .null }
+    return .object([
+      .init("tensor", .int(index)), .init("name", .string(report.name)), .init("scheme", .string(report.scheme)),
+      .init("hashes", .array(hashes.map { .string($0.hexadecimal) })), .init("error", number(report.relativeError)),
+      .init("seconds", number(report.seconds)), .init("damping", number(report.record.damping)),
+      .init("fallback", report.record.fallback.map { .string($0) } ?? .null),
+    ])
+  }
+}
+
+extension Journal.Block {
+  init?(_ json: JSON) {
+    guard let index = json["block"]?.intValue, let notes = json["notes"]?.arrayValue, let hidden = json["hidden"],
+      let tensors = json["tensors"]?.arrayValue
+    else { return nil }
+    self.index = index
+    self.hidden = hidden.stringValue.flatMap { StreamHash.Digest(hexadecimal: $0) }
+    self.notes = notes.compactMap { $0.stringValue }
+    self.tensors = tensors.compactMap { Journal.Tensor($0) }
+    guard hidden.isNull || self.hidden != nil, self.tensors.count == tensors.count else { return nil }
+  }
+
+  var json: JSON {
+    .object([
+      .init("block", .int(index)), .init("hidden", hidden.map { .string($0.hexadecimal) } ?? .null),
+      .init("notes", .array(notes.map { .string($0) })), .init("tensors", .array(tensors.map { $0.json })),
+    ])
+  }
+}
+
+extension StreamHash.Digest {
+  /// The inverse of `hexadecimal`.
+  init?(hexadecimal: String) {
+    guard hexadecimal.utf8.count == 32, let high = UInt64(hexadecimal.prefix(16), radix: 16),
+      let low = UInt64(hexadecimal.suffix(16), radix: 16)
+    else { return nil }
+    self.init(high: high, low: low)
+  }
+}
+
+extension ConversionReport {
+  /// What an earlier run did that this one continued.
+  mutating func add(_ earlier: Journal.Contents) {
+    tensors += earlier.tensors.values.map { $0.report }
+    notes += earlier.blocks.flatMap { $0.notes }
+  }
+}

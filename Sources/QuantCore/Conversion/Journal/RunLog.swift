@@ -1,0 +1,156 @@
+/// Keeps the journal of a run, and continues that of an earlier one.
+struct RunLog {
+  /// What an earlier run finished; nil where this one begins.
+  let earlier: Journal.Contents?
+  private let plan: ConversionPlan
+  private let work: WorkFolder
+  /// Indices into the layout's placements, by tensor and part.
+  private let placements: [[Int]]
+  /// Tensors that are written and not yet recorded, and their bytes.
+  private var pending: [Journal.Tensor] = []
+  private var pendingBytes = 0
+  private var recorded = ContinuousClock.now
+  /// Tensors that are being brought to the disk, and will be recorded when they are there.
+  private var syncing: (tensors: [Journal.Tensor], sync: BackgroundSync)?
+
+  /// Bytes and time after which tensors that stream through are brought to the disk and recorded: often enough to lose
+  /// little, seldom enough to cost nothing.
+  private static let interval = (bytes: 256 << 20, time: Duration.seconds(10))
+
+  /// - Parameter target: has passed `OutputTarget.check`, or holds a complete output of this run.
+  /// - Throws: `Failure` `resume.changed` or `resume.damaged`; `output.unfinished` where blocks that took a calibrated run
+  ///   their time would be lost.
+  init(_ plan: ConversionPlan, work: WorkFolder, progress: any ProgressReporter) throws(Failure) {
+    self.plan = plan
+    self.work = work
+    placements = plan.placementIndices
+    let identity = try RunIdentity(plan)
+    if plan.request.resumes {
+      earlier = try RunLog.continued(try Journal.read(work), identity, plan, work)
+    } else {
+      earlier = nil
+      if work.hasLeftovers, !plan.request.force, let found = try? Journal.read(work), !found.blocks.isEmpty {
+        throw Failure(
+          .cannotCreate, "output.unfinished", "an unfinished run has done \(found.blocks.count) blocks", file: plan.request.output,
+          remedy: "Give --resume with the options of that run to continue it, or --force to begin again.")
+      }
+      if work.hasLeftovers { progress.note("removed what an unfinished run left of \(plan.request.output)") }
+    }
+    if let earlier {
+      hasRecords = !earlier.tensors.isEmpty
+      try work.truncate(to: earlier.length)
+    } else {
+      try work.clear()
+      try work.append(Journal.line(.object([.init("run", identity.json)])))
+    }
+  }
+
+  private static func continued(
+    _ found: Journal.Contents?, _ identity: RunIdentity, _ plan: ConversionPlan, _ work: WorkFolder
+  ) throws(Failure) -> Journal.Contents? {
+    guard let found else { return nil }
+    try identity.check(earlier: found.identity, target: plan.request.output)
+    for tensor in found.tensors.values {
+      guard plan.tensors.indices.contains(tensor.index), tensor.hashes.count == plan.tensors[tensor.index].parts.count else {
+        throw Journal.damaged(work)
+      }
+    }
+    return found
+  }
+
+  /// Hashes of what was written before, by placement.
+  var finished: [Int: StreamHash.Digest] {
+    guard let earlier else { return [:] }
+    var result: [Int: StreamHash.Digest] = [:]
+    for tensor in earlier.tensors.values {
+      for (place, hash) in zip(placements[tensor.index], tensor.hashes) { result[place] = hash }
+    }
+    return result
+  }
+
+  /// Whether there is something that a later run could continue with.
+  private(set) var hasRecords = false
+
+  // MARK: - Recording
+
+  /// Takes note of a tensor that streamed through, and records it some time after: nobody waits for the disk.
+  mutating func add(_ index: Int, _ report: ConversionReport.TensorReport, _ transaction: OutputTransaction) throws(Failure) {
+    pending.append(try entry(index, report, transaction))
+    pendingBytes += plan.tensors[index].storedBytes
+    if syncing?.sync.isOver == true { try settle() }
+    guard syncing == nil else { return }
+    if pendingBytes >= RunLog.interval.bytes || ContinuousClock.now - recorded >= RunLog.interval.time { beginSync(transaction) }
+  }
+
+  /// Records a block with its tensors and the hidden states behind it.
+  mutating func add(
+    block: Int, _ result: BlockResult, hidden: Matrix?, _ transaction: OutputTransaction
+  ) throws(Failure) {
+    try settle()
+    let tensors = try zip(result.written, result.tensors).map { (index, report) throws(Failure) in try entry(index, report, transaction) }
+    let hash = try hidden.map { matrix throws(Failure) in try save(matrix, behind: block) }
+    try transaction.sync()
+    try work.append(Journal.line(Journal.Block(index: block, hidden: hash, notes: result.notes, tensors: tensors).json))
+    hasRecords = true
+    recorded = ContinuousClock.now
+  }
+
+  /// Records that the output is whole and verified.
+  mutating func complete(_ transaction: OutputTransaction) throws(Failure) {
+    try settle()
+    if !pending.isEmpty { beginSync(transaction) }
+    try settle()
+    try work.append(Journal.line(.object([.init("complete", .bool(true))])))
+  }
+
+  private func entry(
+    _ index: Int, _ report: ConversionReport.TensorReport, _ transaction: OutputTransaction
+  ) throws(Failure) -> Journal.Tensor {
+    let hashes = try placements[index].map { place throws(Failure) in try transaction.digest(place) }
+    return Journal.Tensor(index: index, hashes: hashes, report: report)
+  }
+
+  private mutating func beginSync(_ transaction: OutputTransaction) {
+    syncing = (pending, BackgroundSync { () throws(Failure) in try transaction.sync() })
+    pending = []
+    pendingBytes = 0
+  }
+
+  /// Waits for the disk, and records what it then holds. Has to be called before a log goes away that may be continued.
+  mutating func settle() throws(Failure) {
+    guard let (tensors, sync) = syncing else { return }
+    syncing = nil
+    try sync.wait()
+    try work.append(tensors.flatMap { Journal.line($0.json) })
+    hasRecords = true
+    recorded = ContinuousClock.now
+  }
+
+  // MARK: - Hidden states
+
+  /// Two files take turns: the one that the journal names is never written to.
+  private func path(behind block: Int) -> String { work.file("hidden-\(block % 2)") }
+
+  private func save(_ hidden: Matrix, behind block: Int) throws(Failure) -> StreamHash.Digest {
+    guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: work.path) }
+    let file = try OutputFile(path: path(behind: block), size: hidden.values.count * 4)
+    let failure = hidden.values.withUnsafeBytes { bytes -> Failure? in
+      hash.update(bytes)
+      do throws(Failure) { try file.write(bytes, at: 0) } catch { return error }
+      return nil
+    }
+    if let failure { throw failure }
+    try file.sync()
+    return hash.digest()
+  }
+
+  /// The hidden states behind the last block that was recorded, or nil where no block was.
+  func restoreHidden(rows: Int, columns: Int) throws(Failure) -> Matrix? {
+    guard let last = earlier?.blocks.last, let expected = last.hidden, let hash = StreamHash() else { return nil }
+    let bytes = try MappedFile(path(behind: last.index)).contents
+    bytes.withUnsafeBytes { hash.update($0) }
+    guard bytes.count == rows * columns * 4, hash.digest() == expected else { throw Journal.damaged(work) }
+    let values = bytes.withUnsafeBytes { [Float]($0.bindMemory(to: Float.self)) }
+    return Matrix(rows: rows, columns: columns, values: values)
+  }
+}

@@ -1,0 +1,96 @@
+/// A sealed plan: every output tensor with name, shape, scheme, size and place. The converter may not deviate from it.
+public struct ConversionPlan: Sendable {
+  /// What was asked for.
+  public var request: ConversionRequest
+  /// What is converted.
+  public var source: Checkpoint
+  /// The same as a model to compute with: tensors that the output keeps apart are put together.
+  public var reference: Checkpoint
+  /// The model, where a family knows it.
+  public var model: ModelDescription?
+  /// The target's format.
+  public var format: any CheckpointFormat.Type
+  /// The methods, in the order in which they apply.
+  public var methods: [any QuantizationMethod]
+  /// Output tensors, in their order.
+  public var tensors: [PlannedTensor]
+  /// Files and offsets.
+  public var layout: OutputLayout
+  /// The calibration text, tokenised, where a method asks for it; else nil.
+  public var calibration: CalibrationWindows?
+  /// What was observed on it before, where the conversion need not run the model; else nil.
+  public var statistics: StoredStatistics?
+  /// What a person should know before the conversion.
+  public var warnings: [String]
+
+  /// What a reader opens: the target, or the first of several files.
+  public var mainOutput: String { layout.targets(request.output).first ?? request.output }
+
+  /// Size of the output in bytes.
+  public var totalSize: Int { layout.totalSize }
+
+  /// Bits per weight over all tensors.
+  public var bitsPerWeight: Double {
+    var bytes = 0
+    var weights = 0
+    for tensor in tensors {
+      bytes += tensor.parts.reduce(0) { $0 + $1.byteCount }
+      weights += tensor.shape.reduce(1, *)
+    }
+    return weights == 0 ? 0 : Double(bytes) * 8 / Double(weights)
+  }
+
+  /// Working memory in bytes that the conversion will need, mapped pages of the source excluded: an estimate from shapes.
+  public var memoryBytes: Int {
+    let largestPiece = tensors.map { ($0.shape.last ?? 1) * $0.rowMultiple }.max() ?? 1
+    let tile = max(TileSize.weights, largestPiece)
+    let turned = tensors.map { (source[$0.sourceName]?.storage as? TransposedStack)?.workingBytes ?? 0 }.max() ?? 0
+    let tiles = TileSize.threads(request.threads, tileWeights: tile) * tile * 16 + turned
+    guard let calibration, let model else { return tiles }
+    var blockWeights = 0
+    var grams = 0
+    for tensor in model.tensors where tensor.id.block == 0 { blockWeights += tensor.shape.reduce(1, *) }
+    for site in requirements.contains(.gram) ? model.block.sites : [] {
+      if let layer = model.block.consumers(of: site).first,
+        let tensor = model.tensors.first(where: { $0.id == TensorID(layer, block: 0) }), let width = tensor.shape.last
+      {
+        grams += width * width
+      }
+    }
+    let hidden = statistics == nil ? calibration.tokenCount * model.parameters.hiddenSize : 0
+    // Beside the states of the tokens that are run together, the observed stream; for `cross` the original one too, and a copy
+    // of what may have to be observed twice.
+    let isDouble = propagation == .quantized ? requirements.contains(.cross) : observations.values.contains { $0.contains(.histogram) }
+    let streams = isDouble ? 3 : 2
+    return tiles + 4 * (3 * blockWeights + 2 * grams + streams * hidden)
+  }
+
+  /// Indices into the layout's placements, by tensor and part.
+  var placementIndices: [[Int]] {
+    var indices = tensors.map { [Int](repeating: -1, count: $0.parts.count) }
+    for (index, placement) in layout.placements.enumerated() { indices[placement.tensor][placement.part] = index }
+    return indices
+  }
+
+  /// The stream that methods observe: as requested, else the quantized one as soon as one method asks for it.
+  public var propagation: Propagation { Self.propagation(request, methods) }
+
+  static func propagation(_ request: ConversionRequest, _ methods: [any QuantizationMethod]) -> Propagation {
+    request.propagation ?? (methods.contains { type(of: $0).propagation == .quantized } ? .quantized : .original)
+  }
+
+  /// Statistics that the methods ask for.
+  var requirements: Set<Statistic> {
+    methods.reduce(into: []) { $0.formUnion($1.statistics) }
+  }
+
+  /// What is observed where in every block: what methods ask for wherever layers read, and what stored scales are found from.
+  var observations: [Site: Set<Statistic>] {
+    var result: [Site: Set<Statistic>] = [:]
+    if !requirements.isEmpty {
+      for site in model?.block.sites ?? [] { result[site] = requirements }
+    }
+    for value in tensors.compactMap(\.calibrated) { result[value.site, default: []].formUnion(value.calibrator.requirements) }
+    return result
+  }
+}

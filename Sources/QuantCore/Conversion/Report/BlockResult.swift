@@ -1,0 +1,9 @@
+/// What became of one block.
+struct BlockResult {
+  /// Indices of the planned tensors that were written.
+  var written: [Int] = []
+  /// What became of each of them.
+  var tensors: [ConversionReport.TensorReport] = []
+  /// What methods reported.
+  var notes: [String] = []
+}

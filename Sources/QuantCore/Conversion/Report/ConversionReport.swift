@@ -1,0 +1,46 @@
+/// What a conversion did.
+public struct ConversionReport: Sendable {
+  /// What became of one tensor.
+  public struct TensorReport: Sendable {
+    /// Name in the output.
+    public var name: String
+    /// Name of its scheme.
+    public var scheme: String
+    /// ‖rounded − original‖ / ‖original‖, where the conversion computed it.
+    public var relativeError: Double?
+    /// What the method that rounded it says; empty without one.
+    public var record = RoundingRecord()
+    /// Wall-clock time of rounding and writing.
+    public var seconds: Double?
+  }
+
+  /// Bytes written.
+  public var totalSize = 0
+  /// Stored bits per weight, over all tensors.
+  public var bitsPerWeight = 0.0
+  /// One entry per output tensor.
+  public var tensors: [TensorReport] = []
+  /// Wall-clock time.
+  public var seconds = 0.0
+  /// What methods reported.
+  public var notes: [String] = []
+  public init() {}
+
+  mutating func add(_ block: BlockResult) {
+    tensors += block.tensors
+    notes += block.notes
+  }
+
+  /// The sizes, and one entry for every planned tensor, in their order; those that were measured keep what is known.
+  public mutating func complete(_ plan: ConversionPlan) {
+    totalSize = plan.totalSize
+    bitsPerWeight = plan.bitsPerWeight
+    let known = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    tensors = plan.tensors.map { known[$0.name] ?? TensorReport(name: $0.name, scheme: $0.scheme.name) }
+  }
+}
+
+extension Duration {
+  /// As a number of seconds.
+  var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+}

@@ -1,0 +1,209 @@
+/// Converts the blocks of a model with methods that observe: one block after another is loaded, observed, transformed, rounded,
+/// written and freed.
+///
+/// The hidden states of the calibration text in front of the next block are all that is carried from block to block.
+struct CalibratedConversion {
+  let plan: ConversionPlan
+  let writer: TensorWriter
+  let engine: Engine
+  private let registry: Registry
+  private let modelType: ElementType
+  /// Tokens of one calibration window.
+  private let context: Int
+  /// In front of the next block, of the stream that is observed.
+  private var hidden: Matrix
+  /// The same of the original stream, where a method compares the two.
+  private var original: Matrix?
+
+  /// Nil where no method of the plan observes.
+  /// - Parameter log: knows the hidden states behind the blocks that were converted before.
+  init?(_ plan: ConversionPlan, writer: TensorWriter, registry: Registry, log: RunLog) throws {
+    guard let model = plan.model, let calibration = plan.calibration else { return nil }
+    self.plan = plan
+    self.writer = writer
+    self.registry = registry
+    modelType = plan.source.modelType
+    context = calibration.context
+    let parallel = Parallel(threads: plan.request.threads)
+    engine = try Engine(plan.source, model: model, parallel: parallel).with(precision: plan.request.calibration.precision)
+    let tokens = calibration.windows.flatMap { $0 }
+    let comparesStreams = plan.propagation == .quantized && plan.requirements.contains(.cross)
+    if let restored = try log.restoreHidden(rows: tokens.count * (comparesStreams ? 2 : 1), columns: model.parameters.hiddenSize) {
+      hidden = restored
+      if comparesStreams { original = hidden.splitOff(fromRow: tokens.count) }
+    } else if plan.propagation == .quantized {
+      hidden = try Engine(plan.sourceWithRoundedEmbedding, model: model, parallel: parallel).embed(tokens, sequenceLength: context)
+      if comparesStreams { original = try engine.embed(tokens, sequenceLength: context) }
+    } else {
+      hidden = try engine.embed(tokens, sequenceLength: context)
+    }
+  }
+
+  /// What a run needs to go on behind the block that was converted last; nil where statistics are at hand.
+  var carried: Matrix? {
+    guard plan.statistics == nil else { return nil }
+    return original.map { hidden.followed(by: $0) } ?? hidden
+  }
+
+  var blockCount: Int { engine.model.parameters.blockCount }
+
+  /// Converts the next block.
+  /// - Parameter block: one more than at the last call, beginning with 0.
+  mutating func convert(block: Int) throws -> BlockResult {
+    var result = BlockResult()
+    let planned = plan.tensors.indices.filter { plan.tensors[$0].id?.block == block && plan.tensors[$0].id?.role != .ropeFactors }
+    var workspace = try load(block, planned)
+    let behind = try observe(&workspace)
+    for (index, method) in plan.methods.enumerated() {
+      let following = plan.methods[(index + 1)...]
+      workspace.rounderBehind = { task in
+        for method in following.reversed() {
+          if let rounder = try method.rounder(for: task) { return rounder }
+        }
+        return nil
+      }
+      result.notes += try method.transform(&workspace)
+    }
+    try observeAgain(&workspace)
+    for (step, tensors) in steps(planned).enumerated() {
+      if plan.request.isTrueSequential, step > 1, !tensors.isEmpty {
+        let sites = Set(tensors.flatMap { plan.tensors[$0].pieces.compactMap { engine.model.block.input(of: $0.id.layer) } })
+        workspace.statistics.merge(try observe(workspace, plan.observations.filter { sites.contains($0.key) })) { $1 }
+      }
+      for index in tensors {
+        result.tensors.append(try writer.write(index, from: &workspace, methods: plan.methods, replaces: isQuantizedStream))
+        result.written.append(index)
+      }
+    }
+    // Layers that read one site store the same numbers.
+    var found: [CalibratedValue: [UInt8]] = [:]
+    for index in plan.tensors.indices {
+      guard let value = plan.tensors[index].calibrated, value.block == block else { continue }
+      if found[value] == nil { found[value] = value.bytes(workspace.statistics[value.site]) }
+      result.tensors.append(try writer.write(index, found: found[value]))
+      result.written.append(index)
+    }
+    if let behind {
+      hidden = behind
+    } else if isQuantizedStream && !isLast(block) {
+      // Rounded in place by now.
+      engine.runBlock(workspace, hidden: &hidden, sequenceLength: context)
+    }
+    return result
+  }
+
+  private var isQuantizedStream: Bool { plan.propagation == .quantized }
+
+  private func load(_ block: Int, _ planned: [Int]) throws -> BlockWorkspace {
+    var workspace = engine.loadBlock(block)
+    try checkFinite(workspace)
+    let (registry, modelType) = (registry, modelType)
+    workspace.schemeNamed = { try registry.scheme($0, modelType: modelType) }
+    for index in planned {
+      let tensor = plan.tensors[index]
+      for piece in tensor.pieces where !piece.id.isBias && workspace.matrices[piece.id.layer] != nil {
+        workspace.activations[piece.id.layer] = tensor.activations
+        workspace.importance[piece.id.layer] = tensor.importance(of: piece)
+        if tensor.scheme.grid.kind != .float { workspace.schemes[piece.id.layer] = tensor.scheme }
+      }
+    }
+    return workspace
+  }
+
+  /// The first look at a block: everything that was asked for.
+  /// - Returns: the hidden states behind the block, where the look goes as far and the next block wants them.
+  private mutating func observe(_ workspace: inout BlockWorkspace) throws -> Matrix? {
+    if plan.statistics != nil || isQuantizedStream && original == nil || isLast(workspace.index) && original == nil {
+      workspace.statistics = try observe(workspace, plan.observations)
+      return nil
+    }
+    let collector = collector(plan.observations)
+    if var original {
+      self.original = nil
+      let observer = CrossObserver(collector, at: Set(engine.model.block.sites), parallel: engine.parallel)
+      engine.observe(workspace, hidden: hidden, original: &original, sequenceLength: context, observer: observer)
+      self.original = original
+      workspace.statistics = try checked(observer.statistics(), collector, workspace)
+      return nil
+    }
+    var states = hidden
+    // Without a second look the states move on in place.
+    if !mayObserveAgain { hidden = Matrix(rows: 0, columns: hidden.columns) }
+    engine.runBlock(workspace, hidden: &states, sequenceLength: context, observer: collector)
+    workspace.statistics = try checked(collector.statistics(), collector, workspace)
+    return states
+  }
+
+  /// What was asked for at some sites of a block. The hidden states stay in front of it.
+  private func observe(_ workspace: BlockWorkspace, _ wanted: [Site: Set<Statistic>]) throws -> [Site: SiteStatistics] {
+    let collector = collector(wanted)
+    if let stored = plan.statistics {
+      let found = try stored.statistics(
+        block: workspace.index, sites: engine.model.sites.filter { wanted[$0.site] != nil },
+        wanted: wanted.values.reduce(into: []) { $0.formUnion($1) })
+      return try checked(found, collector, workspace)
+    }
+    engine.observe(workspace, hidden: hidden, sequenceLength: context, observer: collector)
+    return try checked(collector.statistics(), collector, workspace)
+  }
+
+  private func collector(_ wanted: [Site: Set<Statistic>]) -> StatisticsCollector {
+    let collector = StatisticsCollector(wanted, parallel: engine.parallel)
+    collector.precision = engine.precision
+    return collector
+  }
+
+  /// - Throws: `Failure` where activations were not finite.
+  private func checked(
+    _ found: [Site: SiteStatistics], _ collector: StatisticsCollector, _ workspace: BlockWorkspace
+  ) throws(Failure) -> [Site: SiteStatistics] {
+    try collector.checkFinite(block: workspace.index, file: plan.source.path)
+    // With fewer tokens than channels an expert's statistics say more about the text than about the expert.
+    return found.filter { $0.value.tokens >= $0.value.channels || !engine.model.block.isOfExpert($0.key) }
+  }
+
+  private func isLast(_ block: Int) -> Bool { block + 1 == blockCount }
+
+  private var mayObserveAgain: Bool { plan.observations.values.contains { $0.contains(.histogram) } }
+
+  /// What transforms have made void: a histogram does not follow a scaling of channels.
+  private func observeAgain(_ workspace: inout BlockWorkspace) throws {
+    let void = plan.observations.filter { $0.value.contains(.histogram) && workspace.statistics[$0.key]?.histogram == nil }
+    if !void.isEmpty { workspace.statistics.merge(try observe(workspace, void)) { $1 } }
+  }
+
+  /// The tensors of a block in the order of the forward pass, those that read one site together: a method may share work
+  /// between them. Tensors that are no linear layer come first.
+  private func steps(_ planned: [Int]) -> [[Int]] {
+    let graph = engine.model.block
+    func input(_ index: Int) -> Site? {
+      guard let id = plan.tensors[index].id, !id.isBias else { return nil }
+      return graph.input(of: id.layer)
+    }
+    return [planned.filter { input($0) == nil }] + graph.sites.map { site in planned.filter { input($0) == site } }
+  }
+
+  private func checkFinite(_ block: BlockWorkspace) throws {
+    guard !plan.request.allowNonfinite else { return }
+    for piece in plan.tensors.flatMap({ $0.pieces }) where piece.id.block == block.index {
+      let values = piece.id.isBias ? block.vectors[piece.id] : block.matrices[piece.id.layer]?.values ?? block.vectors[piece.id]
+      guard let values, let index = values.firstIndex(where: { !$0.isFinite }) else { continue }
+      throw TensorWriter.nonfinite(
+        values[index], index: index, columns: piece.shape.last ?? 1, tensor: piece.source.name, file: plan.source.path)
+    }
+  }
+}
+
+extension Matrix {
+  /// The rows of this matrix, then those of another of the same width.
+  fileprivate func followed(by other: Matrix) -> Matrix {
+    Matrix(rows: rows + other.rows, columns: columns, values: values + other.values)
+  }
+
+  /// Takes the rows from `row` on away.
+  fileprivate mutating func splitOff(fromRow row: Int) -> Matrix {
+    let rest = Matrix(rows: rows - row, columns: columns, values: Array(values[(row * columns)...]))
+    self = Matrix(rows: row, columns: columns, values: Array(values[..<(row * columns)]))
+    return rest
+  }
+}

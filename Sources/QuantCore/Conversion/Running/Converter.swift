@@ -1,0 +1,120 @@
+/// Carries out a sealed plan.
+///
+/// Tensors that need no calibration stream through in tiles of rows. With a calibrated method, the blocks come one after
+/// another: load, observe, transform, round, pack, write, free. Nothing is visible under the final name before everything
+/// is written, synced, read back and verified.
+public struct Converter: Sendable {
+  let registry: Registry
+
+  public init(_ registry: Registry) { self.registry = registry }
+
+  /// - Parameter inspect: called with the report and the path of the output while it is complete, but has only a temporary
+  ///   name; what it throws discards the output. Returns figures that the layout has slots for, by their ids.
+  /// - Throws: `Failure`, or what `inspect` throws; then nothing has appeared under the final name.
+  @discardableResult
+  public func run(
+    _ plan: ConversionPlan, progress: any ProgressReporter, inspect: (ConversionReport, String) throws -> [String: String] = { _, _ in [:] }
+  ) throws -> ConversionReport {
+    for warning in plan.warnings { progress.warn(warning) }
+    let clock = ContinuousClock()
+    let start = clock.now
+    var report = ConversionReport()
+    // The mappings know what their files were when the plan was made from them.
+    let mapped = Set(plan.source.mappings.map { $0.path })
+    let inputs = try plan.source.mappings + plan.source.files.filter { !mapped.contains($0) }.map { try MappedFile($0) }
+    try write(plan, inputs, &report, progress) { report, path in
+      report.complete(plan)
+      report.seconds = (clock.now - start).inSeconds
+      return try inspect(report, path)
+    }
+    return report
+  }
+
+  private func write(
+    _ plan: ConversionPlan, _ inputs: [MappedFile], _ report: inout ConversionReport, _ progress: any ProgressReporter,
+    inspect: (inout ConversionReport, String) throws -> [String: String]
+  ) throws {
+    let request = plan.request
+    let target = OutputTarget.trim(request.output)
+    let work = try workFolder(plan, target)
+    // A run that was killed between its last two steps left a whole output under its name.
+    if request.resumes, let earlier = try Journal.read(work), earlier.isComplete, OutputTarget.linkStatus(work.output) == nil {
+      try RunIdentity(plan).check(earlier: earlier.identity, target: target)
+      report.add(earlier)
+      _ = try inspect(&report, plan.layout.targets(target).first ?? target)
+      work.remove()
+      return
+    }
+    var log = try RunLog(plan, work: work, progress: progress)
+    let transaction = try OutputTransaction(
+      layout: plan.layout, target: target, force: request.force, work: work, finished: log.finished, isKept: request.resumes)
+    do {
+      try transaction.verifyEarlier()
+      try write(plan, transaction, &log, &report, progress)
+      try checkUnchanged(inputs)
+      try transaction.fill(try inspect(&report, try transaction.verify()))
+      try log.complete(transaction)
+      try transaction.giveName()
+    } catch {
+      // What is on its way to the disk is worth as much to the next run.
+      try? log.settle()
+      let isKept = request.resumes && log.hasRecords
+      transaction.cancel(keeping: isKept)
+      if isKept { progress.note("what is done is kept: --resume with the same options goes on with it") }
+      throw error
+    }
+  }
+
+  /// The target is checked first, except where it may be the complete output of a run that is continued.
+  private func workFolder(_ plan: ConversionPlan, _ target: String) throws(Failure) -> WorkFolder {
+    func check(written: String? = nil) throws(Failure) {
+      try OutputTarget.check(plan.layout, target, force: plan.request.force, inputs: plan.source.files, written: written)
+    }
+    guard plan.request.resumes, WorkFolder.exists(for: target) else {
+      try check()
+      return try WorkFolder(for: target, isKept: plan.request.resumes)
+    }
+    let work = try WorkFolder(for: target, isKept: true)
+    if try Journal.read(work)?.isComplete != true || OutputTarget.linkStatus(work.output) != nil { try check(written: work.output) }
+    return work
+  }
+
+  private func write(
+    _ plan: ConversionPlan, _ transaction: OutputTransaction, _ log: inout RunLog, _ report: inout ConversionReport,
+    _ progress: any ProgressReporter
+  ) throws {
+    let writer = TensorWriter(plan: plan, transaction: transaction, progress: progress)
+    progress.begin("convert", total: plan.layout.placements.reduce(0) { $0 + $1.byteCount })
+    var written: Set<Int> = []
+    if let earlier = log.earlier {
+      written.formUnion(earlier.tensors.keys)
+      report.add(earlier)
+      progress.note("continuing: \(earlier.blocks.count) blocks and \(written.count) of \(plan.tensors.count) tensors are done")
+      progress.advance("convert", by: written.reduce(0) { $0 + plan.tensors[$1].storedBytes })
+    }
+    if var calibrated = try CalibratedConversion(plan, writer: writer, registry: registry, log: log) {
+      for block in (log.earlier?.blocks.count ?? 0)..<calibrated.blockCount {
+        let converted = try calibrated.convert(block: block)
+        // Behind the last block nobody needs them.
+        let carried = block + 1 < calibrated.blockCount ? calibrated.carried : nil
+        try log.add(block: block, converted, hidden: carried, transaction)
+        written.formUnion(converted.written)
+        report.add(converted)
+        for index in converted.written { plan.source[plan.tensors[index].sourceName]?.storage.verbatim?.dropFromMemory() }
+      }
+    }
+    for index in plan.tensors.indices where !written.contains(index) {
+      try log.add(index, try writer.stream(index), transaction)
+      plan.source[plan.tensors[index].sourceName]?.storage.verbatim?.dropFromMemory()
+    }
+  }
+
+  /// Detects an input that changed while it was being converted.
+  private func checkUnchanged(_ inputs: [MappedFile]) throws {
+    for file in inputs where file.hasChanged() {
+      throw Failure(
+        .io, "input.changed", "the input changed while it was being converted", file: file.path,
+        remedy: "Run the conversion again.")
+    }
+  }
+}

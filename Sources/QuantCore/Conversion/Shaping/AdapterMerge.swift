@@ -1,0 +1,84 @@
+/// Adapters on their way into the weights of a model that is opened.
+struct AdapterMerge {
+  /// One adapter with the factor that its scale is multiplied by.
+  struct Part {
+    let checkpoint: Checkpoint
+    let adapter: LowRankAdapter
+    let factor: Double
+    /// Name, factor and hash, as outputs record them.
+    let record: String
+  }
+
+  let parts: [Part]
+
+  /// Opens adapters.
+  /// - Throws: `Failure` `adapter.…`, and what opening throws.
+  init(_ requests: [AdapterRequest], opening: Opening) throws {
+    parts = try requests.map { request in
+      let checkpoint = try opening.open(request.path)
+      guard let adapter = checkpoint.adapter else {
+        throw Failure(
+          .usage, "adapter.none", "holds no adapter (adapter_config.json with adapter_model.safetensors, or a GGUF of type 'adapter')",
+          file: request.path, remedy: "Give the folder or file of an adapter.")
+      }
+      if request.factor != 1, let whole = adapter.replacements.first {
+        throw Failure(
+          .unsupported, "adapter.factor", "the adapter replaces this tensor, and a replacement cannot be scaled by \(request.factor)",
+          file: request.path, tensor: whole.name, remedy: "Merge this adapter with its own scale.")
+      }
+      return Part(
+        checkpoint: checkpoint, adapter: adapter, factor: request.factor,
+        record: "\(Files.lastComponent(request.path)) scale \(request.factor) xxh3-128 \(try Fingerprint.of(files: checkpoint.files))")
+    }
+  }
+
+  /// Whether names have to be translated for this model.
+  func needsFamily(for source: Checkpoint) -> Bool { parts.contains { $0.adapter.naming != source.naming } }
+
+  /// The model with all adapters merged: tensors that they change are known as numbers alone.
+  /// - Throws: `Failure` `adapter.…` where an adapter does not belong to the model.
+  func merged(into source: Checkpoint, model: ModelDescription?) throws(Failure) -> Checkpoint {
+    var updates: [String: [LowRankUpdate]] = [:]
+    var replacements: [String: CheckpointTensor] = [:]
+    for part in parts {
+      let mapping = AdapterMapping(base: source, model: model, target: source.naming, file: part.checkpoint.path)
+      let adapter = try mapping(part.adapter)
+      for var update in adapter.updates {
+        update.scale *= part.factor
+        updates[update.target, default: []].append(update)
+      }
+      for tensor in adapter.replacements {
+        try check(tensor, in: source, model: model, file: part.checkpoint.path)
+        guard replacements.updateValue(tensor, forKey: tensor.name) == nil else {
+          throw Failure(
+            .unsupported, "adapter.twice", "two adapters replace this tensor", file: part.checkpoint.path, tensor: tensor.name,
+            remedy: "Leave one of them out.")
+        }
+      }
+    }
+    var result = source
+    let ranks = DecodedRanks()
+    result.replaceStorage { tensor in
+      let storage = replacements[tensor.name]?.storage ?? tensor.storage
+      return updates[tensor.name].map { MergedStorage(original: storage, updates: $0, ranks: ranks) } ?? storage
+    }
+    for part in parts {
+      result.files += part.checkpoint.files
+      result.mappings += part.checkpoint.mappings
+    }
+    return result
+  }
+
+  private func check(_ tensor: CheckpointTensor, in source: Checkpoint, model: ModelDescription?, file: String) throws(Failure) {
+    let shape = source[tensor.name]?.shape ?? []
+    guard shape == tensor.shape, tensor.storage.isNumeric else {
+      throw Failure(
+        .data, "adapter.shape", "the adapter replaces it by one of shape \(tensor.shape), and the model's has shape \(shape)", file: file,
+        tensor: tensor.name,
+        remedy: "Give the model that the adapter was made for; where tokens were added, resize and save that model first.")
+    }
+    let id = model?.tensors.first { $0.name(source.naming) == tensor.name }?.id
+    guard model?.parameters.tiesEmbeddings == true, id?.role == .tokenEmbedding else { return }
+    throw AdapterMapping.tied(tensor.name, file: file)
+  }
+}

@@ -1,0 +1,12 @@
+/// An adapter that is to be merged.
+public struct AdapterRequest: Sendable, Equatable {
+  /// Folder or file of the adapter.
+  public var path: String
+  /// What its own scale is multiplied by.
+  public var factor: Double
+
+  public init(path: String, factor: Double = 1) {
+    self.path = path
+    self.factor = factor
+  }
+}

@@ -1,0 +1,163 @@
+/// Runs a decoder on a CPU, one block at a time, in 32-bit floats.
+///
+/// Blocks are loaded and freed by the caller, so memory holds one block of weights, the hidden states that the caller keeps,
+/// and scratch for some thousand tokens. Results do not depend on the number of threads, and a token's results do not
+/// depend on what else is in the batch.
+public struct Engine: Sendable {
+  /// The model that is run.
+  public let model: ModelDescription
+  /// The threads to use.
+  public let parallel: Parallel
+  /// What is rounded on the way; nil: the engine computes with exact activations and the weights that are stored.
+  public var simulation: Simulation?
+  /// Of the products with weights when whole sequences are run.
+  public private(set) var precision = ProductPrecision.f32
+  package let weights: ModelWeights
+  private let embeddingNorm: NormLayer?
+  private let outputNorm: NormLayer?
+  private let inputProjection: Matrix?
+  private let outputProjection: Matrix?
+
+  /// Finds the model's tensors. Reads the norms and projections around the blocks only.
+  /// - Throws: `Failure` `model.tensor-missing`, `model.tensor-shape` or `model.tensor-type`.
+  public init(_ checkpoint: Checkpoint, model: ModelDescription, parallel: Parallel) throws(Failure) {
+    self.model = model
+    self.parallel = parallel
+    weights = try ModelWeights(checkpoint, model: model)
+    embeddingNorm = NormLayer(weights, .embeddingNorm, model.parameters)
+    outputNorm = NormLayer(weights, .outputNorm, model.parameters)
+    inputProjection = weights.matrix(TensorID(.inputProjection), parallel: parallel)
+    outputProjection = weights.matrix(TensorID(.outputProjection), parallel: parallel)
+  }
+
+  /// The same engine with another precision.
+  public func with(precision: ProductPrecision) -> Engine {
+    var engine = self
+    engine.precision = precision
+    return engine
+  }
+
+  /// Hidden states `[tokens, hidden]` in front of the first block.
+  /// - Parameters:
+  ///   - tokens: whole sequences, one after another.
+  ///   - sequenceLength: tokens of one sequence.
+  ///   - first: position of the first token of each sequence.
+  /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary, `model.position-range` for a position behind the
+  ///   last that the model has learned.
+  public func embed(_ tokens: [Int], sequenceLength: Int, first: Int = 0) throws(Failure) -> Matrix {
+    let parameters = model.parameters
+    if let bad = tokens.first(where: { !(0..<parameters.vocabularySize).contains($0) }) {
+      throw Failure(
+        .data, "model.token-range", "token \(bad) is outside the vocabulary of \(parameters.vocabularySize)",
+        remedy: "Use the tokenizer that belongs to the model.")
+    }
+    let table = TensorID(.tokenEmbedding)
+    var hidden = rows(tokens, of: table, columns: parameters.embeddingWidth)
+    if let inputProjection { hidden = Matrix.multiplyTransposed(hidden, inputProjection, parallel: parallel) }
+    if case .learned(let offset) = parameters.positions {
+      try parameters.checkPositions(first + min(tokens.count, sequenceLength))
+      let positions = TensorID(.positionEmbedding)
+      let added = rows(tokens.indices.map { offset + first + $0 % sequenceLength }, of: positions, columns: hidden.columns)
+      for i in hidden.values.indices { hidden.values[i] += added.values[i] }
+    }
+    return embeddingNorm?(hidden, rows: 0..<hidden.rows, parallel: parallel) ?? hidden
+  }
+
+  /// Some rows of a table.
+  private func rows(_ chosen: [Int], of table: TensorID, columns: Int) -> Matrix {
+    var result = Matrix(rows: chosen.count, columns: columns)
+    result.values.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      let target = SharedPointer(base)
+      parallel.forEachRange(chosen.count, piece: 64) { piece in
+        for i in piece { weights.decode(table, rows: chosen[i]..<chosen[i] + 1, into: target.base + i * columns) }
+      }
+    }
+    return result
+  }
+
+  /// The weights of one block, decoded, in the model's row order.
+  public func loadBlock(_ index: Int) -> BlockWorkspace {
+    var matrices: [Layer: Matrix] = [:]
+    var vectors: [TensorID: [Float]] = [:]
+    for tensor in model.tensors where tensor.id.block == index {
+      if tensor.shape.count == 2 {
+        let matrix = weights.matrix(tensor.id, parallel: parallel)
+        matrices[tensor.id.layer] = simulation?.weights[tensor.id].flatMap { matrix?.rounded(to: $0, parallel: parallel) } ?? matrix
+      } else {
+        vectors[tensor.id] = weights.vector(tensor.id)
+      }
+    }
+    return BlockWorkspace(index: index, model: model, matrices: matrices, vectors: vectors, statistics: [:], parallel: parallel)
+  }
+
+  /// The matrix that makes logits: the output, or the token embedding where they are one.
+  var head: TensorID {
+    weights.contains(TensorID(.output)) && !model.parameters.tiesEmbeddings ? TensorID(.output) : TensorID(.tokenEmbedding)
+  }
+
+  /// Logits `[rows, vocabulary]` of hidden states behind the last block. The caller bounds the rows.
+  public func logits(_ hidden: Matrix) -> Matrix {
+    let rows = hidden.rows
+    let width = model.parameters.embeddingWidth
+    let vocabulary = model.parameters.vocabularySize
+    let head = head
+    var normed = outputNorm?(hidden, rows: 0..<rows, parallel: parallel) ?? hidden
+    if let outputProjection { normed = Matrix.multiplyTransposed(normed, outputProjection, parallel: parallel) }
+    if let simulation { normed = simulation.input(normed, of: head, parallel: parallel) }
+    var result = Matrix(rows: rows, columns: vocabulary)
+    // The head is decoded in pieces right before use: whole, it is often larger than a block.
+    let pieceRows = max(1, min(vocabulary, (8 << 20) / max(1, width)))
+    let piece = AlignedScratch(count: pieceRows * width)
+    result.values.withUnsafeMutableBufferPointer { target in
+      normed.values.withUnsafeBufferPointer { source in
+        guard let target = target.baseAddress, let source = source.baseAddress else { return }
+        for first in stride(from: 0, to: vocabulary, by: pieceRows) {
+          let tokens = first..<min(vocabulary, first + pieceRows)
+          let decoded = SharedPointer(piece.base)
+          parallel.forEachRange(tokens.count, piece: 256) { part in
+            weights.decode(
+              head, rows: first + part.lowerBound..<first + part.upperBound, into: decoded.base + part.lowerBound * width)
+          }
+          LinearAlgebra.Product(
+            a: LinearAlgebra.Operand(base: source, stride: width, isDepthContiguous: true),
+            b: LinearAlgebra.Operand(base: piece.base, stride: width, isDepthContiguous: true), m: rows, n: tokens.count, k: width
+          ).run(into: target + first, stride: vocabulary, parallel: parallel)
+        }
+      }
+    }
+    return result
+  }
+
+  /// Runs whole sequences through one block.
+  /// - Parameters:
+  ///   - block: weights of `loadBlock`, perhaps changed.
+  ///   - hidden: `[sequences * sequenceLength, hidden]`, one sequence after another, each attending to itself only.
+  ///   - observer: sees the inputs of the block's linear layers.
+  public func runBlock(
+    _ block: BlockWorkspace, hidden: inout Matrix, sequenceLength: Int, observer: (any SiteObserver)? = nil
+  ) {
+    let pass = BlockPass(block, parallel: parallel, observer: observer, simulation: simulation)
+    run(pass, hidden: &hidden, sequenceLength: sequenceLength)
+  }
+
+  func run(_ pass: BlockPass, hidden: inout Matrix, sequenceLength: Int) {
+    precondition(sequenceLength > 0 && hidden.rows.isMultiple(of: sequenceLength), "hidden states hold whole sequences")
+    var pass = pass
+    pass.precision = precision
+    let table = model.parameters.rotaryTable(positions: 0..<sequenceLength)
+    let group = groupTokens(sequenceLength)
+    for first in stride(from: 0, to: hidden.rows, by: group) {
+      let rows = first..<min(hidden.rows, first + group)
+      pass.attend(&hidden, rows: rows, sequenceLength: sequenceLength, table: table)
+    }
+    pass.feedForward(&hidden)
+  }
+
+  /// Runs the next tokens of one sequence through one block, after the positions in `cache`.
+  func runBlock(_ block: BlockWorkspace, hidden: inout Matrix, cache: inout KeyValueCache) {
+    let pass = BlockPass(block, parallel: parallel, simulation: simulation)
+    pass.attend(&hidden, cache: &cache)
+    pass.feedForward(&hidden)
+  }
+}

@@ -1,0 +1,147 @@
+/// Makes the simulation of a request for one model.
+public struct SimulationBuilder {
+  private let engine: Engine
+  private let checkpoint: Checkpoint
+  private let registry: Registry
+  private var model: ModelDescription { engine.model }
+
+  /// - Parameter engine: of the checkpoint, without a simulation.
+  public init(_ engine: Engine, checkpoint: Checkpoint, registry: Registry) {
+    self.engine = engine
+    self.checkpoint = checkpoint
+    self.registry = registry
+  }
+
+  /// - Parameter windows: called where scales must be found on calibration text: token ids, all windows of one length.
+  /// - Throws: `Failure` `simulate.file` or `simulate.container` where the checkpoint cannot answer the request.
+  public func simulation(
+    _ request: SimulationRequest, windows: () throws -> [[Int]]
+  ) throws -> Simulation {
+    var simulation = Simulation()
+    var schemes: [TensorID: ActivationScheme] = [:]
+    switch request.inputs {
+    case .recorded: try addRecord(to: &simulation)
+    case .llamaCpp: try addBlockRounding(to: &simulation)
+    case .preset(let name): schemes = try addPreset(name, to: &simulation)
+    case .activations(let scheme):
+      for tensor in blockLinears { schemes[tensor.id] = scheme }
+    case nil: break
+    }
+    let cache = cacheScheme(request.cache)
+    var ranges: [Int: [Site: SiteStatistics]] = [:]
+    if schemes.values.contains(where: \.isStatic) || cache?.isStatic == true { ranges = try observe(try windows()) }
+    for (weight, scheme) in schemes {
+      guard let block = weight.block, let site = model.block.input(of: weight.layer) else { continue }
+      simulation.inputs[weight] = rounding(scheme, ranges[block]?[site])
+    }
+    for block in 0..<model.parameters.blockCount {
+      if let cache {
+        simulation.keys[block] = rounding(cache, ranges[block]?[.keys])
+        simulation.values[block] = rounding(cache, ranges[block]?[.values])
+      } else if case .float(let type) = request.cache {
+        simulation.keys[block] = FloatRounding(type)
+        simulation.values[block] = FloatRounding(type)
+      }
+    }
+    return simulation
+  }
+
+  private func rounding(_ scheme: ActivationScheme, _ range: SiteStatistics?) -> ActivationRounding {
+    guard scheme.isStatic, let minimum = range?.minimum.min(), let maximum = range?.maximum.max(),
+      minimum.isFinite, maximum.isFinite
+    else {
+      return ActivationRounding(scheme)
+    }
+    return ActivationRounding(scheme, minimum: minimum, maximum: maximum)
+  }
+
+  private func cacheScheme(_ cache: SimulationRequest.Cache?) -> ActivationScheme? {
+    switch cache {
+    case .perHead(let element): ActivationScheme(element, .group(model.parameters.headSize))
+    case .scheme(let scheme): scheme
+    case .float, nil: nil
+    }
+  }
+
+  /// The weights of the linear layers of the blocks that the checkpoint has.
+  private var blockLinears: [ModelTensor] {
+    model.tensors.filter { tensor in
+      tensor.id.block != nil && !tensor.id.isBias && tensor.shape.count == 2 && model.block.input(of: tensor.id.layer) != nil
+        && tensor.name(checkpoint.naming).flatMap { checkpoint[$0] } != nil
+    }
+  }
+
+  // MARK: Sources
+
+  private func addRecord(to simulation: inout Simulation) throws(Failure) {
+    let record = checkpoint.activations
+    guard !record.isEmpty else {
+      throw Failure(
+        .usage, "simulate.file", "the checkpoint does not say that activations are rounded", file: checkpoint.path,
+        remedy: "Name what to simulate, for example --simulate int8-token.")
+    }
+    for tensor in model.tensors {
+      guard let name = tensor.name(checkpoint.naming), name.hasSuffix(".weight"),
+        let input = record.inputs[String(name.dropLast(".weight".count))]
+      else { continue }
+      let stored = input.scale.map { ActivationRounding.Parameters(scale: $0, zeroPoint: input.zeroPoint) }
+      simulation.inputs[tensor.id] = ActivationRounding(input.scheme, stored: stored)
+    }
+    for (block, scales) in record.caches {
+      simulation.keys[block] = ActivationRounding(.fp8Static, stored: .init(scale: scales.keys))
+      simulation.values[block] = ActivationRounding(.fp8Static, stored: .init(scale: scales.values))
+    }
+  }
+
+  private func addBlockRounding(to simulation: inout Simulation) throws(Failure) {
+    guard checkpoint.naming == .gguf else {
+      throw Failure(
+        .usage, "simulate.container", "llama.cpp reads GGUF, and this is none", file: checkpoint.path,
+        remedy: "Convert the model to GGUF first.")
+    }
+    for weight in blockLinears.map(\.id) + [engine.head] {
+      guard let tensor = model.tensors.first(where: { $0.id == weight }).flatMap({ $0.name(.gguf).flatMap { checkpoint[$0] } }) else {
+        continue
+      }
+      // Weights in 16 bits are multiplied with inputs of their own type.
+      let type = ElementType(rawValue: tensor.storage.schemeName.uppercased())
+      let plain: FloatRounding? = if let type, type == .f16 || type == .bf16 { FloatRounding(type) } else { nil }
+      simulation.inputs[weight] = tensor.storage.inputRounding ?? plain
+    }
+  }
+
+  /// - Returns: the activation schemes of the preset.
+  private func addPreset(_ name: String, to simulation: inout Simulation) throws -> [TensorID: ActivationScheme] {
+    let tensors = blockLinears
+    let modelType = checkpoint.modelType
+    let choices =
+      registry.preset(name)?.choose(
+        tensors.map { PresetTensor(name: $0.name(checkpoint.naming) ?? "", shape: $0.shape, isQuantizable: true, id: $0.id) }, model: model)
+      ?? []
+    var activations: [TensorID: ActivationScheme] = [:]
+    for (tensor, choice) in zip(tensors, choices) {
+      activations[tensor.id] = choice.activations
+      let stored = tensor.name(checkpoint.naming).flatMap { checkpoint[$0] }.flatMap {
+        ElementType(rawValue: $0.storage.schemeName.uppercased())
+      }
+      guard let scheme = choice.scheme, stored?.isFloat == true else { continue }
+      simulation.weights[tensor.id] = try registry.scheme(scheme, modelType: modelType)
+    }
+    return activations
+  }
+
+  // MARK: Calibration
+
+  /// Ranges at all sites of all blocks, of the model as it is stored.
+  private func observe(_ windows: [[Int]]) throws -> [Int: [Site: SiteStatistics]] {
+    let length = max(1, windows.first?.count ?? 1)
+    var hidden = try engine.embed(windows.flatMap { $0 }, sequenceLength: length)
+    var ranges: [Int: [Site: SiteStatistics]] = [:]
+    for block in 0..<model.parameters.blockCount {
+      let collector = StatisticsCollector([.range], parallel: engine.parallel)
+      engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: length, observer: collector)
+      ranges[block] = collector.statistics()
+    }
+    return ranges
+  }
+}

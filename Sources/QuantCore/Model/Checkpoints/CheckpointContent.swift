@@ -1,0 +1,5 @@
+/// What can lie in a container.
+public enum CheckpointContent: String, Sendable {
+  case model
+  case adapter
+}

@@ -1,0 +1,72 @@
+/// A tensor of the model where a checkpoint holds it: decodes it in the model's own order.
+package struct PlacedTensor: Sendable {
+  private let stored: CheckpointTensor
+  private let layout: RowLayout
+  /// Dimensions in the model.
+  package let shape: [Int]
+
+  package init(_ stored: CheckpointTensor, _ layout: RowLayout, shape: [Int]) {
+    self.stored = stored
+    self.layout = layout
+    self.shape = shape
+  }
+
+  /// Whether outputs are columns of the container's tensor.
+  package var isTransposed: Bool { layout.isTransposed }
+
+  private var rows: Int { shape.dropLast().reduce(1, *) }
+  private var columns: Int { shape.last ?? 1 }
+
+  /// Decodes some rows of a matrix. Where outputs are columns of the container, every call reads all rows of it.
+  package func decode(rows range: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
+    if layout.isTransposed {
+      decodeColumns(range, of: 0..<columns, into: destination)
+    } else if layout.order == .same {
+      stored.decode(rows: layout.firstRow + range.lowerBound..<layout.firstRow + range.upperBound, into: destination)
+    } else {
+      for row in range {
+        let from = layout.containerRow(of: row, rows: rows)
+        stored.decode(rows: from..<from + 1, into: destination + (row - range.lowerBound) * columns)
+      }
+    }
+  }
+
+  /// Decodes the outputs `range` at some inputs, which are rows of the container.
+  /// - Parameter destination: begins with the first output at input 0.
+  private func decodeColumns(_ range: Range<Int>, of inputs: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
+    let row = AlignedScratch(count: stored.rowLength)
+    for input in inputs {
+      stored.decode(rows: input..<input + 1, into: row.base)
+      for output in range {
+        destination[(output - range.lowerBound) * columns + input] = row.base[layout.containerRow(of: output, rows: rows)]
+      }
+    }
+  }
+
+  /// The whole matrix `[out, in]`.
+  package func matrix(parallel: Parallel) -> Matrix {
+    var matrix = Matrix(rows: rows, columns: columns)
+    let pieces = layout.isTransposed ? columns : rows
+    // Pieces of about a quarter mebi weights: long enough to amortise a decoder's set-up.
+    let piece = max(1, (1 << 18) / max(1, layout.isTransposed ? stored.rowLength : columns))
+    matrix.values.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      let target = SharedPointer(base)
+      parallel.forEachRange(pieces, piece: piece) { range in
+        if layout.isTransposed {
+          decodeColumns(0..<rows, of: range, into: target.base)
+        } else {
+          decode(rows: range, into: target.base + range.lowerBound * columns)
+        }
+      }
+    }
+    return matrix
+  }
+
+  /// A vector (norm gain, bias).
+  package func vector() -> [Float] {
+    let values = stored.matrix().values
+    guard layout != RowLayout() || columns != values.count else { return values }
+    return (0..<columns).map { values[layout.containerRow(of: $0, rows: columns)] }
+  }
+}

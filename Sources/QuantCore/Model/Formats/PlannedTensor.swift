@@ -1,0 +1,111 @@
+/// One tensor of the output, as the plan sealed it.
+public struct PlannedTensor: Sendable {
+  /// Name of the source tensor.
+  public var sourceName: String
+  /// Name in the output, without suffixes of a packing.
+  public var name: String
+  /// Logical shape, outermost first.
+  public var shape: [Int]
+  /// How its weights are rounded.
+  public var scheme: any Scheme
+  /// How readers are to round this layer's inputs, or nil.
+  public var activations: ActivationScheme?
+  /// How codes and parameters become bytes.
+  public var packing: any Packing
+  /// The tensors of the model that it holds, in the order of the model; empty without a family.
+  public var pieces: [TensorPiece]
+  /// The stored tensors, as `packing.parts` gave them.
+  public var parts: [StoredPart]
+  /// Why the scheme is not the one asked for, or nil.
+  public var note: String?
+  /// Whether bytes are copied from the source as they are.
+  public var isCopy: Bool
+  /// How the source's codes become this tensor's without another rounding; nil where weights are rounded, or bytes copied.
+  public var adoption: Adoption?
+  /// The bytes of the only part, where they are known beforehand: what the container wants and the source holds in no tensor;
+  /// else nil.
+  public var constant: [UInt8]?
+  /// What is to be found on calibration text and stored here; else nil.
+  public var calibrated: CalibratedValue?
+  /// What errors in its columns weigh, where a person gave it; of a stack of experts, one row of numbers for each.
+  public var importance: [Float]?
+  /// Whether it must not be rounded without that.
+  public var needsImportance = false
+
+  public init(
+    sourceName: String, name: String, shape: [Int], scheme: any Scheme, activations: ActivationScheme? = nil,
+    packing: any Packing, pieces: [TensorPiece] = [], parts: [StoredPart], note: String?, isCopy: Bool, constant: [UInt8]? = nil,
+    calibrated: CalibratedValue? = nil
+  ) {
+    self.sourceName = sourceName
+    self.name = name
+    self.shape = shape
+    self.scheme = scheme
+    self.activations = activations
+    self.packing = packing
+    self.pieces = pieces
+    self.parts = parts
+    self.note = note
+    self.isCopy = isCopy
+    self.constant = constant
+    self.calibrated = calibrated
+  }
+
+  /// Its part in the model, that of the first where it holds several; nil without a family.
+  public var id: TensorID? { pieces.first?.id }
+
+  /// Whether its rows are the source tensor's in their order.
+  package var isInPlace: Bool { pieces.allSatisfy { $0.isInPlace && $0.source.name == sourceName } }
+
+  /// Whether the outputs of its matrices are its columns.
+  package var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
+
+  /// Rows that one rounder may round: those whose matrices read the same site. Stacked experts have a site each.
+  package func segments(of graph: BlockGraph) -> [(rows: Range<Int>, piece: TensorPiece, site: Site?)] {
+    let all = shape.dropLast().reduce(1, *)
+    guard let first = pieces.first else { return [] }
+    let site = graph.input(of: first.id.layer)
+    if pieces.allSatisfy({ graph.input(of: $0.id.layer) == site }) { return [(0..<all, first, site)] }
+    return pieces.map { piece in
+      let row = piece.target.layout.firstRow
+      return (row..<row + piece.rows, piece, graph.input(of: piece.id.layer))
+    }
+  }
+
+  /// What errors in the columns of one of its matrices weigh, or nil.
+  package func importance(of piece: TensorPiece) -> [Float]? {
+    guard let importance, let columns = piece.shape.last, importance.count > columns else { return importance }
+    let start = (pieces.firstIndex { $0.id == piece.id } ?? 0) * columns
+    return start + columns <= importance.count ? Array(importance[start..<start + columns]) : nil
+  }
+
+  /// Length of all parts.
+  package var storedBytes: Int { parts.reduce(0) { $0 + $1.byteCount } }
+
+  /// Rows that a piece of work must be a multiple of, so that no tile and no word of the packing is cut.
+  package var rowMultiple: Int { packing.rowMultiple * (scheme.grid.tileRows ?? 1) }
+}
+
+/// A tensor of the model on its way from one container tensor into another.
+public struct TensorPiece: Sendable {
+  /// Its part in the model.
+  public var id: TensorID
+  /// Dimensions in the model.
+  public var shape: [Int]
+  /// Where it comes from.
+  public var source: TensorPlace
+  /// Where it goes.
+  public var target: TensorPlace
+
+  public init(id: TensorID, shape: [Int], source: TensorPlace, target: TensorPlace) {
+    self.id = id
+    self.shape = shape
+    self.source = source
+    self.target = target
+  }
+
+  /// Rows of the matrix, or elements of the vector.
+  package var rows: Int { shape.first ?? 1 }
+  /// Whether it lies in both container tensors at the same place.
+  package var isInPlace: Bool { source.layout == target.layout && source.shape == target.shape }
+}

@@ -1,0 +1,81 @@
+/// Brings the bytes that a packing makes of successive rows to their places in the container.
+public struct PartAssembly: Sendable {
+  /// Lines of a part, one after another, and where they go.
+  public struct Slab: Sendable, Equatable {
+    public var bytes: [UInt8]
+    /// How many lines of the same length these are.
+    public var lines: Int
+    /// Where the first line begins in the part, and how far behind it the next one does.
+    public var offset: Int
+    public var stride: Int
+
+    public init(bytes: [UInt8], lines: Int = 1, offset: Int, stride: Int = 0) {
+      self.bytes = bytes
+      self.lines = lines
+      self.offset = offset
+      self.stride = stride
+    }
+  }
+
+  /// Columns of lines that lie side by side.
+  private struct Columns {
+    /// `room` bytes for each line, of which the first `filled` have come.
+    var bytes: [UInt8] = []
+    var room = 0
+    var filled = 0
+  }
+
+  private let parts: [StoredPart]
+  private let limit: Int
+  private var pending: [Columns]
+  /// Bytes of each part (of each line, where these lie side by side) that have been handed on.
+  private var done: [Int]
+
+  /// - Parameter limit: bytes of a part that are held back at most, so that the stretches of its lines are long.
+  public init(_ parts: [StoredPart], limit: Int = 1 << 24) {
+    self.parts = parts
+    self.limit = limit
+    pending = parts.map { _ in Columns() }
+    done = parts.map { _ in 0 }
+  }
+
+  /// Takes the bytes of the next rows.
+  /// - Returns: what can be written: the same bytes, nothing yet, or what has come of all lines.
+  public mutating func add(_ bytes: [UInt8], to part: Int) -> [Slab] {
+    guard parts[part].order == .sideBySide, let lines = parts[part].shape.first, lines > 0, bytes.count.isMultiple(of: lines) else {
+      defer { done[part] += bytes.count }
+      return [Slab(bytes: bytes, offset: done[part])]
+    }
+    let width = parts[part].byteCount / lines, own = bytes.count / lines
+    guard own <= width - done[part] - pending[part].filled else { return [Slab(bytes: bytes, offset: done[part])] }
+    var slabs: [Slab] = []
+    if own > pending[part].room - pending[part].filled {
+      if pending[part].filled > 0 { slabs.append(take(part, lines: lines, width: width)) }
+      let room = min(width - done[part], max(own, limit / lines))
+      pending[part] = Columns(bytes: [UInt8](repeating: 0, count: room * lines), room: room)
+    }
+    let start = pending[part].filled, room = pending[part].room
+    pending[part].bytes.withUnsafeMutableBytes { target in
+      bytes.withUnsafeBytes { source in
+        guard let target = target.baseAddress, let source = source.baseAddress else { return }
+        for line in 0..<lines { (target + line * room + start).copyMemory(from: source + line * own, byteCount: own) }
+      }
+    }
+    pending[part].filled += own
+    if done[part] + pending[part].filled == width { slabs.append(take(part, lines: lines, width: width)) }
+    return slabs
+  }
+
+  /// What is pending, which is then written.
+  private mutating func take(_ part: Int, lines: Int, width: Int) -> Slab {
+    let columns = pending[part], offset = done[part]
+    pending[part] = Columns()
+    done[part] += columns.filled
+    var bytes = columns.bytes
+    if columns.filled < columns.room {
+      bytes = (0..<lines).flatMap { columns.bytes[$0 * columns.room..<$0 * columns.room + columns.filled] }
+    }
+    if columns.filled == width { return Slab(bytes: bytes, offset: 0) }
+    return Slab(bytes: bytes, lines: lines, offset: offset, stride: width)
+  }
+}

@@ -1,0 +1,68 @@
+/// What errors in each column of a weight matrix weigh: the mean squares of its inputs on some text. llama.cpp calls it an
+/// importance matrix.
+public struct Importance: Sendable, Equatable {
+  /// What was observed in front of one matrix.
+  public struct Entry: Sendable, Equatable {
+    /// Mean x² of every input channel; of a matrix that holds experts, those of each expert, one after another.
+    public var meanSquares: [Float]
+    /// Tokens that were seen: one number, or one for each expert.
+    public var tokens: [Int]
+
+    public init(meanSquares: [Float], tokens: [Int]) {
+      self.meanSquares = meanSquares
+      self.tokens = tokens
+    }
+  }
+
+  /// By the name that the matrix has in a GGUF file.
+  public var entries: [String: Entry]
+  /// Names of the texts that were observed.
+  public var texts: [String]
+  /// Windows of text.
+  public var windows: Int
+  /// Tokens in each window; 0 where it is not known.
+  public var context: Int
+
+  public init(entries: [String: Entry], texts: [String] = [], windows: Int = 0, context: Int = 0) {
+    self.entries = entries
+    self.texts = texts
+    self.windows = windows
+    self.context = context
+  }
+
+  /// XXH3-128 of names and numbers, in hexadecimal.
+  public var fingerprint: String {
+    let hash = StreamHash()
+    for (name, entry) in entries.sorted(by: { $0.key < $1.key }) {
+      Array(name.utf8).withUnsafeBytes { hash?.update($0) }
+      entry.meanSquares.withUnsafeBytes { hash?.update($0) }
+    }
+    return hash?.digest().hexadecimal ?? ""
+  }
+
+  /// Refuses numbers that cannot weigh anything.
+  /// - Throws: `Failure` `importance.value` that names the matrix.
+  public func check() throws(Failure) {
+    for (name, entry) in entries.sorted(by: { $0.key < $1.key }) {
+      guard let index = entry.meanSquares.firstIndex(where: { !$0.isFinite || $0 < 0 }) else { continue }
+      throw Failure(
+        .data, "importance.value", "the mean square of channel \(index) is \(entry.meanSquares[index])", tensor: name,
+        remedy: "Observe again: the activations were not finite, or the file is damaged.")
+    }
+  }
+}
+
+/// How importance is stored in a file.
+public protocol ImportanceFormat: Plugin {
+  /// Extensions of files that it writes, without the dot.
+  static var fileExtensions: [String] { get }
+  /// Whether the file looks like this format. Never throws: a file that cannot be read is nobody's.
+  static func recognises(_ path: String) -> Bool
+  /// Reads a file.
+  /// - Throws: `Failure` that names the place where it is malformed.
+  static func read(_ path: String) throws -> Importance
+  /// The bytes of a file.
+  static func bytes(_ importance: Importance) throws -> [UInt8]
+}
+
+extension ImportanceFormat { public static var axis: PluginAxis { .importance } }

@@ -1,0 +1,40 @@
+/// What tells one model from another without reading all of it.
+package enum ModelFingerprint {
+  /// Bytes hashed at each place of a tensor, and places.
+  private static let sampleBytes = 4096
+  private static let sampleCount = 16
+
+  /// XXH3-128, in hexadecimal, of the model's numbers and of every tensor's name, shape and type with up to 16 stretches of
+  /// 4 KiB of its bytes, evenly spread from its first to its last. Tensors that are stored in several parts give their
+  /// first and last row, decoded.
+  package static func of(_ checkpoint: Checkpoint, _ model: ModelDescription) -> String {
+    let hash = StreamHash()
+    func add(_ text: String) { Array(text.utf8).withUnsafeBytes { hash?.update($0) } }
+    let p = model.parameters
+    add("\(model.family) \(p.hiddenSize) \(p.blockCount) \(p.headCount) \(p.keyValueHeadCount) \(p.headSize) \(p.feedForwardSize) ")
+    add("\(p.vocabularySize) \(p.normEpsilon) \(p.rope)")
+    for tensor in checkpoint.tensors {
+      add("\(tensor.name) \(tensor.shape) \(tensor.storage.schemeName)")
+      if let bytes = tensor.storage.verbatim {
+        for range in samples(bytes.count) { bytes.slice(range)?.withUnsafeBytes { hash?.update($0) } }
+      } else if tensor.storage.isNumeric, tensor.elementCount > 0 {
+        for row in [0, tensor.rowCount - 1] {
+          var values = [Float](repeating: 0, count: tensor.rowLength)
+          values.withUnsafeMutableBufferPointer { buffer in
+            if let base = buffer.baseAddress { tensor.decode(rows: row..<row + 1, into: base) }
+          }
+          values.withUnsafeBytes { hash?.update($0) }
+        }
+      }
+    }
+    return hash?.digest().hexadecimal ?? ""
+  }
+
+  private static func samples(_ count: Int) -> [Range<Int>] {
+    guard count > sampleBytes * sampleCount else { return [0..<count] }
+    return (0..<sampleCount).map { i in
+      let start = (count - sampleBytes) / (sampleCount - 1) * i
+      return i == sampleCount - 1 ? count - sampleBytes..<count : start..<start + sampleBytes
+    }
+  }
+}

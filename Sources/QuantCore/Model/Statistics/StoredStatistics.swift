@@ -1,0 +1,176 @@
+/// One kind of numbers that are stored for a site.
+public enum StatisticsField: String, Sendable, CaseIterable {
+  case meanAbsolute = "mean_absolute"
+  case meanSquare = "mean_square"
+  case minimum
+  case maximum
+  case gram
+
+  /// What must have been asked for to have it.
+  package var statistic: Statistic {
+    switch self {
+    case .meanAbsolute: .meanAbsolute
+    case .meanSquare: .meanSquare
+    case .minimum, .maximum: .range
+    case .gram: .gram
+    }
+  }
+
+  package func shape(channels: Int) -> [Int] { self == .gram ? [channels, channels] : [channels] }
+
+  package func values(of statistics: SiteStatistics) -> [Float] {
+    switch self {
+    case .meanAbsolute: statistics.meanAbsolute
+    case .meanSquare: statistics.meanSquare
+    case .minimum: statistics.minimum
+    case .maximum: statistics.maximum
+    case .gram: statistics.gram
+    }
+  }
+
+  func set(_ values: [Float], in statistics: inout SiteStatistics) {
+    switch self {
+    case .meanAbsolute: statistics.meanAbsolute = values
+    case .meanSquare: statistics.meanSquare = values
+    case .minimum: statistics.minimum = values
+    case .maximum: statistics.maximum = values
+    case .gram: statistics.gram = values
+    }
+  }
+}
+
+extension Statistic {
+  /// Whether a file of statistics can hold it.
+  public var isStored: Bool { StatisticsField.allCases.contains { $0.statistic == self } }
+}
+
+/// What was observed at every site of every block of a model, read from a file block by block.
+///
+/// The file is a checkpoint of a format that holds plain tensors and text metadata (safetensors): for block N and a site,
+/// `blocks.N.SITE.tokens` (I64) and `blocks.N.SITE.FIELD` (F32) with the fields of `StatisticsField`. Metadata say what the
+/// numbers belong to (`Key`).
+public struct StoredStatistics: Sendable {
+  /// Metadata of the file. Each is a string and stands behind `qconvert.`.
+  package enum Key: String {
+    /// Version of this layout.
+    case version = "statistics"
+    /// Fingerprint of the model that was run.
+    case model = "statistics.model"
+    /// What was collected, separated by spaces.
+    case kinds = "statistics.kinds"
+    /// Text that was run: origin, windows, tokens per window, tokens of the whole text, hash of the tokens.
+    case text = "statistics.text"
+
+    package var stored: String { "qconvert." + rawValue }
+  }
+
+  /// The layout that this program writes, and the only one that it reads.
+  package static let version = "1"
+
+  /// The text that was run; without its tokens.
+  public let calibration: CalibrationWindows
+  /// What was collected.
+  public let kinds: Set<Statistic>
+  private let model: String
+  private let checkpoint: Checkpoint
+
+  /// - Throws: `Failure` `stats.…` where the file is none of statistics, or of another version.
+  package init(_ checkpoint: Checkpoint) throws(Failure) {
+    func value(_ key: Key) -> String? { checkpoint.metadata[key.stored]?.stringValue }
+    guard let version = value(.version) else {
+      throw Failure(
+        .data, "stats.kind", "is no file of statistics", file: checkpoint.path, remedy: "Give what 'qconvert calibrate' wrote.")
+    }
+    guard version == StoredStatistics.version else {
+      throw Failure(
+        .data, "stats.version", "has layout \(version), and this program reads layout \(StoredStatistics.version)", file: checkpoint.path,
+        remedy: "Collect the statistics again with 'qconvert calibrate'.")
+    }
+    guard let model = value(.model), let kinds = value(.kinds), let text = value(.text),
+      let calibration = CalibrationWindows(stored: text)
+    else {
+      throw Failure(
+        .data, "stats.metadata", "does not say what was collected on which text", file: checkpoint.path,
+        remedy: "Collect the statistics again with 'qconvert calibrate'.")
+    }
+    self.model = model
+    self.kinds = Set(kinds.split(separator: " ").compactMap { Statistic(rawValue: String($0)) })
+    self.calibration = calibration
+    self.checkpoint = checkpoint
+  }
+
+  /// Refuses statistics of another model, or without what is needed.
+  package func check(model fingerprint: String, requirements: Set<Statistic>) throws(Failure) {
+    guard fingerprint == model else {
+      throw Failure(
+        .data, "stats.other-model", "was collected on another model", file: checkpoint.path,
+        remedy: "Collect statistics of this one with 'qconvert calibrate'.")
+    }
+    let missing = Statistic.allCases.filter { requirements.contains($0) && !kinds.contains($0) }
+    guard missing.isEmpty else {
+      throw Failure(
+        .data, "stats.missing", "lacks \(missing.map { $0.rawValue }.joined(separator: ", ")), which the methods ask for",
+        file: checkpoint.path, remedy: "Collect again with 'qconvert calibrate … --for' and these methods.")
+    }
+  }
+
+  /// What a run that collects `wanted` would have found in a block.
+  /// - Parameter sites: each with its number of channels.
+  /// - Throws: `Failure` `stats.shape` where a site is missing or of another width, `stats.value` for numbers that are not finite.
+  package func statistics(block: Int, sites: [(site: Site, channels: Int)], wanted: Set<Statistic>) throws(Failure) -> [Site: SiteStatistics] {
+    var result: [Site: SiteStatistics] = [:]
+    for (site, channels) in sites {
+      var statistics = SiteStatistics(channels: channels)
+      statistics.tokens = try tokens(block, site)
+      if statistics.tokens == 0 { continue }
+      for field in StatisticsField.allCases where wanted.contains(field.statistic) {
+        let name = StoredStatistics.name(block, site, field.rawValue)
+        guard let tensor = checkpoint[name], tensor.shape == field.shape(channels: channels), tensor.storage.schemeName == "f32" else {
+          throw Failure(
+            .data, "stats.shape", "is missing, or not F32 of shape \(field.shape(channels: channels))", file: checkpoint.path, tensor: name,
+            remedy: "Collect the statistics again with 'qconvert calibrate'.")
+        }
+        let values = tensor.matrix().values
+        guard values.allSatisfy({ $0.isFinite }) else {
+          throw Failure(
+            .data, "stats.value", "holds numbers that are not finite", file: checkpoint.path, tensor: name,
+            remedy: "The file is damaged; collect the statistics again.")
+        }
+        field.set(values, in: &statistics)
+      }
+      statistics.deriveMeanSquare()
+      result[site] = statistics
+    }
+    return result
+  }
+
+  private func tokens(_ block: Int, _ site: Site) throws(Failure) -> Int {
+    let name = StoredStatistics.name(block, site, "tokens")
+    guard let bytes = checkpoint[name]?.storage.verbatim, bytes.count == 8, let count = Int(exactly: try ByteReader(bytes).first()),
+      count >= 0
+    else {
+      throw Failure(
+        .data, "stats.shape", "is missing, or not one I64 number", file: checkpoint.path, tensor: name,
+        remedy: "Collect the statistics again with 'qconvert calibrate'.")
+    }
+    return count
+  }
+
+  package static func name(_ block: Int, _ site: Site, _ field: String) -> String { "blocks.\(block).\(site.name).\(field)" }
+}
+
+extension ByteReader {
+  /// The first eight bytes as a signed number.
+  fileprivate func first() throws(Failure) -> Int64 {
+    var reader = self
+    return Int64(bitPattern: try reader.u64())
+  }
+}
+
+extension SiteStatistics {
+  /// Mean squares from the diagonal of the Gram matrix, where they were not collected by themselves.
+  mutating func deriveMeanSquare() {
+    guard meanSquare.isEmpty, !gram.isEmpty else { return }
+    meanSquare = (0..<channels).map { gram[$0 * channels + $0] / Float(max(1, tokens)) }
+  }
+}

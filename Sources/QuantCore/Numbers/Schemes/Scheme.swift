@@ -1,0 +1,255 @@
+/// Which numbers a group of weights can hold (the *grid*), and how they are chosen without further knowledge (the *rule*).
+///
+/// Every call works on a panel: a rectangle of a weight matrix made of whole tiles, never on one weight. A tile is
+/// `groupLength` columns (or the whole row) of `tileRows` rows, nearly always one; its parameters (scale, zero point,
+/// minimum, sub-scales) are kept as floats that hold exactly what the container will store. Only blocks of several rows may
+/// be cut short, and only by the right and lower edge of the matrix.
+///
+/// - `encode` chooses parameters *and* codes as the scheme's own project does. This is rounding to nearest.
+/// - `fit` chooses parameters only, rounded as stored: what error-feedback methods ask for.
+/// - `nearest` chooses codes under given stored parameters, for all columns of a group or some.
+/// - `value` says which numbers the codes mean.
+///
+/// For every panel, `value(encode(x))` equals the numbers a reader of the packed file computes, bit for bit.
+public protocol Scheme: Sendable {
+  /// Name in the one grammar of scheme names: `q4_k`, `int4-g128`, `int8-channel`, `bf16`.
+  var name: String { get }
+  /// What is stored. Packings are chosen by the grid alone; two rules on one grid share their packings.
+  var grid: Grid { get }
+  /// Floats kept per tile, in a documented order.
+  var parameterCount: Int { get }
+
+  /// What shares a parameter beyond tiles, or nil. The converter then looks for the largest magnitude there first, and calls
+  /// `fitted`.
+  var sharing: Sharing? { get }
+  /// The scheme for one tensor (or several that share a parameter), whose largest magnitude is `largestMagnitude`: with that
+  /// parameter fixed, so that rows can be rounded in pieces. Any other scheme is the same for all tensors.
+  func fitted(largestMagnitude: Float) -> any Scheme
+  /// Whether parameters of tiles are quantized themselves, with parameters that many tiles share. The converter then hands over
+  /// the largest magnitudes of all tiles first.
+  var nestsParameters: Bool { get }
+  /// The scheme for one matrix.
+  /// - Parameter tileMagnitudes: the largest magnitude of every tile, row after row.
+  func fitted(tileMagnitudes: [Float]) -> any Scheme
+  /// Replaces parameters, once their codes are chosen, by those that will be stored.
+  /// - Parameter firstTile: of the panel, counted through the matrix.
+  func nest(_ quantized: inout QuantizedPanel, firstTile: Int)
+
+  /// The same grid with a wider search for its parameters, which never gives a tile a larger error, or nil where the rule has none.
+  var widerSearch: (any Scheme)? { get }
+
+  /// Columns whose codes are chosen together, because what is stored is one of some points for all of them. `nearest` is called
+  /// for whole such stretches; methods that round one column after another need 1.
+  var jointColumns: Int { get }
+  /// The tensors that conversions refuse to round by this rule without knowing what errors in each column weigh.
+  var importanceNeed: ImportanceNeed { get }
+
+  /// Parameters and codes of every tile, by the scheme's own rule.
+  /// - Parameter importance: one non-negative weight per column of the panel, or nil.
+  func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel)
+  /// Parameters of every tile, rounded as stored; the codes of `result` are left alone.
+  func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel)
+  /// Codes of the columns in `columns` (relative to the panel) under the parameters in `result`.
+  /// - Parameter panel: as wide as `result`; only `columns` of it are read.
+  func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel)
+  /// The numbers that the codes in `columns` mean, written at their places in `destination` (`rows * columns` floats).
+  func value(_ quantized: QuantizedPanel, columns: Range<Int>, into destination: UnsafeMutablePointer<Float>)
+  /// What the rule makes of a panel, as numbers (`rows * columns` floats): `value(encode(panel))`, without the detour
+  /// through codes where a scheme knows a faster way.
+  func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>)
+  /// How codes and parameters of another scheme become this one's without rounding any weight again, or nil where they cannot.
+  /// Equal grids need nothing; a scheme states here which other grids are part of its own.
+  func adoption(of source: any Scheme) -> Adoption?
+  /// Schemes that this one is a special case of, each with the way there: what adopts one of them adopts this one.
+  var generalizations: [(scheme: any Scheme, adoption: Adoption)] { get }
+}
+
+extension Scheme {
+  /// Columns that share one tile in rows of `columns` weights.
+  public func groupLength(columns: Int) -> Int { grid.groupLength ?? columns }
+
+  public var sharing: Sharing? { grid.tileRows == nil ? .tensor : nil }
+
+  public func fitted(largestMagnitude: Float) -> any Scheme { self }
+
+  public var nestsParameters: Bool { false }
+  public func fitted(tileMagnitudes: [Float]) -> any Scheme { self }
+  public func nest(_ quantized: inout QuantizedPanel, firstTile: Int) {}
+  public var widerSearch: (any Scheme)? { nil }
+  public var jointColumns: Int { 1 }
+
+  public var importanceNeed: ImportanceNeed { .none }
+
+  public func adoption(of source: any Scheme) -> Adoption? {
+    source.grid == grid && source.parameterCount == parameterCount ? .identity : nil
+  }
+
+  public var generalizations: [(scheme: any Scheme, adoption: Adoption)] { [] }
+
+  /// How codes and parameters of another scheme become this one's, at once or by one that the other is a special case of.
+  public func move(from source: any Scheme) -> Adoption? {
+    if let adoption = adoption(of: source) { return adoption }
+    let ways = source.generalizations.compactMap { general in adoption(of: general.scheme).map { general.adoption.followed(by: $0) } }
+    return ways.first { $0.fidelity == .exact } ?? ways.first
+  }
+
+  /// Whether rows of this length can be stored. Blocks of several rows are cut at the edges of the matrix; groups are not.
+  public func fits(columns: Int) -> Bool {
+    // Plain numbers have no parameters, so that rows without columns are as good as any.
+    if grid.kind == .float { return true }
+    guard let length = grid.groupLength, grid.tileRows == 1 else { return columns > 0 }
+    return columns > 0 && columns.isMultiple(of: length)
+  }
+
+  /// Bits per weight in rows of `columns` weights, parameters included (those of a whole tensor count for nothing).
+  public func bitsPerWeight(columns: Int) -> Double {
+    guard let tileRows = grid.tileRows else { return grid.codeBits }
+    return grid.codeBits + grid.parameterBits / Double(groupLength(columns: columns) * tileRows)
+  }
+
+  /// An empty result for a panel of this shape.
+  public func emptyPanel(rows: Int, columns: Int) -> QuantizedPanel {
+    QuantizedPanel(
+      rows: rows, columns: columns, groupLength: groupLength(columns: columns), tileRows: grid.tileRows ?? rows,
+      parameterCount: parameterCount)
+  }
+
+  public func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>) {
+    var quantized = emptyPanel(rows: panel.rows, columns: panel.columns)
+    encode(panel, importance: importance, into: &quantized)
+    value(quantized, columns: 0..<panel.columns, into: destination)
+  }
+
+  /// The numbers that all codes of a panel mean.
+  public func values(_ quantized: QuantizedPanel) -> [Float] {
+    var values = [Float](repeating: 0, count: quantized.rows * quantized.columns)
+    values.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { value(quantized, columns: 0..<quantized.columns, into: base) }
+    }
+    return values
+  }
+
+  /// The same as an array.
+  public func roundTrip(_ panel: Panel, importance: [Float]? = nil) -> [Float] {
+    [Float](unsafeUninitializedCapacity: panel.rows * panel.columns) { buffer, count in
+      if let base = buffer.baseAddress { roundTrip(panel, importance: importance, into: base) }
+      count = panel.rows * panel.columns
+    }
+  }
+}
+
+/// Which tensors a rule rounds only where it knows what errors in each column weigh.
+public enum ImportanceNeed: Sendable, Hashable {
+  /// None.
+  case none
+  /// All but the embedding and the output matrix, which few programs observe.
+  case layers
+  /// All.
+  case everything
+}
+
+/// What shares a parameter beyond the tiles of a scheme.
+public enum Sharing: Sendable, Hashable {
+  /// All of a tensor.
+  case tensor
+  /// All tensors that programs join into one matrix: the layers of a block that read one input. Without a family, a tensor alone.
+  case jointLayers
+}
+
+/// What is stored for a tile: the identity that packings look at.
+public struct Grid: Sendable, Hashable {
+  /// How a code becomes a number.
+  public enum Kind: String, Sendable {
+    /// A floating-point number, stored as it is (codes are bit patterns; no parameters).
+    case float
+    /// `code * scale` with signed integer codes.
+    case symmetricInteger
+    /// `(code - zero) * scale` with unsigned integer codes.
+    case asymmetricInteger
+    /// `float * scale`, where codes are the bit patterns of a short float that `layout` names.
+    case scaledFloat
+    /// A block layout that only one container stores, named by `layout`.
+    case block
+  }
+
+  /// The family of grids.
+  public var kind: Kind
+  /// Name of the layout where `kind` is `.block`, `.float` or `.scaledFloat` (`q4_k`, `bf16`, `f8_e4m3`); else empty.
+  public var layout: String
+  /// Columns per tile; nil where a tile is a whole row.
+  public var groupLength: Int?
+  /// Rows per tile; nil where a tile spans the whole tensor.
+  public var tileRows: Int?
+  /// Columns that share one scale, where a tile is a super-block of several; else equal to `groupLength`.
+  public var scaleLength: Int?
+  /// Bits of one code.
+  public var codeBits: Double
+  /// Bits of all parameters of one tile.
+  public var parameterBits: Double
+  /// Type in which scales are stored, for the integer and scaled kinds.
+  public var scaleType: ElementType
+  /// How an F32 scale of the whole tensor enters beside those of its tiles; nil where there is none.
+  public var globalScale: GlobalScale?
+
+  /// What becomes of the scale of a tile.
+  public enum GlobalScale: Sendable, Hashable {
+    /// It is multiplied with the tensor's.
+    case factor
+    /// It is divided by the tensor's.
+    case divisor
+  }
+
+  public init(
+    kind: Kind, layout: String = "", groupLength: Int?, tileRows: Int? = 1, scaleLength: Int? = nil, codeBits: Double,
+    parameterBits: Double, scaleType: ElementType = .f16, globalScale: GlobalScale? = nil
+  ) {
+    self.kind = kind
+    self.layout = layout
+    self.groupLength = groupLength
+    self.tileRows = tileRows
+    self.scaleLength = scaleLength ?? groupLength
+    self.codeBits = codeBits
+    self.parameterBits = parameterBits
+    self.scaleType = scaleType
+    self.globalScale = globalScale
+  }
+}
+
+/// Codes and parameters of a panel, exactly as they will be stored.
+public struct QuantizedPanel: Sendable, Equatable {
+  /// Rows of the panel.
+  public let rows: Int
+  /// Columns of the panel.
+  public let columns: Int
+  /// Columns per tile.
+  public let groupLength: Int
+  /// Rows per tile.
+  public let tileRows: Int
+  /// Floats per tile.
+  public let parameterCount: Int
+  /// `rows * columns` codes, row-major. For plain floats a code is the bit pattern.
+  public var codes: [Int32]
+  /// `ceil(rows / tileRows) * groupsPerRow * parameterCount` floats: tile after tile along each row of tiles.
+  public var parameters: [Float]
+
+  public init(rows: Int, columns: Int, groupLength: Int, tileRows: Int = 1, parameterCount: Int) {
+    self.rows = rows
+    self.columns = columns
+    self.groupLength = max(1, groupLength)
+    self.tileRows = max(1, tileRows)
+    self.parameterCount = parameterCount
+    codes = [Int32](repeating: 0, count: rows * columns)
+    parameters = []
+    parameters = [Float](repeating: 0, count: tileRowCount * groupsPerRow * parameterCount)
+  }
+
+  /// Tiles in one row; a last block may be cut short.
+  public var groupsPerRow: Int { (columns + groupLength - 1) / groupLength }
+  /// Rows of tiles; the last may be cut short.
+  public var tileRowCount: Int { (rows + tileRows - 1) / tileRows }
+  /// Index in `parameters` of the first parameter of the tile that holds a row (of the panel) in a group.
+  public func parameterIndex(row: Int, group: Int) -> Int {
+    // Almost every scheme has tiles of one row: a division per weight would cost more than its code.
+    ((tileRows == 1 ? row : row / tileRows) * groupsPerRow + group) * parameterCount
+  }
+}

@@ -1,0 +1,39 @@
+/// One tensor of a container.
+public struct StoredPart: Sendable, Equatable {
+  /// Name in the container.
+  public var name: String
+  /// Dimensions, outermost first, counted in `type`'s elements (for a block layout: in weights).
+  public var shape: [Int]
+  /// How the container types it.
+  public var type: StoredType
+  /// Length in bytes.
+  public var byteCount: Int
+  /// How the bytes of successive rows of the matrix come together.
+  public var order: Order
+
+  /// How the bytes of successive calls of `pack` come together.
+  public enum Order: Sendable {
+    /// Each follows the one before.
+    case appended
+    /// Each is a number of columns of the stored matrix `[shape[0], …]`, row after row: outputs lie side by side.
+    case sideBySide
+  }
+
+  public init(name: String, shape: [Int], type: StoredType, byteCount: Int, order: Order = .appended) {
+    self.name = name
+    self.shape = shape
+    self.type = type
+    self.byteCount = byteCount
+    self.order = order
+  }
+
+  /// The type of an element, or nil for a block layout.
+  package var elementType: ElementType? { if case .element(let type) = type { type } else { nil } }
+}
+
+/// The type a container records for a tensor.
+public enum StoredType: Sendable, Hashable {
+  case element(ElementType)
+  /// A block layout by the name of its scheme (`q4_k`).
+  case blocks(String)
+}

@@ -1,0 +1,85 @@
+/// Windows of tokens of one length, cut from the calibration text.
+public struct CalibrationWindows: Sendable, Equatable {
+  /// Each of `context` tokens; empty where only their statistics are at hand.
+  public var windows: [[Int]]
+  /// Windows that are, or were, run.
+  public let windowCount: Int
+  /// Tokens per window.
+  public var context: Int
+  /// Tokens in the whole text.
+  public var availableTokens: Int
+  /// XXH3-128 of the whole text, in hexadecimal.
+  public var textHash: String
+  /// XXH3-128 of the token ids that are used, in hexadecimal.
+  public var fingerprint: String
+  /// Where the text came from, for provenance: "built-in" or "user".
+  public var origin: String
+
+  /// Tokens in all windows.
+  public var tokenCount: Int { windowCount * context }
+
+  /// Cuts the text into windows and chooses among them.
+  ///
+  /// The text is tokenised once. With n whole windows and m wanted, window ⌊i·n/m⌋ is taken for i = 0 … m−1; with a seed,
+  /// m different windows at random, in their order in the text.
+  /// - Throws: `Failure` where the text has fewer than two tokens.
+  public init(text: String, origin: String, tokenizer: any Tokenizer, request: CalibrationRequest) throws {
+    let ids = tokenizer.encode(text)
+    availableTokens = ids.count
+    self.origin = origin
+    textHash = Fingerprint.of(text)
+    let startsWithBOS = request.bos ?? (tokenizer.data.addsBOS ?? false)
+    let bos = startsWithBOS ? tokenizer.data.special["bos"] : nil
+    if request.bos == true && bos == nil {
+      throw Failure(.usage, "calibration.bos", "the tokenizer has no BOS token", remedy: "Leave --bos out.")
+    }
+    guard ids.count >= 2 else {
+      throw Failure(
+        .data, "calibration.empty", "the calibration text has \(ids.count) tokens", file: request.files.first,
+        remedy: "Give a text of at least some thousand words, or leave --calibration out to use the built-in text.")
+    }
+    let prefix = bos.map { [$0] } ?? []
+    let body = min(max(2, request.context) - prefix.count, ids.count)
+    context = body + prefix.count
+    let whole = ids.count / body
+    let chosen = CalibrationWindows.choose(min(request.samples, whole), of: whole, seed: request.seed)
+    windows = chosen.map { prefix + ids[$0 * body..<($0 + 1) * body] }
+    windowCount = windows.count
+    let used = windows.flatMap { $0 }.map { UInt32(truncatingIfNeeded: $0) }
+    fingerprint = used.withUnsafeBytes { Fingerprint.of($0) }
+  }
+
+  /// What a file of statistics says about the text they were collected on, or nil where it is malformed.
+  package init?(stored: String) {
+    let words = stored.split(separator: " ").map(String.init)
+    guard words.count == 6, let count = Int(words[1]), let context = Int(words[2]), let available = Int(words[3]), count > 0,
+      context > 0, available > 0, Checked.product(count, context) != nil
+    else { return nil }
+    windows = []
+    windowCount = count
+    self.context = context
+    availableTokens = available
+    origin = words[0]
+    textHash = words[4]
+    fingerprint = words[5]
+  }
+
+  /// The inverse of `init(stored:)`.
+  package var stored: String { "\(origin) \(windowCount) \(context) \(availableTokens) \(textHash) \(fingerprint)" }
+
+  private static func choose(_ count: Int, of whole: Int, seed: UInt64) -> [Int] {
+    guard seed != 0, count < whole else { return (0..<count).map { $0 * whole / count } }
+    var state = seed
+    var indices = Array(0..<whole)
+    for i in 0..<count {
+      // SplitMix64: the sequence is part of the meaning of a seed.
+      state &+= 0x9E37_79B9_7F4A_7C15
+      var z = state
+      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+      z ^= z >> 31
+      indices.swapAt(i, i + Int(z % UInt64(whole - i)))
+    }
+    return indices[0..<count].sorted()
+  }
+}
