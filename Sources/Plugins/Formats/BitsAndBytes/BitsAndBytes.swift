@@ -139,7 +139,7 @@ public struct BitsAndBytes: Packing {
         continue
       }
       // Weights that were left alone are floats; a code without its parameters would pass for data.
-      guard tensor.shape.count < 2 || ElementType(rawValue: tensor.storage.schemeName.uppercased())?.isFloat != false else {
+      guard tensor.shape.count < 2 || tensor.storage.elementType?.isFloat != false else {
         throw Failure(
           .data, "bnb.parts", "holds codes, and neither a state of 4-bit codes nor magnitudes of rows is there", tensor: tensor.name)
       }

@@ -144,7 +144,7 @@ enum QuantizationConfiguration {
 
   /// - Throws: `Failure` `ct.parts` for a matrix of codes that nothing says the meaning of.
   private static func checkPlain(_ tensor: CheckpointTensor) throws(Failure) {
-    guard tensor.name.hasSuffix(".weight"), let type = ElementType(rawValue: tensor.storage.schemeName.uppercased()),
+    guard tensor.name.hasSuffix(".weight"), let type = tensor.storage.elementType,
       type.needsScale || type == .i8
     else { return }
     throw Failure(.data, "ct.parts", "has codes of type \(type.rawValue) and no scale beside it", tensor: tensor.name)

@@ -62,7 +62,7 @@ public struct TorchAO: Packing {
     else { throw Failure(.data, "ao.codes", "needs a matrix of signed bytes whose rows are whole blocks of \(block[1])") }
     let groups = codes.shape[0] * (codes.shape[1] / block[1])
     guard let scaleTensor = parts[TorchAO.scale], let scales = StoredNumbers(scaleTensor), scales.count == groups,
-      let scaleType = ElementType(rawValue: scaleTensor.storage.schemeName.uppercased()),
+      let scaleType = scaleTensor.storage.elementType,
       let scheme = IntegerScheme(
         bits: 8, groupLength: block[1] == codes.shape[1] ? nil : block[1], isSymmetric: true, modelType: scaleType)
     else { throw Failure(.data, "ao.scales", "needs \(groups) scales") }

@@ -52,7 +52,7 @@ public struct GPTQ: QuantizationMethod {
     damp = try options.number("damp", in: 0...InverseFactor.largestDamp)
     order = VisitingOrder.Kind(rawValue: try options.choice("order", of: ["auto"] + VisitingOrder.Kind.allCases.map(\.rawValue)))
     weighsFit = try options.flag("importance")
-    valueType = ElementType(rawValue: try options.choice("values", of: ["exact", "bf16", "f16"]).uppercased())
+    valueType = ElementType(schemeName: try options.choice("values", of: ["exact", "bf16", "f16"]))
     correctedShare = try options.number("correct", in: 0...1)
   }
 

@@ -6,6 +6,9 @@ public struct Planner: Sendable {
   let registry: Registry
   let opening: Opening
 
+  /// The name that stands for the schemes in which the source's tensors are stored.
+  public static let keepName = "keep"
+
   public init(_ registry: Registry) {
     self.registry = registry
     opening = Opening(registry)
@@ -17,6 +20,7 @@ public struct Planner: Sendable {
     try opening.open(request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
   }
 
+  /// The passes, each with what the ones before it settled.
   /// - Parameter opened: the input, where somebody has opened it already.
   /// - Throws: `Failure` that says what is impossible and what would work.
   public func plan(_ request: ConversionRequest, opened: Checkpoint? = nil) throws -> ConversionPlan {
@@ -24,116 +28,68 @@ public struct Planner: Sendable {
     guard !opened.tensors.isEmpty else {
       throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
     }
-    if let adapter = opened.adapter { return try plan(request, opened, adapter) }
+    if let adapter = opened.adapter { return try AdapterPlanner(opening: opening).plan(request, opened, adapter) }
     if let base = request.basePath {
       throw Failure(
         .usage, "usage.base", "the input is a model, and --base belongs to adapters", file: base, remedy: "Leave --base out.")
     }
-    let merge = try AdapterMerge(request.adapters, opening: opening)
-    let format = try format(of: request)
-    let methods = try makeMethods(request)
-    // Within one container each tensor goes its own way, where nobody computes with what they mean together.
-    var source = format.id == opened.format && methods.isEmpty && request.adapters.isEmpty ? opened.separated : opened
-    let removal = request.droppedBlocks.isEmpty ? nil : try BlockRemoval(request.droppedBlocks, of: source, opening)
-    if let removal {
-      guard request.adapters.isEmpty else {
-        throw Failure(
-          .usage, "blocks.adapter", "an adapter is merged into a whole model", file: request.input,
-          remedy: "Merge it first, and drop blocks of the result.")
-      }
-      source = try removal.applied(to: source)
-    }
-    if request.isTrueSequential, ConversionPlan.propagation(request, methods) == .original {
-      throw Failure(
-        .usage, "usage.true-sequential", "later layers can be observed behind rounded ones in the quantized stream only",
-        remedy: "Give --propagate quantized, or leave --true-sequential out.")
-    }
-    let requirements = methods.reduce(into: Set<Statistic>()) { $0.formUnion($1.statistics) }
+    let target = try Target(request, registry)
+    let chain = try MethodChain(request, registry)
+    let shaping = SourceShaping(request: request, target: target, chain: chain, opening: opening)
+    var shaped = try shaping(opened)
+    try check(shaped.model, for: target, chain, request)
 
-    // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
-    var importance = try request.importancePath.map { try registry.readImportance($0) }
-    let selection = try ImportanceSelection(request, among: importance)
-    importance = importance.map { removal?.applied(to: $0) ?? $0 }
-    let needsFamily =
-      format.naming != source.naming || !requirements.isEmpty || (importance != nil && format.naming != .gguf)
-      || merge.needsFamily(for: source)
-    var warnings = source.warnings
-    var model = needsFamily || opening.family(of: source) != nil ? try described(source, isNeeded: needsFamily, &warnings) : nil
-    source = try merge.merged(into: source, model: model)
-    if let model, format.naming == .gguf, model.ggufArchitecture == nil {
-      throw Failure(
-        .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: request.input,
-        remedy: "Write a folder instead.")
-    }
-    for method in methods {
-      guard let model, let obstacle = method.obstacle(in: model) else { continue }
-      throw Failure(
-        .unsupported, "method.model",
-        "method '\(type(of: method).id)' cannot be used on this model of family '\(model.family)': \(obstacle)",
-        file: request.input, remedy: "Leave the method out, or choose another; 'qconvert plugins' lists them.")
-    }
+    let wanted = try scheme(of: request, source: shaped.source)
+    let drafts = try shaping.drafts(of: &shaped)
+    var chosen = try SchemeChoice(
+      wanted: wanted, weighs: shaped.weighs, request: request, source: shaped.source, model: shaped.model, target: target)(drafts)
+    shaped.source = Stacks(source: shaped.source, registry: registry).turning(&chosen)
+    if let warning = unquantized(chosen, target) { shaped.warnings.append(warning) }
 
-    var drafts = try drafts(of: source, &model, target: format.naming, needsFamily: needsFamily, &warnings)
-    let wanted = try scheme(of: request, source: source)
-    let weighs = importance.map { $0.entries.keys.contains { selection.contains($0) } } ?? false
-    try chooseSchemes(&drafts, wanted: wanted, weighs: weighs, request: request, source: source, model: model, format: format)
-    source = turning(&drafts, source: source)
-    let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
-    if let first = left.first, let note = first.note {
-      let others = fitting(first.rowLength, format).filter { $0 != "f16" }
-      warnings.append(
-        "\(left.count) of \(drafts.count) tensors are left unquantized, such as '\(first.name)' (\(note))"
-          + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", ")))
+    let sealed = try Sealing(request: request, source: shaped.source, target: target, hasMethods: !chain.methods.isEmpty)(chosen)
+    try chain.checkUse(on: sealed, wanted: wanted)
+    try target.checkFolder(sealed, model: shaped.model)
+    for caution in sealed.compactMap({ $0.packing.caution($0.scheme) }) where !shaped.warnings.contains(caution) {
+      shaped.warnings.append(caution)
     }
-    var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
-    try checkUse(of: methods, on: tensors, wanted: wanted)
-    try checkFolder(tensors, model: model, request: request)
-    for caution in tensors.compactMap({ $0.packing.caution($0.scheme) }) where !warnings.contains(caution) { warnings.append(caution) }
-    let packings = try packings(of: format, request)
-    let keptCaches = request.keyValueCache == nil ? tensors.map { storedCaches($0, source: source, packings: packings) } : []
-    tensors = tensors.indices.flatMap { index in
-      [tensors[index]] + storedInputs(tensors[index], source: source) + (keptCaches.isEmpty ? [] : keptCaches[index])
+    let stored = try StoredActivations(source: shaped.source, target: target, calibrator: request.calibrator)(
+      sealed, cache: StoredActivations.cache(named: request.keyValueCache), isCacheGiven: request.keyValueCache != nil,
+      model: { [shaped] in try shaped.model ?? opening.describe(shaped.source) })
+    var tensors = stored.tensors + constants(of: shaped.model, beside: stored.tensors, target)
+    if let importance = shaped.importance {
+      try importance.assign(
+        to: &tensors, shaped.selection, model: shaped.model, path: request.importancePath, warnings: &shaped.warnings)
     }
-    let cache = try cache(request)
-    if cache != nil || tensors.contains(where: { $0.activations?.isStatic == true && storedInputs($0, source: source).isEmpty }) {
-      tensors = try addingCalibrated(
-        tensors, cache: cache, model: model ?? opening.describe(source), source: source, request: request)
-    }
-    let isObserving = !requirements.isEmpty || tensors.contains { $0.calibrated != nil }
-    if let model { tensors += extraTensors(model, format: format, planned: tensors) }
-    if let importance {
-      try importance.assign(to: &tensors, selection, model: model, path: request.importancePath, warnings: &warnings)
-    }
-    try Importance.check(tensors, observes: !requirements.isEmpty, path: request.importancePath)
+    try Importance.check(tensors, observes: !chain.statistics.isEmpty, path: request.importancePath)
 
-    let tokenizer = try tokenizer(request, source: source, format: format, isNeeded: isObserving && request.statisticsPath == nil)
-    let statistics = try storedStatistics(
-      request, methods: methods, source: source, model: model, requirements: requirements, values: tensors.compactMap(\.calibrated))
-    let calibration =
-      try isObserving
-      ? statistics?.calibration ?? calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings) : nil
+    let values = tensors.compactMap(\.calibrated)
+    let observed = try Observation(
+      request: request, chain: chain, source: shaped.source, model: shaped.model, target: target, opening: opening, values: values)(
+      &shaped.warnings)
     var output = try OutputRequest(
-      source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
-      presetName: wanted, cache: cache ?? (keptCaches.contains { !$0.isEmpty } ? .fp8Static : nil),
-      provenance: provenance(
-        request, methods: methods, calibration, importance, values: tensors.compactMap(\.calibrated), adapters: merge.parts.map(\.record)),
+      source: shaped.source, model: shaped.model, tokenizer: observed.tokenizer?.data, tensors: tensors, presetName: wanted,
+      cache: stored.cache,
+      provenance: Provenance.facts(
+        request, chain, observed.calibration, shaped.importance, values: values, adapters: shaped.adapters),
       targetName: Files.stem(of: request.output), shardSize: request.shardSize, keepsSplit: request.keepsSplit,
       metadataEdits: MetadataEdit.edits(request))
     output.figures = request.figures
-    let layout = try format.layout(output)
     return ConversionPlan(
-      request: request, source: source, reference: merge.parts.isEmpty ? opened : source, model: model, format: format, methods: methods,
-      tensors: tensors, layout: layout, calibration: calibration, statistics: statistics, warnings: warnings)
+      request: request, source: shaped.source, reference: shaped.adapters.isEmpty ? opened : shaped.source, model: shaped.model,
+      format: target.format, methods: chain.methods, tensors: tensors, layout: try target.format.layout(output),
+      calibration: observed.calibration, statistics: observed.statistics, warnings: shaped.warnings)
   }
-
-  // MARK: - Parts of a plan
 
   /// What a request leaves open: id of the format, and scheme or preset.
   /// - Parameter opened: the input; nil where it cannot be opened, which the plan reports.
   /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
   public func defaults(of request: ConversionRequest, opened: Checkpoint?) throws -> (format: String, scheme: String) {
-    (try format(of: request, opened?.content ?? .model).id, try scheme(of: request, source: opened))
+    (try Target.outputFormat(of: request, registry, content: opened?.content ?? .model).id, try scheme(of: request, source: opened))
   }
+
+  /// The format that is written: the one asked for, or the one that the target's name asks for.
+  /// - Throws: `Failure` of kind usage where no format writes this.
+  public func format(of request: ConversionRequest) throws -> any CheckpointFormat.Type { try Target.outputFormat(of: request, registry) }
 
   /// The scheme or preset that was asked for; else that of the first method that is about one, else `keep` for an input that is
   /// quantized already or an adapter and where metadata are edited, else the format's.
@@ -143,35 +99,37 @@ public struct Planner: Sendable {
     for given in request.methods {
       if let scheme = try registry.method(given.id).defaultScheme { return scheme }
     }
-    let format = try format(of: request)
+    let format = try Target.outputFormat(of: request, registry)
     guard request.methods.isEmpty, let source else { return format.defaultScheme }
     let isEdit = source.format == format.id && !(request.metadataValues + request.droppedMetadata).isEmpty
     return isEdit || source.tensors.contains { $0.storage.codes != nil } ? Planner.keepName : format.defaultScheme
   }
 
-  private func makeMethods(_ request: ConversionRequest) throws -> [any QuantizationMethod] {
-    try request.methods.map { given in
-      let type = try registry.method(given.id)
-      return try type.init(OptionValues(given.options, declarations: type.options, plugin: given.id))
+  /// - Throws: `Failure` where the container or a method has no use for the model.
+  private func check(_ model: ModelDescription?, for target: Target, _ chain: MethodChain, _ request: ConversionRequest) throws(Failure) {
+    guard let model else { return }
+    if target.naming == .gguf, model.ggufArchitecture == nil {
+      throw Failure(
+        .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: request.input,
+        remedy: "Write a folder instead.")
     }
+    try chain.check(on: model, path: request.input)
   }
 
-  /// - Throws: `Failure` `method.unused` for a method about rounding where nothing is rounded.
-  private func checkUse(of methods: [any QuantizationMethod], on tensors: [PlannedTensor], wanted: String) throws(Failure) {
-    guard let method = methods.first(where: { $0.roundsByStatistics }),
-      !tensors.contains(where: { $0.id?.block != nil && $0.scheme.grid.kind != .float })
-    else { return }
-    throw Failure(
-      .usage, "method.unused",
-      "method '\(type(of: method).id)' has nothing to round: with scheme '\(wanted)' every layer of every block stays unquantized",
-      remedy: "Give a --scheme that quantizes ('qconvert plugins' lists them), or leave the method out.")
+  /// How many tensors do not become what was asked for the whole, and what would fit them; nil where all do.
+  private func unquantized(_ drafts: [ChosenDraft], _ target: Target) -> String? {
+    let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
+    guard let first = left.first, let note = first.note else { return nil }
+    let others = target.fitting(first.rowLength).filter { $0 != "f16" }
+    return "\(left.count) of \(drafts.count) tensors are left unquantized, such as '\(first.name)' (\(note))"
+      + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", "))
   }
 
-  private func extraTensors(
-    _ model: ModelDescription, format: any CheckpointFormat.Type, planned: [PlannedTensor]
-  ) -> [PlannedTensor] {
+  /// What the container wants beside the model's own tensors.
+  private func constants(of model: ModelDescription?, beside planned: [PlannedTensor], _ target: Target) -> [PlannedTensor] {
+    guard let model else { return [] }
     let names = Set(planned.map(\.name))
-    return format.extraTensors(model).filter { !names.contains($0.name) }.map { extra in
+    return target.format.extraTensors(model).filter { !names.contains($0.name) }.map { extra in
       let scheme = FloatScheme.f32
       let packing = PlainPacking()
       let shape = [extra.values.count]
@@ -181,13 +139,9 @@ public struct Planner: Sendable {
         constant: NumberConversion.bytes(of: extra.values, as: .f32))
     }
   }
+}
 
-  private func tokenizer(
-    _ request: ConversionRequest, source: Checkpoint, format: any CheckpointFormat.Type, isNeeded: Bool
-  ) throws -> (any Tokenizer)? {
-    let carriesOver = format.naming == source.naming
-    if !isNeeded && carriesOver && request.tokenizerPath == nil { return nil }
-    return try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
-  }
-
+extension SourceShaping.Result {
+  /// Whether errors are weighed by importance.
+  fileprivate var weighs: Bool { importance.map { $0.entries.keys.contains { selection.contains($0) } } ?? false }
 }

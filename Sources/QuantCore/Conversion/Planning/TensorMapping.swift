@@ -1,33 +1,6 @@
 /// Which source tensors each output tensor is made of. Nothing is lost: every source tensor is mapped, dropped by a rule that
 /// is listed here, or an error.
 struct TensorMapping {
-  /// One output tensor before its scheme is sealed.
-  struct Draft {
-    /// The source's tensor; where it is made of several, the one whose type says most: a quantized one before floats.
-    var tensor: CheckpointTensor
-    let name: String
-    var shape: [Int]
-    let pieces: [TensorPiece]
-    let isQuantizable: Bool
-    var schemeName = ""
-    var scheme: (any Scheme)?
-    var activations: ActivationScheme?
-    var note: String?
-    /// Whether it must not be rounded without importance.
-    var needsImportance = false
-
-    var id: TensorID? { pieces.first?.id }
-    /// Weights of one row of the output.
-    var rowLength: Int { shape.last ?? 1 }
-    /// Whether its rows are the source tensor's in their order.
-    var isInPlace: Bool { pieces.allSatisfy { $0.isInPlace && $0.source.name == tensor.name } }
-    var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
-    /// Whether an adapter is merged into a part of it.
-    func isMerged(in source: Checkpoint) -> Bool {
-      tensor.storage is MergedStorage || pieces.contains { source[$0.source.name]?.storage is MergedStorage }
-    }
-  }
-
   /// Tensors that hold nothing a runtime could not compute, by the end of their names; and what inputs are rounded with beside
   /// weights that are no longer in their type.
   private static let dropped = [".rotary_emb.inv_freq", ".attn.bias", ".attention.bias", ".masked_bias", ".input_scale"]
@@ -38,7 +11,7 @@ struct TensorMapping {
   let model: ModelDescription?
   let target: Naming
 
-  func drafts(warnings: inout [String]) throws -> [Draft] {
+  func drafts(warnings: inout [String]) throws -> [TensorDraft] {
     guard let model else { return source.tensors.map { unknownDraft($0) } }
     try checkTensors(model)
     if target == source.naming {
@@ -55,9 +28,9 @@ struct TensorMapping {
   }
 
   /// Output tensors in the order of the forward pass, whatever the order of the shards.
-  private func renamed(_ pieces: [TensorPiece]) throws -> [Draft] {
+  private func renamed(_ pieces: [TensorPiece]) throws -> [TensorDraft] {
     let groups = Dictionary(grouping: pieces) { $0.target.name }
-    var drafts: [Draft] = []
+    var drafts: [TensorDraft] = []
     var seen: Set<String> = []
     for piece in pieces where seen.insert(piece.target.name).inserted {
       let group = groups[piece.target.name] ?? []
@@ -68,7 +41,7 @@ struct TensorMapping {
           .data, "model.tensor-missing", "the checkpoint has only some of the tensors that this one is made of", file: source.path,
           tensor: piece.target.name, remedy: "A shard may be missing, or the configuration belongs to another checkpoint.")
       }
-      drafts.append(draft(group, tensors.first { ElementType(rawValue: $0.storage.schemeName.uppercased()) == nil } ?? first))
+      drafts.append(draft(group, tensors.first { $0.storage.elementType == nil } ?? first))
     }
     return drafts
   }
@@ -81,8 +54,8 @@ struct TensorMapping {
     }
   }
 
-  private func draft(_ pieces: [TensorPiece], _ tensor: CheckpointTensor) -> Draft {
-    Draft(
+  private func draft(_ pieces: [TensorPiece], _ tensor: CheckpointTensor) -> TensorDraft {
+    TensorDraft(
       tensor: tensor, name: pieces.first?.target.name ?? tensor.name, shape: pieces.first?.target.shape ?? tensor.shape,
       pieces: pieces, isQuantizable: pieces.allSatisfy { TensorMapping.isWeight($0.id) })
   }
@@ -116,8 +89,8 @@ struct TensorMapping {
   }
 
   /// A tensor that no family describes keeps its name; whether it may be quantized is the container's decision.
-  private func unknownDraft(_ tensor: CheckpointTensor) -> Draft {
-    Draft(
+  private func unknownDraft(_ tensor: CheckpointTensor) -> TensorDraft {
+    TensorDraft(
       tensor: tensor, name: tensor.name, shape: tensor.shape, pieces: [],
       isQuantizable: tensor.storage.isNumeric && tensor.shape.count >= 2 && !tensor.shape.contains(0))
   }

@@ -28,19 +28,16 @@ public struct StatisticsRun: Sendable {
   public init(_ request: ConversionRequest, registry: Registry, warnings: inout [String]) throws {
     self.registry = registry
     self.request = request
-    let planner = Planner(registry)
-    source = try planner.opening.open(
+    let opening = Opening(registry)
+    source = try opening.open(
       request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
-    let model = try planner.opening.describe(source)
+    let model = try opening.describe(source)
     warnings += source.warnings
     let name = Files.lastComponent(request.output).lowercased()
     importanceFormat = registry.importanceFormats.first { $0.fileExtensions.contains { name.hasSuffix("." + $0) } }
     kinds = importanceFormat == nil ? try StatisticsRun.kinds(request, registry: registry, warnings: &warnings) : [.meanSquare]
-    let tokenizer = try planner.opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
-    guard let windows = try planner.calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings) else {
-      throw Failure(.internalError, "calibrate.windows", "no text was cut", file: request.input)
-    }
-    calibration = windows
+    let tokenizer = try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
+    calibration = try Observation.windows(request.calibration, tokenizer, model, &warnings)
     engine = try Engine(source, model: model, parallel: Parallel(threads: request.threads))
   }
 

@@ -117,7 +117,7 @@ public struct Comparison: Sendable {
     result.largestDeviation = sums.deviation
     // A NaN is equal to nothing.
     // Plain numbers are stored alike wherever they have one type.
-    let isAlike = first.scheme == second.scheme && (isStoredAlike || ElementType(rawValue: first.scheme.uppercased()) != nil)
+    let isAlike = first.scheme == second.scheme && (isStoredAlike || ElementType(schemeName: first.scheme) != nil)
     if sums.error == 0 { result.verdict = isAlike ? .equal : .repacked }
     return result
   }

@@ -6,7 +6,7 @@ extension Validation {
     let codes = checkpoint.tensors.filter { tensor in
       guard tensor.shape.count >= 2, !TensorMapping.isDropped(tensor.name) else { return false }
       // Positions and masks have other types.
-      guard let type = ElementType(rawValue: tensor.storage.schemeName.uppercased()) else { return false }
+      guard let type = tensor.storage.elementType else { return false }
       return [.i8, .u8, .i32].contains(type) || type.needsScale
     }
     return Finding.grouped(
@@ -47,7 +47,7 @@ extension Validation {
 
   /// Types of containers have names of their own; everything else is a scheme.
   private static func isQuantized(_ tensor: CheckpointTensor) -> Bool {
-    ElementType(rawValue: tensor.storage.schemeName.uppercased()) == nil
+    tensor.storage.elementType == nil
   }
 
   /// Layers that serving programs join into one matrix: they must be stored alike, and share what belongs to a whole matrix.

@@ -21,7 +21,7 @@ public struct ModelWeights: Sendable {
           .data, "model.tensor-shape", "the shape is \(tensor.shape), the configuration means \(place.shape)", file: checkpoint.path,
           tensor: place.name)
       }
-      let needsScale = ElementType(rawValue: tensor.storage.schemeName.uppercased())?.needsScale ?? false
+      let needsScale = tensor.storage.elementType?.needsScale ?? false
       guard tensor.storage.isNumeric, !needsScale else {
         throw Failure(
           .data, "model.tensor-type", "the values have type \(tensor.storage.schemeName), which is not a weight's",

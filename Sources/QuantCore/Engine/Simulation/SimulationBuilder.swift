@@ -104,7 +104,7 @@ public struct SimulationBuilder {
         continue
       }
       // Weights in 16 bits are multiplied with inputs of their own type.
-      let type = ElementType(rawValue: tensor.storage.schemeName.uppercased())
+      let type = tensor.storage.elementType
       let plain: FloatRounding? = if let type, type == .f16 || type == .bf16 { FloatRounding(type) } else { nil }
       simulation.inputs[weight] = tensor.storage.inputRounding ?? plain
     }
@@ -122,7 +122,7 @@ public struct SimulationBuilder {
     for (tensor, choice) in zip(tensors, choices) {
       activations[tensor.id] = choice.activations
       let stored = tensor.name(checkpoint.naming).flatMap { checkpoint[$0] }.flatMap {
-        ElementType(rawValue: $0.storage.schemeName.uppercased())
+        $0.storage.elementType
       }
       guard let scheme = choice.scheme, stored?.isFloat == true else { continue }
       simulation.weights[tensor.id] = try registry.scheme(scheme, modelType: modelType)

@@ -3,7 +3,7 @@ extension Checkpoint {
   package var modelType: ElementType {
     var weights: [ElementType: Int] = [:]
     for tensor in tensors where tensor.shape.count >= 2 {
-      guard let type = ElementType(rawValue: tensor.storage.schemeName.uppercased()), type.isFloat else { continue }
+      guard let type = tensor.storage.elementType, type.isFloat else { continue }
       weights[type, default: 0] += tensor.elementCount
     }
     let order: [ElementType] = [.bf16, .f16, .f32, .f64]

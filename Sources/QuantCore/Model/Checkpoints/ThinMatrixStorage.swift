@@ -14,7 +14,7 @@ struct ThinMatrixStorage: TensorStorage {
     let isExact = factors.allSatisfy { $0 == 0 || $0.significand == 1 }
     return isExact ? matrices.lazy.compactMap { $0?.schemeName }.first ?? "f32" : "f32"
   }
-  var byteCount: Int { matrices.count * channelCount * rank * ((ElementType(rawValue: schemeName.uppercased()) ?? .f32).bitCount / 8) }
+  var byteCount: Int { matrices.count * channelCount * rank * ((ElementType(schemeName: schemeName) ?? .f32).bitCount / 8) }
   var isNumeric: Bool { true }
   var verbatim: ByteView? { nil }
 

@@ -50,7 +50,7 @@ public struct ModuleParts {
       guard tensor.name.hasSuffix(".weight") else { return tensor }
       let module = String(tensor.name.dropLast(".weight".count))
       if quantized.contains(module) { return try weight(module) }
-      guard ElementType(rawValue: tensor.storage.schemeName.uppercased())?.needsScale != true else {
+      guard tensor.storage.elementType?.needsScale != true else {
         throw Failure(
           .data, "quantized.part-missing", "has codes of type \(tensor.storage.schemeName) and no scale beside it", tensor: tensor.name)
       }

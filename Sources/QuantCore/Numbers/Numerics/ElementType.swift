@@ -44,6 +44,9 @@ public enum ElementType: String, Sendable, CaseIterable {
     }
   }
 
+  /// The type with this `schemeName`, or nil for the name of a scheme that is no element type.
+  public init?(schemeName: String) { self.init(rawValue: schemeName.uppercased()) }
+
   /// The scheme name of plain floating-point storage (`f32`, `f16`, `bf16`), or the lower-case type name for data.
   public var schemeName: String { rawValue.lowercased() }
 

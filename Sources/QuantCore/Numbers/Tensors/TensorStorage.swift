@@ -25,10 +25,12 @@ public protocol TensorStorage: Sendable {
 }
 
 extension TensorStorage {
+  /// The type of the values, where they are stored as plain numbers; nil where they are codes of a scheme.
+  public var elementType: ElementType? { ElementType(schemeName: schemeName) }
   public var codes: (any QuantizedStorage)? { nil }
   public var inputRounding: (any ValueRounding)? { nil }
   public func storedPart(name: String, shape: [Int]) -> StoredPart? {
-    guard let bytes = verbatim, let type = ElementType(rawValue: schemeName.uppercased()) else { return nil }
+    guard let bytes = verbatim, let type = elementType else { return nil }
     return StoredPart(name: name, shape: shape, type: .element(type), byteCount: bytes.count)
   }
   public func components(name: String, shape: [Int]) -> [CheckpointTensor] { [] }

@@ -1,10 +1,33 @@
-/// What the output is: its format, the packings that may be used in it, and who is to read it.
-extension Planner {
+/// What is written, settled once: the format, the packings that may be used in it, and the program that is to read it.
+struct Target {
+  /// Path of the output.
+  let path: String
+  let format: any CheckpointFormat.Type
+  /// The packings that may be used, the preferred first.
+  let packings: [any Packing]
+  /// Nil where any program may read the output.
+  let client: Client?
+  let registry: Registry
+
+  /// - Throws: `Failure` of kind usage for a format, packing or client that nobody knows, or that do not go together.
+  init(_ request: ConversionRequest, _ registry: Registry, content: CheckpointContent = .model) throws {
+    path = request.output
+    self.registry = registry
+    format = try Target.outputFormat(of: request, registry, content: content)
+    client = try request.client.map { name throws(Failure) in try Client(named: name, registry) }
+    packings = try Target.packings(of: format, for: client, request, registry)
+  }
+
+  /// What its tensors are called.
+  var naming: Naming { format.naming }
+
   /// The format that is written: the one asked for, or the one that the target's name asks for.
   /// - Parameter content: what is to be written.
   /// - Throws: `Failure` of kind usage where no format writes this.
-  public func format(of request: ConversionRequest, _ content: CheckpointContent = .model) throws -> any CheckpointFormat.Type {
-    let format = try chosenFormat(request, content)
+  static func outputFormat(
+    of request: ConversionRequest, _ registry: Registry, content: CheckpointContent = .model
+  ) throws -> any CheckpointFormat.Type {
+    let format = try chosenFormat(request, content, registry)
     guard format.contents.contains(content) else {
       let able = registry.formats.filter { $0.contents.contains(content) }.map { $0.id }
       throw Failure(
@@ -30,7 +53,9 @@ extension Planner {
     return format
   }
 
-  private func chosenFormat(_ request: ConversionRequest, _ content: CheckpointContent) throws -> any CheckpointFormat.Type {
+  private static func chosenFormat(
+    _ request: ConversionRequest, _ content: CheckpointContent, _ registry: Registry
+  ) throws -> any CheckpointFormat.Type {
     if let id = request.toFormat { return try registry.format(id) }
     let name = Files.lastComponent(request.output).lowercased()
     for format in registry.formats where format.fileExtensions.contains(where: { name.hasSuffix("." + $0) }) { return format }
@@ -46,10 +71,12 @@ extension Planner {
   /// The packings that may be used, the preferred first: those of the format, of them those that the client reads, or the one
   /// that was asked for.
   /// - Throws: `Failure` of kind usage for an unknown packing or client, and where nothing is left.
-  func packings(of format: any CheckpointFormat.Type, _ request: ConversionRequest) throws(Failure) -> [any Packing] {
+  private static func packings(
+    of format: any CheckpointFormat.Type, for client: Client?, _ request: ConversionRequest, _ registry: Registry
+  ) throws(Failure) -> [any Packing] {
     var packings = registry.packings(of: format)
     func id(_ packing: any Packing) -> String { type(of: packing).id }
-    if let client = try client(request) {
+    if let client {
       guard client.profile.formats.contains(format.id) else {
         throw Failure(
           .usage, "client.format", "\(client.profile.id) does not load format '\(format.id)'", file: request.output,
@@ -76,14 +103,9 @@ extension Planner {
     return packings
   }
 
-  func client(_ request: ConversionRequest) throws(Failure) -> Client? {
-    guard let name = request.client else { return nil }
-    return try Client(named: name, registry)
-  }
-
   /// - Throws: `Failure` `client.refuses` where the client would not compute with all layers together.
-  func checkFolder(_ tensors: [PlannedTensor], model: ModelDescription?, request: ConversionRequest) throws(Failure) {
-    guard let client = try client(request) else { return }
+  func checkFolder(_ tensors: [PlannedTensor], model: ModelDescription?) throws(Failure) {
+    guard let client else { return }
     var folder = ClientFolder(quantized: [], unquantized: [])
     for tensor in tensors {
       let name = QuantizedModule.name(ofWeight: tensor.name)
@@ -98,12 +120,12 @@ extension Planner {
     }
     guard let obstacle = client.profile.obstacle(folder, version: client.version) else { return }
     throw Failure(
-      .unsupported, "client.refuses", "\(client.profile.id) \(client.version) \(obstacle.reason)", file: request.output,
+      .unsupported, "client.refuses", "\(client.profile.id) \(client.version) \(obstacle.reason)", file: path,
       remedy: obstacle.remedy)
   }
 
   /// Common schemes for rows of this length that the format holds.
-  func fitting(_ columns: Int, _ format: any CheckpointFormat.Type) -> [String] {
+  func fitting(_ columns: Int) -> [String] {
     let packings = registry.packings(of: format)
     return ["int4-g128", "int4-g64", "int4-g32", "int4-channel", "int8-channel", "q4_k", "q4_0", "q8_0", "f16"].filter { name in
       guard let scheme = try? registry.scheme(name, modelType: .f16) else { return false }

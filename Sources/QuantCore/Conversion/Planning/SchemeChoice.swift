@@ -1,43 +1,21 @@
-/// Which tensors there are, and which scheme each of them gets.
-extension Planner {
-  /// The model of the source. Between two GGUFs nobody needs it: a file whose keys a family cannot make sense of is taken by its
-  /// names, and may be one that is edited because of that.
-  /// - Throws: `Failure` of the family where the model is needed, or the source is no GGUF.
-  func described(_ source: Checkpoint, isNeeded: Bool, _ warnings: inout [String]) throws -> ModelDescription? {
-    do {
-      return try opening.describe(source)
-    } catch let failure as Failure where !isNeeded && source.naming == .gguf {
-      warnings.append(Planner.leavesOut(failure))
-      return nil
-    }
-  }
-
-  /// The output's tensors. A description that does not fit the tensors is dropped where nobody needs it.
-  func drafts(
-    of source: Checkpoint, _ model: inout ModelDescription?, target: Naming, needsFamily: Bool, _ warnings: inout [String]
-  ) throws -> [TensorMapping.Draft] {
-    do {
-      return try TensorMapping(source: source, model: model, target: target).drafts(warnings: &warnings)
-    } catch let failure as Failure where model != nil && !needsFamily && source.naming == .gguf {
-      model = nil
-      warnings.append(Planner.leavesOut(failure))
-      return try TensorMapping(source: source, model: nil, target: target).drafts(warnings: &warnings)
-    }
-  }
-
-  private static func leavesOut(_ failure: Failure) -> String {
-    "the tensors are taken by their names, because the file is no model of its family"
-      + (failure.tensor.map { " ('\($0)': \(failure.message))" } ?? " (\(failure.message))")
-  }
+/// Gives every tensor its scheme, and its input a way of rounding.
+struct SchemeChoice {
+  /// Name of the scheme or preset for the whole model, or `keep`.
+  let wanted: String
+  /// Whether errors are weighed by importance.
+  let weighs: Bool
+  let request: ConversionRequest
+  let source: Checkpoint
+  let model: ModelDescription?
+  let target: Target
+  private var registry: Registry { target.registry }
 
   /// Gives every draft its scheme, and its input a way of rounding: what was asked for it, else what the preset or scheme for the
   /// whole says, else what the container puts in its place.
-  /// - Parameter weighs: whether errors are weighed by importance.
-  func chooseSchemes(
-    _ drafts: inout [TensorMapping.Draft], wanted: String, weighs: Bool, request: ConversionRequest, source: Checkpoint,
-    model: ModelDescription?, format: any CheckpointFormat.Type
-  ) throws {
+  /// - Throws: `Failure` for a scheme or rule that is unknown, malformed or fits nothing.
+  func callAsFunction(_ drafts: [TensorDraft]) throws -> [ChosenDraft] {
     let modelType = source.modelType
+    let format = target.format
     let keeps = wanted == Planner.keepName
     let named = keeps ? nil : registry.preset(wanted)
     let preset = request.isPure ? nil : named
@@ -49,9 +27,13 @@ extension Planner {
     } else {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }
-    var asked = try asked(drafts, request)
-    let packings = try packings(of: format, request)
-    let stacks = scheme.map { scheme in self.stacks(drafts, in: packings.filter { $0.holds(scheme.grid) }, source: source) } ?? []
+    var asked = try asked(drafts)
+    let packings = target.packings
+    let moves = CodeMoves(source: source, packings: packings, registry: registry)
+    let stacks =
+      scheme.map { scheme in
+        Stacks(source: source, registry: registry).indices(drafts, in: packings.filter { $0.holds(scheme.grid) })
+      } ?? []
     let presetTensors = drafts.indices.map { index in
       let draft = drafts[index]
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
@@ -72,37 +54,37 @@ extension Planner {
       ?? presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme?.name : nil) }
     let inputs = try InputChoice(request.activations)
     let type = scheme?.grid.kind == .float ? scheme?.name : nil
+    var chosen = drafts.map { ChosenDraft($0) }
     for index in drafts.indices {
       let isKept = (asked[index]?.name ?? wanted) == Planner.keepName
-      if isKept, let kept = keepers(of: drafts[index], source: source, packings: packings).first {
-        drafts[index].schemeName = kept.name
-        drafts[index].scheme = kept
-        drafts[index].activations = keptInputs(of: drafts[index], kept, source: source, packings: packings)
+      if isKept, let kept = moves.keepers(of: drafts[index]).first {
+        chosen[index].scheme = kept
+        chosen[index].activations = moves.keptInputs(of: drafts[index], kept)
         continue
       }
       let stored = drafts[index].tensor.storage.schemeName
       let staysInPlace = isKept && format.id == source.format && drafts[index].isInPlace
       let unquantized = staysInPlace ? stored : format.unquantizedScheme(for: presetTensors[index], stored: stored, type: type)
       var name = isKept ? unquantized : asked[index]?.name ?? choices[index].scheme ?? unquantized
-      drafts[index].note = asked[index] == nil ? choices[index].note : nil
+      chosen[index].note = asked[index] == nil ? choices[index].note : nil
       if asked[index]?.mayFallBack ?? true, let fallback = format.fallback(for: name, columns: drafts[index].rowLength) {
-        (name, drafts[index].note) = fallback
+        (name, chosen[index].note) = fallback
       }
-      drafts[index].schemeName = name
-      drafts[index].needsImportance = named?.importantSchemes.contains(name) == true
+      chosen[index].needsImportance = named?.importantSchemes.contains(name) == true
       // Data that is not numbers (token maps), or of a type that is no scheme (f64), is copied as it is, under the name of its type.
-      let isData = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(rawValue: name.uppercased()) != nil
+      let isData = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(schemeName: name) != nil
       if drafts[index].tensor.storage.isNumeric && !isData {
         let own = drafts[index].tensor.storage.codes?.scheme
-        drafts[index].scheme = try own.flatMap { $0.name == name ? $0 : nil } ?? registry.scheme(name, modelType: modelType)
+        chosen[index].scheme = try own.flatMap { $0.name == name ? $0 : nil } ?? registry.scheme(name, modelType: modelType)
       }
-      drafts[index].activations = inputs.scheme(
-        for: presetTensors[index], weights: drafts[index].scheme, choice: choices[index], model: model)
+      chosen[index].activations = inputs.scheme(
+        for: presetTensors[index], weights: chosen[index].scheme, choice: choices[index], model: model)
     }
+    return chosen
   }
 
   /// A scheme that was asked for by name.
-  struct AskedScheme {
+  private struct AskedScheme {
     var name: String
     /// Whether it may give way to what the container puts in its place, in rows that it cannot hold.
     var mayFallBack = false
@@ -111,7 +93,7 @@ extension Planner {
   /// The scheme that was asked for each draft, or nil where nothing was: rules for tensors first, then what was asked for the
   /// embedding and the output matrix, then rules in the form of llama-quantize.
   /// - Throws: `Failure` of kind usage for a rule that is malformed or matches nothing, and where the model has no such matrix.
-  func asked(_ drafts: [TensorMapping.Draft], _ request: ConversionRequest) throws -> [AskedScheme?] {
+  private func asked(_ drafts: [TensorDraft]) throws -> [AskedScheme?] {
     let names = drafts.map { (target: $0.name, source: $0.tensor.name) }
     let kept = request.keptTensors.map { "\($0)=\(Planner.keepName)" }
     let ruled = try TensorRules(request.tensorRules + kept).apply(to: names)

@@ -1,13 +1,13 @@
 /// What an output records about its own making.
-extension Planner {
+enum Provenance {
   /// How the output was made: what a person needs to make it again. No times, hosts or paths.
   /// - Parameter values: what is found on calibration text and stored.
-  func provenance(
-    _ request: ConversionRequest, methods: [any QuantizationMethod], _ calibration: CalibrationWindows?, _ importance: Importance?,
+  static func facts(
+    _ request: ConversionRequest, _ chain: MethodChain, _ calibration: CalibrationWindows?, _ importance: Importance?,
     values: [CalibratedValue], adapters: [String]
   ) -> [(key: String, value: String)] {
     var facts: [(key: String, value: String)] = [("qconvert.version", QuantCoreInfo.version)]
-    let described = zip(request.methods, methods).map { given, method in
+    let described = zip(request.methods, chain.methods).map { given, method in
       let options = given.options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
       return type(of: method).id + (options.isEmpty ? "" : ":" + options)
     }
@@ -26,7 +26,7 @@ extension Planner {
           "\(calibration.origin) text, xxh3-128 \(calibration.textHash), "
             + "\(calibration.windowCount) windows of \(calibration.context) tokens, xxh3-128 \(calibration.fingerprint)"
         ))
-      let propagation = ConversionPlan.propagation(request, methods).rawValue
+      let propagation = chain.propagation.rawValue
       facts.append(("qconvert.propagation", request.isTrueSequential ? propagation + ", true sequential" : propagation))
     }
     if let recipe = request.recipe {

@@ -1,9 +1,11 @@
-/// Adapters on their own: from one container into another, or into another floating-point type.
-extension Planner {
+/// Plans an adapter on its own: from one container into another, or into another floating-point type.
+struct AdapterPlanner {
+  let opening: Opening
+
   /// - Throws: `Failure` where the adapter does not belong to its base, or the container has no place for a part of it.
   func plan(_ request: ConversionRequest, _ source: Checkpoint, _ adapter: LowRankAdapter) throws -> ConversionPlan {
     try checkOptions(request)
-    let format = try format(of: request, .adapter)
+    let format = try Target(request, opening.registry, content: .adapter).format
     var held = source
     var base: (checkpoint: Checkpoint, model: ModelDescription)?
     if format.naming != source.naming {
@@ -72,7 +74,7 @@ extension Planner {
     _ tensor: CheckpointTensor, as wanted: String, format: any CheckpointFormat.Type, request: ConversionRequest
   ) throws -> PlannedTensor {
     let stored = tensor.storage.schemeName
-    func scheme(_ name: String) -> FloatScheme? { ElementType(rawValue: name.uppercased()).flatMap { FloatScheme($0) } }
+    func scheme(_ name: String) -> FloatScheme? { ElementType(schemeName: name).flatMap { FloatScheme($0) } }
     let name = wanted != Planner.keepName ? wanted : scheme(stored) == nil ? FloatScheme.f32.name : stored
     let packing = PlainPacking()
     guard let scheme = scheme(name) else {

@@ -1,0 +1,45 @@
+/// The methods of a request, in the order in which they apply.
+struct MethodChain {
+  let methods: [any QuantizationMethod]
+  /// The stream that they observe.
+  let propagation: Propagation
+
+  /// - Throws: `Failure` of kind usage for a method or option that nobody knows, and for what the chain cannot do.
+  init(_ request: ConversionRequest, _ registry: Registry) throws {
+    methods = try request.methods.map { given in
+      let type = try registry.method(given.id)
+      return try type.init(OptionValues(given.options, declarations: type.options, plugin: given.id))
+    }
+    propagation = ConversionPlan.propagation(request, methods)
+    guard !request.isTrueSequential || propagation == .quantized else {
+      throw Failure(
+        .usage, "usage.true-sequential", "later layers can be observed behind rounded ones in the quantized stream only",
+        remedy: "Give --propagate quantized, or leave --true-sequential out.")
+    }
+  }
+
+  /// What they observe at each site.
+  var statistics: Set<Statistic> { methods.reduce(into: []) { $0.formUnion($1.statistics) } }
+
+  /// - Throws: `Failure` `method.model` where a method has nothing to do on a model, or cannot do it exactly.
+  func check(on model: ModelDescription, path: String) throws(Failure) {
+    for method in methods {
+      guard let obstacle = method.obstacle(in: model) else { continue }
+      throw Failure(
+        .unsupported, "method.model",
+        "method '\(type(of: method).id)' cannot be used on this model of family '\(model.family)': \(obstacle)", file: path,
+        remedy: "Leave the method out, or choose another; 'qconvert plugins' lists them.")
+    }
+  }
+
+  /// - Throws: `Failure` `method.unused` for a method about rounding where nothing is rounded.
+  func checkUse(on tensors: [PlannedTensor], wanted: String) throws(Failure) {
+    guard let method = methods.first(where: { $0.roundsByStatistics }),
+      !tensors.contains(where: { $0.id?.block != nil && $0.scheme.grid.kind != .float })
+    else { return }
+    throw Failure(
+      .usage, "method.unused",
+      "method '\(type(of: method).id)' has nothing to round: with scheme '\(wanted)' every layer of every block stays unquantized",
+      remedy: "Give a --scheme that quantizes ('qconvert plugins' lists them), or leave the method out.")
+  }
+}

@@ -1,0 +1,91 @@
+/// Settles what methods observe: text that is run through the model, or statistics that were collected before.
+struct Observation {
+  /// What a conversion needs beside its tensors.
+  struct Result {
+    /// Nil where nobody reads text, and the output has the source's.
+    var tokenizer: (any Tokenizer)?
+    var statistics: StoredStatistics?
+    /// Nil where nothing is observed.
+    var calibration: CalibrationWindows?
+  }
+
+  let request: ConversionRequest
+  let chain: MethodChain
+  let source: Checkpoint
+  let model: ModelDescription?
+  let target: Target
+  let opening: Opening
+  /// What is to be found on the text and stored.
+  let values: [CalibratedValue]
+
+  /// - Throws: `Failure` where text or statistics are missing, malformed, or of another model.
+  func callAsFunction(_ warnings: inout [String]) throws -> Result {
+    let isObserving = !chain.statistics.isEmpty || !values.isEmpty
+    var result = Result()
+    result.tokenizer = try tokenizer(isNeeded: isObserving && request.statisticsPath == nil)
+    result.statistics = try storedStatistics()
+    if isObserving {
+      result.calibration = result.statistics?.calibration
+      if result.calibration == nil, let tokenizer = result.tokenizer, let model {
+        result.calibration = try Observation.windows(request.calibration, tokenizer, model, &warnings)
+      }
+    }
+    return result
+  }
+
+  private func tokenizer(isNeeded: Bool) throws -> (any Tokenizer)? {
+    let carriesOver = target.naming == source.naming
+    if !isNeeded && carriesOver && request.tokenizerPath == nil { return nil }
+    return try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
+  }
+
+  /// What was collected before, where the request names a file of it.
+  private func storedStatistics() throws -> StoredStatistics? {
+    guard let path = request.statisticsPath else { return nil }
+    let needed = values.reduce(into: chain.statistics) { $0.formUnion($1.calibrator.requirements) }
+    guard let model, !needed.isEmpty else {
+      throw Failure(
+        .usage, "stats.unused", "no method of this conversion observes anything", file: path,
+        remedy: "Leave --stats out, or give a --plugin.")
+    }
+    guard chain.propagation == .original else {
+      throw Failure(
+        .usage, "stats.stream", "the methods observe the model behind its rounded blocks, which no file can hold", file: path,
+        remedy: "Give --propagate original, or --calibration instead of --stats.")
+    }
+    guard values.allSatisfy({ model.block.sites.contains($0.site) }) else {
+      throw Failure(
+        .usage, "stats.cache", "keys and values, whose scales are to be stored, are in no file of statistics", file: path,
+        remedy: "Give --calibration instead of --stats.")
+    }
+    let statistics = try StoredStatistics(opening.open(path, format: "safetensors"))
+    try statistics.check(model: ModelFingerprint.of(source, model), requirements: needed)
+    return statistics
+  }
+
+  /// The text of a request, cut into windows.
+  /// - Throws: `Failure` where a file cannot be read, the text is too short, or the model has too few positions.
+  static func windows(
+    _ request: CalibrationRequest, _ tokenizer: any Tokenizer, _ model: ModelDescription, _ warnings: inout [String]
+  ) throws -> CalibrationWindows {
+    var text = ""
+    for file in request.files { text += try Files.readText(file) }
+    let isBuiltIn = request.files.isEmpty
+    let windows = try CalibrationWindows(
+      text: isBuiltIn ? DefaultCalibration.text : text, origin: isBuiltIn ? "built-in" : "user", tokenizer: tokenizer,
+      request: request)
+    try model.parameters.checkPositions(windows.context)
+    if isBuiltIn {
+      warnings.append(
+        "calibrating on the built-in text (\(windows.availableTokens) tokens of general English); "
+          + "--calibration FILE with text like your own gives better results")
+    }
+    let widest = model.tensors.compactMap { $0.id.block == nil ? nil : $0.shape.last }.max() ?? 0
+    if windows.tokenCount < 2 * widest {
+      warnings.append(
+        "\(windows.tokenCount) calibration tokens are few for the widest layer input of \(widest) channels; "
+          + "give at least \(2 * widest)")
+    }
+    return windows
+  }
+}

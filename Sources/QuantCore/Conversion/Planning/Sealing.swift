@@ -1,0 +1,192 @@
+/// Decides what becomes of each tensor: its packing and stored parts, and whether it is copied, moved, or rounded.
+struct Sealing {
+  let request: ConversionRequest
+  let source: Checkpoint
+  let target: Target
+  /// Whether the weights of blocks go through methods, so that their codes are made anew.
+  let hasMethods: Bool
+  private var stacks: Stacks { Stacks(source: source, registry: target.registry) }
+
+  /// - Throws: `Failure` that says why a tensor cannot become what was chosen for it, and what would work.
+  func callAsFunction(_ drafts: [ChosenDraft]) throws -> [PlannedTensor] { try drafts.map { try seal($0) } }
+
+  /// A draft with what can be said of it before a packing is chosen.
+  private struct Wish {
+    let draft: ChosenDraft
+    /// The scheme that was asked for; a packing may store a variant of it.
+    let asked: any Scheme
+    /// As the preferred packing stores it.
+    let scheme: any Scheme
+    /// The packings that hold it, the preferred first.
+    let holders: [any Packing]
+    let moves: CodeMoves
+    /// Whether a method rounds it.
+    let isRounded: Bool
+    /// Whether its bytes can be copied, as far as the scheme goes. What is merged with an adapter has lost its bytes.
+    let isCopy: Bool
+
+    /// How the source's codes become those of a scheme; nil where weights are rounded.
+    func adoption(_ scheme: any Scheme) -> Adoption? { isRounded ? nil : moves.adoption(draft.draft, scheme) }
+    /// Whether weights that are quantized already are rounded once more.
+    var isRoundedAgain: Bool {
+      draft.tensor.storage.elementType?.isFloat != true && scheme.grid.kind != .float && adoption(scheme) == nil && !isCopy
+    }
+  }
+
+  private func seal(_ draft: ChosenDraft) throws -> PlannedTensor {
+    guard let named = draft.scheme else { return try sealData(draft) }
+    let wish = try wish(draft, named)
+    if let copy = copy(wish) { return copy }
+    if wish.isRoundedAgain && !request.allowRequantize { throw requantizes(wish) }
+    var refused: (client: Client, obstacle: ClientObstacle)?
+    var unfit: String?
+    for packing in wish.holders {
+      let scheme = packing.stored(wish.asked)
+      if let reason = packing.obstacle(shape: draft.shape, scheme: scheme) {
+        unfit = unfit ?? "'\(type(of: packing).id)' cannot hold \(scheme.name): \(reason)"
+      } else if let client = target.client, let obstacle = obstacle(of: client, to: draft, scheme, in: packing) {
+        refused = refused ?? (client, obstacle)
+      } else {
+        return tensor(wish, scheme, in: packing)
+      }
+    }
+    throw refusal(of: draft, wish.scheme, refused, unfit: unfit)
+  }
+
+  /// - Throws: `Failure` where rows cannot be stored in the scheme, or codes lie there without their scale.
+  private func wish(_ draft: ChosenDraft, _ named: any Scheme) throws -> Wish {
+    let asked = request.search == .best ? named.widerSearch ?? named : named
+    let packings = stacks.holders(draft, among: target.packings)
+    let holders = packings.filter { $0.holds($0.stored(asked).grid, activations: draft.activations) }
+    if holders.isEmpty { try stacks.check(draft, output: target.path) }
+    let scheme = holders.first?.stored(asked) ?? asked
+    try checkRows(of: draft, as: scheme)
+    let storage = draft.tensor.storage
+    if storage.elementType?.needsScale == true {
+      throw Failure(
+        .unsupported, "convert.scale-missing", "codes of type \(storage.schemeName) cannot be converted without their scale",
+        file: source.path, tensor: draft.tensor.name, remedy: "Convert from the original in 16 bits.")
+    }
+    let isRounded = hasMethods && draft.id?.block != nil
+    return Wish(
+      draft: draft, asked: asked, scheme: scheme, holders: holders,
+      moves: CodeMoves(source: source, packings: packings, registry: target.registry), isRounded: isRounded,
+      isCopy: storage.schemeName == scheme.name && draft.isInPlace && !isRounded && storage.verbatim != nil)
+  }
+
+  /// A tensor whose stored bytes are those of the same container already; nil for any other.
+  private func copy(_ wish: Wish) -> PlannedTensor? {
+    let draft = wish.draft
+    guard wish.isCopy, target.format.id == source.format, draft.activations == nil,
+      let part = draft.tensor.storage.storedPart(name: draft.name, shape: draft.shape)
+    else { return nil }
+    return PlannedTensor(
+      sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: wish.scheme,
+      packing: wish.holders.first ?? PlainPacking(), pieces: draft.pieces, parts: [part], note: draft.note, isCopy: true)
+  }
+
+  private func tensor(_ wish: Wish, _ scheme: any Scheme, in packing: any Packing) -> PlannedTensor {
+    let draft = wish.draft
+    let parts = packing.parts(name: draft.name, shape: draft.shape, scheme: scheme)
+    let size = parts.reduce(0) { $0 + $1.byteCount }
+    var tensor = PlannedTensor(
+      sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, activations: draft.activations,
+      packing: packing, pieces: draft.pieces, parts: parts, note: draft.note,
+      isCopy: wish.isCopy && parts.count == 1 && draft.tensor.storage.verbatim?.count == size)
+    tensor.needsImportance = draft.needsImportance
+    if !tensor.isCopy, let adoption = wish.adoption(scheme) {
+      tensor.adoption = adoption
+      tensor.note = tensor.note ?? adoption.note
+    } else if wish.isRoundedAgain {
+      tensor.note = tensor.note ?? "re-quantized"
+    }
+    if draft.draft.isMerged(in: source) { tensor.note = (tensor.note.map { $0 + ", " } ?? "") + "merged" }
+    return tensor
+  }
+
+  /// Why the client would not compute with a layer in this packing, or nil.
+  private func obstacle(of client: Client, to draft: ChosenDraft, _ scheme: any Scheme, in packing: any Packing) -> ClientObstacle? {
+    guard scheme.grid.kind != .float else { return nil }
+    let layer = ClientLayer(
+      name: QuantizedModule.name(ofWeight: draft.name), packing: type(of: packing).id, grid: scheme.grid,
+      activations: draft.activations, shape: draft.shape)
+    return client.profile.obstacle(layer, version: client.version)
+  }
+
+  private func requantizes(_ wish: Wish) -> Failure {
+    let keepers = wish.moves.keepers(of: wish.draft.draft).map { $0.name }
+    return Failure(
+      .unsupported, "convert.requantize",
+      "this tensor is already quantized (\(wish.draft.tensor.storage.schemeName)); rounding it again to \(wish.scheme.name) loses quality",
+      file: source.path, tensor: wish.draft.tensor.name,
+      remedy: "Convert from the original, or give --allow-requantize"
+        + (keepers.isEmpty || wish.isRounded ? "." : "; without another rounding it can become: \(keepers.joined(separator: ", "))."))
+  }
+
+  /// - Throws: `Failure` where rows of this length or direction cannot be stored in the scheme, or their inputs not be rounded as asked.
+  private func checkRows(of draft: ChosenDraft, as scheme: any Scheme) throws(Failure) {
+    guard scheme.grid.kind == .float || !draft.isTransposed else {
+      throw Failure(
+        .unsupported, "scheme.transposed",
+        "this container holds the matrix transposed, and readers do not unpack such a one from \(scheme.name)", file: source.path,
+        tensor: draft.name, remedy: "Write a .gguf file, which holds it the other way round, or choose bf16, f16 or f32.")
+    }
+    guard scheme.fits(columns: draft.rowLength), scheme.grid.kind == .float || !draft.shape.contains(0) else {
+      throw Failure(
+        .unsupported, "scheme.row-length",
+        "rows of \(draft.rowLength) weights cannot be stored as \(scheme.name)"
+          + (scheme.grid.groupLength.map { ", whose groups have \($0)" } ?? ""), file: source.path, tensor: draft.name,
+        remedy: "Give another --scheme, or this tensor its own with --tensor '\(draft.name)=SCHEME'; these fit: "
+          + target.fitting(draft.rowLength).joined(separator: ", ") + ".")
+    }
+    if let length = draft.activations?.groupLength, !draft.tensor.rowLength.isMultiple(of: length) {
+      throw Failure(
+        .unsupported, "activations.row-length", "\(draft.tensor.rowLength) channels cannot be rounded in groups of \(length)",
+        file: source.path, tensor: draft.name,
+        remedy: "Give another --activations, or this tensor a type that is not quantized with --tensor '\(draft.name)=bf16'.")
+    }
+  }
+
+  /// Why no packing of the format holds a tensor: the client's reason first, then the packing's own.
+  private func refusal(
+    of draft: ChosenDraft, _ scheme: any Scheme, _ refused: (client: Client, obstacle: ClientObstacle)?, unfit: String?
+  ) -> Failure {
+    if let (client, obstacle) = refused {
+      return Failure(
+        .unsupported, "client.refuses", "\(client.profile.id) \(client.version) \(obstacle.reason)", file: target.path,
+        tensor: draft.name, remedy: obstacle.remedy)
+    }
+    if let unfit {
+      return Failure(
+        .unsupported, "packing.shape", unfit, file: target.path, tensor: draft.name,
+        remedy: "Leave --packing out, or this tensor unquantized with --tensor '\(draft.name)=bf16'.")
+    }
+    let registry = target.registry
+    let able = registry.formats.filter { other in
+      registry.packings(of: other).contains { $0.holds($0.stored(scheme).grid, activations: draft.activations) }
+    }
+    return Failure(
+      .unsupported, "packing.none",
+      "format '\(target.format.id)' cannot hold \(scheme.name)" + (draft.activations.map { " with inputs rounded to \($0.name)" } ?? ""),
+      file: target.path, tensor: draft.name,
+      remedy: able.isEmpty
+        ? "Choose another scheme; 'qconvert plugins' lists them."
+        : "Choose another scheme, or a format that can: \(able.map { $0.id }.joined(separator: ", ")).")
+  }
+
+  /// A tensor whose values are not floating-point numbers keeps its bytes and type.
+  private func sealData(_ draft: ChosenDraft) throws -> PlannedTensor {
+    let stored = draft.tensor.storage.schemeName
+    guard let bytes = draft.tensor.storage.verbatim, let type = draft.tensor.storage.elementType,
+      draft.isInPlace
+    else {
+      throw Failure(
+        .unsupported, "convert.data-tensor", "values of type \(stored) cannot be converted", tensor: draft.tensor.name,
+        remedy: "Only floating-point and understood quantized tensors can be.")
+    }
+    let part = StoredPart(name: draft.name, shape: draft.shape, type: .element(type), byteCount: bytes.count)
+    return PlannedTensor(
+      sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: FloatScheme.f32, packing: PlainPacking(),
+      pieces: draft.pieces, parts: [part], note: "data", isCopy: true)
+  }
+}

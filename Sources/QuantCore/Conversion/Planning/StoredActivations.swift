@@ -1,0 +1,134 @@
+/// Adds the tensors that say how activations are rounded: the stored scales of inputs and caches, kept from the source where a layer
+/// keeps its codes, else to be found by calibration.
+struct StoredActivations {
+  let source: Checkpoint
+  let target: Target
+  /// Nil: what suits the type of each scale.
+  let calibrator: RangeCalibrator?
+  /// The type that a model computes in, where that can hold a scale.
+  private var scaleType: ElementType { FloatScheme(source.modelType)?.type ?? .f32 }
+
+  /// - Parameters:
+  ///   - cache: what was asked for keys and values; nil: as in the source.
+  ///   - isCacheGiven: whether a person said anything of keys and values.
+  ///   - model: asked for where something is to be found by calibration.
+  /// - Returns: the tensors, each followed by those of its input and, after the last layer of an attention, its cache; and how keys
+  ///   and values are rounded.
+  /// - Throws: `Failure` where no place for a scale is known, or no site to find it at.
+  func callAsFunction(
+    _ tensors: [PlannedTensor], cache: ActivationScheme?, isCacheGiven: Bool, model: () throws -> ModelDescription
+  ) throws -> (tensors: [PlannedTensor], cache: ActivationScheme?) {
+    let keptCaches = tensors.map { isCacheGiven ? [] : storedCaches($0) }
+    var result = tensors.indices.flatMap { [tensors[$0]] + storedInputs(tensors[$0]) + keptCaches[$0] }
+    if cache != nil || result.contains(where: { $0.activations?.isStatic == true && storedInputs($0).isEmpty }) {
+      result = try addingCalibrated(result, cache: cache, model: try model())
+    }
+    return (result, cache ?? (keptCaches.contains { !$0.isEmpty } ? .fp8Static : nil))
+  }
+
+  /// The stored scales of the inputs of a layer that is moved, as tensors of the output.
+  private func storedInputs(_ tensor: PlannedTensor) -> [PlannedTensor] {
+    guard tensor.adoption != nil, let activations = tensor.activations, activations.isStatic,
+      let input = source.activations.inputs[QuantizedModule.name(ofWeight: tensor.sourceName)], let scale = input.scale
+    else { return [] }
+    return tensor.packing.inputParts(name: tensor.name, activations: activations, modelType: scaleType).map { part in
+      PlannedTensor(part.part, part.value, scale: scale, zeroPoint: input.zeroPoint)
+    }
+  }
+
+  /// The stored scales of a cache, behind the last layer of its attention where that keeps its codes.
+  private func storedCaches(_ tensor: PlannedTensor) -> [PlannedTensor] {
+    guard tensor.adoption != nil, let id = tensor.id, let block = id.block, id.role == .attentionOutput, !id.isBias,
+      let scales = source.activations.caches[block]
+    else { return [] }
+    let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
+    let parts = target.packings.lazy.compactMap { $0.cacheParts(attention: attention, scheme: .fp8Static, modelType: scaleType) }.first
+    return [(parts?.keys, scales.keys), (parts?.values, scales.values)].compactMap { part, scale in
+      part.map { PlannedTensor($0, .scale, scale: scale, zeroPoint: 0) }
+    }
+  }
+
+  /// How keys and values are rounded in a cache.
+  /// - Throws: `Failure` of kind usage for an unknown name.
+  static func cache(named name: String?) throws(Failure) -> ActivationScheme? {
+    guard let name, name != "none" else { return nil }
+    guard name == "fp8" else { throw Registry.unknown("cache type", "cache.unknown", name, among: ["fp8", "none"]) }
+    return .fp8Static
+  }
+
+  /// The planned tensors, each followed by the stored parameters of its input, and by the cache's behind the last layer of an
+  /// attention.
+  /// - Throws: `Failure` where no place for them is known.
+  private func addingCalibrated(
+    _ tensors: [PlannedTensor], cache: ActivationScheme?, model: ModelDescription
+  ) throws(Failure) -> [PlannedTensor] {
+    let packings = tensors.filter { $0.scheme.grid.kind != .float }.map { $0.packing }
+    var result: [PlannedTensor] = []
+    for tensor in tensors {
+      result.append(tensor)
+      if storedInputs(tensor).isEmpty { result += try inputScales(of: tensor, model) }
+      if let cache { result += try cacheScales(behind: tensor, cache, packings) }
+    }
+    return result
+  }
+
+  private func inputScales(of tensor: PlannedTensor, _ model: ModelDescription) throws(Failure) -> [PlannedTensor] {
+    guard let activations = tensor.activations, activations.isStatic else { return [] }
+    guard let id = tensor.id, let block = id.block, let site = model.block.input(of: id.layer) else {
+      throw Failure(
+        .unsupported, "activations.no-site", "a stored scale can be found for linear layers inside a block only", tensor: tensor.name,
+        remedy: "Give an activation scheme whose scales are computed while the model runs, such as int8-token.")
+    }
+    return tensor.packing.inputParts(name: tensor.name, activations: activations, modelType: scaleType).map { part in
+      PlannedTensor(
+        part.part,
+        CalibratedValue(
+          block: block, site: site, scheme: activations, calibrator: calibrator, part: part.value, modelType: scaleType,
+          storedType: part.part.elementType))
+    }
+  }
+
+  /// Those of a cache, behind the last layer of its attention.
+  private func cacheScales(
+    behind tensor: PlannedTensor, _ scheme: ActivationScheme, _ packings: [any Packing]
+  ) throws(Failure) -> [PlannedTensor] {
+    guard let id = tensor.id, let block = id.block, id.role == .attentionOutput, !id.isBias else { return [] }
+    let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
+    let parts = packings.lazy.compactMap { $0.cacheParts(attention: attention, scheme: scheme, modelType: scaleType) }.first
+    guard let parts else {
+      throw Failure(
+        .unsupported, "cache.no-place", "the output has no place for the scales of a rounded cache", file: target.path,
+        remedy: "Leave --kv-cache out, or write a folder with quantized layers.")
+    }
+    func planned(_ part: StoredPart, _ site: Site) -> PlannedTensor {
+      PlannedTensor(
+        part,
+        CalibratedValue(
+          block: block, site: site, scheme: scheme, calibrator: calibrator, part: .scale, modelType: scaleType,
+          storedType: part.elementType))
+    }
+    return [planned(parts.keys, .keys), planned(parts.values, .values)]
+  }
+}
+
+extension PlannedTensor {
+  /// A tensor that holds one number that calibration finds.
+  init(_ part: StoredPart, _ value: CalibratedValue) {
+    self.init(
+      sourceName: "", name: part.name, shape: part.shape, scheme: FloatScheme(value.storedType) ?? .f32, packing: PlainPacking(),
+      parts: [part], note: "found by calibration", isCopy: false, calibrated: value)
+  }
+}
+
+extension PlannedTensor {
+  /// A tensor that holds one number of the source's record of activations.
+  fileprivate init(_ part: StoredPart, _ value: CalibratedValue.Part, scale: Float, zeroPoint: Int) {
+    let type = part.elementType ?? .f32
+    let bytes =
+      value == .zeroPoint
+      ? [UInt8(truncatingIfNeeded: zeroPoint)] : NumberConversion.bytes(of: [value.value(scale: scale, zeroPoint: zeroPoint)], as: type)
+    self.init(
+      sourceName: "", name: part.name, shape: part.shape, scheme: FloatScheme(type) ?? .f32, packing: PlainPacking(), parts: [part],
+      note: "re-packed", isCopy: false, constant: bytes)
+  }
+}

@@ -1,0 +1,38 @@
+/// One output tensor before it has a scheme: what it is made of.
+struct TensorDraft {
+  /// The source's tensor; where it is made of several, the one whose type says most: a quantized one before floats.
+  var tensor: CheckpointTensor
+  let name: String
+  var shape: [Int]
+  let pieces: [TensorPiece]
+  let isQuantizable: Bool
+
+  var id: TensorID? { pieces.first?.id }
+  /// Weights of one row of the output.
+  var rowLength: Int { shape.last ?? 1 }
+  /// Whether its rows are the source tensor's in their order.
+  var isInPlace: Bool { pieces.allSatisfy { $0.isInPlace && $0.source.name == tensor.name } }
+  var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
+  /// Whether an adapter is merged into a part of it.
+  func isMerged(in source: Checkpoint) -> Bool {
+    tensor.storage is MergedStorage || pieces.contains { source[$0.source.name]?.storage is MergedStorage }
+  }
+}
+
+/// A draft with what was chosen for it.
+@dynamicMemberLookup
+struct ChosenDraft {
+  var draft: TensorDraft
+  /// Nil for data that are no numbers, which are copied.
+  var scheme: (any Scheme)?
+  /// How readers are to round the input of the layer; nil: not at all.
+  var activations: ActivationScheme?
+  /// Why the scheme is not the one asked for, or nil.
+  var note: String?
+  /// Whether it must not be rounded without importance.
+  var needsImportance = false
+
+  init(_ draft: TensorDraft) { self.draft = draft }
+
+  subscript<Value>(dynamicMember member: KeyPath<TensorDraft, Value>) -> Value { draft[keyPath: member] }
+}
