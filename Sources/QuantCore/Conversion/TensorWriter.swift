@@ -104,7 +104,7 @@ struct TensorWriter {
       guard let stored = plan.source[piece.source.name] else {
         throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: piece.source.name)
       }
-      return PlacedTensor(stored, piece.source.layout, shape: piece.shape)
+      return try PlacedTensor(stored, at: piece.source, shape: piece.shape, file: plan.source.path)
     }
   }
 
