@@ -150,9 +150,22 @@ public struct Planner: Sendable {
   }
 
   private func makeMethods(_ request: ConversionRequest) throws -> [any QuantizationMethod] {
-    try request.methods.map { given in
+    let methods = try request.methods.map { given in
       let type = try registry.method(given.id)
       return try type.init(OptionValues(given.options, declarations: type.options, plugin: given.id))
+    }
+    try checkRounders(methods)
+    return methods
+  }
+
+  /// - Throws: `Failure` `method.overruled` for a method that does nothing but round where a later one rounds.
+  private func checkRounders(_ methods: [any QuantizationMethod]) throws(Failure) {
+    for (index, method) in methods.enumerated() where method.stages == [.round] {
+      guard let later = methods[(index + 1)...].last(where: { $0.stages.contains(.round) }) else { continue }
+      let (own, other) = (type(of: method).id, type(of: later).id)
+      throw Failure(
+        .usage, "method.overruled", "method '\(own)' only rounds, and '\(other)' after it rounds instead",
+        remedy: later.stages.contains(.transform) ? "Give '\(other)' first, or leave one of them out." : "Leave one of them out.")
     }
   }
 
