@@ -101,6 +101,30 @@ extension Planner {
     }
   }
 
+  /// What stays as it is because no family knows it and its name does not say that it is a linear layer, and how much becomes codes; nil
+  /// where nothing does, or there is nothing to say.
+  func unknownLayers(
+    _ drafts: [TensorMapping.Draft], source: Checkpoint, model: ModelDescription?, format: any CheckpointFormat.Type
+  ) -> String? {
+    func weights(_ drafts: [TensorMapping.Draft]) -> Double { drafts.reduce(0) { $0 + $1.shape.reduce(1) { $0 * Double($1) } } }
+    let quantized = drafts.filter { $0.scheme.map { $0.grid.kind != .float } ?? false }
+    // llama.cpp's own rule knows the tensors of its containers.
+    guard format.naming != .gguf, !quantized.isEmpty else { return nil }
+    let left = drafts.filter { draft in
+      // Everybody expects the embedding and the output matrix to stay.
+      let isOuter = ["embed_tokens.weight", "lm_head.weight"].contains { draft.name.hasSuffix($0) }
+      guard draft.id == nil, draft.isQuantizable, draft.scheme?.grid.kind == .float, !isOuter else { return false }
+      var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: true, id: nil)
+      tensor.configuration = source.configuration
+      return !tensor.isBlockLinear(of: model)
+    }
+    guard let first = left.first else { return nil }
+    let share = (weights(quantized) / max(1, weights(drafts)) * 100).rounded()
+    return "\(left.count) \(left.count == 1 ? "tensor stays" : "tensors stay") as stored because nothing says that "
+      + "\(left.count == 1 ? "it is a linear layer" : "they are linear layers") of the language model, such as '\(first.name)'; "
+      + "\(Int(share)) % of the weights are quantized"
+  }
+
   /// A scheme that was asked for by name.
   struct AskedScheme {
     var name: String

@@ -85,6 +85,7 @@ public struct Planner: Sendable {
         "\(left.count) of \(drafts.count) tensors are left unquantized, such as '\(first.name)' (\(note))"
           + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", ")))
     }
+    if let note = unknownLayers(drafts, source: source, model: model, format: format) { warnings.append(note) }
     var tensors = try drafts.map { try seal($0, request: request, source: source, format: format, methods: methods) }
     try checkUse(of: methods, on: tensors, wanted: wanted)
     try checkFolder(tensors, model: model, request: request)
