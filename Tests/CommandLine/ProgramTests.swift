@@ -15,6 +15,7 @@ private struct Idle: QuantizationMethod {
   static let options = [OptionDeclaration(name: "depth", summary: "how little to do", defaultValue: "3")]
   static let requirements: Set<Statistic> = [.gram]
   init(_ options: OptionValues) throws {}
+  var stages: Set<MethodStage> { [] }
 }
 
 @Test func helpIsDataAndNamesCommandsExamplesAndExitCodes() {

@@ -19,3 +19,34 @@ accepted "a GGUF file becomes another" model.gguf "$work/good.gguf" "$out/model.
 fresh
 accepted "--force replaces a file" model.gguf "$in/good" "$out/model.gguf" --scheme q8_0
 accepted "--force replaces a file once more" model.gguf "$in/good" "$out/model.gguf" --scheme q8_0 --force
+
+# Without a family, only what is surely a linear layer of the language model is quantized.
+fresh
+accepted "a model that nobody knows becomes a quantized folder" model "$in/unknown-multimodal" "$out/model" --scheme int4-g32
+name="routers, gates and what is seen stay as they are, and readers are told"
+said=$(python3 - "$in/unknown-multimodal" "$out/model" "$work/err" 2>&1 <<'PYTHON'
+import json, struct, sys
+
+def tensors(folder):
+    data = open(folder + "/model.safetensors", "rb").read()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    header.pop("__metadata__", None)
+    return {name: (entry, data[8 + size:][slice(*entry["data_offsets"])]) for name, entry in header.items()}
+
+source, output = tensors(sys.argv[1]), tensors(sys.argv[2])
+ignored = set(json.load(open(sys.argv[2] + "/config.json"))["quantization_config"]["ignore"])
+kept = [name for name in source if any(word in name for word in ("mlp.gate.", "shared_expert_gate", "visual.", "multi_modal_projector"))]
+assert len(kept) == 2 + 2 + 6, kept
+for name in kept:
+    assert output[name][1] == source[name][1], f"{name} is not as it was"
+    assert name.removesuffix(".weight") in ignored, f"{name} is not in 'ignore'"
+for name in source:
+    if "_proj." in name and ".layers." in name:
+        assert name.removesuffix("weight") + "weight_packed" in output, f"{name} is not quantized"
+        assert name.removesuffix(".weight") not in ignored, f"{name} is in 'ignore'"
+said = [line for line in open(sys.argv[3]) if "stay as stored" in line]
+assert len(said) == 1 and "10 tensors stay" in said[0] and "% of the weights are quantized" in said[0], said
+PYTHON
+)
+if [ $? -eq 0 ]; then pass "$name"; else fail "$name" "$(tail -n 1 <<<"$said")"; fi

@@ -50,6 +50,30 @@ def good_tensors(vocabulary=VOCABULARY):
     return tensors | {"model.norm.weight": tensor(HIDDEN), "lm_head.weight": tensor(vocabulary, HIDDEN)}
 
 
+def unknown_multimodal_tensors():
+    """A mixture of experts that sees, under names of models that people publish: routers, a shared expert's gate, a vision tower and its
+    projector stay as they are."""
+    tensors = good_tensors()
+
+    def filled(*shape):
+        count = shape[0] * shape[1]
+        return list(shape), struct.pack(f"<{count}f", *((i * 7919 % 2003 - 1001) / 2048 for i in range(count)))
+
+    for layer in range(LAYERS):
+        prefix = f"model.layers.{layer}.mlp."
+        for name in ("gate_proj", "up_proj", "down_proj"):
+            shape, data = tensors.pop(f"{prefix}{name}.weight")
+            for expert in range(4):
+                tensors[f"{prefix}experts.{expert}.{name}.weight"] = (shape, data)
+        tensors[prefix + "gate.weight"] = filled(4, HIDDEN)
+        tensors[prefix + "shared_expert_gate.weight"] = filled(1, HIDDEN)
+    for name in ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2"):
+        tensors[f"visual.blocks.0.{name}.weight"] = filled(64, 64)
+    tensors["visual.merger.mlp.0.weight"] = filled(64, 64)
+    tensors["multi_modal_projector.linear_1.weight"] = filled(64, 64)
+    return tensors
+
+
 def safetensors(tensors, types={}):
     """The bytes of a safetensors file; `types` are those of the tensors that are not F32."""
     header, offset = {}, 0
@@ -134,6 +158,8 @@ def main():
     (out / "empty-matrix.safetensors").write_bytes(safetensors({"a.weight": ([8, 0], b""), "b.weight": ([0, 8], b"")}))
 
     Model(out / "unknown-architecture", architectures=["FooForCausalLM"], model_type="foo").single(tensors)
+    Model(out / "unknown-multimodal", architectures=["FooForConditionalGeneration"], model_type="foo", num_experts=4).single(
+        unknown_multimodal_tensors())
     Model(out / "small-embedding", vocab_size=VOCABULARY - 96).single(good_tensors(VOCABULARY - 96))
     Model(out / "no-weights")
     Model(out / "no-tensors").single({})

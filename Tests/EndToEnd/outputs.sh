@@ -68,3 +68,79 @@ if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=1m none "$out" 2>/dev/null; th
 else
   skip "$name" "a small file system can only be mounted by root"
 fi
+
+# What --force may not replace. $1: name of the check; $2: what must still be there, as 'ls -lA' without times shows it.
+listed() { (cd "$out" && ls -lA --time-style=+ | tail -n +2); }
+untouched() {
+  local name=$1 before=$2
+  shift 2
+  attempt "$@"
+  if [ "$code" -eq 73 ] && [ "$(listed)" = "$before" ] && [ "$(grep -c . "$work/err")" -eq 1 ]; then
+    pass "$name (73)"
+  else
+    fail "$name" "ended with $code: $(head -c 200 "$work/err"); the folder holds $(ls -A "$out" | tr '\n' ' ')"
+  fi
+}
+
+fresh
+attempt "$in/good" "$out/model" --scheme int4-g32 --no-report --quiet
+echo precious >"$out/model/thesis.txt"
+untouched "a folder with a foreign file is not replaced" "$(listed)" "$in/good" "$out/model" --scheme int4-g32 --force --no-report
+if [ "$(cat "$out/model/thesis.txt")" = precious ] && grep -q "thesis.txt" "$work/err" && grep -q 'output.foreign' "$work/err"; then
+  pass "the foreign file is named, and is still there"
+else
+  fail "the foreign file is named, and is still there" "$(head -c 200 "$work/err")"
+fi
+rm "$out/model/thesis.txt"
+accepted "a folder of ours is replaced" model "$in/good" "$out/model" --scheme int4-g32 --force
+
+fresh
+mkdir "$out/model"
+accepted "an empty folder needs no --force" model "$in/good" "$out/model" --scheme int4-g32
+
+# A device of our own, where we may make one: what is tested here would otherwise be everybody's.
+device=$work/null
+mknod "$device" c 1 3 2>/dev/null || device=/dev/null
+fresh
+mkfifo "$out/model.gguf"
+untouched "a pipe is not replaced" "$(listed)" "$in/good" "$out/model.gguf" --scheme q8_0 --force --no-report
+fresh
+ln -s "$device" "$out/model.gguf"
+untouched "a link to a device is not replaced" "$(listed)" "$in/good" "$out/model.gguf" --scheme q8_0 --force --no-report
+fresh
+before=$(stat -c '%F %t %T %i' "$device")
+untouched "a device is not replaced" "" "$in/good" "$device" --to gguf --scheme q8_0 --force --no-report
+untouched "a device takes no report" "" "$in/good" "$out/model.gguf" --scheme q8_0 --force --report "$device"
+printf '1 2 3\n' >"$work/ids"
+untouched "a device takes no logits" "" logits "$in/good" "$device" --ids "$work/ids" --force
+untouched "a device takes no statistics" "" calibrate "$in/good" "$device" --samples 1 --context 16 --force --quiet
+name="the device is what it was"
+if [ "$(stat -c '%F %t %T %i' "$device")" = "$before" ]; then pass "$name"; else fail "$name" "it is not"; fi
+name="standard output takes no report"
+if [ "$(id -u)" -eq 0 ]; then
+  skip "$name" "were it wrong, root would lose /dev/stdout"
+else
+  untouched "$name" "" "$in/good" "$out/model.gguf" --scheme q8_0 --force --report /dev/stdout
+fi
+mkfifo "$out/model.gguf.qconvert.json"
+untouched "a pipe in the place of the result document is not replaced" "$(listed)" "$in/good" "$out/model.gguf" --scheme q8_0
+
+name="a replaced file keeps its permissions"
+fresh
+(umask 077 && echo old >"$out/model.gguf")
+attempt "$in/good" "$out/model.gguf" --scheme q8_0 --force --no-report
+if [ "$code" -eq 0 ] && [ "$(stat -c %a "$out/model.gguf")" = 600 ]; then pass "$name"; else fail "$name" "$code, $(stat -c %a "$out/model.gguf")"; fi
+
+fresh
+mkdir "$work/precious" && echo precious | tee "$work/precious/output" "$work/precious/journal" "$work/precious/thesis" >/dev/null
+ln -s "$work/precious" "$out/.model.gguf.qc-partial"
+for option in --no-report --force --resume; do
+  untouched "a link where the run keeps its work is not followed ($option)" "$(listed)" "$in/good" "$out/model.gguf" --scheme q8_0 $option
+done
+name="what lies behind that link is untouched"
+if [ "$(cat "$work/precious/output" "$work/precious/journal" "$work/precious/thesis" | sort -u)" = precious ] &&
+  grep -q 'qc-partial' "$work/err"; then
+  pass "$name"
+else
+  fail "$name" "$(ls -A "$work/precious" | tr '\n' ' ')"
+fi

@@ -36,8 +36,12 @@ listed() { "$program" plugins | grep -q "^$1 "; }
 check "the method is listed" listed 'method *shrink'
 check "it converts" "$program" -q "$model" "$work/shrunk" --scheme int4-g64 --plugin shrink:to=0.7
 check "rounding alone converts" "$program" -q "$model" "$work/plain" --scheme int4-g64
-differs() { ! cmp -s "$work/$1/model.safetensors" "$work/plain/model.safetensors"; }
-check "its codes are others" differs shrunk
+# Weights are compared: metadata name the method whether it did anything or not.
+differs() { "$program" -q compare "$work/${2-plain}" "$work/$1" >/dev/null 2>&1; [ $? -eq 11 ]; }
+check "its weights are others" differs shrunk
+check "it converts into a GGUF file" "$program" -q "$model" "$work/shrunk.gguf" --scheme q4_0 --plugin shrink:to=0.7
+check "rounding alone converts into a GGUF file" "$program" -q "$model" "$work/plain.gguf" --scheme q4_0
+check "its weights are others there, too" differs shrunk.gguf plain.gguf
 check "the result can be read" "$program" -q eval "$work/shrunk" --text "$text" --windows 1
 refused() { "$program" -q "$model" "$work/x" --plugin shrink:to=7 2>/dev/null; [ $? -eq 64 ]; }
 check "its options are checked" refused
@@ -51,7 +55,7 @@ check "an existing folder is left alone" kept
 built "$root/Examples/searched"
 check "the scheme is listed" listed 'scheme *searched'
 check "it converts" "$program" -q "$model" "$work/searched" --scheme searched-g64
-check "its codes are others" differs searched
+check "its weights are others" differs searched
 closer() {
   divergence() { "$program" -q eval "$work/$1" --reference "$model" --text "$text" --windows 2 --json | sed -n 's/.*"kld.mean": \(.*\),/\1/p'; }
   python3 -c "import sys; sys.exit(not $(divergence searched) < $(divergence plain))"
@@ -62,4 +66,4 @@ check "other people's methods round to it" chained
 
 built "$work/clip-mine"
 check "the written package converts" "$program" -q "$model" "$work/clipped" --scheme int4-g64 --plugin clip-mine:to=0.7
-check "the written package has its codes" differs clipped
+check "the written package rounds" differs clipped

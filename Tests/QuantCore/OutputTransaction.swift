@@ -15,7 +15,7 @@ private let fileLayout = Layout(
 private let folderLayout = Layout(
   isFolder: true,
   files: [.init(name: "config.json", size: 2, literals: [(0, Array("{}".utf8))]), .init(name: "model.safetensors", size: 8, literals: [])],
-  placements: [.init(tensor: 0, part: 0, file: 1, offset: 0, byteCount: 8)])
+  placements: [.init(tensor: 0, part: 0, file: 1, offset: 0, byteCount: 8)], earlierNames: ["tokenizer.json", "*.safetensors"])
 
 private func fill(_ transaction: OutputTransaction) throws {
   for placement in transaction.layout.placements {
@@ -138,10 +138,10 @@ private func names(_ folder: String) -> [String] {
 @Test func existingFolderIsSwappedAndRemoved() throws {
   let folder = TemporaryFolder()
   mkdir(folder.file("out"), 0o777)
-  writeFile(folder.file("out/old.bin"), [1])
+  writeFile(folder.file("out/old.safetensors"), [1])
   let transaction = try OutputTransaction(layout: folderLayout, target: folder.file("out"), force: true, inputs: [])
   try fill(transaction)
-  #expect(names(folder.file("out")) == ["old.bin"])
+  #expect(names(folder.file("out")) == ["old.safetensors"])
   try transaction.commit()
   #expect(names(folder.file("out")) == ["config.json", "model.safetensors"])
   #expect(names(folder.path) == ["out"])
@@ -155,6 +155,108 @@ private func names(_ folder: String) -> [String] {
   #expect(refused?.id == "output.not-flat")
   let kind = failure { _ = try OutputTransaction(layout: fileLayout, target: folder.file("out"), force: true, inputs: []) }
   #expect(kind?.id == "output.kind")
+}
+
+@Test func folderWithAForeignFileIsNeverReplaced() throws {
+  let folder = TemporaryFolder()
+  mkdir(folder.file("out"), 0o777)
+  let own = ["config.json", "tokenizer.json", "a.safetensors"]
+  for name in own { writeFile(folder.file("out/" + name), [1]) }
+  for foreign in ["thesis.txt", "safetensors", "config.json.bak", ".hidden"] {
+    writeFile(folder.file("out/" + foreign), [1])
+    let refused = failure { _ = try OutputTransaction(layout: folderLayout, target: folder.file("out"), force: true, inputs: []) }
+    #expect(refused?.id == "output.foreign" && refused?.message.contains("'\(foreign)'") == true, "\(foreign)")
+    #expect(names(folder.file("out")) == (own + [foreign]).sorted())
+    unlink(folder.file("out/" + foreign))
+  }
+  // One that appears while the output is being made is noticed, too.
+  let transaction = try OutputTransaction(layout: folderLayout, target: folder.file("out"), force: true, inputs: [])
+  try fill(transaction)
+  writeFile(folder.file("out/thesis.txt"), [1])
+  #expect(failure { try transaction.commit() }?.id == "output.foreign")
+  transaction.cancel()
+  #expect(names(folder.file("out")) == (own + ["thesis.txt"]).sorted())
+}
+
+@Test func emptyFolderIsAsGoodAsNone() throws {
+  let folder = TemporaryFolder()
+  mkdir(folder.file("out"), 0o700)
+  let transaction = try OutputTransaction(layout: folderLayout, target: folder.file("out"), force: false, inputs: [])
+  try fill(transaction)
+  try transaction.commit()
+  #expect(names(folder.file("out")) == ["config.json", "model.safetensors"])
+  #expect(names(folder.path) == ["out"])
+  #expect(permissions(folder.file("out")) == 0o700)
+}
+
+@Test func emptyFolderThatIsFilledMeanwhileIsLeftAlone() throws {
+  let folder = TemporaryFolder()
+  mkdir(folder.file("out"), 0o777)
+  let transaction = try OutputTransaction(layout: folderLayout, target: folder.file("out"), force: false, inputs: [])
+  try fill(transaction)
+  writeFile(folder.file("out/config.json"), [7])
+  #expect(failure { try transaction.commit() }?.id == "output.exists")
+  #expect(readFile(folder.file("out/config.json")) == [7])
+}
+
+/// Pipes, sockets, devices and links to them, with and without `--force`.
+@Test func whatIsNoFileIsNeverReplaced() throws {
+  let folder = TemporaryFolder()
+  mkfifo(folder.file("pipe"), 0o666)
+  symlink("pipe", folder.file("to-pipe"))
+  symlink("/dev/null", folder.file("to-device"))
+  for target in [folder.file("pipe"), folder.file("to-pipe"), folder.file("to-device"), "/dev/null", "/dev/stdout"] {
+    for (layout, force) in [(fileLayout, true), (fileLayout, false), (folderLayout, true)] {
+      let refused = failure { _ = try OutputTransaction(layout: layout, target: target, force: force, inputs: []) }
+      #expect(refused?.id == "output.special" && refused?.kind == .cannotCreate, "\(target)")
+    }
+  }
+  // One that takes the place of the file in the meantime.
+  writeFile(folder.file("out"), [1])
+  let transaction = try OutputTransaction(layout: fileLayout, target: folder.file("out"), force: true, inputs: [])
+  try fill(transaction)
+  unlink(folder.file("out"))
+  mkfifo(folder.file("out"), 0o666)
+  #expect(failure { try transaction.commit() }?.id == "output.special")
+  var status = stat()
+  #expect(lstat(folder.file("out"), &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
+}
+
+@Test func linkToAFileGivesItsPlaceAndTheFileStays() throws {
+  let folder = TemporaryFolder()
+  writeFile(folder.file("elsewhere"), [1])
+  symlink("elsewhere", folder.file("out"))
+  let transaction = try OutputTransaction(layout: fileLayout, target: folder.file("out"), force: true, inputs: [])
+  try fill(transaction)
+  try transaction.commit()
+  #expect(readFile(folder.file("elsewhere")) == [1] && readFile(folder.file("out")).count == 64)
+}
+
+private func permissions(_ path: String) -> mode_t {
+  var status = stat()
+  return stat(path, &status) == 0 ? status.st_mode & 0o777 : 0
+}
+
+@Test func whatIsReplacedIsAsPrivateAsItWas() throws {
+  let folder = TemporaryFolder()
+  for mode: mode_t in [0o600, 0o640, 0o444] {
+    writeFile(folder.file("out"), [1])
+    chmod(folder.file("out"), mode)
+    let transaction = try OutputTransaction(layout: fileLayout, target: folder.file("out"), force: true, inputs: [])
+    let partial = try #require(names(folder.path).first { $0.hasPrefix(".") })
+    #expect(permissions(folder.file(partial + "/output")) == mode | 0o600, "nobody reads it while it is being written")
+    try fill(transaction)
+    try transaction.commit()
+    #expect(permissions(folder.file("out")) == mode)
+    unlink(folder.file("out"))
+  }
+  mkdir(folder.file("model"), 0o700)
+  writeFile(folder.file("model/config.json"), [1])
+  chmod(folder.file("model/config.json"), 0o640)
+  let transaction = try OutputTransaction(layout: folderLayout, target: folder.file("model"), force: true, inputs: [])
+  try fill(transaction)
+  try transaction.commit()
+  #expect(permissions(folder.file("model")) == 0o700 && permissions(folder.file("model/config.json")) == 0o640)
 }
 
 @Test func targetThatAppearsMeanwhileIsNotOverwritten() throws {

@@ -33,6 +33,38 @@ import Testing
     #expect(!WorkFolder.exists(for: folder.file("out")))
   }
 
+  /// Neither the folder behind the link nor what is in it is touched, whatever a run does.
+  @Test func aLinkInItsPlaceIsNotFollowed() throws {
+    mkdir(folder.file("precious"), 0o777)
+    for name in ["output", "journal", "thesis"] { writeFile(folder.file("precious/" + name), [1]) }
+    let link = folder.file(".out.qc-partial")
+    for target in [folder.file("precious"), "precious", "nowhere"] {
+      symlink(target, link)
+      let refused = #expect(throws: Failure.self) { try WorkFolder(for: folder.file("out")) }
+      #expect(refused?.id == "output.work-link" && refused?.file == link && refused?.kind == .cannotCreate)
+      WorkFolder.remove(link)
+      #expect(try Files.list(folder.file("precious")) == ["journal", "output", "thesis"])
+      #expect(OutputTarget.linkStatus(link) != nil)
+      unlink(link)
+    }
+    writeFile(link, [1])
+    #expect(#expect(throws: Failure.self) { try WorkFolder(for: folder.file("out")) }?.id == "output.create")
+  }
+
+  @Test func aLinkInThePlaceOfTheOutputIsNotFollowed() throws {
+    mkdir(folder.file("precious"), 0o777)
+    writeFile(folder.file("precious/config.json"), [1])
+    let layout = OutputLayout(
+      isFolder: true, files: [.init(name: "config.json", size: 2, literals: [(0, [2, 2])])], placements: [])
+    let work = try WorkFolder(for: folder.file("out"), isKept: true)
+    symlink(folder.file("precious"), work.output)
+    let refused = #expect(throws: Failure.self) {
+      try OutputTransaction(layout: layout, target: folder.file("out"), force: false, work: work, isKept: true)
+    }
+    #expect(refused?.id == "output.create")
+    #expect(readFile(folder.file("precious/config.json")) == [1])
+  }
+
   @Test func aLineWithoutItsEndDoesNotCount() throws {
     let lines = [
       #"{"run":{"scheme":"q4_0"}}"#,

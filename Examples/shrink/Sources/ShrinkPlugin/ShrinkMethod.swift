@@ -12,6 +12,8 @@ public struct ShrinkMethod: QuantizationMethod {
 
   public init(_ options: OptionValues) throws { smallest = try options.number("to", in: 0.1...1) }
 
+  public var stages: Set<MethodStage> { [.round] }
+
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     ClampingRounder(scheme: task.scheme, smallest: Float(smallest))
   }

@@ -34,6 +34,8 @@ extension GGUFFormat: CheckpointFormat {
   /// The default. llama-quantize ignores any other that a file states, and then writes a corrupt one.
   private static let alignment = 32
 
+  /// llama-quantize goes by the names of tensors.
+  public static var knowsLayersByName: Bool { true }
   public static var splits: Bool { true }
   public static var holdsKeyValues: Bool { true }
 

@@ -51,8 +51,13 @@ extension HuggingFaceFormat: CheckpointFormat {
       let json = JSON.object([.init("metadata", .object([.init("total_size", .int(total))])), .init("weight_map", .object(index))])
       files.append(OutputLayout.File(name: "model.safetensors.index.json", text: json.text(pretty: true) + "\n"))
     }
-    return OutputLayout(isFolder: true, files: files, placements: placements, slots: slots)
+    return OutputLayout(isFolder: true, files: files, placements: placements, slots: slots, earlierNames: earlierNames)
   }
+
+  /// What a folder of this format has, whichever model and options it was made of.
+  private static let earlierNames =
+    ["config.json", "README.md", "*.safetensors", "*.safetensors.index.json", "*.qconvert.json"] + CompanionFiles.quantizationFiles
+    + CopiedFiles.names
 
   /// Tensors in their order, cut where the next one would make a shard larger than `limit`. The parts of one tensor stay
   /// together; a tensor larger than the limit has a shard of its own.
@@ -88,7 +93,7 @@ extension OutputLayout.File {
 /// Files that go with a model and are copied as they are.
 enum CopiedFiles {
   /// Who reads them: transformers' tokenizers (all but the first and last), generation, processors of other inputs.
-  private static let names = [
+  static let names = [
     "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja", "chat_template.json",
     "preprocessor_config.json", "processor_config.json", "LICENSE",

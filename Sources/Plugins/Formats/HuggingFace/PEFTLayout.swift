@@ -31,7 +31,7 @@ extension PEFTFormat: CheckpointFormat {
     let entries = SafetensorsFile.entries(request.tensors).flatMap { $0 }
     let (file, placements) = try SafetensorsFile.layout(
       entries, metadata: SafetensorsFile.metadata(request.provenance), name: weightsName + ".safetensors", file: files.count)
-    return OutputLayout(isFolder: true, files: files + [file], placements: placements)
+    return OutputLayout(isFolder: true, files: files + [file], placements: placements, earlierNames: ["*.qconvert.json"])
   }
 
   /// The source's, or one that says what a GGUF does.

@@ -50,6 +50,12 @@ public struct AWQ: QuantizationMethod {
     searchScheme = search == "target" ? nil : search
   }
 
+  public var stages: Set<MethodStage> {
+    var stages: Set<MethodStage> = scales ? [.transform] : []
+    if clips || weighsFit { stages.insert(.round) }
+    return stages
+  }
+
   /// With a scheme to search against, layers that stay unquantized are scaled too.
   public var roundsByStatistics: Bool { searchScheme == nil }
 

@@ -56,6 +56,7 @@ public struct GPTQ: QuantizationMethod {
     correctedShare = try options.number("correct", in: 0...1)
   }
 
+  public var stages: Set<MethodStage> { [.round] }
   public var statistics: Set<Statistic> { correctedShare > 0 ? [.gram, .cross] : [.gram] }
   public var roundsByStatistics: Bool { true }
 

@@ -13,4 +13,7 @@ public struct RTN: QuantizationMethod {
 
   /// - Throws: never; RTN has no options.
   public init(_ options: OptionValues) throws {}
+
+  /// All is left to the scheme's rule, or to other methods of the chain.
+  public var stages: Set<MethodStage> { [] }
 }

@@ -32,6 +32,8 @@ public struct SmoothQuant: QuantizationMethod {
     alpha = options.string("alpha") == "auto" ? nil : try options.number("alpha", in: 0...1)
   }
 
+  public var stages: Set<MethodStage> { [.transform] }
+
   /// Tokens themselves are looked at only where the share is searched.
   public var statistics: Set<Statistic> { alpha == nil ? [.range, .sample] : [.range] }
 

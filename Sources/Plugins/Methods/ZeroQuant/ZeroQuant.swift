@@ -17,4 +17,7 @@ public struct ZeroQuant: QuantizationMethod {
 
   /// - Throws: never; ZeroQuant has no options.
   public init(_ options: OptionValues) throws {}
+
+  /// All is left to the scheme's rule, or to other methods of the chain.
+  public var stages: Set<MethodStage> { [] }
 }

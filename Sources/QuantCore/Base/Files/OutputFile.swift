@@ -37,6 +37,9 @@ package final class OutputFile: Sendable {
     if number != 0 { throw failure("reserving space", number) }
   }
 
+  /// Who may do what with it. A file system without permissions leaves them as they are.
+  func set(permissions: mode_t) { fchmod(descriptor, permissions) }
+
   /// Writes all of `bytes` at `offset`.
   package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(Failure) {
     var done = 0

@@ -66,12 +66,22 @@ public struct OutputLayout: Sendable {
   public var placements: [Placement]
   /// Where figures go that are known when everything else is written.
   public var slots: [Slot]
+  /// What an earlier output in the same folder may have beside the names of `files`: names, or endings behind a `*`. A folder that
+  /// holds anything else is not replaced.
+  public var earlierNames: [String]
 
-  public init(isFolder: Bool, files: [File], placements: [Placement], slots: [Slot] = []) {
+  public init(isFolder: Bool, files: [File], placements: [Placement], slots: [Slot] = [], earlierNames: [String] = []) {
     self.isFolder = isFolder
     self.files = files
     self.placements = placements
     self.slots = slots
+    self.earlierNames = earlierNames
+  }
+
+  /// Whether a file of this name may lie in a folder that the output replaces.
+  func mayHold(_ name: String) -> Bool {
+    files.contains { $0.name == name }
+      || earlierNames.contains { $0.hasPrefix("*") ? name.hasSuffix($0.dropFirst()) : name == $0 }
   }
 
   /// Whether the output is several files beside each other.

@@ -10,7 +10,7 @@ package enum OutputTarget {
   ) throws(Failure) {
     for path in layout.targets(target) {
       if let written, isSameFile(path, written + "/" + name(of: path)) { continue }
-      try check(path, isFolder: layout.isFolder, force: force, inputs: inputs)
+      try check(path, layout, force: force, inputs: inputs)
     }
   }
 
@@ -20,11 +20,11 @@ package enum OutputTarget {
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino
   }
 
-  /// Refuses a target that exists (without `force`), that has no folder to lie in, or that is the input.
-  /// - Parameters:
-  ///   - isFolder: whether the output is a folder.
-  ///   - inputs: all files that the run reads.
-  package static func check(_ target: String, isFolder: Bool, force: Bool, inputs: [String]) throws(Failure) {
+  /// Refuses a target that exists (without `force`) or may not be replaced, that has no folder to lie in, or that is the input. An
+  /// empty folder is as good as none.
+  /// - Parameter inputs: all files that the run reads.
+  private static func check(_ target: String, _ layout: OutputLayout, force: Bool, inputs: [String]) throws(Failure) {
+    try refuseSpecial(target)
     let parent = folder(of: target)
     guard let parentStatus = status(parent), isDirectory(parentStatus) else {
       throw Failure(
@@ -41,16 +41,50 @@ package enum OutputTarget {
     guard let existing = linkStatus(target) else { return }
     // A dangling link has no status of its own target; it is replaced like any file.
     if let followed = status(target) { try refuseInput(target, followed, inputs: inputs) }
+    if layout.isFolder, isDirectory(existing), (try? names(in: target))?.isEmpty == true { return }
     guard force else {
       throw Failure(
         .cannotCreate, "output.exists", "exists already", file: target, remedy: "Give --force to replace it.")
     }
-    guard isDirectory(existing) == isFolder else {
+    try checkReplaceable(target, layout)
+  }
+
+  /// What `--force` may replace: a file (or a link to one, whose place the output takes) by a file; by a folder one that holds nothing
+  /// but what such an output has.
+  /// - Throws: `Failure` of kind cannotCreate for anything else; a path where nothing is passes.
+  static func checkReplaceable(_ target: String, _ layout: OutputLayout) throws(Failure) {
+    guard let existing = linkStatus(target) else { return }
+    try refuseSpecial(target)
+    guard isDirectory(existing) == layout.isFolder else {
       throw Failure(
-        .cannotCreate, "output.kind", isFolder ? "is a file, and the output is a folder" : "is a folder, and the output is a file",
-        file: target, remedy: "Remove it, or choose another name.")
+        .cannotCreate, "output.kind",
+        layout.isFolder ? "is a file or a link, and the output is a folder" : "is a folder, and the output is a file", file: target,
+        remedy: "Remove it, or choose another name.")
     }
-    if isFolder { _ = try flatContents(of: target) }
+    if layout.isFolder { try checkContents(of: target, layout) }
+  }
+
+  /// Devices, pipes and sockets are nobody's output: a rename would put a file in their place for every program.
+  private static func refuseSpecial(_ target: String) throws(Failure) {
+    guard let own = linkStatus(target) else { return }
+    let isLink = own.st_mode & S_IFMT == S_IFLNK
+    // The names of open files (/dev/stdout) are links, to whatever the file is.
+    let folder = isLink ? realPath(folder(of: target)) : nil
+    let isOfSystem = folder.map { $0 == "/dev" || $0.hasPrefix("/proc/") } ?? false
+    guard let kind = (isLink ? status(target) : own).flatMap({ special($0) }) ?? (isOfSystem ? "an open file" : nil) else { return }
+    throw Failure(
+      .cannotCreate, "output.special", "\(isLink ? "leads to" : "is") \(kind), which is never replaced", file: target,
+      remedy: "Choose the name of a file; --json prints what there is to say to standard output.")
+  }
+
+  /// What something is called that is no file, folder or link; nil for these.
+  private static func special(_ status: stat) -> String? {
+    switch status.st_mode & S_IFMT {
+    case S_IFREG, S_IFDIR, S_IFLNK: nil
+    case S_IFIFO: "a pipe"
+    case S_IFSOCK: "a socket"
+    default: "a device"
+    }
   }
 
   /// The input may be given through a link, and an input folder's files may lie deep below the target: devices and inodes
@@ -67,27 +101,41 @@ package enum OutputTarget {
     }
   }
 
-  /// The files of a folder that is to be replaced. A folder with folders in it is no output of ours and is never removed.
-  static func flatContents(of path: String) throws(Failure) -> [String] {
-    guard let directory = opendir(path) else {
-      throw Failure(.cannotCreate, "output.permission", "cannot be read: \(errorText(errno))", file: path)
-    }
-    defer { closedir(directory) }
-    var files: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name == "." || name == ".." { continue }
-      guard let entryStatus = linkStatus(path + "/" + name), !isDirectory(entryStatus) else {
+  /// A folder with anything in it that an output would not have is somebody's work, and is never removed.
+  private static func checkContents(of path: String, _ layout: OutputLayout) throws(Failure) {
+    for name in try names(in: path) {
+      guard let status = linkStatus(path + "/" + name) else { continue }
+      guard !isDirectory(status) else {
         throw Failure(
           .cannotCreate, "output.not-flat", "holds the folder '\(name)', so it is not replaced", file: path,
           remedy: "Remove it yourself, or choose another name.")
       }
-      files.append(path + "/" + name)
+      guard special(status) == nil, layout.mayHold(name) else {
+        throw Failure(
+          .cannotCreate, "output.foreign", "holds '\(name)', which is no file of an output, so it is not replaced", file: path,
+          remedy: "Move that file away, or choose another name.")
+      }
     }
-    return files
   }
+
+  /// The names in a folder, in no order.
+  private static func names(in path: String) throws(Failure) -> [String] {
+    guard let directory = opendir(path) else {
+      throw Failure(.cannotCreate, "output.permission", "cannot be read: \(errorText(errno))", file: path)
+    }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names
+  }
+
+  /// Who may do what with a file or folder (or what a link leads to); nil where nothing is. What replaces it is as private as it was.
+  static func permissions(of path: String) -> mode_t? { status(path).map { $0.st_mode & 0o777 } }
 
   // MARK: Paths
 

@@ -83,16 +83,28 @@ public final class OutputTransaction: Sendable {
     self.state = Mutex(state)
     // From here on the object is whole, and `deinit` cleans up after a throw.
     if isGathered {
-      let number = InterruptCleanup.create { mkdir(temporary, 0o777) == 0 || errno == EEXIST ? 0 : errno }
+      let number = InterruptCleanup.create {
+        if mkdir(temporary, 0o777) == 0 { return Int32(0) }
+        let isThere = errno == EEXIST && OutputTarget.linkStatus(temporary).map { OutputTarget.isDirectory($0) } == true
+        return isThere ? 0 : errno
+      }
       if number != 0 {
         throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: temporary)
       }
     }
-    for (file, path) in zip(layout.files, paths) {
+    // From the start: nobody shall read now what may not be read afterwards. The owner goes on writing.
+    if layout.isFolder, let mode = OutputTarget.permissions(of: target) { chmod(temporary, mode | 0o700) }
+    for ((file, path), replaced) in zip(zip(layout.files, paths), OutputTransaction.replaced(layout, target)) {
       let output = try OutputFile(path: path, size: file.size)
+      if let mode = OutputTarget.permissions(of: replaced) { output.set(permissions: mode | 0o600) }
       self.state.withLock { $0.files.append(output) }
       for literal in file.literals { try OutputTransaction.write(literal.bytes, at: literal.offset, of: output) }
     }
+  }
+
+  /// What each file takes the place of, if it is there.
+  private static func replaced(_ layout: OutputLayout, _ target: String) -> [String] {
+    layout.isFolder ? layout.files.map { target + "/" + $0.name } : layout.targets(target)
   }
 
   private static func write(_ bytes: [UInt8], at offset: Int, of file: OutputFile) throws(Failure) {
@@ -289,19 +301,29 @@ public final class OutputTransaction: Sendable {
   }
 
   private func moveIntoPlace() throws(Failure) {
+    for (file, replaced) in zip(try current({ $0.files }), OutputTransaction.replaced(layout, target)) {
+      if let mode = OutputTarget.permissions(of: replaced) { file.set(permissions: mode) }
+    }
     if layout.isSplit { return try SplitNaming(layout, target: target, temporary: temporary, force: force).run(aside: work.replaced) }
     let number = qc_rename_new(temporary, target)
     switch number {
     case 0: return
     case EEXIST where force: try replace()
-    case EEXIST: throw appeared()
+    case EEXIST: try takeEmptyFolder()
     // The file system does not know the flag: look first, which leaves a gap of an instant, and rename.
     case EINVAL, ENOSYS, ENOTSUP:
       guard OutputTarget.linkStatus(target) != nil else { return try plainRename() }
-      guard force else { throw appeared() }
-      try replace()
+      if force { try replace() } else { try takeEmptyFolder() }
     default: throw cannotName(number)
     }
+  }
+
+  /// A folder takes the place of an empty one in one rename, which the system refuses where something is in it.
+  private func takeEmptyFolder() throws(Failure) {
+    guard layout.isFolder else { throw appeared() }
+    guard Glibc.rename(temporary, target) != 0 else { return }
+    if [EEXIST, ENOTEMPTY, ENOTDIR].contains(errno) { throw appeared() }
+    throw cannotName(errno)
   }
 
   private func appeared() -> Failure {
@@ -321,8 +343,8 @@ public final class OutputTransaction: Sendable {
   /// A file is replaced by one rename. A folder changes places with the old one, which goes with the work folder: at every
   /// moment a complete folder stands under the name.
   private func replace() throws(Failure) {
+    try OutputTarget.checkReplaceable(target, layout)
     guard layout.isFolder else { return try plainRename() }
-    _ = try OutputTarget.flatContents(of: target)
     if qc_rename_exchange(temporary, target) == 0 { return }
     if Glibc.rename(target, work.replaced) != 0 { throw cannotName(errno) }
     if Glibc.rename(temporary, target) != 0 {

@@ -10,16 +10,19 @@ struct SplitNaming {
   private let files: [(temporary: String, target: String)]
   private let force: Bool
   private let temporary: String
+  private let layout: OutputLayout
 
   init(_ layout: OutputLayout, target: String, temporary: String, force: Bool) {
     files = zip(layout.files, layout.targets(target)).map { (temporary + "/" + $0.name, $1) }.reversed()
     self.temporary = temporary
     self.force = force
+    self.layout = layout
   }
 
   /// - Parameter aside: where the emptied folder goes, so that all first names are gone at once.
   /// - Throws: `Failure` where a target appeared in the meantime or cannot be named; then none of them is there.
   func run(aside: String) throws(Failure) {
+    for file in files where !OutputTarget.isSameFile(file.temporary, file.target) { try checkReplaceable(file.target) }
     if force, let first = files.last, !OutputTarget.isSameFile(first.temporary, first.target) { unlink(first.target) }
     var named: [(temporary: String, target: String)] = []
     do {
@@ -32,6 +35,10 @@ struct SplitNaming {
       throw error
     }
     _ = Glibc.rename(temporary, aside)
+  }
+
+  private func checkReplaceable(_ target: String) throws(Failure) {
+    if force { try OutputTarget.checkReplaceable(target, layout) }
   }
 
   private func name(_ file: (temporary: String, target: String)) throws(Failure) {

@@ -28,7 +28,8 @@ public final class WorkFolder: Sendable {
 
   /// Creates the folder, or takes over what a dead run left.
   /// - Parameter isKept: whether the folder outlives an interrupt.
-  /// - Throws: `Failure` `output.busy` where a living run has it, `output.create` where it cannot be made.
+  /// - Throws: `Failure` `output.busy` where a living run has it, `output.work-link` where a link stands in its place, `output.create`
+  ///   where it cannot be made.
   public init(for target: String, isKept: Bool = false) throws(Failure) {
     let path = WorkFolder.path(for: target)
     let journal = path + "/journal"
@@ -37,7 +38,15 @@ public final class WorkFolder: Sendable {
         () -> ((descriptor: Int32, number: Int32), Bool) in
         let isNew = mkdir(path, 0o777) == 0
         if !isNew, errno != EEXIST { return ((-1, errno), false) }
-        let descriptor = open(journal, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
+        // A link in its place would lead the run, and all that it clears away, to somebody else's files.
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+        guard folder >= 0 else {
+          let number = errno
+          if isNew { rmdir(path) }
+          return ((-1, number), false)
+        }
+        defer { close(folder) }
+        let descriptor = openat(folder, "journal", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
         let number = errno
         if descriptor < 0, isNew { rmdir(path) }
         return ((descriptor, number), isNew && descriptor >= 0 && !isKept)
@@ -45,6 +54,12 @@ public final class WorkFolder: Sendable {
       // Somebody removed the folder after it was found to be there.
       if descriptor < 0, number == ENOENT, OutputTarget.linkStatus(path) == nil { continue }
       guard descriptor >= 0 else {
+        if let there = OutputTarget.linkStatus(path), there.st_mode & S_IFMT == S_IFLNK {
+          throw Failure(
+            .cannotCreate, "output.work-link", "is a symbolic link where the run keeps what is not finished, and is not followed",
+            file: path,
+            remedy: "Remove the link, or choose another output.")
+        }
         throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: path)
       }
       if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
@@ -115,8 +130,12 @@ public final class WorkFolder: Sendable {
   /// Removes the folder with everything in it; the lock goes with the object.
   package func remove() { WorkFolder.remove(path) }
 
+  /// Whether a folder stands there, and no link to one.
+  private static func isOwn(_ path: String) -> Bool { OutputTarget.linkStatus(path).map { OutputTarget.isDirectory($0) } ?? false }
+
   /// Everything in the folder: files, and folders of files after what is in them.
   private static func contents(_ path: String) -> [Entry] {
+    guard isOwn(path) else { return [] }
     var found: [Entry] = []
     for name in (try? Files.list(path)) ?? [] {
       let entry = path + "/" + name
@@ -135,6 +154,7 @@ public final class WorkFolder: Sendable {
 
   /// Removes the folder behind an interrupt.
   static func remove(_ path: String) {
+    guard isOwn(path) else { return }
     // The journal goes last: while it is there, a run that continues knows that the output is complete.
     let journal = path + "/journal"
     contents(path).filter { $0.path != journal }.forEach { $0.remove() }

@@ -11,10 +11,22 @@ struct MethodChain {
       return try type.init(OptionValues(given.options, declarations: type.options, plugin: given.id))
     }
     propagation = ConversionPlan.propagation(request, methods)
+    try MethodChain.checkRounders(methods)
     guard !request.isTrueSequential || propagation == .quantized else {
       throw Failure(
         .usage, "usage.true-sequential", "later layers can be observed behind rounded ones in the quantized stream only",
         remedy: "Give --propagate quantized, or leave --true-sequential out.")
+    }
+  }
+
+  /// - Throws: `Failure` `method.overruled` for a method that does nothing but round where a later one rounds.
+  private static func checkRounders(_ methods: [any QuantizationMethod]) throws(Failure) {
+    for (index, method) in methods.enumerated() where method.stages == [.round] {
+      guard let later = methods[(index + 1)...].last(where: { $0.stages.contains(.round) }) else { continue }
+      let (own, other) = (type(of: method).id, type(of: later).id)
+      throw Failure(
+        .usage, "method.overruled", "method '\(own)' only rounds, and '\(other)' after it rounds instead",
+        remedy: later.stages.contains(.transform) ? "Give '\(other)' first, or leave one of them out." : "Leave one of them out.")
     }
   }
 

@@ -44,7 +44,7 @@ public struct Planner: Sendable {
     var chosen = try SchemeChoice(
       wanted: wanted, weighs: shaped.weighs, request: request, source: shaped.source, model: shaped.model, target: target)(drafts)
     shaped.source = Stacks(source: shaped.source, registry: registry).turning(&chosen)
-    if let warning = unquantized(chosen, target) { shaped.warnings.append(warning) }
+    shaped.warnings += ChoiceSummary(drafts: chosen, source: shaped.source, model: shaped.model, target: target).warnings
 
     let sealed = try Sealing(request: request, source: shaped.source, target: target, hasMethods: !chain.methods.isEmpty)(chosen)
     try chain.checkUse(on: sealed, wanted: wanted)
@@ -114,15 +114,6 @@ public struct Planner: Sendable {
         remedy: "Write a folder instead.")
     }
     try chain.check(on: model, path: request.input)
-  }
-
-  /// How many tensors do not become what was asked for the whole, and what would fit them; nil where all do.
-  private func unquantized(_ drafts: [ChosenDraft], _ target: Target) -> String? {
-    let left = drafts.filter { $0.note != nil && $0.scheme?.grid.kind == .float }
-    guard let first = left.first, let note = first.note else { return nil }
-    let others = target.fitting(first.rowLength).filter { $0 != "f16" }
-    return "\(left.count) of \(drafts.count) tensors are left unquantized, such as '\(first.name)' (\(note))"
-      + (others.isEmpty ? "" : "; these schemes fit: " + others.joined(separator: ", "))
   }
 
   /// What the container wants beside the model's own tensors.

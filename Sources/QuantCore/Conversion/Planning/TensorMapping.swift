@@ -64,12 +64,7 @@ struct TensorMapping {
     for tensor in model.tensors {
       guard let place = tensor.place(source.naming) else { continue }
       if let stored = source[place.name] {
-        guard stored.shape == place.shape else {
-          throw Failure(
-            .data, "model.tensor-shape", "shape is \(stored.shape), but the configuration asks for \(place.shape)",
-            file: source.path, tensor: place.name,
-            remedy: "The configuration belongs to another checkpoint, or the file is damaged.")
-        }
+        try place.check(stored, file: source.path)
       } else if !tensor.isOptional {
         throw Failure(
           .data, "model.tensor-missing", "a tensor that the configuration asks for is missing", file: source.path,

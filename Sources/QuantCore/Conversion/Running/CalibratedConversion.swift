@@ -32,7 +32,7 @@ struct CalibratedConversion {
       hidden = restored
       if comparesStreams { original = hidden.splitOff(fromRow: tokens.count) }
     } else if plan.propagation == .quantized {
-      hidden = try Engine(plan.sourceWithRoundedEmbedding, model: model, parallel: parallel).embed(tokens, sequenceLength: context)
+      hidden = try Engine(plan.sourceWithRoundedEmbedding(), model: model, parallel: parallel).embed(tokens, sequenceLength: context)
       if comparesStreams { original = try engine.embed(tokens, sequenceLength: context) }
     } else {
       hidden = try engine.embed(tokens, sequenceLength: context)
@@ -55,13 +55,8 @@ struct CalibratedConversion {
     var workspace = try load(block, planned)
     let behind = try observe(&workspace)
     for (index, method) in plan.methods.enumerated() {
-      let following = plan.methods[(index + 1)...]
-      workspace.rounderBehind = { task in
-        for method in following.reversed() {
-          if let rounder = try method.rounder(for: task) { return rounder }
-        }
-        return nil
-      }
+      let following = Array(plan.methods[(index + 1)...])
+      workspace.rounderBehind = { try following.rounder(for: $0) }
       result.notes += try method.transform(&workspace)
     }
     try observeAgain(&workspace)
@@ -71,7 +66,7 @@ struct CalibratedConversion {
         workspace.statistics.merge(try observe(workspace, plan.observations.filter { sites.contains($0.key) })) { $1 }
       }
       for index in tensors {
-        result.tensors.append(try writer.write(index, from: &workspace, methods: plan.methods, replaces: isQuantizedStream))
+        result.tensors.append(try writer.write(index, from: &workspace, replaces: isQuantizedStream))
         result.written.append(index)
       }
     }

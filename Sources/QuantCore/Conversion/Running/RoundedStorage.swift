@@ -1,7 +1,9 @@
-/// A tensor as it will be read from the output: each row decoded, then rounded by a scheme's rule.
+/// A tensor as it will be read from the output: each row decoded, then rounded.
 struct RoundedStorage: TensorStorage {
   let original: any TensorStorage
   let scheme: any Scheme
+  /// Nil: the scheme's own rule rounds.
+  var rounder: (any Rounder)?
 
   var schemeName: String { original.schemeName }
   var byteCount: Int { original.byteCount }
@@ -11,22 +13,32 @@ struct RoundedStorage: TensorStorage {
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
     original.decode(rows: rows, rowLength: rowLength, into: destination)
     let panel = Panel(base: destination, rows: rows.count, columns: rowLength, rowStride: rowLength)
-    let rounded = scheme.roundTrip(panel)
-    destination.update(from: rounded, count: rounded.count)
+    guard let rounder else {
+      let rounded = scheme.roundTrip(panel)
+      destination.update(from: rounded, count: rounded.count)
+      return
+    }
+    var quantized = scheme.emptyPanel(rows: rows.count, columns: rowLength)
+    rounder.round(panel, rows: Array(rows), into: &quantized)
+    scheme.value(quantized, columns: 0..<rowLength, into: destination)
   }
 }
 
 extension ConversionPlan {
   /// The source with the embedding that the output will have, where rows are rounded one by one: in the quantized stream the
   /// first block already sees its errors.
-  var sourceWithRoundedEmbedding: Checkpoint {
+  func sourceWithRoundedEmbedding() throws -> Checkpoint {
     guard let planned = tensors.first(where: { $0.id == TensorID(.tokenEmbedding) }), planned.scheme.grid.kind != .float,
       planned.scheme.grid.tileRows == 1, planned.scheme.sharing == nil
     else { return source }
+    let task = RoundingTask(
+      id: planned.id, name: planned.name, scheme: planned.scheme, statistics: nil, importance: planned.importance,
+      parallel: Parallel(threads: request.threads))
+    let rounder = try methods.rounder(for: task)
     var result = source
     result.replaceStorage { tensor in
       let isMeant = tensor.name == planned.sourceName && planned.scheme.fits(columns: tensor.rowLength)
-      return isMeant ? RoundedStorage(original: tensor.storage, scheme: planned.scheme) : tensor.storage
+      return isMeant ? RoundedStorage(original: tensor.storage, scheme: planned.scheme, rounder: rounder) : tensor.storage
     }
     return result
   }

@@ -5,28 +5,6 @@ extension TensorWriter {
     return min(rows, max(multiple, wanted / multiple * multiple))
   }
 
-  /// Rows of an output tensor that are rounded alike.
-  struct Segment {
-    var rows: Range<Int>
-    /// What errors in each column weigh for the scheme's own rule, or nil.
-    var importance: [Float]?
-    /// The rounder for a scheme that is fitted to the tensor, or nil.
-    var rounder: (any Scheme) throws -> (any Rounder)? = { _ in nil }
-
-    /// All rows by the scheme's own rule; in a stack of experts each may have an importance of its own.
-    static func plain(_ tensor: PlannedTensor, rows: Int) -> [Segment] {
-      let columns = max(1, tensor.shape.last ?? 1)
-      guard let importance = tensor.importance, importance.count > columns else {
-        return [Segment(rows: 0..<rows, importance: tensor.importance)]
-      }
-      let experts = importance.count / columns
-      let length = rows / experts
-      return (0..<experts).map {
-        Segment(rows: $0 * length..<($0 + 1) * length, importance: Array(importance[$0 * columns..<($0 + 1) * columns]))
-      }
-    }
-  }
-
   /// - Parameters:
   ///   - segments: of the rows, in their order; nil: all rows are encoded by the scheme itself.
   ///   - largestMagnitude: of a planned tensor that may share a parameter with this one; nil: as the source holds it.
@@ -56,7 +34,7 @@ extension TensorWriter {
       let rounder = try segment.rounder(tensor.scheme)
       if let record = rounder?.record { written.record.add(record) }
       let encoder = TileEncoder(
-        tensor: tensor, columns: columns, rounder: rounder, importance: segment.importance, map: map,
+        tensor: tensor, columns: columns, rounder: rounder, importance: segment.importance, map: map, firstRow: segment.rows.lowerBound,
         checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues, file: plan.source.path, buffers: buffers,
         load: load)
       try inTiles(index, segment.rows, of: rows, tile: tile) {

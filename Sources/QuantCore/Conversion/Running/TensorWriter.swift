@@ -20,13 +20,16 @@ struct TensorWriter {
     readAhead = ReadAhead(plan)
   }
 
-  /// Streams one tensor from the source, by the scheme's own rule.
+  /// Streams one tensor from the source. Nothing is known of its inputs.
   func stream(_ index: Int) throws -> ConversionReport.TensorReport {
     let clock = ContinuousClock()
     let start = clock.now
     let tensor = plan.tensors[index]
     var report = ConversionReport.TensorReport(name: tensor.name, scheme: tensor.scheme.name)
-    report.relativeError = try stream(index, tensor)?.relativeError
+    if let written = try stream(index, tensor) {
+      report.relativeError = written.relativeError
+      report.record = written.record
+    }
     report.seconds = (clock.now - start).inSeconds
     return report
   }
@@ -48,8 +51,11 @@ struct TensorWriter {
     }
     if let adoption = tensor.adoption { return try repack(index, adoption) }
     guard tensor.isInPlace else { return try rearrange(index) }
+    // Rounders alone ask for the model's rows.
+    let isPermuted = plan.methods.haveRounders && tensor.pieces.contains { $0.target.layout != RowLayout() }
     return try write(
-      index, rows: source.rowCount, columns: source.rowLength, segments: Segment.plain(tensor, rows: source.rowCount)
+      index, rows: source.rowCount, columns: source.rowLength, map: isPermuted ? RowMap(tensor) : nil,
+      segments: streamed(tensor, rows: source.rowCount)
     ) { source.decode(rows: $0, into: $1) }
   }
 
@@ -64,11 +70,11 @@ struct TensorWriter {
     if tensor.pieces.contains(where: { $0.source.layout.isTransposed || $0.target.layout.isTransposed }) {
       // Rows that are columns elsewhere cannot be decoded one by one: these matrices are held whole.
       let matrices = placed.map { $0.matrix(parallel: parallel) }
-      return try write(index, rows: rows, columns: columns, segments: Segment.plain(tensor, rows: rows)) {
+      return try write(index, rows: rows, columns: columns, map: map, segments: streamed(tensor, rows: rows)) {
         map.gather(matrices, rows: $0, columns: columns, into: $1)
       }
     }
-    return try write(index, rows: rows, columns: columns, segments: Segment.plain(tensor, rows: rows)) {
+    return try write(index, rows: rows, columns: columns, map: map, segments: streamed(tensor, rows: rows)) {
       map.decode(placed, rows: $0, columns: columns, into: $1)
     }
   }
@@ -104,7 +110,7 @@ struct TensorWriter {
       guard let stored = plan.source[piece.source.name] else {
         throw Failure(.internalError, "convert.source-lost", "a planned tensor is not in the source", tensor: piece.source.name)
       }
-      return PlacedTensor(stored, piece.source.layout, shape: piece.shape)
+      return try PlacedTensor(stored, at: piece.source, shape: piece.shape, file: plan.source.path)
     }
   }
 
@@ -128,9 +134,7 @@ struct TensorWriter {
 
   /// Writes one tensor of a block, rounded by the last method that wants to.
   /// - Parameter replaces: whether the block's weights become what the written codes mean.
-  func write(
-    _ index: Int, from block: inout BlockWorkspace, methods: [any QuantizationMethod], replaces: Bool
-  ) throws -> ConversionReport.TensorReport {
+  func write(_ index: Int, from block: inout BlockWorkspace, replaces: Bool) throws -> ConversionReport.TensorReport {
     let clock = ContinuousClock()
     let start = clock.now
     let tensor = plan.tensors[index]
@@ -149,7 +153,7 @@ struct TensorWriter {
       }
     } else {
       var matrices = try tensor.pieces.map { try found(block.matrices[$0.id.layer], $0) }
-      written = try write(index, matrices, of: block, map: map, methods: methods, keepsValues: replaces)
+      written = try write(index, matrices, of: block, map: map, keepsValues: replaces)
       if replaces {
         map.scatter(written.values, columns: tensor.shape.last ?? 1, into: &matrices)
         for (piece, matrix) in zip(tensor.pieces, matrices) { block.matrices[piece.id.layer] = matrix }
@@ -184,15 +188,11 @@ struct TensorWriter {
   }
 
   private func write(
-    _ index: Int, _ matrices: [Matrix], of block: BlockWorkspace, map: RowMap, methods: [any QuantizationMethod], keepsValues: Bool
+    _ index: Int, _ matrices: [Matrix], of block: BlockWorkspace, map: RowMap, keepsValues: Bool
   ) throws -> Written {
     let tensor = plan.tensors[index]
     let columns = tensor.shape.last ?? 1
-    let segments = tensor.segments(of: block.model.block).map { segment in
-      Segment(rows: segment.rows, importance: block.importance[segment.piece.id.layer]) { scheme in
-        try rounder(tensor, segment.piece.id, scheme, site: segment.site, block: block, methods: methods)
-      }
-    }
+    let segments = observed(tensor, of: block)
     let largest: (Int) -> Float = { index in
       plan.tensors[index].pieces.compactMap { block.matrices[$0.id.layer] }.map { VectorKernels.largestMagnitude($0.values) }.max() ?? 0
     }
@@ -200,25 +200,6 @@ struct TensorWriter {
       index, rows: tensor.shape.dropLast().reduce(1, *), columns: columns, map: map, keepsValues: keepsValues, segments: segments,
       largestMagnitude: largest
     ) { map.gather(matrices, rows: $0, columns: columns, into: $1) }
-  }
-
-  /// The rounder of the last method that has one for this tensor; nil where none has.
-  private func rounder(
-    _ tensor: PlannedTensor, _ id: TensorID, _ scheme: any Scheme, site: Site?, block: BlockWorkspace,
-    methods: [any QuantizationMethod]
-  ) throws -> (any Rounder)? {
-    let statistics = site.flatMap { block.statistics[$0] }
-    let task = RoundingTask(
-      id: id, name: tensor.name, scheme: scheme, statistics: statistics, importance: block.importance[id.layer], parallel: parallel)
-    for method in methods.reversed() {
-      guard let rounder = try method.rounder(for: task) else { continue }
-      if let fallback = rounder.record.fallback { progress.warn("\(tensor.name): \(fallback)") }
-      return rounder
-    }
-    guard site != nil, statistics == nil, scheme.grid.kind != .float, methods.contains(where: { $0.roundsByStatistics }) else { return nil }
-    let rounder = UncalibratedRounder(scheme: scheme, expert: id.expert, importance: task.importance)
-    progress.warn("\(tensor.name): \(rounder.reason)")
-    return rounder
   }
 
   // MARK: - Copies

@@ -23,8 +23,10 @@ struct TileEncoder: Sendable {
   let rounder: (any Rounder)?
   /// What errors in each column weigh, for the scheme's own rule.
   let importance: [Float]?
-  /// For a rounder, which wants to know the model's rows.
+  /// For a rounder, which wants to know the model's rows; nil: they are those of the output from `firstRow` on.
   let map: RowMap?
+  /// The output's row at which the matrix begins.
+  let firstRow: Int
   let checksFinite: Bool
   /// Whether to return what the codes mean.
   var keepsValues = false
@@ -70,7 +72,7 @@ struct TileEncoder: Sendable {
     // Every code and parameter is written anew.
     var quantized = take(&kept, rows: rows.count) ?? scheme.emptyPanel(rows: rows.count, columns: columns)
     if let rounder {
-      rounder.round(panel, rows: rows.map { map?.modelRow($0) ?? $0 }, into: &quantized)
+      rounder.round(panel, rows: rows.map { map?.modelRow($0) ?? $0 - firstRow }, into: &quantized)
     } else {
       scheme.encode(panel, importance: importance, into: &quantized)
     }

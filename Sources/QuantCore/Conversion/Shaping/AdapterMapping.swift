@@ -59,6 +59,8 @@ struct AdapterMapping {
     var rows: [String: [(from: Int, to: Int)]] = [:]
     var places: [TensorPlace] = []
     for tensor in held {
+      // Updates are cut as the description says, and are added to rows as they are stored.
+      if let own = tensor.place(base.naming), let stored = base[own.name] { try own.check(stored, file: base.path) }
       guard let from = tensor.place(naming) else { continue }
       let count = tensor.shape[0]
       let first = from.layout.containerRow(of: 0, rows: count) - update.firstOutput

@@ -39,7 +39,8 @@ public struct Comparison: Sendable {
 
   private let parallel: Parallel
 
-  /// - Throws: `Failure` where the checkpoints name their tensors differently and no family knows the model.
+  /// - Throws: `Failure` where the checkpoints name their tensors differently and no family knows the model, or a tensor has not
+  ///   the shape that the configuration beside it asks for.
   public init(_ first: Checkpoint, _ second: Checkpoint, opening: Opening, threads: Int) throws {
     parallel = Parallel(threads: threads)
     let packings = opening.registry.packings
@@ -74,7 +75,7 @@ public struct Comparison: Sendable {
   }
 
   private static func place(_ tensor: CheckpointTensor) -> (tensor: PlacedTensor, scheme: String, isNumeric: Bool) {
-    (PlacedTensor(tensor, RowLayout(), shape: tensor.shape), tensor.storage.schemeName, tensor.storage.isNumeric)
+    (PlacedTensor(whole: tensor), tensor.storage.schemeName, tensor.storage.isNumeric)
   }
 
   private static func byPart(_ first: Checkpoint, _ second: Checkpoint, _ opening: Opening) throws -> [Pair] {
@@ -82,12 +83,14 @@ public struct Comparison: Sendable {
     let others = Dictionary(models.1.tensors.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     func place(
       _ tensor: ModelTensor?, in checkpoint: Checkpoint
-    ) -> (tensor: PlacedTensor, scheme: String, isNumeric: Bool)? {
+    ) throws(Failure) -> (tensor: PlacedTensor, scheme: String, isNumeric: Bool)? {
       guard let tensor, let place = tensor.place(checkpoint.naming), let stored = checkpoint[place.name] else { return nil }
-      return (PlacedTensor(stored, place.layout, shape: tensor.shape), stored.storage.schemeName, stored.storage.isNumeric)
+      let placed = try PlacedTensor(stored, at: place, shape: tensor.shape, file: checkpoint.path)
+      return (placed, stored.storage.schemeName, stored.storage.isNumeric)
     }
-    return models.0.tensors.compactMap { tensor in
-      let pair = Pair(name: tensor.name(first.naming) ?? "", first: place(tensor, in: first), second: place(others[tensor.id], in: second))
+    return try models.0.tensors.compactMap { tensor in
+      let pair = Pair(
+        name: tensor.name(first.naming) ?? "", first: try place(tensor, in: first), second: try place(others[tensor.id], in: second))
       // Computed tables and tied outputs are in one kind of container only.
       let isOfBoth = tensor.place(second.naming) != nil && tensor.place(first.naming) != nil && tensor.id.role != .ropeFactors
       return isOfBoth && !(tensor.isOptional && (pair.first == nil || pair.second == nil)) ? pair : nil

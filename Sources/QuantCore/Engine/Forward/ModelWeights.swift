@@ -16,18 +16,14 @@ public struct ModelWeights: Sendable {
           .data, "model.tensor-missing", "the checkpoint lacks this tensor of a \(model.family) model", file: checkpoint.path,
           tensor: place.name)
       }
-      guard tensor.shape == place.shape else {
-        throw Failure(
-          .data, "model.tensor-shape", "the shape is \(tensor.shape), the configuration means \(place.shape)", file: checkpoint.path,
-          tensor: place.name)
-      }
+      let placed = try PlacedTensor(tensor, at: place, shape: wanted.shape, file: checkpoint.path)
       let needsScale = tensor.storage.elementType?.needsScale ?? false
       guard tensor.storage.isNumeric, !needsScale else {
         throw Failure(
           .data, "model.tensor-type", "the values have type \(tensor.storage.schemeName), which is not a weight's",
           file: checkpoint.path, tensor: place.name)
       }
-      entries[wanted.id] = PlacedTensor(tensor, place.layout, shape: wanted.shape)
+      entries[wanted.id] = placed
     }
     self.entries = entries
   }

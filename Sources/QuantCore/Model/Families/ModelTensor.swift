@@ -42,6 +42,15 @@ public struct TensorPlace: Sendable, Equatable {
     self.shape = shape
     self.layout = layout
   }
+
+  /// - Parameter file: path of the checkpoint that holds the tensor.
+  /// - Throws: `Failure` `model.tensor-shape` where the tensor that is stored here has another shape.
+  package func check(_ stored: CheckpointTensor, file: String) throws(Failure) {
+    guard stored.shape != shape else { return }
+    throw Failure(
+      .data, "model.tensor-shape", "shape is \(stored.shape), but the configuration asks for \(shape)", file: file, tensor: name,
+      remedy: "The configuration belongs to another checkpoint, or the file is damaged.")
+  }
 }
 
 /// How the rows (outputs) of a matrix, or the elements of its bias, lie in a container tensor.

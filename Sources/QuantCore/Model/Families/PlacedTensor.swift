@@ -5,10 +5,24 @@ package struct PlacedTensor: Sendable {
   /// Dimensions in the model.
   package let shape: [Int]
 
-  package init(_ stored: CheckpointTensor, _ layout: RowLayout, shape: [Int]) {
+  /// - Parameters:
+  ///   - place: where the description of the model says that it lies.
+  ///   - shape: its dimensions in the model.
+  ///   - file: path of the checkpoint, for messages.
+  /// - Throws: `Failure` `model.tensor-shape` where the stored tensor has another shape than the place: rows would be decoded beyond
+  ///   the room that callers give them.
+  package init(_ stored: CheckpointTensor, at place: TensorPlace, shape: [Int], file: String) throws(Failure) {
+    try place.check(stored, file: file)
     self.stored = stored
-    self.layout = layout
+    layout = place.layout
     self.shape = shape
+  }
+
+  /// A stored tensor as it is.
+  package init(whole stored: CheckpointTensor) {
+    self.stored = stored
+    layout = RowLayout()
+    shape = stored.shape
   }
 
   /// Whether outputs are columns of the container's tensor.
@@ -18,7 +32,9 @@ package struct PlacedTensor: Sendable {
   private var columns: Int { shape.last ?? 1 }
 
   /// Decodes some rows of a matrix. Where outputs are columns of the container, every call reads all rows of it.
+  /// - Precondition: `range` lies within the matrix.
   package func decode(rows range: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows outside of the matrix")
     if layout.isTransposed {
       decodeColumns(range, of: 0..<columns, into: destination)
     } else if layout.order == .same {

@@ -24,6 +24,8 @@ public protocol CheckpointFormat: CheckpointReader {
   /// What takes the place of a scheme that rows of this length cannot hold, and why, where nobody insists on the scheme; nil:
   /// nothing does.
   static func fallback(for scheme: String, columns: Int) -> (scheme: String, note: String?)?
+  /// Whether `quantizes` has a rule for the tensors of any model, known to a family or not: that of the container's own program.
+  static var knowsLayersByName: Bool { get }
   /// Whether an output can be cut into several files.
   static var splits: Bool { get }
   /// Whether the metadata of an output are typed keys and values that a person can edit.
@@ -39,6 +41,7 @@ public protocol CheckpointFormat: CheckpointReader {
 
 extension CheckpointFormat {
   public static func fallback(for scheme: String, columns: Int) -> (scheme: String, note: String?)? { nil }
+  public static var knowsLayersByName: Bool { false }
   public static var splits: Bool { isFolder }
   public static var holdsKeyValues: Bool { false }
   public static var contents: Set<CheckpointContent> { [.model] }

@@ -12,7 +12,7 @@ public struct CompanionFiles: Sendable {
   public let files: [String]
 
   /// Older tools write the quantization beside the configuration.
-  private static let quantizationFiles = ["hf_quant_config.json", "quantize_config.json", "quant_config.json"]
+  public static let quantizationFiles = ["hf_quant_config.json", "quantize_config.json", "quant_config.json"]
   private static let tokenizerFiles = ["tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json"]
 
   /// - Throws: `Failure` `input.…` or `json.…` for files that are there but unreadable.

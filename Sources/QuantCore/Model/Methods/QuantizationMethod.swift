@@ -14,6 +14,9 @@ public protocol QuantizationMethod: Plugin {
   /// The scheme or preset that the method is about, used where none is asked for; nil: the format's.
   static var defaultScheme: String? { get }
   init(_ options: OptionValues) throws
+  /// What the method does with the options that were given: one without `.round` is never asked for a rounder. A method that does
+  /// nothing but round is refused before another one that rounds, because only the last of them would round.
+  var stages: Set<MethodStage> { get }
   /// What must be observed with the options that were given; `requirements` unless an option asks for more.
   var statistics: Set<Statistic> { get }
   /// Whether the method is about how layers are rounded, and goes by what it observes: it has nothing to do where no layer of a
@@ -26,7 +29,9 @@ public protocol QuantizationMethod: Plugin {
   /// Changes a block in place. With rounding switched off, logits stay equal within 1e-4.
   /// - Returns: one line per thing worth reporting.
   func transform(_ block: inout BlockWorkspace) throws -> [String]
-  /// Prepared once per matrix; nil leaves rounding to the method before it in the chain, and at last to `Scheme.encode`.
+  /// Prepared once for each matrix that is quantized, whether its block was observed or its rows stream through; nil leaves rounding
+  /// to the method before it in the chain, and at last to `Scheme.encode`. Not asked where a tensor stays unquantized, or where
+  /// codes of the source are kept.
   func rounder(for task: RoundingTask) throws -> (any Rounder)?
 }
 
@@ -40,6 +45,28 @@ extension QuantizationMethod {
   public func obstacle(in model: ModelDescription) -> String? { nil }
   public func transform(_ block: inout BlockWorkspace) throws -> [String] { [] }
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? { nil }
+}
+
+/// What a method can do to a model.
+public enum MethodStage: Sendable {
+  /// Changes weights before they are rounded, so that rounding does less harm.
+  case transform
+  /// Chooses parameters and codes.
+  case round
+}
+
+extension [any QuantizationMethod] {
+  /// Whether one of them may round a matrix.
+  package var haveRounders: Bool { contains { $0.stages.contains(.round) } }
+
+  /// The rounder of the last method that has one for a matrix; nil where rounding is left to the scheme's own rule.
+  package func rounder(for task: RoundingTask) throws -> (any Rounder)? {
+    guard task.scheme.grid.kind != .float else { return nil }
+    for method in reversed() where method.stages.contains(.round) {
+      if let rounder = try method.rounder(for: task) { return rounder }
+    }
+    return nil
+  }
 }
 
 /// What runs in front of the block that is observed.

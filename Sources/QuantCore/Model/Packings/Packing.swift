@@ -5,6 +5,8 @@
 public protocol Packing: Plugin {
   /// Ids of the formats whose readers know it. Where several packings hold a grid, the one that is registered first is taken.
   static var formats: [String] { get }
+  /// Whether readers of a format know it: one of `formats`, unless the packing is known to all.
+  static func isKnown(toReadersOf format: String) -> Bool
   init()
   /// Whether every code and parameter of this grid can be stored without change.
   func holds(_ grid: Grid) -> Bool
@@ -74,6 +76,7 @@ public protocol Packing: Plugin {
 
 extension Packing {
   public static var formats: [String] { ["huggingface"] }
+  public static func isKnown(toReadersOf format: String) -> Bool { formats.contains(format) }
   public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool { activations == nil && holds(grid) }
   public func inputParts(
     name: String, activations: ActivationScheme, modelType: ElementType

@@ -49,13 +49,12 @@ public struct PresetTensor: Sendable {
 }
 
 extension PresetTensor {
-  /// Whether this is a linear layer of a block. The graph says so; without one the name has to do: embeddings and output
-  /// matrices stand outside of any numbered block in every container.
+  /// Whether this is a linear layer of a block. The graph says so; without one the name has to do, and what may be something else
+  /// (a router, a part of a vision tower) is none.
   public func isBlockLinear(of model: ModelDescription?) -> Bool {
     guard shape.count == 2 else { return false }
     if let id, let model { return id.block != nil && !id.isBias && id.role != .router && model.block.input(of: id.layer) != nil }
-    let words = name.split(separator: ".")
-    return words.last == "weight" && words.contains { Int($0) != nil } && !name.contains("norm")
+    return LinearLayerNames.isLinear(name, shape: shape, configuration: configuration)
   }
 }
 

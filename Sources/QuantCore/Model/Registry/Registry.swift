@@ -45,7 +45,7 @@ public struct Registry: Sendable {
 
   /// The packings that readers of a format know, the preferred first.
   public func packings(of format: any CheckpointFormat.Type) -> [any Packing] {
-    packings.filter { type(of: $0).formats.contains(format.id) }
+    packings.filter { type(of: $0).isKnown(toReadersOf: format.id) }
   }
 
   /// The method with this id.

@@ -59,7 +59,9 @@ public struct CheckpointTensor: Sendable {
   public var elementCount: Int { rowCount * rowLength }
 
   /// Decodes rows into `destination` (room for `rows.count * rowLength` floats).
+  /// - Precondition: `rows` lies within the tensor.
   public func decode(rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
+    precondition(rows.lowerBound >= 0 && rows.upperBound <= rowCount, "rows outside of the tensor")
     storage.decode(rows: rows, rowLength: rowLength, into: destination)
   }
 

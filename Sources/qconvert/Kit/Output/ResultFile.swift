@@ -20,7 +20,9 @@ struct ResultFile {
         .usage, "report.is-output", "is both the output and the result document", file: path, remedy: "Choose another --report.")
     }
     // What holds for the output's folder is said of the output.
-    if case .file = recipe.report { _ = try transaction([]) }
+    var isChecked = Files.exists(path)
+    if case .file = recipe.report { isChecked = true }
+    if isChecked { _ = try transaction([]) }
   }
 
   /// The document under a temporary name.

@@ -1,0 +1,77 @@
+import QuantCore
+import TestSupport
+import Testing
+
+@testable import QConvertKit
+
+/// Across containers, tensors are placed by what a configuration says. One of another shape is a failure, not memory that belongs to
+/// something else.
+@Suite struct ComparisonOfShapesTests: ConversionSuite {
+  let registry: Registry
+  let folder = TemporaryFolder()
+
+  init() throws { registry = try Registry(QConvert.builtIn) }
+
+  private func failure(comparing first: String, _ second: String) -> Failure? {
+    let opening = Opening(registry)
+    return #expect(throws: Failure.self) {
+      try Comparison(opening.open(first), opening.open(second), opening: opening, threads: 2)
+    }
+  }
+
+  private static let layer = "model.layers.1.self_attn.q_proj.weight", norm = "model.layers.0.input_layernorm.weight"
+
+  @Test(arguments: [
+    (layer, [32, 4096]), (layer, [32, 64]), (layer, [32, 16]), (layer, [64, 32]), (layer, [16, 32]), (layer, [4, 32, 32]), (layer, [1024]),
+    (norm, [4096]), (norm, [16]), (norm, [1]), (norm, [1, 32]), (norm, [32, 2]),
+  ])
+  func aFolderWithAnotherShapeIsRefused(_ name: String, _ shape: [Int]) throws {
+    let source = try RandomModel.copy("qwen2", into: folder)
+    let gguf = try convert(source, "model.gguf") { $0.scheme = "bf16" }
+    var edited = try EditedFolder(source)
+    edited.change(name) { tensor in
+      let size = tensor.bytes.count / tensor.shape.reduce(1, *)
+      tensor.shape = shape
+      tensor.bytes = [UInt8](repeating: 0, count: shape.reduce(1, *) * size)
+    }
+    edited.save()
+    for failure in [failure(comparing: source, gguf), failure(comparing: gguf, source)] {
+      #expect(failure?.id == "model.tensor-shape" && failure?.kind == .data && failure?.tensor == name && failure?.file == source)
+      #expect(failure?.message.contains("\(shape)") == true)
+    }
+    let capture = Capture()
+    #expect(QConvert.run(["compare", source, gguf], plugins: QConvert.builtIn, console: capture.console()) == 65)
+    #expect(capture.error.contains("[model.tensor-shape]") && capture.output.isEmpty)
+  }
+
+  /// The keys of a file that do not belong to its tensors.
+  @Test(arguments: [
+    ["qwen2.feed_forward_length=u32:24"], ["qwen2.feed_forward_length=u32:96"],
+    ["qwen2.embedding_length=u32:16", "qwen2.attention.key_length=u32:8", "qwen2.attention.value_length=u32:8"],
+    ["qwen2.embedding_length=u32:64", "qwen2.attention.key_length=u32:8", "qwen2.attention.value_length=u32:8"],
+  ])
+  func aFileWithOtherKeysIsRefused(_ keys: [String]) throws {
+    let source = try RandomModel.copy("qwen2", into: folder)
+    let good = try convert(source, "model.gguf") { $0.scheme = "bf16" }
+    let gguf = try convert(good, "other.gguf") {
+      $0.scheme = "keep"
+      $0.metadataValues = keys
+    }
+    for failure in [failure(comparing: source, gguf), failure(comparing: gguf, source)] {
+      #expect(failure?.id == "model.tensor-shape" && failure?.file == gguf, "\(String(describing: failure))")
+    }
+  }
+
+  /// Within one container nothing but names is known, and a tensor of another shape is another tensor.
+  @Test func withinOneContainerAnotherShapeIsADifference() throws {
+    let source = try RandomModel.copy("qwen2", into: folder)
+    let other = TemporaryFolder()
+    var edited = try EditedFolder(RandomModel.copy("qwen2", into: other))
+    edited.change(Self.layer) { $0.shape = [16, 64] }
+    edited.save()
+    let opening = Opening(registry)
+    let comparison = try Comparison(opening.open(source), opening.open(edited.path), opening: opening, threads: 2)
+    #expect(comparison.tensors.filter { $0.verdict != .equal }.map(\.name) == [Self.layer])
+    #expect(comparison.tensors.first { $0.name == Self.layer }?.verdict == .different)
+  }
+}

@@ -1,0 +1,27 @@
+import Testing
+
+@testable import QuantModel
+
+@Suite struct PlacedTensorTests {
+  private func stored(_ shape: [Int]) -> CheckpointTensor {
+    let values = (0..<shape.reduce(1, *)).map { Float($0) }
+    return CheckpointTensor(name: "a", shape: shape, storage: PlainStorage(.f32, ByteView(values.withUnsafeBytes { [UInt8]($0) })))
+  }
+
+  @Test func aTensorOfTheShapeOfItsPlaceIsRead() throws {
+    let second = try PlacedTensor(stored([4, 3]), at: TensorPlace("a", [4, 3], RowLayout(firstRow: 2)), shape: [2, 3], file: "f")
+    #expect(second.matrix(parallel: Parallel(threads: 1)).values == [6, 7, 8, 9, 10, 11])
+    let turned = try PlacedTensor(stored([3, 2]), at: TensorPlace("a", [3, 2], RowLayout(isTransposed: true)), shape: [2, 3], file: "f")
+    #expect(turned.matrix(parallel: Parallel(threads: 1)).values == [0, 2, 4, 1, 3, 5])
+  }
+
+  @Test(arguments: [[4, 4], [4, 2], [5, 3], [3, 3], [3, 4], [12], [1, 4, 3], []])
+  func aTensorOfAnotherShapeIsRefused(_ shape: [Int]) {
+    for (layout, own) in [(RowLayout(), [4, 3]), (RowLayout(firstRow: 2), [2, 3]), (RowLayout(isTransposed: true), [3, 4])] {
+      let failure = #expect(throws: Failure.self) {
+        try PlacedTensor(stored(shape), at: TensorPlace("b", [4, 3], layout), shape: own, file: "f")
+      }
+      #expect(failure?.id == "model.tensor-shape" && failure?.kind == .data && failure?.tensor == "b" && failure?.file == "f")
+    }
+  }
+}

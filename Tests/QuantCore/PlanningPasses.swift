@@ -1,0 +1,255 @@
+import QuantCore
+import Testing
+
+@testable import QuantConversion
+@testable import QuantModel
+
+/// A container in one file with tensors one after another, for tests of planning: nobody reads or writes it.
+private enum Flat: CheckpointFormat {
+  static let id = "flat"
+  static let summary = "Tensors one after another."
+  static let reference = "this test"
+  static let fileExtensions = ["flat"]
+  static let isFolder = false
+  static let defaultScheme = "bf16"
+  static let naming = Naming.huggingFace
+
+  static func recognises(_ path: String) -> Bool { false }
+  static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
+    throw Failure(.unsupported, "flat.read", "is only written", file: path)
+  }
+  static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String { type ?? stored }
+  static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
+    tensor.isBlockLinear(of: model)
+  }
+  static func fallback(for scheme: String, columns: Int) -> (scheme: String, note: String?)? {
+    scheme == "int4-g64" && columns % 64 != 0 ? ("int4-g32", "rows of \(columns)") : nil
+  }
+  static func layout(_ request: OutputRequest) throws -> OutputLayout { OutputLayout(isFolder: false, files: [], placements: []) }
+}
+
+/// Holds groups of 4-bit integers, one byte for each, whose scales follow.
+private struct Nibbles: Packing {
+  static let id = "nibbles"
+  static let summary = "A byte for each code."
+  static let reference = "this test"
+  static let formats = ["flat"]
+
+  init() {}
+  func holds(_ grid: Grid) -> Bool { grid.kind == .integer && grid.codeBits == 4 }
+  func obstacle(shape: [Int], scheme: any Scheme) -> String? { shape[0] % 2 == 0 ? nil : "an odd number of rows" }
+  func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
+    [StoredPart(name: name + ".codes", shape: shape, type: .element(.u8), byteCount: shape.reduce(1, *))]
+  }
+  func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
+    [panel.codes.map { UInt8(truncatingIfNeeded: $0) }]
+  }
+}
+
+/// A second packing for the same grids, which the client below prefers.
+private struct Words: Packing {
+  static let id = "words"
+  static let summary = "As nibbles."
+  static let reference = "this test"
+  static let formats = ["flat"]
+
+  init() {}
+  func holds(_ grid: Grid) -> Bool { Nibbles().holds(grid) }
+  func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] { Nibbles().parts(name: name, shape: shape, scheme: scheme) }
+  func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
+    Nibbles().pack(panel, rows: rows, of: shape, scheme: scheme)
+  }
+}
+
+/// A program that reads words before nibbles, and no groups of 32.
+private enum Reader: ClientProfile {
+  static let id = "reader"
+  static let summary = "Reads flat files."
+  static let reference = "this test"
+  static let version: ClientVersion = "1.0"
+  static let formats = ["flat"]
+  static let packings = ["words", "nibbles"]
+
+  static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? {
+    layer.grid.groupLength == 32 ? ClientObstacle("has no kernel for groups of 32", remedy: "Give --scheme int4-g64.") : nil
+  }
+}
+
+/// The passes of planning, each on inputs made by hand.
+@Suite struct PlanningPassTests {
+  private let registry: Registry
+
+  init() throws {
+    registry = try Registry([
+      FloatSchemes.self, IntegerSchemes.self, PlainPacking.self, Nibbles.self, Words.self, Flat.self, Reader.self,
+    ])
+  }
+
+  private func request(_ change: (inout ConversionRequest) -> Void = { _ in }) -> ConversionRequest {
+    var request = ConversionRequest(input: "in", output: "out.flat")
+    change(&request)
+    return request
+  }
+
+  private func tensor(_ name: String, _ shape: [Int], _ type: ElementType = .bf16) -> CheckpointTensor {
+    let bytes = [UInt8](repeating: 0, count: shape.reduce(1, *) * type.bitCount / 8)
+    return CheckpointTensor(name: name, shape: shape, storage: PlainStorage(type, ByteView(bytes)))
+  }
+
+  /// One block without a family: two linear layers, a norm, an embedding.
+  private func checkpoint(format: String = "other") -> Checkpoint {
+    Checkpoint(
+      path: "in", format: format,
+      tensors: [
+        tensor("model.embed_tokens.weight", [32, 64]), tensor("layers.0.up.weight", [128, 64]), tensor("layers.0.down.weight", [64, 96]),
+        tensor("layers.0.norm.weight", [64]),
+      ], naming: .huggingFace, configuration: nil, files: [])
+  }
+
+  private func chosen(_ wanted: String, _ change: (inout ConversionRequest) -> Void = { _ in }) throws -> [ChosenDraft] {
+    let source = checkpoint(), request = request(change)
+    var warnings: [String] = []
+    let drafts = try TensorMapping(source: source, model: nil, target: .huggingFace).drafts(warnings: &warnings)
+    return try SchemeChoice(
+      wanted: wanted, weighs: false, request: request, source: source, model: nil, target: Target(request, registry))(drafts)
+  }
+
+  // MARK: Target
+
+  @Test func theEndingOfTheOutputNamesTheFormatAndTheClientOrdersItsPackings() throws {
+    let plain = try Target(request(), registry)
+    #expect(plain.format.id == "flat")
+    #expect(plain.packings.map { type(of: $0).id } == ["plain", "nibbles", "words"] || plain.packings.map { type(of: $0).id } == ["nibbles", "words"])
+    let asked = try Target(request { $0.client = "reader" }, registry)
+    #expect(asked.packings.map { type(of: $0).id }.filter { $0 != "plain" } == ["words", "nibbles"])
+    #expect(asked.client?.version == "1.0")
+  }
+
+  @Test func whatNobodyWritesOrReadsIsRefused() throws {
+    func id(_ change: (inout ConversionRequest) -> Void) -> String? {
+      (#expect(throws: Failure.self) { try Target(request(change), registry) })?.id
+    }
+    #expect(id { $0.output = "out.bin" } == "output.format")
+    #expect(id { $0.output = "out.flat/" } == "output.format")
+    #expect(id { $0.toFormat = "curved" } == "format.unknown")
+    #expect(id { $0.packing = "bits" } == "packing.unknown")
+    #expect(id { $0.client = "writer" } == "client.unknown")
+    #expect(id { $0.shardSize = 1 << 20 } == "output.shard-size")
+  }
+
+  // MARK: Mapping
+
+  @Test func withoutAModelEveryTensorKeepsItsNameAndMatricesMayBeQuantized() throws {
+    var warnings: [String] = []
+    let drafts = try TensorMapping(source: checkpoint(), model: nil, target: .huggingFace).drafts(warnings: &warnings)
+    #expect(drafts.map(\.name) == checkpoint().tensors.map(\.name))
+    #expect(drafts.map(\.isQuantizable) == [true, true, true, false])
+    #expect(warnings.isEmpty)
+  }
+
+  // MARK: Choice
+
+  @Test func theSchemeForTheWholeReachesLinearLayersAndTheLastRuleWins() throws {
+    let drafts = try chosen("int4-g32") { $0.tensorRules = ["layers.*=f16", "*down*=int8-channel"] }
+    #expect(drafts.map { $0.scheme?.name } == ["bf16", "f16", "int8-channel", "f16"])
+    #expect(try chosen("int4-g32").map { $0.scheme?.name } == ["bf16", "int4-g32", "int4-g32", "bf16"])
+  }
+
+  @Test func aSchemeThatRowsCannotHoldGivesWayAndSaysWhy() throws {
+    let drafts = try chosen("int4-g64")
+    #expect(drafts.map { $0.scheme?.name } == ["bf16", "int4-g64", "int4-g32", "bf16"])
+    #expect(drafts.map(\.note) == [nil, nil, "rows of 96", nil])
+    // Whoever names the tensor means it.
+    let insisted = try chosen("bf16") { $0.tensorRules = ["*down*=int4-g64"] }
+    #expect(insisted[2].scheme?.name == "int4-g64")
+    #expect(insisted[2].note == nil)
+  }
+
+  @Test func theOutputSchemeMeansTheEmbeddingWhereThatIsTheOutputToo() throws {
+    let drafts = try chosen("bf16") { $0.outputScheme = "f32" }
+    #expect(drafts[0].scheme?.name == "f32")
+    let failure = #expect(throws: Failure.self) {
+      try chosen("bf16") {
+        $0.outputScheme = "f32"
+        $0.embeddingScheme = "f16"
+      }
+    }
+    #expect(failure?.id == "scheme.no-matrix")
+  }
+
+  @Test func aRuleThatMatchesNothingIsATypingError() throws {
+    let failure = #expect(throws: Failure.self) { try chosen("bf16") { $0.tensorRules = ["layers.9.*=f16"] } }
+    #expect(failure?.id == "rule.no-match")
+    #expect(failure?.kind == .usage)
+  }
+
+  // MARK: Sealing
+
+  private func sealed(
+    _ wanted: String, format: String = "other", hasMethods: Bool = false, _ change: (inout ConversionRequest) -> Void = { _ in }
+  ) throws -> [PlannedTensor] {
+    let request = request(change)
+    let target = try Target(request, registry)
+    return try Sealing(request: request, source: checkpoint(format: format), target: target, hasMethods: hasMethods)(try chosen(wanted, change))
+  }
+
+  @Test func equalFloatsAreCopiedAndOthersConverted() throws {
+    #expect(try sealed("bf16").allSatisfy { $0.isCopy })
+    #expect(try sealed("f32").map(\.isCopy) == [false, false, false, false])
+    #expect(try sealed("f32").map { $0.parts[0].byteCount } == [32 * 64 * 4, 128 * 64 * 4, 64 * 96 * 4, 64 * 4])
+  }
+
+  @Test func aPackingOfTheFormatHoldsQuantizedLayers() throws {
+    let tensors = try sealed("int4-g32")
+    #expect(tensors.map { type(of: $0.packing).id } == ["plain", "nibbles", "nibbles", "plain"])
+    #expect(tensors[1].parts.map(\.name) == ["layers.0.up.weight.codes"])
+    #expect(try sealed("int4-g32") { $0.packing = "words" }.map { type(of: $0.packing).id } == ["plain", "words", "words", "plain"])
+  }
+
+  @Test func whatNoPackingHoldsIsRefusedWithTheReason() throws {
+    let none = #expect(throws: Failure.self) { try sealed("int8-channel") }
+    #expect(none?.id == "packing.none")
+    #expect(none?.tensor == "layers.0.up.weight")
+    let length = #expect(throws: Failure.self) { try sealed("bf16") { $0.tensorRules = ["*down*=int4-g64"] } }
+    #expect(length?.id == "scheme.row-length")
+    let client = #expect(throws: Failure.self) { try sealed("int4-g32") { $0.client = "reader" } }
+    #expect(client?.id == "client.refuses")
+    #expect(client?.remedy == "Give --scheme int4-g64.")
+  }
+
+  @Test func activationsNeedAPackingThatKnowsThem() throws {
+    let failure = #expect(throws: Failure.self) { try sealed("int4-g32") { $0.activations = "int8-token" } }
+    #expect(failure?.id == "packing.none")
+    #expect(failure?.message.contains("int8-token") == true)
+  }
+
+  // MARK: Stored activations
+
+  @Test func aCacheOfUnknownTypeIsRefusedAndNoneAsksForNothing() throws {
+    #expect(try StoredActivations.cache(named: nil) == nil)
+    #expect(try StoredActivations.cache(named: "none") == nil)
+    #expect(try StoredActivations.cache(named: "fp8") == .fp8Static)
+    let failure = #expect(throws: Failure.self) { try StoredActivations.cache(named: "int3") }
+    #expect(failure?.id == "cache.unknown")
+  }
+
+  @Test func tensorsWithoutStoredScalesPassUnchanged() throws {
+    let tensors = try sealed("int4-g32")
+    let target = try Target(request(), registry)
+    let stored = try StoredActivations(source: checkpoint(), target: target, calibrator: nil)(
+      tensors, cache: nil, isCacheGiven: false, model: { throw Failure(.internalError, "test.model", "nobody asks for the model") })
+    #expect(stored.tensors.map(\.name) == tensors.map(\.name))
+    #expect(stored.cache == nil)
+  }
+
+  // MARK: Methods
+
+  @Test func aMethodOrOptionThatNobodyKnowsIsRefused() throws {
+    let failure = #expect(throws: Failure.self) { try MethodChain(request { $0.methods = [(id: "idle", options: [:])] }, registry) }
+    #expect(failure?.id == "plugin.unknown")
+    let scheme = #expect(throws: Failure.self) { try MethodChain(request { $0.methods = [(id: "int4-g32", options: [:])] }, registry) }
+    #expect(scheme?.id == "plugin.scheme")
+    let stream = #expect(throws: Failure.self) { try MethodChain(request { $0.isTrueSequential = true }, registry) }
+    #expect(stream?.id == "usage.true-sequential")
+  }
+}
