@@ -6,19 +6,16 @@ import QuantCore
 /// Parameters: `[d, scale…, shift…]`, scales being the integers of the file and shifts 1 where a point (`iq1_m`) or 32 weights
 /// (`iq1_s`) are shifted down. Codes: twice the level, and 1 for a minus sign; without signs the level.
 struct GridBlocks: GGUFBlockScheme {
-  let layout: BlockLayout
+  let layout: BlockType
   let type: GridType
 
-  /// Nil for a name that is none of these layouts.
-  init?(named name: String) {
-    guard let type = GridType(rawValue: name), let layout = BlockLayout.named(name) else { return nil }
+  init(_ type: GridType) {
     self.type = type
-    self.layout = layout
+    layout = type.block
   }
 
   /// Signs are shared by 8 weights, so that two short points belong together.
   var jointColumns: Int { 8 }
-  var importanceNeed: ImportanceNeed { type.importanceNeed }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,
