@@ -3,8 +3,7 @@ import QuantCore
 /// A tensor type of GGUF: plain numbers, or blocks.
 enum GGUFTensorType: Sendable, Hashable {
   case plain(Plain)
-  // Indirect because a block type may name another one as its fallback.
-  indirect case blocks(BlockType)
+  case blocks(BlockType)
 
   /// The plain numbers that GGUF has, with their numbers in files.
   enum Plain: UInt32, CaseIterable {

@@ -1,10 +1,10 @@
 import CBlocks
 import QuantCore
 
-/// A block type of GGUF. The rows below are the one table of what sets block types apart; sizes are those of llama.cpp
-/// (`ggml-common.h`), and a test holds them against the structs of the C kernels.
+/// A block type of GGUF. The rows below are the only place where the facts about each type are written down. Sizes are those of
+/// llama.cpp (`ggml-common.h`); a test compares them with the structs of the C kernels.
 struct BlockType: Sendable {
-  /// The type among the C kernels, which have an encoder, a decoder and a refiner for it.
+  /// The key under which the C kernels keep the encoder, decoder and refiner of the type.
   let kernel: qc_block_type
   /// Name in tensors and reports: `q4_k`.
   let name: String
@@ -16,18 +16,19 @@ struct BlockType: Sendable {
   let scaleWeights: Int
   /// Bits of one code, rounded up; for a type that indexes a grid, those of points and signs for one weight, rounded down.
   let bits: Int
-  /// Bits of a code in files, where those of several share a byte; what remains of a block are parameters.
+  /// Average bits of a code in files, not whole where several codes share a byte. The rest of a block is parameters.
   let codeBits: Double
   /// Floats that hold the parameters of one block.
   let parameterCount: Int
-  /// With few bits, much is lost where all columns count the same. As in llama.cpp: `tensor_requires_imatrix` of
-  /// `src/llama-quant.cpp` spares embedding and output matrix, `ggml_quantize_requires_imatrix` of `ggml.c` spares nothing.
+  /// Which tensors must have importance: with very few bits, too much is lost where all columns count the same. As in llama.cpp:
+  /// `tensor_requires_imatrix` of `src/llama-quant.cpp` exempts the embedding and the output matrix,
+  /// `ggml_quantize_requires_imatrix` of `ggml.c` exempts nothing.
   let importanceNeed: ImportanceNeed
-  /// What takes its place in rows that are no multiple of its blocks (`tensor_type_fallback` of `src/llama-quant.cpp`); nil where
-  /// llama.cpp has nothing.
-  let fallback: GGUFTensorType?
-  /// What `general.file_type` is for files that are mostly of this type, if no mix that is called like the type says it.
+  /// The `general.file_type` of a file that holds mostly this type, for types that no mix is named after.
   let fileType: UInt32?
+  /// The number of `fallback` in files. If a row held another row, copying a block type would update a reference count that all
+  /// threads share.
+  private let fallbackID: UInt32?
   /// Makes the scheme with llama.cpp's rounding rule; nil for a type that is only read.
   private let makeScheme: (@Sendable (BlockType) -> any GGUFBlockScheme)?
 
@@ -45,7 +46,7 @@ struct BlockType: Sendable {
     self.codeBits = codeBits ?? Double(bits)
     parameterCount = parameters
     self.importanceNeed = importanceNeed
-    self.fallback = fallback
+    fallbackID = fallback?.id
     self.fileType = fileType
     makeScheme = scheme
   }
@@ -177,6 +178,10 @@ extension BlockType {
 
   /// Number of the type in files.
   var id: UInt32 { kernel.rawValue }
+
+  /// The type used instead for rows whose length is not a multiple of `weights` (`tensor_type_fallback` of `src/llama-quant.cpp`);
+  /// nil where llama.cpp has none.
+  var fallback: GGUFTensorType? { fallbackID.flatMap { GGUFTensorType.type(id: $0) } }
 
   /// The scheme with llama.cpp's rounding rule; nil for a type that is only read.
   var scheme: (any GGUFBlockScheme)? { makeScheme?(self) }

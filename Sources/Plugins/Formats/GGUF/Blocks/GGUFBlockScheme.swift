@@ -150,22 +150,22 @@ extension GGUFBlockScheme {
   func forEachBlock(
     of panel: inout QuantizedPanel, _ body: (Int, UnsafeMutablePointer<Int32>, UnsafeMutablePointer<Float>) -> Void
   ) {
-    let count = panel.rows * panel.groupsPerRow
+    let count = panel.rows * panel.groupsPerRow, weights = layout.weights, parameterCount = layout.parameterCount
     panel.codes.withUnsafeMutableBufferPointer { codes in
       panel.parameters.withUnsafeMutableBufferPointer { parameters in
         guard let codes = codes.baseAddress, let parameters = parameters.baseAddress else { return }
-        for index in 0..<count { body(index, codes + index * layout.weights, parameters + index * layout.parameterCount) }
+        for index in 0..<count { body(index, codes + index * weights, parameters + index * parameterCount) }
       }
     }
   }
 
   /// Calls `body` with index (row after row), codes and parameters of each block.
   func forEachBlock(of panel: QuantizedPanel, _ body: (Int, UnsafePointer<Int32>, UnsafePointer<Float>) -> Void) {
-    let count = panel.rows * panel.groupsPerRow
+    let count = panel.rows * panel.groupsPerRow, weights = layout.weights, parameterCount = layout.parameterCount
     panel.codes.withUnsafeBufferPointer { codes in
       panel.parameters.withUnsafeBufferPointer { parameters in
         guard let codes = codes.baseAddress, let parameters = parameters.baseAddress else { return }
-        for index in 0..<count { body(index, codes + index * layout.weights, parameters + index * layout.parameterCount) }
+        for index in 0..<count { body(index, codes + index * weights, parameters + index * parameterCount) }
       }
     }
   }

@@ -1,9 +1,9 @@
 import QuantCore
 
-/// What takes the place of a block type in rows that are no multiple of its blocks.
+/// The scheme used instead of a block type for rows that its blocks do not divide.
 enum BlockFallback {
-  /// The scheme in which rows of `columns` weights can be stored instead; nil where this one can, or where there is none. A fallback
-  /// that does not fit either becomes 16-bit floats.
+  /// The scheme in which rows of `columns` weights are stored instead; nil if this one can store them, or if there is none. Where the
+  /// type's fallback does not fit either, that is 16-bit floats.
   static func replacing(_ scheme: String, columns: Int) -> (scheme: String, note: String)? {
     guard let type = BlockType.holding(scheme: scheme), !columns.isMultiple(of: type.weights), let fallback = type.fallback else {
       return nil
