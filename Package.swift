@@ -70,7 +70,7 @@ let package = Package(
     plugin("GPTQ", "Methods/GPTQ"),
     plugin("SmoothQuant", "Methods/SmoothQuant"),
     plugin("ZeroQuant", "Methods/ZeroQuant"),
-    .target(name: "CBlocks", path: "Sources/Plugins/Formats/GGUF/CBlocks", cSettings: kernelRules),
+    .target(name: "CBlocks", dependencies: ["CKernels"], path: "Sources/Plugins/Formats/GGUF/CBlocks", cSettings: kernelRules),
     plugin("GGUF", "Formats/GGUF", c: ["CBlocks"], exclude: ["CBlocks"]),
     .target(
       name: "HuggingFace", dependencies: ["QuantCore", .product(name: "Yams", package: "Yams")],

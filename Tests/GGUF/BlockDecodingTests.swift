@@ -8,25 +8,24 @@ import Testing
 /// What the decoders read, against what llama.cpp reads.
 struct BlockDecodingTests {
   /// Every block type in the order of its number, which is that of the fixtures.
-  static let types = GGUFTensorType.all.filter { $0.blockLength > 1 }.sorted { $0.id < $1.id }
+  static let types = BlockType.all.sorted { $0.id < $1.id }
   static let blocksPerType = 3
 
   @Test func everyBlockTypeIsReadAsLlamaCppReadsIt() throws {
     let stored = readFile(SharedData.fixture("blocks/decoded.bin"))
     let expected = BlockEncodingTests.floats(readFile(SharedData.fixture("blocks/decoded.f32")))
-    #expect(stored.count == Self.types.reduce(0) { $0 + Self.blocksPerType * $1.blockBytes })
-    for level in 0...qc_block_best_level().rawValue {
+    #expect(stored.count == Self.types.reduce(0) { $0 + Self.blocksPerType * $1.bytes })
+    for level in 0...qc_cpu_level() {
       var byte = 0, value = 0
       for type in Self.types {
-        let decode = try #require(
-          qc_block_decoder_at(qc_block_type(rawValue: type.id), qc_block_level(rawValue: level)), "\(type.name) has no decoder")
-        let count = Self.blocksPerType * type.blockLength
+        let decode = try #require(qc_block_decoder_at(type.kernel, level), "\(type.name) has no decoder")
+        let count = Self.blocksPerType * type.weights
         var decoded = [Float](repeating: 0, count: count)
         stored.withUnsafeBytes { raw in
           if let base = raw.baseAddress { decode(base + byte, Int64(count), &decoded) }
         }
         #expect(bits(decoded) == bits(Array(expected[value..<value + count])), "\(type.name) at level \(level)")
-        byte += Self.blocksPerType * type.blockBytes
+        byte += Self.blocksPerType * type.bytes
         value += count
       }
     }
@@ -34,13 +33,13 @@ struct BlockDecodingTests {
 
   @Test func numbersOfNoBlockTypeHaveNoDecoder() {
     for id in (0..<64).map(UInt32.init) + [.max] where !Self.types.contains(where: { $0.id == id }) {
-      #expect(qc_block_decoder_at(qc_block_type(rawValue: id), QC_BLOCK_LEVEL_BASELINE) == nil, "\(id)")
+      #expect(qc_block_decoder_at(qc_block_type(rawValue: id), Int32(QC_BASELINE)) == nil, "\(id)")
     }
   }
 
   @Test func anyBytesAreDecodedWithinTheirGrids() throws {
     // Points of a grid have known levels: under a scale of one, no index can have led elsewhere.
-    let grids = try #require(qc_block_decoder_at(QC_BLOCK_IQ1_S, qc_block_best_level()))
+    let grids = try #require(BlockType.iq1_s.decoder)
     var random = BlockSamples.Generator(state: 3)
     for _ in 0..<200 {
       var block = (0..<50).map { _ in UInt8(random.uniform() * 255) }

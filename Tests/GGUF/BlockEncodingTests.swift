@@ -16,8 +16,8 @@ struct BlockEncodingTests {
   }
 
   /// Packed rows from a kernel at one level.
-  static func kernelBytes(_ values: [Float], rows: Int, importance: [Float]?, scheme: any GGUFBlockScheme, level: UInt32) -> [UInt8] {
-    guard let encode = qc_block_encoder_at(scheme.layout.kernel, qc_block_level(rawValue: level)) else { return [] }
+  static func kernelBytes(_ values: [Float], rows: Int, importance: [Float]?, scheme: any GGUFBlockScheme, level: Int32) -> [UInt8] {
+    guard let encode = qc_block_encoder_at(scheme.layout.kernel, level) else { return [] }
     let columns = values.count / rows
     var bytes = [UInt8](repeating: 0xAA, count: rows * scheme.layout.rowBytes(columns: columns))
     if let importance {
@@ -41,7 +41,7 @@ struct BlockEncodingTests {
     for (file, weights) in [("\(name).bin", nil), ("\(name)-weighted.bin", importance)] {
       let golden = readFile(SharedData.fixture("blocks/" + file))
       #expect(golden.count == count * scheme.layout.rowBytes(columns: 512))
-      for level in 0...qc_block_best_level().rawValue {
+      for level in 0...qc_cpu_level() {
         let bytes = Self.kernelBytes(rows, rows: count, importance: weights, scheme: scheme, level: level)
         for row in 0..<count where !Self.isUndefined(name, row: row) {
           let own = row * golden.count / count..<(row + 1) * golden.count / count
@@ -58,7 +58,7 @@ struct BlockEncodingTests {
       samples.matrix.withPanel { scheme.readableEncode($0, importance: importance, into: &readable) }
       let expected = GGUFBlockPacking().pack(
         readable, rows: 0..<samples.rows, of: [samples.rows, samples.columns], scheme: scheme)
-      for level in 0...qc_block_best_level().rawValue {
+      for level in 0...qc_cpu_level() {
         let bytes = Self.kernelBytes(
           samples.values, rows: samples.rows, importance: importance, scheme: scheme, level: level)
         #expect([bytes] == expected, "level \(level), importance: \(importance != nil)")

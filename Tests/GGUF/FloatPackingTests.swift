@@ -24,7 +24,7 @@ struct FloatPackingTests {
     let parts = packing.parts(name: "blk.0.ffn_up.weight", shape: [5, 192], scheme: scheme)
     let bytes = packing.pack(panel, rows: 0..<5, of: [5, 192], scheme: scheme)
     #expect(parts.map(\.byteCount) == bytes.map(\.count))
-    let type = try #require(GGUFTensorType.type(schemeName: name))
+    let type = try #require(BlockType.named(name))
     let storage = BlockStorage(type, ByteView(bytes[0]))
     var tensors = [CheckpointTensor(name: parts[0].name, shape: parts[0].shape, storage: storage)]
     if name == "nvfp4" {
@@ -96,8 +96,7 @@ struct FloatPackingTests {
     for block in 0..<2 * rows {
       bytes += (0..<4).map { UInt8((block * 4 + $0) % 0x7F) } + (0..<32).map { _ in UInt8(random.uniform() * 255) }
     }
-    let type = try #require(GGUFTensorType.type(schemeName: "nvfp4"))
-    let storage = BlockStorage(type, ByteView(bytes))
+    let storage = BlockStorage(.nvfp4, ByteView(bytes))
     let codes = try #require(storage.codes)
     let target = NVFP4Scheme(meaning, modelType: .f32)
     let move = try #require(target.move(from: codes.scheme))

@@ -13,16 +13,8 @@ struct GridEncodingTests {
   let rows = BlockEncodingTests.floats(readFile(SharedData.fixture("grids/rows.f32")))
   let importance = BlockEncodingTests.floats(readFile(SharedData.fixture("grids/importance.f32")))
 
-  static func encoder(_ type: GridType, level: UInt32) -> qc_block_encoder? {
-    let kernels: [GridType: qc_block_type] = [
-      .iq1s: QC_BLOCK_IQ1_S, .iq1m: QC_BLOCK_IQ1_M, .iq2xxs: QC_BLOCK_IQ2_XXS, .iq2xs: QC_BLOCK_IQ2_XS, .iq2s: QC_BLOCK_IQ2_S,
-      .iq3xxs: QC_BLOCK_IQ3_XXS, .iq3s: QC_BLOCK_IQ3_S,
-    ]
-    return kernels[type].flatMap { qc_block_encoder_at($0, qc_block_level(rawValue: level)) }
-  }
-
-  static func bytes(_ type: GridType, _ values: [Float], rows: Int, importance: [Float]?, level: UInt32) throws -> [UInt8] {
-    let encode = try #require(encoder(type, level: level)), layout = try #require(BlockLayout.named(type.rawValue))
+  static func bytes(_ type: GridType, _ values: [Float], rows: Int, importance: [Float]?, level: Int32) throws -> [UInt8] {
+    let layout = type.block, encode = try #require(qc_block_encoder_at(layout.kernel, level))
     let columns = values.count / rows
     var bytes = [UInt8](repeating: 0xAA, count: rows * layout.rowBytes(columns: columns))
     if let importance {
@@ -34,8 +26,7 @@ struct GridEncodingTests {
   }
 
   /// Σ importance·(decoded − x)² of a block.
-  private func error(_ layout: BlockLayout, _ block: ArraySlice<UInt8>, _ x: ArraySlice<Float>, _ importance: ArraySlice<Float>?) -> Double
-  {
+  private func error(_ layout: BlockType, _ block: ArraySlice<UInt8>, _ x: ArraySlice<Float>, _ importance: ArraySlice<Float>?) -> Double {
     var decoded = [Float](repeating: 0, count: layout.weights)
     block.withUnsafeBytes { raw in
       if let base = raw.baseAddress { layout.decoder?(base, Int64(layout.weights), &decoded) }
@@ -49,13 +40,13 @@ struct GridEncodingTests {
   }
 
   @Test(arguments: GridType.allCases) func bytesEqualThoseOfLlamaCpp(type: GridType) throws {
-    let layout = try #require(BlockLayout.named(type.rawValue)), name = type.rawValue
+    let layout = type.block, name = layout.name
     #expect(rows.count == Self.rowCount * Self.columns && importance.count == Self.columns)
     let worksWithout = [.iq1m, .iq2s, .iq3xxs, .iq3s].contains(type)
     for weights in worksWithout ? [nil, importance] : [importance] {
       let golden = readFile(SharedData.fixture("grids/" + name + (weights == nil ? ".bin" : "-weighted.bin")))
       #expect(golden.count == Self.rowCount * layout.rowBytes(columns: Self.columns))
-      for level in 0...qc_block_best_level().rawValue {
+      for level in 0...qc_cpu_level() {
         let own = try Self.bytes(type, rows, rows: Self.rowCount, importance: weights, level: level)
         for block in 0..<golden.count / layout.bytes {
           let range = block * layout.bytes..<(block + 1) * layout.bytes
@@ -72,7 +63,7 @@ struct GridEncodingTests {
   }
 
   @Test(arguments: GridType.allCases) func kernelsOfEveryLevelEqualTheReadableRule(type: GridType) throws {
-    let scheme = try #require(GridBlocks(named: type.rawValue)), samples = BlockSamples(columns: 256, copies: 1)
+    let scheme = GridBlocks(type), samples = BlockSamples(columns: 256, copies: 1)
     // What a scale that is no number looks like depends on the order of operands: no conversion stores one.
     let overflows = (0..<samples.rows).filter { row in
       !samples.values[row * samples.columns..<(row + 1) * samples.columns].reduce(0, { $0 + $1 * $1 }).isFinite
@@ -81,7 +72,7 @@ struct GridEncodingTests {
       var readable = scheme.emptyPanel(rows: samples.rows, columns: samples.columns)
       samples.matrix.withPanel { scheme.readableEncode($0, importance: importance, into: &readable) }
       let expected = GGUFBlockPacking().pack(readable, rows: 0..<samples.rows, of: [samples.rows, samples.columns], scheme: scheme)[0]
-      for level in 0...qc_block_best_level().rawValue {
+      for level in 0...qc_cpu_level() {
         let bytes = try Self.bytes(type, samples.values, rows: samples.rows, importance: importance, level: level)
         let rowBytes = scheme.layout.rowBytes(columns: samples.columns)
         let differing = Set(bytes.indices.filter { bytes[$0] != expected[$0] }.map { $0 / rowBytes }).subtracting(overflows)
@@ -93,7 +84,7 @@ struct GridEncodingTests {
   @Test(arguments: GridType.allCases) func rowsAreRoundedAloneAsTogether(type: GridType) throws {
     // Lanes hold sub-blocks of neighbouring super-blocks: none may depend on which.
     for importance in [nil, importance] {
-      for level in 0...qc_block_best_level().rawValue {
+      for level in 0...qc_cpu_level() {
         let together = try Self.bytes(type, rows, rows: Self.rowCount, importance: importance, level: level)
         var alone: [UInt8] = []
         for row in 0..<Self.rowCount {
@@ -110,7 +101,7 @@ struct GridEncodingTests {
   }
 
   @Test(arguments: GridType.allCases) func threadsGetTheSameBytes(type: GridType) throws {
-    let level = qc_block_best_level().rawValue, rowBytes = try #require(BlockLayout.named(type.rawValue)).rowBytes(columns: Self.columns)
+    let level = qc_cpu_level(), rowBytes = type.block.rowBytes(columns: Self.columns)
     let found = Mutex<[Int: [UInt8]]>([:])
     Parallel(threads: 3).forEach(Self.rowCount) { row in
       let own = Array(rows[row * Self.columns..<(row + 1) * Self.columns])

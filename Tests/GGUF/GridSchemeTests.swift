@@ -30,7 +30,7 @@ struct GridSchemeTests {
   }
 
   @Test(arguments: GridType.allCases) func valuesOfCodesEqualTheDecodedBytes(type: GridType) throws {
-    let scheme = try #require(GridBlocks(named: type.rawValue)), panel = encoded(scheme)
+    let scheme = GridBlocks(type), panel = encoded(scheme)
     let bytes = GGUFBlockPacking().pack(panel, rows: 0..<samples.rows, of: [samples.rows, samples.columns], scheme: scheme)[0]
     var decoded = [Float](repeating: 0, count: samples.values.count)
     let decode = try #require(scheme.layout.decoder)
@@ -45,17 +45,17 @@ struct GridSchemeTests {
   }
 
   @Test(arguments: GridType.allCases) func unpackingRestoresWhatWasPacked(type: GridType) throws {
-    let scheme = try #require(GridBlocks(named: type.rawValue)), packing = GGUFBlockPacking()
+    let scheme = GridBlocks(type), packing = GGUFBlockPacking()
     var random = BlockSamples.Generator(state: 7)
     var bytes = (0..<8 * scheme.layout.rowBytes(columns: 512)).map { _ in UInt8(random.uniform() * 255) }
     // A scale that is no number keeps its sign only: these are small ones.
     for block in 0..<bytes.count / scheme.layout.bytes { bytes[block * scheme.layout.bytes + (type == .iq1m ? 55 : 1)] &= 0x3F }
-    let panel = try #require(bytes.withUnsafeBytes { packing.unpack($0, layout: type.rawValue, rows: 8, columns: 512) })
+    let panel = try #require(bytes.withUnsafeBytes { packing.unpack($0, layout: type.block.name, rows: 8, columns: 512) })
     #expect(packing.pack(panel, rows: 0..<8, of: [8, 512], scheme: scheme) == [bytes])
   }
 
   @Test(arguments: GridType.allCases) func stretchesOfEightGetTheNearestPoints(type: GridType) throws {
-    let scheme = try #require(GridBlocks(named: type.rawValue))
+    let scheme = GridBlocks(type)
     let matrix = Matrix(rows: 1, columns: 256, values: Array(samples.values[0..<256]))
     var panel = scheme.emptyPanel(rows: 1, columns: 256)
     matrix.withPanel { scheme.encode($0, importance: nil, into: &panel) }
@@ -69,7 +69,7 @@ struct GridSchemeTests {
     #expect(found.reduce(0, +) <= rule.reduce(0, +))
     // What can be stored is what was meant.
     let packing = GGUFBlockPacking(), bytes = packing.pack(nearest, rows: 0..<1, of: [1, 256], scheme: scheme)[0]
-    #expect(bytes.withUnsafeBytes { packing.unpack($0, layout: type.rawValue, rows: 1, columns: 256) } == nearest)
+    #expect(bytes.withUnsafeBytes { packing.unpack($0, layout: type.block.name, rows: 1, columns: 256) } == nearest)
   }
 
   private func squaredErrors(_ a: [Float], _ b: [Float]) -> [Float] { zip(a, b).map { ($0 - $1) * ($0 - $1) } }

@@ -79,7 +79,7 @@ private struct SnapshotModel {
       // Types with several rules are named with llama.cpp's.
       let base = type == "mxfp4" ? "mxfp4-ggml" : type
       let mix = try #require(Mix.named(name), "\(name)")
-      #expect(mix.base == base)
+      #expect(mix.base.schemeName == base)
       // Deliberately not in the order in which llama.cpp counts.
       let tensors = Array(model.tensors.reversed())
       var wrong: [String] = []

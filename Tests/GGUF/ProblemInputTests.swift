@@ -15,7 +15,7 @@ import Testing
   /// Those that are rounded with importance only, wherever they are used.
   static let important = types.filter { need($0) != .none }
 
-  static func need(_ type: String) -> ImportanceNeed { GridBlocks(named: type)?.importanceNeed ?? .none }
+  static func need(_ type: String) -> ImportanceNeed { BlockType.named(type)?.importanceNeed ?? .none }
 
   init() throws {
     registry = try Registry([

@@ -58,13 +58,13 @@ struct WideSearchTests {
   }
 
   @Test(arguments: gains.keys.sorted()) func everyLevelFindsTheSameParameters(name: String) throws {
-    let layout = try #require(BlockLayout.named(name))
+    let layout = try #require(BlockType.named(name))
     let scheme = try #require(GGUFBlocks.blockScheme(named: name))
     var fitted = scheme.emptyPanel(rows: samples.rows, columns: samples.columns)
     samples.withPanel { scheme.fit($0, importance: nil, into: &fitted) }
     var found: [[UInt32]] = []
-    for level in 0...qc_block_best_level().rawValue {
-      let refine = try #require(qc_block_refiner_at(layout.kernel, qc_block_level(rawValue: level)))
+    for level in 0...qc_cpu_level() {
+      let refine = try #require(qc_block_refiner_at(layout.kernel, level))
       var parameters = fitted.parameters
       let weights = [Float](repeating: 1, count: samples.values.count)
       refine(samples.values, weights, Int64(samples.values.count / layout.weights), &parameters)

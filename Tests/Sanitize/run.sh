@@ -15,10 +15,14 @@ rules=(-ffp-contract=off -Wall -Wextra -Werror)
 checks=(-g -O1 -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
 # What is compiled is what the package compiles, in the same way but for the sanitizers.
-build() { # NAME FOLDER
-  "$CC" "${rules[@]}" "${checks[@]}" -I"$2/include" -I"$2" -I"$here" -fuse-ld=lld "$here/$1.c" "$2"/*.c -lm -o "$work/$1"
+build() { # NAME FOLDER SOURCE...
+  local name=$1 folder=$2
+  shift 2
+  "$CC" "${rules[@]}" "${checks[@]}" -I"$folder/include" -I"$folder" -I"$core/include" -I"$here" -fuse-ld=lld \
+    "$here/$name.c" "$folder"/*.c "$@" -lm -o "$work/$name"
 }
-build blocks "$blocks"
+# The blocks ask the core which vector units there are.
+build blocks "$blocks" "$core/levels.c"
 build kernels "$core"
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
 "$work/blocks"
@@ -28,6 +32,6 @@ for level in baseline avx2 avx512; do QCONVERT_CPU=$level "$work/kernels"; done
 for source in "$blocks"/*.c "$core"/*.c; do
   folder=$(dirname "$source")
   "$CC" "${rules[@]}" -O2 -target aarch64-unknown-linux-gnu -I"$here/aarch64" -idirafter "/usr/include/$(uname -m)-linux-gnu" \
-    -I"$folder/include" -I"$folder" -c "$source" -o "$work/arm.o"
+    -I"$folder/include" -I"$folder" -I"$core/include" -c "$source" -o "$work/arm.o"
 done
 echo "all kernels compile for aarch64"

@@ -3,14 +3,6 @@
 
 #include "ckernels.h"
 
-/* Whether loops for the vector units of x86-64 are compiled and chosen from at run time. A portable build (-DQC_PORTABLE) has
-   none of them. */
-#if defined(__x86_64__) && !defined(QC_PORTABLE)
-#define QC_X86_LEVELS 1
-#else
-#define QC_X86_LEVELS 0
-#endif
-
 /* One body, compiled once per instruction set and chosen at run time. Bodies contain no fused multiply-add (the target
    is built with -ffp-contract=off) and sum in a fixed number of lanes, so that every level gives the same bits. */
 

@@ -10,8 +10,8 @@ struct BlockCodes: QuantizedStorage {
   private let bytes: ByteView
 
   /// Nil for a type that can be decoded, but not taken apart.
-  init?(_ type: GGUFTensorType, _ bytes: ByteView) {
-    guard let blocks = GGUFBlocks.blockScheme(layout: type.schemeName) else { return nil }
+  init?(_ type: BlockType, _ bytes: ByteView) {
+    guard let blocks = type.scheme else { return nil }
     self.blocks = blocks
     self.bytes = bytes
   }

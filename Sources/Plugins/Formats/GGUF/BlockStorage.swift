@@ -3,32 +3,32 @@ import QuantCore
 
 /// A tensor stored as GGUF blocks.
 struct BlockStorage: TensorStorage {
-  let type: GGUFTensorType
+  let type: BlockType
   let bytes: ByteView
   private let decoder: qc_block_decoder?
 
   /// - Parameter bytes: exactly the blocks of the tensor; the reader checked their number.
-  init(_ type: GGUFTensorType, _ bytes: ByteView) {
+  init(_ type: BlockType, _ bytes: ByteView) {
     self.type = type
     self.bytes = bytes
-    decoder = qc_block_decoder_at(qc_block_type(rawValue: type.id), qc_block_best_level())
+    decoder = type.decoder
   }
 
-  /// NVFP4 without a scale of the tensor is another grid than the one of other programs.
-  var schemeName: String { type.name == "NVFP4" ? "nvfp4-ggml" : type.schemeName }
+  /// That of the codes: NVFP4 without a scale of the tensor is another grid than the one of other programs.
+  var schemeName: String { codes?.schemeName ?? type.name }
   var byteCount: Int { bytes.count }
   var verbatim: ByteView? { bytes }
   /// Every block type can be decoded.
   var isNumeric: Bool { decoder != nil }
   var codes: (any QuantizedStorage)? { FloatBlockCodes(type, bytes, globalScale: nil) ?? BlockCodes(type, bytes) }
-  var inputRounding: (any ValueRounding)? { InputBlocks(weightBlockLength: type.blockLength) }
+  var inputRounding: (any ValueRounding)? { InputBlocks(for: type) }
 
   func storedPart(name: String, shape: [Int]) -> StoredPart? {
-    StoredPart(name: name, shape: shape, type: .blocks(type.schemeName), byteCount: bytes.count)
+    StoredPart(name: name, shape: shape, type: .blocks(type.name), byteCount: bytes.count)
   }
 
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
-    let rowBytes = rowLength / type.blockLength * type.blockBytes
+    let rowBytes = type.rowBytes(columns: rowLength)
     guard let decoder, !rows.isEmpty,
       let part = bytes.slice(rows.lowerBound * rowBytes..<rows.upperBound * rowBytes)
     else { return }

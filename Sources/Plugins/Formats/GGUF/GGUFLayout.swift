@@ -97,12 +97,12 @@ extension GGUFFormat: CheckpointFormat {
     guard part.shape.count <= maximumDimensions else {
       throw Failure(.unsupported, "gg.dimensions", "has \(part.shape.count) dimensions, and GGUF holds 4", tensor: part.name)
     }
-    let scheme =
-      switch part.type {
-      case .element(let type): type.schemeName
-      case .blocks(let name): name
-      }
-    guard let type = GGUFTensorType.type(schemeName: scheme) else {
+    guard let type = GGUFTensorType.type(of: part.type) else {
+      let scheme =
+        switch part.type {
+        case .element(let type): type.schemeName
+        case .blocks(let name): name
+        }
       throw Failure(.unsupported, "gg.type", "is stored as '\(scheme)', for which GGUF has no type", tensor: part.name)
     }
     writer.append(part.name)

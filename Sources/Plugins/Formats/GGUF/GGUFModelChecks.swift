@@ -32,7 +32,7 @@ struct GGUFModelChecks {
   }
 
   /// Values that llama.cpp gives a meaning; 1024 is a flag for a guessed type.
-  private static let fileTypes = Set([0, 1, 2, 3] + Array(7...32) + Array(36...41))
+  private static let fileTypes = Set((Mix.table.map { $0.fileType } + BlockType.all.compactMap { $0.fileType }).map { Int($0) })
 
   private func bad(_ id: String, _ key: String, _ message: String) -> Failure {
     Failure(.data, id, "\(key) \(message)", byteOffset: keyOffsets[key])

@@ -30,7 +30,10 @@ struct GGUFShard {
       tensors = try zip(header.tensors, layout.ranges).map { (tensor, range) throws(Failure) in
         guard let bytes = contents.slice(range) else { throw GGUFHeader.truncated("data").inTensor(tensor.name) }
         let storage: any TensorStorage =
-          tensor.type.elementType.map { PlainStorage($0, bytes) } ?? BlockStorage(tensor.type, bytes)
+          switch tensor.type {
+          case .plain(let type): PlainStorage(type.element, bytes)
+          case .blocks(let type): BlockStorage(type, bytes)
+          }
         return CheckpointTensor(name: tensor.name, shape: tensor.shape, storage: storage)
       }
     } catch {

@@ -1,73 +1,90 @@
 import QuantCore
 
-/// A tensor type of GGUF: how many weights a block has, and how many bytes.
-struct GGUFTensorType: Sendable, Equatable {
-  /// Number in the file.
-  let id: UInt32
-  /// As llama.cpp spells it (`Q4_K`).
-  let name: String
-  /// Weights in a block; the length of a row is a multiple.
-  let blockLength: Int
-  let blockBytes: Int
+/// A tensor type of GGUF: plain numbers, or blocks.
+enum GGUFTensorType: Sendable, Hashable {
+  case plain(Plain)
+  case blocks(BlockType)
 
-  /// Name of the scheme: `q4_k`, `f16`, `i32`.
-  var schemeName: String { name.lowercased() }
-  /// The element type where the type is plain numbers, or nil for blocks.
-  var elementType: ElementType? { blockLength == 1 ? ElementType(rawValue: name) : nil }
+  /// The plain numbers that GGUF has, with their numbers in files.
+  enum Plain: UInt32, CaseIterable {
+    case f32 = 0
+    case f16 = 1
+    case i8 = 24
+    case i16 = 25
+    case i32 = 26
+    case i64 = 27
+    case f64 = 28
+    case bf16 = 30
+
+    var element: ElementType {
+      switch self {
+      case .f32: .f32
+      case .f16: .f16
+      case .i8: .i8
+      case .i16: .i16
+      case .i32: .i32
+      case .i64: .i64
+      case .f64: .f64
+      case .bf16: .bf16
+      }
+    }
+  }
+
+  /// Number in the file.
+  var id: UInt32 {
+    switch self {
+    case .plain(let type): type.rawValue
+    case .blocks(let type): type.id
+    }
+  }
+
+  /// As llama.cpp spells it (`Q4_K`).
+  var name: String {
+    switch self {
+    case .plain(let type): type.element.rawValue
+    case .blocks(let type): type.name.uppercased()
+    }
+  }
+
+  /// The scheme with llama.cpp's rule: `q4_k`, `f16`, `mxfp4-ggml`.
+  var schemeName: String {
+    switch self {
+    case .plain(let type): type.element.schemeName
+    case .blocks(let type): type.schemeName
+    }
+  }
+
+  /// Weights in a block, 1 for plain numbers; the length of a row is a multiple.
+  var blockLength: Int {
+    switch self {
+    case .plain: 1
+    case .blocks(let type): type.weights
+    }
+  }
+
+  var blockBytes: Int {
+    switch self {
+    case .plain(let type): type.element.bitCount / 8
+    case .blocks(let type): type.bytes
+    }
+  }
 
   /// The type with this number, or nil.
   static func type(id: UInt32) -> GGUFTensorType? { byID[id] }
-  /// The type of this scheme, or nil.
-  static func type(schemeName: String) -> GGUFTensorType? { byScheme[schemeName] }
+
+  /// The type in which a part of a tensor is stored, or nil.
+  static func type(of stored: StoredType) -> GGUFTensorType? {
+    switch stored {
+    case .element(let element): Plain.allCases.first { $0.element == element }.map { .plain($0) }
+    case .blocks(let name): BlockType.named(name).map { .blocks($0) }
+    }
+  }
 
   /// Numbers that older files used and that no reader knows any more.
   static let removedIDs: Set<UInt32> = [4, 5, 31, 32, 33, 36, 37, 38]
 
-  static let all: [GGUFTensorType] = [
-    // Plain numbers.
-    .init(id: 0, name: "F32", blockLength: 1, blockBytes: 4),
-    .init(id: 1, name: "F16", blockLength: 1, blockBytes: 2),
-    .init(id: 30, name: "BF16", blockLength: 1, blockBytes: 2),
-    .init(id: 24, name: "I8", blockLength: 1, blockBytes: 1),
-    .init(id: 25, name: "I16", blockLength: 1, blockBytes: 2),
-    .init(id: 26, name: "I32", blockLength: 1, blockBytes: 4),
-    .init(id: 27, name: "I64", blockLength: 1, blockBytes: 8),
-    .init(id: 28, name: "F64", blockLength: 1, blockBytes: 8),
-    // One scale, or scale and minimum, per 32 weights.
-    .init(id: 2, name: "Q4_0", blockLength: 32, blockBytes: 18),
-    .init(id: 3, name: "Q4_1", blockLength: 32, blockBytes: 20),
-    .init(id: 6, name: "Q5_0", blockLength: 32, blockBytes: 22),
-    .init(id: 7, name: "Q5_1", blockLength: 32, blockBytes: 24),
-    .init(id: 8, name: "Q8_0", blockLength: 32, blockBytes: 34),
-    // Super-blocks with quantized sub-scales.
-    .init(id: 10, name: "Q2_K", blockLength: 256, blockBytes: 84),
-    .init(id: 11, name: "Q3_K", blockLength: 256, blockBytes: 110),
-    .init(id: 12, name: "Q4_K", blockLength: 256, blockBytes: 144),
-    .init(id: 13, name: "Q5_K", blockLength: 256, blockBytes: 176),
-    .init(id: 14, name: "Q6_K", blockLength: 256, blockBytes: 210),
-    // Used for activations while computing; not expected in files, but sized.
-    .init(id: 9, name: "Q8_1", blockLength: 32, blockBytes: 36),
-    .init(id: 15, name: "Q8_K", blockLength: 256, blockBytes: 292),
-    // Codebooks and non-linear tables.
-    .init(id: 16, name: "IQ2_XXS", blockLength: 256, blockBytes: 66),
-    .init(id: 17, name: "IQ2_XS", blockLength: 256, blockBytes: 74),
-    .init(id: 18, name: "IQ3_XXS", blockLength: 256, blockBytes: 98),
-    .init(id: 19, name: "IQ1_S", blockLength: 256, blockBytes: 50),
-    .init(id: 20, name: "IQ4_NL", blockLength: 32, blockBytes: 18),
-    .init(id: 21, name: "IQ3_S", blockLength: 256, blockBytes: 110),
-    .init(id: 22, name: "IQ2_S", blockLength: 256, blockBytes: 82),
-    .init(id: 23, name: "IQ4_XS", blockLength: 256, blockBytes: 136),
-    .init(id: 29, name: "IQ1_M", blockLength: 256, blockBytes: 56),
-    // Ternary and binary.
-    .init(id: 34, name: "TQ1_0", blockLength: 256, blockBytes: 54),
-    .init(id: 35, name: "TQ2_0", blockLength: 256, blockBytes: 66),
-    .init(id: 41, name: "Q1_0", blockLength: 128, blockBytes: 18),
-    .init(id: 42, name: "Q2_0", blockLength: 64, blockBytes: 18),
-    // 4-bit floats with a scale per 32 or 16 weights.
-    .init(id: 39, name: "MXFP4", blockLength: 32, blockBytes: 17),
-    .init(id: 40, name: "NVFP4", blockLength: 64, blockBytes: 36),
-  ]
-
-  private static let byID = Dictionary(uniqueKeysWithValues: all.map { ($0.id, $0) })
-  private static let byScheme = Dictionary(uniqueKeysWithValues: all.map { ($0.schemeName, $0) })
+  private static let byID: [UInt32: GGUFTensorType] = {
+    let all = Plain.allCases.map { GGUFTensorType.plain($0) } + BlockType.all.map { .blocks($0) }
+    return Dictionary(uniqueKeysWithValues: all.map { ($0.id, $0) })
+  }()
 }

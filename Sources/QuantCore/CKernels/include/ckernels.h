@@ -1,22 +1,15 @@
 #ifndef QC_KERNELS_H
 #define QC_KERNELS_H
 
+#include "cpu.h"
+
 #include <stdint.h>
 
 /* Hot loops of QuantCore. The Swift faces in Numerics/ document shapes and hold the readable twins. */
 
-/* Instruction sets, each including those before it. */
-enum { QC_BASELINE = 0, QC_AVX2 = 1, QC_AVX512 = 2 };
-
 /* A level of the matrix product alone: operands are rounded to bfloat16 and packed as pairs of depth steps, one pair in
    the place of a float. Sums stay in 32 bits. */
 enum { QC_BFLOAT_PAIRS = 3 };
-
-/* Whether this processor multiplies pairs of bfloat16 (AVX512_BF16); not with QCONVERT_CPU below avx512. */
-int qc_cpu_has_bfloat(void);
-
-/* The highest level that this processor has, lowered by QCONVERT_CPU=baseline|avx2|avx512. */
-int qc_cpu_level(void);
 
 /* --- Matrix product (product.c) --- */
 

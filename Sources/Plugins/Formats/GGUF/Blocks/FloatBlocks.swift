@@ -9,11 +9,11 @@ import QuantCore
 ///
 /// Parameters: the scales (1 or 4), halved, because a table holds twice the numbers of E2M1. Codes: bit patterns of E2M1.
 struct FloatBlocks: GGUFBlockScheme {
-  let layout: BlockLayout
+  let layout: BlockType
 
   var name: String { layout.name + "-ggml" }
 
-  private var isMicroscaling: Bool { layout.name == "mxfp4" }
+  private var isMicroscaling: Bool { layout == .mxfp4 }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

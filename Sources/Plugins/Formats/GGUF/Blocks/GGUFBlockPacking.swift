@@ -12,11 +12,11 @@ public struct GGUFBlockPacking: Packing {
   public init() {}
 
   public func holds(_ grid: Grid) -> Bool {
-    grid.kind == .block && BlockLayout.named(grid.layout) != nil
+    grid.kind == .block && BlockType.named(grid.layout) != nil
   }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
-    guard let layout = BlockLayout.named(scheme.grid.layout) else { return [] }
+    guard let layout = BlockType.named(scheme.grid.layout) else { return [] }
     let rows = shape.dropLast().reduce(1, *)
     return [
       StoredPart(
@@ -25,7 +25,7 @@ public struct GGUFBlockPacking: Packing {
   }
 
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
-    guard let blocks = GGUFBlocks.blockScheme(layout: scheme.grid.layout) else { return [] }
+    guard let blocks = BlockType.named(scheme.grid.layout)?.scheme else { return [] }
     return [pack(panel, as: blocks)]
   }
 
@@ -43,7 +43,7 @@ public struct GGUFBlockPacking: Packing {
   /// Codes and parameters of `rows` packed rows of `columns` weights, or nil where the layout is unknown, does not divide
   /// the row, or the bytes are not exactly those rows: the inverse of `pack`.
   func unpack(_ bytes: UnsafeRawBufferPointer, layout name: String, rows: Int, columns: Int) -> QuantizedPanel? {
-    guard let scheme = GGUFBlocks.blockScheme(layout: name) else { return nil }
+    guard let scheme = BlockType.named(name)?.scheme else { return nil }
     return unpack(bytes, as: scheme, rows: rows, columns: columns)
   }
 

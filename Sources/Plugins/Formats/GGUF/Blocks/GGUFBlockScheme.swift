@@ -10,7 +10,7 @@ import QuantCore
 /// `q5_1`, that of the block for `q2_k`, and twice that of the block for `q3_k`, `q4_k`, `q5_k`, `iq4_nl` and `iq4_xs`; `q6_k`
 /// weighs by importance alone, and the others ignore it. A panel that is narrower than the row takes its own mean square.
 protocol GGUFBlockScheme: Scheme {
-  var layout: BlockLayout { get }
+  var layout: BlockType { get }
 
   /// Parameters (as stored) and codes of one block.
   func readableEncode(
@@ -53,6 +53,7 @@ func sumOfSquares(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
 extension GGUFBlockScheme {
   var name: String { layout.name }
   var parameterCount: Int { layout.parameterCount }
+  var importanceNeed: ImportanceNeed { layout.importanceNeed }
   var grid: Grid {
     Grid(
       kind: .block, layout: layout.name, groupLength: layout.weights, scaleLength: layout.scaleWeights, codeBits: layout.codeBits,
@@ -149,22 +150,22 @@ extension GGUFBlockScheme {
   func forEachBlock(
     of panel: inout QuantizedPanel, _ body: (Int, UnsafeMutablePointer<Int32>, UnsafeMutablePointer<Float>) -> Void
   ) {
-    let count = panel.rows * panel.groupsPerRow
+    let count = panel.rows * panel.groupsPerRow, weights = layout.weights, parameterCount = layout.parameterCount
     panel.codes.withUnsafeMutableBufferPointer { codes in
       panel.parameters.withUnsafeMutableBufferPointer { parameters in
         guard let codes = codes.baseAddress, let parameters = parameters.baseAddress else { return }
-        for index in 0..<count { body(index, codes + index * layout.weights, parameters + index * layout.parameterCount) }
+        for index in 0..<count { body(index, codes + index * weights, parameters + index * parameterCount) }
       }
     }
   }
 
   /// Calls `body` with index (row after row), codes and parameters of each block.
   func forEachBlock(of panel: QuantizedPanel, _ body: (Int, UnsafePointer<Int32>, UnsafePointer<Float>) -> Void) {
-    let count = panel.rows * panel.groupsPerRow
+    let count = panel.rows * panel.groupsPerRow, weights = layout.weights, parameterCount = layout.parameterCount
     panel.codes.withUnsafeBufferPointer { codes in
       panel.parameters.withUnsafeBufferPointer { parameters in
         guard let codes = codes.baseAddress, let parameters = parameters.baseAddress else { return }
-        for index in 0..<count { body(index, codes + index * layout.weights, parameters + index * layout.parameterCount) }
+        for index in 0..<count { body(index, codes + index * weights, parameters + index * parameterCount) }
       }
     }
   }

@@ -60,8 +60,8 @@ public struct GGUFFloatPacking: Packing {
 
   /// The blocks for a grid, or nil for one that this packing does not hold.
   private func blocks(_ grid: Grid) -> FloatBlocks? {
-    let name = grid == GGUFFloatPacking.nvfp4 ? "nvfp4" : grid == GGUFFloatPacking.mxfp4 ? "mxfp4" : nil
-    return name.flatMap { BlockLayout.named($0) }.map { FloatBlocks(layout: $0) }
+    if grid == GGUFFloatPacking.nvfp4 { return FloatBlocks(layout: .nvfp4) }
+    return grid == GGUFFloatPacking.mxfp4 ? FloatBlocks(layout: .mxfp4) : nil
   }
 
   /// Stacked experts have a scale each.
@@ -79,16 +79,15 @@ struct FloatBlockCodes: QuantizedStorage {
   private let globalScale: Float?
 
   /// Nil for another type, for MXFP4 with a scale of the tensor, and for NVFP4 without one: the scheme of that has one.
-  init?(_ type: GGUFTensorType, _ bytes: ByteView, globalScale: Float?) {
-    guard let layout = BlockLayout.named(type.schemeName) else { return nil }
-    switch (layout.name, globalScale) {
-    case ("mxfp4", nil):
+  init?(_ type: BlockType, _ bytes: ByteView, globalScale: Float?) {
+    switch (type, globalScale) {
+    case (.mxfp4, nil):
       guard let scheme = MicroscalingScheme(.f4, modelType: .f32) else { return nil }
       self.scheme = scheme
-    case ("nvfp4", .some): scheme = NVFP4Scheme(.factor, modelType: .f32)
+    case (.nvfp4, .some): scheme = NVFP4Scheme(.factor, modelType: .f32)
     default: return nil
     }
-    blocks = FloatBlocks(layout: layout)
+    blocks = FloatBlocks(layout: type)
     self.bytes = bytes
     self.globalScale = globalScale
   }
@@ -122,7 +121,7 @@ struct FloatBlockCodes: QuantizedStorage {
 extension FloatBlocks {
   /// Without a scale of the tensor, that is 1. The scales of blocks are E4M3 without a sign, so that all of them stay what they are.
   var generalizations: [(scheme: any Scheme, adoption: Adoption)] {
-    guard layout.name == "nvfp4" else { return [] }
+    guard layout == .nvfp4 else { return [] }
     return [Grid.GlobalScale.factor, .divisor].map { meaning in
       let scheme = NVFP4Scheme(meaning, modelType: .f32)
       let adoption = Adoption(.exact) { panel in
@@ -138,7 +137,7 @@ extension FloatBlocks {
   /// Groups of `mxfp4` are blocks of `mxfp4-ggml`, whatever rule chose them.
   func adoption(of source: any Scheme) -> Adoption? {
     if source.grid == grid { return .identity }
-    guard layout.name == "mxfp4", let groups = source as? MicroscalingScheme, groups.element == .f4 else { return nil }
+    guard layout == .mxfp4, let groups = source as? MicroscalingScheme, groups.element == .f4 else { return nil }
     let scheme = self
     return Adoption(.exact) { panel in
       var result = scheme.emptyPanel(rows: panel.rows, columns: panel.columns)

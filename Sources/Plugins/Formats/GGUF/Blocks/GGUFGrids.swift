@@ -10,7 +10,9 @@ public enum GGUFGrids: SchemeProvider {
   public static let id = "gguf-grids"
   public static let summary = "Block types of GGUF that index points of a grid, rounded as llama.cpp does."
   public static let reference = "https://github.com/ggml-org/llama.cpp: ggml/src/ggml-common.h, ggml/src/ggml-quants.c"
-  public static let schemeNames = GridType.allCases.map { $0.rawValue }
+  public static let schemeNames = schemes.map { $0.name }
 
-  public static func scheme(named name: String, modelType: ElementType) -> (any Scheme)? { GridBlocks(named: name) }
+  private static let schemes = BlockType.all.compactMap { $0.scheme as? GridBlocks }
+
+  public static func scheme(named name: String, modelType: ElementType) -> (any Scheme)? { schemes.first { $0.name == name } }
 }

@@ -6,19 +6,18 @@ import QuantCore
 /// Parameters: `[d, scale…, shift…]`, scales being the integers of the file and shifts 1 where a point (`iq1_m`) or 32 weights
 /// (`iq1_s`) are shifted down. Codes: twice the level, and 1 for a minus sign; without signs the level.
 struct GridBlocks: GGUFBlockScheme {
-  let layout: BlockLayout
+  let layout: BlockType
   let type: GridType
+  private let scaleCount: Int
 
-  /// Nil for a name that is none of these layouts.
-  init?(named name: String) {
-    guard let type = GridType(rawValue: name), let layout = BlockLayout.named(name) else { return nil }
+  init(_ type: GridType) {
     self.type = type
-    self.layout = layout
+    layout = type.block
+    scaleCount = type.scaleCount
   }
 
   /// Signs are shared by 8 weights, so that two short points belong together.
   var jointColumns: Int { 8 }
-  var importanceNeed: ImportanceNeed { type.importanceNeed }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,
@@ -96,11 +95,11 @@ struct GridBlocks: GGUFBlockScheme {
       run.write(d & (1 << run.width - 1), bytes)
       d >>= run.width
     }
-    for s in 0..<type.scaleCount {
+    for s in 0..<scaleCount {
       let run = type.scale(s)
       run.write(Int(clamp(parameters[1 + s], 0, Float(1 << run.width - 1))), bytes)
     }
-    for s in 0..<type.shiftCount { type.shift(s).write(parameters[1 + type.scaleCount + s] == 1 ? 1 : 0, bytes) }
+    for s in 0..<type.shiftCount { type.shift(s).write(parameters[1 + scaleCount + s] == 1 ? 1 : 0, bytes) }
     let points = GridPoints(type.grid), length = type.pointLength
     for p in 0..<layout.weights / length {
       let levels = (0..<length).map { level(codes[length * p + $0]) }
@@ -126,8 +125,8 @@ struct GridBlocks: GGUFBlockScheme {
       place += run.width
     }
     parameters[0] = HalfFloat(bits: UInt16(truncatingIfNeeded: d)).value
-    for s in 0..<type.scaleCount { parameters[1 + s] = Float(type.scale(s).read(bytes)) }
-    for s in 0..<type.shiftCount { parameters[1 + type.scaleCount + s] = Float(type.shift(s).read(bytes)) }
+    for s in 0..<scaleCount { parameters[1 + s] = Float(type.scale(s).read(bytes)) }
+    for s in 0..<type.shiftCount { parameters[1 + scaleCount + s] = Float(type.shift(s).read(bytes)) }
     let points = GridPoints(type.grid), length = type.pointLength
     for p in 0..<layout.weights / length {
       let (low, high) = type.index(p)
@@ -148,12 +147,12 @@ struct GridBlocks: GGUFBlockScheme {
 
   /// What the level of a weight is multiplied with.
   private func factor(_ column: Int, _ parameters: UnsafePointer<Float>) -> Float {
-    type.factor(d: parameters[0], scale: parameters[1 + column * type.scaleCount / layout.weights])
+    type.factor(d: parameters[0], scale: parameters[1 + column / layout.scaleWeights])
   }
 
   /// What is added to the level of a weight.
   private func shift(_ column: Int, _ parameters: UnsafePointer<Float>) -> Float {
     guard type.isTernary else { return 0 }
-    return parameters[1 + type.scaleCount + column * type.shiftCount / layout.weights] == 1 ? -TernaryGridRule.shift : TernaryGridRule.shift
+    return parameters[1 + scaleCount + column * type.shiftCount / layout.weights] == 1 ? -TernaryGridRule.shift : TernaryGridRule.shift
   }
 }

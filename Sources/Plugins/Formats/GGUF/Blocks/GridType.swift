@@ -1,15 +1,22 @@
 import CBlocks
 import QuantCore
 
-/// The layouts that index grids: where the bits are (`layouts.h` of the kernels), and what they mean.
-enum GridType: String, Sendable, CaseIterable {
-  case iq1s = "iq1_s"
-  case iq1m = "iq1_m"
-  case iq2xxs = "iq2_xxs"
-  case iq2xs = "iq2_xs"
-  case iq2s = "iq2_s"
-  case iq3xxs = "iq3_xxs"
-  case iq3s = "iq3_s"
+/// The block types that index grids: where the bits are (`layouts.h` of the kernels), and what they mean.
+enum GridType: Sendable, CaseIterable {
+  case iq1s, iq1m, iq2xxs, iq2xs, iq2s, iq3xxs, iq3s
+
+  /// The row of the table that these facts belong to.
+  var block: BlockType {
+    switch self {
+    case .iq1s: .iq1_s
+    case .iq1m: .iq1_m
+    case .iq2xxs: .iq2_xxs
+    case .iq2xs: .iq2_xs
+    case .iq2s: .iq2_s
+    case .iq3xxs: .iq3_xxs
+    case .iq3s: .iq3_s
+    }
+  }
 
   var grid: qc_grid {
     switch self {
@@ -27,7 +34,7 @@ enum GridType: String, Sendable, CaseIterable {
   /// Weights of a point.
   var pointLength: Int { self == .iq3xxs || self == .iq3s ? 4 : 8 }
   /// Scales of a super-block.
-  var scaleCount: Int { [.iq1m, .iq2xs, .iq2s].contains(self) ? 16 : 8 }
+  var scaleCount: Int { block.weights / block.scaleWeights }
   /// Shifts of a super-block.
   var shiftCount: Int { self == .iq1s ? 8 : self == .iq1m ? 32 : 0 }
   /// Of the signs of 8 weights as many are stored: with 7, the number of minus signs is even.
@@ -49,16 +56,6 @@ enum GridType: String, Sendable, CaseIterable {
     case .iq2xxs, .iq2xs, .iq2s: d * (0.5 + scale) * 0.25
     case .iq3xxs: d * (0.5 + scale) * 0.5
     case .iq3s, .iq1s, .iq1m: d * (2 * scale + 1)
-    }
-  }
-
-  /// With so few bits, points lose much where all columns count the same. As in llama.cpp: `tensor_requires_imatrix` of
-  /// `src/llama-quant.cpp` spares embedding and output matrix, `ggml_quantize_requires_imatrix` of `ggml.c` nothing.
-  var importanceNeed: ImportanceNeed {
-    switch self {
-    case .iq1s, .iq2xxs, .iq2xs: .everything
-    case .iq1m, .iq2s, .iq3xxs: .layers
-    case .iq3s: .none
     }
   }
 

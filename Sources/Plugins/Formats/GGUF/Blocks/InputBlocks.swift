@@ -3,31 +3,21 @@ import QuantCore
 /// How llama.cpp rounds what it multiplies with block weights: to 8-bit codes in blocks along a row
 /// (`ggml-quants.c`, `ggml-cpu/arch/x86/quants.c`).
 struct InputBlocks: ValueRounding {
-  enum Layout {
-    /// Blocks of 32 with an F16 scale, amax / 127. Q8_1 has the same codes and scale, and a sum that this leaves exact.
-    case q8_0
-    /// Super-blocks of 256 with an F32 scale of either sign, so that the value of largest magnitude becomes code −127.
-    case q8_k
+  /// `q8_0`: blocks of 32 with an F16 scale, amax / 127. (`q8_1` has the same codes and scale, and a sum that this leaves exact.)
+  /// Or `q8_k`: super-blocks of 256 with an F32 scale of either sign, so that the value of largest magnitude becomes code −127.
+  let layout: BlockType
 
-    var length: Int { self == .q8_0 ? 32 : 256 }
-  }
-
-  let layout: Layout
-
-  /// For weights in a block type of this length: super-blocks meet super-blocks.
-  init(weightBlockLength: Int) { layout = weightBlockLength == 256 ? .q8_k : .q8_0 }
+  /// For weights in blocks of a type: super-blocks meet super-blocks.
+  init(for type: BlockType) { layout = type.weights == BlockType.q8_k.weights ? .q8_k : .q8_0 }
 
   func round(_ values: UnsafeMutablePointer<Float>, rows: Int, columns: Int, parallel: Parallel) {
-    let shared = SharedPointer(values)
+    let shared = SharedPointer(values), isSuper = layout == .q8_k
     parallel.forEachRange(rows, piece: 16) { rows in
       for row in rows {
         // A row of weights is whole blocks, so its input is too.
-        for start in stride(from: 0, through: columns - layout.length, by: layout.length) {
+        for start in stride(from: 0, through: columns - layout.weights, by: layout.weights) {
           let block = shared.base + row * columns + start
-          switch layout {
-          case .q8_0: InputBlocks.roundBlock(block)
-          case .q8_k: InputBlocks.roundSuperBlock(block)
-          }
+          if isSuper { InputBlocks.roundSuperBlock(block) } else { InputBlocks.roundBlock(block) }
         }
       }
     }

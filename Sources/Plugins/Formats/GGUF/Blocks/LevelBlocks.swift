@@ -4,7 +4,7 @@ import QuantCore
 ///
 /// Parameters: `[d]`, of either sign. Codes: 0...15. They come from the scale of the search before it is rounded to 16 bits.
 struct LevelBlocks: GGUFBlockScheme {
-  let layout: BlockLayout
+  let layout: BlockType
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

@@ -5,7 +5,7 @@ import QuantCore
 /// Parameters: `[d, scale 0…7]`, the scales being the 6-bit integers of the file less 32. Codes: 0...15. They come from `d`
 /// before it is rounded to 16 bits.
 struct LevelSuperBlocks: GGUFBlockScheme {
-  let layout: BlockLayout
+  let layout: BlockType
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

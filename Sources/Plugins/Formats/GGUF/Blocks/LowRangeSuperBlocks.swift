@@ -5,7 +5,7 @@ import QuantCore
 /// Parameters: `[d, dmin, scale 0…15, min 0…15]`, the last 32 being the 4-bit integers of the file. Codes: 0...3. Without
 /// importance, weights are magnitudes, and the search adds up absolute errors.
 struct LowRangeSuperBlocks: RangedSubBlocks {
-  let layout: BlockLayout
+  let layout: BlockType
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

@@ -5,7 +5,7 @@ import QuantCore
 /// Parameters: `[d, scale 0…15]`, the scales being the 6-bit integers of the file less 32. Codes: 0...7. A block of zeros has the
 /// scales -32 under `d = 0`.
 struct LowSymmetricSuperBlocks: ScaledSubBlocks {
-  let layout: BlockLayout
+  let layout: BlockType
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

@@ -4,7 +4,7 @@ import QuantCore
 ///
 /// Parameters: `[d]`. Codes: -128...127.
 struct Q8Blocks: GGUFBlockScheme {
-  let layout: BlockLayout
+  let layout: BlockType
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

@@ -5,7 +5,7 @@ import QuantCore
 /// Parameters: `[d, m]`. Codes: 0...15 or 0...31. Without importance the range is exactly that of the block; with it the
 /// minimum is at most zero.
 struct RangeBlocks: GGUFBlockScheme {
-  let layout: BlockLayout
+  let layout: BlockType
 
   private var top: Int32 { (1 << Int32(layout.bits)) - 1 }
 

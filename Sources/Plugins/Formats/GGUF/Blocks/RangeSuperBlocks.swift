@@ -5,7 +5,7 @@ import QuantCore
 /// Parameters: `[d, dmin, scale 0…7, min 0…7]`, the last sixteen being the 6-bit integers of the file. Codes: 0...15 or
 /// 0...31.
 struct RangeSuperBlocks: RangedSubBlocks {
-  let layout: BlockLayout
+  let layout: BlockType
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

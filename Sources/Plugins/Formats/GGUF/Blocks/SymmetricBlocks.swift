@@ -5,7 +5,7 @@ import QuantCore
 /// Parameters: `[d]`, which is negative where the weight of largest magnitude is positive: that weight gets code 0, the
 /// only one with the full range. Codes: 0...2 * half - 1.
 struct SymmetricBlocks: GGUFBlockScheme {
-  let layout: BlockLayout
+  let layout: BlockType
 
   private var half: Int32 { 1 << Int32(layout.bits - 1) }
 

@@ -4,7 +4,7 @@ import QuantCore
 ///
 /// Parameters: `[d, scale 0…15]`, the scales being the signed 8-bit integers of the file. Codes: 0...63.
 struct SymmetricSuperBlocks: ScaledSubBlocks {
-  let layout: BlockLayout
+  let layout: BlockType
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

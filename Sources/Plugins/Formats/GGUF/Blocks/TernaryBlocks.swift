@@ -5,9 +5,9 @@ import QuantCore
 /// Parameters: `[d]`. Codes: 0...2; `q2_0` has a code 3, which no weight is nearest to while `d` is the largest magnitude, but error
 /// feedback may use. Importance is not looked at.
 struct TernaryBlocks: GGUFBlockScheme {
-  let layout: BlockLayout
+  let layout: BlockType
 
-  private var top: Float { layout.name == "q2_0" ? 3 : 2 }
+  private var top: Float { layout == .q2_0 ? 3 : 2 }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,
@@ -20,7 +20,7 @@ struct TernaryBlocks: GGUFBlockScheme {
     for i in 0..<layout.weights {
       // What an infinite reciprocal gives is the reference's: its conversion to an integer is that of x86.
       let nearest = clamp((x[i] * inverse).rounded(.toNearestOrAwayFromZero), -1, 1)
-      codes[i] = inverse.isFinite ? Int32(nearest) + 1 : layout.name == "q2_0" ? 0 : 1
+      codes[i] = inverse.isFinite ? Int32(nearest) + 1 : layout == .q2_0 ? 0 : 1
     }
   }
 
@@ -39,15 +39,15 @@ struct TernaryBlocks: GGUFBlockScheme {
   }
 
   func pack(codes: UnsafePointer<Int32>, parameters: UnsafePointer<Float>, into bytes: UnsafeMutablePointer<UInt8>) {
-    switch layout.name {
-    case "tq1_0":
+    switch layout {
+    case .tq1_0:
       for (first, stretch) in TernaryBlocks.stretches {
         for i in 0..<stretch.count {
           let number = (0..<5).reduce(0) { 3 * $0 + ($1 < stretch.digits ? clamp(codes[stretch.start + i + $1 * stretch.count], 0, 2) : 0) }
           bytes[first + i] = UInt8(truncatingIfNeeded: (number * 256 + 242) / 243)
         }
       }
-    case "tq2_0": CodePairs.pack(codes, into: bytes)
+    case .tq2_0: CodePairs.pack(codes, into: bytes)
     default:
       for i in 0..<16 {
         let q = codes + 4 * i
@@ -60,8 +60,8 @@ struct TernaryBlocks: GGUFBlockScheme {
   func unpack(
     _ bytes: UnsafePointer<UInt8>, codes: UnsafeMutablePointer<Int32>, parameters: UnsafeMutablePointer<Float>
   ) {
-    switch layout.name {
-    case "tq1_0":
+    switch layout {
+    case .tq1_0:
       for (first, stretch) in TernaryBlocks.stretches {
         var power: UInt8 = 1
         for digit in 0..<stretch.digits {
@@ -72,13 +72,13 @@ struct TernaryBlocks: GGUFBlockScheme {
           power &*= 3
         }
       }
-    case "tq2_0": CodePairs.unpack(bytes, into: codes)
+    case .tq2_0: CodePairs.unpack(bytes, into: codes)
     default: for i in 0..<64 { codes[i] = Int32(bytes[2 + i / 4] >> UInt8(i % 4 * 2) & 3) }
     }
     parameters[0] = HalfFloat(bytes + scaleOffset).value
   }
 
-  private var scaleOffset: Int { layout.name == "q2_0" ? 0 : layout.bytes - 2 }
+  private var scaleOffset: Int { layout == .q2_0 ? 0 : layout.bytes - 2 }
 
   /// Bytes of five ternary digits, the first being the most significant, as 256 / 243 of their number rounded up: where the bytes
   /// begin, and the weight of the first digit, the number of bytes and of digits used. Digits of a byte lie `count` apart.
@@ -89,7 +89,7 @@ struct TernaryBlocks: GGUFBlockScheme {
 ///
 /// Parameters: `[d]`. Codes: 1 for what is not negative, else 0. Importance is not looked at.
 struct SignBlocks: GGUFBlockScheme {
-  let layout: BlockLayout
+  let layout: BlockType
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

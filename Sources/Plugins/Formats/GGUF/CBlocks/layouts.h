@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { QC_SIMPLE_LENGTH = 32, QC_SUPER_LENGTH = 256, QC_SCALE_BYTES = 12 };
+enum { QC_SUPER_LENGTH = 256 };
 
 // MARK: One scale for all weights of a block
 

@@ -7,6 +7,6 @@
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
 #define QC_LANES 8
 #define QC_LEVEL avx2
-#include "level.h"
+#include "level.body.h"
 #pragma clang attribute pop
 #endif

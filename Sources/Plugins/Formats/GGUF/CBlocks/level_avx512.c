@@ -7,6 +7,6 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
 #define QC_LANES 16
 #define QC_LEVEL avx512
-#include "level.h"
+#include "level.body.h"
 #pragma clang attribute pop
 #endif

@@ -3,4 +3,4 @@
 
 #define QC_LANES 4
 #define QC_LEVEL baseline
-#include "level.h"
+#include "level.body.h"

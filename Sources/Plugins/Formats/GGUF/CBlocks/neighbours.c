@@ -35,13 +35,18 @@ typedef struct {
   uint16_t *packed;
 } plan;
 
+// A grid's tables, and the length, bits and levels of its points.
+#define TABLES(name) .entries = entries_##name, .chunks = chunks_##name, .packed = packed_##name
+#define EIGHT_OF_THREE .length = 8, .bits = 2, .levels = 3
+#define FOUR_OF_EIGHT .length = 4, .bits = 3, .levels = 8
+
 static const plan plans[QC_GRID_COUNT] = {
-    [QC_GRID_IQ2_XXS] = {8, 2, 3, 256, 8, 17, 2, entries_iq2_xxs, chunks_iq2_xxs, packed_iq2_xxs},
-    [QC_GRID_IQ2_XS] = {8, 2, 3, 512, 8, 17, 2, entries_iq2_xs, chunks_iq2_xs, packed_iq2_xs},
-    [QC_GRID_IQ2_S] = {8, 2, 3, 1024, 8, 17, 1, entries_iq2_s, chunks_iq2_s, packed_iq2_s},
-    [QC_GRID_IQ1] = {8, 2, 3, 2048, -1, 1, 3, entries_iq1, chunks_iq1, packed_iq1},
-    [QC_GRID_IQ3_XXS] = {4, 3, 8, 256, 4, 8, 2, entries_iq3_xxs, chunks_iq3_xxs, packed_iq3_xxs},
-    [QC_GRID_IQ3_S] = {4, 3, 8, 512, 1, 2, 3, entries_iq3_s, chunks_iq3_s, packed_iq3_s},
+    [QC_GRID_IQ2_XXS] = {EIGHT_OF_THREE, .points = 256, .first = 8, .step = 17, .distances = 2, TABLES(iq2_xxs)},
+    [QC_GRID_IQ2_XS] = {EIGHT_OF_THREE, .points = 512, .first = 8, .step = 17, .distances = 2, TABLES(iq2_xs)},
+    [QC_GRID_IQ2_S] = {EIGHT_OF_THREE, .points = 1024, .first = 8, .step = 17, .distances = 1, TABLES(iq2_s)},
+    [QC_GRID_IQ1] = {EIGHT_OF_THREE, .points = 2048, .first = -1, .step = 1, .distances = 3, TABLES(iq1)},
+    [QC_GRID_IQ3_XXS] = {FOUR_OF_EIGHT, .points = 256, .first = 4, .step = 8, .distances = 2, TABLES(iq3_xxs)},
+    [QC_GRID_IQ3_S] = {FOUR_OF_EIGHT, .points = 512, .first = 1, .step = 2, .distances = 3, TABLES(iq3_s)},
 };
 
 static qc_neighbours found[QC_GRID_COUNT];

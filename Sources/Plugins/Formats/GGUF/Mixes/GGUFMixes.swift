@@ -13,8 +13,5 @@ public enum GGUFMixes: PresetProvider {
   public static func preset(named name: String) -> (any Preset)? { Mix.named(name) }
 
   /// The number that `general.file_type` has for a preset or a type, or nil where llama.cpp has none.
-  static func fileType(preset name: String) -> UInt32? { Mix.named(name)?.fileType ?? plainFileTypes[name] }
-
-  /// Types that are most of a file, though no mix is called so.
-  private static let plainFileTypes: [String: UInt32] = ["mxfp4": 38, "mxfp4-ggml": 38, "nvfp4": 39, "nvfp4-ggml": 39]
+  static func fileType(preset name: String) -> UInt32? { Mix.named(name)?.fileType ?? BlockType.holding(scheme: name)?.fileType }
 }

@@ -11,11 +11,11 @@ struct Mix: Preset {
   /// llama.cpp's number of the mix.
   let fileType: UInt32
   /// Type of everything that no rule names.
-  let base: String
+  let base: GGUFTensorType
   /// The output matrix, or the embedding where it is the output too.
-  var output = "q6_k"
+  var output = BlockType.q6_k
   /// An embedding that is not the output.
-  var embedding: String?
+  var embedding: BlockType?
   /// Value projections (fused ones that hold the values too): the smallest matrices of a block, and the most sensitive ones.
   var value: [MixRule] = []
   var query: [MixRule] = []
@@ -24,15 +24,15 @@ struct Mix: Preset {
   var gateAndUp: [MixRule] = []
   var down: [MixRule] = []
   /// What is no stack of experts, whatever its kind.
-  var unstacked: String?
+  var unstacked: BlockType?
   var importantSchemes: Set<String> = []
   /// Whether keys and values of models of 8 experts get 8 bits, and values of large models with shared heads at least 5: true of
   /// all mixes but the smallest. These count down projections as they come, and not by the number of their block.
   var sparesSmallMatrices = true
 
   func choose(_ tensors: [PresetTensor], model: ModelDescription?) -> [PresetChoice] {
-    guard BlockFallback.weights(of: base) != nil else {
-      return tensors.map { PresetChoice(scheme: $0.isQuantizable ? base : nil) }
+    guard case .blocks(let base) = base else {
+      return tensors.map { PresetChoice(scheme: $0.isQuantizable ? self.base.schemeName : nil) }
     }
     let facts = MixFacts(tensors, model: model)
     var choices = [PresetChoice](repeating: PresetChoice(scheme: nil), count: tensors.count)
@@ -45,7 +45,7 @@ struct Mix: Preset {
       counts[kind] = counted + 1
       // Experts may lie in any order, so that their names tell the block.
       let block = kind != .value && facts.expertCount > 1 && sparesSmallMatrices ? MixFacts.block(of: tensor.name) : nil
-      let scheme = scheme(for: tensor, kind: kind, position: block ?? counted, facts: facts)
+      let scheme = type(for: tensor, kind: kind, position: block ?? counted, base: base, facts: facts).schemeName
       choices[index] = PresetChoice(scheme: scheme)
       if let fallback = BlockFallback.replacing(scheme, columns: tensor.shape.last ?? 1) {
         choices[index] = PresetChoice(scheme: fallback.scheme, note: fallback.note)
@@ -54,27 +54,29 @@ struct Mix: Preset {
     return choices
   }
 
-  private func scheme(for tensor: PresetTensor, kind: MixTensorKind, position: Int, facts: MixFacts) -> String {
-    func first(_ rules: [MixRule]) -> String? {
+  private func type(
+    for tensor: PresetTensor, kind: MixTensorKind, position: Int, base: BlockType, facts: MixFacts
+  ) -> BlockType {
+    func first(_ rules: [MixRule]) -> BlockType? {
       let count = kind == .value ? facts.valueCount : facts.blockCount
       return rules.first { rule in
         rule.conditions.allSatisfy { $0.holds(position: position, of: count, hasImportance: tensor.hasImportance, facts) }
-      }?.scheme
+      }?.type
     }
     let columns = tensor.shape.last ?? 1
-    if facts.architecture == "glm5-next", MixFacts.keepsEightBits.contains(where: { tensor.name.contains($0) }) { return "q8_0" }
+    if facts.architecture == "glm5-next", MixFacts.keepsEightBits.contains(where: { tensor.name.contains($0) }) { return .q8_0 }
     if kind == .output || kind == .embedding && facts.tiesEmbeddings {
-      let fits = columns.isMultiple(of: BlockFallback.weights(of: base) ?? 1)
-      return fits && facts.architecture != "falcon" ? output : "q8_0"
+      let fits = columns.isMultiple(of: base.weights)
+      return fits && facts.architecture != "falcon" ? output : .q8_0
     }
     if let unstacked, !facts.isStack(tensor, kind) { return unstacked }
     switch kind {
     case .value:
       let chosen = first(value) ?? base
       guard sparesSmallMatrices else { return chosen }
-      if facts.expertCount == 8 { return "q8_0" }
-      return facts.isSeventyBillion && ["q3_k", "q4_k"].contains(chosen) ? "q5_k" : chosen
-    case .key: return sparesSmallMatrices && facts.expertCount == 8 ? "q8_0" : first(key) ?? base
+      if facts.expertCount == 8 { return .q8_0 }
+      return facts.isSeventyBillion && [.q3_k, .q4_k].contains(chosen) ? .q5_k : chosen
+    case .key: return sparesSmallMatrices && facts.expertCount == 8 ? .q8_0 : first(key) ?? base
     case .query: return first(query) ?? base
     case .attentionOutput: return first(attentionOutput) ?? base
     case .gate, .up: return first(gateAndUp) ?? base
@@ -84,7 +86,7 @@ struct Mix: Preset {
     }
   }
 
-  var pureScheme: String? { base }
+  var pureScheme: String? { base.schemeName }
 
   static func named(_ name: String) -> Mix? { table.first { $0.name == name || $0.alias == name } }
 }

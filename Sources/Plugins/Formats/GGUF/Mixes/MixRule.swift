@@ -1,11 +1,11 @@
 /// A type that some tensors of a kind get.
 struct MixRule {
-  let scheme: String
+  let type: BlockType
   /// All of them must hold.
   let conditions: [MixCondition]
 
-  init(_ scheme: String, _ conditions: MixCondition...) {
-    self.scheme = scheme
+  init(_ type: BlockType, _ conditions: MixCondition...) {
+    self.type = type
     self.conditions = conditions
   }
 }

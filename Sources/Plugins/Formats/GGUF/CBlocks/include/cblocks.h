@@ -5,9 +5,11 @@
 #ifndef QC_BLOCKS_H
 #define QC_BLOCKS_H
 
+#include "cpu.h"
+
 #include <stdint.h>
 
-/// The block layouts, with their numbers in files.
+/// The block types, with their numbers in files.
 typedef enum qc_block_type {
   QC_BLOCK_Q4_0 = 2,
   QC_BLOCK_Q4_1 = 3,
@@ -39,12 +41,13 @@ typedef enum qc_block_type {
   QC_BLOCK_TYPE_LIMIT
 } qc_block_type;
 
-/// The instruction sets that the loops are compiled for.
-typedef enum qc_block_level {
-  QC_BLOCK_LEVEL_BASELINE,
-  QC_BLOCK_LEVEL_AVX2,
-  QC_BLOCK_LEVEL_AVX512
-} qc_block_level;
+/// What the kernels take one block to be.
+typedef struct qc_block_size {
+  int32_t weights;
+  int32_t bytes;
+  /// Floats that a refiner takes for one block; 0 where there is no refiner.
+  int32_t parameters;
+} qc_block_size;
 
 /// Encodes `rows` contiguous rows of `columns` floats. `columns` is a multiple of the block length. `importance` has one
 /// non-negative weight per column, or is NULL. `destination` has room for exactly the packed bytes.
@@ -61,17 +64,16 @@ typedef void (*qc_block_decoder)(
 typedef void (*qc_block_refiner)(
     const float *_Nonnull source, const float *_Nonnull weights, int64_t blocks, float *_Nonnull parameters);
 
-/// The best level of this processor, or a lower one that the environment variable QCONVERT_CPU
-/// (baseline, avx2, avx512) asks for.
-qc_block_level qc_block_best_level(void);
+/// The size of a block, from the struct that the kernels read and write. Zeros for a number that is not a block type's.
+qc_block_size qc_block_size_of(qc_block_type type);
 
-/// The encoder of a layout at a level that this processor has, or NULL for a layout that is only read.
-qc_block_encoder _Nullable qc_block_encoder_at(qc_block_type type, qc_block_level level);
+/// The encoder of a type at a level (see cpu.h) that this processor has, or NULL for a type that is only read.
+qc_block_encoder _Nullable qc_block_encoder_at(qc_block_type type, int level);
 
-/// The refiner of a layout at a level that this processor has, or NULL for a layout that has none.
-qc_block_refiner _Nullable qc_block_refiner_at(qc_block_type type, qc_block_level level);
+/// The refiner of a type at a level that this processor has, or NULL for a type that has none.
+qc_block_refiner _Nullable qc_block_refiner_at(qc_block_type type, int level);
 
-/// The decoder of a layout at a level that this processor has, or NULL for a number that is no layout's.
-qc_block_decoder _Nullable qc_block_decoder_at(qc_block_type type, qc_block_level level);
+/// The decoder of a type at a level that this processor has, or NULL for a number that is not a block type's.
+qc_block_decoder _Nullable qc_block_decoder_at(qc_block_type type, int level);
 
 #endif

@@ -8,12 +8,22 @@ typedef struct {
   float share;
 } qc_grid_weighting;
 
-static const qc_grid_rule qc_rule_iq2_xxs = {QC_GRID_IQ2_XXS, 32, 8, 2, 2, 6, 0.1f, 1e-15f, 1, QC_AGAIN_ALWAYS, 1};
-static const qc_grid_rule qc_rule_iq2_xs = {QC_GRID_IQ2_XS, 16, 8, 2, 2, 9, 0.1f, 1e-15f, 1, QC_AGAIN_OFF_GRID, 0};
-static const qc_grid_rule qc_rule_iq2_s = {QC_GRID_IQ2_S, 16, 8, 2, 2, 9, 0.1f, 1e-8f, 0, QC_AGAIN_OFF_GRID, 0};
-static const qc_grid_rule qc_rule_iq3_xxs = {QC_GRID_IQ3_XXS, 32, 4, 3, 7, 15, 0.2f, 1e-8f, 1, QC_AGAIN_OFF_GRID, 0};
+static const qc_grid_rule qc_rule_iq2_xxs = {
+    .grid = QC_GRID_IQ2_XXS, .weights = 32, .length = 8, .bits = 2, .top = 2, .steps = 6, .step = 0.1f, .smallest = 1e-15f,
+    .has_even_signs = 1, .again = QC_AGAIN_ALWAYS, .fits_first = 1};
+static const qc_grid_rule qc_rule_iq2_xs = {
+    .grid = QC_GRID_IQ2_XS, .weights = 16, .length = 8, .bits = 2, .top = 2, .steps = 9, .step = 0.1f, .smallest = 1e-15f,
+    .has_even_signs = 1, .again = QC_AGAIN_OFF_GRID};
+static const qc_grid_rule qc_rule_iq2_s = {
+    .grid = QC_GRID_IQ2_S, .weights = 16, .length = 8, .bits = 2, .top = 2, .steps = 9, .step = 0.1f, .smallest = 1e-8f,
+    .again = QC_AGAIN_OFF_GRID};
+static const qc_grid_rule qc_rule_iq3_xxs = {
+    .grid = QC_GRID_IQ3_XXS, .weights = 32, .length = 4, .bits = 3, .top = 7, .steps = 15, .step = 0.2f, .smallest = 1e-8f,
+    .has_even_signs = 1, .again = QC_AGAIN_OFF_GRID};
 // Only zeros are below the smallest positive number.
-static const qc_grid_rule qc_rule_iq3_s = {QC_GRID_IQ3_S, 32, 4, 3, 7, 9, 0.2f, 0x1p-149f, 0, QC_AGAIN_ALL_IF_ANY_OFF_GRID, 0};
+static const qc_grid_rule qc_rule_iq3_s = {
+    .grid = QC_GRID_IQ3_S, .weights = 32, .length = 4, .bits = 3, .top = 7, .steps = 9, .step = 0.2f, .smallest = 0x1p-149f,
+    .again = QC_AGAIN_ALL_IF_ANY_OFF_GRID};
 
 // Spreads of super-blocks: a multiple of their mean squares.
 static inline void qc_spreads(const float *source, int supers, float factor, float *spreads) {
@@ -175,11 +185,11 @@ static inline __attribute__((always_inline)) void qc_encode_grid(
   }
 }
 
-#define QC_GRID_ENCODER(type, factor, unweighted)                                                                     \
+#define QC_GRID_ENCODER(type, ...)                                                                                    \
   static void QC_NAME(encode_##type)(                                                                                 \
       const float *source, int64_t rows, int64_t columns, const float *importance, void *destination                  \
   ) {                                                                                                                 \
-    const qc_grid_weighting weighting = {factor, unweighted};                                                         \
+    const qc_grid_weighting weighting = {__VA_ARGS__};                                                                \
     const int64_t stride = sizeof(qc_##type);                                                                         \
     int64_t stretches = importance ? rows : 1, blocks = rows * columns / QC_SUPER_LENGTH / (stretches > 0 ? stretches : 1); \
     for (int64_t s = 0; s < stretches; ++s) {                                                                         \
@@ -188,8 +198,8 @@ static inline __attribute__((always_inline)) void qc_encode_grid(
     }                                                                                                                 \
   }
 
-QC_GRID_ENCODER(iq2_xxs, 1, -1)
-QC_GRID_ENCODER(iq2_xs, 1, -1)
-QC_GRID_ENCODER(iq2_s, 2, 0.25f)
-QC_GRID_ENCODER(iq3_xxs, 2, 0)
-QC_GRID_ENCODER(iq3_s, 2, 0)
+QC_GRID_ENCODER(iq2_xxs, .spread = 1, .share = -1)
+QC_GRID_ENCODER(iq2_xs, .spread = 1, .share = -1)
+QC_GRID_ENCODER(iq2_s, .spread = 2, .share = 0.25f)
+QC_GRID_ENCODER(iq3_xxs, .spread = 2, .share = 0)
+QC_GRID_ENCODER(iq3_s, .spread = 2, .share = 0)

@@ -337,17 +337,31 @@ static inline __attribute__((always_inline)) void qc_refine_super_blocks(
     refine((qc_block_shape){__VA_ARGS__}, source, weights, blocks, parameters);                        \
   }
 
-QC_REFINER(q4_0, qc_refine_blocks, QC_EVEN, 1, 32, 0, -8, 7, 1.4f, 0, 0)
-QC_REFINER(q5_0, qc_refine_blocks, QC_EVEN, 1, 32, 0, -16, 15, 1.3f, 0, 0)
-QC_REFINER(q4_1, qc_refine_blocks, QC_EVEN, 1, 32, 1, 0, 15, 1.4f, 0, 0)
-QC_REFINER(q5_1, qc_refine_blocks, QC_EVEN, 1, 32, 1, 0, 31, 1.3f, 0, 0)
-QC_REFINER(iq4_nl, qc_refine_blocks, QC_UNEVEN, 1, 32, 0, -127, 113, 1.5f, 0, 0)
-QC_REFINER(tq1_0, qc_refine_blocks, QC_EVEN, 1, 256, 0, -1, 1, 6, 0, 0)
-QC_REFINER(q2_0, qc_refine_blocks, QC_EVEN, 1, 64, 0, -1, 2, 3, 0, 0)
-QC_REFINER(q1_0, qc_refine_blocks, QC_SIGNS, 1, 128, 0, -1, 1, 6, 0, 0)
-QC_REFINER(q2_k, qc_refine_super_blocks, QC_EVEN, 16, 16, 1, 0, 3, 1.8f, 0, 15)
-QC_REFINER(q3_k, qc_refine_super_blocks, QC_EVEN, 16, 16, 0, -4, 3, 1.8f, -32, 31)
-QC_REFINER(q4_k, qc_refine_super_blocks, QC_EVEN, 8, 32, 1, 0, 15, 1.4f, 0, 63)
-QC_REFINER(q5_k, qc_refine_super_blocks, QC_EVEN, 8, 32, 1, 0, 31, 1.3f, 0, 63)
-QC_REFINER(q6_k, qc_refine_super_blocks, QC_EVEN, 16, 16, 0, -32, 31, 1.2f, -128, 127)
-QC_REFINER(iq4_xs, qc_refine_super_blocks, QC_UNEVEN, 8, 32, 0, -127, 113, 1.5f, -32, 31)
+QC_REFINER(q4_0, qc_refine_blocks, .kind = QC_EVEN, .subs = 1, .length = 32, .has_minimum = 0, .low = -8, .high = 7, .reach = 1.4f)
+QC_REFINER(q5_0, qc_refine_blocks, .kind = QC_EVEN, .subs = 1, .length = 32, .has_minimum = 0, .low = -16, .high = 15, .reach = 1.3f)
+QC_REFINER(q4_1, qc_refine_blocks, .kind = QC_EVEN, .subs = 1, .length = 32, .has_minimum = 1, .low = 0, .high = 15, .reach = 1.4f)
+QC_REFINER(q5_1, qc_refine_blocks, .kind = QC_EVEN, .subs = 1, .length = 32, .has_minimum = 1, .low = 0, .high = 31, .reach = 1.3f)
+QC_REFINER(iq4_nl, qc_refine_blocks, .kind = QC_UNEVEN, .subs = 1, .length = 32, .has_minimum = 0, .low = -127, .high = 113, .reach = 1.5f)
+// tq1_0 and tq2_0 differ in their bytes alone.
+QC_REFINER(ternary, qc_refine_blocks, .kind = QC_EVEN, .subs = 1, .length = 256, .has_minimum = 0, .low = -1, .high = 1, .reach = 6)
+QC_REFINER(q2_0, qc_refine_blocks, .kind = QC_EVEN, .subs = 1, .length = 64, .has_minimum = 0, .low = -1, .high = 2, .reach = 3)
+QC_REFINER(q1_0, qc_refine_blocks, .kind = QC_SIGNS, .subs = 1, .length = 128, .has_minimum = 0, .low = -1, .high = 1, .reach = 6)
+
+QC_REFINER(
+    q2_k, qc_refine_super_blocks, .kind = QC_EVEN, .subs = 16, .length = 16, .has_minimum = 1, .low = 0, .high = 3, .reach = 1.8f,
+    .scale_low = 0, .scale_high = 15)
+QC_REFINER(
+    q3_k, qc_refine_super_blocks, .kind = QC_EVEN, .subs = 16, .length = 16, .has_minimum = 0, .low = -4, .high = 3, .reach = 1.8f,
+    .scale_low = -32, .scale_high = 31)
+QC_REFINER(
+    q4_k, qc_refine_super_blocks, .kind = QC_EVEN, .subs = 8, .length = 32, .has_minimum = 1, .low = 0, .high = 15, .reach = 1.4f,
+    .scale_low = 0, .scale_high = 63)
+QC_REFINER(
+    q5_k, qc_refine_super_blocks, .kind = QC_EVEN, .subs = 8, .length = 32, .has_minimum = 1, .low = 0, .high = 31, .reach = 1.3f,
+    .scale_low = 0, .scale_high = 63)
+QC_REFINER(
+    q6_k, qc_refine_super_blocks, .kind = QC_EVEN, .subs = 16, .length = 16, .has_minimum = 0, .low = -32, .high = 31, .reach = 1.2f,
+    .scale_low = -128, .scale_high = 127)
+QC_REFINER(
+    iq4_xs, qc_refine_super_blocks, .kind = QC_UNEVEN, .subs = 8, .length = 32, .has_minimum = 0, .low = -127, .high = 113, .reach = 1.5f,
+    .scale_low = -32, .scale_high = 31)

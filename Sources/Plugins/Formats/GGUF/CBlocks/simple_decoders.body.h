@@ -61,12 +61,13 @@ static inline void qc_decode_simple(
   }
 }
 
-#define QC_SIMPLE_DECODER(type, bits, has_minimum)                                                \
-  static void QC_NAME(decode_##type)(const void *source, int64_t weights, float *destination) {   \
-    qc_decode_simple(source, weights, destination, bits, has_minimum, sizeof(qc_##type));         \
+#define QC_SIMPLE_DECODER(type, ...)                                                                       \
+  static void QC_NAME(decode_##type)(const void *source, int64_t weights, float *destination) {            \
+    const qc_simple_codes codes = {__VA_ARGS__};                                                           \
+    qc_decode_simple(source, weights, destination, codes.bits, codes.has_minimum, sizeof(qc_##type));      \
   }
 
-QC_SIMPLE_DECODER(q4_0, 4, 0)
-QC_SIMPLE_DECODER(q4_1, 4, 1)
-QC_SIMPLE_DECODER(q5_0, 5, 0)
-QC_SIMPLE_DECODER(q5_1, 5, 1)
+QC_SIMPLE_DECODER(q4_0, .bits = 4, .has_minimum = 0)
+QC_SIMPLE_DECODER(q4_1, .bits = 4, .has_minimum = 1)
+QC_SIMPLE_DECODER(q5_0, .bits = 5, .has_minimum = 0)
+QC_SIMPLE_DECODER(q5_1, .bits = 5, .has_minimum = 1)

@@ -257,7 +257,7 @@ static void QC_NAME(encode_iq1_s)(
     const float *source, int64_t rows, int64_t columns, const float *importance, void *destination
 ) {
   const qc_neighbours *grid = qc_block_neighbours(QC_GRID_IQ1);
-  const qc_grid_weighting weighting = {2, -1};
+  const qc_grid_weighting weighting = {.spread = 2, .share = -1};
   qc_iq1_s *block = destination;
   qc_row x[32], w[32];
   qc_ternary_fits fits;
@@ -285,7 +285,7 @@ static void QC_NAME(encode_iq1_m)(
     const float *source, int64_t rows, int64_t columns, const float *importance, void *destination
 ) {
   const qc_neighbours *grid = qc_block_neighbours(QC_GRID_IQ1);
-  const qc_grid_weighting weighting = {2, 0};
+  const qc_grid_weighting weighting = {.spread = 2, .share = 0};
   qc_iq1_m *block = destination;
   qc_row x[16], w[16];
   qc_ternary_fits fits;

@@ -272,14 +272,21 @@ static inline __attribute__((always_inline)) void qc_encode_simple(
   }
 }
 
-#define QC_SIMPLE_ENCODER(type, bits, has_minimum)                                                                  \
+// What the types of 4 and 5 bits differ in.
+typedef struct {
+  int bits;
+  int has_minimum;
+} qc_simple_codes;
+
+#define QC_SIMPLE_ENCODER(type, ...)                                                                                \
   static void QC_NAME(encode_##type)(                                                                               \
       const float *source, int64_t rows, int64_t columns, const float *importance, void *destination                \
   ) {                                                                                                               \
-    qc_encode_simple(source, rows, columns, importance, destination, bits, has_minimum, sizeof(qc_##type));         \
+    const qc_simple_codes codes = {__VA_ARGS__};                                                                    \
+    qc_encode_simple(source, rows, columns, importance, destination, codes.bits, codes.has_minimum, sizeof(qc_##type)); \
   }
 
-QC_SIMPLE_ENCODER(q4_0, 4, 0)
-QC_SIMPLE_ENCODER(q4_1, 4, 1)
-QC_SIMPLE_ENCODER(q5_0, 5, 0)
-QC_SIMPLE_ENCODER(q5_1, 5, 1)
+QC_SIMPLE_ENCODER(q4_0, .bits = 4, .has_minimum = 0)
+QC_SIMPLE_ENCODER(q4_1, .bits = 4, .has_minimum = 1)
+QC_SIMPLE_ENCODER(q5_0, .bits = 5, .has_minimum = 0)
+QC_SIMPLE_ENCODER(q5_1, .bits = 5, .has_minimum = 1)
