@@ -28,8 +28,6 @@ public protocol CheckpointFormat: CheckpointReader {
   static var splits: Bool { get }
   /// Whether the metadata of an output are typed keys and values that a person can edit.
   static var holdsKeyValues: Bool { get }
-  /// Tensors that this container wants beside the model's own: computed tables, stored as F32.
-  static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])]
   /// The tensors of an adapter, under their names in this container; asked for where `contents` has adapters.
   /// - Throws: `Failure` where the container has no place for a part of it.
   static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor]
@@ -49,7 +47,6 @@ extension CheckpointFormat {
   public static var holdsKeyValues: Bool { false }
   public static var contents: Set<CheckpointContent> { [.model] }
   public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] { [] }
-  public static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])] { [] }
 }
 
 /// One tensor of the output, as the plan sealed it.
@@ -114,16 +111,27 @@ public struct PlannedTensor: Sendable {
   /// Whether the outputs of its matrices are its columns.
   var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
 
+  /// Whether it is made of vectors, in however many dimensions the container lays them.
+  var isVector: Bool { pieces.first.map { $0.shape.count == 1 } ?? (shape.count == 1) }
+
   /// Rows that one rounder may round: those whose matrices read the same site. Stacked experts have a site each.
   func segments(of graph: BlockGraph) -> [(rows: Range<Int>, piece: TensorPiece, site: Site?)] {
     let all = shape.dropLast().reduce(1, *)
     guard let first = pieces.first else { return [] }
     let site = graph.input(of: first.id.layer)
-    if pieces.allSatisfy({ graph.input(of: $0.id.layer) == site }) { return [(0..<all, first, site)] }
-    return pieces.map { piece in
-      let row = piece.target.layout.firstRow
-      return (row..<row + piece.rows, piece, graph.input(of: piece.id.layer))
+    if isTransposed || pieces.allSatisfy({ graph.input(of: $0.id.layer) == site }) { return [(0..<all, first, site)] }
+    var segments: [(rows: Range<Int>, piece: TensorPiece, site: Site?)] = []
+    for piece in pieces {
+      let (site, layout) = (graph.input(of: piece.id.layer), piece.target.layout)
+      let rows = layout.containerRow(of: 0, rows: piece.rows)..<layout.containerRow(of: piece.rows - 1, rows: piece.rows) + 1
+      // Matrices that lie in each other's gaps read the same.
+      if let last = segments.last, last.site == site {
+        segments[segments.count - 1].rows = min(last.rows.lowerBound, rows.lowerBound)..<max(last.rows.upperBound, rows.upperBound)
+      } else {
+        segments.append((rows, piece, site))
+      }
     }
+    return segments
   }
 
   /// What errors in the columns of one of its matrices weigh, or nil.

@@ -48,7 +48,7 @@ extension Planner {
     for tensor in tensors {
       result.append(tensor)
       if storedInputs(tensor, source: source).isEmpty { result += try inputScales(of: tensor, model, modelType, request) }
-      if let cache { result += try cacheScales(behind: tensor, cache, packings, modelType, request) }
+      if let cache { result += try cacheScales(behind: tensor, cache, model, packings, modelType, request) }
     }
     return result
   }
@@ -57,7 +57,7 @@ extension Planner {
     of tensor: PlannedTensor, _ model: ModelDescription, _ modelType: ElementType, _ request: ConversionRequest
   ) throws(Failure) -> [PlannedTensor] {
     guard let activations = tensor.activations, activations.isStatic else { return [] }
-    guard let id = tensor.id, let block = id.block, let site = model.block.input(of: id.layer) else {
+    guard let id = tensor.id, let block = id.block, let site = model.input(of: id) else {
       throw Failure(
         .unsupported, "activations.no-site", "a stored scale can be found for linear layers inside a block only", tensor: tensor.name,
         remedy: "Give an activation scheme whose scales are computed while the model runs, such as int8-token.")
@@ -73,10 +73,10 @@ extension Planner {
 
   /// Those of a cache, behind the last layer of its attention.
   private func cacheScales(
-    behind tensor: PlannedTensor, _ scheme: ActivationScheme, _ packings: [any Packing], _ modelType: ElementType,
+    behind tensor: PlannedTensor, _ scheme: ActivationScheme, _ model: ModelDescription, _ packings: [any Packing], _ modelType: ElementType,
     _ request: ConversionRequest
   ) throws(Failure) -> [PlannedTensor] {
-    guard let id = tensor.id, let block = id.block, id.role == .attentionOutput, !id.isBias else { return [] }
+    guard let id = tensor.id, let block = id.block, !id.isBias, model.blocks[block].cachingLayer == id.layer else { return [] }
     let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
     let parts = packings.lazy.compactMap { $0.cacheParts(attention: attention, scheme: scheme, modelType: modelType) }.first
     guard let parts else {

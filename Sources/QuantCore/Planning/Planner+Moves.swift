@@ -28,7 +28,7 @@ extension Planner {
   func adoption(_ draft: TensorMapping.Draft, _ scheme: any Scheme, source: Checkpoint) -> Adoption? {
     guard scheme.grid.kind != .float, let codes = codes(of: draft, source: source) else { return nil }
     // Rows can change their places where no parameter spans several of them.
-    guard draft.isInPlace || codes.scheme.grid.tileRows == 1 && scheme.grid.tileRows == 1 && !draft.isTransposed else { return nil }
+    guard draft.isInPlace || codes.scheme.grid.tileRows == 1 && scheme.grid.tileRows == 1 && draft.keepsRows else { return nil }
     return scheme.move(from: codes.scheme)
   }
 
@@ -58,8 +58,8 @@ extension Planner {
   }
 
   /// The stored scales of a cache, behind the last layer of its attention where that keeps its codes.
-  func storedCaches(_ tensor: PlannedTensor, source: Checkpoint, packings: [any Packing]) -> [PlannedTensor] {
-    guard tensor.adoption != nil, let id = tensor.id, let block = id.block, id.role == .attentionOutput, !id.isBias,
+  func storedCaches(_ tensor: PlannedTensor, source: Checkpoint, model: ModelDescription?, packings: [any Packing]) -> [PlannedTensor] {
+    guard tensor.adoption != nil, let id = tensor.id, let block = id.block, !id.isBias, model?.blocks[block].cachingLayer == id.layer,
       let scales = source.activations.caches[block]
     else { return [] }
     let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")

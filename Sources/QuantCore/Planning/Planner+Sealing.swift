@@ -72,6 +72,7 @@ extension Planner {
       } else if isRoundedAgain {
         tensor.note = tensor.note ?? "re-quantized"
       }
+      if let note = draft.valueNote { tensor.note = (tensor.note.map { $0 + ", " } ?? "") + note }
       if draft.isMerged(in: source) { tensor.note = (tensor.note.map { $0 + ", " } ?? "") + "merged" }
       return tensor
     }

@@ -60,7 +60,7 @@ public struct Planner: Sendable {
     var warnings = source.warnings
     var model = needsFamily || opening.family(of: source) != nil ? try described(source, isNeeded: needsFamily, &warnings) : nil
     source = try merge.merged(into: source, model: model)
-    if let model, format.naming == .gguf, model.ggufArchitecture == nil {
+    if let model, format.naming == .gguf, model.architecture(.gguf) == nil {
       throw Failure(
         .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: request.input,
         remedy: "Write a folder instead.")
@@ -90,7 +90,7 @@ public struct Planner: Sendable {
     try checkFolder(tensors, model: model, request: request)
     for caution in tensors.compactMap({ $0.packing.caution($0.scheme) }) where !warnings.contains(caution) { warnings.append(caution) }
     let packings = try packings(of: format, request)
-    let keptCaches = request.keyValueCache == nil ? tensors.map { storedCaches($0, source: source, packings: packings) } : []
+    let keptCaches = request.keyValueCache == nil ? tensors.map { storedCaches($0, source: source, model: model, packings: packings) } : []
     tensors = tensors.indices.flatMap { index in
       [tensors[index]] + storedInputs(tensors[index], source: source) + (keptCaches.isEmpty ? [] : keptCaches[index])
     }
@@ -171,7 +171,7 @@ public struct Planner: Sendable {
     _ model: ModelDescription, format: any CheckpointFormat.Type, planned: [PlannedTensor]
   ) -> [PlannedTensor] {
     let names = Set(planned.map(\.name))
-    return format.extraTensors(model).filter { !names.contains($0.name) }.map { extra in
+    return (model.constants[format.naming] ?? []).filter { !names.contains($0.name) }.map { extra in
       let scheme = FloatScheme.f32
       let packing = PlainPacking()
       let shape = [extra.values.count]

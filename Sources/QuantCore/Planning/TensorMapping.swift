@@ -22,6 +22,17 @@ struct TensorMapping {
     /// Whether its rows are the source tensor's in their order.
     var isInPlace: Bool { pieces.allSatisfy { $0.isInPlace && $0.source.name == tensor.name } }
     var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
+    /// Whether each of its rows is a row of the source, number for number.
+    var keepsRows: Bool {
+      pieces.allSatisfy { $0.source.layout.values == $0.target.layout.values && $0.source.layout.columns == $0.target.layout.columns }
+        && !isTransposed && !pieces.contains { $0.source.layout.isTransposed }
+    }
+    /// What is stored instead of the source's numbers, or nil.
+    var valueNote: String? {
+      pieces.lazy.filter { $0.source.layout.values != $0.target.layout.values }.map { piece in
+        piece.target.layout.values.note ?? "computed from values \(piece.source.layout.values.note ?? "")"
+      }.first
+    }
     /// Whether an adapter is merged into a part of it.
     func isMerged(in source: Checkpoint) -> Bool {
       tensor.storage is MergedStorage || pieces.contains { source[$0.source.name]?.storage is MergedStorage }
@@ -46,12 +57,12 @@ struct TensorMapping {
       return source.tensors.map { tensor in known[tensor.name].map { draft($0, tensor) } ?? unknownDraft(tensor) }
     }
     try checkUnknown(model)
-    if model.parameters.tiesEmbeddings, let output = model.tensors.first(where: { $0.id.role == .output })?.place(source.naming),
+    if model.head.isTied, let output = model.tensors.first(where: { $0.id.role == .output })?.place(source.naming),
       source[output.name] != nil
     {
       warnings.append("'\(output.name)' is dropped: the configuration ties the output to the embedding")
     }
-    return try renamed(pieces(model).filter { $0.id.role != .output || !model.parameters.tiesEmbeddings })
+    return try renamed(pieces(model).filter { $0.id.role != .output || !model.head.isTied })
   }
 
   /// Output tensors in the order of the forward pass, whatever the order of the shards.
@@ -82,9 +93,10 @@ struct TensorMapping {
   }
 
   private func draft(_ pieces: [TensorPiece], _ tensor: CheckpointTensor) -> Draft {
-    Draft(
+    let kinds = pieces.compactMap { model?.kind(of: $0.id) }
+    return Draft(
       tensor: tensor, name: pieces.first?.target.name ?? tensor.name, shape: pieces.first?.target.shape ?? tensor.shape,
-      pieces: pieces, isQuantizable: pieces.allSatisfy { TensorMapping.isWeight($0.id) })
+      pieces: pieces, isQuantizable: kinds.allSatisfy(\.isWeight))
   }
 
   private func checkTensors(_ model: ModelDescription) throws {
@@ -120,13 +132,5 @@ struct TensorMapping {
     Draft(
       tensor: tensor, name: tensor.name, shape: tensor.shape, pieces: [],
       isQuantizable: tensor.storage.isNumeric && tensor.shape.count >= 2 && !tensor.shape.contains(0))
-  }
-
-  private static func isWeight(_ id: TensorID) -> Bool {
-    if id.isBias { return false }
-    switch id.role {
-    case .embeddingNorm, .outputNorm, .attentionNorm, .queryNorm, .keyNorm, .feedForwardNorm, .ropeFactors: return false
-    default: return true
-    }
   }
 }

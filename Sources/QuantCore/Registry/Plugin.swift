@@ -89,7 +89,7 @@ extension PresetTensor {
   /// matrices stand outside of any numbered block in every container.
   public func isBlockLinear(of model: ModelDescription?) -> Bool {
     guard shape.count == 2 else { return false }
-    if let id, let model { return id.block != nil && !id.isBias && id.role != .router && model.block.input(of: id.layer) != nil }
+    if let id, let model, let kind = model.kind(of: id) { return id.block != nil && kind.isWeight && !kind.isSensitive }
     let words = name.split(separator: ".")
     return words.last == "weight" && words.contains { Int($0) != nil } && !name.contains("norm")
   }
