@@ -43,6 +43,7 @@ let package = Package(
   name: "qconvert",
   products: [
     .library(name: "QuantCore", targets: ["QuantCore"]),
+    .library(name: "FamilyKit", targets: ["FamilyKit"]),
     .library(name: "QConvertKit", targets: ["QConvertKit"]),
     .executable(name: "qconvert", targets: ["qconvert"]),
   ],
@@ -86,7 +87,9 @@ let package = Package(
     plugin("TorchAO", "Formats/TorchAO"),
     plugin("GPTQContainer", "Formats/GPTQContainer"),
     plugin("AWQContainer", "Formats/AWQContainer"),
-    plugin("ModelFamilies", "Families"),
+    plugin("FamilyKit", "FamilyKit"),
+    .target(
+      name: "ModelFamilies", dependencies: ["QuantCore", "FamilyKit"], path: "Sources/Plugins/Families", swiftSettings: rules),
     plugin("Clients", "Clients"),
 
     // MARK: Program
@@ -108,7 +111,7 @@ let package = Package(
     tests("Engine", ["QuantCore", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies", "TestSupport"]),
     tests("Methods", ["QuantCore", "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "GGUF", "TestSupport"]),
     tests("HuggingFace", ["QuantCore", "HuggingFace", "TestSupport"]),
-    tests("GGUF", ["QuantCore", "GGUF", "CBlocks", "TestSupport"]),
+    tests("GGUF", ["QuantCore", "GGUF", "FamilyKit", "CBlocks", "TestSupport"]),
     tests("CompressedTensors", ["QuantCore", "CompressedTensors", "TestSupport"]),
     tests(
       "FloatContainers",

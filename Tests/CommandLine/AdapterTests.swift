@@ -56,7 +56,7 @@ import Testing
     let logits = try #require(expected.first { $0.name == "logits" }).matrix().values
     let engine = try Engine(model, model: opening.describe(model), parallel: Parallel(threads: 2))
     var hidden = try engine.embed(tokens, sequenceLength: 12)
-    for block in 0..<engine.model.parameters.blockCount {
+    for block in 0..<engine.model.blocks.count {
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: 12)
     }
     let scale = logits.reduce(0) { max($0, abs($1)) }
@@ -162,7 +162,7 @@ import Testing
     let model = try base(name)
     let stored = try convert(AdapterTests.adapter(name), "adapter.gguf", scheme: nil) { $0.basePath = model }
     #expect(stored.metadata["general.type"] == .string("adapter") && stored.metadata["adapter.type"] == .string("lora"))
-    #expect(stored.metadata["general.architecture"] == (try opening.describe(opening.open(model))).ggufArchitecture.map { .string($0) })
+    #expect(stored.metadata["general.architecture"] == (try opening.describe(opening.open(model))).architecture(.gguf).map { .string($0) })
     #expect(try deviation(merge(stored.path, into: convert(model, "base.gguf").path, "merged.gguf"), from: name) < AdapterTests.tolerance)
     #expect(try deviation(merge(stored.path, into: model, "merged"), from: name) < AdapterTests.tolerance)
   }

@@ -47,7 +47,7 @@ import Testing
       #expect(tensor.hasSameContent(as: renamed), "\(tensor.name)")
     }
     let described = try Opening(registry).describe(result)
-    #expect(described.parameters.blockCount == 6)
+    #expect(described.blocks.count == 6)
     guard case .huggingFace(let json)? = result.configuration else {
       Issue.record("no configuration")
       return

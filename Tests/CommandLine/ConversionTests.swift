@@ -29,7 +29,7 @@ import Testing
     let checkpoint = try opening.open(path)
     let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: 2))
     var hidden = try engine.embed(ids, sequenceLength: ids.count)
-    for block in 0..<engine.model.parameters.blockCount {
+    for block in 0..<engine.model.blocks.count {
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: ids.count)
     }
     return engine.logits(hidden)

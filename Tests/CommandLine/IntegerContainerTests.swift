@@ -30,7 +30,7 @@ import Testing
     let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: 2))
     let tokens = (0..<12).map { $0 * 37 % 500 }
     var hidden = try engine.embed(tokens, sequenceLength: tokens.count)
-    for block in 0..<engine.model.parameters.blockCount {
+    for block in 0..<engine.model.blocks.count {
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: tokens.count)
     }
     return engine.logits(hidden).values

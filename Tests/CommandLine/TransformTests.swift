@@ -47,7 +47,7 @@ import Testing
     return try type.init(OptionValues(given.options, declarations: type.options, plugin: given.id))
   }
 
-  private func tokens(_ engine: Engine) -> [Int] { (0..<80).map { ($0 * 37 + 5) % engine.model.parameters.vocabularySize } }
+  private func tokens(_ engine: Engine) -> [Int] { (0..<80).map { ($0 * 37 + 5) % engine.model.vocabularySize } }
 
   /// max|Δ| / max|logit|, infinite where a number is none.
   private func distance(_ a: Matrix, _ b: Matrix) -> Float {
@@ -57,7 +57,7 @@ import Testing
 
   private func logits(_ engine: Engine, _ change: (inout BlockWorkspace) throws -> Void = { _ in }) throws -> Matrix {
     var hidden = try engine.embed(tokens(engine), sequenceLength: 40)
-    for index in 0..<engine.model.parameters.blockCount {
+    for index in 0..<engine.model.blocks.count {
       var block = engine.loadBlock(index)
       try change(&block)
       engine.runBlock(block, hidden: &hidden, sequenceLength: 40)
@@ -83,7 +83,7 @@ import Testing
     var observed = try engine.embed(tokens(engine), sequenceLength: 40)
     var isChanged = false
     let transformed = try logits(engine) { block in
-      for linear in engine.model.block.linears where linear.layer.role != .router { block.schemes[linear.layer] = scheme }
+      for linear in engine.model.firstGraph.linears where linear.layer.role != .router { block.schemes[linear.layer] = scheme }
       let collector = StatisticsCollector(method.statistics, parallel: engine.parallel)
       let before = block
       engine.runBlock(before, hidden: &observed, sequenceLength: 40, observer: collector)
@@ -100,8 +100,8 @@ import Testing
   @Test(arguments: RandomModel.names) func everyFoldOfEveryFamilyTakesAnyScales(_ name: String) throws {
     let engine = try engine(SharedData.fixture("engine/" + name))
     let expected = try logits(engine)
-    for fold in engine.model.block.folds {
-      let channels = try #require(engine.model.block.consumers(of: fold).first.flatMap { engine.loadBlock(0).matrices[$0]?.columns })
+    for fold in engine.model.firstGraph.folds {
+      let channels = try #require(engine.model.firstGraph.consumers(of: fold).first.flatMap { engine.loadBlock(0).matrices[$0]?.columns })
       // Powers from 1/4 to 4 in no order.
       let scales = fold.tied((0..<channels).map { Power.of(2, Float($0 * 37 % 41) / 10 - 2) })
       let folded = try logits(engine) { $0.apply(fold, scales: scales) }
@@ -120,15 +120,15 @@ import Testing
   @Test(arguments: ["opt-gelu", "gpt2", "bloom"]) func scalesDoNotPassThroughABentActivation(_ name: String) throws {
     let engine = try engine(SharedData.fixture("engine/" + name))
     let fold = Fold(site: .feedForwardOutput, producer: .rows(.up))
-    #expect(!engine.model.block.folds.contains { $0.producer == fold.producer })
-    let scales = [Float](repeating: 2, count: engine.model.parameters.feedForwardSize)
+    #expect(!engine.model.firstGraph.folds.contains { $0.producer == fold.producer })
+    let scales = [Float](repeating: 2, count: (engine.model.feedForward?.innerSize ?? 0))
     #expect(try distance(logits(engine) { $0.apply(fold, scales: scales) }, logits(engine)) > 1e-3)
   }
 
   @Test(arguments: ["opt-post-norm", "bloom-residual"]) func scalesDoNotPassThroughANormThatTheResidualReads(_ name: String) throws {
     let engine = try engine(SharedData.fixture("engine/" + name))
     let fold = Fold(site: .feedForwardInput, producer: .norm(name == "opt-post-norm" ? .attentionNorm : .feedForwardNorm))
-    let scales = [Float](repeating: 2, count: engine.model.parameters.hiddenSize)
+    let scales = [Float](repeating: 2, count: engine.model.hiddenSize)
     #expect(try distance(logits(engine) { $0.apply(fold, scales: scales) }, logits(engine)) > 1e-3)
   }
 
@@ -156,7 +156,7 @@ import Testing
   {
     let path = try RandomModel.copy(name, into: folder)
     let source = try opening.open(path)
-    if output.hasSuffix(".gguf"), try opening.describe(source).ggufArchitecture == nil { return }
+    if output.hasSuffix(".gguf"), try opening.describe(source).architecture(.gguf) == nil { return }
     // A container may say less about a model than its source does: then the comparison is with what is left.
     let plain = try request(path, "plain \(output)", nil)
     try Converter(registry).run(Planner(registry).plan(plain), progress: SilentProgress())

@@ -83,14 +83,14 @@ private let absent: JSON? = nil
       JSON.Member("rope_theta", .double(5000)), JSON.Member("rope_type", .string("linear")), JSON.Member("factor", .int(2)),
     ])
     let checkpoint = try changed("qwen2", ["rope_theta": absent, "rope_scaling": absent, "rope_parameters": parameters])
-    let rope = try Fixture.describe(checkpoint).parameters.rope
+    let rope = try #require(try Fixture.describe(checkpoint).attention.rope)
     #expect(rope.theta == 5000)
     #expect(rope.scaling == .linear(factor: 2))
   }
 
   @Test func windowsFollowEachFamilysRule() throws {
     func window(_ name: String, _ changes: [String: JSON?]) throws -> Int? {
-      try Fixture.describe(try changed(name, changes)).parameters.slidingWindow
+      try Fixture.describe(try changed(name, changes)).attention.window
     }
     #expect(try window("mistral-window", [:]) == 7)
     #expect(try window("mistral-window", ["sliding_window": .null]) == nil)
@@ -105,10 +105,10 @@ private let absent: JSON? = nil
   @Test func foldsCoverEverySiteOfABlock() throws {
     for name in FamilyTests.llamaLike {
       let model = try Fixture.describe(try source(name))
-      #expect(Set(model.block.folds.map(\.site)) == Set(model.block.sites))
-      #expect(model.block.consumers(of: .attentionInput) == [.query, .key, .value])
-      #expect(Set(model.tensors.compactMap { $0.huggingFace?.name }).count == model.tensors.count)
-      #expect(Set(model.tensors.compactMap { $0.gguf?.name }).count == model.tensors.count)
+      #expect(Set(model.firstGraph.folds.map(\.site)) == Set(model.firstGraph.sites))
+      #expect(model.firstGraph.consumers(of: .attentionInput) == [.query, .key, .value])
+      #expect(Set(model.tensors.compactMap { $0.name(.huggingFace) }).count == model.tensors.count)
+      #expect(Set(model.tensors.compactMap { $0.name(.gguf) }).count == model.tensors.count)
     }
   }
 
@@ -118,11 +118,11 @@ private let absent: JSON? = nil
     ("gpt2", [.attentionInput, .attentionOutput, .feedForwardInput]), ("bloom", [.attentionInput, .attentionOutput, .feedForwardInput]),
     ("bloom-residual", [.attentionOutput]),
   ]) func foldsAreThoseThatChangeNothing(_ name: String, _ sites: [Site]) throws {
-    #expect(try Fixture.describe(try source(name)).block.folds.map(\.site) == sites)
+    #expect(try Fixture.describe(try source(name)).firstGraph.folds.map(\.site) == sites)
   }
 
   @Test func theNormInFrontOfExpertsFeedsRouterAndEveryExpert() throws {
-    let graph = try Fixture.describe(try source("mixtral")).block
+    let graph = try Fixture.describe(try source("mixtral")).firstGraph
     let fold = try #require(graph.folds.first { $0.site == .feedForwardInput })
     let experts: [Layer] = (0..<4).flatMap { (e: Int) -> [Layer] in [Layer(.gate, expert: e), Layer(.up, expert: e)] }
     #expect(graph.consumers(of: fold) == [Layer.router] + experts)
@@ -164,8 +164,8 @@ private let absent: JSON? = nil
   /// The defaults of transformers' configurations.
   @Test(arguments: [("llama3-rope", 10_000.0), ("mistral-window", 10_000), ("mixtral", 1_000_000), ("qwen2", 10_000), ("qwen3", 10_000)])
   func withoutABaseOfRotaryFrequenciesThatOfTheFamilyHolds(_ name: String, _ base: Double) throws {
-    #expect(try Fixture.describe(try changed(name, ["rope_theta": absent])).parameters.rope.theta == base)
-    #expect(try Fixture.describe(try changed(name, ["rope_theta": .int(500)])).parameters.rope.theta == 500)
+    #expect(try Fixture.describe(try changed(name, ["rope_theta": absent])).attention.rope?.theta == base)
+    #expect(try Fixture.describe(try changed(name, ["rope_theta": .int(500)])).attention.rope?.theta == 500)
   }
 
   @Test func positionsBehindTheLastLearnedOneAreRefused() throws {
@@ -205,7 +205,7 @@ private let absent: JSON? = nil
   @Test func everyStoredTensorOfAFixtureIsKnown() throws {
     for name in FamilyTests.names {
       let checkpoint = try source(name)
-      let known = Set(try Fixture.describe(checkpoint).tensors.compactMap { $0.huggingFace?.name })
+      let known = Set(try Fixture.describe(checkpoint).tensors.compactMap { $0.name(.huggingFace) })
       #expect(checkpoint.tensors.map(\.name).filter { !known.contains($0) } == [])
     }
   }

@@ -24,15 +24,15 @@ import Testing
     let tokens = try Fixture.integers(expected.first { $0.name == "tokens" })
     let engine = try Fixture.engine(try Fixture.folder(folder))
     let collector = StatisticsCollector(
-      [.meanAbsolute, .range, .gram], at: Set(engine.model.block.sites), parallel: Parallel(threads: 2))
+      [.meanAbsolute, .range, .gram], at: Set(engine.model.firstGraph.sites), parallel: Parallel(threads: 2))
     _ = try engine.allLogits(tokens, sequenceLength: 40, observing: 1, collector)
     let statistics = collector.statistics()
     #expect(Set(statistics.keys.map(\.name)) == Set(expected.map(\.name)).subtracting(["tokens", "logits"]))
-    let experts = engine.model.parameters.expertCount
+    let experts = engine.model.mixture?.expertCount ?? 0
     if experts > 0 { #expect((0..<experts).reduce(0) { $0 + (statistics[.expertInput($1)]?.tokens ?? 0) } == 2 * 80) }
     for (site, found) in statistics {
       let mean = try #require(expected.first { $0.name == site.name }).matrix().values
-      #expect(found.tokens == 80 || engine.model.block.isOfExpert(site))
+      #expect(found.tokens == 80 || engine.model.firstGraph.isOfExpert(site))
       #expect(relativeDifference(found.meanAbsolute, mean) < 1e-5, "\(site.name)")
       for c in 0..<found.channels {
         #expect(found.minimum[c] <= found.maximum[c])
@@ -93,15 +93,15 @@ import Testing
     let engine = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/" + name)))
     let tokens = (0..<40).map { ($0 * 29 + 3) % 96 }
     var hidden = try engine.embed(tokens, sequenceLength: 40)
-    for index in 0..<engine.model.parameters.blockCount {
+    for index in 0..<engine.model.blocks.count {
       var block = engine.loadBlock(index)
       let original = block
-      for fold in engine.model.block.folds {
-        let widths: [Int] = engine.model.block.consumers(of: fold).compactMap { block.matrices[$0]?.columns }
+      for fold in engine.model.firstGraph.folds {
+        let widths: [Int] = engine.model.firstGraph.consumers(of: fold).compactMap { block.matrices[$0]?.columns }
         let channels = try #require(widths.first)
         block.apply(fold, scales: fold.tied((0..<channels).map { 0.5 + Float($0 * 7 % 11) / 4 }))
       }
-      for linear in engine.model.block.linears where engine.model.block.folds.contains(where: { $0.sites.contains(linear.input) }) {
+      for linear in engine.model.firstGraph.linears where engine.model.firstGraph.folds.contains(where: { $0.sites.contains(linear.input) }) {
         #expect(block.matrices[linear.layer] != original.matrices[linear.layer])
       }
       engine.runBlock(block, hidden: &hidden, sequenceLength: 40)

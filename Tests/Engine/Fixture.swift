@@ -47,7 +47,7 @@ extension Engine {
     -> Matrix
   {
     var hidden = try embed(tokens, sequenceLength: sequenceLength)
-    for index in 0..<model.parameters.blockCount {
+    for index in 0..<model.blocks.count {
       runBlock(loadBlock(index), hidden: &hidden, sequenceLength: sequenceLength, observer: index == block ? observer : nil)
     }
     return logits(hidden)

@@ -1,35 +1,36 @@
 import QuantCore
+import TestSupport
 import Testing
 
 /// The weights of a Hugging Face checkpoint as a GGUF holds them, made by the converter's own formula.
 enum GGUFTwin {
   static func of(_ source: Checkpoint) throws -> Checkpoint {
     let model = try Fixture.describe(source)
-    let p = model.parameters
-    let architecture = try #require(model.ggufArchitecture)
+    let attention = model.attention
+    let architecture = try #require(model.architecture(.gguf))
     var tensors: [CheckpointTensor] = []
     var written: Set<String> = []
     for tensor in model.tensors {
-      guard let stored = source[tensor.huggingFace?.name ?? ""], let target = tensor.gguf, written.insert(target.name).inserted else {
+      guard let stored = source[tensor.name(.huggingFace) ?? ""], let target = tensor.place(.gguf), written.insert(target.name).inserted else {
         continue
       }
       var matrix = stored.matrix()
-      if architecture == "llama", tensor.id.role == .query { matrix = swapHalves(matrix, rows: stored.shape[0], heads: p.headCount) }
+      if architecture == "llama", tensor.id.role == .query { matrix = swapHalves(matrix, rows: stored.shape[0], heads: attention.headCount) }
       if architecture == "llama", tensor.id.role == .key {
-        matrix = swapHalves(matrix, rows: stored.shape[0], heads: p.keyValueHeadCount)
+        matrix = swapHalves(matrix, rows: stored.shape[0], heads: attention.keyValueHeadCount)
       }
-      if architecture == "bloom", tensor.id.role == .query { matrix = groupThirds(matrix, rows: stored.shape[0], heads: p.headCount) }
+      if architecture == "bloom", tensor.id.role == .query { matrix = groupThirds(matrix, rows: stored.shape[0], heads: attention.headCount) }
       if architecture == "gpt2", tensor.id.block != nil, stored.shape.count == 2 { matrix = transpose(matrix) }
-      if tensor.id.expert != nil { matrix.append(of: (1..<p.expertCount).compactMap { source[tensor.expertName($0)]?.matrix() }) }
+      if tensor.id.expert != nil { matrix.append(of: (1..<(model.mixture?.expertCount ?? 1)).compactMap { source[tensor.expertName($0)]?.matrix() }) }
       tensors.append(f32(target.name, target.shape, matrix.values))
     }
-    if case .llama3 = p.rope.scaling {
-      let factors = p.rope.frequencyFactors()
+    if let rope = attention.rope, case .llama3 = rope.scaling {
+      let factors = rope.frequencyFactors()
       tensors.append(f32("rope_freqs.weight", [factors.count], factors))
     }
     return Checkpoint(
       path: "twin.gguf", format: "fixture", tensors: tensors, naming: .gguf,
-      configuration: .gguf(metadata(p, architecture)), files: [])
+      configuration: .gguf(metadata(model, architecture)), files: [])
   }
 
   static func f32(_ name: String, _ shape: [Int], _ values: [Float]) -> CheckpointTensor {
@@ -72,34 +73,35 @@ enum GGUFTwin {
       values: (0..<matrix.columns).flatMap { column in (0..<matrix.rows).map { matrix[$0, column] } })
   }
 
-  private static func metadata(_ p: HyperParameters, _ architecture: String) -> KeyValues {
+  private static func metadata(_ model: ModelDescription, _ architecture: String) -> KeyValues {
+    let attention = model.attention
     var values = KeyValues()
     values["general.architecture"] = .string(architecture)
     func set(_ key: String, _ value: Int) { values["\(architecture).\(key)"] = .u32(UInt32(value)) }
-    set("embedding_length", p.hiddenSize)
-    set("block_count", p.blockCount)
-    set("context_length", p.contextLength)
-    set("feed_forward_length", p.feedForwardSize)
-    set("attention.head_count", p.headCount)
-    set("attention.head_count_kv", p.keyValueHeadCount)
-    if p.statesHeadSize {
-      set("attention.key_length", p.headSize)
-      set("attention.value_length", p.headSize)
+    set("embedding_length", model.hiddenSize)
+    set("block_count", model.blocks.count)
+    set("context_length", model.contextLength)
+    set("feed_forward_length", model.feedForward?.innerSize ?? 0)
+    set("attention.head_count", attention.headCount)
+    set("attention.head_count_kv", attention.keyValueHeadCount)
+    if attention.headSize * attention.headCount != model.hiddenSize || architecture == "qwen3" {
+      set("attention.key_length", attention.headSize)
+      set("attention.value_length", attention.headSize)
     }
-    if p.positions == .rotary { set("rope.dimension_count", p.headSize) }
-    if p.expertCount > 0 {
-      set("expert_count", p.expertCount)
-      set("expert_used_count", p.expertsPerToken)
+    if attention.rope != nil { set("rope.dimension_count", attention.headSize) }
+    if let mixture = model.mixture {
+      set("expert_count", mixture.expertCount)
+      set("expert_used_count", mixture.routing.expertsPerToken)
     }
-    if let window = p.slidingWindow { set("attention.sliding_window", window) }
-    let norm = p.norm == .layer ? "layer_norm_epsilon" : "layer_norm_rms_epsilon"
-    values["\(architecture).attention.\(norm)"] = .f32(Float(p.normEpsilon))
-    values["\(architecture).rope.freq_base"] = .f32(Float(p.rope.theta))
-    if case .linear(let factor) = p.rope.scaling {
+    if let window = attention.window { set("attention.sliding_window", window) }
+    let norm = model.norm?.formula == .layer ? "layer_norm_epsilon" : "layer_norm_rms_epsilon"
+    values["\(architecture).attention.\(norm)"] = .f32(Float(model.norm?.epsilon ?? 0))
+    values["\(architecture).rope.freq_base"] = .f32(Float(attention.rope?.theta ?? 10000))
+    if case .linear(let factor)? = attention.rope?.scaling {
       values["\(architecture).rope.scaling.type"] = .string("linear")
       values["\(architecture).rope.scaling.factor"] = .f32(Float(factor))
     }
-    values["tokenizer.ggml.tokens"] = .strings((0..<p.vocabularySize).map { "t\($0)" })
+    values["tokenizer.ggml.tokens"] = .strings((0..<model.vocabularySize).map { "t\($0)" })
     return values
   }
 }
@@ -115,7 +117,7 @@ extension Matrix {
 extension ModelTensor {
   /// The name of the same tensor of another expert than the first.
   fileprivate func expertName(_ expert: Int) -> String {
-    (huggingFace?.name ?? "").split(separator: ".").map(String.init).enumerated()
+    (name(.huggingFace) ?? "").split(separator: ".").map(String.init).enumerated()
       .map { $0.offset == 5 ? String(expert) : $0.element }.joined(separator: ".")
   }
 }

@@ -51,11 +51,11 @@ import Testing
   @Test func presetsRoundWeightsThatAreUnroundedAndActivationSchemesDoNot() throws {
     let preset = try simulation("w8a8")
     // Seven linear layers in each of two blocks.
-    #expect(preset.weights.count == 14 && preset.inputs.count == 14 && preset.keys.isEmpty)
+    #expect(preset.weights.count == 14 && preset.inputs.count == 14 && preset.caches.isEmpty)
     #expect(preset.weights.values.allSatisfy { $0.name == "int8-channel" })
     let activations = try simulation("int8-token,kv=fp8")
     #expect(activations.weights.isEmpty && activations.inputs.count == 14)
-    #expect(activations.keys.count == 2 && activations.values.count == 2)
+    #expect(activations.caches.count == 2 && activations.caches.values.allSatisfy { Set($0.keys) == [.keys, .values] })
   }
 
   /// The scale of a static scheme is that of the largest input anywhere on the calibration text.

@@ -77,7 +77,7 @@ import Testing
     }
     let tokens = try #require(expected["tokens"]?.arrayValue).compactMap { $0.intValue }
     var hidden = try engine.embed(tokens, sequenceLength: tokens.count)
-    for block in 0..<engine.model.parameters.blockCount {
+    for block in 0..<engine.model.blocks.count {
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: tokens.count)
     }
     let logits = engine.logits(hidden)

@@ -1,3 +1,4 @@
+import FamilyKit
 import GGUF
 import QuantCore
 import TestSupport
@@ -13,18 +14,22 @@ private func request(format: String, metadata: KeyValues, tensors: [PlannedTenso
   let source = Checkpoint(
     path: "/models/stories260k", format: format, tensors: [], naming: .gguf, configuration: nil, metadata: metadata,
     companionFolder: "/models/stories260k", files: [])
-  var parameters = HyperParameters()
-  parameters.hiddenSize = 64
-  parameters.blockCount = 5
-  parameters.headCount = 8
-  parameters.keyValueHeadCount = 4
-  parameters.headSize = 8
-  parameters.feedForwardSize = 172
-  parameters.vocabularySize = 4
-  parameters.contextLength = 512
-  parameters.rope.dimension = 8
-  let model = ModelDescription(
-    family: "llama", ggufArchitecture: "llama", parameters: parameters, tensors: [], block: BlockGraph(linears: [], folds: []))
+  var numbers = DecoderNumbers()
+  numbers.hiddenSize = 64
+  numbers.blockCount = 5
+  numbers.headCount = 8
+  numbers.keyValueHeadCount = 4
+  numbers.headSize = 8
+  numbers.feedForwardSize = 172
+  numbers.vocabularySize = 4
+  numbers.contextLength = 512
+  var keys = GGUFKeys("llama")
+  keys.setCommon(numbers, rope: Rope(theta: 10000, dimension: 8), statesHeadSize: true)
+  keys.set("vocab_size", 4)
+  keys.set("rope.dimension_count", 8)
+  var model = ModelDescription.of([])
+  model.vocabularySize = 4
+  model.configurations[.gguf] = keys.configuration
   var tokenizer = TokenizerData(kind: .sentencePieceBPE, tokens: ["<unk>", "<s>", "</s>"])
   tokenizer.scores = [0, 0, 0]
   tokenizer.types = [.unknown, .control, .control]

@@ -70,7 +70,7 @@ import Testing
     }
     let tokens = try #require(check["tokens"]?.arrayValue).compactMap(\.intValue)
     var hidden = try engine.embed(tokens, sequenceLength: tokens.count)
-    for index in 0..<model.parameters.blockCount {
+    for index in 0..<model.blocks.count {
       engine.runBlock(engine.loadBlock(index), hidden: &hidden, sequenceLength: tokens.count)
     }
     let logits = engine.logits(hidden)

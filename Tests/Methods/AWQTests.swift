@@ -30,11 +30,11 @@ private func rounded(_ matrix: Matrix, _ scheme: any Scheme) -> Matrix {
   var after = before
   _ = try awq().transform(&after)
   let scheme = try #require(before.schemes[.query])
-  for site in before.model.block.sites {
+  for site in before.graph.sites {
     let gramBefore = try #require(before.statistics[site]).gram
     let gramAfter = try #require(after.statistics[site]).gram
     var errorBefore = 0.0, errorAfter = 0.0
-    for role in before.model.block.consumers(of: site) {
+    for role in before.graph.consumers(of: site) {
       let old = try #require(before.matrices[role]), new = try #require(after.matrices[role])
       errorBefore += outputError(rounded(old, scheme), old, gramBefore)
       errorAfter += outputError(rounded(new, scheme), new, gramAfter)

@@ -1,29 +1,20 @@
 import QuantCore
+import TestSupport
 import Testing
 
 /// A tiny block with grouped heads: 4 query heads on 2 key-value heads of size 2.
 func tinyWorkspace(threads: Int = 1, scheme: (any Scheme)? = IntegerScheme.named("int4-g16")) -> BlockWorkspace {
   var random = SystemlessRandom(seed: 7)
   let hidden = 16, feedForward = 32, heads = 4, keyValueHeads = 2, headSize = 4
-  var parameters = HyperParameters()
-  parameters.hiddenSize = hidden
-  parameters.headCount = heads
-  parameters.keyValueHeadCount = keyValueHeads
-  parameters.headSize = headSize
-  parameters.feedForwardSize = feedForward
-  parameters.blockCount = 1
-  let graph = BlockGraph(
-    linears: [
-      (.query, .attentionInput), (.key, .attentionInput), (.value, .attentionInput), (.attentionOutput, .attentionOutput),
-      (.gate, .feedForwardInput), (.up, .feedForwardInput), (.down, .feedForwardOutput),
-    ],
-    folds: [
-      Fold(site: .attentionInput, producer: .norm(.attentionNorm)),
-      Fold(site: .attentionOutput, producer: .valueRows(.value, queryHeads: heads, keyValueHeads: keyValueHeads)),
-      Fold(site: .feedForwardInput, producer: .norm(.feedForwardNorm)),
-      Fold(site: .feedForwardOutput, producer: .rows(.up)),
-    ])
-  let model = ModelDescription(family: "test", ggufArchitecture: nil, parameters: parameters, tensors: [], block: graph)
+  let block = BlockDescription([
+    Branch(
+      norm: Norm(.attentionNorm, .rootMeanSquare, epsilon: 1e-5),
+      Attention(width: hidden, headCount: heads, keyValueHeadCount: keyValueHeads, headSize: headSize)),
+    Branch(
+      norm: Norm(.feedForwardNorm, .rootMeanSquare, epsilon: 1e-5), FeedForward(width: hidden, innerSize: feedForward, activation: .silu)),
+  ])
+  let graph = block.graph
+  let model = ModelDescription.of([block], hiddenSize: hidden)
   let shapes: [Layer: (Int, Int)] = [
     .query: (heads * headSize, hidden), .key: (keyValueHeads * headSize, hidden), .value: (keyValueHeads * headSize, hidden),
     .attentionOutput: (hidden, heads * headSize), .gate: (feedForward, hidden), .up: (feedForward, hidden),
@@ -89,7 +80,7 @@ extension IntegerScheme {
   let before = tinyWorkspace()
   var after = before
   let scales = (0..<16).map { 0.5 + Float($0) / 8 }
-  after.apply(before.model.block.folds[0], scales: scales)
+  after.apply(before.graph.folds[0], scales: scales)
   for role in [Layer.query, .key, .value] {
     let old = try #require(before.matrices[role])
     let new = try #require(after.matrices[role])
@@ -105,7 +96,7 @@ extension IntegerScheme {
 @Test func foldThroughGroupedHeadsKeepsTheProductOfValueAndOutput() throws {
   let before = tinyWorkspace()
   var after = before
-  let fold = before.model.block.folds[1]
+  let fold = before.graph.folds[1]
   var random = SystemlessRandom(seed: 3)
   let scales = fold.tied((0..<16).map { _ in 0.5 + Float(random.next()) })
   after.apply(fold, scales: scales)

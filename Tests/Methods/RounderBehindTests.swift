@@ -30,7 +30,7 @@ import Testing
     block.rounderBehind = { Eraser(scheme: $0.scheme) }
     let notes = try awq().transform(&block)
     // Rounding errors of the score itself may make a scaling look better by nothing: then it moves nothing worth naming.
-    #expect(notes.count == block.model.block.folds.count)
+    #expect(notes.count == block.graph.folds.count)
     #expect(notes.allSatisfy { $0.contains("no scaling") || $0.contains("error 100 %") }, "\(notes)")
     var plain = before
     let found = try awq().transform(&plain)
@@ -76,7 +76,7 @@ import Testing
     let before = block
     block.rounderBehind = { try gptq.rounder(for: $0) }
     _ = try awq().transform(&block)
-    for site in before.model.block.sites {
+    for site in before.graph.sites {
       let (old, new) = (try error(before, site, gptq), try error(block, site, gptq))
       #expect(new <= old * 1.0001, "\(site.name): \(new) against \(old)")
     }
@@ -86,7 +86,7 @@ import Testing
   private func error(_ block: BlockWorkspace, _ site: Site, _ method: GPTQ) throws -> Double {
     let statistics = try #require(block.statistics[site])
     var total = 0.0
-    for layer in block.model.block.consumers(of: site) {
+    for layer in block.graph.consumers(of: site) {
       let matrix = try #require(block.matrices[layer]), scheme = try #require(block.schemes[layer])
       let rounder = try #require(
         try method.rounder(for: RoundingTask(id: TensorID(layer, block: 0), name: "", scheme: scheme, statistics: statistics)))

@@ -1,5 +1,6 @@
 import QuantCore
 import SmoothQuant
+import TestSupport
 import Testing
 
 @Suite struct SmoothQuantTests {
@@ -77,10 +78,11 @@ import Testing
     var random = SystemlessRandom(seed: 3)
     func matrix(_ rows: Int) -> Matrix { Matrix(rows: rows, columns: 8, values: (0..<rows * 8).map { _ in random.normal() }) }
     let layers = [Layer(.gate), Layer(.up, expert: 0), Layer(.up, expert: 1)]
-    let graph = BlockGraph(
-      linears: [(layers[0], .feedForwardInput), (layers[1], .expertInput(0)), (layers[2], .expertInput(1))],
-      folds: [Fold(site: .feedForwardInput, dependents: [.expertInput(0), .expertInput(1)], producer: .norm(.feedForwardNorm))])
-    let model = ModelDescription(family: "test", ggufArchitecture: nil, parameters: HyperParameters(), tensors: [], block: graph)
+    let part = GraphPart(
+      [(layers[0], .feedForwardInput), (layers[1], .expertInput(0)), (layers[2], .expertInput(1))],
+      inputSites: [.feedForwardInput, .expertInput(0), .expertInput(1)])
+    let branch = Branch(norm: Norm(.feedForwardNorm, .rootMeanSquare, epsilon: 1e-5), part)
+    let model = ModelDescription.of([BlockDescription([branch])])
     let norm = TensorID(.feedForwardNorm, block: 0)
     let inputs = tokens(60, 8)
     let collector = StatisticsCollector([.range, .sample], parallel: Parallel(threads: 1))

@@ -15,7 +15,7 @@ import Testing
   @Test(arguments: [ProductPrecision.f32, .bf16]) func rootMeanSquareNormsRoundInFrontOfTheGain(_ precision: ProductPrecision) {
     let x: [Float] = [1, 0.3, -2.7, 0.011, 5.9, -0.7, 3.3, 0.123]
     let gain: [Float] = [1, 1.7, 0.4, 128, 0.01, 3, 0.9, 2.1]
-    var layer = NormLayer(HyperParameters(), gain: gain, bias: nil)
+    var layer = NormLayer(Norm(.outputNorm, .rootMeanSquare, epsilon: 1e-5), gain: gain, bias: nil)
     layer.precision = precision
     let result = layer(Matrix(rows: 1, columns: 8, values: x), rows: 0..<1, parallel: Parallel(threads: 1))
     let rounds = precision == .bf16 && ProductPrecision.hasBFloat

@@ -57,7 +57,7 @@ import TorchAO
     let model = try Llama.describe(try #require(checkpoint.configuration), tensors: checkpoint)
     let engine = try Engine(checkpoint, model: model, parallel: Parallel(threads: 2))
     var hidden = try engine.embed(tokens, sequenceLength: tokens.count)
-    for index in 0..<model.parameters.blockCount { engine.runBlock(engine.loadBlock(index), hidden: &hidden, sequenceLength: tokens.count) }
+    for index in 0..<model.blocks.count { engine.runBlock(engine.loadBlock(index), hidden: &hidden, sequenceLength: tokens.count) }
     let logits = engine.logits(hidden)
     let checks = try #require(forward["checks"]?.arrayValue)
     #expect(checks.count == 4)

@@ -1,3 +1,4 @@
+import FamilyKit
 public import QuantCore
 
 /// BLOOM: positions enter as biases of attention scores that fall with the distance, and embeddings are normalised.
@@ -18,17 +19,22 @@ public enum BLOOM: ModelFamily {
   }
 
   private static let decoder = LayerNormDecoder(
-    family: id, ggufArchitecture: "bloom", prefixes: ["transformer.", ""], blocks: "h",
-    outer: [
-      (.tokenEmbedding, "word_embeddings", "token_embd"), (.embeddingNorm, "word_embeddings_layernorm", "token_embd_norm"),
-      (.outputNorm, "ln_f", "output_norm"),
-    ],
-    inner: [
-      (.attentionNorm, "input_layernorm", "attn_norm"), (.query, "self_attention.query_key_value", "attn_qkv"),
-      (.key, "self_attention.query_key_value", "attn_qkv"), (.value, "self_attention.query_key_value", "attn_qkv"),
-      (.attentionOutput, "self_attention.dense", "attn_output"), (.feedForwardNorm, "post_attention_layernorm", "ffn_norm"),
-      (.up, "mlp.dense_h_to_4h", "ffn_up"), (.down, "mlp.dense_4h_to_h", "ffn_down"),
-    ], projections: .interleaved)
+    family: id, ggufArchitecture: "bloom", prefixes: ["transformer.", ""],
+    names: TensorNames(
+      front: [
+        TensorName(.tokenEmbedding, "word_embeddings", "token_embd"),
+        TensorName(.embeddingNorm, "word_embeddings_layernorm", "token_embd_norm"),
+      ],
+      block: [
+        TensorName(.attentionNorm, "input_layernorm", "attn_norm"),
+        TensorName(.query, fused, "attn_qkv"), TensorName(.key, fused, "attn_qkv"), TensorName(.value, fused, "attn_qkv"),
+        TensorName(.attentionOutput, "self_attention.dense", "attn_output"),
+        TensorName(.feedForwardNorm, "post_attention_layernorm", "ffn_norm"),
+        TensorName(.up, "mlp.dense_h_to_4h", "ffn_up"), TensorName(.down, "mlp.dense_4h_to_h", "ffn_down"),
+      ],
+      back: [TensorName(.outputNorm, "ln_f", "output_norm"), TensorName(.output, .outside("lm_head"), "output")],
+      blockPrefixes: [.huggingFace: "h.*.", .gguf: "blk.*."]))
+  private static let fused = NamedPlace("self_attention.query_key_value").ordered(.headsByTurns)
   /// Tokens of a training sequence, where a configuration does not say: those of all published models.
   private static let trainedLength = 2048
 
@@ -36,29 +42,32 @@ public enum BLOOM: ModelFamily {
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
     let keys = ConfigurationKeys(configuration, path: tensors.path)
     let epsilon = try keys.number("layer_norm_epsilon", "attention.layer_norm_epsilon") ?? 1e-5
-    var p = try keys.layerNormParameters(
+    var n = try keys.layerNormNumbers(
       hidden: ["hidden_size", "n_embed"], blocks: ["n_layer", "num_hidden_layers"], heads: ["n_head", "num_attention_heads"],
       epsilon: epsilon, tensors: tensors)
-    p.feedForwardSize = 4 * p.hiddenSize
-    p.contextLength = try keys.size("seq_length", "context_length") ?? trainedLength
-    p.positions = .linearBias
-    p.activation = .geluTanh
-    p.keepsNormedResidual = keys.json("apply_residual_connection_post_layernorm")?.boolValue ?? false
-    p.vocabularySize = try keys.vocabularySize(
+    n.feedForwardSize = 4 * n.hiddenSize
+    n.contextLength = try keys.size("seq_length", "context_length") ?? trainedLength
+    var variant = LayerNormDecoder.Variant()
+    variant.hasLinearBias = true
+    variant.activation = .geluTanh
+    variant.normalisesEmbedding = true
+    let keepsNormedResidual = keys.json("apply_residual_connection_post_layernorm")?.boolValue ?? false
+    variant.residual = keepsNormedResidual ? .normed : .input
+    n.vocabularySize = try keys.vocabularySize(
       tensors["transformer.word_embeddings.weight"] ?? tensors["word_embeddings.weight"] ?? tensors["token_embd.weight"])
 
     var decoder = decoder
     // llama.cpp always carries the input of the norm on.
-    if p.keepsNormedResidual { decoder.ggufArchitecture = nil }
-    var model = try decoder.describe(p, tensors: tensors)
-    model.huggingFaceConfiguration = .object([
+    if keepsNormedResidual { decoder.ggufArchitecture = nil }
+    var model = try decoder.describe(n, variant, tensors: tensors)
+    model.configurations[.huggingFace] = .huggingFace(.object([
       .init("architectures", .array([.string("BloomForCausalLM")])), .init("model_type", .string("bloom")),
-      .init("hidden_size", .int(p.hiddenSize)), .init("n_layer", .int(p.blockCount)), .init("n_head", .int(p.headCount)),
-      .init("seq_length", .int(p.contextLength)), .init("vocab_size", .int(p.vocabularySize)),
-      .init("layer_norm_epsilon", .shortest(p.normEpsilon)),
-      .init("apply_residual_connection_post_layernorm", .bool(p.keepsNormedResidual)),
-      .init("tie_word_embeddings", .bool(p.tiesEmbeddings)),
-    ])
+      .init("hidden_size", .int(n.hiddenSize)), .init("n_layer", .int(n.blockCount)), .init("n_head", .int(n.headCount)),
+      .init("seq_length", .int(n.contextLength)), .init("vocab_size", .int(n.vocabularySize)),
+      .init("layer_norm_epsilon", .shortest(n.normEpsilon)),
+      .init("apply_residual_connection_post_layernorm", .bool(keepsNormedResidual)),
+      .init("tie_word_embeddings", .bool(n.tiesEmbeddings)),
+    ]))
     return model
   }
 }

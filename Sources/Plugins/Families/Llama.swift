@@ -1,3 +1,4 @@
+import FamilyKit
 public import QuantCore
 
 /// Llama 1, 2 and 3.x, and the many models that share their code. In a GGUF also Mistral and Mixtral, which have no name of
@@ -16,8 +17,9 @@ public enum Llama: ModelFamily {
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
     let isStored = if case .gguf = configuration { true } else { false }
-    return try DecoderTraits(
-      family: id, ggufArchitecture: "llama", interleavesRotaryRows: true, mayHaveBiases: true, mixesExperts: isStored ? nil : false
-    ).describe(configuration, tensors: tensors)
+    var decoder = LlamaDecoder.llama(id)
+    decoder.mayHaveBiases = true
+    decoder.mixesExperts = isStored ? nil : false
+    return try decoder.describe(configuration, tensors: tensors)
   }
 }

@@ -1,3 +1,4 @@
+import FamilyKit
 public import QuantCore
 
 /// Mistral 7B and its successors: Llama with an attention window.
@@ -17,12 +18,12 @@ public enum Mistral: ModelFamily {
 
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
-    try DecoderTraits(
-      family: id, ggufArchitecture: "llama", interleavesRotaryRows: true, defaultKeyValueHeads: 8,
-      slidingWindow: { keys, _ throws(Failure) in
-        guard case .huggingFace(let root) = keys.configuration, root["sliding_window"] != nil else { return 4096 }
-        return try keys.window()
-      }
-    ).describe(configuration, tensors: tensors)
+    var decoder = LlamaDecoder.llama(id)
+    decoder.defaultKeyValueHeads = 8
+    decoder.slidingWindow = { keys, _ throws(Failure) in
+      guard case .huggingFace(let root) = keys.configuration, root["sliding_window"] != nil else { return 4096 }
+      return try keys.window()
+    }
+    return try decoder.describe(configuration, tensors: tensors)
   }
 }

@@ -1,3 +1,4 @@
+import FamilyKit
 public import QuantCore
 
 /// Mixtral: Mistral with several feed-forward layers (experts) in each block, of which a router chooses two for each token.
@@ -17,9 +18,12 @@ public enum Mixtral: ModelFamily {
 
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
-    try DecoderTraits(
-      family: id, ggufArchitecture: "llama", interleavesRotaryRows: true, defaultKeyValueHeads: 8, mixesExperts: true,
-      defaultTheta: 1_000_000, defaultNormEpsilon: 1e-5, slidingWindow: { keys, _ throws(Failure) in try keys.window() }
-    ).describe(configuration, tensors: tensors)
+    var decoder = LlamaDecoder.llama(id)
+    decoder.defaultKeyValueHeads = 8
+    decoder.mixesExperts = true
+    decoder.defaultTheta = 1_000_000
+    decoder.defaultNormEpsilon = 1e-5
+    decoder.slidingWindow = { keys, _ throws(Failure) in try keys.window() }
+    return try decoder.describe(configuration, tensors: tensors)
   }
 }

@@ -1,3 +1,4 @@
+import FamilyKit
 public import QuantCore
 
 /// Qwen2 and Qwen2.5: biases on Q, K and V.
@@ -16,9 +17,14 @@ public enum Qwen2: ModelFamily {
 
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
-    try DecoderTraits(
-      family: id, ggufArchitecture: "qwen2", biased: [.query, .key, .value], defaultKeyValueHeads: 32,
-      slidingWindow: { keys, blocks throws(Failure) in try keys.windowOfLaterBlocks(blocks) }
-    ).describe(configuration, tensors: tensors)
+    var decoder = LlamaDecoder(family: id, ggufArchitecture: "qwen2") { _, _ in
+      var kind = LlamaClass("Qwen2ForCausalLM", "qwen2")
+      kind.switchesWindow = true
+      return kind
+    }
+    decoder.biased = [.query, .key, .value]
+    decoder.defaultKeyValueHeads = 32
+    decoder.slidingWindow = { keys, blocks throws(Failure) in try keys.windowOfLaterBlocks(blocks) }
+    return try decoder.describe(configuration, tensors: tensors)
   }
 }

@@ -1,3 +1,4 @@
+import FamilyKit
 public import QuantCore
 
 /// Qwen3: every head of Q and K is normalised before the rotary embedding, and the head size is a number of its own
@@ -15,9 +16,17 @@ public enum Qwen3: ModelFamily {
 
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
-    try DecoderTraits(
-      family: id, ggufArchitecture: "qwen3", mayHaveBiases: true, normalisesHeads: true, defaultKeyValueHeads: 32,
-      defaultHeadSize: 128, slidingWindow: { keys, blocks throws(Failure) in try keys.windowOfLaterBlocks(blocks) }
-    ).describe(configuration, tensors: tensors)
+    var decoder = LlamaDecoder(family: id, ggufArchitecture: "qwen3") { _, _ in
+      var kind = LlamaClass("Qwen3ForCausalLM", "qwen3")
+      (kind.statesBiases, kind.switchesWindow) = (true, true)
+      return kind
+    }
+    decoder.mayHaveBiases = true
+    decoder.normalisesHeads = true
+    decoder.defaultKeyValueHeads = 32
+    decoder.defaultHeadSize = 128
+    decoder.alwaysStatesHeadSize = true
+    decoder.slidingWindow = { keys, blocks throws(Failure) in try keys.windowOfLaterBlocks(blocks) }
+    return try decoder.describe(configuration, tensors: tensors)
   }
 }

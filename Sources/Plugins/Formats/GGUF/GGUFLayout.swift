@@ -21,11 +21,6 @@ extension GGUFFormat: CheckpointFormat {
     QuantizableTensors.contains(tensor) && (scheme?.sharing == nil || tensor.name != "token_embd.weight")
   }
 
-  /// Tensors that a GGUF has and the source does not: the frequency factors that llama3 scaling becomes.
-  public static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])] {
-    RopeFactors.values(model.parameters.rope).map { [(RopeFactors.name, $0)] } ?? []
-  }
-
   public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] { try GGUFAdapter.tensors(of: adapter) }
 
   /// Longest name that llama.cpp keeps, in bytes.

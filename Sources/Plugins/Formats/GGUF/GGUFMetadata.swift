@@ -4,6 +4,8 @@ import QuantCore
 enum GGUFMetadata {
   /// The version of the block layouts: 2 since May 2023.
   private static let quantizationVersion: UInt32 = 2
+  /// Where the number of the type stands that holds most weights.
+  private static let fileTypeKey = "general.file_type"
 
   /// From a GGUF, its own pairs in their order, with what quantization changes; else what llama.cpp's converter would write
   /// for the model, in its order; then what a person wants otherwise.
@@ -26,7 +28,7 @@ enum GGUFMetadata {
   /// How the weights are stored and how that came about. Where a GGUF's tensors are all copied, it says so already.
   private static func stateQuantization(_ request: OutputRequest, _ values: inout KeyValues) {
     if request.source.format == GGUFFormat.id, request.tensors.allSatisfy({ $0.isCopy }) { return }
-    if let number = fileType(request) { values["general.file_type"] = .u32(number) }
+    if let number = fileType(request) { values[fileTypeKey] = .u32(number) }
     values["general.quantization_version"] = .u32(quantizationVersion)
     for (key, value) in request.provenance {
       values[key.hasPrefix("qconvert.") ? key : "qconvert." + key] = .string(value)
@@ -34,7 +36,8 @@ enum GGUFMetadata {
   }
 
   private static func converted(_ request: OutputRequest) throws -> KeyValues {
-    guard let model = request.model, let architecture = model.ggufArchitecture else {
+    guard let model = request.model, case .gguf(let stated)? = model.configurations[.gguf], let architecture = model.architecture(.gguf)
+    else {
       throw Failure(
         .unsupported, "gg.architecture", "is of an architecture that llama.cpp does not know or that has no description here",
         file: request.source.path, remedy: "Write a Hugging Face folder instead.")
@@ -53,52 +56,13 @@ enum GGUFMetadata {
     values["general.architecture"] = .string(architecture)
     values["general.type"] = .string("model")
     GeneralMetadata.add(to: &values, request)
-    architectureKeys(model.parameters, architecture, fileType(request) ?? 0, &values)
+    for (key, value) in stated.entries where key != "general.architecture" {
+      values[key] = key == fileTypeKey ? .u32(fileType(request) ?? 0) : value
+    }
     values["general.quantization_version"] = .u32(quantizationVersion)
     try TokenizerMetadata.add(
-      to: &values, tokenizer, architecture: architecture, vocabularySize: model.parameters.vocabularySize, path: request.source.path)
+      to: &values, tokenizer, architecture: architecture, vocabularySize: model.vocabularySize, path: request.source.path)
     return values
-  }
-
-  /// Architectures whose keys name the vocabulary and the rotated dimensions.
-  private static let namesRotation: Set<String> = ["llama"]
-  /// Architectures without shared heads, for which the converter writes the number of query heads alone.
-  private static let omitsKeyValueHeads: Set<String> = ["gpt2"]
-  /// Architectures whose configuration class fills in the head size where the file leaves it out.
-  private static let alwaysStatesHeadSize: Set<String> = ["llama", "qwen3"]
-
-  private static func architectureKeys(
-    _ parameters: HyperParameters, _ architecture: String, _ fileType: UInt32, _ values: inout KeyValues
-  ) {
-    func set(_ key: String, _ number: Int) { values[architecture + "." + key] = .u32(UInt32(clamping: number)) }
-    func set(_ key: String, _ number: Double) { values[architecture + "." + key] = .f32(Float(number)) }
-    set("block_count", parameters.blockCount)
-    set("context_length", parameters.contextLength)
-    set("embedding_length", parameters.hiddenSize)
-    set("feed_forward_length", parameters.feedForwardSize)
-    set("attention.head_count", parameters.headCount)
-    if !omitsKeyValueHeads.contains(architecture) { set("attention.head_count_kv", parameters.keyValueHeadCount) }
-    if parameters.positions == .rotary {
-      if case .linear(let factor) = parameters.rope.scaling {
-        values[architecture + ".rope.scaling.type"] = .string("linear")
-        set("rope.scaling.factor", factor)
-      }
-      set("rope.freq_base", parameters.rope.theta)
-    }
-    set(parameters.norm == .layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", parameters.normEpsilon)
-    if parameters.expertCount > 0 {
-      set("expert_count", parameters.expertCount)
-      set("expert_used_count", parameters.expertsPerToken)
-    }
-    if parameters.statesHeadSize || alwaysStatesHeadSize.contains(architecture) {
-      set("attention.key_length", parameters.headSize)
-      set("attention.value_length", parameters.headSize)
-    }
-    values["general.file_type"] = .u32(fileType)
-    if namesRotation.contains(architecture) {
-      set("vocab_size", parameters.vocabularySize)
-      set("rope.dimension_count", parameters.rope.dimension)
-    }
   }
 
   /// llama.cpp's number of the preset; where a plain scheme was asked for, that of the type which holds most weights.

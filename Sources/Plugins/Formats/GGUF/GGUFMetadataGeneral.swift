@@ -107,7 +107,8 @@ enum GeneralMetadata {
 
   /// Of a mixture, the experts and what one of them has together with the rest: `8x7B`.
   private static func sizeLabel(_ request: OutputRequest, _ count: Int) -> String? {
-    guard let experts = request.model?.parameters.expertCount, experts > 0 else { return sizeLabel(count) }
+    guard let last = request.model?.tensors.lazy.compactMap(\.id.expert).max() else { return sizeLabel(count) }
+    let experts = last + 1
     let stacked = request.tensors.filter { $0.id?.expert != nil }.reduce(0) { $0 + $1.shape.reduce(1, *) }
     return sizeLabel(count - stacked + stacked / experts).map { "\(experts)x\($0)" }
   }

@@ -5,7 +5,9 @@ enum RebuiltFiles {
   /// `config.json` without the type of its weights.
   /// - Throws: `Failure` `hf.from-gguf` where transformers has no class for the model.
   static func configuration(_ request: OutputRequest) throws(Failure) -> [JSON.Member] {
-    guard let model = request.model, let members = model.huggingFaceConfiguration?.objectValue else {
+    guard let model = request.model, case .huggingFace(let json)? = model.configurations[.huggingFace],
+      let members = json.objectValue
+    else {
       throw Failure(
         .unsupported, "hf.from-gguf", "no config.json makes transformers compute what this GGUF does", file: request.source.path,
         remedy: "Start from the original folder, or write a .gguf or .safetensors file.")
@@ -19,7 +21,7 @@ enum RebuiltFiles {
     guard let tokenizer = request.tokenizer else { return [] }
     var files = [file("generation_config.json", generation(request.source.metadata, tokenizer))]
     files.append(file("tokenizer.json", try tokenizer.tokenizerJSON()))
-    let length = request.model?.parameters.contextLength ?? 0
+    let length = request.model?.contextLength ?? 0
     files.append(file("tokenizer_config.json", tokenizer.tokenizerConfiguration(contextLength: length)))
     return files
   }

@@ -62,10 +62,10 @@ public struct AWQ: QuantizationMethod {
   public func transform(_ block: inout BlockWorkspace) throws -> [String] {
     guard scales else { return [] }
     var notes: [String] = []
-    for fold in block.model.block.folds {
+    for fold in block.graph.folds {
       guard let statistics = block.statistics[fold.site], statistics.tokens > 0, !statistics.gram.isEmpty else { continue }
       var consumers: [ScaleSearch.Consumer] = []
-      for layer in block.model.block.consumers(of: fold) {
+      for layer in block.graph.consumers(of: fold) {
         guard let matrix = block.matrices[layer] else { continue }
         let scheme = try searchScheme.map(block.schemeNamed) ?? block.schemes[layer]
         guard let scheme, scheme.grid.kind != .float, scheme.fits(columns: matrix.columns) else { continue }

@@ -35,7 +35,7 @@ struct AlphaSearch {
     for site in fold.sites {
       guard let statistics = block.statistics[site], let sample = statistics.sample, sample.count > 0 else { continue }
       let inputs = Matrix(rows: sample.count, columns: sample.channels, values: sample.values)
-      for layer in block.model.block.consumers(of: site) {
+      for layer in block.graph.consumers(of: site) {
         guard let matrix = block.matrices[layer] else { continue }
         guard let scheme = try block.schemes[layer] ?? (isUnquantized ? block.schemeNamed("int8-channel") : nil) else { continue }
         consumers.append(

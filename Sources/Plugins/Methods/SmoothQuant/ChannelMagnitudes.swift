@@ -16,7 +16,7 @@ struct ChannelMagnitudes {
       for c in activations.indices { activations[c] = max(activations[c], abs(statistics.minimum[c]), abs(statistics.maximum[c])) }
     }
     var weights = [Float](repeating: 0, count: first.channels)
-    for matrix in block.model.block.consumers(of: fold).compactMap({ block.matrices[$0] }) {
+    for matrix in block.graph.consumers(of: fold).compactMap({ block.matrices[$0] }) {
       for row in 0..<matrix.rows {
         for c in weights.indices { weights[c] = max(weights[c], abs(matrix.values[row * matrix.columns + c])) }
       }

@@ -38,13 +38,13 @@ public struct SmoothQuant: QuantizationMethod {
   public var statistics: Set<Statistic> { alpha == nil ? [.range, .sample] : [.range] }
 
   public func obstacle(in model: ModelDescription) -> String? {
-    let hasNorm = model.block.folds.contains { if case .norm = $0.producer { true } else { false } }
+    let hasNorm = model.blocks.contains { $0.graph.folds.contains { if case .norm = $0.producer { true } else { false } } }
     return hasNorm ? nil : "no norm of its blocks feeds linear layers alone, so that none can absorb a scale"
   }
 
   public func transform(_ block: inout BlockWorkspace) throws -> [String] {
     var notes: [String] = []
-    for fold in block.model.block.folds {
+    for fold in block.graph.folds {
       guard case .norm = fold.producer, let magnitudes = ChannelMagnitudes(fold, block) else { continue }
       let place = "block \(block.index) \(fold.site.name): "
       let consumers = alpha == nil ? try AlphaSearch.consumers(fold, block) : []

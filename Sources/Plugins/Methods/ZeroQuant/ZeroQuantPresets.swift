@@ -39,7 +39,7 @@ public enum ZeroQuantPresets: PresetProvider {
 
     /// The graph says so; without one the name has to do.
     private func isAttention(_ tensor: PresetTensor, _ model: ModelDescription?) -> Bool {
-      if let id = tensor.id, let model { return [.attentionInput, .attentionOutput].contains(model.block.input(of: id.layer)) }
+      if let id = tensor.id, let model { return [.attentionInput, .attentionOutput].contains(model.input(of: id)) }
       return tensor.name.contains("attn") || tensor.name.contains("attention")
     }
   }

@@ -28,7 +28,7 @@ struct CodeMoves {
   func adoption(_ draft: TensorDraft, _ scheme: any Scheme) -> Adoption? {
     guard scheme.grid.kind != .float, let codes = codes(of: draft) else { return nil }
     // Rows can change their places where no parameter spans several of them.
-    guard draft.isInPlace || codes.scheme.grid.tileRows == 1 && scheme.grid.tileRows == 1 && !draft.isTransposed else { return nil }
+    guard draft.isInPlace || codes.scheme.grid.tileRows == 1 && scheme.grid.tileRows == 1 && draft.keepsRows else { return nil }
     return scheme.move(from: codes.scheme)
   }
 

@@ -47,22 +47,21 @@ public struct ConversionPlan: Sendable {
     let turned = tensors.map { (source[$0.sourceName]?.storage as? TransposedStack)?.workingBytes ?? 0 }.max() ?? 0
     let tiles = TileSize.threads(request.threads, tileWeights: tile) * tile * 16 + turned
     guard let calibration, let model else { return tiles }
-    var blockWeights = 0
-    var grams = 0
-    for tensor in model.tensors where tensor.id.block == 0 { blockWeights += tensor.shape.reduce(1, *) }
-    for site in requirements.contains(.gram) ? model.block.sites : [] {
-      if let layer = model.block.consumers(of: site).first,
-        let tensor = model.tensors.first(where: { $0.id == TensorID(layer, block: 0) }), let width = tensor.shape.last
-      {
-        grams += width * width
-      }
+    // Of the largest block.
+    var weights = [Int](repeating: 0, count: model.blocks.count)
+    for tensor in model.tensors {
+      if let block = tensor.id.block, weights.indices.contains(block) { weights[block] += tensor.shape.reduce(1, *) }
     }
-    let hidden = statistics == nil ? calibration.tokenCount * model.parameters.hiddenSize : 0
+    let gramWeights = weights.indices.map { block in
+      requirements.contains(.gram) ? model.sites(block).reduce(0) { $0 + $1.channels * $1.channels } : 0
+    }
+    let largest = zip(weights, gramWeights).map { 3 * $0 + 2 * $1 }.max() ?? 0
+    let hidden = statistics == nil ? calibration.tokenCount * model.hiddenSize : 0
     // Beside the states of the tokens that are run together, the observed stream; for `cross` the original one too, and a copy
     // of what may have to be observed twice.
-    let isDouble = propagation == .quantized ? requirements.contains(.cross) : observations.values.contains { $0.contains(.histogram) }
+    let isDouble = propagation == .quantized ? requirements.contains(.cross) : model.blocks.indices.contains { observations(block: $0).values.contains { $0.contains(.histogram) } }
     let streams = isDouble ? 3 : 2
-    return tiles + 4 * (3 * blockWeights + 2 * grams + streams * hidden)
+    return tiles + 4 * (largest + streams * hidden)
   }
 
   /// Indices into the layout's placements, by tensor and part.
@@ -84,13 +83,13 @@ public struct ConversionPlan: Sendable {
     methods.reduce(into: []) { $0.formUnion($1.statistics) }
   }
 
-  /// What is observed where in every block: what methods ask for wherever layers read, and what stored scales are found from.
-  var observations: [Site: Set<Statistic>] {
+  /// What is observed where in a block: what methods ask for wherever layers read, and what stored scales are found from.
+  func observations(block: Int) -> [Site: Set<Statistic>] {
     var result: [Site: Set<Statistic>] = [:]
     if !requirements.isEmpty {
-      for site in model?.block.sites ?? [] { result[site] = requirements }
+      for site in model?.graph(block)?.sites ?? [] { result[site] = requirements }
     }
-    for value in tensors.compactMap(\.calibrated) { result[value.site, default: []].formUnion(value.calibrator.requirements) }
+    for value in tensors.compactMap(\.calibrated) where value.block == block { result[value.site, default: []].formUnion(value.calibrator.requirements) }
     return result
   }
 }

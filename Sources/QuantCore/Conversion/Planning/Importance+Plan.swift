@@ -84,7 +84,7 @@ extension Importance {
 
 extension ModelTensor {
   /// What a file of importance calls it.
-  var importanceName: String? { (gguf ?? huggingFace)?.name }
+  var importanceName: String? { (place(.gguf) ?? place(.huggingFace))?.name }
 }
 
 extension Importance.Entry {

@@ -53,7 +53,7 @@ struct Observation {
         .usage, "stats.stream", "the methods observe the model behind its rounded blocks, which no file can hold", file: path,
         remedy: "Give --propagate original, or --calibration instead of --stats.")
     }
-    guard values.allSatisfy({ model.block.sites.contains($0.site) }) else {
+    guard values.allSatisfy({ model.graph($0.block)?.sites.contains($0.site) ?? false }) else {
       throw Failure(
         .usage, "stats.cache", "keys and values, whose scales are to be stored, are in no file of statistics", file: path,
         remedy: "Give --calibration instead of --stats.")
@@ -74,7 +74,7 @@ struct Observation {
     let windows = try CalibrationWindows(
       text: isBuiltIn ? DefaultCalibration.text : text, origin: isBuiltIn ? "built-in" : "user", tokenizer: tokenizer,
       request: request)
-    try model.parameters.checkPositions(windows.context)
+    try model.checkPositions(windows.context)
     if isBuiltIn {
       warnings.append(
         "calibrating on the built-in text (\(windows.availableTokens) tokens of general English); "

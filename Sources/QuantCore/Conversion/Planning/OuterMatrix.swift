@@ -5,12 +5,15 @@ enum OuterMatrix {
 
   /// By the part that a tensor has in the model or, where no family knows it, by the names that containers give such a matrix.
   init?(_ name: String, id: TensorID?) {
-    switch (id?.role, name) {
-    case (.tokenEmbedding, _), (nil, "token_embd.weight"), (nil, "per_layer_token_embd.weight"), (nil, "model.embed_tokens.weight"):
-      self = .embedding
-    case (.output, _), (nil, "output.weight"), (nil, "lm_head.weight"): self = .output
+    if let id {
+      guard !id.isBias, id.role == .tokenEmbedding || id.role == .output else { return nil }
+      self = id.role == .output ? .output : .embedding
+      return
+    }
+    switch name {
+    case "token_embd.weight", "per_layer_token_embd.weight", "model.embed_tokens.weight": self = .embedding
+    case "output.weight", "lm_head.weight": self = .output
     default: return nil
     }
-    if id?.isBias == true { return nil }
   }
 }

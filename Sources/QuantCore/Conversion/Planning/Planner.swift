@@ -54,7 +54,7 @@ public struct Planner: Sendable {
     }
     let stored = try StoredActivations(source: shaped.source, target: target, calibrator: request.calibrator)(
       sealed, cache: StoredActivations.cache(named: request.keyValueCache), isCacheGiven: request.keyValueCache != nil,
-      model: { [shaped] in try shaped.model ?? opening.describe(shaped.source) })
+      model: shaped.model, described: { [shaped] in try opening.describe(shaped.source) })
     var tensors = stored.tensors + constants(of: shaped.model, beside: stored.tensors, target)
     if let importance = shaped.importance {
       try importance.assign(
@@ -108,7 +108,7 @@ public struct Planner: Sendable {
   /// - Throws: `Failure` where the container or a method has no use for the model.
   private func check(_ model: ModelDescription?, for target: Target, _ chain: MethodChain, _ request: ConversionRequest) throws(Failure) {
     guard let model else { return }
-    if target.naming == .gguf, model.ggufArchitecture == nil {
+    if target.naming == .gguf, model.architecture(.gguf) == nil {
       throw Failure(
         .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: request.input,
         remedy: "Write a folder instead.")
@@ -120,7 +120,7 @@ public struct Planner: Sendable {
   private func constants(of model: ModelDescription?, beside planned: [PlannedTensor], _ target: Target) -> [PlannedTensor] {
     guard let model else { return [] }
     let names = Set(planned.map(\.name))
-    return target.format.extraTensors(model).filter { !names.contains($0.name) }.map { extra in
+    return (model.constants[target.naming] ?? []).filter { !names.contains($0.name) }.map { extra in
       let scheme = FloatScheme.f32
       let packing = PlainPacking()
       let shape = [extra.values.count]

@@ -100,6 +100,7 @@ struct Sealing {
     } else if wish.isRoundedAgain {
       tensor.note = tensor.note ?? "re-quantized"
     }
+    if let note = draft.valueNote { tensor.note = (tensor.note.map { $0 + ", " } ?? "") + note }
     if draft.draft.isMerged(in: source) { tensor.note = (tensor.note.map { $0 + ", " } ?? "") + "merged" }
     return tensor
   }

@@ -11,17 +11,17 @@ struct StoredActivations {
   /// - Parameters:
   ///   - cache: what was asked for keys and values; nil: as in the source.
   ///   - isCacheGiven: whether a person said anything of keys and values.
-  ///   - model: asked for where something is to be found by calibration.
+  ///   - described: asked for a model where none is known and something is to be found by calibration.
   /// - Returns: the tensors, each followed by those of its input and, after the last layer of an attention, its cache; and how keys
   ///   and values are rounded.
   /// - Throws: `Failure` where no place for a scale is known, or no site to find it at.
   func callAsFunction(
-    _ tensors: [PlannedTensor], cache: ActivationScheme?, isCacheGiven: Bool, model: () throws -> ModelDescription
+    _ tensors: [PlannedTensor], cache: ActivationScheme?, isCacheGiven: Bool, model: ModelDescription?, described: () throws -> ModelDescription
   ) throws -> (tensors: [PlannedTensor], cache: ActivationScheme?) {
-    let keptCaches = tensors.map { isCacheGiven ? [] : storedCaches($0) }
+    let keptCaches = tensors.map { isCacheGiven ? [] : storedCaches($0, model) }
     var result = tensors.indices.flatMap { [tensors[$0]] + storedInputs(tensors[$0]) + keptCaches[$0] }
     if cache != nil || result.contains(where: { $0.activations?.isStatic == true && storedInputs($0).isEmpty }) {
-      result = try addingCalibrated(result, cache: cache, model: try model())
+      result = try addingCalibrated(result, cache: cache, model: try model ?? described())
     }
     return (result, cache ?? (keptCaches.contains { !$0.isEmpty } ? .fp8Static : nil))
   }
@@ -37,8 +37,8 @@ struct StoredActivations {
   }
 
   /// The stored scales of a cache, behind the last layer of its attention where that keeps its codes.
-  private func storedCaches(_ tensor: PlannedTensor) -> [PlannedTensor] {
-    guard tensor.adoption != nil, let id = tensor.id, let block = id.block, id.role == .attentionOutput, !id.isBias,
+  private func storedCaches(_ tensor: PlannedTensor, _ model: ModelDescription?) -> [PlannedTensor] {
+    guard tensor.adoption != nil, let id = tensor.id, let block = id.block, !id.isBias, model?.blocks[block].cachingLayer == id.layer,
       let scales = source.activations.caches[block]
     else { return [] }
     let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
@@ -67,14 +67,14 @@ struct StoredActivations {
     for tensor in tensors {
       result.append(tensor)
       if storedInputs(tensor).isEmpty { result += try inputScales(of: tensor, model) }
-      if let cache { result += try cacheScales(behind: tensor, cache, packings) }
+      if let cache { result += try cacheScales(behind: tensor, cache, model, packings) }
     }
     return result
   }
 
   private func inputScales(of tensor: PlannedTensor, _ model: ModelDescription) throws(Failure) -> [PlannedTensor] {
     guard let activations = tensor.activations, activations.isStatic else { return [] }
-    guard let id = tensor.id, let block = id.block, let site = model.block.input(of: id.layer) else {
+    guard let id = tensor.id, let block = id.block, let site = model.input(of: id) else {
       throw Failure(
         .unsupported, "activations.no-site", "a stored scale can be found for linear layers inside a block only", tensor: tensor.name,
         remedy: "Give an activation scheme whose scales are computed while the model runs, such as int8-token.")
@@ -90,9 +90,9 @@ struct StoredActivations {
 
   /// Those of a cache, behind the last layer of its attention.
   private func cacheScales(
-    behind tensor: PlannedTensor, _ scheme: ActivationScheme, _ packings: [any Packing]
+    behind tensor: PlannedTensor, _ scheme: ActivationScheme, _ model: ModelDescription, _ packings: [any Packing]
   ) throws(Failure) -> [PlannedTensor] {
-    guard let id = tensor.id, let block = id.block, id.role == .attentionOutput, !id.isBias else { return [] }
+    guard let id = tensor.id, let block = id.block, !id.isBias, model.blocks[block].cachingLayer == id.layer else { return [] }
     let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
     let parts = packings.lazy.compactMap { $0.cacheParts(attention: attention, scheme: scheme, modelType: scaleType) }.first
     guard let parts else {

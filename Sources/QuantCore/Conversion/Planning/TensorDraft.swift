@@ -13,6 +13,17 @@ struct TensorDraft {
   /// Whether its rows are the source tensor's in their order.
   var isInPlace: Bool { pieces.allSatisfy { $0.isInPlace && $0.source.name == tensor.name } }
   var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
+  /// Whether each of its rows is a row of the source, number for number.
+  var keepsRows: Bool {
+    pieces.allSatisfy { $0.source.layout.values == $0.target.layout.values && $0.source.layout.columns == $0.target.layout.columns }
+      && !isTransposed && !pieces.contains { $0.source.layout.isTransposed }
+  }
+  /// What is stored instead of the source's numbers, or nil.
+  var valueNote: String? {
+    pieces.lazy.filter { $0.source.layout.values != $0.target.layout.values }.map { piece in
+      piece.target.layout.values.note ?? "computed from values \(piece.source.layout.values.note ?? "")"
+    }.first
+  }
   /// Whether an adapter is merged into a part of it.
   func isMerged(in source: Checkpoint) -> Bool {
     tensor.storage is MergedStorage || pieces.contains { source[$0.source.name]?.storage is MergedStorage }

@@ -19,12 +19,12 @@ struct TensorMapping {
       return source.tensors.map { tensor in known[tensor.name].map { draft($0, tensor) } ?? unknownDraft(tensor) }
     }
     try checkUnknown(model)
-    if model.parameters.tiesEmbeddings, let output = model.tensors.first(where: { $0.id.role == .output })?.place(source.naming),
+    if model.head.isTied, let output = model.tensors.first(where: { $0.id.role == .output })?.place(source.naming),
       source[output.name] != nil
     {
       warnings.append("'\(output.name)' is dropped: the configuration ties the output to the embedding")
     }
-    return try renamed(pieces(model).filter { $0.id.role != .output || !model.parameters.tiesEmbeddings })
+    return try renamed(pieces(model).filter { $0.id.role != .output || !model.head.isTied })
   }
 
   /// Output tensors in the order of the forward pass, whatever the order of the shards.
@@ -55,9 +55,10 @@ struct TensorMapping {
   }
 
   private func draft(_ pieces: [TensorPiece], _ tensor: CheckpointTensor) -> TensorDraft {
-    TensorDraft(
+    let kinds = pieces.compactMap { model?.kind(of: $0.id) }
+    return TensorDraft(
       tensor: tensor, name: pieces.first?.target.name ?? tensor.name, shape: pieces.first?.target.shape ?? tensor.shape,
-      pieces: pieces, isQuantizable: pieces.allSatisfy { TensorMapping.isWeight($0.id) })
+      pieces: pieces, isQuantizable: kinds.allSatisfy(\.isWeight))
   }
 
   private func checkTensors(_ model: ModelDescription) throws {
@@ -88,13 +89,5 @@ struct TensorMapping {
     TensorDraft(
       tensor: tensor, name: tensor.name, shape: tensor.shape, pieces: [],
       isQuantizable: tensor.storage.isNumeric && tensor.shape.count >= 2 && !tensor.shape.contains(0))
-  }
-
-  private static func isWeight(_ id: TensorID) -> Bool {
-    if id.isBias { return false }
-    switch id.role {
-    case .embeddingNorm, .outputNorm, .attentionNorm, .queryNorm, .keyNorm, .feedForwardNorm, .ropeFactors: return false
-    default: return true
-    }
   }
 }

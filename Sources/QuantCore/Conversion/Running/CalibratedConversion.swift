@@ -28,7 +28,7 @@ struct CalibratedConversion {
     engine = try Engine(plan.source, model: model, parallel: parallel).with(precision: plan.request.calibration.precision)
     let tokens = calibration.windows.flatMap { $0 }
     let comparesStreams = plan.propagation == .quantized && plan.requirements.contains(.cross)
-    if let restored = try log.restoreHidden(rows: tokens.count * (comparesStreams ? 2 : 1), columns: model.parameters.hiddenSize) {
+    if let restored = try log.restoreHidden(rows: tokens.count * (comparesStreams ? 2 : 1), columns: model.hiddenSize) {
       hidden = restored
       if comparesStreams { original = hidden.splitOff(fromRow: tokens.count) }
     } else if plan.propagation == .quantized {
@@ -45,13 +45,13 @@ struct CalibratedConversion {
     return original.map { hidden.followed(by: $0) } ?? hidden
   }
 
-  var blockCount: Int { engine.model.parameters.blockCount }
+  var blockCount: Int { engine.model.blocks.count }
 
   /// Converts the next block.
   /// - Parameter block: one more than at the last call, beginning with 0.
   mutating func convert(block: Int) throws -> BlockResult {
     var result = BlockResult()
-    let planned = plan.tensors.indices.filter { plan.tensors[$0].id?.block == block && plan.tensors[$0].id?.role != .ropeFactors }
+    let planned = plan.tensors.indices.filter { plan.tensors[$0].id?.block == block }
     var workspace = try load(block, planned)
     let behind = try observe(&workspace)
     for (index, method) in plan.methods.enumerated() {
@@ -60,10 +60,10 @@ struct CalibratedConversion {
       result.notes += try method.transform(&workspace)
     }
     try observeAgain(&workspace)
-    for (step, tensors) in steps(planned).enumerated() {
+    for (step, tensors) in steps(planned, workspace.graph).enumerated() {
       if plan.request.isTrueSequential, step > 1, !tensors.isEmpty {
-        let sites = Set(tensors.flatMap { plan.tensors[$0].pieces.compactMap { engine.model.block.input(of: $0.id.layer) } })
-        workspace.statistics.merge(try observe(workspace, plan.observations.filter { sites.contains($0.key) })) { $1 }
+        let sites = Set(tensors.flatMap { plan.tensors[$0].pieces.compactMap { engine.model.input(of: $0.id) } })
+        workspace.statistics.merge(try observe(workspace, plan.observations(block: block).filter { sites.contains($0.key) })) { $1 }
       }
       for index in tensors {
         result.tensors.append(try writer.write(index, from: &workspace, replaces: isQuantizedStream))
@@ -109,13 +109,13 @@ struct CalibratedConversion {
   /// - Returns: the hidden states behind the block, where the look goes as far and the next block wants them.
   private mutating func observe(_ workspace: inout BlockWorkspace) throws -> Matrix? {
     if plan.statistics != nil || isQuantizedStream && original == nil || isLast(workspace.index) && original == nil {
-      workspace.statistics = try observe(workspace, plan.observations)
+      workspace.statistics = try observe(workspace, plan.observations(block: workspace.index))
       return nil
     }
-    let collector = collector(plan.observations)
+    let collector = collector(plan.observations(block: workspace.index))
     if var original {
       self.original = nil
-      let observer = CrossObserver(collector, at: Set(engine.model.block.sites), parallel: engine.parallel)
+      let observer = CrossObserver(collector, at: Set(workspace.graph.sites), parallel: engine.parallel)
       engine.observe(workspace, hidden: hidden, original: &original, sequenceLength: context, observer: observer)
       self.original = original
       workspace.statistics = try checked(observer.statistics(), collector, workspace)
@@ -123,7 +123,7 @@ struct CalibratedConversion {
     }
     var states = hidden
     // Without a second look the states move on in place.
-    if !mayObserveAgain { hidden = Matrix(rows: 0, columns: hidden.columns) }
+    if !mayObserveAgain(workspace.index) { hidden = Matrix(rows: 0, columns: hidden.columns) }
     engine.runBlock(workspace, hidden: &states, sequenceLength: context, observer: collector)
     workspace.statistics = try checked(collector.statistics(), collector, workspace)
     return states
@@ -134,7 +134,7 @@ struct CalibratedConversion {
     let collector = collector(wanted)
     if let stored = plan.statistics {
       let found = try stored.statistics(
-        block: workspace.index, sites: engine.model.sites.filter { wanted[$0.site] != nil },
+        block: workspace.index, sites: engine.model.sites(workspace.index).filter { wanted[$0.site] != nil },
         wanted: wanted.values.reduce(into: []) { $0.formUnion($1) })
       return try checked(found, collector, workspace)
     }
@@ -154,23 +154,22 @@ struct CalibratedConversion {
   ) throws(Failure) -> [Site: SiteStatistics] {
     try collector.checkFinite(block: workspace.index, file: plan.source.path)
     // With fewer tokens than channels an expert's statistics say more about the text than about the expert.
-    return found.filter { $0.value.tokens >= $0.value.channels || !engine.model.block.isOfExpert($0.key) }
+    return found.filter { $0.value.tokens >= $0.value.channels || !workspace.graph.isOfExpert($0.key) }
   }
 
   private func isLast(_ block: Int) -> Bool { block + 1 == blockCount }
 
-  private var mayObserveAgain: Bool { plan.observations.values.contains { $0.contains(.histogram) } }
+  private func mayObserveAgain(_ block: Int) -> Bool { plan.observations(block: block).values.contains { $0.contains(.histogram) } }
 
   /// What transforms have made void: a histogram does not follow a scaling of channels.
   private func observeAgain(_ workspace: inout BlockWorkspace) throws {
-    let void = plan.observations.filter { $0.value.contains(.histogram) && workspace.statistics[$0.key]?.histogram == nil }
+    let void = plan.observations(block: workspace.index).filter { $0.value.contains(.histogram) && workspace.statistics[$0.key]?.histogram == nil }
     if !void.isEmpty { workspace.statistics.merge(try observe(workspace, void)) { $1 } }
   }
 
   /// The tensors of a block in the order of the forward pass, those that read one site together: a method may share work
   /// between them. Tensors that are no linear layer come first.
-  private func steps(_ planned: [Int]) -> [[Int]] {
-    let graph = engine.model.block
+  private func steps(_ planned: [Int], _ graph: BlockGraph) -> [[Int]] {
     func input(_ index: Int) -> Site? {
       guard let id = plan.tensors[index].id, !id.isBias else { return nil }
       return graph.input(of: id.layer)

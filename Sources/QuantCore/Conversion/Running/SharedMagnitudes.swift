@@ -15,7 +15,7 @@ final class SharedMagnitudes: Sendable {
     }
     var places: [Place: [Int]] = [:]
     for (index, tensor) in plan.tensors.enumerated() where tensor.scheme.sharing == .jointLayers && tensor.adoption == nil {
-      guard let id = tensor.id, let block = id.block, let site = plan.model?.block.input(of: id.layer) else { continue }
+      guard let id = tensor.id, let block = id.block, let site = plan.model?.input(of: id) else { continue }
       places[Place(block: block, site: site, grid: tensor.scheme.grid), default: []].append(index)
     }
     members = places.values.reduce(into: [:]) { result, indices in

@@ -69,7 +69,7 @@ public struct StatisticsRun: Sendable {
   /// - Throws: `Failure`; then nothing has appeared under the final name.
   public func run(progress: any ProgressReporter) throws -> Report {
     let hidden = try engine.embed(calibration.windows.flatMap { $0 }, sequenceLength: calibration.context)
-    progress.begin("calibrate", total: engine.model.parameters.blockCount * calibration.tokenCount)
+    progress.begin("calibrate", total: engine.model.blocks.count * calibration.tokenCount)
     let size = try importanceFormat.map { try writeImportance($0, hidden, progress) } ?? writeStatistics(hidden, progress)
     return Report(calibration: calibration, kinds: kinds, size: size)
   }
@@ -92,10 +92,10 @@ public struct StatisticsRun: Sendable {
     var hidden = hidden
     let texts = request.calibration.files.isEmpty ? ["built-in"] : request.calibration.files.map { Files.lastComponent($0) }
     var importance = Importance(entries: [:], texts: texts, windows: calibration.windowCount, context: calibration.context)
-    for block in 0..<engine.model.parameters.blockCount {
+    for block in 0..<engine.model.blocks.count {
       let found = try observe(block: block, &hidden, progress)
       for tensor in engine.model.tensors where tensor.id.block == block && !tensor.id.isBias {
-        guard let site = engine.model.block.input(of: tensor.id.layer), engine.weights.contains(tensor.id), let width = tensor.shape.last,
+        guard let site = engine.model.input(of: tensor.id), engine.weights.contains(tensor.id), let width = tensor.shape.last,
           let name = tensor.importanceName
         else { continue }
         var entry = importance.entries[name] ?? .init(meanSquares: [], tokens: [])
@@ -114,11 +114,9 @@ public struct StatisticsRun: Sendable {
 
   // MARK: - Statistics
 
-  private var sites: [(site: Site, channels: Int)] { engine.model.sites }
-
   private func writeStatistics(_ hidden: Matrix, _ progress: any ProgressReporter) throws -> Int {
     var hidden = hidden
-    let blocks = engine.model.parameters.blockCount
+    let blocks = engine.model.blocks.count
     let layout = try registry.format("safetensors").layout(
       OutputRequest(
         source: source, model: engine.model, tokenizer: nil, tensors: (0..<blocks).map { planned(block: $0) }, presetName: "",
@@ -127,7 +125,7 @@ public struct StatisticsRun: Sendable {
     for block in 0..<blocks {
       let found = try observe(block: block, &hidden, progress)
       var parts: [[UInt8]] = []
-      for (site, channels) in sites {
+      for (site, channels) in engine.model.sites(block) {
         let statistics = found[site] ?? SiteStatistics(channels: channels)
         parts.append(withUnsafeBytes(of: Int64(statistics.tokens).littleEndian) { [UInt8]($0) })
         for field in fields { parts.append(field.values(of: statistics).withUnsafeBytes { [UInt8]($0) }) }
@@ -144,7 +142,7 @@ public struct StatisticsRun: Sendable {
 
   /// All numbers of one block as the parts of one tensor.
   private func planned(block: Int) -> PlannedTensor {
-    let parts = sites.flatMap { site, channels in
+    let parts = engine.model.sites(block).flatMap { site, channels in
       [StoredPart(name: StoredStatistics.name(block, site, "tokens"), shape: [1], type: .element(.i64), byteCount: 8)]
         + fields.map { field in
           let shape = field.shape(channels: channels)
@@ -164,18 +162,6 @@ public struct StatisticsRun: Sendable {
       (.kinds, names.joined(separator: " ")), (.text, calibration.stored),
     ]
     return [("qconvert.version", QuantCoreInfo.version)] + facts.map { ($0.key.stored, $0.value) }
-  }
-}
-
-extension ModelDescription {
-  /// The sites of a block in the order of the forward pass, each with its number of channels.
-  var sites: [(site: Site, channels: Int)] {
-    block.sites.compactMap { site in
-      guard let layer = block.consumers(of: site).first,
-        let width = tensors.first(where: { $0.id.layer == layer && $0.id.block != nil && !$0.id.isBias })?.shape.last
-      else { return nil }
-      return (site, width)
-    }
   }
 }
 

@@ -11,7 +11,7 @@ extension TensorWriter {
 
   /// The matrices of a tensor of a block, whose inputs may have been observed.
   func observed(_ tensor: PlannedTensor, of block: BlockWorkspace) -> [Segment] {
-    tensor.segments(of: block.model.block).map { segment in
+    tensor.segments(of: block.graph).map { segment in
       let statistics = segment.site.flatMap { block.statistics[$0] }
       return self.segment(
         tensor, segment.rows, segment.piece.id, importance: block.importance[segment.piece.id.layer], statistics: statistics,
@@ -23,7 +23,9 @@ extension TensorWriter {
   func streamed(_ tensor: PlannedTensor, rows: Int) -> [Segment] {
     guard plan.methods.haveRounders, tensor.scheme.grid.kind != .float else { return byImportance(tensor, rows: rows) }
     if let model = plan.model, !tensor.pieces.isEmpty {
-      return tensor.segments(of: model.block).map { segment in
+      // What stands outside of the blocks is one matrix, whose input no site is.
+      let graph = tensor.id?.block.flatMap { model.graph($0) } ?? BlockGraph(linears: [], folds: [])
+      return tensor.segments(of: graph).map { segment in
         self.segment(tensor, segment.rows, segment.piece.id, importance: tensor.importance(of: segment.piece))
       }
     }

@@ -64,7 +64,7 @@ struct TensorWriter {
     let tensor = plan.tensors[index]
     let map = RowMap(tensor)
     let placed = try placed(tensor)
-    if tensor.shape.count == 1 { return try writeVector(index, map.gather(placed.map { $0.vector() })) }
+    if tensor.isVector { return try writeVector(index, map.gather(placed.map { $0.vector() })) }
     let columns = tensor.shape.last ?? 1
     let rows = tensor.shape.dropLast().reduce(1, *)
     if tensor.pieces.contains(where: { $0.source.layout.isTransposed || $0.target.layout.isTransposed }) {
@@ -114,9 +114,10 @@ struct TensorWriter {
     }
   }
 
-  private func writeVector(_ index: Int, _ values: [Float]) throws -> Written {
-    try write(index, rows: 1, columns: values.count) { _, destination in
-      for c in values.indices { destination[c] = values[c] }
+  private func writeVector(_ index: Int, _ values: [Float], keepsValues: Bool = false) throws -> Written {
+    let columns = plan.tensors[index].shape.last ?? 1
+    return try write(index, rows: values.count / max(1, columns), columns: columns, keepsValues: keepsValues) { rows, destination in
+      for i in 0..<rows.count * columns { destination[i] = values[rows.lowerBound * columns + i] }
     }
   }
 
@@ -141,12 +142,10 @@ struct TensorWriter {
     var report = ConversionReport.TensorReport(name: tensor.name, scheme: tensor.scheme.name)
     let map = RowMap(tensor)
     let written: Written
-    if tensor.shape.count == 1 {
+    if tensor.isVector {
       var vectors = try tensor.pieces.map { try found(block.vectors[$0.id], $0) }
       let values = map.gather(vectors)
-      written = try write(index, rows: 1, columns: values.count, keepsValues: replaces) { _, destination in
-        for c in values.indices { destination[c] = values[c] }
-      }
+      written = try writeVector(index, values, keepsValues: replaces)
       if replaces {
         map.scatter(written.values, into: &vectors)
         for (piece, vector) in zip(tensor.pieces, vectors) { block.vectors[piece.id] = vector }

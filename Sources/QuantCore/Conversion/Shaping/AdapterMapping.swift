@@ -66,7 +66,9 @@ struct AdapterMapping {
       let first = from.layout.containerRow(of: 0, rows: count) - update.firstOutput
       // Of a stack of experts, the others.
       guard first >= 0, first < update.outputs.channelCount else { continue }
-      guard let to = tensor.place(target) else { throw noPlace(update) }
+      guard let to = tensor.place(target), to.layout.values == from.layout.values, to.layout.columns == from.layout.columns else {
+        throw noPlace(update)
+      }
       guard tensor.shape.count == 2, tensor.shape[1] == update.inputs.channelCount else {
         throw wrongShape(update, tensor.shape)
       }
@@ -108,7 +110,7 @@ struct AdapterMapping {
 
   /// A tied output is the embedding: what an adapter adds to one of the two, it would add to both.
   private func checkTie(_ update: LowRankUpdate, _ held: [ModelTensor]) throws(Failure) {
-    guard model?.parameters.tiesEmbeddings == true, held.contains(where: { $0.id.role == .tokenEmbedding }) else { return }
+    guard model?.head.isTied == true, held.contains(where: { $0.id.role == .tokenEmbedding }) else { return }
     throw AdapterMapping.tied(update.target, file: file)
   }
 

@@ -78,7 +78,7 @@ struct AdapterMerge {
         remedy: "Give the model that the adapter was made for; where tokens were added, resize and save that model first.")
     }
     let id = model?.tensors.first { $0.name(source.naming) == tensor.name }?.id
-    guard model?.parameters.tiesEmbeddings == true, id?.role == .tokenEmbedding else { return }
+    guard model?.head.isTied == true, id?.role == .tokenEmbedding else { return }
     throw AdapterMapping.tied(tensor.name, file: file)
   }
 }

@@ -38,10 +38,10 @@ struct BlockRemoval {
     } else {
       let model = try opening.describe(checkpoint)
       for tensor in model.tensors {
-        add(tensor.huggingFace?.name, tensor.id.block)
+        add(tensor.name(checkpoint.naming), tensor.id.block)
         add(tensor.importanceName, tensor.id.block)
       }
-      count = model.parameters.blockCount
+      count = model.blocks.count
     }
     self.prefixes = prefixes
     for block in self.dropped where !(0..<count).contains(block) {

@@ -92,7 +92,7 @@ public struct Comparison: Sendable {
       let pair = Pair(
         name: tensor.name(first.naming) ?? "", first: try place(tensor, in: first), second: try place(others[tensor.id], in: second))
       // Computed tables and tied outputs are in one kind of container only.
-      let isOfBoth = tensor.place(second.naming) != nil && tensor.place(first.naming) != nil && tensor.id.role != .ropeFactors
+      let isOfBoth = tensor.place(second.naming) != nil && tensor.place(first.naming) != nil && tensor.kind != .constant
       return isOfBoth && !(tensor.isOptional && (pair.first == nil || pair.second == nil)) ? pair : nil
     }
   }

@@ -37,10 +37,9 @@ extension Validation {
 
   /// The matrices of linear layers where a folder holds them.
   private static func linears(of model: ModelDescription) -> [(id: TensorID, place: TensorPlace)] {
-    let layers = Set(model.block.linears.map(\.layer))
     return model.tensors.compactMap { tensor in
-      let isLinear = tensor.id.role == .output || tensor.id.block != nil && layers.contains(tensor.id.layer)
-      guard let place = tensor.huggingFace, isLinear, !tensor.id.isBias else { return nil }
+      let isLinear = tensor.id.role == .output || model.input(of: tensor.id) != nil
+      guard let place = tensor.place(.huggingFace), isLinear, !tensor.id.isBias else { return nil }
       return (tensor.id, place)
     }
   }
@@ -86,7 +85,7 @@ extension Validation {
   /// A cache of 8 bits needs scales in every block: where one is missing, programs take 1 without a word.
   static func caches(_ checkpoint: Checkpoint, _ model: ModelDescription) -> [Finding] {
     guard !checkpoint.activations.caches.isEmpty else { return [] }
-    let missing = (0..<model.parameters.blockCount).filter { checkpoint.activations.caches[$0] == nil }
+    let missing = model.blocks.indices.filter { checkpoint.activations.caches[$0] == nil }
     guard let first = missing.first else { return [] }
     return [
       Finding(

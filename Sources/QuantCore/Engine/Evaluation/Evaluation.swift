@@ -49,11 +49,11 @@ public enum Evaluation {
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Failure) -> EvaluationResult {
     let windows = try cut(tokens, options)
-    try engine.model.parameters.checkPositions(options.context)
-    if let reference, reference.model.parameters.vocabularySize != engine.model.parameters.vocabularySize {
+    try engine.model.checkPositions(options.context)
+    if let reference, reference.model.vocabularySize != engine.model.vocabularySize {
       throw Failure(
         .data, "evaluate.vocabulary",
-        "the model has \(engine.model.parameters.vocabularySize) tokens, its reference \(reference.model.parameters.vocabularySize)",
+        "the model has \(engine.model.vocabularySize) tokens, its reference \(reference.model.vocabularySize)",
         remedy: "Compare with the model that it was made from.")
     }
     var scores = PositionScores()
@@ -71,7 +71,7 @@ public enum Evaluation {
 
   /// Whether a model can score a text: it must fill a window, and the window must fit into the model.
   /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`, `model.position-range`.
-  public static func check(_ tokens: [Int], _ options: EvaluationOptions, for model: HyperParameters) throws(Failure) {
+  public static func check(_ tokens: [Int], _ options: EvaluationOptions, for model: ModelDescription) throws(Failure) {
     _ = try cut(tokens, options)
     try model.checkPositions(options.context)
   }
@@ -107,7 +107,7 @@ public enum Evaluation {
   /// Hidden states behind the last block at the positions whose next token is scored, window after window.
   private static func scoredStates(_ engine: Engine, _ windows: [[Int]], _ options: EvaluationOptions) throws(Failure) -> Matrix {
     var hidden = try engine.embed(windows.flatMap { $0 }, sequenceLength: options.context)
-    for index in 0..<engine.model.parameters.blockCount {
+    for index in 0..<engine.model.blocks.count {
       engine.runBlock(engine.loadBlock(index), hidden: &hidden, sequenceLength: options.context)
     }
     let count = scoredCount(options)
@@ -126,7 +126,7 @@ public enum Evaluation {
     _ engine: Engine, _ states: Matrix, _ reference: Engine?, _ referenceStates: Matrix?, _ targets: [Int],
     into scores: inout PositionScores
   ) throws(Failure) {
-    let piece = max(1, logitCount / engine.model.parameters.vocabularySize)
+    let piece = max(1, logitCount / engine.model.vocabularySize)
     for first in stride(from: 0, to: states.rows, by: piece) {
       let rows = first..<min(states.rows, first + piece)
       let logits = engine.logits(states.rows(rows))
@@ -179,12 +179,5 @@ public enum Evaluation {
       }
     }
     return scores
-  }
-}
-
-extension Matrix {
-  /// A copy of some rows.
-  fileprivate func rows(_ rows: Range<Int>) -> Matrix {
-    Matrix(rows: rows.count, columns: columns, values: Array(values[rows.lowerBound * columns..<rows.upperBound * columns]))
   }
 }

@@ -25,8 +25,8 @@ public struct Generator: Sendable {
     guard !prompt.isEmpty else {
       throw Failure(.usage, "generate.empty", "there is nothing to continue", remedy: "Give a prompt of at least one token.")
     }
-    try engine.model.parameters.checkPositions(prompt.count + limit - 1)
-    var caches = [KeyValueCache](repeating: KeyValueCache(), count: engine.model.parameters.blockCount)
+    try engine.model.checkPositions(prompt.count + limit - 1)
+    var caches = engine.model.blocks.map { BlockCache($0) }
     var generated: [Int] = []
     var next = prompt
     var position = 0

@@ -1,6 +1,8 @@
-/// The forward pass through one block: attention and feed-forward layer, each with its norm and residual connection.
-struct BlockPass {
-  /// Tokens whose intermediate results are in memory at one time (a longer sequence counts whole in the attention).
+/// The forward pass through one block: its branches in their order, each with its norms and its way back into the residual stream.
+///
+/// It knows no part. What a part needs while it runs it gets from here, as from its `BlockContext`.
+final class BlockPass: BlockContext {
+  /// Tokens whose intermediate results are in memory at one time (a longer sequence counts whole where tokens are mixed).
   static let chunkTokens = 2048
 
   let block: BlockWorkspace
@@ -13,7 +15,11 @@ struct BlockPass {
   var precision = ProductPrecision.f32
   /// Whether the pass ends at the last site, because nobody wants what is behind it.
   var onlyObserves = false
-  private var parameters: HyperParameters { block.model.parameters }
+
+  private(set) var sequences = SequenceRows(length: 1)
+  var cache: PartCache?
+  private(set) var isOutputWanted = true
+  private var remembered: [AnyHashable: any Sendable] = [:]
 
   init(_ block: BlockWorkspace, parallel: Parallel, observer: (any SiteObserver)? = nil, simulation: Simulation? = nil) {
     self.block = block
@@ -22,165 +28,91 @@ struct BlockPass {
     self.simulation = simulation
   }
 
-  /// Values on their way through a site: observed as they are; keys and values are then rounded where that is simulated, the
+  // MARK: Branches
+
+  /// Runs whole sequences.
+  /// - Parameter group: tokens of the whole sequences that run together where tokens are mixed.
+  func run(_ hidden: inout Matrix, _ sequences: SequenceRows, group: Int) {
+    self.sequences = sequences
+    remembered = [:]
+    let branches = block.description.branches
+    let steps = block.description.steps
+    for step in steps {
+      isOutputWanted = !(onlyObserves && step.upperBound == steps.last?.upperBound)
+      let piece = branches[step].contains { $0.part.mixesTokens } ? group : BlockPass.chunkTokens
+      for first in stride(from: 0, to: hidden.rows, by: piece) {
+        run(branches[step], &hidden, rows: first..<min(hidden.rows, first + piece)) { branch in branch.run(self) }
+      }
+    }
+  }
+
+  /// Runs the next tokens of one sequence.
+  func run(_ hidden: inout Matrix, cache: inout BlockCache) {
+    sequences = SequenceRows(length: hidden.rows, first: cache.count)
+    remembered = [:]
+    for step in block.description.steps {
+      run(block.description.branches[step], &hidden, rows: 0..<hidden.rows) { branch in
+        // Taken out while the part adds to it, so that nothing is copied.
+        self.cache = cache.parts[branch.index]
+        cache.parts[branch.index] = PartCache()
+        let result = branch.run(self)
+        cache.parts[branch.index] = self.cache ?? PartCache()
+        self.cache = nil
+        return result
+      }
+    }
+    cache.count += hidden.rows
+  }
+
+  /// A branch that is about to run.
+  private struct Entered {
+    /// Among the branches of the block.
+    var index: Int
+    var part: any Part
+    /// What it reads.
+    var input: Matrix
+
+    func run(_ context: BlockPass) -> Matrix? { part.run(input, in: context) }
+  }
+
+  /// Runs branches that read the same hidden states, then adds what they computed.
+  private func run(
+    _ branches: ArraySlice<Branch>, _ hidden: inout Matrix, rows: Range<Int>, _ body: (Entered) -> Matrix?
+  ) {
+    var results: [(branch: Branch, entered: Matrix, result: Matrix)] = []
+    for (index, branch) in zip(branches.indices, branches) {
+      let entered = branch.norm.map { normed(hidden, rows: rows, by: $0) } ?? hidden.rows(rows)
+      guard var result = body(Entered(index: index, part: branch.part, input: entered)), isOutputWanted else { continue }
+      if let norm = branch.outputNorm { result = normed(result, by: norm) }
+      results.append((branch, entered, result))
+    }
+    for (branch, entered, result) in results {
+      if branch.residual == .normed { hidden.replace(rows, by: entered) }
+      hidden.add(result, at: rows, times: branch.scale)
+      if let norm = branch.sumNorm { hidden.replace(rows, by: normed(hidden, rows: rows, by: norm)) }
+    }
+  }
+
+  // MARK: What parts use
+
+  func normed(_ x: Matrix, by norm: Norm) -> Matrix { normed(x, rows: 0..<x.rows, by: norm) }
+
+  private func normed(_ x: Matrix, rows: Range<Int>, by norm: Norm) -> Matrix {
+    var layer = NormLayer(norm, gain: vector(norm.role), bias: vector(norm.role, isBias: true), width: x.columns)
+    layer.precision = precision
+    return layer(x, rows: rows, parallel: parallel)
+  }
+
+  func vector(_ role: TensorRole, isBias: Bool) -> [Float]? { block.vectors[TensorID(role, block: block.index, isBias: isBias)] }
+
+  /// Values on their way through a site: observed as they are; those that enter a cache are then rounded where that is simulated, the
   /// inputs of linear layers by each layer for itself.
-  private func pass(_ x: inout Matrix, through site: Site) {
+  func pass(_ x: inout Matrix, through site: Site) {
     if let observer { x.withPanel { observer.observe(site, $0) } }
     simulation?.round(&x, at: site, block: block.index, parallel: parallel)
   }
 
-  // MARK: Norms and residuals
-
-  /// What a half of the block reads: the normed hidden states, or these themselves where the norm stands behind.
-  private func enter(_ hidden: Matrix, rows: Range<Int>, _ role: TensorRole) -> Matrix {
-    parameters.normPlacement == .before ? norm(hidden, rows: rows, role) : hidden.rows(rows)
-  }
-
-  /// Adds what a half of the block computed to the residual.
-  private func leave(_ result: Matrix, entered: Matrix, hidden: inout Matrix, rows: Range<Int>, _ role: TensorRole) {
-    if parameters.keepsNormedResidual { hidden.replace(rows, by: entered) }
-    hidden.add(result, at: rows)
-    if parameters.normPlacement == .after { hidden.replace(rows, by: norm(hidden, rows: rows, role)) }
-  }
-
-  private func norm(_ hidden: Matrix, rows: Range<Int>, _ role: TensorRole) -> Matrix {
-    let gain = block.vectors[TensorID(role, block: block.index)] ?? []
-    let bias = block.vectors[TensorID(role, block: block.index, isBias: true)]
-    var layer = NormLayer(parameters, gain: gain, bias: bias)
-    layer.precision = precision
-    return layer(hidden, rows: rows, parallel: parallel)
-  }
-
-  // MARK: Attention
-
-  /// Attention of whole sequences, added to their rows of `hidden`.
-  func attend(_ hidden: inout Matrix, rows: Range<Int>, sequenceLength: Int, table: RotaryTable?) {
-    let entered = enter(hidden, rows: rows, .attentionNorm)
-    let (queries, keys, values) = project(entered, table: table) { $0 % sequenceLength }
-    var mixed = Matrix(rows: rows.count, columns: queries.columns)
-    mixed.withPointers(queries, keys.values, values.values) { result, queries, keys, values in
-      let queryStep = sequenceLength * parameters.headCount * parameters.headSize
-      let keyStep = sequenceLength * parameters.keyValueHeadCount * parameters.headSize
-      let sequences = (0..<rows.count / sequenceLength).map { index in
-        Attention.Sequence(
-          queries: queries + index * queryStep, keys: keys + index * keyStep, values: values + index * keyStep,
-          result: result + index * queryStep, first: 0, count: sequenceLength)
-      }
-      Attention(parameters).run(sequences, parallel: parallel)
-    }
-    pass(&mixed, through: .attentionOutput)
-    leave(linear(.attentionOutput, mixed), entered: entered, hidden: &hidden, rows: rows, .attentionNorm)
-  }
-
-  /// Attention of the next tokens of one sequence, whose keys and values are appended to the cache.
-  func attend(_ hidden: inout Matrix, cache: inout KeyValueCache) {
-    let rows = 0..<hidden.rows
-    let width = parameters.keyValueHeadCount * parameters.headSize
-    let first = cache.keys.count / max(1, width)
-    let entered = enter(hidden, rows: rows, .attentionNorm)
-    let table = parameters.rotaryTable(positions: first..<first + rows.count)
-    let (queries, keys, values) = project(entered, table: table) { first + $0 }
-    cache.keys += keys.values
-    cache.values += values.values
-    var mixed = Matrix(rows: rows.count, columns: queries.columns)
-    mixed.withPointers(queries, cache.keys, cache.values) { result, queries, keys, values in
-      let sequence = Attention.Sequence(
-        queries: queries, keys: keys, values: values, result: result, first: first, count: rows.count)
-      Attention(parameters).run([sequence], parallel: parallel)
-    }
-    pass(&mixed, through: .attentionOutput)
-    leave(linear(.attentionOutput, mixed), entered: entered, hidden: &hidden, rows: rows, .attentionNorm)
-  }
-
-  /// Queries and keys, turned to their positions, and values.
-  private func project(
-    _ entered: Matrix, table: RotaryTable?, position: @Sendable (Int) -> Int
-  ) -> (queries: Matrix, keys: Matrix, values: Matrix) {
-    var input = entered
-    pass(&input, through: .attentionInput)
-    var (queries, keys, values) = (linear(.query, input), linear(.key, input), linear(.value, input))
-    prepareHeads(&queries, norm: .queryNorm, table: table, position: position)
-    prepareHeads(&keys, norm: .keyNorm, table: table, position: position)
-    pass(&keys, through: .keys)
-    pass(&values, through: .values)
-    return (queries, keys, values)
-  }
-
-  /// Normalises every head where the model does, and turns it to its position.
-  private func prepareHeads(_ x: inout Matrix, norm role: TensorRole, table: RotaryTable?, position: @Sendable (Int) -> Int) {
-    let gain = block.vectors[TensorID(role, block: block.index)]
-    guard gain != nil || table != nil else { return }
-    let size = parameters.headSize
-    let epsilon = Float(parameters.normEpsilon)
-    let width = x.columns
-    let rows = x.rows
-    x.values.withUnsafeMutableBufferPointer { buffer in
-      guard let base = buffer.baseAddress else { return }
-      let target = SharedPointer(base)
-      parallel.forEachRange(rows, piece: 64) { piece in
-        for row in piece {
-          for start in stride(from: 0, to: width, by: size) {
-            let head = target.base + row * width + start
-            if let gain { VectorKernels.rootMeanSquareNorm(head, gain: gain, epsilon: epsilon, count: size, into: head) }
-            table?.rotate(head, position: position(row))
-          }
-        }
-      }
-    }
-  }
-
-  // MARK: Feed-forward
-
-  /// The feed-forward layer, or the experts that tokens are sent to, added to `hidden`.
-  func feedForward(_ hidden: inout Matrix) {
-    for first in stride(from: 0, to: hidden.rows, by: BlockPass.chunkTokens) {
-      let rows = first..<min(hidden.rows, first + BlockPass.chunkTokens)
-      let entered = enter(hidden, rows: rows, .feedForwardNorm)
-      let result: Matrix?
-      if parameters.expertCount > 0 {
-        result = mixture(entered)
-      } else {
-        var input = entered
-        pass(&input, through: .feedForwardInput)
-        result = transform(input, expert: nil, output: .feedForwardOutput)
-      }
-      if let result { leave(result, entered: entered, hidden: &hidden, rows: rows, .feedForwardNorm) }
-    }
-  }
-
-  /// From the input of one feed-forward layer to its output; nil where nobody wants it.
-  private func transform(_ input: Matrix, expert: Int?, output: Site) -> Matrix? {
-    var inner = linear(Layer(parameters.isGated ? .gate : .up, expert: expert), input)
-    if parameters.isGated {
-      parameters.activation.gate(&inner, by: linear(Layer(.up, expert: expert), input), parallel: parallel)
-    } else {
-      parameters.activation.apply(&inner, parallel: parallel)
-    }
-    pass(&inner, through: output)
-    return onlyObserves ? nil : linear(Layer(.down, expert: expert), inner)
-  }
-
-  /// Every token through the experts that the router chooses for it. Experts come in order, and each sees its tokens in order.
-  private func mixture(_ entered: Matrix) -> Matrix? {
-    var input = entered
-    pass(&input, through: .feedForwardInput)
-    let routes = Routing(scores: linear(.router, input), expertsPerToken: parameters.expertsPerToken)
-    var result = Matrix(rows: entered.rows, columns: entered.columns)
-    for expert in 0..<parameters.expertCount {
-      let visits = routes.visits(of: expert)
-      if visits.isEmpty { continue }
-      var gathered = entered.rows(visits.map { $0.token })
-      pass(&gathered, through: .expertInput(expert))
-      guard let output = transform(gathered, expert: expert, output: .expertOutput(expert)) else { continue }
-      for (row, visit) in visits.enumerated() { result.add(output, row: row, times: visit.weight, at: visit.token) }
-    }
-    return onlyObserves ? nil : result
-  }
-
-  // MARK: Linear layers
-
-  /// A linear layer with its bias, if it has one.
-  private func linear(_ layer: Layer, _ x: Matrix) -> Matrix {
+  func linear(_ layer: Layer, _ x: Matrix) -> Matrix {
     guard let matrix = block.matrices[layer] else { return Matrix(rows: x.rows, columns: 0) }
     let input = simulation?.input(x, of: TensorID(layer, block: block.index), parallel: parallel) ?? x
     var result = Matrix.multiplyTransposed(input, matrix, precision: precision, parallel: parallel)
@@ -192,47 +124,11 @@ struct BlockPass {
     }
     return result
   }
-}
 
-extension Matrix {
-  fileprivate func rows(_ range: Range<Int>) -> Matrix {
-    Matrix(rows: range.count, columns: columns, values: Array(values[range.lowerBound * columns..<range.upperBound * columns]))
-  }
-
-  fileprivate func rows(_ chosen: [Int]) -> Matrix {
-    Matrix(rows: chosen.count, columns: columns, values: chosen.flatMap { values[$0 * columns..<($0 + 1) * columns] })
-  }
-
-  fileprivate mutating func replace(_ rows: Range<Int>, by other: Matrix) {
-    let start = rows.lowerBound * columns
-    for i in other.values.indices { values[start + i] = other.values[i] }
-  }
-
-  fileprivate mutating func add(_ x: Matrix, at rows: Range<Int>) {
-    let start = rows.lowerBound * columns
-    values.withUnsafeMutableBufferPointer { buffer in
-      if let base = buffer.baseAddress { VectorKernels.axpy(1, x.values, base + start, count: x.values.count) }
-    }
-  }
-
-  fileprivate mutating func add(_ x: Matrix, row: Int, times factor: Float, at target: Int) {
-    for c in 0..<columns { values[target * columns + c] += factor * x.values[row * columns + c] }
-  }
-
-  /// Calls `body` with pointers to this matrix (to be written) and three inputs.
-  fileprivate mutating func withPointers(
-    _ a: Matrix, _ b: [Float], _ c: [Float],
-    _ body: (UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>) -> Void
-  ) {
-    values.withUnsafeMutableBufferPointer { target in
-      a.values.withUnsafeBufferPointer { a in
-        b.withUnsafeBufferPointer { b in
-          c.withUnsafeBufferPointer { c in
-            guard let target = target.baseAddress, let a = a.baseAddress, let b = b.baseAddress, let c = c.baseAddress else { return }
-            body(target, a, b, c)
-          }
-        }
-      }
-    }
+  func remembering<Key: Hashable & Sendable, Value: Sendable>(_ key: Key, _ make: () -> Value) -> Value {
+    if let known = remembered[key] as? Value { return known }
+    let value = make()
+    remembered[key] = value
+    return value
   }
 }

@@ -6,7 +6,7 @@ extension Engine {
   package func observe(_ block: BlockWorkspace, hidden: Matrix, sequenceLength: Int, observer: any SiteObserver) {
     let pass = observingPass(block, observer)
     for rows in groups(of: hidden, sequenceLength: sequenceLength) {
-      var part = hidden.copy(rows)
+      var part = hidden.rows(rows)
       run(pass, hidden: &part, sequenceLength: sequenceLength)
     }
   }
@@ -19,17 +19,17 @@ extension Engine {
     let pass = observingPass(block, observer)
     for rows in groups(of: hidden, sequenceLength: sequenceLength) {
       observer.stream = .original
-      var part = original.copy(rows)
+      var part = original.rows(rows)
       runBlock(block, hidden: &part, sequenceLength: sequenceLength, observer: observer)
       original.values.replaceSubrange(rows.lowerBound * original.columns..<rows.upperBound * original.columns, with: part.values)
       observer.stream = .quantized
-      part = hidden.copy(rows)
+      part = hidden.rows(rows)
       run(pass, hidden: &part, sequenceLength: sequenceLength)
     }
   }
 
   private func observingPass(_ block: BlockWorkspace, _ observer: any SiteObserver) -> BlockPass {
-    var pass = BlockPass(block, parallel: parallel, observer: observer)
+    let pass = BlockPass(block, parallel: parallel, observer: observer)
     pass.onlyObserves = true
     return pass
   }
@@ -43,12 +43,5 @@ extension Engine {
   /// Tokens of the whole sequences that are run together.
   func groupTokens(_ sequenceLength: Int) -> Int {
     max(1, BlockPass.chunkTokens / max(1, sequenceLength)) * max(1, sequenceLength)
-  }
-}
-
-extension Matrix {
-  fileprivate func copy(_ rows: Range<Int>) -> Matrix {
-    Matrix(
-      rows: rows.count, columns: columns, values: Array(values[rows.lowerBound * columns..<rows.upperBound * columns]))
   }
 }

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Runs a decoder on a CPU, one block at a time, in 32-bit floats.
 ///
 /// Blocks are loaded and freed by the caller, so memory holds one block of weights, the hidden states that the caller keeps,
@@ -24,8 +26,14 @@ public struct Engine: Sendable {
     self.model = model
     self.parallel = parallel
     weights = try ModelWeights(checkpoint, model: model)
-    embeddingNorm = NormLayer(weights, .embeddingNorm, model.parameters)
-    outputNorm = NormLayer(weights, .outputNorm, model.parameters)
+    let weights = weights
+    func layer(_ norm: Norm?, width: Int) -> NormLayer? {
+      norm.map {
+        NormLayer($0, gain: weights.vector(TensorID($0.role)), bias: weights.vector(TensorID($0.role, isBias: true)), width: width)
+      }
+    }
+    embeddingNorm = layer(model.embedding.norm, width: model.hiddenSize)
+    outputNorm = layer(model.head.norm, width: model.hiddenSize)
     inputProjection = weights.matrix(TensorID(.inputProjection), parallel: parallel)
     outputProjection = weights.matrix(TensorID(.outputProjection), parallel: parallel)
   }
@@ -45,17 +53,18 @@ public struct Engine: Sendable {
   /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary, `model.position-range` for a position behind the
   ///   last that the model has learned.
   public func embed(_ tokens: [Int], sequenceLength: Int, first: Int = 0) throws(Failure) -> Matrix {
-    let parameters = model.parameters
-    if let bad = tokens.first(where: { !(0..<parameters.vocabularySize).contains($0) }) {
+    let embedding = model.embedding
+    if let bad = tokens.first(where: { !(0..<model.vocabularySize).contains($0) }) {
       throw Failure(
-        .data, "model.token-range", "token \(bad) is outside the vocabulary of \(parameters.vocabularySize)",
+        .data, "model.token-range", "token \(bad) is outside the vocabulary of \(model.vocabularySize)",
         remedy: "Use the tokenizer that belongs to the model.")
     }
     let table = TensorID(.tokenEmbedding)
-    var hidden = rows(tokens, of: table, columns: parameters.embeddingWidth)
+    var hidden = rows(tokens, of: table, columns: embedding.width)
+    if embedding.scale != 1 { for i in hidden.values.indices { hidden.values[i] *= embedding.scale } }
     if let inputProjection { hidden = Matrix.multiplyTransposed(hidden, inputProjection, parallel: parallel) }
-    if case .learned(let offset) = parameters.positions {
-      try parameters.checkPositions(first + min(tokens.count, sequenceLength))
+    if let offset = embedding.positionOffset {
+      try model.checkPositions(first + min(tokens.count, sequenceLength))
       let positions = TensorID(.positionEmbedding)
       let added = rows(tokens.indices.map { offset + first + $0 % sequenceLength }, of: positions, columns: hidden.columns)
       for i in hidden.values.indices { hidden.values[i] += added.values[i] }
@@ -93,14 +102,14 @@ public struct Engine: Sendable {
 
   /// The matrix that makes logits: the output, or the token embedding where they are one.
   var head: TensorID {
-    weights.contains(TensorID(.output)) && !model.parameters.tiesEmbeddings ? TensorID(.output) : TensorID(.tokenEmbedding)
+    weights.contains(TensorID(.output)) && !model.head.isTied ? TensorID(.output) : TensorID(.tokenEmbedding)
   }
 
   /// Logits `[rows, vocabulary]` of hidden states behind the last block. The caller bounds the rows.
   public func logits(_ hidden: Matrix) -> Matrix {
     let rows = hidden.rows
-    let width = model.parameters.embeddingWidth
-    let vocabulary = model.parameters.vocabularySize
+    let width = model.embedding.width
+    let vocabulary = model.vocabularySize
     let head = head
     var normed = outputNorm?(hidden, rows: 0..<rows, parallel: parallel) ?? hidden
     if let outputProjection { normed = Matrix.multiplyTransposed(normed, outputProjection, parallel: parallel) }
@@ -126,6 +135,11 @@ public struct Engine: Sendable {
         }
       }
     }
+    if model.head.scale != 1 { for i in result.values.indices { result.values[i] *= model.head.scale } }
+    if let cap = model.head.cap {
+      // In doubles, so that rounding hides differences between C libraries.
+      for i in result.values.indices { result.values[i] = cap * Float(tanh(Double(result.values[i] / cap))) }
+    }
     return result
   }
 
@@ -143,21 +157,12 @@ public struct Engine: Sendable {
 
   func run(_ pass: BlockPass, hidden: inout Matrix, sequenceLength: Int) {
     precondition(sequenceLength > 0 && hidden.rows.isMultiple(of: sequenceLength), "hidden states hold whole sequences")
-    var pass = pass
     pass.precision = precision
-    let table = model.parameters.rotaryTable(positions: 0..<sequenceLength)
-    let group = groupTokens(sequenceLength)
-    for first in stride(from: 0, to: hidden.rows, by: group) {
-      let rows = first..<min(hidden.rows, first + group)
-      pass.attend(&hidden, rows: rows, sequenceLength: sequenceLength, table: table)
-    }
-    pass.feedForward(&hidden)
+    pass.run(&hidden, SequenceRows(length: sequenceLength), group: groupTokens(sequenceLength))
   }
 
   /// Runs the next tokens of one sequence through one block, after the positions in `cache`.
-  func runBlock(_ block: BlockWorkspace, hidden: inout Matrix, cache: inout KeyValueCache) {
-    let pass = BlockPass(block, parallel: parallel, simulation: simulation)
-    pass.attend(&hidden, cache: &cache)
-    pass.feedForward(&hidden)
+  func runBlock(_ block: BlockWorkspace, hidden: inout Matrix, cache: inout BlockCache) {
+    BlockPass(block, parallel: parallel, simulation: simulation).run(&hidden, cache: &cache)
   }
 }

@@ -1,6 +1,6 @@
-/// A norm over the channels of each token.
+/// A norm over the channels of each token, with its gains.
 struct NormLayer: Sendable {
-  private let kind: Norm
+  private let formula: Norm.Formula
   private let epsilon: Float
   private let gain: [Float]
   /// Zeros where the norm has none; unused by those that never have one.
@@ -9,20 +9,20 @@ struct NormLayer: Sendable {
   /// Of the products that read the result.
   var precision = ProductPrecision.f32
 
-  /// - Parameter bias: nil or empty for a norm without.
-  init(_ parameters: HyperParameters, gain: [Float], bias: [Float]?) {
-    kind = parameters.norm
-    epsilon = Float(parameters.normEpsilon)
-    self.gain = gain
-    self.bias = bias ?? [Float](repeating: 0, count: gain.count)
-    ones = [Float](repeating: 1, count: gain.count)
+  /// - Parameters:
+  ///   - gain: nil: none was found, which a norm with gains cannot run without.
+  ///   - bias: nil or empty for a norm without.
+  ///   - width: channels of a norm that has no gain.
+  init(_ norm: Norm, gain: [Float]?, bias: [Float]?, width: Int = 0) {
+    formula = norm.formula
+    epsilon = Float(norm.epsilon)
+    self.gain = norm.hasGain ? gain ?? [] : [Float](repeating: 1, count: width)
+    self.bias = bias ?? [Float](repeating: 0, count: self.gain.count)
+    ones = [Float](repeating: 1, count: self.gain.count)
   }
 
-  /// Nil where the checkpoint has no such norm.
-  init?(_ weights: ModelWeights, _ role: TensorRole, _ parameters: HyperParameters) {
-    guard let gain = weights.vector(TensorID(role)) else { return nil }
-    self.init(parameters, gain: gain, bias: weights.vector(TensorID(role, isBias: true)))
-  }
+  /// Channels that are normalised together.
+  var width: Int { gain.count }
 
   /// Some rows of `x`, normalised.
   func callAsFunction(_ x: Matrix, rows: Range<Int>, parallel: Parallel) -> Matrix {
@@ -38,8 +38,9 @@ struct NormLayer: Sendable {
     }
   }
 
-  private func normalise(_ x: UnsafePointer<Float>, _ width: Int, into result: UnsafeMutablePointer<Float>) {
-    switch kind {
+  /// One vector; the result may take the place of the input.
+  func normalise(_ x: UnsafePointer<Float>, _ width: Int, into result: UnsafeMutablePointer<Float>) {
+    switch formula {
     case .rootMeanSquare where precision.roundsToBFloat:
       // Models that run in BF16 round in front of the gain; behind it the product does.
       VectorKernels.rootMeanSquareNorm(x, gain: ones, epsilon: epsilon, count: width, into: result)

@@ -5,10 +5,8 @@ public struct Simulation: Sendable {
   public var weights: [TensorID: any Scheme] = [:]
   /// How the inputs of linear layers are rounded, by the layer's weight; the output matrix is one of them.
   public var inputs: [TensorID: any ValueRounding] = [:]
-  /// How keys enter the cache, by block; they are rounded behind the rotary embedding.
-  public var keys: [Int: any ValueRounding] = [:]
-  /// How values enter the cache, by block.
-  public var values: [Int: any ValueRounding] = [:]
+  /// How values enter caches, by block and site; keys are rounded behind the rotary embedding.
+  public var caches: [Int: [Site: any ValueRounding]] = [:]
 
   public init() {}
 
@@ -20,9 +18,9 @@ public struct Simulation: Sendable {
     return rounded
   }
 
-  /// Rounds keys or values on their way into the cache.
+  /// Rounds values on their way into a cache.
   func round(_ x: inout Matrix, at site: Site, block: Int, parallel: Parallel) {
-    guard let rounding = site == .keys ? keys[block] : site == .values ? values[block] : nil else { return }
+    guard let rounding = caches[block]?[site] else { return }
     x.round(with: rounding, parallel: parallel)
   }
 }

@@ -27,20 +27,16 @@ public struct SimulationBuilder {
       for tensor in blockLinears { schemes[tensor.id] = scheme }
     case nil: break
     }
-    let cache = cacheScheme(request.cache)
     var ranges: [Int: [Site: SiteStatistics]] = [:]
-    if schemes.values.contains(where: \.isStatic) || cache?.isStatic == true { ranges = try observe(try windows()) }
+    if schemes.values.contains(where: \.isStatic) || request.cache?.isStatic == true { ranges = try observe(try windows()) }
     for (weight, scheme) in schemes {
-      guard let block = weight.block, let site = model.block.input(of: weight.layer) else { continue }
+      guard let block = weight.block, let site = model.input(of: weight) else { continue }
       simulation.inputs[weight] = rounding(scheme, ranges[block]?[site])
     }
-    for block in 0..<model.parameters.blockCount {
-      if let cache {
-        simulation.keys[block] = rounding(cache, ranges[block]?[.keys])
-        simulation.values[block] = rounding(cache, ranges[block]?[.values])
-      } else if case .float(let type) = request.cache {
-        simulation.keys[block] = FloatRounding(type)
-        simulation.values[block] = FloatRounding(type)
+    guard let cache = request.cache else { return simulation }
+    for (index, block) in model.blocks.enumerated() {
+      for place in block.caches {
+        simulation.caches[index, default: [:]][place.site] = rounding(cache, place, ranges[index]?[place.site])
       }
     }
     return simulation
@@ -55,18 +51,18 @@ public struct SimulationBuilder {
     return ActivationRounding(scheme, minimum: minimum, maximum: maximum)
   }
 
-  private func cacheScheme(_ cache: SimulationRequest.Cache?) -> ActivationScheme? {
+  private func rounding(_ cache: SimulationRequest.Cache, _ place: CacheSite, _ range: SiteStatistics?) -> any ValueRounding {
     switch cache {
-    case .perHead(let element): ActivationScheme(element, .group(model.parameters.headSize))
-    case .scheme(let scheme): scheme
-    case .float, nil: nil
+    case .perHead(let element): rounding(ActivationScheme(element, .group(place.headSize)), range)
+    case .scheme(let scheme): rounding(scheme, range)
+    case .float(let type): FloatRounding(type)
     }
   }
 
   /// The weights of the linear layers of the blocks that the checkpoint has.
   private var blockLinears: [ModelTensor] {
     model.tensors.filter { tensor in
-      tensor.id.block != nil && !tensor.id.isBias && tensor.shape.count == 2 && model.block.input(of: tensor.id.layer) != nil
+      !tensor.id.isBias && tensor.shape.count == 2 && model.input(of: tensor.id) != nil
         && tensor.name(checkpoint.naming).flatMap { checkpoint[$0] } != nil
     }
   }
@@ -88,8 +84,10 @@ public struct SimulationBuilder {
       simulation.inputs[tensor.id] = ActivationRounding(input.scheme, stored: stored)
     }
     for (block, scales) in record.caches {
-      simulation.keys[block] = ActivationRounding(.fp8Static, stored: .init(scale: scales.keys))
-      simulation.values[block] = ActivationRounding(.fp8Static, stored: .init(scale: scales.values))
+      simulation.caches[block] = [
+        .keys: ActivationRounding(.fp8Static, stored: .init(scale: scales.keys)),
+        .values: ActivationRounding(.fp8Static, stored: .init(scale: scales.values)),
+      ]
     }
   }
 
@@ -100,7 +98,7 @@ public struct SimulationBuilder {
         remedy: "Convert the model to GGUF first.")
     }
     for weight in blockLinears.map(\.id) + [engine.head] {
-      guard let tensor = model.tensors.first(where: { $0.id == weight }).flatMap({ $0.name(.gguf).flatMap { checkpoint[$0] } }) else {
+      guard let tensor = model.tensor(weight).flatMap({ $0.name(.gguf).flatMap { checkpoint[$0] } }) else {
         continue
       }
       // Weights in 16 bits are multiplied with inputs of their own type.
@@ -137,7 +135,7 @@ public struct SimulationBuilder {
     let length = max(1, windows.first?.count ?? 1)
     var hidden = try engine.embed(windows.flatMap { $0 }, sequenceLength: length)
     var ranges: [Int: [Site: SiteStatistics]] = [:]
-    for block in 0..<model.parameters.blockCount {
+    for block in model.blocks.indices {
       let collector = StatisticsCollector([.range], parallel: engine.parallel)
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: length, observer: collector)
       ranges[block] = collector.statistics()

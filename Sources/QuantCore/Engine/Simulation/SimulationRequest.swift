@@ -20,6 +20,9 @@ public struct SimulationRequest: Sendable, Equatable {
     case perHead(ActivationScheme.Element)
     /// Any scheme.
     case scheme(ActivationScheme)
+
+    /// Whether scales must be found before the model runs.
+    var isStatic: Bool { if case .scheme(let scheme) = self { scheme.isStatic } else { false } }
   }
 
   /// Nil: inputs are exact.

@@ -96,10 +96,15 @@ public struct Checkpoint: Sendable {
   public subscript(name: String) -> CheckpointTensor? { positions[name].map { tensors[$0] } }
 }
 
-/// Whose names a container uses.
-public enum Naming: String, Sendable {
-  case huggingFace
-  case gguf
+/// Whose names a container uses: an open value, for containers of other projects.
+public struct Naming: Sendable, Hashable, RawRepresentable {
+  public let rawValue: String
+  public init(rawValue: String) { self.rawValue = rawValue }
+
+  /// Those of transformers.
+  public static let huggingFace = Naming(rawValue: "huggingFace")
+  /// Those of llama.cpp.
+  public static let gguf = Naming(rawValue: "gguf")
 }
 
 /// A model's configuration: `config.json`, or the keys of a GGUF.

@@ -1,171 +1,142 @@
-/// A model as its family describes it: numbers, tensors, and the graph of one block. From this one value come the
-/// forward pass, the calibration order, the folding groups, the metadata and the row permutations.
+/// A model as its family describes it: numbers of the whole, what stands in front of the blocks, each block, what stands behind them,
+/// and every tensor with its place in each container. From this one value come the forward pass, the calibration order, the folding
+/// groups, the metadata and the row permutations.
 public struct ModelDescription: Sendable {
   /// Id of the family (`llama`).
   public var family: String
-  /// What GGUF calls the architecture (`llama`, `qwen2`), or nil where llama.cpp does not know it.
-  public var ggufArchitecture: String?
-  /// Its numbers.
-  public var parameters: HyperParameters
+  /// Channels between blocks.
+  public var hiddenSize: Int
+  /// Rows of the embedding.
+  public var vocabularySize: Int
+  /// Tokens that the model was trained to see at once; 0 where nobody says.
+  public var contextLength: Int
+  /// What becomes of tokens in front of the first block.
+  public var embedding: EmbeddingDescription
+  /// Every block; those that are equal share one description.
+  public var blocks: [BlockDescription]
+  /// What becomes of hidden states behind the last block.
+  public var head: HeadDescription
   /// Every tensor that the model may have, in the order of the forward pass.
-  public var tensors: [ModelTensor]
-  /// The graph of one block; every block of these families has the same.
-  public var block: BlockGraph
-  /// The `config.json` from which transformers and this family make the same model, without what concerns its tokens and the
-  /// type of its weights; nil where transformers has no class that computes this.
-  public var huggingFaceConfiguration: JSON?
+  public let tensors: [ModelTensor]
+  /// What the configuration of a container says of the model, by whose names the container uses: for a GGUF the keys of llama.cpp's
+  /// converter in its order, with `general.file_type` where its value belongs; for a Hugging Face folder the `config.json` without
+  /// what concerns tokens and the type of weights. Absent where the programs that read such a container do not compute this model.
+  public var configurations: [Naming: Configuration]
+  /// Tensors that a container wants beside the model's own: computed tables.
+  public var constants: [Naming: [ConstantTensor]]
+  /// What sets the model apart from others with the same tensors, in words. Fingerprints are made of it.
+  public var signature: String
+  private let positions: [TensorID: Int]
 
   public init(
-    family: String, ggufArchitecture: String?, parameters: HyperParameters, tensors: [ModelTensor], block: BlockGraph
+    family: String, hiddenSize: Int, vocabularySize: Int, contextLength: Int, embedding: EmbeddingDescription,
+    blocks: [BlockDescription], head: HeadDescription, tensors: [ModelTensor], configurations: [Naming: Configuration] = [:],
+    constants: [Naming: [ConstantTensor]] = [:], signature: String = ""
   ) {
     self.family = family
-    self.ggufArchitecture = ggufArchitecture
-    self.parameters = parameters
+    self.hiddenSize = hiddenSize
+    self.vocabularySize = vocabularySize
+    self.contextLength = contextLength
+    self.embedding = embedding
+    self.blocks = blocks
+    self.head = head
     self.tensors = tensors
-    self.block = block
+    self.configurations = configurations
+    self.constants = constants
+    self.signature = signature
+    positions = Dictionary(tensors.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// What a container calls the architecture (`llama`; `LlamaForCausalLM`), or nil where its readers do not know it.
+  public func architecture(_ naming: Naming) -> String? { configurations[naming]?.architecture }
+
+  /// The tensor of this identity, or nil.
+  public func tensor(_ id: TensorID) -> ModelTensor? { positions[id].map { tensors[$0] } }
+
+  /// What follows from the nature of a tensor; nil for one that is not of the model.
+  public func kind(of id: TensorID) -> TensorKind? { tensor(id)?.kind }
+
+  /// Who feeds whom in a block; nil for a block that the model does not have.
+  public func graph(_ block: Int) -> BlockGraph? { blocks.indices.contains(block) ? blocks[block].graph : nil }
+
+  /// What the linear layer reads that a tensor belongs to; nil for one that belongs to no linear layer of a block.
+  public func input(of id: TensorID) -> Site? { id.block.flatMap { graph($0)?.input(of: id.layer) } }
+
+  /// The sites of a block in the order of the forward pass, each with its number of channels.
+  public func sites(_ block: Int) -> [(site: Site, channels: Int)] {
+    guard let graph = graph(block) else { return [] }
+    return graph.sites.compactMap { site in
+      guard let layer = graph.consumers(of: site).first, let width = tensor(TensorID(layer, block: block))?.shape.last else { return nil }
+      return (site, width)
+    }
+  }
+
+  /// Refuses sequences that need positions behind the last one that the model has learned. Computed positions have no last one.
+  /// - Throws: `Failure` `model.position-range`.
+  public func checkPositions(_ count: Int) throws(Failure) {
+    guard embedding.positionOffset != nil, count > contextLength else { return }
+    throw Failure(
+      .usage, "model.position-range", "the model has learned \(contextLength) positions, fewer than a sequence of \(count) tokens needs",
+      remedy: "Use at most \(contextLength) tokens at once (--context \(contextLength)).")
   }
 }
 
-/// What a tensor is for.
-public enum TensorRole: String, Sendable, CaseIterable {
-  /// In front of the blocks and behind them. A projection stands where embeddings are narrower or wider than the blocks.
-  case tokenEmbedding, positionEmbedding, inputProjection, embeddingNorm, outputNorm, outputProjection, output
-  case attentionNorm, query, key, value, attentionOutput, queryNorm, keyNorm
-  case feedForwardNorm, gate, up, down
-  /// Scores the experts of a mixture; never quantized, because an error here sends tokens to the wrong expert.
-  case router
-  /// Table of rotary frequency factors (GGUF only; not a weight).
-  case ropeFactors
+/// What becomes of tokens in front of the first block: rows of a table; then, each where there is one, a factor, a projection to the
+/// blocks' width, learned positions, and a norm.
+public struct EmbeddingDescription: Sendable, Equatable {
+  /// Columns of the table.
+  public var width: Int
+  /// What rows are multiplied by.
+  public var scale: Float
+  /// Whether a matrix makes rows of the blocks' width of them.
+  public var isProjected: Bool
+  /// Rows of the table of positions in front of that of position 0; nil: positions enter elsewhere.
+  public var positionOffset: Int?
+  /// Over the result.
+  public var norm: Norm?
+
+  public init(width: Int, scale: Float = 1, isProjected: Bool = false, positionOffset: Int? = nil, norm: Norm? = nil) {
+    self.width = width
+    self.scale = scale
+    self.isProjected = isProjected
+    self.positionOffset = positionOffset
+    self.norm = norm
+  }
 }
 
-/// Identity of one tensor of a model.
-public struct TensorID: Sendable, Hashable {
-  /// What the tensor does.
-  public var role: TensorRole
-  /// Block index, or nil outside the blocks.
-  public var block: Int?
-  /// Which expert of a mixture it belongs to, or nil.
-  public var expert: Int?
-  /// Whether it is the bias of the layer, not its weight.
-  public var isBias: Bool
-  public init(_ role: TensorRole, block: Int? = nil, expert: Int? = nil, isBias: Bool = false) {
-    self.role = role
-    self.block = block
-    self.expert = expert
-    self.isBias = isBias
-  }
+/// What becomes of hidden states behind the last block: a norm, a projection to the embedding's width, the product with the output
+/// matrix, a factor and a cap, each where there is one.
+public struct HeadDescription: Sendable, Equatable {
+  /// In front of the output matrix.
+  public var norm: Norm?
+  /// Whether a matrix makes rows of the embedding's width in front of the output matrix.
+  public var isProjected: Bool
+  /// Whether the output matrix is the token embedding.
+  public var isTied: Bool
+  /// What logits are multiplied by.
+  public var scale: Float
+  /// What logits stay below: each becomes `cap · tanh(logit / cap)`.
+  public var cap: Float?
 
-  /// Weight or bias of a layer of a block.
-  public init(_ layer: Layer, block: Int, isBias: Bool = false) {
-    self.init(layer.role, block: block, expert: layer.expert, isBias: isBias)
+  public init(norm: Norm?, isProjected: Bool = false, isTied: Bool, scale: Float = 1, cap: Float? = nil) {
+    self.norm = norm
+    self.isProjected = isProjected
+    self.isTied = isTied
+    self.scale = scale
+    self.cap = cap
   }
-
-  /// The layer of a block that the tensor belongs to.
-  public var layer: Layer { Layer(role, expert: expert) }
 }
 
-/// A linear layer within one block.
-public struct Layer: Sendable, Hashable {
-  /// What it does.
-  public var role: TensorRole
-  /// Which expert of a mixture it belongs to, or nil.
-  public var expert: Int?
-  public init(_ role: TensorRole, expert: Int? = nil) {
-    self.role = role
-    self.expert = expert
-  }
-
-  /// The layers of a block without experts.
-  public static let query = Layer(.query)
-  public static let key = Layer(.key)
-  public static let value = Layer(.value)
-  public static let attentionOutput = Layer(.attentionOutput)
-  public static let gate = Layer(.gate)
-  public static let up = Layer(.up)
-  public static let down = Layer(.down)
-  /// The router in front of the experts.
-  public static let router = Layer(.router)
-}
-
-/// A place in a block where activations are observed: the input of a group of linear layers that share it.
-public struct Site: Sendable, Hashable {
+/// A computed table that a container stores as F32.
+public struct ConstantTensor: Sendable, Equatable {
+  /// Its name in the container.
   public var name: String
-  public init(_ name: String) { self.name = name }
+  public var values: [Float]
 
-  /// What queries, keys and values read.
-  public static let attentionInput = Site("attention.input")
-  /// What the output projection of the attention reads.
-  public static let attentionOutput = Site("attention.output")
-  /// What gate and up read.
-  public static let feedForwardInput = Site("feed-forward.input")
-  /// What down reads.
-  public static let feedForwardOutput = Site("feed-forward.output")
-  /// Keys as they enter the cache, after the rotary embedding: no linear layer reads them.
-  public static let keys = Site("attention.keys")
-  /// Values as they enter the cache.
-  public static let values = Site("attention.values")
-  /// What gate and up of one expert read: the tokens that the router sends to it.
-  public static func expertInput(_ expert: Int) -> Site { Site("feed-forward.input.\(expert)") }
-  /// What down of one expert reads.
-  public static func expertOutput(_ expert: Int) -> Site { Site("feed-forward.output.\(expert)") }
-}
-
-/// Who feeds whom inside one block.
-public struct BlockGraph: Sendable {
-  /// Linear layers with the site that is their input, in the order of the forward pass.
-  public var linears: [(layer: Layer, input: Site)]
-  /// Where a diagonal scaling of a site's channels can be absorbed by the producer.
-  public var folds: [Fold]
-
-  public init(linears: [(layer: Layer, input: Site)], folds: [Fold]) {
-    self.linears = linears
-    self.folds = folds
+  public init(_ name: String, _ values: [Float]) {
+    self.name = name
+    self.values = values
   }
-
-  /// The linear layers that read a site.
-  public func consumers(of site: Site) -> [Layer] { linears.filter { $0.input == site }.map(\.layer) }
-  /// Every linear layer whose columns must be scaled when a fold is applied.
-  public func consumers(of fold: Fold) -> [Layer] { fold.sites.flatMap { consumers(of: $0) } }
-  /// What a layer reads, or nil for a layer that is not of this block.
-  public func input(of layer: Layer) -> Site? { linears.first { $0.layer == layer }?.input }
-  /// Whether the layers that read a site belong to one expert of a mixture.
-  public func isOfExpert(_ site: Site) -> Bool { consumers(of: site).contains { $0.expert != nil } }
-  /// The sites of a block in the order of the forward pass.
-  public var sites: [Site] {
-    var seen: [Site] = []
-    for linear in linears where !seen.contains(linear.input) { seen.append(linear.input) }
-    return seen
-  }
-}
-
-/// A site whose channels can be scaled by dividing its producer.
-public struct Fold: Sendable {
-  /// What makes the values of a site, and so can absorb a scale.
-  public enum Producer: Sendable, Equatable {
-    /// A norm's gain (and bias): channel for channel.
-    case norm(TensorRole)
-    /// Rows of a linear layer (and its bias): channel for channel, also through a gate's product.
-    case rows(Layer)
-    /// Rows of the value projection, through grouped heads: the channels of all query heads that share a key-value head
-    /// must have one scale.
-    case valueRows(Layer, queryHeads: Int, keyValueHeads: Int)
-  }
-
-  /// The site whose values are scaled.
-  public var site: Site
-  /// Further sites that receive the same channels, if only for some tokens: the inputs of experts behind a router.
-  public var dependents: [Site]
-  /// What is divided in return.
-  public var producer: Producer
-
-  public init(site: Site, dependents: [Site] = [], producer: Producer) {
-    self.site = site
-    self.dependents = dependents
-    self.producer = producer
-  }
-
-  /// All sites whose values are scaled.
-  public var sites: [Site] { [site] + dependents }
 }
 
 /// What feeds what inside a model: names, shapes, graph. Mostly data.

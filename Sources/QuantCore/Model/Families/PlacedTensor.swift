@@ -1,4 +1,4 @@
-/// A tensor of the model where a checkpoint holds it: decodes it in the model's own order.
+/// A tensor of the model where a checkpoint holds it: decodes the model's numbers in the model's own order.
 package struct PlacedTensor: Sendable {
   private let stored: CheckpointTensor
   private let layout: RowLayout
@@ -31,7 +31,7 @@ package struct PlacedTensor: Sendable {
   private var rows: Int { shape.dropLast().reduce(1, *) }
   private var columns: Int { shape.last ?? 1 }
 
-  /// Decodes some rows of a matrix. Where outputs are columns of the container, every call reads all rows of it.
+  /// Decodes some rows of a matrix. Where outputs are columns of the container, every call reads all rows of their matrices.
   /// - Precondition: `range` lies within the matrix.
   package func decode(rows range: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows outside of the matrix")
@@ -39,23 +39,53 @@ package struct PlacedTensor: Sendable {
       decodeColumns(range, of: 0..<columns, into: destination)
     } else if layout.order == .same {
       stored.decode(rows: layout.firstRow + range.lowerBound..<layout.firstRow + range.upperBound, into: destination)
+      restore(range.count, at: destination)
     } else {
       for row in range {
         let from = layout.containerRow(of: row, rows: rows)
         stored.decode(rows: from..<from + 1, into: destination + (row - range.lowerBound) * columns)
       }
+      restore(range.count, at: destination)
     }
   }
 
-  /// Decodes the outputs `range` at some inputs, which are rows of the container.
+  /// Turns decoded rows of the container into the model's: the order of columns, then values.
+  private func restore(_ count: Int, at base: UnsafeMutablePointer<Float>) {
+    if layout.columns != .same {
+      let row = AlignedScratch(count: columns)
+      for start in stride(from: 0, to: count * columns, by: max(1, columns)) {
+        row.base.update(from: base + start, count: columns)
+        for c in 0..<columns { base[start + c] = row.base[layout.columns.containerColumn(of: c)] }
+      }
+    }
+    restoreValues(count * columns, at: base)
+  }
+
+  private func restoreValues(_ count: Int, at base: UnsafeMutablePointer<Float>) {
+    guard layout.values != .same else { return }
+    for i in 0..<count { base[i] = layout.values.model(base[i]) }
+  }
+
+  /// Decodes the outputs `range` at some inputs, which are rows of the container's matrices.
   /// - Parameter destination: begins with the first output at input 0.
   private func decodeColumns(_ range: Range<Int>, of inputs: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
-    let row = AlignedScratch(count: stored.rowLength)
-    for input in inputs {
-      stored.decode(rows: input..<input + 1, into: row.base)
-      for output in range {
-        destination[(output - range.lowerBound) * columns + input] = row.base[layout.containerRow(of: output, rows: rows)]
+    let width = stored.rowLength
+    let row = AlignedScratch(count: width)
+    var first = range.lowerBound
+    while first < range.upperBound {
+      // Outputs that lie in one matrix of the stack.
+      let matrix = layout.containerRow(of: first, rows: rows) / width
+      var last = first + 1
+      while last < range.upperBound, layout.containerRow(of: last, rows: rows) / width == matrix { last += 1 }
+      for input in inputs {
+        let from = matrix * columns + layout.columns.containerColumn(of: input)
+        stored.decode(rows: from..<from + 1, into: row.base)
+        for output in first..<last {
+          let value = row.base[layout.containerRow(of: output, rows: rows) - matrix * width]
+          destination[(output - range.lowerBound) * columns + input] = layout.values.model(value)
+        }
       }
+      first = last
     }
   }
 
@@ -83,6 +113,6 @@ package struct PlacedTensor: Sendable {
   package func vector() -> [Float] {
     let values = stored.matrix().values
     guard layout != RowLayout() || columns != values.count else { return values }
-    return (0..<columns).map { values[layout.containerRow(of: $0, rows: columns)] }
+    return (0..<columns).map { layout.values.model(values[layout.containerRow(of: $0, rows: columns)]) }
   }
 }

@@ -30,8 +30,6 @@ public protocol CheckpointFormat: CheckpointReader {
   static var splits: Bool { get }
   /// Whether the metadata of an output are typed keys and values that a person can edit.
   static var holdsKeyValues: Bool { get }
-  /// Tensors that this container wants beside the model's own: computed tables, stored as F32.
-  static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])]
   /// The tensors of an adapter, under their names in this container; asked for where `contents` has adapters.
   /// - Throws: `Failure` where the container has no place for a part of it.
   static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor]
@@ -46,5 +44,4 @@ extension CheckpointFormat {
   public static var holdsKeyValues: Bool { false }
   public static var contents: Set<CheckpointContent> { [.model] }
   public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] { [] }
-  public static func extraTensors(_ model: ModelDescription) -> [(name: String, values: [Float])] { [] }
 }

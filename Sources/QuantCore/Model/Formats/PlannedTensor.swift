@@ -60,16 +60,27 @@ public struct PlannedTensor: Sendable {
   /// Whether the outputs of its matrices are its columns.
   package var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
 
+  /// Whether it is made of vectors, in however many dimensions the container lays them.
+  package var isVector: Bool { pieces.first.map { $0.shape.count == 1 } ?? (shape.count == 1) }
+
   /// Rows that one rounder may round: those whose matrices read the same site. Stacked experts have a site each.
   package func segments(of graph: BlockGraph) -> [(rows: Range<Int>, piece: TensorPiece, site: Site?)] {
     let all = shape.dropLast().reduce(1, *)
     guard let first = pieces.first else { return [] }
     let site = graph.input(of: first.id.layer)
-    if pieces.allSatisfy({ graph.input(of: $0.id.layer) == site }) { return [(0..<all, first, site)] }
-    return pieces.map { piece in
-      let row = piece.target.layout.firstRow
-      return (row..<row + piece.rows, piece, graph.input(of: piece.id.layer))
+    if isTransposed || pieces.allSatisfy({ graph.input(of: $0.id.layer) == site }) { return [(0..<all, first, site)] }
+    var segments: [(rows: Range<Int>, piece: TensorPiece, site: Site?)] = []
+    for piece in pieces {
+      let (site, layout) = (graph.input(of: piece.id.layer), piece.target.layout)
+      let rows = layout.containerRow(of: 0, rows: piece.rows)..<layout.containerRow(of: piece.rows - 1, rows: piece.rows) + 1
+      // Matrices that lie in each other's gaps read the same.
+      if let last = segments.last, last.site == site {
+        segments[segments.count - 1].rows = min(last.rows.lowerBound, rows.lowerBound)..<max(last.rows.upperBound, rows.upperBound)
+      } else {
+        segments.append((rows, piece, site))
+      }
     }
+    return segments
   }
 
   /// What errors in the columns of one of its matrices weigh, or nil.

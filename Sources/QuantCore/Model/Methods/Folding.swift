@@ -6,7 +6,7 @@ extension BlockWorkspace {
   /// - Parameter scales: one positive number per channel of the fold's site; for `valueRows` equal across the query heads
   ///   that share a key-value head (see `tied`).
   public mutating func apply(_ fold: Fold, scales: [Float]) {
-    for layer in model.block.consumers(of: fold) {
+    for layer in graph.consumers(of: fold) {
       guard let matrix = matrices[layer] else { continue }
       matrices[layer] = matrix.scalingColumns(by: scales)
       // Mean squares of inputs, which are divided.
@@ -17,9 +17,9 @@ extension BlockWorkspace {
       divideVector(TensorID(role, block: index), by: scales)
       divideVector(TensorID(role, block: index, isBias: true), by: scales)
     case .rows(let layer):
-      divideRows(of: layer, by: scales)
+      divideRows(of: layer, by: scales, produced: fold.produced)
     case .valueRows(let layer, let queryHeads, let keyValueHeads):
-      divideRows(of: layer, by: Fold.headScales(scales, queryHeads: queryHeads, keyValueHeads: keyValueHeads))
+      divideRows(of: layer, by: Fold.headScales(scales, queryHeads: queryHeads, keyValueHeads: keyValueHeads), produced: fold.produced)
     }
     for site in fold.sites { statistics[site]?.divide(by: scales) }
   }
@@ -29,7 +29,7 @@ extension BlockWorkspace {
     vectors[id] = zip(vector, scales).map { $0 / $1 }
   }
 
-  private mutating func divideRows(of layer: Layer, by scales: [Float]) {
+  private mutating func divideRows(of layer: Layer, by scales: [Float], produced: Site?) {
     if var matrix = matrices.removeValue(forKey: layer) {
       for row in 0..<matrix.rows {
         let scale = scales[row]
@@ -38,8 +38,7 @@ extension BlockWorkspace {
       matrices[layer] = matrix
     }
     divideVector(TensorID(layer, block: index, isBias: true), by: scales)
-    // What enters the cache of values is what the layer makes.
-    if layer == .value { statistics[.values]?.divide(by: scales) }
+    if let produced { statistics[produced]?.divide(by: scales) }
   }
 }
 

@@ -144,6 +144,10 @@ public struct BlockWorkspace: Sendable {
   public let index: Int
   /// The model that the block belongs to.
   public let model: ModelDescription
+  /// Its description.
+  public var description: BlockDescription { model.blocks[index] }
+  /// Who feeds whom in it.
+  public var graph: BlockGraph { description.graph }
   /// Matrices of the linear layers, `[out, in]`.
   public var matrices: [Layer: Matrix]
   /// Norm gains and biases, by tensor.

@@ -23,7 +23,7 @@ public struct QuantizedModule: Sendable {
   /// Whether readers make a linear layer of a folder's tensor, by its place in the model, or by its name where no family is known.
   public static func isLinear(_ name: String, shape: [Int], id: TensorID?, model: ModelDescription?) -> Bool {
     guard shape.count == 2, name.hasSuffix(".weight") else { return false }
-    if let id, let model { return id.role == .output || model.block.input(of: id.layer) != nil }
+    if let id, let model { return id.role == .output || id.block != nil && model.kind(of: id)?.isWeight == true }
     // Readers are told of every layer that is not quantized: a table too many does no harm, and a layer too few is looked for in codes.
     let module = name.dropLast(".weight".count).split(separator: ".").last ?? ""
     return !module.contains("norm") && (!module.contains("embed") || module.contains("proj") || module == "embed_out")

@@ -53,7 +53,7 @@ extension PresetTensor {
   /// (a router, a part of a vision tower) is none.
   public func isBlockLinear(of model: ModelDescription?) -> Bool {
     guard shape.count == 2 else { return false }
-    if let id, let model { return id.block != nil && !id.isBias && id.role != .router && model.block.input(of: id.layer) != nil }
+    if let id, let model, let kind = model.kind(of: id) { return id.block != nil && kind.isWeight && !kind.isSensitive }
     return LinearLayerNames.isLinear(name, shape: shape, configuration: configuration)
   }
 }

@@ -10,9 +10,7 @@ package enum ModelFingerprint {
   package static func of(_ checkpoint: Checkpoint, _ model: ModelDescription) -> String {
     let hash = StreamHash()
     func add(_ text: String) { Array(text.utf8).withUnsafeBytes { hash?.update($0) } }
-    let p = model.parameters
-    add("\(model.family) \(p.hiddenSize) \(p.blockCount) \(p.headCount) \(p.keyValueHeadCount) \(p.headSize) \(p.feedForwardSize) ")
-    add("\(p.vocabularySize) \(p.normEpsilon) \(p.rope)")
+    add(model.signature)
     for tensor in checkpoint.tensors {
       add("\(tensor.name) \(tensor.shape) \(tensor.storage.schemeName)")
       if let bytes = tensor.storage.verbatim {

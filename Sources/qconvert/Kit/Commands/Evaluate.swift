@@ -110,7 +110,7 @@ struct Evaluate: QConvertCommand {
     if let request, let simulation {
       members += [
         .init("simulated", .string(request.text)), .init("simulated.weights", .int(simulation.weights.count)),
-        .init("simulated.inputs", .int(simulation.inputs.count)), .init("simulated.caches", .int(simulation.keys.count)),
+        .init("simulated.inputs", .int(simulation.inputs.count)), .init("simulated.caches", .int(simulation.caches.count)),
       ]
     }
     return members + EvaluationResult.measures.compactMap { measure in measure.value(result).map { .init(measure.key, .double($0)) } }
@@ -126,7 +126,7 @@ struct Evaluate: QConvertCommand {
       ("perplexity", result.perplexity.text),
     ]
     if let request, let simulation {
-      let counts = "\(simulation.weights.count) weights, \(simulation.inputs.count) inputs, \(simulation.keys.count) caches"
+      let counts = "\(simulation.weights.count) weights, \(simulation.inputs.count) inputs, \(simulation.caches.count) caches"
       lines.insert(("simulated", "\(request.text): \(counts)"), at: 1)
     }
     if let comparison = result.comparison {

@@ -98,11 +98,11 @@ struct CheckpointFacts {
   }
 
   private static func groups(_ checkpoint: Checkpoint, _ model: ModelDescription?) -> [Group] {
-    var roles: [String: TensorID] = [:]
-    for tensor in model?.tensors ?? [] { tensor.name(checkpoint.naming).map { roles[$0] = tensor.id } }
+    var kinds: [String: TensorKind] = [:]
+    for tensor in model?.tensors ?? [] { tensor.name(checkpoint.naming).map { kinds[$0] = tensor.kind } }
     var groups: [Group] = []
     for tensor in checkpoint.tensors {
-      let purpose = roles[tensor.name].map { CheckpointFacts.purpose(of: $0) } ?? (tensor.shape.count > 1 ? "matrices" : "vectors")
+      let purpose = kinds[tensor.name]?.name ?? (tensor.shape.count > 1 ? "matrices" : "vectors")
       let scheme = tensor.storage.schemeName
       let index =
         groups.firstIndex { $0.purpose == purpose && $0.scheme == scheme }
@@ -115,20 +115,6 @@ struct CheckpointFacts {
       groups[index].bytes = sum(groups[index].bytes, tensor.storage.byteCount)
     }
     return groups.sorted { ($0.bytes, $1.purpose) > ($1.bytes, $0.purpose) }
-  }
-
-  private static func purpose(of id: TensorID) -> String {
-    if id.isBias { return "biases" }
-    switch id.role {
-    case .tokenEmbedding, .positionEmbedding: return "embeddings"
-    case .output: return "output"
-    case .inputProjection, .outputProjection: return "projections"
-    case .query, .key, .value, .attentionOutput: return "attention"
-    case .gate, .up, .down: return id.expert == nil ? "feed-forward" : "experts"
-    case .router: return "routers"
-    case .ropeFactors: return "tables"
-    case .embeddingNorm, .outputNorm, .attentionNorm, .queryNorm, .keyNorm, .feedForwardNorm: return "norms"
-    }
   }
 
   private static func sum(_ a: Int, _ b: Int) -> Int {

@@ -49,10 +49,10 @@ struct Logits: QConvertCommand {
     }
     var hidden = try engine.embed(tokens, sequenceLength: tokens.count)
     guard hidden.rows > 0 else { throw Failure(.data, "logits.ids", "holds no token ids", file: ids) }
-    for block in 0..<engine.model.parameters.blockCount {
+    for block in 0..<engine.model.blocks.count {
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: tokens.count)
     }
-    let vocabulary = engine.model.parameters.vocabularySize
+    let vocabulary = engine.model.vocabularySize
     // Each token had a word in a file, and each entry of the vocabulary has a row in another: the product fits.
     let size = tokens.count * vocabulary * MemoryLayout<Float>.size
     let layout = OutputLayout(

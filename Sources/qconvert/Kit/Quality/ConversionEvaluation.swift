@@ -22,7 +22,7 @@ struct ConversionEvaluation {
     let text = try settings.text.map { try Files.readText($0) }.joined()
     tokens = (options.beginOfSequence.map { [$0] } ?? []) + tokenizer.encode(text)
     self.options = options
-    try Evaluation.check(tokens, options, for: reference.model.parameters)
+    try Evaluation.check(tokens, options, for: reference.model)
   }
 
   /// Evaluates the output where it lies.

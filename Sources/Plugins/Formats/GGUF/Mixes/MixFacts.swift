@@ -15,25 +15,26 @@ struct MixFacts {
   let isSeventyBillion: Bool
 
   init(_ tensors: [PresetTensor], model: ModelDescription?) {
-    var keys = KeyValues()
+    var keys = KeyValues(), described = KeyValues()
     if case .gguf(let values)? = tensors.first?.configuration { keys = values }
-    let name = keys["general.architecture"]?.stringValue ?? model?.ggufArchitecture
-    func number(_ key: String) -> Int? { name.flatMap { keys["\($0).\(key)"]?.firstNumber } }
+    if case .gguf(let values)? = model?.configurations[.gguf] { described = values }
+    let name = keys["general.architecture"]?.stringValue ?? described["general.architecture"]?.stringValue
+    func number(_ key: String) -> Int? { name.flatMap { (keys["\($0).\(key)"] ?? described["\($0).\(key)"])?.firstNumber } }
 
     architecture = name
     let shapes = Dictionary(tensors.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
     tiesEmbeddings = shapes["output.weight"] == nil
     valueCount = tensors.count { MixTensorKind($0.name) == .value }
     blockCount =
-      (number("block_count") ?? model?.parameters.blockCount ?? (tensors.compactMap { MixFacts.block(of: $0.name) }.max() ?? -1) + 1)
+      (number("block_count") ?? (tensors.compactMap { MixFacts.block(of: $0.name) }.max() ?? -1) + 1)
       + (tensors.first?.droppedBlocks ?? 0)
-    let queries = number("attention.head_count") ?? model?.parameters.headCount ?? shapes["blk.0.attn_q.weight"]?.first ?? 0
+    let queries = number("attention.head_count") ?? shapes["blk.0.attn_q.weight"]?.first ?? 0
     let shared =
-      number("attention.head_count_kv") ?? number("attention.head_count") ?? model?.parameters.keyValueHeadCount
+      number("attention.head_count_kv") ?? number("attention.head_count")
       ?? shapes["blk.0.attn_k.weight"]?.first ?? 0
     queriesPerKey = shared > 0 ? queries / shared : 0
     let stack = tensors.first { $0.name.hasSuffix("ffn_down_exps.weight") }
-    expertCount = number("expert_count") ?? model?.parameters.expertCount ?? stack?.shape.first ?? 0
+    expertCount = number("expert_count") ?? stack?.shape.first ?? 0
     isSeventyBillion =
       switch name ?? "llama" {
       case "llama", "llama-embed": blockCount == 80 && queries != shared && expertCount != 8

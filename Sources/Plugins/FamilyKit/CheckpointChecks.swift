@@ -1,8 +1,8 @@
-import QuantCore
+public import QuantCore
 
 extension Checkpoint {
   /// An output matrix beside a tied embedding must be the same: some programs would use one of them, some the other.
-  func checkTie(output: String, embedding: String) throws(Failure) {
+  public func checkTie(output: String, embedding: String) throws(Failure) {
     guard let output = self[output], let embedding = self[embedding], !output.hasSameContent(as: embedding) else { return }
     throw Failure(
       .data, "model.tied-output", "differs from the embedding, although the configuration ties the two", file: path,
@@ -13,7 +13,7 @@ extension Checkpoint {
 
 extension ConfigurationKeys {
   /// A configuration with more blocks than the checkpoint has tensors would only cost memory.
-  func check(blockCount: Int, in tensors: Checkpoint) throws(Failure) {
+  public func check(blockCount: Int, in tensors: Checkpoint) throws(Failure) {
     guard blockCount > tensors.tensors.count else { return }
     throw Failure(
       .data, "model.block-count", "the configuration states \(blockCount) blocks, but there are only \(tensors.tensors.count) tensors",
@@ -21,7 +21,7 @@ extension ConfigurationKeys {
   }
 
   /// Tokens of the model: as stated, and as many as the embedding has rows.
-  func vocabularySize(_ embedding: CheckpointTensor?) throws(Failure) -> Int {
+  public func vocabularySize(_ embedding: CheckpointTensor?) throws(Failure) -> Int {
     let rows = embedding?.shape.first
     var stated = try size("vocab_size", "vocab_size")
     var source = name("vocab_size", "vocab_size")
@@ -39,7 +39,7 @@ extension ConfigurationKeys {
   }
 
   /// The size of a head of `heads`, which share the hidden size.
-  func headSize(hiddenSize: Int, heads: Int) throws(Failure) -> Int {
+  public func headSize(hiddenSize: Int, heads: Int) throws(Failure) -> Int {
     guard hiddenSize.isMultiple(of: heads) else {
       throw Failure(
         .data, "model.head-size", "the hidden size \(hiddenSize) is not a multiple of \(heads) heads", file: path)

@@ -5,21 +5,30 @@ import Glibc
 /// Scores are computed for tiles of queries against all keys they can see, so scratch is bounded by one tile. Every output
 /// depends on its query's position alone: keys are visited in blocks that start at multiples of `LinearAlgebra.depthBlock`,
 /// so that a query gives the same bits whether it comes with its whole sequence or after cached keys.
-struct Attention: Sendable {
+struct AttentionKernel: Sendable {
   var headCount: Int
   var keyValueHeadCount: Int
   var headSize: Int
   /// Positions a query sees, its own included; nil for all.
   var window: Int?
+  /// What products are multiplied by.
+  var scale: Float
+  /// What scores stay below; nil: nothing.
+  var cap: Float?
   /// For each head, what is taken from a score per token of distance; empty without such a bias.
   var slopes: [Float] = []
+  /// For each head, a score that takes part in the softmax and stands for no token; empty without such scores.
+  var sinks: [Float] = []
 
-  init(_ parameters: HyperParameters) {
-    headCount = parameters.headCount
-    keyValueHeadCount = parameters.keyValueHeadCount
-    headSize = parameters.headSize
-    window = parameters.slidingWindow
-    if parameters.positions == .linearBias { slopes = Attention.slopes(headCount) }
+  init(_ part: Attention, sinks: [Float]?) {
+    headCount = part.headCount
+    keyValueHeadCount = part.keyValueHeadCount
+    headSize = part.headSize
+    window = part.window
+    scale = part.scale ?? 1 / Float(part.headSize).squareRoot()
+    cap = part.scoreCap
+    if part.hasLinearBias { slopes = AttentionKernel.slopes(headCount) }
+    if part.hasSinks { self.sinks = sinks ?? [] }
   }
 
   /// The slopes of ALiBi (arXiv 2108.12409): powers of `2^(-8/n)` for n heads; where n is no power of two, those of the power
@@ -63,7 +72,7 @@ struct Attention: Sendable {
   func run(_ sequences: [Sequence], parallel: Parallel) {
     var pieces: [Piece] = []
     for (index, sequence) in sequences.enumerated() {
-      let rows = min(Attention.tileQueries, max(8, Attention.tileScores / max(1, sequence.first + sequence.count)))
+      let rows = min(AttentionKernel.tileQueries, max(8, AttentionKernel.tileScores / max(1, sequence.first + sequence.count)))
       for head in 0..<headCount {
         for start in stride(from: 0, to: sequence.count, by: rows) {
           pieces.append(Piece(sequence: index, head: head, queries: start..<min(sequence.count, start + rows)))
@@ -99,7 +108,7 @@ struct Attention: Sendable {
       let position = sequence.first + query
       normalise(
         scores.base + (query - queries.lowerBound) * keyCount, keys: firstKey..<lastKey, position: position,
-        slope: slopes.isEmpty ? 0 : slopes[head])
+        slope: slopes.isEmpty ? 0 : slopes[head], sink: sinks.isEmpty ? nil : sinks[head])
     }
 
     let mixture = LinearAlgebra.Product(
@@ -109,18 +118,34 @@ struct Attention: Sendable {
     mixture.run(into: sequence.result + queries.lowerBound * queryWidth + head * headSize, stride: queryWidth, parallel: alone)
   }
 
-  /// Turns a row of scores into probabilities; keys that the position does not see get zero.
-  private func normalise(_ row: UnsafeMutablePointer<Float>, keys: Range<Int>, position: Int, slope: Float) {
-    let scale = 1 / Float(headSize).squareRoot()
+  /// Turns a row of products into probabilities; keys that the position does not see get zero.
+  private func normalise(_ row: UnsafeMutablePointer<Float>, keys: Range<Int>, position: Int, slope: Float, sink: Float?) {
     let oldest = max(keys.lowerBound, oldestKey(of: position)) - keys.lowerBound
     let seen = position + 1 - keys.lowerBound
     for i in 0..<oldest { row[i] = -.infinity }
     for i in oldest..<seen { row[i] *= scale }
+    if let cap {
+      // In doubles, so that rounding hides differences between C libraries.
+      for i in oldest..<seen { row[i] = cap * Float(tanh(Double(row[i] / cap))) }
+    }
     if slope != 0 {
       for i in oldest..<seen { row[i] -= slope * Float(seen - 1 - i) }
     }
-    VectorKernels.softmax(row, count: seen)
+    if let sink {
+      softmax(row, count: seen, beside: sink)
+    } else {
+      VectorKernels.softmax(row, count: seen)
+    }
     for i in seen..<keys.count { row[i] = 0 }
+  }
+
+  /// The softmax over some scores and one more, whose share goes nowhere.
+  private func softmax(_ row: UnsafeMutablePointer<Float>, count: Int, beside sink: Float) {
+    let all = AlignedScratch(count: count + 1)
+    all.base.update(from: row, count: count)
+    all.base[count] = sink
+    VectorKernels.softmax(all.base, count: count + 1)
+    row.update(from: all.base, count: count)
   }
 
   private func oldestKey(of position: Int) -> Int { window.map { max(0, position - $0 + 1) } ?? 0 }

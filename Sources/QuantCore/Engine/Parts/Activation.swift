@@ -1,5 +1,25 @@
 import Glibc
 
+/// Functions between the matrices of a feed-forward layer.
+public enum Activation: Sendable, Hashable {
+  case silu, relu
+  /// By the error function.
+  case gelu
+  /// By a hyperbolic tangent.
+  case geluTanh
+  /// The square of the positive part.
+  case squaredRelu
+  /// gpt-oss: `g · σ(alpha · g) · (u + 1)` of a gate `g` of at most `limit` and another input `u` between `-limit` and `limit`. Without
+  /// another input, that is taken for zero.
+  case clampedSwish(alpha: Float, limit: Float)
+
+  /// Whether `f(s·x) = s·f(x)` for every `s > 0`, so that a scaling passes through.
+  public var isHomogeneous: Bool { self == .relu }
+
+  /// Whether what a gate makes of another input is linear in that input, so that a scaling of it passes through.
+  public var isLinearInOther: Bool { if case .clampedSwish = self { false } else { true } }
+}
+
 extension Activation {
   /// Applies the function to every value.
   func apply(_ x: inout Matrix, parallel: Parallel) {
@@ -16,7 +36,17 @@ extension Activation {
       let ones = [Float](repeating: 1, count: count)
       VectorKernels.siluProduct(x, ones, count: count)
     case .relu: for i in 0..<count { x[i] = max(0, x[i]) }
+    case .squaredRelu:
+      for i in 0..<count {
+        let positive = max(0, x[i])
+        x[i] = positive * positive
+      }
     case .geluTanh: VectorKernels.geluTanh(x, count: count)
+    case .clampedSwish(let alpha, let limit):
+      for i in 0..<count {
+        let gate = min(x[i], limit)
+        x[i] = gate / (1 + (-alpha * gate).exponential)
+      }
     // In doubles, so that rounding hides differences between C libraries.
     case .gelu: for i in 0..<count { x[i] = Float(Double(x[i]) / 2 * (1 + erf(Double(x[i]) / 2.0.squareRoot()))) }
     }
@@ -32,10 +62,10 @@ extension Activation {
         let source = SharedPointer(UnsafeMutablePointer(mutating: factor))
         parallel.forEachRange(gate.count, piece: 1 << 16) { piece in
           let (x, y) = (target.base + piece.lowerBound, source.base + piece.lowerBound)
-          if self == .silu {
-            VectorKernels.siluProduct(x, y, count: piece.count)
-          } else {
-            for i in 0..<piece.count { x[i] *= y[i] }
+          switch self {
+          case .silu: VectorKernels.siluProduct(x, y, count: piece.count)
+          case .clampedSwish(_, let limit): for i in 0..<piece.count { x[i] *= min(max(y[i], -limit), limit) + 1 }
+          default: for i in 0..<piece.count { x[i] *= y[i] }
           }
         }
       }

@@ -1,34 +1,45 @@
-import QuantCore
+public import QuantCore
 
 /// The numbers of a configuration, by their key in either container.
 ///
 /// GGUF keys are given without the architecture prefix. Sizes must lie in 0…2³¹−1, so that products of two of them
 /// cannot overflow.
-struct ConfigurationKeys {
-  let configuration: Configuration
-  let path: String
+public struct ConfigurationKeys: Sendable {
+  /// What is read.
+  public let configuration: Configuration
+  /// Path of the checkpoint, for messages.
+  public let path: String
   private let prefix: String
 
-  init(_ configuration: Configuration, path: String) {
+  public init(_ configuration: Configuration, path: String) {
     self.configuration = configuration
     self.path = path
     prefix = (configuration.architecture ?? "") + "."
   }
 
+  /// Whether the model was opened from a GGUF, which states what was worked out when it was written.
+  public var isStored: Bool { if case .gguf = configuration { true } else { false } }
+
+  /// The keys of an object inside a `config.json`, such as the `text_config` of a model with a vision tower; these where there is none.
+  public func nested(_ key: String) -> ConfigurationKeys {
+    guard let inner = json(key), inner.objectValue != nil else { return self }
+    return ConfigurationKeys(.huggingFace(inner), path: path)
+  }
+
   /// The value of the JSON key, or nil for a GGUF, an absent key, or null.
-  func json(_ key: String) -> JSON? {
+  public func json(_ key: String) -> JSON? {
     guard case .huggingFace(let root) = configuration, let value = root[key], !value.isNull else { return nil }
     return value
   }
 
   /// The value of the GGUF key without its prefix, or nil for a `config.json` or an absent key.
-  func metadata(_ key: String) -> MetadataValue? {
+  public func metadata(_ key: String) -> MetadataValue? {
     guard case .gguf(let values) = configuration else { return nil }
     return values[prefix + key]
   }
 
   /// A size or a count, or nil where the container does not state it.
-  func size(_ huggingFace: String, _ gguf: String) throws(Failure) -> Int? {
+  public func size(_ huggingFace: String, _ gguf: String) throws(Failure) -> Int? {
     switch configuration {
     case .huggingFace:
       guard let value = json(huggingFace) else { return nil }
@@ -40,19 +51,19 @@ struct ConfigurationKeys {
   }
 
   /// A size or a count that must be there and positive.
-  func positiveSize(_ huggingFace: String, _ gguf: String) throws(Failure) -> Int {
+  public func positiveSize(_ huggingFace: String, _ gguf: String) throws(Failure) -> Int {
     guard let value = try size(huggingFace, gguf) else { throw missing(huggingFace, gguf) }
     guard value > 0 else { throw bad(name(huggingFace, gguf), "is \(value)") }
     return value
   }
 
   /// The same where a `config.json` may use one of several keys.
-  func positiveSize(_ huggingFace: [String], _ gguf: String) throws(Failure) -> Int {
+  public func positiveSize(_ huggingFace: [String], _ gguf: String) throws(Failure) -> Int {
     try positiveSize(huggingFace.first { json($0) != nil } ?? huggingFace[0], gguf)
   }
 
   /// A finite positive number, or nil where the container does not state it.
-  func number(_ huggingFace: String, _ gguf: String) throws(Failure) -> Double? {
+  public func number(_ huggingFace: String, _ gguf: String) throws(Failure) -> Double? {
     let value: Double?
     switch configuration {
     case .huggingFace:
@@ -66,26 +77,41 @@ struct ConfigurationKeys {
   }
 
   /// `value` if it is finite and positive.
-  func positive(_ value: Double?, _ key: String) throws(Failure) -> Double {
+  public func positive(_ value: Double?, _ key: String) throws(Failure) -> Double {
     guard let value, value.isFinite, value > 0 else { throw bad(key, "is not a positive number") }
     return value
   }
 
-  func missing(_ huggingFace: String, _ gguf: String) -> Failure {
+  public func missing(_ huggingFace: String, _ gguf: String) -> Failure {
     Failure(.data, "model.key-missing", "the configuration has no '\(name(huggingFace, gguf))'", file: path)
   }
 
-  func bad(_ key: String, _ what: String) -> Failure {
+  public func bad(_ key: String, _ what: String) -> Failure {
     Failure(.data, "model.key-value", "'\(key)' in the configuration \(what)", file: path)
   }
 
-  func unsupported(_ id: String, _ message: String) -> Failure {
+  public func unsupported(_ id: String, _ message: String) -> Failure {
     Failure(
       .unsupported, id, message, file: path, remedy: "Methods that need no calibration can still convert this model.")
   }
 
-  func name(_ huggingFace: String, _ gguf: String) -> String {
+  public func name(_ huggingFace: String, _ gguf: String) -> String {
     if case .gguf = configuration { prefix + gguf } else { huggingFace }
+  }
+
+  /// Sizes or counts of the blocks, of which a GGUF may state one for all or a list; nil where it states none.
+  /// - Throws: `Failure` `model.key-value` for a list of another length.
+  public func sizes(stored key: String, blocks: Int) throws(Failure) -> [Int]? {
+    let values: [Int]
+    switch metadata(key) {
+    case nil: return nil
+    case .u32s(let list)?: values = list.map { Int($0) }
+    case .i32s(let list)?: values = list.map { Int($0) }
+    case .bools(let list)?: values = list.map { $0 ? 1 : 0 }
+    case let value?: return [Int](repeating: try checked(value.intValue, prefix + key), count: blocks)
+    }
+    guard values.count == blocks else { throw bad(prefix + key, "has \(values.count) values for \(blocks) blocks") }
+    return try values.map { (value) throws(Failure) in try checked(value, prefix + key) }
   }
 
   private func checked(_ value: Int?, _ key: String) throws(Failure) -> Int {

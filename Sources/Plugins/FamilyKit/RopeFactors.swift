@@ -1,18 +1,27 @@
 import Glibc
-import QuantCore
+public import QuantCore
 
 /// The frequency factors that GGUF stores as a tensor where a configuration has numbers.
-enum RopeFactors {
-  static let name = "rope_freqs.weight"
+public enum RopeFactors {
+  /// Name of the tensor in a GGUF.
+  public static let name = "rope_freqs.weight"
+
+  /// The tensor of a model whose rotary embedding was read from such a table; nil for any other.
+  static func tensor(_ rope: Rope) -> ModelTensor? {
+    guard case .factors(let factors) = rope.scaling else { return nil }
+    return ModelTensor(
+      id: TensorID(.ropeFactors), shape: [factors.count], kind: .constant, places: [.gguf: TensorPlace(name, [factors.count])],
+      isOptional: true)
+  }
 
   /// One factor per pair of rotated dimensions, by which its frequency is divided; nil where there is nothing to scale.
   ///
   /// Llama 3.1: wavelengths that fit `highFrequency` times into the original context stay, those that fit less than
   /// `lowFrequency` times are stretched by `factor`, and between the two the frequency is blended. Every step is in 32
   /// bits, as the converter of llama.cpp computes it.
-  static func values(_ rope: Rope) -> [Float]? {
+  public static func values(_ rope: Rope) -> [Float]? {
     switch rope.scaling {
-    case .none, .linear: return nil
+    case .none, .linear, .yarn: return nil
     case .factors(let values): return values
     case .llama3(let factor, let low, let high, let originalContext):
       let context = Float(originalContext)

@@ -1,0 +1,97 @@
+public import QuantCore
+
+/// Makes the description of a decoder from its numbers, a table of names and a closure that says what a block is made of.
+///
+/// Most of a family is values: numbers read with `ConfigurationKeys`, parts such as `Attention` made from them, and the names in which
+/// the family differs from `TensorNames.llama`. Shapes follow from the parts, places in containers from the table.
+public struct Decoder: Sendable {
+  /// Id of the family.
+  public var family: String
+  /// Numbers of the whole.
+  public var numbers: DecoderNumbers
+  /// Names in the containers.
+  public var names = TensorNames.llama
+  /// In front of the blocks.
+  public var embedding: EmbeddingDescription
+  /// Behind the blocks.
+  public var head: HeadDescription
+  /// Whether a linear layer has a bias, by its weight.
+  public var bias: @Sendable (PartTensor) -> BiasPresence = { _ in .never }
+  /// The branches of a block, by its number.
+  public var block: @Sendable (Int) throws(Failure) -> [Branch]
+  /// Rotary embedding of which a GGUF holds factors in a table; nil: there is no such table.
+  public var tabulatedRope: Rope?
+
+  public init(family: String, numbers: DecoderNumbers, norm: Norm?, block: @escaping @Sendable (Int) throws(Failure) -> [Branch]) {
+    self.family = family
+    self.numbers = numbers
+    embedding = EmbeddingDescription(width: numbers.hiddenSize)
+    head = HeadDescription(norm: norm, isTied: numbers.tiesEmbeddings)
+    self.block = block
+  }
+
+  /// The description, without configurations.
+  public func describe() throws(Failure) -> ModelDescription {
+    var blocks: [BlockDescription] = []
+    var distinct: [BlockDescription] = []
+    for index in 0..<numbers.blockCount {
+      let branches = try block(index)
+      let known = distinct.first { $0.branches == branches }
+      let description = known ?? BlockDescription(branches)
+      if known == nil { distinct.append(description) }
+      blocks.append(description)
+    }
+    var tensors = outer(names.front)
+    for (index, block) in blocks.enumerated() { tensors += self.tensors(of: block, index) }
+    tensors += outer(names.back)
+    var model = ModelDescription(
+      family: family, hiddenSize: numbers.hiddenSize, vocabularySize: numbers.vocabularySize, contextLength: numbers.contextLength,
+      embedding: embedding, blocks: blocks, head: head, tensors: tensors + (tabulatedRope.flatMap { RopeFactors.tensor($0) }.map { [$0] } ?? []),
+      signature: numbers.signature(family, tabulatedRope ?? blocks.lazy.flatMap(\.branches).compactMap { ($0.part as? Attention)?.rope }.first))
+    if let values = tabulatedRope.flatMap({ RopeFactors.values($0) }) {
+      model.constants[.gguf] = [ConstantTensor(RopeFactors.name, values)]
+    }
+    return model
+  }
+
+  private func tensors(of block: BlockDescription, _ index: Int) -> [ModelTensor] {
+    let attention = block.branches.lazy.compactMap { $0.part as? Attention }.first
+    var members: [TensorPlacement.Member] = []
+    for branch in block.branches {
+      for norm in branch.norms where norm.hasGain && !members.contains(where: { $0.tensor.role == norm.role }) {
+        members.append(member(norm, [numbers.hiddenSize]))
+      }
+      for tensor in branch.part.tensors {
+        members.append(TensorPlacement.Member(tensor: tensor, bias: tensor.shape.count == 2 ? bias(tensor) : .never))
+      }
+    }
+    let placement = TensorPlacement(
+      names: names.block, table: names, block: index, headSize: attention?.headSize ?? numbers.headSize,
+      keyValueHeads: attention?.keyValueHeadCount ?? numbers.keyValueHeadCount)
+    return placement.tensors(members)
+  }
+
+  private func member(_ norm: Norm, _ shape: [Int]) -> TensorPlacement.Member {
+    TensorPlacement.Member(tensor: PartTensor(norm.role, shape, .norm), bias: norm.formula == .layer ? normBias : .never)
+  }
+
+  /// Whether layer norms have biases.
+  public var normBias = BiasPresence.always
+
+  /// What stands around the blocks.
+  private func outer(_ rows: [TensorName]) -> [ModelTensor] {
+    let (width, hidden, vocabulary) = (embedding.width, numbers.hiddenSize, numbers.vocabularySize)
+    var members = [TensorPlacement.Member(tensor: PartTensor(.tokenEmbedding, [vocabulary, width], .embedding))]
+    if let offset = embedding.positionOffset {
+      members.append(.init(tensor: PartTensor(.positionEmbedding, [numbers.contextLength + offset, hidden], .embedding)))
+    }
+    if embedding.isProjected { members.append(.init(tensor: PartTensor(.inputProjection, [hidden, width], .projection))) }
+    if let norm = embedding.norm { members.append(member(norm, [hidden])) }
+    if let norm = head.norm { members.append(member(norm, [hidden])) }
+    if head.isProjected { members.append(.init(tensor: PartTensor(.outputProjection, [width, hidden], .projection))) }
+    members.append(.init(tensor: PartTensor(.output, [vocabulary, width], .output), isOptional: head.isTied))
+    return TensorPlacement(
+      names: rows, table: names, block: nil, headSize: numbers.headSize, keyValueHeads: numbers.keyValueHeadCount
+    ).tensors(members)
+  }
+}

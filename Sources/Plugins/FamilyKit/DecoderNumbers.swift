@@ -1,0 +1,115 @@
+public import QuantCore
+
+/// The numbers that decoders have, whatever they are made of. Names are those of the literature.
+public struct DecoderNumbers: Sendable, Equatable {
+  /// Channels between blocks.
+  public var hiddenSize = 0
+  /// Decoder blocks.
+  public var blockCount = 0
+  /// Query heads of a block.
+  public var headCount = 0
+  /// Key-value heads of a block; each serves as many query heads.
+  public var keyValueHeadCount = 0
+  /// Dimension of one head.
+  public var headSize = 0
+  /// Channels inside the feed-forward network.
+  public var feedForwardSize = 0
+  /// Rows of the embedding.
+  public var vocabularySize = 0
+  /// Tokens that the model was trained to see at once; 0 where nobody says.
+  public var contextLength = 0
+  /// What is added to the mean square in norms.
+  public var normEpsilon = 1e-5
+  /// Whether the output matrix is the token embedding.
+  public var tiesEmbeddings = false
+  /// Whether the configuration states the head size itself (it decides which metadata llama.cpp's converter writes).
+  public var statesHeadSize = false
+
+  public init() {}
+
+  /// An attention of these numbers.
+  public func attention(rope: Rope? = nil) -> Attention {
+    Attention(width: hiddenSize, headCount: headCount, keyValueHeadCount: keyValueHeadCount, headSize: headSize, rope: rope)
+  }
+
+  /// A gated feed-forward layer of these numbers.
+  public func feedForward(_ activation: Activation = .silu, innerSize: Int? = nil, isGated: Bool = true) -> FeedForward {
+    FeedForward(width: hiddenSize, innerSize: innerSize ?? feedForwardSize, activation: activation, isGated: isGated)
+  }
+
+  /// A norm that divides by the root of the mean square.
+  public func rootMeanSquareNorm(_ role: TensorRole) -> Norm { Norm(role, .rootMeanSquare, epsilon: normEpsilon) }
+
+  /// A norm that subtracts the mean too.
+  public func layerNorm(_ role: TensorRole) -> Norm { Norm(role, .layer, epsilon: normEpsilon) }
+
+  /// The text of which fingerprints are made. Files of statistics hold such a fingerprint, so that its form is frozen.
+  func signature(_ family: String, _ rope: Rope?) -> String {
+    "\(family) \(hiddenSize) \(blockCount) \(headCount) \(keyValueHeadCount) \(headSize) \(feedForwardSize) "
+      + "\(vocabularySize) \(normEpsilon) \((rope ?? Rope()).signature)"
+  }
+}
+
+extension Rope {
+  fileprivate var signature: String {
+    let rule =
+      switch scaling {
+      case .none: "none"
+      case .linear(let factor): "linear(factor: \(factor))"
+      case .llama3(let factor, let low, let high, let context):
+        "llama3(factor: \(factor), lowFrequency: \(low), highFrequency: \(high), originalContext: \(context))"
+      case .factors(let factors): "factors(\(factors))"
+      case .yarn(let yarn): "yarn(\(yarn.factor), \(yarn.originalContext), \(yarn.betaFast), \(yarn.betaSlow))"
+      }
+    return "Rope(theta: \(theta), dimension: \(dimension), scaling: QuantCore.Rope.Scaling.\(rule))"
+  }
+}
+
+extension ConfigurationKeys {
+  /// The numbers that configurations of decoders with RMS norms state, in the spelling of Llama and most models after it.
+  /// - Parameters:
+  ///   - defaultKeyValueHeads: where a `config.json` does not say; nil: as many as query heads.
+  ///   - defaultHeadSize: where a `config.json` does not say; nil: the hidden size divided by the heads.
+  ///   - defaultNormEpsilon: where a `config.json` does not say.
+  ///   - feedForwardSize: whether a dense feed-forward layer must be stated.
+  public func decoderNumbers(
+    defaultKeyValueHeads: Int? = nil, defaultHeadSize: Int? = nil, defaultNormEpsilon: Double = 1e-6, tensors: Checkpoint,
+    feedForwardSize isStated: Bool = true
+  ) throws(Failure) -> DecoderNumbers {
+    var n = DecoderNumbers()
+    n.hiddenSize = try positiveSize("hidden_size", "embedding_length")
+    n.blockCount = try positiveSize("num_hidden_layers", "block_count")
+    try check(blockCount: n.blockCount, in: tensors)
+    n.feedForwardSize =
+      isStated ? try positiveSize("intermediate_size", "feed_forward_length") : try size("intermediate_size", "feed_forward_length") ?? 0
+    n.contextLength = try size("max_position_embeddings", "context_length") ?? 0
+    n.normEpsilon = try number("rms_norm_eps", "attention.layer_norm_rms_epsilon") ?? defaultNormEpsilon
+    try readHeads(&n, defaultKeyValueHeads, defaultHeadSize)
+    return n
+  }
+
+  private func readHeads(_ n: inout DecoderNumbers, _ defaultKeyValueHeads: Int?, _ defaultHeadSize: Int?) throws(Failure) {
+    let heads = try size("num_attention_heads", "attention.head_count")
+    guard let heads else { throw missing("num_attention_heads", "attention.head_count") }
+    let groups = try size("num_key_value_heads", "attention.head_count_kv") ?? (isStored ? nil : defaultKeyValueHeads) ?? heads
+    func failure(_ id: String, _ message: String) -> Failure { Failure(.data, id, message, file: path) }
+    guard heads > 0, groups > 0, heads.isMultiple(of: groups) else {
+      throw failure("model.head-count", "\(heads) attention heads cannot share \(groups) key-value heads")
+    }
+    let stated = try size("head_dim", "attention.key_length")
+    if let values = try size("head_dim", "attention.value_length"), values != stated {
+      throw unsupported("model.head-size", "heads of keys and values differ in size")
+    }
+    if stated == nil, isStored || defaultHeadSize == nil, !n.hiddenSize.isMultiple(of: heads) {
+      throw failure("model.head-size", "the hidden size \(n.hiddenSize) is not a multiple of \(heads) heads")
+    }
+    let headSize = stated ?? (isStored ? nil : defaultHeadSize) ?? n.hiddenSize / heads
+    guard headSize > 0, headSize.isMultiple(of: 2) else {
+      throw failure("model.head-size", "a head of \(headSize) dimensions has no rotary pairs")
+    }
+    n.headCount = heads
+    n.keyValueHeadCount = groups
+    n.headSize = headSize
+    n.statesHeadSize = stated != nil
+  }
+}

@@ -1,0 +1,75 @@
+public import QuantCore
+
+/// The keys by which a GGUF states a model, in the order in which llama.cpp's converter writes them.
+public struct GGUFKeys: Sendable {
+  /// What was set so far, `general.architecture` first.
+  public private(set) var values = KeyValues()
+  private let architecture: String
+
+  public init(_ architecture: String) {
+    self.architecture = architecture
+    values["general.architecture"] = .string(architecture)
+  }
+
+  /// Sets a key behind the architecture's name.
+  public mutating func set(_ key: String, _ number: Int) { set(key, .u32(UInt32(clamping: number))) }
+  public mutating func set(_ key: String, _ number: Double) { set(key, .f32(Float(number))) }
+  public mutating func set(_ key: String, _ value: MetadataValue) { values[architecture + "." + key] = value }
+
+  /// Leaves room for the number of the type that most weights have, which the format fills in.
+  public mutating func setFileType() { values["general.file_type"] = .u32(0) }
+
+  /// What the converter writes for every decoder before an architecture's own keys: sizes, heads, rotary embedding, norms, experts, and
+  /// the type of the file.
+  /// - Parameters:
+  ///   - rope: nil: there is none.
+  ///   - layerNorms: whether norms subtract the mean.
+  ///   - experts: nil: there are none.
+  ///   - statesKeyValueHeads: false for architectures without shared heads.
+  ///   - statesHeadSize: whether the size of a head is written.
+  public mutating func setCommon(
+    _ n: DecoderNumbers, rope: Rope?, layerNorms: Bool = false, experts: (count: Int, used: Int)? = nil, statesKeyValueHeads: Bool = true,
+    statesHeadSize: Bool
+  ) {
+    set("block_count", n.blockCount)
+    set("context_length", n.contextLength)
+    set("embedding_length", n.hiddenSize)
+    set("feed_forward_length", n.feedForwardSize)
+    set("attention.head_count", n.headCount)
+    if statesKeyValueHeads { set("attention.head_count_kv", n.keyValueHeadCount) }
+    if let rope {
+      setScaling(rope.scaling)
+      set("rope.freq_base", rope.theta)
+    }
+    set(layerNorms ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", n.normEpsilon)
+    if let experts {
+      set("expert_count", experts.count)
+      set("expert_used_count", experts.used)
+    }
+    if statesHeadSize {
+      set("attention.key_length", n.headSize)
+      set("attention.value_length", n.headSize)
+    }
+    setFileType()
+  }
+
+  private mutating func setScaling(_ scaling: Rope.Scaling) {
+    switch scaling {
+    // Factors of the other two are a table among the tensors.
+    case .none, .llama3, .factors: return
+    case .linear(let factor):
+      set("rope.scaling.type", .string("linear"))
+      set("rope.scaling.factor", factor)
+    case .yarn(let yarn):
+      set("rope.scaling.type", .string("yarn"))
+      set("rope.scaling.factor", yarn.factor)
+      set("rope.scaling.original_context_length", yarn.originalContext)
+      if let factor = yarn.attentionFactor { set("rope.scaling.attn_factor", factor) }
+      set("rope.scaling.yarn_beta_fast", yarn.betaFast)
+      set("rope.scaling.yarn_beta_slow", yarn.betaSlow)
+    }
+  }
+
+  /// As the configuration of a container.
+  public var configuration: Configuration { .gguf(values) }
+}

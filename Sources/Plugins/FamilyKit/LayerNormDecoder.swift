@@ -1,0 +1,133 @@
+public import QuantCore
+
+/// What sets one family of decoders with layer norms apart from the others: biases everywhere and a feed-forward layer of two
+/// matrices without a gate are common to all, and every block is made alike.
+public struct LayerNormDecoder: Sendable {
+  /// Id of the family.
+  public var family: String
+  /// What a GGUF calls the architecture; nil where llama.cpp does not know it.
+  public var ggufArchitecture: String?
+  /// Names. Where llama.cpp does not know the architecture, those for a GGUF are left out.
+  public var names: TensorNames
+  /// In front of names in a folder, in one of the ways in which checkpoints were saved.
+  public var prefixes: [String]
+  /// Whether linear layers have biases.
+  public var hasBiases = true
+  /// Whether a GGUF states the number of key-value heads.
+  public var statesKeyValueHeads = true
+
+  public init(family: String, ggufArchitecture: String? = nil, prefixes: [String], names: TensorNames) {
+    self.family = family
+    self.ggufArchitecture = ggufArchitecture
+    self.prefixes = prefixes
+    self.names = names
+  }
+
+  /// How such a model differs from others of its kind.
+  public struct Variant: Sendable {
+    /// Rows of the table of positions in front of that of position 0; nil: positions are not learned.
+    public var positionOffset: Int?
+    /// Whether a bias that falls linearly with the distance is added to attention scores.
+    public var hasLinearBias = false
+    /// Between the matrices of the feed-forward layer.
+    public var activation = Activation.gelu
+    /// Whether the norms of a block stand over the sums, not in front of what is added.
+    public var hasNormsOverSums = false
+    /// What the result of a branch is added to.
+    public var residual = Branch.Residual.input
+    /// Whether embeddings are normalised.
+    public var normalisesEmbedding = false
+    /// Whether there is a norm behind the last block.
+    public var hasOutputNorm = true
+    /// Channels of the embedding, where they are not those between blocks.
+    public var embeddingSize: Int?
+
+    public init() {}
+  }
+
+  /// Builds the description of a model of these numbers.
+  public func describe(_ n: DecoderNumbers, _ variant: Variant, tensors: Checkpoint) throws(Failure) -> ModelDescription {
+    var decoder = Decoder(family: family, numbers: n, norm: variant.hasOutputNorm ? n.layerNorm(.outputNorm) : nil) {
+      _ throws(Failure) in LayerNormDecoder.branches(n, variant)
+    }
+    decoder.names = names
+    let embedding = names.front.first?.places[.huggingFace]?.name ?? ""
+    let prefix = prefixes.first { tensors[$0 + embedding + ".weight"] != nil } ?? prefixes[0]
+    if n.tiesEmbeddings { try tensors.checkTie(output: "lm_head.weight", embedding: prefix + embedding + ".weight") }
+    decoder.names.prefixes[.huggingFace] = prefix
+    if ggufArchitecture == nil { decoder.names.drop(.gguf) }
+    let hasBiases = hasBiases
+    decoder.bias = { hasBiases && ($0.kind == .attention || $0.kind == .feedForward) ? .always : .never }
+    decoder.embedding = EmbeddingDescription(
+      width: variant.embeddingSize ?? n.hiddenSize, isProjected: variant.embeddingSize != nil, positionOffset: variant.positionOffset,
+      norm: variant.normalisesEmbedding ? n.layerNorm(.embeddingNorm) : nil)
+    decoder.head.isProjected = variant.embeddingSize != nil
+    var model = try decoder.describe()
+    if let ggufArchitecture {
+      var stored = GGUFKeys(ggufArchitecture)
+      stored.setCommon(n, rope: nil, layerNorms: true, statesKeyValueHeads: statesKeyValueHeads, statesHeadSize: n.statesHeadSize)
+      model.configurations[.gguf] = stored.configuration
+    }
+    return model
+  }
+
+  private static func branches(_ n: DecoderNumbers, _ variant: Variant) -> [Branch] {
+    var attention = n.attention()
+    attention.hasLinearBias = variant.hasLinearBias
+    let feedForward = n.feedForward(variant.activation, isGated: false)
+    func branch(_ role: TensorRole, _ part: any Part) -> Branch {
+      let norm = n.layerNorm(role)
+      return Branch(
+        norm: variant.hasNormsOverSums ? nil : norm, part, residual: variant.residual, sumNorm: variant.hasNormsOverSums ? norm : nil)
+    }
+    return [branch(.attentionNorm, attention), branch(.feedForwardNorm, feedForward)]
+  }
+}
+
+extension TensorNames {
+  /// Leaves out the names of a container.
+  mutating func drop(_ naming: Naming) {
+    for index in front.indices { front[index].places[naming] = nil }
+    for index in block.indices { block[index].places[naming] = nil }
+    for index in back.indices { back[index].places[naming] = nil }
+  }
+}
+
+extension ConfigurationKeys {
+  /// Numbers that all decoders with layer norms have.
+  /// - Parameters: the keys of a `config.json`, any of which may be used.
+  public func layerNormNumbers(
+    hidden: [String], blocks: [String], heads: [String], epsilon: Double, tensors: Checkpoint
+  ) throws(Failure) -> DecoderNumbers {
+    var n = DecoderNumbers()
+    n.hiddenSize = try positiveSize(hidden, "embedding_length")
+    n.blockCount = try positiveSize(blocks, "block_count")
+    try check(blockCount: n.blockCount, in: tensors)
+    n.headCount = try positiveSize(heads, "attention.head_count")
+    n.keyValueHeadCount = n.headCount
+    n.headSize = try headSize(hiddenSize: n.hiddenSize, heads: n.headCount)
+    n.normEpsilon = epsilon
+    if case .gguf = configuration {
+      n.tiesEmbeddings = tensors["output.weight"] == nil
+    } else {
+      n.tiesEmbeddings = json("tie_word_embeddings")?.boolValue ?? true
+    }
+    return n
+  }
+
+  /// The activation that a `config.json` names.
+  public func activation(_ key: String, default name: String) throws(Failure) -> Activation {
+    let name = json(key)?.stringValue ?? name
+    switch name {
+    case "relu": return .relu
+    case "gelu": return .gelu
+    case "gelu_new", "gelu_fast", "gelu_pytorch_tanh": return .geluTanh
+    default: throw unsupported("model.activation", "the activation '\(name)' is not supported")
+    }
+  }
+
+  /// Refuses a model whose `config.json` switches on what is not run here.
+  public func refuse(_ key: String, when value: Bool, _ what: String) throws(Failure) {
+    if json(key)?.boolValue == value { throw unsupported("model.variant", "\(what) ('\(key)' is \(value))") }
+  }
+}

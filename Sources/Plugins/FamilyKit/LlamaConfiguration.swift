@@ -1,0 +1,106 @@
+public import QuantCore
+
+/// A class of transformers that computes models like Llama, and what its configuration states.
+public struct LlamaClass: Sendable {
+  public var architecture: String
+  public var modelType: String
+  /// Whether it states if the attention has biases.
+  public var statesBiases = false
+  /// Whether it states if the feed-forward layer has biases.
+  public var statesFeedForwardBiases = false
+  /// Whether it has an attention window.
+  public var hasWindow = true
+  /// Whether a key besides `sliding_window` switches the window on.
+  public var switchesWindow = false
+
+  public init(_ architecture: String, _ modelType: String) {
+    self.architecture = architecture
+    self.modelType = modelType
+  }
+
+  public static let llama: LlamaClass = {
+    var kind = LlamaClass("LlamaForCausalLM", "llama")
+    (kind.statesBiases, kind.statesFeedForwardBiases, kind.hasWindow) = (true, true, false)
+    return kind
+  }()
+  public static let mistral = LlamaClass("MistralForCausalLM", "mistral")
+  public static let mixtral = LlamaClass("MixtralForCausalLM", "mixtral")
+}
+
+extension LlamaDecoder {
+  /// The `config.json` of a model: the keys that `describe` reads, with what gives the same numbers.
+  /// - Returns: nil where no class has these biases, or no rule gives the stored rotary factors.
+  func huggingFaceConfiguration(_ facts: LlamaFacts, of model: ModelDescription, stored: Checkpoint) -> JSON? {
+    let n = facts.numbers, kind = modelClass(facts.experts != nil, facts.window != nil)
+    guard let attentionBias = haveBias([.query, .key, .value, .attentionOutput], model, stored),
+      let feedForwardBias = facts.experts != nil ? false : haveBias([.gate, .up, .down], model, stored),
+      kind.statesBiases || !attentionBias, kind.statesFeedForwardBiases || !feedForwardBias, let scaling = facts.rope.huggingFaceScaling
+    else { return nil }
+    var members: [JSON.Member] = [
+      .init("architectures", .array([.string(kind.architecture)])), .init("model_type", .string(kind.modelType)),
+      .init("hidden_act", .string("silu")), .init("hidden_size", .int(n.hiddenSize)),
+      .init("intermediate_size", .int(n.feedForwardSize)), .init("num_hidden_layers", .int(n.blockCount)),
+      .init("num_attention_heads", .int(n.headCount)), .init("num_key_value_heads", .int(n.keyValueHeadCount)),
+    ]
+    if n.statesHeadSize || n.headSize * n.headCount != n.hiddenSize || defaultHeadSize != nil {
+      members.append(.init("head_dim", .int(n.headSize)))
+    }
+    if n.contextLength > 0 { members.append(.init("max_position_embeddings", .int(n.contextLength))) }
+    members += [
+      .init("vocab_size", .int(n.vocabularySize)), .init("rms_norm_eps", .shortest(n.normEpsilon)),
+      .init("rope_theta", .shortest(facts.rope.theta)), .init("rope_scaling", scaling),
+      .init("tie_word_embeddings", .bool(n.tiesEmbeddings)),
+    ]
+    if kind.statesBiases { members.append(.init("attention_bias", .bool(attentionBias))) }
+    if kind.statesFeedForwardBiases { members.append(.init("mlp_bias", .bool(feedForwardBias))) }
+    if let experts = facts.experts {
+      members += [.init("num_local_experts", .int(experts.count)), .init("num_experts_per_tok", .int(experts.used))]
+    }
+    if kind.switchesWindow {
+      members.append(.init("use_sliding_window", .bool(facts.window != nil)))
+      // The window begins with this block.
+      if facts.window != nil { members.append(.init("max_window_layers", .int(0))) }
+    }
+    if kind.hasWindow { members.append(.init("sliding_window", facts.window.map { .int($0) } ?? .null)) }
+    return .object(members)
+  }
+
+  /// Whether the stored layers have biases that the family leaves open: all of them or none; nil for some.
+  private func haveBias(_ roles: Set<TensorRole>, _ model: ModelDescription, _ stored: Checkpoint) -> Bool? {
+    let open = roles.subtracting(biased)
+    let layers = model.blocks.count * open.count
+    let found = model.tensors.count { tensor in
+      tensor.id.isBias && open.contains(tensor.id.role) && tensor.name(stored.naming).map { stored[$0] != nil } ?? false
+    }
+    // A family may have the biases of some roles only; what is left open must then be without.
+    return found == 0 ? false : found == layers && open == roles ? true : nil
+  }
+}
+
+extension Rope {
+  /// What `rope_scaling` states for this scaling; nil where stored factors follow no rule, or the rule is written otherwise.
+  public var huggingFaceScaling: JSON? {
+    switch scaling {
+    case .none: return .null
+    case .linear(let factor): return .object([.init("rope_type", .string("linear")), .init("factor", .shortest(factor))])
+    case .llama3(let factor, let low, let high, let context):
+      return .object([
+        .init("rope_type", .string("llama3")), .init("factor", .shortest(factor)), .init("low_freq_factor", .shortest(low)),
+        .init("high_freq_factor", .shortest(high)), .init("original_max_position_embeddings", .int(context)),
+      ])
+    case .factors(let factors):
+      guard let scaling = llama3Scaling(giving: factors) else { return nil }
+      var rope = self
+      rope.scaling = scaling
+      return rope.huggingFaceScaling
+    case .yarn(let yarn):
+      var members: [JSON.Member] = [
+        .init("rope_type", .string("yarn")), .init("factor", .shortest(yarn.factor)),
+        .init("original_max_position_embeddings", .int(yarn.originalContext)), .init("beta_fast", .shortest(yarn.betaFast)),
+        .init("beta_slow", .shortest(yarn.betaSlow)), .init("truncate", .bool(yarn.isRounded)),
+      ]
+      if let factor = yarn.attentionFactor { members.append(.init("attention_factor", .shortest(factor))) }
+      return .object(members)
+    }
+  }
+}

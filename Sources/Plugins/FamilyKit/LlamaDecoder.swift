@@ -1,0 +1,204 @@
+public import QuantCore
+
+/// What sets one family of decoders like Llama apart from the others: RMS norms, rotary embedding, grouped heads and a gated
+/// feed-forward layer, or a mixture of such, are common to all, and every block is made alike.
+public struct LlamaDecoder: Sendable {
+  /// Id of the family.
+  public var family: String
+  /// What a GGUF calls the architecture.
+  public var ggufArchitecture: String
+  /// Whether llama.cpp's converter interleaves the rows of Q and K for this architecture.
+  public var interleavesRotaryRows = false
+  /// Linear layers that always have a bias.
+  public var biased: Set<TensorRole> = []
+  /// Whether `attention_bias` and `mlp_bias` may add biases.
+  public var mayHaveBiases = false
+  /// Whether every head of Q and K is normalised before the rotary embedding.
+  public var normalisesHeads = false
+  /// Key-value heads where the configuration does not say; nil: as many as query heads.
+  public var defaultKeyValueHeads: Int?
+  /// Head size where a `config.json` does not say; nil: the hidden size divided by the heads.
+  public var defaultHeadSize: Int?
+  /// Whether the feed-forward layer is a mixture of experts behind a router; nil: the container says so.
+  public var mixesExperts: Bool? = false
+  /// Base of the rotary frequencies where a `config.json` does not say.
+  public var defaultTheta = 10000.0
+  /// Epsilon of the norms where a `config.json` does not say.
+  public var defaultNormEpsilon = 1e-6
+  /// The attention window that a `config.json` states.
+  public var slidingWindow: @Sendable (ConfigurationKeys, _ blockCount: Int) throws(Failure) -> Int? = { _, _ throws(Failure) in nil }
+  /// The class of transformers that computes a model, by whether it has experts and a window.
+  public var modelClass: @Sendable (_ hasExperts: Bool, _ hasWindow: Bool) -> LlamaClass
+  /// Whether the keys of a GGUF always state the size of a head, because the configuration's class fills it in.
+  public var alwaysStatesHeadSize = false
+  /// Whether they name the vocabulary and the rotated dimensions.
+  public var namesRotation = false
+
+  public init(
+    family: String, ggufArchitecture: String, modelClass: @escaping @Sendable (_ hasExperts: Bool, _ hasWindow: Bool) -> LlamaClass
+  ) {
+    self.family = family
+    self.ggufArchitecture = ggufArchitecture
+    self.modelClass = modelClass
+  }
+
+  /// Llama as a GGUF knows it: Mistral and Mixtral, which have no name of their own there, are told apart by their numbers.
+  /// - Parameter family: whose id the description gets.
+  public static func llama(_ family: String) -> LlamaDecoder {
+    var decoder = LlamaDecoder(family: family, ggufArchitecture: "llama") { hasExperts, hasWindow in
+      hasExperts ? .mixtral : family == "mistral" || hasWindow ? .mistral : .llama
+    }
+    decoder.interleavesRotaryRows = true
+    decoder.alwaysStatesHeadSize = true
+    decoder.namesRotation = true
+    return decoder
+  }
+}
+
+/// What was read of a model like Llama.
+struct LlamaFacts {
+  var numbers = DecoderNumbers()
+  var rope = Rope()
+  var window: Int?
+  /// Experts of a block and those that a token visits; nil for one feed-forward layer.
+  var experts: (count: Int, used: Int)?
+}
+
+extension LlamaDecoder {
+  /// Builds the description that a configuration of this family means.
+  public func describe(_ configuration: Configuration, tensors: Checkpoint) throws(Failure) -> ModelDescription {
+    let keys = ConfigurationKeys(configuration, path: tensors.path)
+    let facts = try read(keys, tensors)
+    var decoder = Decoder(family: family, numbers: facts.numbers, norm: facts.numbers.rootMeanSquareNorm(.outputNorm)) {
+      _ throws(Failure) in branches(facts)
+    }
+    decoder.names = names
+    decoder.bias = { tensor in
+      if biased.contains(tensor.role) && tensor.expert == nil { return .always }
+      return mayHaveBias(tensor, keys) ? .optional : .never
+    }
+    decoder.tabulatedRope = facts.rope
+    var model = try decoder.describe()
+    var stored = GGUFKeys(ggufArchitecture)
+    stored.setCommon(
+      facts.numbers, rope: facts.rope, experts: facts.experts, statesHeadSize: facts.numbers.statesHeadSize || alwaysStatesHeadSize)
+    if namesRotation {
+      stored.set("vocab_size", facts.numbers.vocabularySize)
+      stored.set("rope.dimension_count", facts.rope.dimension)
+    }
+    model.configurations[.gguf] = stored.configuration
+    model.configurations[.huggingFace] = huggingFaceConfiguration(facts, of: model, stored: tensors).map { .huggingFace($0) }
+    return model
+  }
+
+  private func branches(_ facts: LlamaFacts) -> [Branch] {
+    let n = facts.numbers
+    var attention = n.attention(rope: facts.rope)
+    attention.window = facts.window
+    if normalisesHeads { (attention.queryNorm, attention.keyNorm) = (n.rootMeanSquareNorm(.queryNorm), n.rootMeanSquareNorm(.keyNorm)) }
+    let feedForward = n.feedForward()
+    let second: any Part =
+      if let experts = facts.experts {
+        MixtureOfExperts(
+          feedForward, expertCount: experts.count, routing: ExpertRouting(expertsPerToken: experts.used, weights: .softmaxOfChosen))
+      } else {
+        feedForward
+      }
+    return [Branch(norm: n.rootMeanSquareNorm(.attentionNorm), attention), Branch(norm: n.rootMeanSquareNorm(.feedForwardNorm), second)]
+  }
+
+  /// Llama's names, with those that Mixtral's folders give to experts.
+  private var names: TensorNames {
+    var names = TensorNames.llama
+    if interleavesRotaryRows {
+      names.rename(
+        TensorName(.query, "self_attn.q_proj", NamedPlace("attn_q").ordered(.rotaryPairs)),
+        TensorName(.key, "self_attn.k_proj", NamedPlace("attn_k").ordered(.rotaryPairs)))
+    }
+    names.rename(
+      TensorName(.router, "block_sparse_moe.gate", "ffn_gate_inp"),
+      TensorName(expert: .gate, "block_sparse_moe.experts.*.w1", "ffn_gate_exps"),
+      TensorName(expert: .up, "block_sparse_moe.experts.*.w3", "ffn_up_exps"),
+      TensorName(expert: .down, "block_sparse_moe.experts.*.w2", "ffn_down_exps"))
+    return names
+  }
+
+  // MARK: Numbers
+
+  private func read(_ keys: ConfigurationKeys, _ tensors: Checkpoint) throws(Failure) -> LlamaFacts {
+    var facts = LlamaFacts()
+    var n = try keys.decoderNumbers(
+      defaultKeyValueHeads: defaultKeyValueHeads, defaultHeadSize: defaultHeadSize, defaultNormEpsilon: defaultNormEpsilon,
+      tensors: tensors)
+    if mixesExperts != false { facts.experts = try experts(keys, n.blockCount) }
+    facts.rope = try keys.rope(headSize: n.headSize, defaultTheta: defaultTheta, factors: tensors[RopeFactors.name])
+    try checkVariant(keys)
+    if keys.isStored {
+      facts.window = try keys.size("", "attention.sliding_window").flatMap { $0 > 0 ? $0 : nil }
+    } else {
+      facts.window = try slidingWindow(keys, n.blockCount)
+    }
+    n.tiesEmbeddings = try keys.tiesEmbeddings(default: false, tensors, embedding: "model.embed_tokens.weight")
+    n.vocabularySize = try keys.vocabularySize(tensors["model.embed_tokens.weight"] ?? tensors["token_embd.weight"])
+    facts.numbers = n
+    return facts
+  }
+
+  /// Refuses what the engine would run as something else.
+  private func checkVariant(_ keys: ConfigurationKeys) throws(Failure) {
+    if mixesExperts == false, let experts = try keys.size("num_local_experts", "expert_count"), experts > 0 {
+      throw keys.unsupported("model.experts", "the model is a mixture of \(experts) experts")
+    }
+    if let activation = keys.json("hidden_act")?.stringValue, activation != "silu" {
+      throw keys.unsupported("model.activation", "the activation '\(activation)' is not supported")
+    }
+  }
+
+  private func experts(_ keys: ConfigurationKeys, _ blocks: Int) throws(Failure) -> (count: Int, used: Int)? {
+    if mixesExperts == nil, try keys.size("num_local_experts", "expert_count") ?? 0 == 0 { return nil }
+    return try keys.experts(count: "num_local_experts", blocks: blocks)
+  }
+
+  /// A `config.json` says whether there are biases; a GGUF just has them.
+  private func mayHaveBias(_ tensor: PartTensor, _ keys: ConfigurationKeys) -> Bool {
+    guard mayHaveBiases, tensor.expert == nil, tensor.kind != .router else { return false }
+    return keys.isStored || keys.json(tensor.kind == .feedForward ? "mlp_bias" : "attention_bias")?.boolValue ?? false
+  }
+}
+
+extension ConfigurationKeys {
+  /// Experts of all blocks together; published models have some ten thousand.
+  private static let largestExpertCount = 1 << 17
+
+  /// Experts of a block, and how many of them a token visits.
+  /// - Parameters:
+  ///   - count: the key in a `config.json`.
+  ///   - used: likewise.
+  public func experts(
+    count countKey: String, used usedKey: String = "num_experts_per_tok", blocks: Int
+  ) throws(Failure) -> (count: Int, used: Int) {
+    guard let count = try size(countKey, "expert_count"), count > 0 else { throw missing(countKey, "expert_count") }
+    let used = try positiveSize(usedKey, "expert_used_count")
+    guard used <= count else {
+      throw Failure(.data, "model.expert-count", "a token cannot visit \(used) of \(count) experts", file: path)
+    }
+    guard count <= ConfigurationKeys.largestExpertCount / blocks else {
+      throw unsupported(
+        "model.expert-count", "\(blocks) blocks of \(count) experts are more than \(ConfigurationKeys.largestExpertCount) experts")
+    }
+    return (count, used)
+  }
+
+  /// Whether the output matrix is the embedding. A GGUF of such a model has no output matrix.
+  /// - Parameters:
+  ///   - value: where a `config.json` does not say.
+  ///   - embedding: name in a folder.
+  public func tiesEmbeddings(
+    default value: Bool, _ tensors: Checkpoint, output: String = "lm_head.weight", embedding: String
+  ) throws(Failure) -> Bool {
+    if isStored { return tensors["output.weight"] == nil }
+    let isTied = json("tie_word_embeddings")?.boolValue ?? value
+    if isTied { try tensors.checkTie(output: output, embedding: embedding) }
+    return isTied
+  }
+}

@@ -1,0 +1,129 @@
+import Glibc
+public import QuantCore
+
+extension ConfigurationKeys {
+  /// The rotary embedding that the configuration states, for heads of `headSize`.
+  ///
+  /// A `config.json` has `rope_theta` beside `rope_scaling`, or (transformers 5) both inside `rope_parameters`; the type is
+  /// called `rope_type` or, in older files, `type`. A GGUF states linear scaling in its keys; Llama 3's scaling is a
+  /// tensor of frequency factors there.
+  /// - Parameters:
+  ///   - factors: such a tensor, where there is one.
+  ///   - mayBePartial: whether the family rotates a part of each head where the configuration says so.
+  ///   - mayBeYarn: whether the family knows YaRN.
+  public func rope(
+    headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, mayBePartial: Bool = false, mayBeYarn: Bool = false
+  ) throws(Failure) -> Rope {
+    var rope = Rope()
+    rope.dimension = headSize
+    switch configuration {
+    case .huggingFace:
+      let parameters = json("rope_parameters")
+      let theta = json("rope_theta") ?? parameters?["rope_theta"]
+      rope.theta = try theta.map { value throws(Failure) in try positive(value.doubleValue, "rope_theta") } ?? defaultTheta
+      if let partial = json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"], partial.doubleValue != 1 {
+        guard mayBePartial else { throw unsupported("model.rope-partial", "'partial_rotary_factor' is not 1 in this model") }
+        rope.dimension = try rotated(partial, of: headSize)
+      }
+      rope.scaling = try scaling(of: json("rope_scaling") ?? parameters ?? .null, mayBeYarn: mayBeYarn)
+    case .gguf:
+      rope.theta = try number("", "rope.freq_base") ?? rope.theta
+      if let dimension = try size("", "rope.dimension_count"), dimension != headSize {
+        guard mayBePartial, dimension > 0, dimension < headSize, dimension.isMultiple(of: 2) else {
+          throw unsupported("model.rope-partial", "rotary embedding covers \(dimension) of \(headSize) dimensions of a head")
+        }
+        rope.dimension = dimension
+      }
+      rope.scaling = try storedScaling(mayBeYarn: mayBeYarn)
+      if let factors { rope.scaling = .factors(try values(of: factors, count: rope.dimension / 2)) }
+    }
+    return rope
+  }
+
+  /// Dimensions of a head that are rotated: the share of it that a configuration states.
+  private func rotated(_ share: JSON, of headSize: Int) throws(Failure) -> Int {
+    let dimension = try positive(share.doubleValue, "partial_rotary_factor") * Double(headSize)
+    guard dimension >= 2, dimension <= Double(headSize), Int(dimension).isMultiple(of: 2) else {
+      throw bad("partial_rotary_factor", "means \(dimension) of \(headSize) dimensions of a head")
+    }
+    return Int(dimension)
+  }
+
+  /// The rule by which the object that states it stretches frequencies.
+  public func scaling(of value: JSON, mayBeYarn: Bool = false) throws(Failure) -> Rope.Scaling {
+    let type = (value["rope_type"] ?? value["type"])?.stringValue ?? "default"
+    func field(_ key: String) throws(Failure) -> Double { try positive(value[key]?.doubleValue, "rope_scaling.\(key)") }
+    switch type {
+    case "default":
+      return .none
+    case "linear":
+      return .linear(factor: try field("factor"))
+    case "llama3":
+      let context = try field("original_max_position_embeddings")
+      let low = try field("low_freq_factor")
+      let high = try field("high_freq_factor")
+      guard let context = Int(exactly: context), high > low else {
+        throw bad("rope_scaling", "has frequency limits that contradict each other")
+      }
+      return .llama3(factor: try field("factor"), lowFrequency: low, highFrequency: high, originalContext: context)
+    case "yarn" where mayBeYarn:
+      return .yarn(try yarn(value))
+    default:
+      throw unsupported("model.rope-scaling", "rotary scaling of type '\(type)' is not supported")
+    }
+  }
+
+  private func yarn(_ value: JSON) throws(Failure) -> Rope.Yarn {
+    func field(_ key: String) throws(Failure) -> Double? {
+      guard let number = value[key], !number.isNull else { return nil }
+      return try positive(number.doubleValue, "rope_scaling.\(key)")
+    }
+    let stated = value["original_max_position_embeddings"]?.intValue
+    let context = if let stated { stated } else { try positiveSize("max_position_embeddings", "") }
+    guard let factor = try field("factor"), context > 0 else { throw bad("rope_scaling", "lacks numbers that YaRN needs") }
+    var yarn = Rope.Yarn(factor: factor, originalContext: context)
+    yarn.betaFast = try field("beta_fast") ?? yarn.betaFast
+    yarn.betaSlow = try field("beta_slow") ?? yarn.betaSlow
+    yarn.isRounded = value["truncate"]?.boolValue ?? true
+    yarn.attentionFactor = try field("attention_factor")
+    if yarn.attentionFactor == nil, let mscale = try field("mscale"), let all = try field("mscale_all_dim") {
+      func magnitude(_ scale: Double) -> Double { factor > 1 ? 0.1 * scale * log(factor) + 1 : 1 }
+      yarn.attentionFactor = magnitude(mscale) / magnitude(all)
+    }
+    return yarn
+  }
+
+  private func storedScaling(mayBeYarn: Bool) throws(Failure) -> Rope.Scaling {
+    // A factor of zero means that there is none; a factor without a type is linear.
+    let factor = metadata("rope.scaling.factor")?.doubleValue ?? metadata("rope.scale_linear")?.doubleValue ?? 0
+    let type = metadata("rope.scaling.type")?.stringValue ?? "linear"
+    switch type {
+    case "none": return .none
+    case "linear": return factor == 0 ? .none : .linear(factor: try positive(factor, "rope.scaling.factor"))
+    case "yarn" where mayBeYarn:
+      let stated = try size("", "rope.scaling.original_context_length")
+      let context = if let stated { stated } else { try size("", "context_length") ?? 0 }
+      guard context > 0 else { throw missing("", "rope.scaling.original_context_length") }
+      var yarn = Rope.Yarn(factor: try positive(factor, "rope.scaling.factor"), originalContext: context)
+      yarn.betaFast = try number("", "rope.scaling.yarn_beta_fast") ?? yarn.betaFast
+      yarn.betaSlow = try number("", "rope.scaling.yarn_beta_slow") ?? yarn.betaSlow
+      // llama.cpp multiplies what the paper says by this.
+      if let own = try number("", "rope.scaling.attn_factor") { yarn.attentionFactor = own * (0.1 * log(max(1, yarn.factor)) + 1) }
+      return .yarn(yarn)
+    default: throw unsupported("model.rope-scaling", "rotary scaling of type '\(type)' is not supported")
+    }
+  }
+
+  private func values(of tensor: CheckpointTensor, count: Int) throws(Failure) -> [Float] {
+    guard tensor.storage.isNumeric, tensor.shape == [count] else {
+      throw Failure(
+        .data, "model.tensor-shape", "the table of rotary factors has shape \(tensor.shape), expected [\(count)]", file: path,
+        tensor: tensor.name)
+    }
+    let values = tensor.matrix().values
+    guard values.allSatisfy({ $0.isFinite && $0 > 0 }) else {
+      throw Failure(.data, "model.rope-factors", "a rotary factor is not a positive number", file: path, tensor: tensor.name)
+    }
+    return values
+  }
+}

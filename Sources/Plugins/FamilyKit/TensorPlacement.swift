@@ -1,0 +1,93 @@
+import QuantCore
+
+/// Finds where containers hold the tensors of one block, or of what stands around the blocks.
+struct TensorPlacement {
+  /// Rows of the table, in their order.
+  let names: [TensorName]
+  let table: TensorNames
+  /// Nil: around the blocks.
+  let block: Int?
+  /// Dimension of a head, and key-value heads, for orders that go by heads.
+  let headSize: Int
+  let keyValueHeads: Int
+
+  /// A tensor of the model, perhaps with a bias.
+  struct Member {
+    var tensor: PartTensor
+    var isOptional = false
+    var bias = BiasPresence.never
+  }
+
+  /// - Returns: the tensors in the order of the table.
+  func tensors(_ members: [Member]) -> [ModelTensor] {
+    let rows = names.map { name in
+      (name: name, members: members.filter { $0.tensor.role == name.role && ($0.tensor.expert != nil) == name.isOfExperts })
+    }
+    return rows.flatMap { name, own in
+      own.flatMap { member in
+        let biases = member.bias == .never ? [] : [tensor(member, name, rows, isBias: true)]
+        return [tensor(member, name, rows, isBias: false)] + biases
+      }
+    }
+  }
+
+  private func tensor(
+    _ member: Member, _ name: TensorName, _ rows: [(name: TensorName, members: [Member])], isBias: Bool
+  ) -> ModelTensor {
+    let tensor = member.tensor
+    var places: [Naming: TensorPlace] = [:]
+    for (naming, place) in name.places { places[naming] = self.place(tensor, place, naming, rows, isBias: isBias) }
+    return ModelTensor(
+      id: TensorID(tensor.role, block: block, expert: tensor.expert, isBias: isBias),
+      shape: isBias ? [tensor.shape[0]] : tensor.shape, kind: isBias ? .bias : tensor.kind, places: places,
+      isOptional: isBias ? member.bias == .optional || member.isOptional : member.isOptional)
+  }
+
+  private func place(
+    _ tensor: PartTensor, _ place: NamedPlace, _ naming: Naming, _ rows: [(name: TensorName, members: [Member])], isBias: Bool
+  ) -> TensorPlace {
+    // What lies in the same tensor of the container, in its order.
+    let fused = rows.filter { $0.name.places[naming]?.name == place.name && !$0.members.isEmpty }
+    let lengths = fused.map { $0.members[0].tensor.shape[0] }
+    let index = fused.firstIndex { $0.name.role == tensor.role } ?? 0
+    let all = lengths.reduce(0, +)
+    let own = tensor.shape[0]
+    let isStacked = tensor.expert != nil && !place.name.contains("*")
+    var layout = RowLayout(firstRow: isStacked ? (tensor.expert ?? 0) * all : 0, values: isBias ? .same : place.values)
+    let turns: Int? =
+      switch place.order {
+      case .headsByTurns: keyValueHeads
+      case .rowsByTurns: own
+      case .same, .rotaryPairs: nil
+      }
+    if let turns {
+      layout.firstRow += lengths[..<index].reduce(0) { $0 + $1 / turns }
+      layout.order = .spacedHeads(size: own / turns, stride: all / turns)
+    } else {
+      layout.firstRow += lengths[..<index].reduce(0, +)
+      if place.order == .rotaryPairs { layout.order = .rotaryPairs(headCount: max(1, own / max(1, headSize))) }
+    }
+    var shape = [all]
+    if tensor.shape.count == 2, !isBias {
+      layout.isTransposed = place.isTransposed
+      shape = place.isTransposed ? [tensor.shape[1], all] : [all, tensor.shape[1]]
+    }
+    if isStacked { shape = [fused.first?.members.count ?? 1] + shape }
+    return TensorPlace(fullName(place, naming, tensor.expert) + (isBias ? place.biasSuffix : place.suffix), shape, layout)
+  }
+
+  private func fullName(_ place: NamedPlace, _ naming: Naming, _ expert: Int?) -> String {
+    var name = place.name
+    if let expert { name = name.replacing("*", with: "\(expert)") }
+    if let block { name = (table.blockPrefixes[naming] ?? "").replacing("*", with: "\(block)") + name }
+    return (place.isOutside ? "" : table.prefixes[naming] ?? "") + name
+  }
+}
+
+/// Whether a linear layer or a norm has a bias.
+public enum BiasPresence: Sendable {
+  case never
+  case always
+  /// Where the checkpoint holds one.
+  case optional
+}

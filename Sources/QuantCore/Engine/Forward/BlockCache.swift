@@ -1,0 +1,9 @@
+/// What one block keeps of the tokens of one sequence so far.
+struct BlockCache: Sendable {
+  /// Tokens that have run through the block.
+  var count = 0
+  /// By branch.
+  var parts: [PartCache]
+
+  init(_ block: BlockDescription) { parts = block.branches.map { _ in PartCache() } }
+}

@@ -1,0 +1,119 @@
+import Glibc
+
+/// Which experts a token visits, and with what weights.
+public struct ExpertRouting: Sendable, Hashable {
+  /// What becomes of the router's products.
+  public enum Weights: Sendable, Hashable {
+    /// The softmax over the experts that were chosen: the same as the softmax over all experts, normalised again.
+    case softmaxOfChosen
+    /// The softmax over all experts, of which those that were not chosen are left out.
+    case softmax
+    /// The logistic function of each product.
+    case sigmoid
+    /// The same, divided by the sum over the experts that were chosen.
+    case normalisedSigmoid
+  }
+
+  /// Experts are chosen from some groups only.
+  public struct Groups: Sendable, Hashable {
+    /// Groups of as many experts, which follow each other.
+    public var count: Int
+    /// How many groups are left for a token.
+    public var chosen: Int
+    /// How many of its best experts a group is scored by, as the sum of their scores.
+    public var scoredBy: Int
+
+    public init(count: Int, chosen: Int, scoredBy: Int) {
+      self.count = count
+      self.chosen = chosen
+      self.scoredBy = scoredBy
+    }
+  }
+
+  /// Experts that a token visits: those of the highest scores, of equals the first.
+  public var expertsPerToken: Int
+  /// Their weights.
+  public var weights: Weights
+  /// Whether a vector is added to scores for the choice, not for the weights.
+  public var hasCorrection = false
+  /// Nil: experts are chosen from all.
+  public var groups: Groups?
+  /// What weights are multiplied by.
+  public var scale: Float = 1
+
+  public init(
+    expertsPerToken: Int, weights: Weights, hasCorrection: Bool = false, groups: Groups? = nil, scale: Float = 1
+  ) {
+    self.expertsPerToken = expertsPerToken
+    self.weights = weights
+    self.hasCorrection = hasCorrection
+    self.groups = groups
+    self.scale = scale
+  }
+
+  struct Visit {
+    var token: Int
+    var weight: Float
+  }
+
+  /// - Parameters:
+  ///   - scores: the router's products, `[tokens, experts]`.
+  ///   - correction: one number per expert, or nil.
+  /// - Returns: by expert, in the order of the tokens.
+  func visits(scores: Matrix, correction: [Float]?) -> [[Visit]] {
+    var visits = [[Visit]](repeating: [], count: scores.columns)
+    for token in 0..<scores.rows {
+      let row = Array(scores.values[token * scores.columns..<(token + 1) * scores.columns])
+      let (chosen, weights) = choose(row, correction)
+      for (expert, weight) in zip(chosen, weights) { visits[expert].append(Visit(token: token, weight: weight)) }
+    }
+    return visits
+  }
+
+  /// The experts of one token and their weights.
+  private func choose(_ products: [Float], _ correction: [Float]?) -> (experts: [Int], weights: [Float]) {
+    let probabilities: [Float]
+    switch weights {
+    case .softmaxOfChosen where correction == nil && groups?.scoredBy ?? 1 == 1: probabilities = products
+    case .softmaxOfChosen, .softmax: probabilities = ExpertRouting.softmax(products)
+    case .sigmoid, .normalisedSigmoid: probabilities = products.map { 1 / (1 + (-$0).exponential) }
+    }
+    var scores = probabilities
+    if let correction { for e in scores.indices { scores[e] += correction[e] } }
+    let candidates = groups.map { self.candidates($0, scores) } ?? Array(scores.indices)
+    let chosen = Array(candidates.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }.prefix(expertsPerToken))
+    var result: [Float]
+    switch weights {
+    case .softmaxOfChosen: result = ExpertRouting.softmax(chosen.map { products[$0] })
+    case .softmax, .sigmoid: result = chosen.map { probabilities[$0] }
+    case .normalisedSigmoid:
+      let sum = chosen.reduce(Float(1e-20)) { $0 + probabilities[$1] }
+      result = chosen.map { probabilities[$0] / sum }
+    }
+    if scale != 1 { for i in result.indices { result[i] *= scale } }
+    return (chosen, result)
+  }
+
+  /// The experts of the best groups, in their order.
+  private func candidates(_ groups: Groups, _ scores: [Float]) -> [Int] {
+    let size = max(1, scores.count / max(1, groups.count))
+    let sums = (0..<groups.count).map { group in
+      scores[group * size..<(group + 1) * size].sorted(by: >).prefix(groups.scoredBy).reduce(0, +)
+    }
+    let best = sums.indices.sorted { sums[$0] != sums[$1] ? sums[$0] > sums[$1] : $0 < $1 }.prefix(groups.chosen)
+    return best.sorted().flatMap { $0 * size..<($0 + 1) * size }
+  }
+
+  private static func softmax(_ values: [Float]) -> [Float] {
+    var values = values
+    values.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { VectorKernels.softmax(base, count: buffer.count) }
+    }
+    return values
+  }
+}
+
+extension Float {
+  /// In doubles, so that rounding hides differences between C libraries.
+  var exponential: Float { Float(exp(Double(self))) }
+}

@@ -1,0 +1,58 @@
+/// A feed-forward layer: every token by itself through two matrices, or three where one makes a gate, with a nonlinear function between
+/// them.
+public struct FeedForward: Part {
+  /// Channels of the residual stream.
+  public var width: Int
+  /// Channels between the matrices.
+  public var innerSize: Int
+  /// What makes the layer nonlinear.
+  public var activation: Activation
+  /// Whether `up` is multiplied by the activated `gate`; else `up` itself is activated.
+  public var isGated: Bool
+
+  public init(width: Int, innerSize: Int, activation: Activation, isGated: Bool = true) {
+    self.width = width
+    self.innerSize = innerSize
+    self.activation = activation
+    self.isGated = isGated
+  }
+
+  public var tensors: [PartTensor] { tensors(.gate, .up, .down, .feedForward) }
+
+  public var linears: [(layer: Layer, input: Site)] {
+    (isGated ? [(.gate, .feedForwardInput)] : []) + [(.up, .feedForwardInput), (.down, .feedForwardOutput)]
+  }
+
+  public var inputSites: [Site] { [.feedForwardInput] }
+
+  public var folds: [Fold] { letsScalesThrough ? [Fold(site: .feedForwardOutput, producer: .rows(.up))] : [] }
+
+  public func run(_ input: Matrix, in context: any BlockContext) -> Matrix? {
+    var input = input
+    context.pass(&input, through: .feedForwardInput)
+    return transform(input, layers: (.gate, .up, .down), output: .feedForwardOutput, in: context)
+  }
+
+  // MARK: Experts are feed-forward layers too
+
+  /// Whether a scaling of what `up` makes is one of what `down` reads.
+  var letsScalesThrough: Bool { isGated ? activation.isLinearInOther : activation.isHomogeneous }
+
+  func tensors(_ gate: TensorRole, _ up: TensorRole, _ down: TensorRole, expert: Int? = nil, _ kind: TensorKind) -> [PartTensor] {
+    (isGated ? [PartTensor(gate, expert: expert, [innerSize, width], kind)] : []) + [
+      PartTensor(up, expert: expert, [innerSize, width], kind), PartTensor(down, expert: expert, [width, innerSize], kind),
+    ]
+  }
+
+  /// From the input to the output; nil where nobody wants it.
+  func transform(_ input: Matrix, layers: (gate: Layer, up: Layer, down: Layer), output: Site, in context: any BlockContext) -> Matrix? {
+    var inner = context.linear(isGated ? layers.gate : layers.up, input)
+    if isGated {
+      activation.gate(&inner, by: context.linear(layers.up, input), parallel: context.parallel)
+    } else {
+      activation.apply(&inner, parallel: context.parallel)
+    }
+    context.pass(&inner, through: output)
+    return context.isOutputWanted ? context.linear(layers.down, inner) : nil
+  }
+}

@@ -1,0 +1,84 @@
+/// A mixture of experts: several feed-forward layers, of which a router chooses some for each token; perhaps beside one that every
+/// token visits.
+///
+/// The trap: the norm in front feeds the router too. Whoever scales its channels has to scale the router's columns, those of every
+/// expert, and those of the shared one.
+public struct MixtureOfExperts: Part {
+  /// One expert.
+  public var expert: FeedForward
+  /// How many there are.
+  public var expertCount: Int
+  /// Which of them a token visits, and with what weights.
+  public var routing: ExpertRouting
+  /// The feed-forward layer that every token visits; nil: there is none.
+  public var shared: FeedForward?
+  /// Whether a matrix of one row weighs what the shared layer computes, by the logistic function of its product.
+  public var weighsShared = false
+
+  public init(_ expert: FeedForward, expertCount: Int, routing: ExpertRouting, shared: FeedForward? = nil, weighsShared: Bool = false) {
+    self.expert = expert
+    self.expertCount = expertCount
+    self.routing = routing
+    self.shared = shared
+    self.weighsShared = weighsShared
+  }
+
+  private var experts: Range<Int> { 0..<expertCount }
+
+  public var tensors: [PartTensor] {
+    var tensors = [PartTensor(.router, [expertCount, expert.width], .router)]
+    if routing.hasCorrection { tensors.append(PartTensor(.routerCorrection, [expertCount], .vector)) }
+    tensors += experts.flatMap { expert.tensors(.gate, .up, .down, expert: $0, .expert) }
+    if let shared { tensors += shared.tensors(.sharedGate, .sharedUp, .sharedDown, .feedForward) }
+    if weighsShared { tensors.append(PartTensor(.sharedRouter, [1, expert.width], .router)) }
+    return tensors
+  }
+
+  public var linears: [(layer: Layer, input: Site)] {
+    var linears: [(layer: Layer, input: Site)] = [(.router, .feedForwardInput)]
+    if weighsShared { linears.append((Layer(.sharedRouter), .feedForwardInput)) }
+    if let shared { linears += [(Layer(.sharedGate), .feedForwardInput)].filter { _ in shared.isGated } + [(Layer(.sharedUp), .feedForwardInput)] }
+    for e in experts {
+      if expert.isGated { linears.append((Layer(.gate, expert: e), .expertInput(e))) }
+      linears.append((Layer(.up, expert: e), .expertInput(e)))
+    }
+    for e in experts { linears.append((Layer(.down, expert: e), .expertOutput(e))) }
+    if shared != nil { linears.append((Layer(.sharedDown), .sharedOutput)) }
+    return linears
+  }
+
+  public var inputSites: [Site] { [.feedForwardInput] + experts.map { .expertInput($0) } }
+
+  public var folds: [Fold] {
+    var folds = experts.filter { _ in expert.letsScalesThrough }.map { Fold(site: .expertOutput($0), producer: .rows(Layer(.up, expert: $0))) }
+    if let shared, shared.letsScalesThrough { folds.append(Fold(site: .sharedOutput, producer: .rows(Layer(.sharedUp)))) }
+    return folds
+  }
+
+  /// Every token through the experts that the router chooses for it. Experts come in order, and each sees its tokens in order.
+  public func run(_ entered: Matrix, in context: any BlockContext) -> Matrix? {
+    var input = entered
+    context.pass(&input, through: .feedForwardInput)
+    let visits = routing.visits(scores: context.linear(.router, input), correction: context.vector(.routerCorrection))
+    var result = Matrix(rows: entered.rows, columns: entered.columns)
+    for index in experts {
+      let visits = visits[index]
+      if visits.isEmpty { continue }
+      var gathered = entered.rows(visits.map { $0.token })
+      context.pass(&gathered, through: .expertInput(index))
+      let layers = (Layer(.gate, expert: index), Layer(.up, expert: index), Layer(.down, expert: index))
+      guard let output = expert.transform(gathered, layers: layers, output: .expertOutput(index), in: context) else { continue }
+      for (row, visit) in visits.enumerated() { result.add(output, row: row, times: visit.weight, at: visit.token) }
+    }
+    if let shared {
+      let layers = (Layer(.sharedGate), Layer(.sharedUp), Layer(.sharedDown))
+      let output = shared.transform(input, layers: layers, output: .sharedOutput, in: context)
+      let weights = weighsShared ? context.linear(Layer(.sharedRouter), input) : nil
+      for row in 0..<(output?.rows ?? 0) {
+        guard let output else { continue }
+        result.add(output, row: row, times: weights.map { 1 / (1 + (-$0[row, 0]).exponential) } ?? 1, at: row)
+      }
+    }
+    return context.isOutputWanted ? result : nil
+  }
+}

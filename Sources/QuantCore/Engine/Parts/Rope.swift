@@ -1,0 +1,184 @@
+import Glibc
+
+/// Rotary position embedding: pairs of channels of each query and key are turned by angles that grow with the position.
+public struct Rope: Sendable, Hashable {
+  /// Base of the frequencies.
+  public var theta = 10000.0
+  /// Rotated dimensions of a head, from its first on; the others stay.
+  public var dimension = 0
+  /// How frequencies are stretched for long texts.
+  public var scaling = Scaling.none
+  /// Which channels make a pair.
+  public var pairs = Pairs.halves
+
+  /// Which channels make a pair.
+  public enum Pairs: Sendable, Hashable {
+    /// (i, i + dimension/2).
+    case halves
+    /// (2i, 2i + 1).
+    case neighbours
+  }
+
+  /// Rules that stretch the frequencies.
+  public enum Scaling: Sendable, Hashable {
+    case none
+    /// Positions divided by a factor.
+    case linear(factor: Double)
+    /// Llama 3.1: long wavelengths are stretched, short ones kept, a ramp between.
+    case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, originalContext: Int)
+    /// Frequencies divided by stored factors (GGUF's `rope_freqs.weight`).
+    case factors([Float])
+    /// YaRN (arXiv:2309.00071).
+    case yarn(Yarn)
+  }
+
+  /// YaRN: like Llama 3.1's rule, with a ramp over dimensions instead of wavelengths, and longer vectors.
+  public struct Yarn: Sendable, Hashable {
+    /// By which long wavelengths are stretched.
+    public var factor: Double
+    /// Tokens of the texts that the model was trained on first.
+    public var originalContext: Int
+    /// Turns within such a text from which on a wavelength is kept, and up to which it is stretched.
+    public var betaFast = 32.0
+    public var betaSlow = 1.0
+    /// Whether the ends of the ramp are whole dimensions.
+    public var isRounded = true
+    /// What rotated channels are multiplied by; nil: `0.1 ln(factor) + 1`.
+    public var attentionFactor: Double?
+
+    public init(factor: Double, originalContext: Int) {
+      self.factor = factor
+      self.originalContext = originalContext
+    }
+  }
+
+  public init() {}
+
+  public init(theta: Double, dimension: Int, scaling: Scaling = .none) {
+    self.theta = theta
+    self.dimension = dimension
+    self.scaling = scaling
+  }
+}
+
+extension Rope {
+  /// What each pair's frequency `theta^(-2i/dimension)` is divided by: one factor per pair (i, i + dimension/2).
+  ///
+  /// Llama 3.1 keeps wavelengths shorter than `originalContext / highFrequency`, stretches those longer than
+  /// `originalContext / lowFrequency` by `factor`, and interpolates the frequency between. The same factors are what a GGUF
+  /// stores as `rope_freqs.weight`.
+  public func frequencyFactors() -> [Float] {
+    let pairs = dimension / 2
+    switch scaling {
+    case .none: return [Float](repeating: 1, count: pairs)
+    case .linear(let factor): return [Float](repeating: Float(factor), count: pairs)
+    case .factors(let factors): return factors
+    case .llama3(let factor, let low, let high, let context):
+      return frequencies().map { frequency in
+        let turns = Double(context) * Double(frequency) / (2 * Double.pi)
+        if turns > high { return 1 }
+        if turns < low { return Float(factor) }
+        let share = (turns - low) / (high - low)
+        return Float(1 / ((1 - share) / factor + share))
+      }
+    case .yarn(let yarn):
+      // The dimension whose wavelength fits so many times into the original context.
+      func dimension(turns: Double) -> Double {
+        Double(self.dimension) * log(Double(yarn.originalContext) / (turns * 2 * Double.pi)) / (2 * log(theta))
+      }
+      var (low, high) = (dimension(turns: yarn.betaFast), dimension(turns: yarn.betaSlow))
+      if yarn.isRounded { (low, high) = (low.rounded(.down), high.rounded(.up)) }
+      (low, high) = (max(low, 0), min(high, Double(self.dimension - 1)))
+      if low == high { high += 0.001 }
+      return (0..<pairs).map { pair in
+        let stretched = min(1, max(0, (Double(pair) - low) / (high - low)))
+        return Float(1 / (stretched / yarn.factor + (1 - stretched)))
+      }
+    }
+  }
+
+  /// What rotated channels are multiplied by.
+  var magnitude: Float {
+    guard case .yarn(let yarn) = scaling else { return 1 }
+    return Float(yarn.attentionFactor ?? (yarn.factor > 1 ? 0.1 * log(yarn.factor) + 1 : 1))
+  }
+
+  /// The scaling of Llama 3.1 that gives stored factors, or nil where none of the usual ones does. Its four numbers cannot be
+  /// read off the factors: only the quotients of the context with the two limits matter.
+  public func llama3Scaling(giving factors: [Float]) -> Scaling? {
+    guard let largest = factors.max(), factors.count == dimension / 2 else { return nil }
+    // The original context of the published models, then other powers of two.
+    for context in [8192] + (6...20).map({ 1 << $0 }) {
+      var rope = self
+      rope.scaling = .llama3(factor: Double(largest), lowFrequency: 1, highFrequency: 4, originalContext: context)
+      if zip(rope.frequencyFactors(), factors).allSatisfy({ abs($0 - $1) <= 1e-4 * $1 }) { return rope.scaling }
+    }
+    return nil
+  }
+
+  /// Unscaled frequencies in radians per position, rounded to 32 bits as the original implementations do.
+  private func frequencies() -> [Float] {
+    (0..<dimension / 2).map { 1 / Float(pow(theta, 2 * Double($0) / Double(dimension))) }
+  }
+
+  /// Cosine and sine of every pair's angle at some positions.
+  func table(positions: Range<Int>) -> RotaryTable {
+    let factors = frequencyFactors()
+    let scaled = zip(frequencies(), factors).map { $0 / $1 }
+    let magnitude = magnitude
+    var table = RotaryTable(half: dimension / 2, first: positions.lowerBound, pairs: pairs)
+    table.cosine.reserveCapacity(positions.count * scaled.count)
+    table.sine.reserveCapacity(positions.count * scaled.count)
+    for position in positions {
+      for frequency in scaled {
+        // The angle is rounded to 32 bits like its factors; the functions run in doubles, so that rounding their results
+        // hides differences between C libraries.
+        let angle = Double(Float(position) * frequency)
+        table.cosine.append(magnitude * Float(cos(angle)))
+        table.sine.append(magnitude * Float(sin(angle)))
+      }
+    }
+    return table
+  }
+}
+
+/// Cosines and sines for a range of positions, `[positions, half]`.
+struct RotaryTable: Sendable {
+  /// What a table is of.
+  struct Key: Hashable {
+    var rope: Rope
+    var positions: Range<Int>
+  }
+
+  let half: Int
+  /// First position of the table.
+  let first: Int
+  let pairs: Rope.Pairs
+  var cosine: [Float] = []
+  var sine: [Float] = []
+
+  init(half: Int, first: Int, pairs: Rope.Pairs) {
+    self.half = half
+    self.first = first
+    self.pairs = pairs
+  }
+
+  /// Turns the pairs of one head at a position of the table.
+  func rotate(_ head: UnsafeMutablePointer<Float>, position: Int) {
+    let start = (position - first) * half
+    cosine.withUnsafeBufferPointer { cosine in
+      sine.withUnsafeBufferPointer { sine in
+        guard let cosine = cosine.baseAddress, let sine = sine.baseAddress else { return }
+        switch pairs {
+        case .halves: VectorKernels.rotate(head, cosine: cosine + start, sine: sine + start, half: half)
+        case .neighbours:
+          for i in 0..<half {
+            let (x, y) = (head[2 * i], head[2 * i + 1])
+            head[2 * i] = x * cosine[start + i] - y * sine[start + i]
+            head[2 * i + 1] = y * cosine[start + i] + x * sine[start + i]
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,203 @@
+/// One block of a model: branches, each of which reads the residual stream and adds to it.
+public struct BlockDescription: Sendable, Equatable {
+  /// In the order of the forward pass.
+  public let branches: [Branch]
+  /// Who feeds whom, worked out from the branches once.
+  public let graph: BlockGraph
+
+  public init(_ branches: [Branch]) {
+    self.branches = branches
+    graph = BlockGraph(branches)
+  }
+
+  public static func == (a: BlockDescription, b: BlockDescription) -> Bool { a.branches == b.branches }
+
+  /// Branches by what they read: those of one step read the same hidden states.
+  package var steps: [Range<Int>] {
+    var steps: [Range<Int>] = []
+    for index in branches.indices {
+      if branches[index].readsWithPrevious, let last = steps.last {
+        steps[steps.count - 1] = last.lowerBound..<index + 1
+      } else {
+        steps.append(index..<index + 1)
+      }
+    }
+    return steps
+  }
+
+  /// Where values enter caches.
+  public var caches: [CacheSite] { branches.flatMap { $0.part.caches } }
+
+  /// The last layer of the part that caches keys and values, after which containers put what belongs to the cache; nil without such
+  /// a part.
+  public var cachingLayer: Layer? {
+    let part = branches.lazy.map(\.part).first { part in
+      [Site.keys, .values].allSatisfy { site in part.caches.contains { $0.site == site } }
+    }
+    return part?.linears.last?.layer
+  }
+}
+
+/// A way from the residual stream through a part and back.
+public struct Branch: Sendable, Equatable {
+  /// What is carried on beside the result of a part.
+  public enum Residual: Sendable {
+    /// The hidden states that the branch reads.
+    case input
+    /// What the norm in front makes of them.
+    case normed
+  }
+
+  /// In front of the part; nil: it reads the hidden states themselves.
+  public var norm: Norm?
+  /// What is computed.
+  public var part: any Part
+  /// Over what the part computes, before it is added.
+  public var outputNorm: Norm?
+  /// What the result is added to.
+  public var residual = Residual.input
+  /// What the result is multiplied by before it is added.
+  public var scale: Float = 1
+  /// Over the sum.
+  public var sumNorm: Norm?
+  /// Whether it reads the hidden states that the branch before it read, not what became of them.
+  public var readsWithPrevious = false
+
+  public init(
+    norm: Norm?, _ part: any Part, outputNorm: Norm? = nil, residual: Residual = .input, scale: Float = 1, sumNorm: Norm? = nil,
+    readsWithPrevious: Bool = false
+  ) {
+    self.norm = norm
+    self.part = part
+    self.outputNorm = outputNorm
+    self.residual = residual
+    self.scale = scale
+    self.sumNorm = sumNorm
+    self.readsWithPrevious = readsWithPrevious
+  }
+
+  public static func == (a: Branch, b: Branch) -> Bool {
+    AnyHashable(a.part) == AnyHashable(b.part) && a.norm == b.norm && a.outputNorm == b.outputNorm && a.residual == b.residual
+      && a.scale == b.scale && a.sumNorm == b.sumNorm && a.readsWithPrevious == b.readsWithPrevious
+  }
+
+  /// All its norms.
+  public var norms: [Norm] { [norm, outputNorm, sumNorm].compactMap { $0 } }
+}
+
+/// A norm over the channels of a token.
+public struct Norm: Sendable, Hashable {
+  /// How it scales.
+  public enum Formula: Sendable, Hashable {
+    /// Divided by the root of the mean square.
+    case rootMeanSquare
+    /// The mean subtracted, then divided by the standard deviation; may have a bias.
+    case layer
+  }
+
+  /// The role of its gain and, where it has one, of its bias.
+  public var role: TensorRole
+  /// How it scales.
+  public var formula: Formula
+  /// What is added to the mean square.
+  public var epsilon: Double
+  /// Whether it has a gain; else all channels are scaled alike.
+  public var hasGain = true
+
+  public init(_ role: TensorRole, _ formula: Formula, epsilon: Double, hasGain: Bool = true) {
+    self.role = role
+    self.formula = formula
+    self.epsilon = epsilon
+    self.hasGain = hasGain
+  }
+
+  /// The same norm elsewhere.
+  public func with(_ role: TensorRole) -> Norm { Norm(role, formula, epsilon: epsilon, hasGain: hasGain) }
+}
+
+/// Who feeds whom inside one block.
+public struct BlockGraph: Sendable {
+  /// Linear layers with the site that is their input, in the order of the forward pass.
+  public let linears: [(layer: Layer, input: Site)]
+  /// Where a diagonal scaling of a site's channels can be absorbed by the producer.
+  public let folds: [Fold]
+  /// The sites of the block in the order of the forward pass.
+  public let sites: [Site]
+  private let inputs: [Layer: Site]
+  private let readers: [Site: [Layer]]
+
+  public init(linears: [(layer: Layer, input: Site)], folds: [Fold]) {
+    self.linears = linears
+    self.folds = folds
+    var sites: [Site] = []
+    var readers: [Site: [Layer]] = [:]
+    for linear in linears {
+      if readers[linear.input] == nil { sites.append(linear.input) }
+      readers[linear.input, default: []].append(linear.layer)
+    }
+    self.sites = sites
+    self.readers = readers
+    inputs = Dictionary(linears.map { ($0.layer, $0.input) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The graph of some branches: for each the fold into the norm in front, where nothing but linear layers reads what it makes, then
+  /// those inside of its part.
+  init(_ branches: [Branch]) {
+    var folds: [Fold] = []
+    var folded: Set<TensorRole> = []
+    for branch in branches {
+      if let norm = branch.norm, norm.hasGain, folded.insert(norm.role).inserted {
+        let readers = branches.filter { $0.norm?.role == norm.role }
+        let sites = readers.flatMap { $0.part.inputSites }
+        let isReadByLinearLayersAlone = readers.allSatisfy { $0.residual == .input && !$0.part.inputSites.isEmpty }
+        if isReadByLinearLayersAlone, let first = sites.first {
+          folds.append(Fold(site: first, dependents: Array(sites.dropFirst()), producer: .norm(norm.role)))
+        }
+      }
+      folds += branch.part.folds
+    }
+    self.init(linears: branches.flatMap { $0.part.linears }, folds: folds)
+  }
+
+  /// The linear layers that read a site.
+  public func consumers(of site: Site) -> [Layer] { readers[site] ?? [] }
+  /// Every linear layer whose columns must be scaled when a fold is applied.
+  public func consumers(of fold: Fold) -> [Layer] { fold.sites.flatMap { consumers(of: $0) } }
+  /// What a layer reads, or nil for a layer that is not of this block.
+  public func input(of layer: Layer) -> Site? { inputs[layer] }
+  /// Whether the layers that read a site belong to one expert of a mixture.
+  public func isOfExpert(_ site: Site) -> Bool { consumers(of: site).contains { $0.expert != nil } }
+}
+
+/// A site whose channels can be scaled by dividing its producer.
+public struct Fold: Sendable {
+  /// What makes the values of a site, and so can absorb a scale.
+  public enum Producer: Sendable, Equatable {
+    /// A norm's gain (and bias): channel for channel.
+    case norm(TensorRole)
+    /// Rows of a linear layer (and its bias): channel for channel, also through a gate's product.
+    case rows(Layer)
+    /// Rows of the value projection, through grouped heads: the channels of all query heads that share a key-value head
+    /// must have one scale.
+    case valueRows(Layer, queryHeads: Int, keyValueHeads: Int)
+  }
+
+  /// The site whose values are scaled.
+  public var site: Site
+  /// Further sites that receive the same channels, if only for some tokens: the inputs of experts behind a router.
+  public var dependents: [Site]
+  /// What is divided in return.
+  public var producer: Producer
+  /// The site that the divided rows make by themselves, and so divide too; nil: none is observed.
+  public var produced: Site?
+
+  public init(site: Site, dependents: [Site] = [], producer: Producer, produced: Site? = nil) {
+    self.site = site
+    self.dependents = dependents
+    self.producer = producer
+    self.produced = produced
+  }
+
+  /// All sites whose values are scaled.
+  public var sites: [Site] { [site] + dependents }
+}

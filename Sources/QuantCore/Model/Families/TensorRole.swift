@@ -1,0 +1,160 @@
+/// What a tensor does in a model: the gain of a norm, the matrix that makes queries.
+///
+/// An open value: a part of a model brings roles of its own. Nothing decides by listing all roles; what follows from one (that
+/// its tensor is never quantized, say) is stated by the tensor that has it, as its `TensorKind`.
+public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConvertible {
+  /// Its name, which appears in messages.
+  public let rawValue: String
+  public init(rawValue: String) { self.rawValue = rawValue }
+  public init(_ name: String) { rawValue = name }
+  public var description: String { rawValue }
+
+  /// In front of the blocks and behind them. A projection stands where embeddings are narrower or wider than the blocks.
+  public static let tokenEmbedding = TensorRole("tokenEmbedding")
+  public static let positionEmbedding = TensorRole("positionEmbedding")
+  public static let inputProjection = TensorRole("inputProjection")
+  public static let embeddingNorm = TensorRole("embeddingNorm")
+  public static let outputNorm = TensorRole("outputNorm")
+  public static let outputProjection = TensorRole("outputProjection")
+  public static let output = TensorRole("output")
+
+  /// In front of an attention, and over what it computes.
+  public static let attentionNorm = TensorRole("attentionNorm")
+  public static let attentionOutputNorm = TensorRole("attentionOutputNorm")
+  public static let query = TensorRole("query")
+  public static let key = TensorRole("key")
+  public static let value = TensorRole("value")
+  public static let attentionOutput = TensorRole("attentionOutput")
+  public static let queryNorm = TensorRole("queryNorm")
+  public static let keyNorm = TensorRole("keyNorm")
+  /// One score per head that takes part in the softmax and stands for no token.
+  public static let sinks = TensorRole("sinks")
+
+  /// In front of a feed-forward layer or a mixture of experts, and over what it computes.
+  public static let feedForwardNorm = TensorRole("feedForwardNorm")
+  public static let feedForwardOutputNorm = TensorRole("feedForwardOutputNorm")
+  public static let gate = TensorRole("gate")
+  public static let up = TensorRole("up")
+  public static let down = TensorRole("down")
+  /// Scores the experts of a mixture.
+  public static let router = TensorRole("router")
+  /// Added to the experts' scores where they are chosen, but not where they are weighed.
+  public static let routerCorrection = TensorRole("routerCorrection")
+  /// The feed-forward layer that every token visits beside its experts, and the matrix of one row that weighs it.
+  public static let sharedGate = TensorRole("sharedGate")
+  public static let sharedUp = TensorRole("sharedUp")
+  public static let sharedDown = TensorRole("sharedDown")
+  public static let sharedRouter = TensorRole("sharedRouter")
+
+  /// Table of rotary frequency factors; not a weight.
+  public static let ropeFactors = TensorRole("ropeFactors")
+}
+
+/// What follows from the nature of a tensor, whatever its role.
+public struct TensorKind: Sendable, Hashable {
+  /// Under which lists count its tensors (`norms`).
+  public let name: String
+  /// Whether a type that is chosen for the whole model is meant for it: matrices and embeddings, not vectors and computed tables.
+  public let isWeight: Bool
+  /// Whether it is kept as it is where the linear layers around it are quantized.
+  public let isSensitive: Bool
+
+  public init(_ name: String, isWeight: Bool = true, isSensitive: Bool = false) {
+    self.name = name
+    self.isWeight = isWeight
+    self.isSensitive = isSensitive
+  }
+
+  /// Tables of which tokens or positions take a row.
+  public static let embedding = TensorKind("embeddings")
+  /// The matrix that makes logits.
+  public static let output = TensorKind("output")
+  /// Matrices between embeddings and blocks of another width.
+  public static let projection = TensorKind("projections")
+  /// Linear layers by the part that they belong to.
+  public static let attention = TensorKind("attention")
+  public static let feedForward = TensorKind("feed-forward")
+  public static let expert = TensorKind("experts")
+  /// Matrices that score experts: an error here sends tokens to the wrong expert.
+  public static let router = TensorKind("routers", isSensitive: true)
+  public static let norm = TensorKind("norms", isWeight: false)
+  public static let bias = TensorKind("biases", isWeight: false)
+  /// Other vectors that a part computes with.
+  public static let vector = TensorKind("vectors", isWeight: false)
+  /// What one container stores and another has the program compute.
+  public static let constant = TensorKind("tables", isWeight: false)
+}
+
+/// Identity of one tensor of a model.
+public struct TensorID: Sendable, Hashable {
+  /// What the tensor does.
+  public var role: TensorRole
+  /// Block index, or nil outside the blocks.
+  public var block: Int?
+  /// Which expert of a mixture it belongs to, or nil.
+  public var expert: Int?
+  /// Whether it is the bias of the layer, not its weight.
+  public var isBias: Bool
+  public init(_ role: TensorRole, block: Int? = nil, expert: Int? = nil, isBias: Bool = false) {
+    self.role = role
+    self.block = block
+    self.expert = expert
+    self.isBias = isBias
+  }
+
+  /// Weight or bias of a layer of a block.
+  public init(_ layer: Layer, block: Int, isBias: Bool = false) {
+    self.init(layer.role, block: block, expert: layer.expert, isBias: isBias)
+  }
+
+  /// The layer of a block that the tensor belongs to.
+  public var layer: Layer { Layer(role, expert: expert) }
+}
+
+/// A linear layer within one block.
+public struct Layer: Sendable, Hashable {
+  /// What it does.
+  public var role: TensorRole
+  /// Which expert of a mixture it belongs to, or nil.
+  public var expert: Int?
+  public init(_ role: TensorRole, expert: Int? = nil) {
+    self.role = role
+    self.expert = expert
+  }
+
+  /// The layers of a block without experts.
+  public static let query = Layer(.query)
+  public static let key = Layer(.key)
+  public static let value = Layer(.value)
+  public static let attentionOutput = Layer(.attentionOutput)
+  public static let gate = Layer(.gate)
+  public static let up = Layer(.up)
+  public static let down = Layer(.down)
+  /// The router in front of the experts.
+  public static let router = Layer(.router)
+}
+
+/// A place in a block where activations are observed: the input of a group of linear layers that share it.
+public struct Site: Sendable, Hashable {
+  public var name: String
+  public init(_ name: String) { self.name = name }
+
+  /// What queries, keys and values read.
+  public static let attentionInput = Site("attention.input")
+  /// What the output projection of the attention reads.
+  public static let attentionOutput = Site("attention.output")
+  /// What gate and up read.
+  public static let feedForwardInput = Site("feed-forward.input")
+  /// What down reads.
+  public static let feedForwardOutput = Site("feed-forward.output")
+  /// Keys as they enter the cache, after the rotary embedding: no linear layer reads them.
+  public static let keys = Site("attention.keys")
+  /// Values as they enter the cache.
+  public static let values = Site("attention.values")
+  /// What gate and up of one expert read: the tokens that the router sends to it.
+  public static func expertInput(_ expert: Int) -> Site { Site("feed-forward.input.\(expert)") }
+  /// What down of one expert reads.
+  public static func expertOutput(_ expert: Int) -> Site { Site("feed-forward.output.\(expert)") }
+  /// What down of the expert that all tokens visit reads.
+  public static let sharedOutput = Site("feed-forward.output.shared")
+}
