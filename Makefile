@@ -30,7 +30,8 @@ build:
 demo: setup build
 	@QCONVERT=$(QCONVERT) Examples/demo.sh
 
-test: setup unit end-to-end
+test: setup
+	@MAKE="$(MAKE)" Tests/run.py
 
 unit:
 	swift test -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES)
