@@ -4,6 +4,7 @@
 A test that cannot run on this machine is skipped, and the output says why. If CI is set in the environment, a skipped test is a
 failure: `make test` and .ci/run then end with an error.
 """
+import collections
 import os
 import re
 import subprocess
@@ -12,9 +13,8 @@ import sys
 # As `swift test` reports a test function, and as Tests/EndToEnd/run.sh reports a check. A run that ends early has no summary.
 UNIT = re.compile(r"^\S+ +Test (\S+)(?: with \d+ test cases?)? (passed|failed|skipped)\b")
 UNIT_END = re.compile(r"^\S+ +Test run with (\d+) tests? ")
-CHECK = re.compile(r"^(ok|FAIL|skip) +(.*)")
-CHECK_END = re.compile(r"^\d+ passed, \d+ failed, \d+ skipped$")
-OUTCOMES = {"ok": "passed", "FAIL": "failed", "skip": "skipped"}
+CHECK = re.compile(r"^(FAIL|skip) ")
+CHECK_END = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 
 
 def run(target):
@@ -29,36 +29,34 @@ def run(target):
 
 
 def main():
-    names, broken = {"passed": [], "failed": [], "skipped": []}, []
+    counts, notable, broken = collections.Counter(passed=0, failed=0, skipped=0), [], []
 
     code, lines = run("unit")
     for line in lines:
         if found := UNIT.match(line):
-            names[found.group(2)].append(line.split(" ", 1)[1].strip())
-    ends = [int(found.group(1)) for line in lines if (found := UNIT_END.match(line))]
-    counted = sum(map(len, names.values()))
-    if sum(ends) != counted or not counted:
-        broken.append(f"the unit tests ended early: {counted} of {sum(ends)} tests are accounted for")
-    if code and not names["failed"]:
+            counts[found.group(2)] += 1
+            if found.group(2) != "passed":
+                notable.append(line.split(" ", 1)[1].strip())
+    ends = sum(int(found.group(1)) for line in lines if (found := UNIT_END.match(line)))
+    if ends != counts.total() or not ends:
+        broken.append(f"the unit tests ended early: of {ends} tests {counts.total()} have a result")
+    if code and not counts["failed"]:
         broken.append(f"make unit ended with {code}")
 
     code, lines = run("end-to-end")
-    for line in lines:
-        if found := CHECK.match(line):
-            names[OUTCOMES[found.group(1)]].append(found.group(2))
-    if not any(CHECK_END.match(line) for line in lines):
-        broken.append(f"the end-to-end checks ended early, with {code}")
+    notable += [line for line in lines if CHECK.match(line)]
+    ends = [found for line in lines if (found := CHECK_END.match(line))]
+    if len(ends) == 1:
+        checks = dict(zip(counts, map(int, ends[0].groups())))
+        counts.update(checks)
+    if len(ends) != 1 or (code and not checks["failed"] and not checks["skipped"]):
+        broken.append(f"make end-to-end ended with {code}")
 
-    print()
-    for outcome in ("skipped", "failed"):
-        for name in names[outcome]:
-            print(f"{outcome}: {name}")
-    for sentence in broken:
-        print(sentence)
-    print(", ".join(f"{len(names[outcome])} {outcome}" for outcome in names))
-    if names["skipped"] and os.environ.get("CI"):
-        print("CI is set: no test may be skipped")
-    sys.exit(bool(names["failed"] or broken or names["skipped"] and os.environ.get("CI")))
+    if counts["skipped"] and os.environ.get("CI"):
+        broken.append("CI is set, so that no test may be skipped")
+    print("\n" + "\n".join(notable + broken))
+    print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+    sys.exit(bool(counts["failed"] or broken))
 
 
 main()
