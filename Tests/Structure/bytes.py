@@ -34,7 +34,7 @@ import tempfile
 import time
 
 from conversions import rest, starts
-from inputs import SHARED, prepare
+from inputs import HAS_SHARED, prepare
 
 COLUMNS = ("name", "exit", "bytes", "files", "report", "message", "arguments")
 
@@ -87,7 +87,7 @@ def load(path):
     return {line.split("\t")[0]: line.split("\t") for line in lines if line and not line.startswith("#")}
 
 
-def compare(new, old, selected, has_shared):
+def compare(new, old, selected):
     """Prints what differs; returns how many rows do."""
     different = 0
     for name, row in new.items():
@@ -101,7 +101,7 @@ def compare(new, old, selected, has_shared):
             if before[5] != row[5]:
                 print(f"    before: {before[1]} {before[5]}\n    now:    {row[1]} {row[5]}")
     gone = [name for name in old if name not in new and selected(name)]
-    absent = [] if has_shared else [name for name in gone if name.startswith(("shared/", "golden/", "tokens/"))]
+    absent = [] if HAS_SHARED else [name for name in gone if name.startswith(("shared/", "golden/", "tokens/"))]
     for name in set(gone) - set(absent):
         print(f"gone       {name}")
         different += 1
@@ -119,7 +119,7 @@ def main():
     options = parser.parse_args()
     program = os.path.realpath(options.program)
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    selected, has_shared, begun = re.compile(options.only).search, SHARED.is_dir(), time.monotonic()
+    selected, begun = re.compile(options.only).search, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="qconvert-bytes-") as folder:
         work = pathlib.Path(folder)
         prepare(work / "in")
@@ -141,14 +141,14 @@ def main():
     refused = sum(columns[1] != "0" for columns in made.values())
     summary = f"{len(made)} rows, {refused} of them refused"
     with open(options.out, "w") as out:
-        out.write(f"# qconvert {version} on {platform.machine()}; ../shared {'was' if has_shared else 'was not'} there; {summary}\n")
+        out.write(f"# qconvert {version} on {platform.machine()}; ../shared {'was' if HAS_SHARED else 'was not'} there; {summary}\n")
         out.write("# " + "\t".join(COLUMNS) + "\n")
         out.writelines("\t".join(columns) + "\n" for columns in made.values())
     print(f"{summary}, {time.monotonic() - begun:.0f} s")
     strange = [name for name, columns in made.items() if columns[1] in ("timeout", "70") or columns[1].startswith("-")]
     for name in strange:
         print(f"broken     {name}: ended with {made[name][1]}: {made[name][5]}")
-    different = compare(made, load(options.compare), selected, has_shared) if options.compare else 0
+    different = compare(made, load(options.compare), selected) if options.compare else 0
     sys.exit(1 if different else 0)
 
 

@@ -9,6 +9,7 @@ import struct
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "Tests" / "Fixtures"
 SHARED = ROOT.parent / "shared"
+HAS_SHARED = (SHARED / "models").is_dir()
 
 
 def stored(path):
@@ -143,7 +144,7 @@ def prepare(inputs):
     for source in sorted(path.parent for path in (FIXTURES / "golden").glob("*/forward-check.json")):
         shutil.copytree(source, inputs / f"cut-{source.name}")
     tokenizers = sorted((FIXTURES / "tokenizers").iterdir())
-    if SHARED.is_dir():
+    if HAS_SHARED:
         for kind in ("models", "golden"):
             for source in sorted(path for path in (SHARED / kind).iterdir() if path.is_dir()):
                 shutil.copytree(source, inputs / f"{kind}-{source.name}")
