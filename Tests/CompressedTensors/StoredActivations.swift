@@ -82,8 +82,7 @@ func whatIsWrittenAboutInputsIsReadAgain(_ name: String) throws {
 }
 
 @Test func goldenFoldersSayHowTheyRound() throws {
-  guard let path = SharedData.path("golden/ct-sq-w8a8-static/config.json") else { return }
-  let json = try #require(try JSON.load(path)["quantization_config"])
+  let json = try #require(try JSON.load(Golden.cut("ct-sq-w8a8-static") + "/config.json")["quantization_config"])
   let module = "model.layers.0.mlp.down_proj"
   // Values of the folder's own tensors.
   let stored = layer(module) + [number(module + ".input_scale", 0.0189208984375), byte(module + ".input_zero_point", -5)]

@@ -110,14 +110,16 @@ import Testing
   }
 
   /// Checkpoints of llm-compressor, run by transformers with its rounding of activations in force.
-  @Test(arguments: ["ct-fp8-dynamic", "ct-fp8-static", "ct-fp8-block", "ct-fp8-kv", "ct-sq-w8a8-static", "ct-sq-gptq-w8a8"])
-  func recordedRoundingGivesTheLogitsOfTransformers(_ name: String) throws {
-    guard let path = SharedData.path("golden/" + name),
-      let expected = try JSON.parse(ByteView(readFile(path + "/forward-check.json")), .strict).objectValue
-    else { return }
+  @Test(arguments: ["ct-fp8-static", "ct-fp8-block", "ct-fp8-kv", "ct-sq-w8a8-static"])
+  func recordedRoundingGivesTheLogitsOfTransformers(_ name: String) throws { try checkLogits(in: Golden.cut(name)) }
+
+  @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: ["ct-fp8-dynamic", "ct-sq-gptq-w8a8"])
+  func recordedRoundingGivesTheLogitsOfWholeModels(_ name: String) throws { try checkLogits(in: Golden.whole(name)) }
+
+  private func checkLogits(in path: String) throws {
+    let document = try JSON.parse(ByteView(readFile(path + "/forward-check.json")), .strict)
     let checkpoint = try HuggingFaceFormat.open(path, options: OpenOptions(packings: [IntQuantized(), FloatQuantized()]))
     var engine = try Fixture.engine(checkpoint)
-    let document = JSON.object(expected)
     let tokens = try #require(document["tokens"]?.arrayValue).compactMap(\.intValue)
     let exact = try engine.allLogits(tokens, sequenceLength: tokens.count)
     engine.simulation = try SimulationBuilder(engine, checkpoint: checkpoint, registry: registry()).simulation(

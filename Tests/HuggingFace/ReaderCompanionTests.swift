@@ -93,8 +93,10 @@ import Testing
   }
 
   @Test func everyQuantizedFolderOfOtherToolsIsReadByTheContainerOrRefusedByName() throws {
-    guard let golden = SharedData.path("golden") else { return }
-    for name in try Files.list(golden) where Files.exists(Files.join(golden, "\(name)/config.json")) {
+    let golden = SharedData.fixture("golden")
+    let names = try Files.list(golden).filter { Files.exists(Files.join(golden, "\($0)/config.json")) }
+    #expect(names.count == 32)
+    for name in names {
       let folder = Files.join(golden, name)
       let failure = failure { _ = try HuggingFaceFormat.open(folder, options: OpenOptions()) }
       #expect(failure == nil || failure?.id == "hf.quantization.unsupported", "\(name): \(String(describing: failure))")

@@ -51,11 +51,20 @@ extension IntegerContainers {
   ]
 
   @Test(arguments: packings.keys.sorted()) func whatWasReadIsPackedIntoTheBytesOfTheTool(_ name: String) throws {
-    guard let checkpoint = try GoldenFolders.open(name), let path = SharedData.path("golden/\(name)/model.safetensors") else { return }
+    try checkBytes(name, in: Golden.cut(name), layers: Golden.cutLayers(name))
+  }
+
+  @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: packings.keys.sorted())
+  func whatWasReadIsPackedIntoTheBytesOfWholeFolders(_ name: String) throws {
+    try checkBytes(name, in: Golden.whole(name), layers: 14)
+  }
+
+  private func checkBytes(_ name: String, in path: String, layers: Int) throws {
+    let checkpoint = try GoldenFolders.open(path)
     let packing = try #require(Moves.packings[name])
-    let original = Dictionary(uniqueKeysWithValues: storedTensors(path).map { ($0.name, $0) })
+    let original = Dictionary(uniqueKeysWithValues: storedTensors(path + "/model.safetensors").map { ($0.name, $0) })
     let quantized = checkpoint.tensors.filter { $0.storage is any QuantizedStorage }
-    #expect(quantized.count >= 14)
+    #expect(quantized.count >= layers)
     for tensor in quantized.suffix(7) {
       let storage = try #require(tensor.storage as? any QuantizedStorage)
       #expect(packing.holds(storage.scheme.grid))
@@ -72,7 +81,7 @@ extension IntegerContainers {
 
   @Test(arguments: ["gptqmodel-gptq4-v2", "gptqmodel-gptq4-asym"])
   func aRingOfContainersEndsWithTheBytesThatItBeganWith(_ name: String) throws {
-    guard let checkpoint = try GoldenFolders.open(name) else { return }
+    let checkpoint = try GoldenFolders.open(Golden.cut(name))
     let first = try #require(Moves.packings[name])
     let tensor = try #require(checkpoint.tensors.last { $0.storage is any QuantizedStorage })
     let asymmetric = try #require(IntegerScheme(bits: 4, groupLength: 128, isSymmetric: false, modelType: .f16))
