@@ -21,7 +21,9 @@ func plugin(_ name: String, _ path: String, c: [Target.Dependency] = [], exclude
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-  .testTarget(name: name + "Tests", dependencies: dependencies, path: "Tests/" + name, resources: resources, swiftSettings: rules)
+  .testTarget(
+    name: name + "Tests", dependencies: dependencies + ["QuantPlatform"], path: "Tests/" + name, resources: resources,
+    swiftSettings: rules)
 }
 
 // The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
@@ -37,6 +39,7 @@ let package = Package(
     .library(name: "QuantCore", targets: ["QuantCore"]),
     .library(name: "QConvertKit", targets: ["QConvertKit"]),
     .executable(name: "qconvert", targets: ["qconvert"]),
+  platforms: [.macOS(.v15)],
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -47,8 +50,10 @@ let package = Package(
     // MARK: Core
     .target(name: "CKernels", path: "Sources/QuantCore/CKernels", cSettings: kernelRules),
     .target(
-      name: "QuantCore", dependencies: ["CKernels"], path: "Sources/QuantCore", exclude: ["CKernels"], swiftSettings: rules),
+      name: "QuantCore", dependencies: ["CKernels", "QuantPlatform"], path: "Sources/QuantCore", exclude: ["CKernels"],
+      swiftSettings: rules),
 
+    .target(name: "QuantPlatform", path: "Sources/Platform", swiftSettings: rules),
     // MARK: Plug-ins
     plugin("RTN", "Methods/RTN"),
     plugin("AWQ", "Methods/AWQ"),
@@ -56,7 +61,7 @@ let package = Package(
     plugin("SmoothQuant", "Methods/SmoothQuant"),
     plugin("ZeroQuant", "Methods/ZeroQuant"),
     .target(name: "CBlocks", path: "Sources/Plugins/Formats/GGUF/CBlocks", cSettings: kernelRules),
-    plugin("GGUF", "Formats/GGUF", c: ["CBlocks"], exclude: ["CBlocks"]),
+    plugin("GGUF", "Formats/GGUF", c: ["CBlocks", "QuantPlatform"], exclude: ["CBlocks"]),
     .target(
       name: "HuggingFace", dependencies: ["QuantCore", .product(name: "Yams", package: "Yams")],
       path: "Sources/Plugins/Formats/HuggingFace", swiftSettings: rules),
@@ -78,7 +83,7 @@ let package = Package(
     .target(
       name: "QConvertKit",
       dependencies: [
-        "QuantCore",
+        "QuantCore", "QuantPlatform",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
@@ -87,7 +92,7 @@ let package = Package(
     .executableTarget(name: "qconvert", dependencies: ["QConvertKit"], path: "Sources/qconvert/Main", swiftSettings: rules),
 
     // MARK: Tests
-    .target(name: "TestSupport", dependencies: ["QuantCore"], path: "Tests/TestSupport", swiftSettings: rules),
+    .target(name: "TestSupport", dependencies: ["QuantCore", "QuantPlatform"], path: "Tests/TestSupport", swiftSettings: rules),
     tests("QuantCore", ["QuantCore", "CKernels", "TestSupport"]),
     tests("Text", ["QuantCore", "TestSupport"]),
     tests("Engine", ["QuantCore", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies", "TestSupport"]),

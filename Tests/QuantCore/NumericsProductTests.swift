@@ -1,5 +1,5 @@
 import CKernels
-import Glibc
+import QuantPlatform
 import Testing
 
 @testable import QuantCore

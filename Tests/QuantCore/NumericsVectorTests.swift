@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 import Testing
 
 @testable import QuantCore

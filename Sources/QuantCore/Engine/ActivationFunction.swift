@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 extension Activation {
   /// Applies the function to every value.

@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 extension Rope {
   /// What each pair's frequency `theta^(-2i/dimension)` is divided by: one factor per pair (i, i + dimension/2).

@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// The checks that a path must pass before anything is written there.
 enum OutputTarget {
