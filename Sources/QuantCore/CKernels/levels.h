@@ -3,6 +3,10 @@
 
 #include "ckernels.h"
 
+/* A product and a sum stay two operations, each rounded: fused, they would give other bits where a processor can fuse them.
+   Compilers fuse unless told not to. Each source of this folder that computes with floats includes this header first. */
+#pragma STDC FP_CONTRACT OFF
+
 /* Whether loops for the vector units of x86-64 are compiled and chosen from at run time. A portable build (-DQC_PORTABLE) has
    none of them. */
 #if defined(__x86_64__) && !defined(QC_PORTABLE)
@@ -11,8 +15,8 @@
 #define QC_X86_LEVELS 0
 #endif
 
-/* One body, compiled once per instruction set and chosen at run time. Bodies contain no fused multiply-add (the target
-   is built with -ffp-contract=off) and sum in a fixed number of lanes, so that every level gives the same bits. */
+/* One body, compiled once per instruction set and chosen at run time. Bodies contain no fused multiply-add (see above) and
+   sum in a fixed number of lanes, so that every level gives the same bits. */
 
 #define QC_BODY static inline __attribute__((always_inline))
 
