@@ -33,27 +33,31 @@ let builtIn = [
 ]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
+// Only `make docs` needs the plug-in that builds the API documentation: nobody else should have to fetch it.
+let documentation: [Package.Dependency] =
+  Context.environment["QCONVERT_DOCS"] == nil ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")]
+
 let package = Package(
   name: "qconvert",
+  platforms: [.macOS(.v15)],
   products: [
     .library(name: "QuantCore", targets: ["QuantCore"]),
     .library(name: "QConvertKit", targets: ["QConvertKit"]),
     .executable(name: "qconvert", targets: ["qconvert"]),
-  platforms: [.macOS(.v15)],
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-  ],
+  ] + documentation,
   targets: [
     // MARK: Core
+    .target(name: "QuantPlatform", path: "Sources/Platform", swiftSettings: rules),
     .target(name: "CKernels", path: "Sources/QuantCore/CKernels", cSettings: kernelRules),
     .target(
       name: "QuantCore", dependencies: ["CKernels", "QuantPlatform"], path: "Sources/QuantCore", exclude: ["CKernels"],
       swiftSettings: rules),
 
-    .target(name: "QuantPlatform", path: "Sources/Platform", swiftSettings: rules),
     // MARK: Plug-ins
     plugin("RTN", "Methods/RTN"),
     plugin("AWQ", "Methods/AWQ"),
