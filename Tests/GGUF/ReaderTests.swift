@@ -1,6 +1,6 @@
 import GGUF
-import Glibc
 import QuantCore
+import QuantPlatform
 import TestSupport
 import Testing
 

@@ -1,7 +1,7 @@
 import GGUF
-import Glibc
 import HuggingFace
 import QuantCore
+import QuantPlatform
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import HuggingFace
 import QuantCore
+import QuantPlatform
 import TestSupport
 import Testing
 

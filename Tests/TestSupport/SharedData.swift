@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// Data that lies beside the project (`../shared`), and the fixtures inside it.
 public enum SharedData {

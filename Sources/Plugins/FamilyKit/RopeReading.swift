@@ -1,5 +1,5 @@
-import Glibc
 public import QuantCore
+import QuantPlatform
 
 extension ConfigurationKeys {
   /// The rotary embedding that the configuration states, for heads of `headSize`.

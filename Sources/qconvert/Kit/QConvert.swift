@@ -1,6 +1,6 @@
 import ArgumentParser
-import Glibc
 public import QuantCore
+import QuantPlatform
 
 /// The program as a library: a `main` of one's own lists its plug-ins beside the built-in ones.
 ///

@@ -1,5 +1,5 @@
-import Glibc
 import QuantCore
+import QuantPlatform
 
 /// The keys below `general.` that say what a model is and whose: from its model card, its configuration, and its name.
 enum GeneralMetadata {

@@ -1,5 +1,5 @@
 import CKernels
-import Glibc
+import QuantPlatform
 
 /// Everything that the bytes of an output depend on: two runs with the same identity write the same bytes, so that one can
 /// continue the other. Threads and paths are no part of it.
@@ -72,7 +72,7 @@ struct RunIdentity: Equatable {
     var bytes = [UInt8](repeating: 0, count: 64)
     let count = qc_build_id(&bytes, bytes.count)
     if count > 0 { return bytes.prefix(count).withUnsafeBytes { Fingerprint.of($0) } }
-    return try Fingerprint.of(files: ["/proc/self/exe"])
+    return try Fingerprint.of(files: [Platform.programPath ?? CommandLine.arguments.first ?? ""])
   }
 
   private static func describe(_ id: String, _ options: [String: String]) -> String {
@@ -85,7 +85,8 @@ struct RunIdentity: Equatable {
     for file in files {
       var status = stat()
       guard stat(file, &status) == 0 else { throw Files.failure(errno, opening: file) }
-      parts.append("\(Files.lastComponent(file)) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)")
+      let time = Platform.modificationTime(status)
+      parts.append("\(Files.lastComponent(file)) \(status.st_size) \(time.tv_sec).\(time.tv_nsec)")
     }
     return parts.joined(separator: ", ")
   }

@@ -1,6 +1,6 @@
 import ArgumentParser
-import Glibc
 import QuantCore
+import QuantPlatform
 
 /// Options that every command takes.
 struct GlobalOptions: ParsableArguments {

@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// What the process has used so far.
 struct ResourceUse: Sendable {
@@ -8,10 +8,9 @@ struct ResourceUse: Sendable {
   let peakMemoryBytes: Int
 
   init() {
-    var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    let (usage, peakBytes) = Platform.resourceUse()
     func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
     cpuSeconds = seconds(usage.ru_utime) + seconds(usage.ru_stime)
-    peakMemoryBytes = usage.ru_maxrss * 1024
+    peakMemoryBytes = peakBytes
   }
 }

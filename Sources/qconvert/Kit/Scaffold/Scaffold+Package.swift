@@ -7,6 +7,7 @@ extension Scaffold {
 
     let package = Package(
       name: "\(name)",
+      platforms: [.macOS(.v15)],
       dependencies: [\(dependency)],
       targets: [
         .target(name: "\(module)", dependencies: [.product(name: "QuantCore", package: "qconvert")]),
