@@ -5,7 +5,7 @@ RULES = --explicit-target-dependency-import-check error
 QCONVERT ?= .build/release/qconvert
 TESTED = .build-test/release/qconvert
 
-.PHONY: help build demo test unit end-to-end examples fuzz sanitize portable interop interop-all benchmark benchmark-methods format setup clean
+.PHONY: help build demo test structure unit end-to-end examples fuzz sanitize portable interop interop-all benchmark benchmark-methods format setup clean
 
 help:
 	@echo "make setup        system packages that building needs (apt)"
@@ -32,7 +32,13 @@ demo: setup build
 
 test: setup unit end-to-end
 
-unit:
+# Folders whose rooms must not use each other in a circle.
+LAYERS = Sources/qconvert/Kit
+
+structure:
+	@python3 Tests/Structure/rooms.py $(LAYERS)
+
+unit: structure
 	swift test -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES)
 
 end-to-end:

@@ -25,10 +25,6 @@ public struct Planner: Sendable {
       throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
     }
     if let adapter = opened.adapter { return try plan(request, opened, adapter) }
-    if let base = request.basePath {
-      throw Failure(
-        .usage, "usage.base", "the input is a model, and --base belongs to adapters", file: base, remedy: "Leave --base out.")
-    }
     let merge = try AdapterMerge(request.adapters, opening: opening)
     let format = try format(of: request)
     let methods = try makeMethods(request)
@@ -112,13 +108,14 @@ public struct Planner: Sendable {
     let calibration =
       try isObserving
       ? statistics?.calibration ?? calibrationWindows(request, tokenizer: tokenizer, model: model, warnings: &warnings) : nil
-    var output = try OutputRequest(
+    let edits = try preTokenizerEdits(request, source: source, format: format, &warnings) + MetadataEdit.edits(request)
+    var output = OutputRequest(
       source: source, model: model, tokenizer: tokenizer?.data, tensors: tensors,
       presetName: wanted, cache: cache ?? (keptCaches.contains { !$0.isEmpty } ? .fp8Static : nil),
       provenance: provenance(
         request, methods: methods, calibration, importance, values: tensors.compactMap(\.calibrated), adapters: merge.parts.map(\.record)),
       targetName: Files.stem(of: request.output), shardSize: request.shardSize, keepsSplit: request.keepsSplit,
-      metadataEdits: MetadataEdit.edits(request))
+      metadataEdits: edits)
     output.figures = request.figures
     let layout = try format.layout(output)
     return ConversionPlan(
@@ -188,6 +185,28 @@ public struct Planner: Sendable {
     let carriesOver = format.naming == source.naming
     if !isNeeded && carriesOver && request.tokenizerPath == nil { return nil }
     return try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
+  }
+
+  /// A GGUF that becomes another keeps its tokenizer, and gets the name of the pre-tokenizer that was given.
+  /// - Throws: `Failure` `tokenizer.pre-unused` where the tokenizer has none.
+  private func preTokenizerEdits(
+    _ request: ConversionRequest, source: Checkpoint, format: any CheckpointFormat.Type, _ warnings: inout [String]
+  ) throws(Failure) -> [MetadataEdit] {
+    guard format.naming == .gguf, source.naming == .gguf else { return [] }
+    let splitsText = source.metadata["tokenizer.ggml.model"]?.stringValue == "gpt2"
+    guard let name = request.preTokenizer else {
+      if splitsText, source.metadata[TokenizerData.preTokenizerKey] == nil {
+        warnings.append(
+          "the file does not name its pre-tokenizer, so that llama.cpp falls back to its default, which may give other tokens than "
+            + "the model was trained on; --pre NAME adds the name")
+      }
+      return []
+    }
+    guard splitsText else { throw Tokenizers.unusedPreTokenizer(file: source.path) }
+    if (try? KnownPreTokenizers.find(name)) == nil {
+      warnings.append("the pre-tokenizer '\(name)' is not known here; its name is written as it was given")
+    }
+    return [MetadataEdit(key: TokenizerData.preTokenizerKey, value: .string(name))]
   }
 
   /// The floating-point type that most of a model's weights are stored in.
