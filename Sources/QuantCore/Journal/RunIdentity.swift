@@ -26,7 +26,8 @@ struct RunIdentity: Equatable {
       ),
       ("packing", [request.packing ?? "any", request.client ?? "any client"].joined(separator: " for ")),
       ("precision of products", request.calibration.precision.rawValue),
-      ("scheme of the outer matrices", "output \(request.outputScheme ?? "default"), embedding \(request.embeddingScheme ?? "default")"),
+      ("scheme of the output matrix", request.outputScheme ?? "default"),
+      ("scheme of the embedding", request.embeddingScheme ?? "default"),
       ("tensor rules", RunIdentity.describe([request.tensorRules, request.keptTensors, request.tensorTypes])),
       ("edit of the metadata", RunIdentity.describe([request.metadataValues, request.droppedMetadata])),
       ("calibration", plan.calibration.map { $0.stored } ?? "none"),
@@ -38,7 +39,7 @@ struct RunIdentity: Equatable {
       ("pre-tokenizer", request.preTokenizer ?? "the tokenizer's"),
       ("treatment of values that are not finite", request.allowNonfinite ? "kept" : "refused"),
       ("treatment of quantized weights", request.allowRequantize ? "rounded again" : "not rounded again"),
-      ("size of files", [request.shardSize.map { String($0) } ?? "any", request.keepsSplit ? "as the input's" : ""].joined(separator: " ")),
+      ("size of files", request.shardSize.map { String($0) } ?? (request.keepsSplit ? "as the input's" : "any")),
     ]
     // Sums run in another order on other vector units.
     if plan.calibration != nil { facts.append(("vector unit", String(qc_cpu_level()))) }

@@ -49,7 +49,13 @@ extension Planner {
     } else {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }
-    var asked = try asked(drafts, request)
+    let typed = drafts.indices.filter { index in
+      let draft = drafts[index]
+      var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
+      tensor.configuration = source.configuration
+      return draft.isQuantizable && format.quantizes(tensor, as: FloatScheme.f32, model: model)
+    }
+    let asked = try asked(drafts, typed: typed, request)
     let packings = try packings(of: format, request)
     let stacks = scheme.map { scheme in self.stacks(drafts, in: packings.filter { $0.holds(scheme.grid) }, source: source) } ?? []
     let presetTensors = drafts.indices.map { index in
@@ -62,9 +68,6 @@ extension Planner {
       let isWanted = stacks.isEmpty ? format.quantizes(tensor, as: scheme, model: model) : stacks.contains(index)
       tensor.isQuantizable = draft.isQuantizable && isWanted
       tensor.isDecided = asked[index]?.mayFallBack == true
-      // Searched names are those of norms too, which have no type to choose.
-      let hasType = draft.isQuantizable && format.quantizes(tensor, as: FloatScheme.f32, model: model)
-      if tensor.isDecided, !hasType { asked[index] = nil }
       return tensor
     }
     let choices =
@@ -110,14 +113,15 @@ extension Planner {
 
   /// The scheme that was asked for each draft, or nil where nothing was: rules for tensors first, then what was asked for the
   /// embedding and the output matrix, then rules in the form of llama-quantize.
+  /// - Parameter typed: the drafts whose type can be chosen, which are those that llama-quantize searches. Norms are not.
   /// - Throws: `Failure` of kind usage for a rule that is malformed or matches nothing, and where the model has no such matrix.
-  func asked(_ drafts: [TensorMapping.Draft], _ request: ConversionRequest) throws -> [AskedScheme?] {
+  func asked(_ drafts: [TensorMapping.Draft], typed: [Int], _ request: ConversionRequest) throws -> [AskedScheme?] {
     let names = drafts.map { (target: $0.name, source: $0.tensor.name) }
     let kept = request.keptTensors.map { "\($0)=\(Planner.keepName)" }
     let ruled = try TensorRules(request.tensorRules + kept).apply(to: names)
-    let typed = try TensorRules(types: request.tensorTypes).apply(to: names)
-    var result = typed.indices.map { index in
-      ruled[index].map { AskedScheme(name: $0) } ?? typed[index].map { AskedScheme(name: $0, mayFallBack: true) }
+    var result = ruled.map { $0.map { AskedScheme(name: $0) } }
+    for (index, scheme) in zip(typed, try TensorRules(types: request.tensorTypes).apply(to: typed.map { names[$0] })) {
+      result[index] = result[index] ?? scheme.map { AskedScheme(name: $0, mayFallBack: true) }
     }
     // A model without an output matrix of its own multiplies with the embedding.
     let outputs = drafts.indices.filter { OuterMatrix(drafts[$0].name, id: drafts[$0].id) == .output }

@@ -13,7 +13,7 @@ struct Convert: QConvertCommand {
       EXAMPLES
         qconvert model/ model.gguf --scheme q4_k_m
         qconvert model/ model.gguf -p awq:clip=off --scheme q4_k_m --calibration text.txt
-        qconvert model/ model.gguf --scheme q4_0 --pure --tensor 'output.weight=q8_0'
+        qconvert model/ model.gguf --scheme q4_k --pure --tensor 'output.weight=q8_0'
         qconvert model/ model.gguf --eval-text test.txt --fail-if 'kld.mean > 0.02'
         qconvert --recipe recipe.yaml model/ model.gguf
       """)

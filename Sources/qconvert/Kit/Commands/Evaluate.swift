@@ -93,7 +93,7 @@ struct Evaluate: QConvertCommand {
     ])
   }
 
-  private static func text(_ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?) -> String {
+  static func text(_ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?) -> String {
     var lines = [
       (
         "protocol",

@@ -44,7 +44,9 @@ extension Effect {
       return .mistaken("layers whose codes are kept say how their inputs are rounded", remedy: "Leave it out, or give a --scheme.")
     }
     if let name, let wanted = ActivationScheme(named: name)?.name, planned.contains(wanted) { return .effective }
-    return .mistaken("no layer is newly quantized, and only the inputs of such are rounded", remedy: "Give a --scheme that quantizes layers, or leave it out.")
+    return .mistaken(
+      "no layer is newly quantized, and only the inputs of such are rounded",
+      remedy: "Give a --scheme that quantizes layers, or leave it out.")
   }
 
   static let calibrator = Effect { situation in

@@ -1,16 +1,16 @@
 import QuantCore
 
 extension Setting {
-  private static let any: Set<CheckpointContent> = [.model, .adapter]
+  private static let anyInput: Set<CheckpointContent> = [.model, .adapter]
 
   /// Every setting, in the order of a recipe: the one list behind options, recipes, `--dump-recipe`, what outputs record, and what
   /// is refused because it would change nothing. A new option is a property of `ConversionOptions` and a row here.
   static let all: [Setting] = [
-    Setting("input", "IN", \.input, \.conversion.input, .text, for: any, .local),
-    Setting("output", "OUT", \.output, \.conversion.output, .text, for: any, .local),
-    Setting("from", "--from", \.source.from, \.conversion.fromFormat, .text, for: any, .local),
-    Setting("to", "--to", \.target.to, \.conversion.toFormat, .text, for: any),
-    Setting("scheme", "--scheme", \.rounding.scheme, \.conversion.scheme, .scheme, for: any),
+    Setting("input", "IN", \.input, \.conversion.input, .text, for: anyInput, .local),
+    Setting("output", "OUT", \.output, \.conversion.output, .text, for: anyInput, .local),
+    Setting("from", "--from", \.source.from, \.conversion.fromFormat, .text, for: anyInput, .local),
+    Setting("to", "--to", \.target.to, \.conversion.toFormat, .text, for: anyInput),
+    Setting("scheme", "--scheme", \.rounding.scheme, \.conversion.scheme, .scheme, for: anyInput),
     Setting("output_scheme", "--output-scheme", \.rounding.outputChoice, \.conversion.outputScheme, .scheme),
     Setting("embedding_scheme", "--embedding-scheme", \.rounding.embeddingScheme, \.conversion.embeddingScheme, .scheme),
     Setting("packing", "--packing", \.target.packing, \.conversion.packing, .text, .recorded, .packing),
@@ -29,43 +29,49 @@ extension Setting {
     Setting("tensor_types", "--tensor-type", \.rounding.tensorType, \.conversion.tensorTypes, .texts),
     Setting("metadata.set", "--set-meta", \.target.metadataValues, \.conversion.metadataValues, .texts),
     Setting("metadata.drop", "--drop-meta", \.target.dropMeta, \.conversion.droppedMetadata, .texts),
-    Setting("calibration.files", "--calibration", \.observation.text.calibration, \.conversion.calibration.files, .texts, .local, .observation),
     Setting(
-      "calibration.samples", "--samples", \.observation.text.samples, \.conversion.calibration.samples, .wholeNumber(1...1_000_000), .recorded,
-      .observation),
+      "calibration.files", "--calibration", \.observation.text.calibration, \.conversion.calibration.files,
+      .texts, .local, .observation),
     Setting(
-      "calibration.context", "--context", \.observation.text.context, \.conversion.calibration.context, .wholeNumber(2...1_048_576), .recorded,
-      .observation),
+      "calibration.samples", "--samples", \.observation.text.samples, \.conversion.calibration.samples,
+      .wholeNumber(1...1_000_000), .recorded, .observation),
+    Setting(
+      "calibration.context", "--context", \.observation.text.context, \.conversion.calibration.context,
+      .wholeNumber(2...1_048_576), .recorded, .observation),
     Setting("calibration.seed", "--seed", \.observation.text.seed, \.conversion.calibration.seed, .seed, .recorded, .observation),
-    Setting("calibration.bos", "--bos", \.observation.text.bos, \.conversion.calibration.bos, .oneOf(BOSChoice.self) { $0.value }, .recorded, .beginning),
     Setting(
-      "calibration.propagate", "--propagate", \.observation.propagate, \.conversion.propagation, .oneOf(StreamChoice.self) { $0.value }, .recorded,
-      .observation),
+      "calibration.bos", "--bos", \.observation.text.bos, \.conversion.calibration.bos,
+      .oneOf(BOSChoice.self) { $0.value }, .recorded, .beginning),
     Setting(
-      "calibration.true_sequential", "--true-sequential", \.observation.trueSequential, \.conversion.isTrueSequential, .flag, .recorded,
-      .observation),
+      "calibration.propagate", "--propagate", \.observation.propagate, \.conversion.propagation,
+      .oneOf(StreamChoice.self) { $0.value }, .recorded, .observation),
     Setting(
-      "calibration.products", "--products", \.observation.products, \.conversion.calibration.precision, .oneOf(ProductsChoice.self) { $0.value },
-      .recorded, .products),
+      "calibration.true_sequential", "--true-sequential", \.observation.trueSequential, \.conversion.isTrueSequential,
+      .flag, .recorded, .observation),
+    Setting(
+      "calibration.products", "--products", \.observation.products, \.conversion.calibration.precision,
+      .oneOf(ProductsChoice.self) { $0.value }, .recorded, .products),
     Setting("calibration.stats", "--stats", \.observation.stats, \.conversion.statisticsPath, .text, .local),
     Setting("importance", "--importance", \.rounding.importance, \.conversion.importancePath, .text, .local, .importance),
     Setting("include_weights", "--include-weights", \.rounding.includeWeights, \.conversion.includedImportance, .someTexts),
     Setting("exclude_weights", "--exclude-weights", \.rounding.excludeWeights, \.conversion.excludedImportance, .someTexts),
-    Setting("config", "--config", \.source.config, \.conversion.configPath, .text, for: any, .local, .base),
+    Setting("config", "--config", \.source.config, \.conversion.configPath, .text, for: anyInput, .local, .base),
     Setting("tokenizer", "--tokenizer", \.source.tokenizer, \.conversion.tokenizerPath, .text, .local, .tokenizer),
     Setting("pre_tokenizer", "--pre", \.source.pre, \.conversion.preTokenizer, .text, .recorded, .preTokenizer),
-    Setting("allow_nonfinite", "--allow-nonfinite", \.rounding.allowNonfinite, \.conversion.allowNonfinite, .flag, for: any),
+    Setting("allow_nonfinite", "--allow-nonfinite", \.rounding.allowNonfinite, \.conversion.allowNonfinite, .flag, for: anyInput),
     Setting("allow_requantize", "--allow-requantize", \.rounding.allowRequantize, \.conversion.allowRequantize, .flag),
-    Setting("shard_size", "--shard-size", \.target.shardSize, \.conversion.shardSize, .size, for: any, .recorded, .shardSize),
+    Setting("shard_size", "--shard-size", \.target.shardSize, \.conversion.shardSize, .size, for: anyInput, .recorded, .shardSize),
     Setting("keep_split", "--keep-split", \.target.keepSplit, \.conversion.keepsSplit, .flag, .recorded, .keepSplit),
-    Setting("force", "--force", \.target.force, \.conversion.force, .flag, for: any, .none),
-    Setting("resume", "--resume", \.target.resume, \.conversion.resumes, .flag, for: any, .none),
+    Setting("force", "--force", \.target.force, \.conversion.force, .flag, for: anyInput, .none),
+    Setting("resume", "--resume", \.target.resume, \.conversion.resumes, .flag, for: anyInput, .none),
     Setting("evaluation.text", "--eval-text", \.quality.evalText, \.evaluation.text, .texts, .none),
     Setting(
-      "evaluation.context", "--eval-context", \.quality.evalContext, \.evaluation.context, .wholeNumber(2...1_048_576), .none, .evaluation),
+      "evaluation.context", "--eval-context", \.quality.evalContext, \.evaluation.context,
+      .wholeNumber(2...1_048_576), .none, .evaluation),
     Setting(
-      "evaluation.windows", "--eval-windows", \.quality.evalWindows, \.evaluation.windows, .wholeNumber(1...1_000_000_000), .none, .evaluation),
-    Setting("gates", "--fail-if", \.quality.failIf, \.gates, .gates, for: any, .none),
-    Setting("report", "--report", \.target.reportPlace, \.report, .reportPlace, for: any, .none),
+      "evaluation.windows", "--eval-windows", \.quality.evalWindows, \.evaluation.windows,
+      .wholeNumber(1...1_000_000_000), .none, .evaluation),
+    Setting("gates", "--fail-if", \.quality.failIf, \.gates, .gates, for: anyInput, .none),
+    Setting("report", "--report", \.target.reportPlace, \.report, .reportPlace, for: anyInput, .none),
   ]
 }
