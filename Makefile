@@ -8,7 +8,7 @@ TESTED = .build-test/release/qconvert
 # What has API documentation: a library of this package each.
 DOCUMENTED = QuantCore QConvertKit
 
-.PHONY: help build demo test unit end-to-end examples docs fuzz sanitize portable interop interop-all benchmark benchmark-methods format setup clean
+.PHONY: help build demo test structure unit end-to-end examples docs fuzz sanitize portable interop interop-all benchmark benchmark-methods format setup clean
 
 help:
 	@echo "make setup        system packages that building needs (apt)"
@@ -37,7 +37,15 @@ demo: setup build
 test: setup
 	@MAKE="$(MAKE)" Tests/run.py
 
-unit:
+# Folders whose rooms must not use each other in a circle.
+CORE = Base Numbers Text Model Engine Conversion
+LAYERS = Sources/QuantCore $(CORE:%=Sources/QuantCore/%) Sources/qconvert/Kit
+
+structure:
+	@python3 Tests/Structure/rooms.py $(LAYERS)
+	@python3 Tests/Structure/layers.py
+
+unit: structure
 	swift test -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES)
 
 end-to-end:

@@ -42,27 +42,6 @@ public struct DecoderNumbers: Sendable, Equatable {
 
   /// A norm that subtracts the mean too.
   public func layerNorm(_ role: TensorRole) -> Norm { Norm(role, .layer, epsilon: normEpsilon) }
-
-  /// The text of which fingerprints are made. Files of statistics hold such a fingerprint, so that its form is frozen.
-  func signature(_ family: String, _ rope: Rope?) -> String {
-    "\(family) \(hiddenSize) \(blockCount) \(headCount) \(keyValueHeadCount) \(headSize) \(feedForwardSize) "
-      + "\(vocabularySize) \(normEpsilon) \((rope ?? Rope()).signature)"
-  }
-}
-
-extension Rope {
-  fileprivate var signature: String {
-    let rule =
-      switch scaling {
-      case .none: "none"
-      case .linear(let factor): "linear(factor: \(factor))"
-      case .llama3(let factor, let low, let high, let context):
-        "llama3(factor: \(factor), lowFrequency: \(low), highFrequency: \(high), originalContext: \(context))"
-      case .factors(let factors): "factors(\(factors))"
-      case .yarn(let yarn): "yarn(\(yarn.factor), \(yarn.originalContext), \(yarn.betaFast), \(yarn.betaSlow))"
-      }
-    return "Rope(theta: \(theta), dimension: \(dimension), scaling: QuantCore.Rope.Scaling.\(rule))"
-  }
 }
 
 extension ConfigurationKeys {

@@ -3,6 +3,8 @@ public import QuantCore
 extension PEFTFormat: CheckpointFormat {
   public static var defaultScheme: String { Planner.keepName }
   public static var naming: Naming { .huggingFace }
+  /// The PEFT library looks for one file.
+  public static var splits: Bool { false }
 
   public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String { type ?? stored }
 

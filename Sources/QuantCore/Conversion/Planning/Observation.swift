@@ -59,7 +59,7 @@ struct Observation {
         remedy: "Give --calibration instead of --stats.")
     }
     let statistics = try StoredStatistics(opening.open(path, format: "safetensors"))
-    try statistics.check(model: ModelFingerprint.of(source, model), requirements: needed)
+    try statistics.check(model: ModelFingerprint.of(source, description: model.canonicalText), requirements: needed)
     return statistics
   }
 

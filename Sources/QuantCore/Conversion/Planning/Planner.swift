@@ -29,10 +29,6 @@ public struct Planner: Sendable {
       throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
     }
     if let adapter = opened.adapter { return try AdapterPlanner(opening: opening).plan(request, opened, adapter) }
-    if let base = request.basePath {
-      throw Failure(
-        .usage, "usage.base", "the input is a model, and --base belongs to adapters", file: base, remedy: "Leave --base out.")
-    }
     let target = try Target(request, registry)
     let chain = try MethodChain(request, registry)
     let shaping = SourceShaping(request: request, target: target, chain: chain, opening: opening)
@@ -72,7 +68,7 @@ public struct Planner: Sendable {
       provenance: Provenance.facts(
         request, chain, observed.calibration, shaped.importance, values: values, adapters: shaped.adapters),
       targetName: Files.stem(of: request.output), shardSize: request.shardSize, keepsSplit: request.keepsSplit,
-      metadataEdits: MetadataEdit.edits(request))
+      metadataEdits: PreTokenizerEdit(request, source: shaped.source, target: target).edits(&shaped.warnings) + MetadataEdit.edits(request))
     output.figures = request.figures
     return ConversionPlan(
       request: request, source: shaped.source, reference: shaped.adapters.isEmpty ? opened : shaped.source, model: shaped.model,

@@ -35,9 +35,10 @@ struct Target {
         remedy: "Give --to with one that does: \(able.joined(separator: ", ")).")
     }
     if request.shardSize != nil || request.keepsSplit, !format.splits {
+      let option = request.shardSize != nil ? "--shard-size" : "--keep-split"
       throw Failure(
-        .usage, "output.shard-size", "format '\(format.id)' writes one file, which --shard-size cannot split", file: request.output,
-        remedy: "Leave --shard-size out, or write a folder or a .gguf file.")
+        .usage, "output.shard-size", "format '\(format.id)' writes one file, which \(option) cannot split", file: request.output,
+        remedy: "Leave \(option) out, or write a \(content == .model ? "folder or a " : "").gguf file.")
     }
     if !(request.metadataValues + request.droppedMetadata).isEmpty, !format.holdsKeyValues {
       throw Failure(

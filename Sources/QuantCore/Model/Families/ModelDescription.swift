@@ -24,14 +24,12 @@ public struct ModelDescription: Sendable {
   public var configurations: [Naming: Configuration]
   /// Tensors that a container wants beside the model's own: computed tables.
   public var constants: [Naming: [ConstantTensor]]
-  /// What sets the model apart from others with the same tensors, in words. Fingerprints are made of it.
-  public var signature: String
   private let positions: [TensorID: Int]
 
   public init(
     family: String, hiddenSize: Int, vocabularySize: Int, contextLength: Int, embedding: EmbeddingDescription,
     blocks: [BlockDescription], head: HeadDescription, tensors: [ModelTensor], configurations: [Naming: Configuration] = [:],
-    constants: [Naming: [ConstantTensor]] = [:], signature: String = ""
+    constants: [Naming: [ConstantTensor]] = [:]
   ) {
     self.family = family
     self.hiddenSize = hiddenSize
@@ -43,7 +41,6 @@ public struct ModelDescription: Sendable {
     self.tensors = tensors
     self.configurations = configurations
     self.constants = constants
-    self.signature = signature
     positions = Dictionary(tensors.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
   }
 

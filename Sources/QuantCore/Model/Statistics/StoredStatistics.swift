@@ -64,8 +64,8 @@ public struct StoredStatistics: Sendable {
     package var stored: String { "qconvert." + rawValue }
   }
 
-  /// The layout that this program writes, and the only one that it reads.
-  package static let version = "1"
+  /// The layout that this program writes, and the only one that it reads. In 1 the fingerprint left out some of the model's numbers.
+  package static let version = "2"
 
   /// The text that was run; without its tokens.
   public let calibration: CalibrationWindows

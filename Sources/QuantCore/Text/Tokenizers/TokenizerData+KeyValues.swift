@@ -1,5 +1,8 @@
 /// Tokenizers as GGUF metadata (`tokenizer.ggml.*`).
 extension TokenizerData {
+  /// The key that names the pre-tokenizer.
+  static let preTokenizerKey = "tokenizer.ggml.pre"
+
   /// Special ids in the order in which llama.cpp's converter writes them, with their keys.
   private static let specialOrder = [
     "bos", "eos", "unknown", "seperator", "padding", "cls", "mask", "eot", "eom", "fim_pre", "fim_suf", "fim_mid", "fim_pad",
@@ -13,7 +16,7 @@ extension TokenizerData {
     entries.append(("tokenizer.ggml.model", .string(kind == .byteLevelBPE ? "gpt2" : "llama")))
     // The SentencePiece reader ignores the name; the converter always writes this one.
     if let name = kind == .byteLevelBPE ? preTokenizer : "default" {
-      entries.append(("tokenizer.ggml.pre", .string(name)))
+      entries.append((TokenizerData.preTokenizerKey, .string(name)))
     }
     // Readers look for user-defined tokens in text as it is written, where spaces are spaces.
     let texts = zip(tokens, types).map { text, type in
@@ -50,7 +53,7 @@ extension TokenizerData {
     case "llama": self.init(kind: .sentencePieceBPE, tokens: tokens)
     default: throw Failure(.unsupported, "tokenizer.model-type", "a tokenizer of kind '\(model)' is not supported")
     }
-    if kind == .byteLevelBPE { preTokenizer = metadata["tokenizer.ggml.pre"]?.stringValue }
+    if kind == .byteLevelBPE { preTokenizer = metadata[TokenizerData.preTokenizerKey]?.stringValue }
     if case .f32s(let values)? = metadata["tokenizer.ggml.scores"] { scores = values }
     if case .strings(let values)? = metadata["tokenizer.ggml.merges"] { merges = values }
     if case .i32s(let values)? = metadata["tokenizer.ggml.token_type"] {

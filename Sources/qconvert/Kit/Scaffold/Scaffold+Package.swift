@@ -22,13 +22,9 @@ extension Scaffold {
   }
 
   var program: String {
-    """
-    import QConvertKit
-    import \(module)
-
-    QConvert.main(plugins: QConvert.builtIn + [\(type)\(kind == .method ? "" : "s").self])
-
-    """
+    let plugin = type + (kind == .method ? "" : "s")
+    let lines = ["import QConvertKit", "import \(module)", "", "QConvert.main(plugins: QConvert.builtIn + [\(plugin).self])", ""]
+    return lines.joined(separator: "\n")
   }
 
   var readme: String {

@@ -49,7 +49,7 @@ struct ResultDocument {
       .init("recipe_xxh3_128", JSONOutput.optional(plan.request.recipe.map { Fingerprint.of($0) })),
       .init("inputs", .array(inputs)),
       .init("calibration", plan.calibration.map { calibration($0) } ?? .null),
-      .init("evaluation", evaluation.map { .object(Evaluate.members($0)) } ?? .null),
+      .init("evaluation", evaluation.map { .object($0.members()) } ?? .null),
       .init("gates", .array(recipe.gates.map { gate($0) })),
       .init("tensors", .array(zip(plan.tensors, report.tensors).map { tensor($0, $1) })),
       .init("notes", JSONOutput.strings(report.notes)),

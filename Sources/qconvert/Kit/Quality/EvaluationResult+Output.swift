@@ -1,5 +1,17 @@
 import QuantCore
 
+extension EvaluationResult {
+  /// What was measured, for documents.
+  /// - Parameter simulated: what was rounded beside what the checkpoint stores.
+  func members(simulated: [JSON.Member] = []) -> [JSON.Member] {
+    let run: [JSON.Member] = [
+      .init("protocol", .string(self.protocol.rawValue)), .init("context", .int(context)), .init("windows", .int(windows)),
+      .init("tokens", .int(tokens)),
+    ]
+    return run + simulated + EvaluationResult.measures.compactMap { measure in measure.value(self).map { .init(measure.key, .double($0)) } }
+  }
+}
+
 /// What a model card shows of an evaluation.
 extension EvaluationResult {
   /// - Parameter texts: paths of what is predicted, of which the card has the names.

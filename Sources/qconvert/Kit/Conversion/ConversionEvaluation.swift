@@ -18,7 +18,7 @@ struct ConversionEvaluation {
     let tokenizer = try opening.tokenizer(for: plan.source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
     var options = EvaluationOptions(context: settings.context)
     options.windows = settings.windows
-    options.beginOfSequence = try ModelOptions.beginOfSequence(tokenizer, asked: request.calibration.bos)
+    options.beginOfSequence = try TokenizerOptions.beginOfSequence(tokenizer, asked: request.calibration.bos)
     let text = try settings.text.map { try Files.readText($0) }.joined()
     tokens = (options.beginOfSequence.map { [$0] } ?? []) + tokenizer.encode(text)
     self.options = options
@@ -30,7 +30,7 @@ struct ConversionEvaluation {
   func run(_ path: String, _ session: Session) throws -> EvaluationResult {
     let checkpoint = try opening.open(path, format: plan.format.id, configPath: configuration)
     let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: plan.request.threads))
-    return try Evaluate.evaluate(engine, reference, tokens, options, session)
+    return try Evaluation.run(engine, reference: reference, tokens: tokens, options: options, showing: session.progress())
   }
 
   /// A lone file has no configuration beside it; that of its source holds for it too.
