@@ -14,8 +14,11 @@ public enum Tokenizers {
     return tokenizer
   }
 
+  /// Whether there is a pre-tokenizer of this name, as GGUF files name them.
+  package static func knowsPreTokenizer(_ name: String) -> Bool { (try? KnownPreTokenizers.find(name)) != nil }
+
   /// What a name of a pre-tokenizer means for a tokenizer without one.
-  static func unusedPreTokenizer(file: String) -> Failure {
+  package static func unusedPreTokenizer(file: String) -> Failure {
     Failure(
       .usage, "tokenizer.pre-unused", "is a SentencePiece tokenizer, which has no pre-tokenizer", file: file, remedy: "Leave --pre out.")
   }
