@@ -6,7 +6,7 @@ import Testing
 @Suite struct FamilyTests {
   /// Those with RMS norms, rotary embedding and one gated feed-forward layer.
   static let llamaLike = ["llama3-rope", "llama-biases", "mistral-window", "qwen2", "qwen3"]
-  static let names = llamaLike + ["mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual"]
+  static let names = llamaLike + ["mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap"]
 
   @Test(arguments: names) func logitsAreThoseOfTransformers(_ name: String) throws {
     let folder = SharedData.fixture("engine/" + name)
@@ -53,7 +53,7 @@ import Testing
     #expect(results[0] == results[2])
   }
 
-  @Test(arguments: llamaLike + ["mixtral", "gpt2", "bloom"]) func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
+  @Test(arguments: llamaLike + ["mixtral", "gpt2", "bloom", "gemma3"]) func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
     let stored = try GGUFTwin.of(source)
     let model = try Fixture.describe(stored)
@@ -79,7 +79,7 @@ import Testing
     #expect(try generator.generate(prompt: prompt, limit: 24, stop: [stop]) == Array(generated.prefix { $0 != stop }))
   }
 
-  @Test(arguments: ["qwen3", "mixtral", "bloom", "opt"]) func aRowDoesNotDependOnItsBatch(_ name: String) throws {
+  @Test(arguments: ["qwen3", "mixtral", "bloom", "opt", "gemma3"]) func aRowDoesNotDependOnItsBatch(_ name: String) throws {
     let engine = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/" + name)))
     let tokens = (0..<96).map { ($0 * 31 + 7) % 96 }
     let together = try engine.allLogits(tokens, sequenceLength: 48)
@@ -96,12 +96,12 @@ import Testing
     for index in 0..<engine.model.blocks.count {
       var block = engine.loadBlock(index)
       let original = block
-      for fold in engine.model.firstGraph.folds {
-        let widths: [Int] = engine.model.firstGraph.consumers(of: fold).compactMap { block.matrices[$0]?.columns }
+      for fold in block.graph.folds {
+        let widths: [Int] = block.graph.consumers(of: fold).compactMap { block.matrices[$0]?.columns }
         let channels = try #require(widths.first)
         block.apply(fold, scales: fold.tied((0..<channels).map { 0.5 + Float($0 * 7 % 11) / 4 }))
       }
-      for linear in engine.model.firstGraph.linears where engine.model.firstGraph.folds.contains(where: { $0.sites.contains(linear.input) }) {
+      for linear in block.graph.linears where block.graph.folds.contains(where: { $0.sites.contains(linear.input) }) {
         #expect(block.matrices[linear.layer] != original.matrices[linear.layer])
       }
       engine.runBlock(block, hidden: &hidden, sequenceLength: 40)

@@ -4,7 +4,7 @@ import Testing
 
 /// A `config.json` that is made from a description means the same model again.
 @Suite struct WrittenConfigurationTests {
-  private static let families = ["llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "gpt2", "bloom"]
+  private static let families = ["llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "gpt2", "bloom", "gemma3"]
 
   /// Whether two descriptions are of one model.
   private func isSame(_ a: ModelDescription, _ b: ModelDescription) -> Bool {
@@ -52,7 +52,7 @@ import Testing
       BlockDescription(
         block.branches.map { branch in
           var branch = branch
-          (branch.norm, branch.sumNorm) = (rounded(branch.norm), rounded(branch.sumNorm))
+          (branch.norm, branch.outputNorm, branch.sumNorm) = (rounded(branch.norm), rounded(branch.outputNorm), rounded(branch.sumNorm))
           if var attention = branch.part as? Attention {
             if case .llama3? = attention.rope?.scaling { attention.rope?.scaling = .none }
             (attention.queryNorm, attention.keyNorm) = (rounded(attention.queryNorm), rounded(attention.keyNorm))

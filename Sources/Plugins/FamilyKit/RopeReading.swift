@@ -9,16 +9,18 @@ extension ConfigurationKeys {
   /// tensor of frequency factors there.
   /// - Parameters:
   ///   - factors: such a tensor, where there is one.
+  ///   - kind: the kind of blocks (`full_attention`) whose object is read, where `rope_parameters` has one for each.
   ///   - mayBePartial: whether the family rotates a part of each head where the configuration says so.
   ///   - mayBeYarn: whether the family knows YaRN.
   public func rope(
-    headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, mayBePartial: Bool = false, mayBeYarn: Bool = false
+    headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, kind: String? = nil, mayBePartial: Bool = false, mayBeYarn: Bool = false
   ) throws(Failure) -> Rope {
     var rope = Rope()
     rope.dimension = headSize
     switch configuration {
     case .huggingFace:
-      let parameters = json("rope_parameters")
+      let stated = json("rope_parameters")
+      let parameters = kind.flatMap { stated?[$0] } ?? stated
       let theta = json("rope_theta") ?? parameters?["rope_theta"]
       rope.theta = try theta.map { value throws(Failure) in try positive(value.doubleValue, "rope_theta") } ?? defaultTheta
       if let partial = json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"], partial.doubleValue != 1 {
@@ -108,7 +110,8 @@ extension ConfigurationKeys {
       yarn.betaFast = try number("", "rope.scaling.yarn_beta_fast") ?? yarn.betaFast
       yarn.betaSlow = try number("", "rope.scaling.yarn_beta_slow") ?? yarn.betaSlow
       // llama.cpp multiplies what the paper says by this.
-      if let own = try number("", "rope.scaling.attn_factor") { yarn.attentionFactor = own * (0.1 * log(max(1, yarn.factor)) + 1) }
+      let key = metadata("rope.scaling.yarn_attn_factor") == nil ? "rope.scaling.attn_factor" : "rope.scaling.yarn_attn_factor"
+      if let own = try number("", key) { yarn.attentionFactor = own * (0.1 * log(max(1, yarn.factor)) + 1) }
       return .yarn(yarn)
     default: throw unsupported("model.rope-scaling", "rotary scaling of type '\(type)' is not supported")
     }

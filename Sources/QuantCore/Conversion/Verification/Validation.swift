@@ -55,7 +55,9 @@ public struct Validation: Sendable {
         findings.append(Finding(.error, "model.tensor-missing", "is not there, and the configuration asks for it", tensor: place.name))
       }
     }
-    for tensor in checkpoint.tensors where !known.contains(tensor.name) && !TensorMapping.isDropped(tensor.name) {
+    for tensor in checkpoint.tensors where !known.contains(tensor.name) && !TensorMapping.isDropped(tensor.name)
+      && !model.isOfOtherPart(tensor.name, checkpoint.naming)
+    {
       findings.append(
         Finding(.warning, "model.tensor-unused", "belongs to no part of the model that the configuration describes", tensor: tensor.name))
     }

@@ -24,6 +24,9 @@ public struct ModelDescription: Sendable {
   public var configurations: [Naming: Configuration]
   /// Tensors that a container wants beside the model's own: computed tables.
   public var constants: [Naming: [ConstantTensor]]
+  /// What names of tensors begin with in a container that belong to other parts than the language model, such as a vision tower.
+  /// Containers of the same names keep them as they are; others have no place for them.
+  public var otherParts: [Naming: [String]] = [:]
   private let positions: [TensorID: Int]
 
   public init(
@@ -46,6 +49,9 @@ public struct ModelDescription: Sendable {
 
   /// What a container calls the architecture (`llama`; `LlamaForCausalLM`), or nil where its readers do not know it.
   public func architecture(_ naming: Naming) -> String? { configurations[naming]?.architecture }
+
+  /// Whether a tensor belongs to another part than the language model.
+  func isOfOtherPart(_ name: String, _ naming: Naming) -> Bool { otherParts[naming]?.contains { name.hasPrefix($0) } ?? false }
 
   /// The tensor of this identity, or nil.
   public func tensor(_ id: TensorID) -> ModelTensor? { positions[id].map { tensors[$0] } }

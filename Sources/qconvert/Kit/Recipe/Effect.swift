@@ -103,13 +103,22 @@ extension Effect {
       remedy: "Give a --plugin that does ('qconvert plugins' says which require calibration), or leave it out.")
   }
 
+  /// A text or statistics: whoever gives them expects that they are used.
   static let observation = Effect { observation($0) }
 
+  /// How a text is observed: scripts say so for every run, whether it observes or not.
+  static let mannerOfObservation = Effect { manner($0) }
+
+  private static func manner(_ situation: Situation) -> Verdict {
+    guard case .mistaken(let reason, _) = observation(situation) else { return observation(situation) }
+    return .harmless(reason)
+  }
+
   /// BOS, which begins the windows of an evaluation too.
-  static let beginning = Effect { $0.recipe.evaluation.text.isEmpty ? observation($0) : .effective }
+  static let beginning = Effect { $0.recipe.evaluation.text.isEmpty ? manner($0) : .effective }
 
   static let products = Effect { situation in
-    situation.plan.statistics == nil ? observation(situation) : .harmless("the statistics are those of --stats, and the model is not run")
+    situation.plan.statistics == nil ? manner(situation) : .harmless("the statistics are those of --stats, and the model is not run")
   }
 }
 

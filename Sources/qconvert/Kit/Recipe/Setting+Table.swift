@@ -34,17 +34,17 @@ extension Setting {
       .texts, .local, .observation),
     Setting(
       "calibration.samples", "--samples", \.observation.text.samples, \.conversion.calibration.samples,
-      .wholeNumber(1...1_000_000), .recorded, .observation),
+      .wholeNumber(1...1_000_000), .recorded, .mannerOfObservation),
     Setting(
       "calibration.context", "--context", \.observation.text.context, \.conversion.calibration.context,
-      .wholeNumber(2...1_048_576), .recorded, .observation),
-    Setting("calibration.seed", "--seed", \.observation.text.seed, \.conversion.calibration.seed, .seed, .recorded, .observation),
+      .wholeNumber(2...1_048_576), .recorded, .mannerOfObservation),
+    Setting("calibration.seed", "--seed", \.observation.text.seed, \.conversion.calibration.seed, .seed, .recorded, .mannerOfObservation),
     Setting(
       "calibration.bos", "--bos", \.observation.text.bos, \.conversion.calibration.bos,
       .oneOf(BOSChoice.self) { $0.value }, .recorded, .beginning),
     Setting(
       "calibration.propagate", "--propagate", \.observation.propagate, \.conversion.propagation,
-      .oneOf(StreamChoice.self) { $0.value }, .recorded, .observation),
+      .oneOf(StreamChoice.self) { $0.value }, .recorded, .mannerOfObservation),
     Setting(
       "calibration.true_sequential", "--true-sequential", \.observation.trueSequential, \.conversion.isTrueSequential,
       .flag, .recorded, .observation),
