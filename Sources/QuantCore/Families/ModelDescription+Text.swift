@@ -1,7 +1,7 @@
 /// A model as one text, in which every number and every edge of the graph stands that changes what flows through it.
 extension ModelDescription {
   /// The same for equal models, another one for models that compute something else. Tensors are not part of it.
-  var canonicalText: String {
+  package var canonicalText: String {
     let linears = block.linears.map { "\($0.layer.text) reads \($0.input.name)" }
     return ["family \(family)", parameters.canonicalText, linears.joined(separator: ", ")].joined(separator: "\n")
   }
@@ -9,7 +9,7 @@ extension ModelDescription {
 
 extension HyperParameters {
   /// Every field, under its name. A test holds this against the fields that there are.
-  var canonicalText: String {
+  package var canonicalText: String {
     let fields: [(name: String, value: String)] = [
       ("hiddenSize", "\(hiddenSize)"), ("blockCount", "\(blockCount)"), ("headCount", "\(headCount)"),
       ("keyValueHeadCount", "\(keyValueHeadCount)"), ("headSize", "\(headSize)"), ("feedForwardSize", "\(feedForwardSize)"),

@@ -203,7 +203,7 @@ public struct Planner: Sendable {
       return []
     }
     guard splitsText else { throw Tokenizers.unusedPreTokenizer(file: source.path) }
-    if (try? KnownPreTokenizers.find(name)) == nil {
+    if !Tokenizers.knows(preTokenizer: name) {
       warnings.append("the pre-tokenizer '\(name)' is not known here; its name is written as it was given")
     }
     return [MetadataEdit(key: TokenizerData.preTokenizerKey, value: .string(name))]

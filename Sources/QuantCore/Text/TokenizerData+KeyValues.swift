@@ -1,7 +1,7 @@
 /// Tokenizers as GGUF metadata (`tokenizer.ggml.*`).
 extension TokenizerData {
   /// The key that names the pre-tokenizer.
-  static let preTokenizerKey = "tokenizer.ggml.pre"
+  package static let preTokenizerKey = "tokenizer.ggml.pre"
 
   /// Special ids in the order in which llama.cpp's converter writes them, with their keys.
   private static let specialOrder = [

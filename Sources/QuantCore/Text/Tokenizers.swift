@@ -14,8 +14,11 @@ public enum Tokenizers {
     return tokenizer
   }
 
+  /// Whether this program splits text by a pre-tokenizer of this name.
+  package static func knows(preTokenizer name: String) -> Bool { (try? KnownPreTokenizers.find(name)) != nil }
+
   /// What a name of a pre-tokenizer means for a tokenizer without one.
-  static func unusedPreTokenizer(file: String) -> Failure {
+  package static func unusedPreTokenizer(file: String) -> Failure {
     Failure(
       .usage, "tokenizer.pre-unused", "is a SentencePiece tokenizer, which has no pre-tokenizer", file: file, remedy: "Leave --pre out.")
   }
