@@ -33,7 +33,8 @@ struct OptionInputs {
       "F16": folder.file("f16.gguf"), "PART": folder.file("parts-00001-of-00003.gguf"), "LONE": folder.file("lone.safetensors"),
       "TEXT": folder.file("a.txt"), "TEXT2": folder.file("b.txt"), "IDS": folder.file("ids.txt"), "IDS2": folder.file("other-ids.txt"),
       "TYPES": folder.file("types.txt"), "EMPTY": folder.file("empty.txt"), "RECIPE": folder.file("recipe.yaml"),
-      "CONFIG": folder.file("config.json"), "CONFIG2": folder.file("small.json"), "TOKENIZER": model + "/tokenizer.json", "PIECES": sentencePiece,
+      "CONFIG": folder.file("config.json"), "CONFIG2": folder.file("small.json"), "TOKENIZER": model + "/tokenizer.json",
+      "PIECES": sentencePiece,
       "IMPORTANCE": folder.file("importance.gguf"), "STATS": folder.file("a.stats"), "STATS2": folder.file("b.stats"),
     ]
     let lines: [(name: String, line: String)] = [

@@ -23,7 +23,7 @@ struct PreTokenizerEdit {
       return []
     }
     guard splitsText else { throw Tokenizers.unusedPreTokenizer(file: source.path) }
-    if !Tokenizers.knowsPreTokenizer(name) {
+    if !Tokenizers.knows(preTokenizer: name) {
       warnings.append("the pre-tokenizer '\(name)' is not known here; its name is written as it was given")
     }
     return [MetadataEdit(key: TokenizerData.preTokenizerKey, value: .string(name))]

@@ -14,8 +14,8 @@ public enum Tokenizers {
     return tokenizer
   }
 
-  /// Whether there is a pre-tokenizer of this name, as GGUF files name them.
-  package static func knowsPreTokenizer(_ name: String) -> Bool { (try? KnownPreTokenizers.find(name)) != nil }
+  /// Whether this program splits text by a pre-tokenizer of this name.
+  package static func knows(preTokenizer name: String) -> Bool { (try? KnownPreTokenizers.find(name)) != nil }
 
   /// What a name of a pre-tokenizer means for a tokenizer without one.
   package static func unusedPreTokenizer(file: String) -> Failure {
