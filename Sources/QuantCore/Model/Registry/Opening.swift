@@ -13,7 +13,7 @@ public struct Opening: Sendable {
     _ path: String, format: String? = nil, configPath: String? = nil, tokenizerPath: String? = nil
   ) throws -> Checkpoint {
     let options = OpenOptions(
-      packings: registry.packings, weightFormats: registry.weightFormats, configPath: configPath, tokenizerPath: tokenizerPath)
+      unpackers: registry.unpackers, weightFormats: registry.weightFormats, configPath: configPath, tokenizerPath: tokenizerPath)
     if let format { return try registry.reader(format).open(path, options: options) }
     for candidate in registry.readers where candidate.recognises(path) {
       return try candidate.open(path, options: options)
