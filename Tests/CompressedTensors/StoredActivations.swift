@@ -78,7 +78,7 @@ func whatIsWrittenAboutInputsIsReadAgain(_ name: String) throws {
   #expect(bytes.holds(four, activations: .int8Token) && bytes.holds(four, activations: .fp8Token))
   #expect(bytes.holds(eight, activations: .int8Static) && !bytes.holds(eight, activations: .fp8Token))
   #expect(floats.holds(float, activations: .fp8Static) && !floats.holds(float, activations: .int8Token))
-  #expect(!PlainPacking().holds(FloatScheme.bf16.grid, activations: .int8Token))
+  #expect(!PlainPacking().holds(FloatScheme.bf16.grid, inputs: .int8Token))
 }
 
 @Test func goldenFoldersSayHowTheyRound() throws {

@@ -118,7 +118,7 @@ import Testing
 
   private func checkLogits(in path: String) throws {
     let document = try JSON.parse(ByteView(readFile(path + "/forward-check.json")), .strict)
-    let checkpoint = try HuggingFaceFormat.open(path, options: OpenOptions(packings: [IntQuantized(), FloatQuantized()]))
+    let checkpoint = try HuggingFaceFormat.open(path, options: OpenOptions(unpackers: [IntQuantized(), FloatQuantized()]))
     var engine = try Fixture.engine(checkpoint)
     let tokens = try #require(document["tokens"]?.arrayValue).compactMap(\.intValue)
     let exact = try engine.allLogits(tokens, sequenceLength: tokens.count)

@@ -10,13 +10,13 @@ import Testing
 
 /// Folders that the owners of the layouts wrote, with numbers that their own libraries read.
 @Suite struct GoldenFolderTests {
-  static let packings: [any Packing] = [
+  static let packings: [any FolderPacking & Unpacker] = [
     FloatQuantized(), NVFP4PackQuantized(), MXFP4PackQuantized(), MXFP8Quantized(), NativeFloat8(), BlockFloat8(), ModelOptFloat8(),
     ModelOptNVFP4(), GPTOSSExperts(),
   ]
 
   static func open(_ path: String) throws -> Checkpoint {
-    try HuggingFaceFormat.open(path, options: OpenOptions(packings: packings))
+    try HuggingFaceFormat.open(path, options: OpenOptions(unpackers: packings))
   }
 
   private static func json(_ path: String) throws -> JSON { try JSON.parse(ByteView(readFile(path))) }
@@ -154,7 +154,7 @@ import Testing
       let words = tensor.name.split(separator: ".").map { String($0) }
       let sharing = joint.first { $0.contains(words[words.count - 2]) } ?? [words[words.count - 2]]
       let names =
-        quantized.scheme.sharing == .jointLayers
+        quantized.scheme.sharedScale?.sharing == .jointLayers
         ? sharing.map { (words.dropLast(2) + [$0, "weight"]).joined(separator: ".") } : [tensor.name]
       let largest = try names.map { try #require(model[$0]).matrix().values.map { abs($0) }.max() ?? 0 }.max() ?? 0
       let plain = try #require(
@@ -164,7 +164,7 @@ import Testing
       #expect(rule.grid == quantized.scheme.grid)
       let matrix = try #require(model[tensor.name]).matrix()
       var panel = rule.emptyPanel(rows: matrix.rows, columns: matrix.columns)
-      matrix.withPanel { rule.fitted(largestMagnitude: largest).encode($0, importance: nil, into: &panel) }
+      matrix.withPanel { rule.fittedToTensor(largestMagnitude: largest).encode($0, importance: nil, into: &panel) }
       #expect(panel == quantized.panel(rows: 0..<matrix.rows, rowLength: matrix.columns), "\(folder): \(tensor.name)")
     }
   }

@@ -11,7 +11,7 @@ private func planned(_ name: String, _ shape: [Int], _ scheme: FloatScheme = .bf
 }
 
 /// Integers of 4 bits, described by a configuration: stands for any packing of a plug-in.
-private struct NibblePacking: Packing {
+private struct NibblePacking: FolderPacking {
   static let id = "nibbles"
   static let summary = ""
   static let reference = ""

@@ -16,7 +16,7 @@ import Testing
   ]
 
   static func open(_ path: String) throws -> Checkpoint {
-    try HuggingFaceFormat.open(path, options: OpenOptions(packings: IntegerContainers.packings))
+    try HuggingFaceFormat.open(path, options: OpenOptions(unpackers: IntegerContainers.packings))
   }
 
   private func document(_ path: String) throws -> JSON { try JSON.parse(ByteView(readFile(path)), .strict) }
@@ -95,7 +95,7 @@ import Testing
 }
 
 enum IntegerContainers {
-  static let packings: [any Packing] = [
+  static let packings: [any Unpacker] = [
     PackQuantized(), IntQuantized(), FloatQuantized(), GPTQVersion1(), GPTQVersion2(), AWQGEMM(),
   ]
 

@@ -34,7 +34,9 @@ extension IntegerContainers {
   }
 
   /// What a reader makes of one packed matrix.
-  static func unpacked(_ packing: any Packing, _ stored: [CheckpointTensor], name: String, scheme: any Scheme) throws -> CheckpointTensor {
+  static func unpacked(
+    _ packing: any FolderPacking & Unpacker, _ stored: [CheckpointTensor], name: String, scheme: any Scheme
+  ) throws -> CheckpointTensor {
     let module = QuantizedModule(name: String(name.dropLast(".weight".count)), scheme: scheme)
     let configuration = try #require(try packing.configuration(modules: [module], unquantized: []))
     return try #require(try packing.unpack(configuration: configuration, stored: stored)?.first)
@@ -42,7 +44,7 @@ extension IntegerContainers {
 }
 
 @Suite struct Moves {
-  private static let packings: [String: any Packing] = [
+  private static let packings: [String: any FolderPacking & Unpacker] = [
     "autoawq-w4": AWQGEMM(), "autoround-w4": GPTQVersion1(), "gptqmodel-gptq4-v2": GPTQVersion2(), "ct-gptq-w3a16": PackQuantized(),
     "ct-gptq-w4a16": PackQuantized(), "ct-gptq-w8a16": PackQuantized(), "ct-rtn-w4a16-asym": PackQuantized(),
     "ct-sq-gptq-w8a8": IntQuantized(), "gptqmodel-gptq2": GPTQVersion1(), "gptqmodel-gptq3": GPTQVersion1(),
@@ -95,7 +97,7 @@ extension IntegerContainers {
     }
     let start = try pack(first, tensor)
     var (moved, stored) = (tensor, start)
-    for packing: any Packing in [AWQGEMM(), PackQuantized(), first] {
+    for packing: any FolderPacking & Unpacker in [AWQGEMM(), PackQuantized(), first] {
       stored = try pack(packing, moved)
       moved = try IntegerContainers.unpacked(packing, stored, name: tensor.name, scheme: asymmetric)
       #expect(moved.matrix() == tensor.matrix())
@@ -120,7 +122,8 @@ extension IntegerContainers {
       return panel
     }
     let whole = panel(0..<shape[0])
-    for packing: any Packing in [GPTQVersion1(), GPTQVersion2(), PackQuantized(), AWQGEMM()] where packing.holds(scheme.grid) {
+    let packings: [any FolderPacking & Unpacker] = [GPTQVersion1(), GPTQVersion2(), PackQuantized(), AWQGEMM()]
+    for packing in packings where packing.holds(scheme.grid) {
       let stored = IntegerContainers.packed(packing, scheme, name: "a.0.weight", shape: shape, panel: panel)
       let read = try IntegerContainers.unpacked(packing, stored, name: "a.0.weight", scheme: scheme)
       let storage = try #require(read.storage as? any QuantizedStorage)

@@ -26,7 +26,7 @@ import TorchAO
     Folder(name: "torchao-int8", weights: 0x1p-8, scheme: "int8-channel"),
   ]
 
-  static let options = OpenOptions(packings: [BitsAndBytes(), HQQ(), TorchAO()])
+  static let options = OpenOptions(unpackers: [BitsAndBytes(), HQQ(), TorchAO()])
 
   @Test(arguments: folders) func weightsAreThoseOfTheToolsOwnLibrary(_ folder: Folder) throws {
     try checkWeights(folder, in: Golden.cut(folder.name), layers: Golden.cutLayers(folder.name))
@@ -111,7 +111,7 @@ import TorchAO
         let owed = try #require(stored[part.name], "\(part.name)")
         let type = try #require(ElementType(rawValue: owed.storage.schemeName.uppercased()))
         // Spaces stand behind the state of nested magnitudes.
-        let isState = part.name.contains("quant_state") && scheme.nestsParameters
+        let isState = part.name.contains("quant_state") && scheme.nesting != nil
         let bytes = isState ? Array(bytes.prefix(owed.storage.byteCount)) : bytes
         #expect((part.shape == owed.shape || isState) && part.type == .element(type))
         let differing = zip(bytes, owed.storage.verbatim?.bytes ?? []).reduce(0) { $0 + ($1.0 == $1.1 ? 0 : 1) }
@@ -124,10 +124,10 @@ import TorchAO
 
   private func pack(_ matrix: Matrix, _ scheme: any Scheme) -> [[UInt8]] {
     let magnitudes = stride(from: 0, to: matrix.values.count, by: 64).map { matrix.values[$0..<$0 + 64].reduce(0) { max($0, abs($1)) } }
-    let scheme = scheme.fitted(tileMagnitudes: magnitudes)
+    let nesting = scheme.nesting?.fitted(tileMagnitudes: magnitudes), scheme = nesting ?? scheme
     var panel = scheme.emptyPanel(rows: matrix.rows, columns: matrix.columns)
     matrix.withPanel { scheme.encode($0, importance: nil, into: &panel) }
-    scheme.nest(&panel, firstTile: 0)
+    nesting?.nest(&panel, firstTile: 0)
     return BitsAndBytes().pack(panel, rows: 0..<matrix.rows, of: [matrix.rows, matrix.columns], scheme: scheme)
   }
 }

@@ -9,7 +9,6 @@ public struct GGUFFormat: Sendable {
   public static let reference = "https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"
   public static let fileExtensions = ["gguf"]
   public static let isFolder = false
-  public static let contents: Set<CheckpointContent> = [.model, .adapter]
 
   /// Whether the path is a file that begins with the magic bytes, or that is named like one.
   public static func recognises(_ path: String) -> Bool {

@@ -1,6 +1,6 @@
 public import QuantCore
 
-extension GGUFFormat: CheckpointFormat {
+extension GGUFFormat: ModelFormat, AdapterFormat {
   public static var defaultScheme: String { "q4_k_m" }
   public static var naming: Naming { .gguf }
 
@@ -18,7 +18,7 @@ extension GGUFFormat: CheckpointFormat {
   /// What llama-quantize would quantize. A parameter of the whole tensor lies beside it as `X.scale`, for which llama.cpp does not look
   /// at an embedding: such a file would not load.
   public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
-    QuantizableTensors.contains(tensor) && (scheme?.sharing == nil || tensor.name != "token_embd.weight")
+    QuantizableTensors.contains(tensor) && (scheme?.sharedScale == nil || tensor.name != "token_embd.weight")
   }
 
   public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] { try GGUFAdapter.tensors(of: adapter) }

@@ -39,7 +39,7 @@ public struct HuggingFaceFormat: Sendable {
     try checkTensors(shards, named: shardNames, index: index, &warnings)
     var metadata = shards.first?.metadata ?? KeyValues()
     for (key, value) in ModelCard.keyValues(folder: path).entries { metadata[key] = value }
-    let logical = try companions.logicalTensors(shards, packings: options.packings)
+    let logical = try companions.logicalTensors(shards, unpackers: options.unpackers)
     var checkpoint = Checkpoint(
       path: path, format: id, tensors: logical.tensors, naming: .huggingFace,
       configuration: companions.configuration.map { .huggingFace($0) }, metadata: metadata,

@@ -1,6 +1,6 @@
 public import QuantCore
 
-extension HuggingFaceFormat: CheckpointFormat {
+extension HuggingFaceFormat: ModelFormat {
   public static var defaultScheme: String { "w4a16" }
   public static var naming: Naming { .huggingFace }
 

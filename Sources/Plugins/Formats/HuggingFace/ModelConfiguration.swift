@@ -33,7 +33,8 @@ enum ModelConfiguration {
   /// The configuration of the packings that need one, or nil.
   private static func quantization(_ request: OutputRequest) throws -> JSON? {
     func isUnpacked(_ tensor: PlannedTensor) -> Bool {
-      isLinear(tensor, model: request.model) || tensor.packing.holdsStack(tensor.name, configuration: request.source.configuration)
+      isLinear(tensor, model: request.model)
+        || (tensor.packing as? any StackPacking)?.holdsStack(tensor.name, configuration: request.source.configuration) == true
     }
     if let table = request.tensors.first(where: { $0.scheme.grid.kind != .float && !isUnpacked($0) }) {
       throw Failure(
@@ -43,20 +44,22 @@ enum ModelConfiguration {
     var found: (kind: String, json: JSON)?
     let unquantized = unquantizedModules(request)
     var asked: Set<String> = []
-    for tensor in request.tensors where asked.insert(tensor.packing.configurationKind).inserted {
-      let kind = tensor.packing.configurationKind
-      let modules = request.tensors.filter { $0.packing.configurationKind == kind }.map {
+    let described = request.tensors.compactMap { tensor in (tensor.packing as? any FolderPacking).map { (tensor: tensor, packing: $0) } }
+    for (tensor, packing) in described where asked.insert(packing.configurationKind).inserted {
+      let kind = packing.configurationKind
+      let modules = described.filter { $0.packing.configurationKind == kind }.map { tensor, packing in
         QuantizedModule(
-          name: QuantizedModule.name(ofWeight: $0.name), scheme: $0.scheme, activations: $0.activations, packing: type(of: $0.packing).id)
+          name: QuantizedModule.name(ofWeight: tensor.name), scheme: tensor.scheme, activations: tensor.activations,
+          packing: type(of: packing).id)
       }
-      guard let json = try tensor.packing.configuration(modules: modules, unquantized: unquantized) else { continue }
+      guard let json = try packing.configuration(modules: modules, unquantized: unquantized) else { continue }
       if let found {
         throw Failure(
           .unsupported, "hf.mixed-packings",
           "tensors are packed both for '\(found.kind)' and for '\(kind)', and a folder describes only one",
           tensor: tensor.name, remedy: "Choose schemes that one of them holds.")
       }
-      found = (kind, request.cache.map { tensor.packing.configuration(json, addingCache: $0) } ?? json)
+      found = (kind, request.cache.map { packing.configuration(json, addingCache: $0) } ?? json)
     }
     return found?.json
   }
@@ -65,8 +68,8 @@ enum ModelConfiguration {
   static func files(_ request: OutputRequest, _ configuration: JSON) -> [(name: String, json: JSON)] {
     guard let quantization = configuration["quantization_config"] else { return [] }
     var files: [(name: String, json: JSON)] = []
-    for tensor in request.tensors {
-      for file in tensor.packing.files(configuration: quantization) where !files.contains(where: { $0.name == file.name }) {
+    for packing in request.tensors.compactMap({ $0.packing as? any FolderPacking }) {
+      for file in packing.files(configuration: quantization) where !files.contains(where: { $0.name == file.name }) {
         files.append(file)
       }
     }

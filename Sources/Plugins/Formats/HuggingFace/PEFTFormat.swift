@@ -12,7 +12,6 @@ public struct PEFTFormat: Sendable {
   public static let reference = "https://huggingface.co/docs/peft/developer_guides/checkpoint"
   public static let fileExtensions: [String] = []
   public static let isFolder = true
-  public static let contents: Set<CheckpointContent> = [.adapter]
 
   static let configurationName = "adapter_config.json"
   static let weightsName = "adapter_model"

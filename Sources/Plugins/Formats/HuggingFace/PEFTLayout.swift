@@ -1,14 +1,9 @@
 public import QuantCore
 
-extension PEFTFormat: CheckpointFormat {
-  public static var defaultScheme: String { Planner.keepName }
+extension PEFTFormat: AdapterFormat {
   public static var naming: Naming { .huggingFace }
   /// The PEFT library looks for one file.
   public static var splits: Bool { false }
-
-  public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String { type ?? stored }
-
-  public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool { false }
 
   public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] {
     adapter.updates.flatMap { update in

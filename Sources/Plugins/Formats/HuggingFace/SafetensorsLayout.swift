@@ -63,7 +63,7 @@ struct SafetensorsFile {
   }
 }
 
-extension SafetensorsFormat: CheckpointFormat {
+extension SafetensorsFormat: ModelFormat {
   /// A lone file has no place for a configuration, and integers without one mean nothing.
   public static var defaultScheme: String { "bf16" }
   public static var naming: Naming { .huggingFace }

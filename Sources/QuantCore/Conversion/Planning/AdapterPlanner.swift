@@ -5,7 +5,7 @@ struct AdapterPlanner {
   /// What a request says about models alone has no effect here; the command line refuses it.
   /// - Throws: `Failure` where the adapter does not belong to its base, or the container has no place for a part of it.
   func plan(_ request: ConversionRequest, _ source: Checkpoint, _ adapter: LowRankAdapter) throws -> ConversionPlan {
-    let format = try Target(request, opening.registry, content: .adapter).format
+    let format = try Target.adapterFormat(of: request, opening.registry)
     var held = source
     var base: (checkpoint: Checkpoint, model: ModelDescription)?
     if format.naming != source.naming {

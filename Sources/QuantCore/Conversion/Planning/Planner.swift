@@ -80,12 +80,14 @@ public struct Planner: Sendable {
   /// - Parameter opened: the input; nil where it cannot be opened, which the plan reports.
   /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
   public func defaults(of request: ConversionRequest, opened: Checkpoint?) throws -> (format: String, scheme: String) {
-    (try Target.outputFormat(of: request, registry, content: opened?.content ?? .model).id, try scheme(of: request, source: opened))
+    let format: any CheckpointFormat.Type =
+      opened?.content == .adapter ? try Target.adapterFormat(of: request, registry) : try Target.modelFormat(of: request, registry)
+    return (format.id, try scheme(of: request, source: opened))
   }
 
   /// The format that is written: the one asked for, or the one that the target's name asks for.
   /// - Throws: `Failure` of kind usage where no format writes this.
-  public func format(of request: ConversionRequest) throws -> any CheckpointFormat.Type { try Target.outputFormat(of: request, registry) }
+  public func format(of request: ConversionRequest) throws -> any ModelFormat.Type { try Target.modelFormat(of: request, registry) }
 
   /// The scheme or preset that was asked for; else that of the first method that is about one, else `keep` for an input that is
   /// quantized already or an adapter and where metadata are edited, else the format's.
@@ -95,7 +97,7 @@ public struct Planner: Sendable {
     for given in request.methods {
       if let scheme = try registry.method(given.id).defaultScheme { return scheme }
     }
-    let format = try Target.outputFormat(of: request, registry)
+    let format = try Target.modelFormat(of: request, registry)
     guard request.methods.isEmpty, let source else { return format.defaultScheme }
     let isEdit = source.format == format.id && !(request.metadataValues + request.droppedMetadata).isEmpty
     return isEdit || source.tensors.contains { $0.storage.codes != nil } ? Planner.keepName : format.defaultScheme

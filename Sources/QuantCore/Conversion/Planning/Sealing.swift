@@ -57,7 +57,7 @@ struct Sealing {
   private func wish(_ draft: ChosenDraft, _ named: any Scheme) throws -> Wish {
     let asked = request.search == .best ? named.widerSearch ?? named : named
     let packings = stacks.holders(draft, among: target.packings)
-    let holders = packings.filter { $0.holds($0.stored(asked).grid, activations: draft.activations) }
+    let holders = packings.filter { $0.holds($0.stored(asked).grid, inputs: draft.activations) }
     if holders.isEmpty { try stacks.check(draft, output: target.path) }
     let scheme = holders.first?.stored(asked) ?? asked
     try checkRows(of: draft, as: scheme)
@@ -164,7 +164,7 @@ struct Sealing {
     }
     let registry = target.registry
     let able = registry.formats.filter { other in
-      registry.packings(of: other).contains { $0.holds($0.stored(scheme).grid, activations: draft.activations) }
+      registry.packings(of: other).contains { $0.holds($0.stored(scheme).grid, inputs: draft.activations) }
     }
     return Failure(
       .unsupported, "packing.none",

@@ -13,14 +13,14 @@ extension Validation {
       .error, "quantization.missing", "holds codes, and no configuration says how weights are quantized", in: codes.map(\.name))
   }
 
-  /// - Parameter packing: the one that took the checkpoint's layers apart.
-  static func layers(_ checkpoint: Checkpoint, _ model: ModelDescription, _ packing: (any Packing)?) -> [Finding] {
-    guard let packing, let configuration = checkpoint.quantizationConfiguration else { return [] }
+  /// - Parameter unpacker: the one that took the checkpoint's layers apart.
+  static func layers(_ checkpoint: Checkpoint, _ model: ModelDescription, _ unpacker: (any Unpacker)?) -> [Finding] {
+    guard let unpacker, let configuration = checkpoint.quantizationConfiguration else { return [] }
     var (unquantized, ignored): ([String], [String]) = ([], [])
     var seen: Set<String> = []
     for linear in linears(of: model) {
       guard let tensor = checkpoint[linear.place.name], seen.insert(tensor.name).inserted else { continue }
-      switch packing.expectsQuantized(QuantizedModule.name(ofWeight: tensor.name), configuration: configuration) {
+      switch unpacker.expectsQuantized(QuantizedModule.name(ofWeight: tensor.name), configuration: configuration) {
       case true? where !isQuantized(tensor): unquantized.append(tensor.name)
       case false? where isQuantized(tensor): ignored.append(tensor.name)
       default: break

@@ -35,8 +35,8 @@ public struct Validation: Sendable {
       let failure = error as? Failure
       return lost + [Finding(.error, failure?.id ?? "model.configuration", failure?.message ?? "\(error)", tensor: failure?.tensor)]
     }
-    let packing = opening.registry.packings.first { type(of: $0).id == checkpoint.packing }
-    return lost + tensors(checkpoint, model) + layers(checkpoint, model, packing) + caches(checkpoint, model)
+    let unpacker = opening.registry.unpackers.first { type(of: $0).id == checkpoint.packing }
+    return lost + tensors(checkpoint, model) + layers(checkpoint, model, unpacker) + caches(checkpoint, model)
   }
 
   /// The tensors of a model against those that are there.

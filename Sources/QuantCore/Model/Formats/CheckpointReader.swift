@@ -11,8 +11,8 @@ public protocol CheckpointReader: Plugin {
 
 /// How to open an input.
 public struct OpenOptions: Sendable {
-  /// Packings that a folder's `quantization_config` may ask for.
-  public var packings: [any Packing]
+  /// What may read a quantized folder.
+  public var unpackers: [any Unpacker]
   /// Kinds of files that a folder may hold its weights in, in the order in which they are looked for.
   public var weightFormats: [any WeightFormat.Type]
   /// Path of a `config.json` to use instead of the one beside the input.
@@ -21,9 +21,9 @@ public struct OpenOptions: Sendable {
   public var tokenizerPath: String?
 
   public init(
-    packings: [any Packing] = [], weightFormats: [any WeightFormat.Type] = [], configPath: String? = nil, tokenizerPath: String? = nil
+    unpackers: [any Unpacker] = [], weightFormats: [any WeightFormat.Type] = [], configPath: String? = nil, tokenizerPath: String? = nil
   ) {
-    self.packings = packings
+    self.unpackers = unpackers
     self.weightFormats = weightFormats
     self.configPath = configPath
     self.tokenizerPath = tokenizerPath

@@ -79,19 +79,19 @@ public struct CompanionFiles: Sendable {
     }
   }
 
-  /// The tensors as a model knows them, and how activations are rounded: those of a quantized folder go through the packing
-  /// that understands it. Where nothing says that weights are quantized, packings are asked whether the names of tensors do.
-  /// - Throws: `Failure` `hf.quantization.unsupported` where no packing does, or what the packing throws.
-  public func logicalTensors(_ weights: [WeightFile], packings: [any Packing]) throws -> LogicalTensors {
+  /// The tensors as a model knows them, and how activations are rounded: those of a quantized folder go through the unpacker
+  /// that understands it. Where nothing says that weights are quantized, unpackers are asked whether the names of tensors do.
+  /// - Throws: `Failure` `hf.quantization.unsupported` where no unpacker does, or what the unpacker throws.
+  public func logicalTensors(_ weights: [WeightFile], unpackers: [any Unpacker]) throws -> LogicalTensors {
     let stored = weights.flatMap { $0.tensors }
     var metadata = KeyValues()
     for file in weights { for (key, value) in file.metadata.entries { metadata[key] = value } }
     let configuration = quantization ?? .null
-    for packing in packings {
-      guard let tensors = try packing.unpack(configuration: configuration, stored: stored, metadata: metadata) else { continue }
+    for unpacker in unpackers {
+      guard let tensors = try unpacker.unpack(configuration: configuration, stored: stored, metadata: metadata) else { continue }
       return LogicalTensors(
-        tensors: tensors, activations: try packing.activations(configuration: configuration, stored: stored),
-        packing: type(of: packing).id, findings: packing.findings(configuration: configuration, stored: stored))
+        tensors: tensors, activations: try unpacker.activations(configuration: configuration, stored: stored),
+        packing: type(of: unpacker).id, findings: unpacker.findings(configuration: configuration, stored: stored))
     }
     guard let quantization else { return LogicalTensors(tensors: stored) }
     throw Failure(
@@ -101,7 +101,7 @@ public struct CompanionFiles: Sendable {
       file: files.last, remedy: "Give the unquantized model.")
   }
 
-  /// A folder's tensors as a model knows them, and what its packing knows besides.
+  /// A folder's tensors as a model knows them, and what its unpacker knows besides.
   public struct LogicalTensors: Sendable {
     /// In file order, each under the name of its weight.
     public var tensors: [CheckpointTensor]
@@ -119,7 +119,7 @@ public struct CompanionFiles: Sendable {
 }
 
 extension Checkpoint {
-  /// What a packing knows besides the tensors.
+  /// What an unpacker knows besides the tensors.
   public mutating func take(_ logical: CompanionFiles.LogicalTensors, _ companions: CompanionFiles) {
     activations = logical.activations
     packing = logical.packing

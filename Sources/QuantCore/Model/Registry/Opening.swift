@@ -13,7 +13,7 @@ public struct Opening: Sendable {
     _ path: String, format: String? = nil, configPath: String? = nil, tokenizerPath: String? = nil
   ) throws -> Checkpoint {
     let options = OpenOptions(
-      packings: registry.packings, weightFormats: registry.weightFormats, configPath: configPath, tokenizerPath: tokenizerPath)
+      unpackers: registry.unpackers, weightFormats: registry.weightFormats, configPath: configPath, tokenizerPath: tokenizerPath)
     let checkpoint = try read(path, format, options)
     if configPath != nil, checkpoint.naming == .gguf, checkpoint.content == .model {
       throw Failure(

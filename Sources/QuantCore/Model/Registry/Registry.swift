@@ -6,7 +6,10 @@ public struct Registry: Sendable {
   public let methods: [any QuantizationMethod.Type]
   public let schemeProviders: [any SchemeProvider.Type]
   public let presetProviders: [any PresetProvider.Type]
+  /// Packings that matrices are stored in.
   public let packings: [any Packing]
+  /// What reads quantized folders.
+  public let unpackers: [any Unpacker]
   /// Formats that can be read: all of them.
   public let readers: [any CheckpointReader.Type]
   /// Formats that can be written.
@@ -35,6 +38,7 @@ public struct Registry: Sendable {
     schemeProviders = all(.scheme).compactMap { $0 as? any SchemeProvider.Type }
     presetProviders = all(.preset).compactMap { $0 as? any PresetProvider.Type }
     packings = all(.packing).compactMap { ($0 as? any Packing.Type)?.init() }
+    unpackers = all(.packing).compactMap { ($0 as? any Unpacker.Type)?.init() }
     readers = all(.format).compactMap { $0 as? any CheckpointReader.Type }
     formats = all(.format).compactMap { $0 as? any CheckpointFormat.Type }
     weightFormats = all(.format).compactMap { $0 as? any WeightFormat.Type }
