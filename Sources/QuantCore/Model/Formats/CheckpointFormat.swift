@@ -9,8 +9,6 @@ public protocol CheckpointFormat: CheckpointReader {
   static var contents: Set<CheckpointContent> { get }
   /// Scheme or preset used where none is asked for.
   static var defaultScheme: String { get }
-  /// Names that this container gives its tensors.
-  static var naming: Naming { get }
   /// The scheme of a tensor that is not quantized (norms, biases, tables).
   /// - Parameters:
   ///   - stored: how the source stores it.
@@ -30,6 +28,12 @@ public protocol CheckpointFormat: CheckpointReader {
   static var splits: Bool { get }
   /// Whether the metadata of an output are typed keys and values that a person can edit.
   static var holdsKeyValues: Bool { get }
+  /// Whether files hold any tensors by name, with texts beside them, and nothing else: statistics are stored in the first such format.
+  static var holdsAnyTensors: Bool { get }
+  /// Whether a configuration says which packing holds the quantized tensors, so that any may that does not name its formats.
+  static var namesPacking: Bool { get }
+  /// Why no output can hold the model, whatever its weights become, or nil: programs that read this container do not know it.
+  static func refusal(of model: ModelDescription) -> Failure?
   /// The tensors of an adapter, under their names in this container; asked for where `contents` has adapters.
   /// - Throws: `Failure` where the container has no place for a part of it.
   static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor]
@@ -42,6 +46,9 @@ extension CheckpointFormat {
   public static var knowsLayersByName: Bool { false }
   public static var splits: Bool { isFolder }
   public static var holdsKeyValues: Bool { false }
+  public static var holdsAnyTensors: Bool { false }
+  public static var namesPacking: Bool { false }
+  public static func refusal(of model: ModelDescription) -> Failure? { nil }
   public static var contents: Set<CheckpointContent> { [.model] }
   public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] { [] }
 }

@@ -3,7 +3,8 @@
 /// A packing turns quantized rows into the tensors of a container and back, and says exactly which grids it holds.
 /// It knows no file format: a format asks for the stored tensors and places them.
 public protocol Packing: Plugin {
-  /// Ids of the formats whose readers know it. Where several packings hold a grid, the one that is registered first is taken.
+  /// Ids of the formats whose readers know it; none: of all whose configuration says which packing holds a tensor. Where several
+  /// packings hold a grid, the one that is registered first is taken.
   static var formats: [String] { get }
   /// Whether readers of a format know it: one of `formats`, unless the packing is known to all.
   static func isKnown(toReadersOf format: String) -> Bool
@@ -75,7 +76,7 @@ public protocol Packing: Plugin {
 }
 
 extension Packing {
-  public static var formats: [String] { ["huggingface"] }
+  public static var formats: [String] { [] }
   public static func isKnown(toReadersOf format: String) -> Bool { formats.contains(format) }
   public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool { activations == nil && holds(grid) }
   public func inputParts(

@@ -68,8 +68,7 @@ public struct Opening: Sendable {
     for checkpoint: Checkpoint, path: String? = nil, preTokenizer: String? = nil
   ) throws -> any Tokenizer {
     if let path { return try Tokenizers.load(path: path, preTokenizer: preTokenizer) }
-    if checkpoint.naming == .gguf {
-      var data = try TokenizerData(ggufMetadata: checkpoint.metadata)
+    if var data = try registry.reader(of: checkpoint)?.tokenizer(of: checkpoint) {
       if let preTokenizer { data.preTokenizer = preTokenizer }
       return try Tokenizers.make(data)
     }
