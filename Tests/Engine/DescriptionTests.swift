@@ -1,3 +1,4 @@
+import FamilyKit
 import ModelFamilies
 import TestSupport
 import Testing
@@ -13,7 +14,7 @@ private let absent: JSON? = nil
   /// A fixture with keys of its `config.json` replaced (or, with nil, removed).
   private func changed(_ name: String, _ changes: [String: JSON?], dropping dropped: String? = nil) throws -> Checkpoint {
     let original = try source(name)
-    guard case .huggingFace(let json) = original.configuration else { throw Fixture.Broken() }
+    guard let json = original.configuration?.json else { throw Fixture.Broken() }
     var members = (json.objectValue ?? []).filter { !changes.keys.contains($0.key) }
     for (key, value) in changes { if let value { members.append(JSON.Member(key, value)) } }
     return Checkpoint(

@@ -1,3 +1,4 @@
+import FamilyKit
 import QuantCore
 import TestSupport
 import Testing
@@ -31,7 +32,7 @@ enum GGUFTwin {
     }
     return Checkpoint(
       path: "twin.gguf", format: "fixture", tensors: tensors, naming: .gguf,
-      configuration: .gguf(metadata(model, architecture)), files: [])
+      configuration: Configuration(metadata(model, architecture), architecture: architecture), files: [])
   }
 
   static func f32(_ name: String, _ shape: [Int], _ values: [Float]) -> CheckpointTensor {

@@ -1,3 +1,4 @@
+import FamilyKit
 import QuantCore
 import TestSupport
 import Testing
@@ -79,4 +80,9 @@ import Testing
       configuration: twin.configuration, files: [])
     #expect(try Fixture.describe(odd).huggingFaceConfiguration == nil)
   }
+}
+
+extension ModelDescription {
+  /// The `config.json` that means the model.
+  fileprivate var huggingFaceConfiguration: JSON? { configurations[.huggingFace]?.json }
 }

@@ -69,7 +69,7 @@ struct GGUFBytes {
       let checkpoint = try open(file)
       #expect(checkpoint["a"]?.shape == [2, 3])
       #expect(checkpoint["a"]?.matrix()[1, 0] == 4)
-      #expect(checkpoint.naming == .gguf)
+      #expect(checkpoint.naming == GGUFFormat.naming)
       #expect(checkpoint.configuration?.architecture == "llama")
     }
   }

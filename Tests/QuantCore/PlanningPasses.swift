@@ -12,7 +12,7 @@ private enum Flat: ModelFormat {
   static let fileExtensions = ["flat"]
   static let isFolder = false
   static let defaultScheme = "bf16"
-  static let naming = Naming.huggingFace
+  static let naming = Naming(rawValue: "plain")
 
   static func recognises(_ path: String) -> Bool { false }
   static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
@@ -147,13 +147,13 @@ private enum Reader: ClientProfile {
       tensors: [
         tensor("model.embed_tokens.weight", [32, 64]), tensor("layers.0.up.weight", [128, 64]), tensor("layers.0.down.weight", [64, 96]),
         tensor("layers.0.norm.weight", [64]),
-      ], naming: .huggingFace, configuration: nil, files: [])
+      ], naming: Flat.naming, configuration: nil, files: [])
   }
 
   private func chosen(_ wanted: String, _ change: (inout ConversionRequest) -> Void = { _ in }) throws -> [ChosenDraft] {
     let source = checkpoint(), request = request(change)
     var warnings: [String] = []
-    let drafts = try TensorMapping(source: source, model: nil, target: .huggingFace).drafts(warnings: &warnings)
+    let drafts = try TensorMapping(source: source, model: nil, target: Flat.naming).drafts(warnings: &warnings)
     return try SchemeChoice(
       wanted: wanted, weighs: false, request: request, source: source, model: nil, target: Target(request, registry))(drafts)
   }
@@ -209,7 +209,7 @@ private enum Reader: ClientProfile {
 
   @Test func withoutAModelEveryTensorKeepsItsNameAndMatricesMayBeQuantized() throws {
     var warnings: [String] = []
-    let drafts = try TensorMapping(source: checkpoint(), model: nil, target: .huggingFace).drafts(warnings: &warnings)
+    let drafts = try TensorMapping(source: checkpoint(), model: nil, target: Flat.naming).drafts(warnings: &warnings)
     #expect(drafts.map(\.name) == checkpoint().tensors.map(\.name))
     #expect(drafts.map(\.isQuantizable) == [true, true, true, false])
     #expect(warnings.isEmpty)

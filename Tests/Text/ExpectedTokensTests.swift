@@ -2,6 +2,8 @@ import QuantCore
 import TestSupport
 import Testing
 
+@testable import GGUF
+
 /// Every tokenizer gives the tokens of the library that its model is used with, on 441 texts each. The tokenizers belong to others and
 /// are not in the repository; `FixtureTokensTests` has small ones of the same kinds.
 @Suite(.enabled(if: SharedData.has("tokenizers"), "needs ../shared/tokenizers"))

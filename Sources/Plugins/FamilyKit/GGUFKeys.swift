@@ -79,6 +79,10 @@ public struct GGUFKeys: Sendable {
     }
   }
 
+  /// Leaves room for the space prefix of a byte-level tokenizer, which the converter writes for few architectures. The format fills
+  /// in what the tokenizer says, where it says so.
+  public mutating func setSpacePrefix() { values["tokenizer.ggml.add_space_prefix"] = .bool(false) }
+
   /// As the configuration of a container.
-  public var configuration: Configuration { .gguf(values) }
+  public var configuration: Configuration { Configuration(values, architecture: architecture) }
 }

@@ -17,18 +17,7 @@ extension ConfigurationKeys {
   ) throws(Failure) -> Rope {
     var rope = Rope()
     rope.dimension = headSize
-    switch configuration {
-    case .huggingFace:
-      let stated = json("rope_parameters")
-      let parameters = kind.flatMap { stated?[$0] } ?? stated
-      let theta = json("rope_theta") ?? parameters?["rope_theta"]
-      rope.theta = try theta.map { value throws(Failure) in try positive(value.doubleValue, "rope_theta") } ?? defaultTheta
-      if let partial = json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"], partial.doubleValue != 1 {
-        guard mayBePartial else { throw unsupported("model.rope-partial", "'partial_rotary_factor' is not 1 in this model") }
-        rope.dimension = try rotated(partial, of: headSize)
-      }
-      rope.scaling = try scaling(of: json("rope_scaling") ?? parameters ?? .null, mayBeYarn: mayBeYarn)
-    case .gguf:
+    if isStored {
       rope.theta = try number("", "rope.freq_base") ?? rope.theta
       if let dimension = try size("", "rope.dimension_count"), dimension != headSize {
         guard mayBePartial, dimension > 0, dimension < headSize, dimension.isMultiple(of: 2) else {
@@ -38,6 +27,16 @@ extension ConfigurationKeys {
       }
       rope.scaling = try storedScaling(mayBeYarn: mayBeYarn)
       if let factors { rope.scaling = .factors(try values(of: factors, count: rope.dimension / 2)) }
+    } else {
+      let stated = json("rope_parameters")
+      let parameters = kind.flatMap { stated?[$0] } ?? stated
+      let theta = json("rope_theta") ?? parameters?["rope_theta"]
+      rope.theta = try theta.map { value throws(Failure) in try positive(value.doubleValue, "rope_theta") } ?? defaultTheta
+      if let partial = json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"], partial.doubleValue != 1 {
+        guard mayBePartial else { throw unsupported("model.rope-partial", "'partial_rotary_factor' is not 1 in this model") }
+        rope.dimension = try rotated(partial, of: headSize)
+      }
+      rope.scaling = try scaling(of: json("rope_scaling") ?? parameters ?? .null, mayBeYarn: mayBeYarn)
     }
     return rope
   }

@@ -18,7 +18,7 @@ public struct GPTOSSExperts: FolderPacking, StackPacking, Unpacker {
   public func holds(_ grid: Grid) -> Bool { grid == MicroscalingScheme(.f4, modelType: .bf16)?.grid }
 
   public func holdsStack(_ name: String, configuration: Configuration?) -> Bool {
-    guard case .huggingFace(let json) = configuration, json["model_type"]?.stringValue == "gpt_oss" else { return false }
+    guard configuration?.json?["model_type"]?.stringValue == "gpt_oss" else { return false }
     return [".mlp.experts.gate_up_proj", ".mlp.experts.down_proj"].contains { name.hasSuffix($0) }
   }
 

@@ -18,16 +18,15 @@ enum ModelConfiguration {
 
   /// What the source says, without its quantization.
   private static func stated(_ request: OutputRequest) throws -> [JSON.Member] {
-    switch request.source.configuration {
-    case .huggingFace(.object(let members))?: return members.filter { $0.key != "quantization_config" }
-    case .gguf?:
-      let type = typeName(request.tensors.filter { $0.scheme.grid.kind == .float && $0.shape.count >= 2 }) ?? "bfloat16"
-      return try RebuiltFiles.configuration(request) + [.init("torch_dtype", .string(type))]
-    default:
+    let configuration = request.source.configuration
+    if let members = configuration?.json?.objectValue { return members.filter { $0.key != "quantization_config" } }
+    guard configuration?.keyValues != nil else {
       throw Failure(
         .unsupported, "hf.config", "has no config.json, which a Hugging Face folder needs", file: request.source.path,
         remedy: "Give the model's config.json with --config.")
     }
+    let type = typeName(request.tensors.filter { $0.scheme.grid.kind == .float && $0.shape.count >= 2 }) ?? "bfloat16"
+    return try RebuiltFiles.configuration(request) + [.init("torch_dtype", .string(type))]
   }
 
   /// The configuration of the packings that need one, or nil.

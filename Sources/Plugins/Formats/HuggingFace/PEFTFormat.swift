@@ -43,7 +43,7 @@ public struct PEFTFormat: Sendable {
       throw error.inFile(weights.file.path)
     }
     var checkpoint = Checkpoint(
-      path: path, format: id, tensors: weights.tensors, naming: .huggingFace, configuration: .huggingFace(json),
+      path: path, format: id, tensors: weights.tensors, naming: naming, configuration: Configuration(json, architecture: nil),
       metadata: ModelCard.keyValues(folder: path), files: [configurationPath, weights.file.path], mappings: [weights.file])
     checkpoint.adapter = adapter
     return checkpoint

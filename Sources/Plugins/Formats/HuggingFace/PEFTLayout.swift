@@ -1,7 +1,7 @@
 public import QuantCore
 
 extension PEFTFormat: AdapterFormat {
-  public static var naming: Naming { .huggingFace }
+  public static var naming: Naming { HuggingFaceFormat.naming }
   /// The PEFT library looks for one file.
   public static var splits: Bool { false }
 
@@ -33,7 +33,7 @@ extension PEFTFormat: AdapterFormat {
 
   /// The source's, or one that says what a GGUF does.
   private static func configuration(_ request: OutputRequest) throws(Failure) -> JSON {
-    if case .huggingFace(let json)? = request.source.configuration { return json }
+    if let json = request.source.configuration?.json { return json }
     guard let adapter = request.source.adapter else {
       throw Failure(.internalError, "adapter.lost", "there is no adapter to describe", file: request.source.path)
     }

@@ -45,10 +45,9 @@ struct AdapterPlanner {
     }
     let base = try opening.open(path, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
     let model = try opening.describe(base)
-    guard format.naming != .gguf || model.architecture(.gguf) != nil else {
-      throw Failure(
-        .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: path,
-        remedy: "Merge the adapter into the model with --lora, and write a folder.")
+    if var refusal = format.refusal(of: model) {
+      refusal.remedy = "Merge the adapter into the model with --lora, and write a folder."
+      throw refusal.inFile(path)
     }
     return (base, model)
   }

@@ -42,7 +42,9 @@ public struct Planner: Sendable {
     shaped.source = Stacks(source: shaped.source, registry: registry).turning(&chosen)
     shaped.warnings += ChoiceSummary(drafts: chosen, source: shaped.source, model: shaped.model, target: target).warnings
 
-    let sealed = try Sealing(request: request, source: shaped.source, target: target, hasMethods: !chain.methods.isEmpty)(chosen)
+    let sealing = Sealing(
+      request: request, source: shaped.source, target: target, hasMethods: !chain.methods.isEmpty, model: shaped.model)
+    let sealed = try sealing(chosen)
     try chain.checkUse(on: sealed, wanted: wanted)
     try target.checkFolder(sealed, model: shaped.model)
     for caution in sealed.compactMap({ $0.packing.caution($0.scheme) }) where !shaped.warnings.contains(caution) {
@@ -54,7 +56,8 @@ public struct Planner: Sendable {
     var tensors = stored.tensors + constants(of: shaped.model, beside: stored.tensors, target)
     if let importance = shaped.importance {
       try importance.assign(
-        to: &tensors, shaped.selection, model: shaped.model, path: request.importancePath, warnings: &shaped.warnings)
+        to: &tensors, shaped.selection, model: shaped.model, source: shaped.source.naming, path: request.importancePath,
+        warnings: &shaped.warnings)
     }
     try Importance.check(tensors, observes: !chain.statistics.isEmpty, path: request.importancePath)
 
@@ -68,8 +71,9 @@ public struct Planner: Sendable {
       provenance: Provenance.facts(
         request, chain, observed.calibration, shaped.importance, values: values, adapters: shaped.adapters),
       targetName: Files.stem(of: request.output), shardSize: request.shardSize, keepsSplit: request.keepsSplit,
-      metadataEdits: PreTokenizerEdit(request, source: shaped.source, target: target).edits(&shaped.warnings) + MetadataEdit.edits(request))
+      metadataEdits: preTokenizerEdits(request, shaped.source, target, &shaped.warnings) + MetadataEdit.edits(request))
     output.figures = request.figures
+    output.generation = registry.reader(of: shaped.source)?.generationSettings(of: shaped.source) ?? []
     return ConversionPlan(
       request: request, source: shaped.source, reference: shaped.adapters.isEmpty ? opened : shaped.source, model: shaped.model,
       format: target.format, methods: chain.methods, tensors: tensors, layout: try target.format.layout(output),
@@ -106,12 +110,16 @@ public struct Planner: Sendable {
   /// - Throws: `Failure` where the container or a method has no use for the model.
   private func check(_ model: ModelDescription?, for target: Target, _ chain: MethodChain, _ request: ConversionRequest) throws(Failure) {
     guard let model else { return }
-    if target.naming == .gguf, model.architecture(.gguf) == nil {
-      throw Failure(
-        .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: request.input,
-        remedy: "Write a folder instead.")
-    }
+    if let refusal = target.format.refusal(of: model) { throw refusal.inFile(request.input) }
     try chain.check(on: model, path: request.input)
+  }
+
+  /// A container that becomes another of its kind keeps its tokenizer, and gets the name of the pre-tokenizer that was given.
+  private func preTokenizerEdits(
+    _ request: ConversionRequest, _ source: Checkpoint, _ target: Target, _ warnings: inout [String]
+  ) throws(Failure) -> [MetadataEdit] {
+    guard target.naming == source.naming else { return [] }
+    return try target.format.preTokenizerEdits(request.preTokenizer, source: source, &warnings)
   }
 
   /// What the container wants beside the model's own tensors.

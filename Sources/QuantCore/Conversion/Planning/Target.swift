@@ -51,12 +51,12 @@ struct Target {
       let option = request.shardSize != nil ? "--shard-size" : "--keep-split"
       throw Failure(
         .usage, "output.shard-size", "format '\(format.id)' writes one file, which \(option) cannot split", file: request.output,
-        remedy: "Leave \(option) out, or write a \(content == .model ? "folder or a " : "").gguf file.")
+        remedy: "Leave \(option) out, or write \(registry.outputs { $0.splits && $0.contents.contains(content) }).")
     }
     if !(request.metadataValues + request.droppedMetadata).isEmpty, !format.holdsKeyValues {
       throw Failure(
         .usage, "metadata.format", "format '\(format.id)' has no keys and values that could be edited", file: request.output,
-        remedy: "Leave --set-meta and --drop-meta out, or write a .gguf file.")
+        remedy: "Leave --set-meta and --drop-meta out, or write \(registry.outputs { $0.holdsKeyValues }).")
     }
     if !format.isFolder, request.output.hasSuffix("/") {
       throw Failure(
@@ -74,9 +74,10 @@ struct Target {
     let name = Files.lastComponent(request.output).lowercased()
     for format in registry.formats where format.fileExtensions.contains(where: { name.hasSuffix("." + $0) }) { return format }
     if let ending = Files.fileExtension(of: name), ["bin", "pt", "pth", "onnx", "ggml", "npz"].contains(ending) {
+      let endings = registry.formats.flatMap { $0.fileExtensions }.map { "." + $0 }.joined(separator: " or ")
       throw Failure(
         .usage, "output.format", "cannot write '.\(ending)' files", file: request.output,
-        remedy: "Give a name that ends in .gguf or .safetensors, or a folder's name.")
+        remedy: "Give a name that ends in \(endings), or a folder's name.")
     }
     for format in able where format.isFolder { return format }
     throw Failure(.usage, "output.format", "no format writes this", file: request.output, remedy: "Give --to FORMAT.")

@@ -102,7 +102,7 @@ public struct StatisticsRun: Sendable {
       let found = try observe(block: block, &hidden, progress)
       for tensor in engine.model.tensors where tensor.id.block == block && !tensor.id.isBias {
         guard let site = engine.model.input(of: tensor.id), engine.weights.contains(tensor.id), let width = tensor.shape.last,
-          let name = tensor.importanceName
+          let name = tensor.importanceName(format.naming, source: source.naming)
         else { continue }
         var entry = importance.entries[name] ?? .init(meanSquares: [], tokens: [])
         // The experts of a layer share a name and follow each other; the parts of a fused matrix read the same.
@@ -123,7 +123,7 @@ public struct StatisticsRun: Sendable {
   private func writeStatistics(_ hidden: Matrix, _ progress: any ProgressReporter) throws -> Int {
     var hidden = hidden
     let blocks = engine.model.blocks.count
-    let layout = try registry.format("safetensors").layout(
+    let layout = try StoredStatistics.format(registry).layout(
       OutputRequest(
         source: source, model: engine.model, tokenizer: nil, tensors: (0..<blocks).map { planned(block: $0) }, presetName: "",
         provenance: provenance(), targetName: ""))

@@ -23,7 +23,7 @@ public struct Validation: Sendable {
   public var holds: Bool { !findings.contains { $0.severity == .error } }
 
   private static func structure(_ checkpoint: Checkpoint, _ opening: Opening) -> [Finding] {
-    let lost = lostConfiguration(checkpoint)
+    let lost = lostConfiguration(checkpoint, opening.registry.reader(of: checkpoint))
     guard opening.family(of: checkpoint) != nil else {
       let name = checkpoint.configuration?.architecture.map { "'\($0)'" } ?? "none"
       return lost + [Finding(.warning, "model.unknown", "the architecture (\(name)) is not known, so tensors are not held against it")]

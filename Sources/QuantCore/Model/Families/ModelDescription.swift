@@ -51,7 +51,7 @@ public struct ModelDescription: Sendable {
   public func architecture(_ naming: Naming) -> String? { configurations[naming]?.architecture }
 
   /// Whether a tensor belongs to another part than the language model.
-  func isOfOtherPart(_ name: String, _ naming: Naming) -> Bool { otherParts[naming]?.contains { name.hasPrefix($0) } ?? false }
+  package func isOfOtherPart(_ name: String, _ naming: Naming) -> Bool { otherParts[naming]?.contains { name.hasPrefix($0) } ?? false }
 
   /// The tensor of this identity, or nil.
   public func tensor(_ id: TensorID) -> ModelTensor? { positions[id].map { tensors[$0] } }

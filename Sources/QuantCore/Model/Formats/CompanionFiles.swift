@@ -1,7 +1,7 @@
 /// The configuration of a model and the folder that holds its tokenizer.
 public struct CompanionFiles: Sendable {
   /// `config.json`, or nil where there is none.
-  public let configuration: JSON?
+  public let configuration: Configuration?
   /// How the weights are quantized according to the configuration or to a file of its own, or nil.
   public let quantization: JSON?
   /// What is wrong between the files.
@@ -48,7 +48,7 @@ public struct CompanionFiles: Sendable {
             "\(name) says how weights are quantized, and config.json does not: programs that read config.json alone misread them"))
       }
     }
-    self.configuration = configuration
+    self.configuration = configuration.map { CompanionFiles.configuration($0) }
     self.quantization = quantization
     self.findings = findings
     self.files = files
@@ -61,6 +61,11 @@ public struct CompanionFiles: Sendable {
       let known = CompanionFiles.tokenizerFiles + ["config.json"]
       companionFolder = known.contains { Files.exists(Files.join(folder, $0)) } ? folder : nil
     }
+  }
+
+  /// A `config.json`. The first of its architectures is the class that computes the model.
+  public static func configuration(_ json: JSON) -> Configuration {
+    Configuration(json, architecture: json["architectures"]?.arrayValue?.first?.stringValue)
   }
 
   /// Keys of what programs compute with.

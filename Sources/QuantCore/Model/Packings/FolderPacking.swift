@@ -19,7 +19,7 @@ public protocol FolderPacking: Packing {
 }
 
 extension FolderPacking {
-  public static var formats: [String] { ["huggingface"] }
+  public static var formats: [String] { [] }
   public var configurationKind: String { Self.id }
   public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON { configuration }
   public func files(configuration: JSON) -> [(name: String, json: JSON)] { [] }

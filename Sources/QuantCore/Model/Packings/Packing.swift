@@ -10,7 +10,7 @@
 /// The host asks `holds` before everything else, about the scheme that `stored` answers, and then `obstacle`. It calls `pack` with
 /// whole tiles, from several threads, for every row once. What comes back of a part must add up to its `byteCount`.
 public protocol Packing: PackingPlugin {
-  /// Ids of the formats whose readers know it. Where several packings hold a grid, the one that is registered first is taken.
+  /// Ids of the formats whose readers know it; none: of all whose configuration says which packing holds a tensor. Where several packings hold a grid, the one that is registered first is taken.
   static var formats: [String] { get }
   /// Whether readers of a format know it: one of `formats`, unless the packing is known to all.
   static func isKnown(toReadersOf format: String) -> Bool

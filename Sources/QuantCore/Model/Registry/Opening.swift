@@ -15,7 +15,7 @@ public struct Opening: Sendable {
     let options = OpenOptions(
       unpackers: registry.unpackers, weightFormats: registry.weightFormats, configPath: configPath, tokenizerPath: tokenizerPath)
     let checkpoint = try read(path, format, options)
-    if configPath != nil, checkpoint.naming == .gguf, checkpoint.content == .model {
+    if configPath != nil, checkpoint.configuration?.keyValues != nil, checkpoint.content == .model {
       throw Failure(
         .usage, "usage.config", "a GGUF file carries its configuration inside", file: path, remedy: "Leave --config out.")
     }
@@ -77,9 +77,8 @@ public struct Opening: Sendable {
     for checkpoint: Checkpoint, path: String? = nil, preTokenizer: String? = nil
   ) throws -> any Tokenizer {
     if let path { return try Tokenizers.load(path: path, preTokenizer: preTokenizer) }
-    if checkpoint.naming == .gguf {
+    if var data = try registry.reader(of: checkpoint)?.tokenizer(of: checkpoint) {
       do {
-        var data = try TokenizerData(ggufMetadata: checkpoint.metadata)
         if let preTokenizer {
           guard data.kind == .byteLevelBPE else { throw Tokenizers.unusedPreTokenizer(file: checkpoint.path) }
           data.preTokenizer = preTokenizer

@@ -49,7 +49,17 @@ public struct Registry: Sendable {
 
   /// The packings that readers of a format know, the preferred first.
   public func packings(of format: any CheckpointFormat.Type) -> [any Packing] {
-    packings.filter { type(of: $0).isKnown(toReadersOf: format.id) }
+    packings.filter { packing in
+      let kind = type(of: packing)
+      return kind.isKnown(toReadersOf: format.id) || format.namesPacking && kind.formats.isEmpty
+    }
+  }
+
+  /// What outputs of some formats are, as a remedy names them: `a folder or a .gguf file`.
+  package func outputs(_ isMeant: (any CheckpointFormat.Type) -> Bool) -> String {
+    let meant = formats.filter(isMeant)
+    let files = meant.filter { !$0.isFolder }.compactMap { $0.fileExtensions.first }.map { "a .\($0) file" }
+    return ((meant.contains { $0.isFolder } ? ["a folder"] : []) + files).joined(separator: " or ")
   }
 
   /// The method with this id.
@@ -61,6 +71,9 @@ public struct Registry: Sendable {
     }
     throw Registry.unknown("plug-in", "plugin.unknown", id, among: methods.map { $0.id })
   }
+
+  /// The format that opened a checkpoint, or nil: none of these did.
+  public func reader(of checkpoint: Checkpoint) -> (any CheckpointReader.Type)? { readers.first { $0.id == checkpoint.format } }
 
   /// The format with this id, to be read.
   public func reader(_ id: String) throws(Failure) -> any CheckpointReader.Type {

@@ -35,7 +35,7 @@ struct ConversionEvaluation {
 
   /// A lone file has no configuration beside it; that of its source holds for it too.
   private var configuration: String? {
-    guard !plan.format.isFolder, plan.format.naming == .huggingFace else { return nil }
+    guard plan.format is any WeightFormat.Type else { return nil }
     return plan.request.configPath
       ?? plan.source.companionFolder.map { Files.join($0, "config.json") }.flatMap { Files.exists($0) ? $0 : nil }
   }

@@ -138,7 +138,7 @@ extension Effect {
   }
 
   static let preTokenizer = Effect { situation in
-    if situation.plan.format.naming == .gguf || situation.readsText { return .effective }
+    if situation.plan.format.holdsKeyValues || situation.readsText { return .effective }
     return .mistaken("only a GGUF says the name of a pre-tokenizer, and no text is read", remedy: "Leave it out, or write a .gguf file.")
   }
 

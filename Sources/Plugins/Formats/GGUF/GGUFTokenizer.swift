@@ -1,7 +1,11 @@
-/// Tokenizers as GGUF metadata (`tokenizer.ggml.*`).
+import QuantCore
+
+/// Tokenizers as the keys of a GGUF (`tokenizer.ggml.*`).
 extension TokenizerData {
   /// The key that names the pre-tokenizer.
-  package static let preTokenizerKey = "tokenizer.ggml.pre"
+  static let preTokenizerKey = "tokenizer.ggml.pre"
+  /// What stands for a space in the tokens of SentencePiece.
+  private static let writtenSpace: Unicode.Scalar = "\u{2581}"
 
   /// Special ids in the order in which llama.cpp's converter writes them, with their keys.
   private static let specialOrder = [
@@ -10,9 +14,9 @@ extension TokenizerData {
   ]
 
   /// Keys, types and values as llama.cpp's converter writes them, in its order.
-  public var keyValues: [(String, MetadataValue)] {
+  var keyValues: [(String, MetadataValue)] {
     var entries: [(String, MetadataValue)] = []
-    if let addsSpacePrefix { entries.append(("tokenizer.ggml.add_space_prefix", .bool(addsSpacePrefix))) }
+    if let addsSpacePrefix { entries.append((TokenizerMetadata.spacePrefixKey, .bool(addsSpacePrefix))) }
     entries.append(("tokenizer.ggml.model", .string(kind == .byteLevelBPE ? "gpt2" : "llama")))
     // The SentencePiece reader ignores the name; the converter always writes this one.
     if let name = kind == .byteLevelBPE ? preTokenizer : "default" {
@@ -21,7 +25,7 @@ extension TokenizerData {
     // Readers look for user-defined tokens in text as it is written, where spaces are spaces.
     let texts = zip(tokens, types).map { text, type in
       guard type == .userDefined else { return text }
-      return String(decoding: Normalizer.replace(SentencePieceRules.space, with: [0x20], in: Array(text.utf8)), as: UTF8.self)
+      return String(String.UnicodeScalarView(text.unicodeScalars.map { $0 == TokenizerData.writtenSpace ? " " : $0 }))
     }
     entries.append(("tokenizer.ggml.tokens", .strings(types.count == tokens.count ? texts : tokens)))
     if !scores.isEmpty { entries.append(("tokenizer.ggml.scores", .f32s(scores))) }
@@ -44,7 +48,7 @@ extension TokenizerData {
 
   /// Reads the tokenizer of a GGUF file.
   /// - Throws: `Failure` `tokenizer.missing`, `tokenizer.model-type` for other kinds than `gpt2` and `llama`, or as `check`.
-  public init(ggufMetadata metadata: KeyValues) throws {
+  init(ggufMetadata metadata: KeyValues) throws {
     guard let model = metadata["tokenizer.ggml.model"]?.stringValue,
       case .strings(let tokens)? = metadata["tokenizer.ggml.tokens"]
     else { throw Failure(.data, "tokenizer.missing", "the metadata holds no tokenizer") }
@@ -70,26 +74,10 @@ extension TokenizerData {
     addsBOS = metadata["tokenizer.ggml.add_bos_token"]?.boolValue
     addsEOS = metadata["tokenizer.ggml.add_eos_token"]?.boolValue
     addsSeparator = metadata["tokenizer.ggml.add_sep_token"]?.boolValue
-    addsSpacePrefix = metadata["tokenizer.ggml.add_space_prefix"]?.boolValue
+    addsSpacePrefix = metadata[TokenizerMetadata.spacePrefixKey]?.boolValue
     chatTemplate = metadata["tokenizer.chat_template"]?.stringValue
     // GGUF has no key for this; the name of the pre-tokenizer implies it.
-    let name = preTokenizer
-    ignoreMerges = KnownPreTokenizers.named.first { $0.name == name }?.ignoresMerges ?? false
+    ignoreMerges = TokenizerData.ignoresMerges(preTokenizer)
     try check()
-  }
-
-  /// Whether the parts fit together.
-  /// - Throws: `Failure` `tokenizer.types`, `tokenizer.scores`, `tokenizer.special-id`.
-  func check() throws(Failure) {
-    guard types.isEmpty || types.count == tokens.count else {
-      throw Failure(.data, "tokenizer.types", "there are \(types.count) token types for \(tokens.count) tokens")
-    }
-    guard kind == .byteLevelBPE || scores.count == tokens.count else {
-      throw Failure(.data, "tokenizer.scores", "there are \(scores.count) scores for \(tokens.count) tokens")
-    }
-    for (name, id) in special.sorted(by: { $0.key < $1.key }) where !tokens.indices.contains(id) {
-      throw Failure(
-        .data, "tokenizer.special-id", "the \(name) token has the id \(id), but there are \(tokens.count) tokens")
-    }
   }
 }
