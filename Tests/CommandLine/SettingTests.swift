@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 @testable import QConvertKit
-@testable import QuantCore
+@testable import QuantConversion
 
 /// No setting is passed over in silence: each has an effect, or is refused, or a warning says that it has none.
 @Suite struct SettingTests {

@@ -8,13 +8,13 @@ import Testing
   private static func attention(_ change: (inout Attention) -> Void = { _ in }) -> Branch {
     var part = Attention(width: 64, headCount: 4, keyValueHeadCount: 2, headSize: 16, rope: Rope(theta: 10000, dimension: 16))
     change(&part)
-    return Branch(norm: Norm(.attentionNorm, .rootMeanSquare, epsilon: 1e-5), part: part)
+    return Branch(norm: Norm(.attentionNorm, .rootMeanSquare, epsilon: 1e-5), part)
   }
 
   private static func feedForward(_ change: (inout FeedForward) -> Void = { _ in }) -> Branch {
     var part = FeedForward(width: 64, innerSize: 128, activation: .silu, isGated: true)
     change(&part)
-    return Branch(norm: Norm(.feedForwardNorm, .rootMeanSquare, epsilon: 1e-5), part: part)
+    return Branch(norm: Norm(.feedForwardNorm, .rootMeanSquare, epsilon: 1e-5), part)
   }
 
   private static func model(
