@@ -94,7 +94,7 @@ private enum Thin: AdapterFormat {
   static let reference = "this test"
   static let fileExtensions = ["thin"]
   static let isFolder = false
-  static let naming = Naming.huggingFace
+  static let naming = Naming(rawValue: "test")
 
   static func recognises(_ path: String) -> Bool { false }
   static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
