@@ -61,11 +61,8 @@ struct AdapterPlanner {
     }
     let base = try opening.open(path, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
     let model = try opening.describe(base)
-    guard format.naming != .gguf || model.architecture(.gguf) != nil else {
-      throw Failure(
-        .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: path,
-        remedy: "Merge the adapter into the model with --lora, and write a folder.")
-    }
+    try model.checkArchitecture(
+      format.naming, path: path, remedy: "Merge the adapter into the model with --lora, and write a folder.")
     return (base, model)
   }
 

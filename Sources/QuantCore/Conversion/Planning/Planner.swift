@@ -108,11 +108,7 @@ public struct Planner: Sendable {
   /// - Throws: `Failure` where the container or a method has no use for the model.
   private func check(_ model: ModelDescription?, for target: Target, _ chain: MethodChain, _ request: ConversionRequest) throws(Failure) {
     guard let model else { return }
-    if target.naming == .gguf, model.architecture(.gguf) == nil {
-      throw Failure(
-        .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'", file: request.input,
-        remedy: "Write a folder instead.")
-    }
+    try model.checkArchitecture(target.naming, path: request.input, remedy: "Write a folder instead.")
     try chain.check(on: model, path: request.input)
   }
 

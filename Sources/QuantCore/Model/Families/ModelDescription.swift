@@ -22,6 +22,8 @@ public struct ModelDescription: Sendable {
   /// converter in its order, with `general.file_type` where its value belongs; for a Hugging Face folder the `config.json` without
   /// what concerns tokens and the type of weights. Absent where the programs that read such a container do not compute this model.
   public var configurations: [Naming: Configuration]
+  /// Why there is no configuration for a container although its programs know models of this kind, as a sentence without its full stop.
+  public var obstacles: [Naming: String] = [:]
   /// Tensors that a container wants beside the model's own: computed tables.
   public var constants: [Naming: [ConstantTensor]]
   /// What sets the model apart from others with the same tensors, in words. Fingerprints are made of it.
@@ -49,6 +51,14 @@ public struct ModelDescription: Sendable {
 
   /// What a container calls the architecture (`llama`; `LlamaForCausalLM`), or nil where its readers do not know it.
   public func architecture(_ naming: Naming) -> String? { configurations[naming]?.architecture }
+
+  /// - Throws: `Failure` `gguf.architecture` for a GGUF of a model that llama.cpp does not compute.
+  package func checkArchitecture(_ naming: Naming, path: String, remedy: String) throws(Failure) {
+    guard naming == .gguf, architecture(.gguf) == nil else { return }
+    throw Failure(
+      .unsupported, "gguf.architecture", obstacles[.gguf] ?? "llama.cpp has no architecture for this model of family '\(family)'",
+      file: path, remedy: remedy)
+  }
 
   /// The tensor of this identity, or nil.
   public func tensor(_ id: TensorID) -> ModelTensor? { positions[id].map { tensors[$0] } }
