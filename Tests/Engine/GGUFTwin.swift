@@ -95,6 +95,8 @@ enum GGUFTwin {
     if let mixture = model.mixture {
       set("expert_count", mixture.expertCount)
       set("expert_used_count", mixture.routing.expertsPerToken)
+      set("expert_feed_forward_length", mixture.expert.innerSize)
+      if let shared = mixture.shared { set("expert_shared_feed_forward_length", shared.innerSize) }
     }
     if let window = attention.window { set("attention.sliding_window", window) }
     if architecture == "gemma3" {

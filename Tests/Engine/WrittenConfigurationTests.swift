@@ -5,7 +5,11 @@ import Testing
 
 /// A `config.json` that is made from a description means the same model again.
 @Suite struct WrittenConfigurationTests {
-  private static let families = ["llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "gpt2", "bloom", "gemma3"]
+  private static let families = [
+    "llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3",
+  ]
+  /// Those that a GGUF has no place for.
+  private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense"]
 
   /// Whether two descriptions are of one model.
   private func isSame(_ a: ModelDescription, _ b: ModelDescription) -> Bool {
@@ -18,7 +22,7 @@ import Testing
       path: "rewritten", format: source.format, tensors: source.tensors, naming: .huggingFace, configuration: .huggingFace(json), files: [])
   }
 
-  @Test(arguments: families) func aDescriptionIsWrittenAsItIsRead(_ name: String) throws {
+  @Test(arguments: families + ofFolders) func aDescriptionIsWrittenAsItIsRead(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
     let model = try Fixture.describe(source)
     let json = try #require(model.huggingFaceConfiguration)

@@ -22,6 +22,7 @@ LLAMA3 = dict(
 OPT = dict(
     vocab_size=96, hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64,
     activation_function="relu", bos_token_id=0, eos_token_id=1, pad_token_id=1)
+MOE = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=24)
 MODELS = {
     "llama3-rope": transformers.LlamaConfig(**COMMON, head_dim=16, rope_theta=1000.0, rope_scaling=LLAMA3),
     "llama-biases": transformers.LlamaConfig(
@@ -39,6 +40,16 @@ MODELS = {
     # What no published model has but the class allows: capped logits, and an output of its own.
     "gemma3-cap": transformers.Gemma3TextConfig(
         **COMMON, head_dim=16, query_pre_attn_scalar=40, sliding_window=7, final_logit_softcapping=3.0),
+    # Experts of another size than a dense layer; the second of each pair has a dense block in front of one with experts, and what the
+    # first has not.
+    "qwen2-moe": transformers.Qwen2MoeConfig(**COMMON, **MOE, shared_expert_intermediate_size=40, norm_topk_prob=False),
+    "qwen2-moe-dense": transformers.Qwen2MoeConfig(
+        **{**COMMON, "tie_word_embeddings": True}, **MOE, shared_expert_intermediate_size=16, norm_topk_prob=True, mlp_only_layers=[0],
+        qkv_bias=False),
+    "qwen3-moe": transformers.Qwen3MoeConfig(**COMMON, **MOE, head_dim=12, norm_topk_prob=True),
+    "qwen3-moe-dense": transformers.Qwen3MoeConfig(
+        **{**COMMON, "tie_word_embeddings": True}, **MOE, head_dim=8, norm_topk_prob=False, decoder_sparse_step=2, attention_bias=True,
+        use_sliding_window=True, sliding_window=7),
     "opt": transformers.OPTConfig(**OPT),
     # As the model of 350 million weights: norms behind, embeddings narrower than the blocks, no final norm.
     "opt-post-norm": transformers.OPTConfig(**OPT, do_layer_norm_before=False, word_embed_proj_dim=16),
@@ -58,11 +69,17 @@ EXPERTS = 4
 EXPERT_SITES = {
     f"feed-forward.{site}.{e}": f"block_sparse_moe.experts.{e}.{module}"
     for e in range(EXPERTS) for site, module in (("input", "w1"), ("output", "w2"))}
+QWEN_MOE_SITES = {
+    "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate",
+    **{f"feed-forward.{site}.{e}": f"mlp.experts.{e}.{module}"
+       for e in range(EXPERTS) for site, module in (("input", "gate_proj"), ("output", "down_proj"))}}
 # For each kind of model: where its blocks are, and the modules whose inputs are the sites.
 SITES = {
     "mixtral": ("model.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "block_sparse_moe.gate",
         **EXPERT_SITES}),
+    "qwen2_moe": ("model.layers.1.", {**QWEN_MOE_SITES, "feed-forward.output.shared": "mlp.shared_expert.down_proj"}),
+    "qwen3_moe": ("model.layers.1.", QWEN_MOE_SITES),
     "opt": ("model.decoder.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.out_proj", "feed-forward.input": "fc1",
         "feed-forward.output": "fc2"}),

@@ -20,6 +20,8 @@ LLAMA3_ROPE = {
     "original_max_position_embeddings": 64,
 }
 
+MOE = dict(num_experts=8, num_experts_per_tok=2, moe_intermediate_size=96)
+
 # Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except where a
 # model pads its embedding.
 RANDOM_MODELS = {
@@ -37,14 +39,25 @@ RANDOM_MODELS = {
     "phi-3-tokenizer": ("Llama", "phi-3", dict(vocab_size=32011)),
     "qwen3": ("Qwen3", "qwen2", dict(vocab_size=151646, head_dim=32)),
     "mixtral": ("Mixtral", "mistral-7b", dict(vocab_size=32000, num_local_experts=4, num_experts_per_tok=2)),
+    "qwen2-moe": ("Qwen2Moe", "qwen2", dict(
+        vocab_size=151646, **MOE, shared_expert_intermediate_size=128, norm_topk_prob=False)),
+    "qwen2-moe-dense": ("Qwen2Moe", "gpt2", dict(
+        vocab_size=50257, **MOE, shared_expert_intermediate_size=64, norm_topk_prob=True, mlp_only_layers=[0], qkv_bias=False,
+        tie_word_embeddings=True)),
+    "qwen3-moe": ("Qwen3Moe", "qwen2", dict(vocab_size=151646, **MOE, head_dim=32, norm_topk_prob=True)),
+    "qwen3-moe-tied": ("Qwen3Moe", "gpt2", dict(
+        vocab_size=50257, **MOE, norm_topk_prob=True, tie_word_embeddings=True, rope_scaling={"rope_type": "linear", "factor": 2.0})),
+    "qwen3-moe-dense": ("Qwen3Moe", "gpt2", dict(
+        vocab_size=50257, **MOE, norm_topk_prob=False, decoder_sparse_step=2, attention_bias=True, use_sliding_window=True,
+        sliding_window=8)),
     "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
     # Heads whose number is no power of two.
     "bloom": ("Bloom", "gpt2", dict(vocab_size=50257, hidden_size=96, n_head=6, seq_length=256)),
     "opt": ("OPT", "opt", dict(vocab_size=50272)),
     "opt-post-norm": ("OPT", "opt", dict(vocab_size=50272, do_layer_norm_before=False, word_embed_proj_dim=32)),
 }
-# Those that llama.cpp has no architecture for.
-FOLDERS_ONLY = ["opt", "opt-post-norm"]
+# Those that llama.cpp has no architecture for, or computes otherwise.
+FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 
 SHAPE = dict(

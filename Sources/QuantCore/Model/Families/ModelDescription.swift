@@ -22,6 +22,8 @@ public struct ModelDescription: Sendable {
   /// converter in its order, with `general.file_type` where its value belongs; for a Hugging Face folder the `config.json` without
   /// what concerns tokens and the type of weights. Absent where the programs that read such a container do not compute this model.
   public var configurations: [Naming: Configuration]
+  /// Why there is no configuration for a container although its programs know models of this kind, as a sentence without its full stop.
+  public var obstacles: [Naming: String] = [:]
   /// Tensors that a container wants beside the model's own: computed tables.
   public var constants: [Naming: [ConstantTensor]]
   /// What names of tensors begin with in a container that belong to other parts than the language model, such as a vision tower.
