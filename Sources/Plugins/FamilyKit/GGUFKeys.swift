@@ -25,11 +25,12 @@ public struct GGUFKeys: Sendable {
   ///   - rope: nil: there is none.
   ///   - layerNorms: whether norms subtract the mean.
   ///   - experts: nil: there are none.
+  ///   - routing: how experts are chosen, where the converter writes that.
   ///   - statesKeyValueHeads: false for architectures without shared heads.
   ///   - statesHeadSize: whether the size of a head is written.
   public mutating func setCommon(
-    _ n: DecoderNumbers, rope: Rope?, layerNorms: Bool = false, experts: (count: Int, used: Int)? = nil, statesKeyValueHeads: Bool = true,
-    statesHeadSize: Bool
+    _ n: DecoderNumbers, rope: Rope?, layerNorms: Bool = false, experts: (count: Int, used: Int)? = nil,
+    routing: RoutedExperts? = nil, statesKeyValueHeads: Bool = true, statesHeadSize: Bool
   ) {
     set("block_count", n.blockCount)
     set("context_length", n.contextLength)
@@ -46,6 +47,7 @@ public struct GGUFKeys: Sendable {
       set("expert_count", experts.count)
       set("expert_used_count", experts.used)
     }
+    if let routing { setRouting(routing) }
     if statesHeadSize {
       set("attention.key_length", n.headSize)
       set("attention.value_length", n.headSize)

@@ -83,8 +83,17 @@ extension Importance {
 }
 
 extension ModelTensor {
-  /// What a file of importance calls it.
-  var importanceName: String? { (place(.gguf) ?? place(.huggingFace))?.name }
+  /// What a file of importance calls it; nil for a matrix whose columns there are not its inputs.
+  var importanceName: String? {
+    guard let place = place(.gguf) ?? place(.huggingFace) else { return nil }
+    return place.layout.isTransposed && place.shape.count == 3 ? nil : place.name
+  }
+
+  /// Matrices of a stack into which a file of importance cuts it.
+  var importanceCopies: Int {
+    guard id.expert == nil, let place = place(.gguf), place.shape.count == 3 else { return 1 }
+    return place.shape[0]
+  }
 }
 
 extension Importance.Entry {

@@ -48,6 +48,7 @@ public struct Planner: Sendable {
 
     let sealed = try Sealing(request: request, source: shaped.source, target: target, hasMethods: !chain.methods.isEmpty)(chosen)
     try chain.checkUse(on: sealed, wanted: wanted)
+    shaped.warnings += chain.cautions(on: sealed)
     try target.checkFolder(sealed, model: shaped.model)
     for caution in sealed.compactMap({ $0.packing.caution($0.scheme) }) where !shaped.warnings.contains(caution) {
       shaped.warnings.append(caution)

@@ -16,9 +16,13 @@ struct TensorMapping {
     try checkTensors(model)
     if target == source.naming {
       let known = Dictionary(grouping: pieces(model)) { $0.target.name }
-      return source.tensors.map { tensor in known[tensor.name].map { draft($0, tensor) } ?? unknownDraft(tensor) }
+      // llama-quantize goes by names, whatever a model is made of.
+      let extras = target == .gguf ? nil : model.extras
+      return source.tensors.map { tensor in
+        known[tensor.name].map { draft($0, tensor) } ?? unknownDraft(tensor, isExtra: extras?.contains(tensor.name) ?? false)
+      }
     }
-    try checkUnknown(model)
+    try checkUnknown(model, &warnings)
     if model.head.isTied, let output = model.tensors.first(where: { $0.id.role == .output })?.place(source.naming),
       source[output.name] != nil
     {
@@ -74,20 +78,27 @@ struct TensorMapping {
     }
   }
 
-  private func checkUnknown(_ model: ModelDescription) throws {
+  private func checkUnknown(_ model: ModelDescription, _ warnings: inout [String]) throws {
     let known = Set(model.tensors.compactMap { $0.place(source.naming)?.name })
+    var extras = 0
     for tensor in source.tensors where !known.contains(tensor.name) {
       if TensorMapping.isDropped(tensor.name) { continue }
+      if model.extras?.contains(tensor.name) == true {
+        extras += 1
+        continue
+      }
       throw Failure(
         .unsupported, "convert.unmapped", "family '\(model.family)' has no such tensor", file: source.path, tensor: tensor.name,
         remedy: "The checkpoint may be of another architecture than its configuration says.")
     }
+    if extras > 0, let what = model.extras?.what { warnings.append("\(extras) tensors of \(what) are left out") }
   }
 
   /// A tensor that no family describes keeps its name; whether it may be quantized is the container's decision.
-  private func unknownDraft(_ tensor: CheckpointTensor) -> TensorDraft {
+  /// - Parameter isExtra: whether it is known to be no tensor of the model.
+  private func unknownDraft(_ tensor: CheckpointTensor, isExtra: Bool = false) -> TensorDraft {
     TensorDraft(
       tensor: tensor, name: tensor.name, shape: tensor.shape, pieces: [],
-      isQuantizable: tensor.storage.isNumeric && tensor.shape.count >= 2 && !tensor.shape.contains(0))
+      isQuantizable: !isExtra && tensor.storage.isNumeric && tensor.shape.count >= 2 && !tensor.shape.contains(0))
   }
 }

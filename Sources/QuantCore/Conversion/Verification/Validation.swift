@@ -55,7 +55,10 @@ public struct Validation: Sendable {
         findings.append(Finding(.error, "model.tensor-missing", "is not there, and the configuration asks for it", tensor: place.name))
       }
     }
-    for tensor in checkpoint.tensors where !known.contains(tensor.name) && !TensorMapping.isDropped(tensor.name) {
+    func isKnown(_ name: String) -> Bool {
+      known.contains(name) || TensorMapping.isDropped(name) || model.extras?.contains(name) == true
+    }
+    for tensor in checkpoint.tensors where !isKnown(tensor.name) {
       findings.append(
         Finding(.warning, "model.tensor-unused", "belongs to no part of the model that the configuration describes", tensor: tensor.name))
     }

@@ -24,6 +24,8 @@ public struct ModelDescription: Sendable {
   public var configurations: [Naming: Configuration]
   /// Tensors that a container wants beside the model's own: computed tables.
   public var constants: [Naming: [ConstantTensor]]
+  /// Tensors that a checkpoint may hold beside the model's own; nil: any other tensor is a mistake.
+  public var extras: ExtraTensors?
   /// What sets the model apart from others with the same tensors, in words. Fingerprints are made of it.
   public var signature: String
   private let positions: [TensorID: Int]
@@ -124,6 +126,19 @@ public struct HeadDescription: Sendable, Equatable {
     self.isTied = isTied
     self.scale = scale
     self.cap = cap
+  }
+}
+
+/// Tensors beside a model that are not run with it. They stay as they are where names stay, and are left out of other containers.
+public struct ExtraTensors: Sendable {
+  /// What they are, for messages: `blocks that predict further tokens`.
+  public var what: String
+  /// Whether a tensor of this name is one.
+  public var contains: @Sendable (_ name: String) -> Bool
+
+  public init(_ what: String, contains: @escaping @Sendable (_ name: String) -> Bool) {
+    self.what = what
+    self.contains = contains
   }
 }
 

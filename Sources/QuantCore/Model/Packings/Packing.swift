@@ -23,6 +23,9 @@ public protocol Packing: Plugin {
   /// floats of the same model are `[experts, in, out]`. Other packings of the container hold no such tensor.
   /// - Parameter configuration: of the model.
   func holdsStack(_ name: String, configuration: Configuration?) -> Bool
+  /// Whether codes go along the rows of the container's tensor even where these are the inputs of the model's matrix, not its outputs.
+  /// Readers of other packings take a quantized matrix the other way round, or do not know it.
+  var holdsTransposed: Bool { get }
   /// What a person should know before matrices on this grid are stored (versions of programs that cannot read them), or nil.
   func caution(_ scheme: any Scheme) -> String?
   /// The stored tensors of a logical matrix `[rows, columns]`, in the order in which `pack` returns their bytes.
@@ -88,6 +91,7 @@ extension Packing {
   public func files(configuration: JSON) -> [(name: String, json: JSON)] { [] }
   public func obstacle(shape: [Int], scheme: any Scheme) -> String? { nil }
   public func holdsStack(_ name: String, configuration: Configuration?) -> Bool { false }
+  public var holdsTransposed: Bool { false }
   public func caution(_ scheme: any Scheme) -> String? { nil }
   public var configurationKind: String { Self.id }
   public var rowMultiple: Int { 1 }
