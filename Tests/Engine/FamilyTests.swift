@@ -6,7 +6,7 @@ import Testing
 @Suite struct FamilyTests {
   /// Those with RMS norms, rotary embedding and one gated feed-forward layer.
   static let llamaLike = ["llama3-rope", "llama-biases", "mistral-window", "qwen2", "qwen3"]
-  static let names = llamaLike + ["mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual"]
+  static let names = llamaLike + ["deepseek-v3", "deepseek-v3-yarn"] + ["mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual"]
 
   @Test(arguments: names) func logitsAreThoseOfTransformers(_ name: String) throws {
     let folder = SharedData.fixture("engine/" + name)
@@ -23,16 +23,16 @@ import Testing
     let expected = try Fixture.tensors(folder + "/expected.safetensors")
     let tokens = try Fixture.integers(expected.first { $0.name == "tokens" })
     let engine = try Fixture.engine(try Fixture.folder(folder))
-    let collector = StatisticsCollector(
-      [.meanAbsolute, .range, .gram], at: Set(engine.model.firstGraph.sites), parallel: Parallel(threads: 2))
+    let graph = try #require(engine.model.graph(1))
+    let collector = StatisticsCollector([.meanAbsolute, .range, .gram], at: Set(graph.sites), parallel: Parallel(threads: 2))
     _ = try engine.allLogits(tokens, sequenceLength: 40, observing: 1, collector)
     let statistics = collector.statistics()
     #expect(Set(statistics.keys.map(\.name)) == Set(expected.map(\.name)).subtracting(["tokens", "logits"]))
-    let experts = engine.model.mixture?.expertCount ?? 0
-    if experts > 0 { #expect((0..<experts).reduce(0) { $0 + (statistics[.expertInput($1)]?.tokens ?? 0) } == 2 * 80) }
+    let experts = Set(graph.linears.compactMap(\.layer.expert))
+    if !experts.isEmpty { #expect(experts.reduce(0) { $0 + (statistics[.expertInput($1)]?.tokens ?? 0) } == 2 * 80) }
     for (site, found) in statistics {
       let mean = try #require(expected.first { $0.name == site.name }).matrix().values
-      #expect(found.tokens == 80 || engine.model.firstGraph.isOfExpert(site))
+      #expect(found.tokens == 80 || graph.isOfExpert(site))
       #expect(relativeDifference(found.meanAbsolute, mean) < 1e-5, "\(site.name)")
       for c in 0..<found.channels {
         #expect(found.minimum[c] <= found.maximum[c])
@@ -53,7 +53,7 @@ import Testing
     #expect(results[0] == results[2])
   }
 
-  @Test(arguments: llamaLike + ["mixtral", "gpt2", "bloom"]) func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
+  @Test(arguments: llamaLike + ["mixtral", "deepseek-v3", "gpt2", "bloom"]) func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
     let stored = try GGUFTwin.of(source)
     let model = try Fixture.describe(stored)
@@ -79,7 +79,7 @@ import Testing
     #expect(try generator.generate(prompt: prompt, limit: 24, stop: [stop]) == Array(generated.prefix { $0 != stop }))
   }
 
-  @Test(arguments: ["qwen3", "mixtral", "bloom", "opt"]) func aRowDoesNotDependOnItsBatch(_ name: String) throws {
+  @Test(arguments: ["qwen3", "mixtral", "deepseek-v3", "bloom", "opt"]) func aRowDoesNotDependOnItsBatch(_ name: String) throws {
     let engine = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/" + name)))
     let tokens = (0..<96).map { ($0 * 31 + 7) % 96 }
     let together = try engine.allLogits(tokens, sequenceLength: 48)
@@ -96,12 +96,12 @@ import Testing
     for index in 0..<engine.model.blocks.count {
       var block = engine.loadBlock(index)
       let original = block
-      for fold in engine.model.firstGraph.folds {
-        let widths: [Int] = engine.model.firstGraph.consumers(of: fold).compactMap { block.matrices[$0]?.columns }
+      for fold in block.graph.folds {
+        let widths: [Int] = block.graph.consumers(of: fold).compactMap { block.matrices[$0]?.columns }
         let channels = try #require(widths.first)
         block.apply(fold, scales: fold.tied((0..<channels).map { 0.5 + Float($0 * 7 % 11) / 4 }))
       }
-      for linear in engine.model.firstGraph.linears where engine.model.firstGraph.folds.contains(where: { $0.sites.contains(linear.input) }) {
+      for linear in block.graph.linears where block.graph.folds.contains(where: { $0.sites.contains(linear.input) }) {
         #expect(block.matrices[linear.layer] != original.matrices[linear.layer])
       }
       engine.runBlock(block, hidden: &hidden, sequenceLength: 40)

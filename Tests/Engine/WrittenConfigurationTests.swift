@@ -4,7 +4,9 @@ import Testing
 
 /// A `config.json` that is made from a description means the same model again.
 @Suite struct WrittenConfigurationTests {
-  private static let families = ["llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "gpt2", "bloom"]
+  private static let families = ["llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "deepseek-v3", "gpt2", "bloom"]
+  /// Those that a GGUF has no place for.
+  private static let ofFolders = ["deepseek-v3-yarn"]
 
   /// Whether two descriptions are of one model.
   private func isSame(_ a: ModelDescription, _ b: ModelDescription) -> Bool {
@@ -17,7 +19,7 @@ import Testing
       path: "rewritten", format: source.format, tensors: source.tensors, naming: .huggingFace, configuration: .huggingFace(json), files: [])
   }
 
-  @Test(arguments: families) func aDescriptionIsWrittenAsItIsRead(_ name: String) throws {
+  @Test(arguments: families + ofFolders) func aDescriptionIsWrittenAsItIsRead(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
     let model = try Fixture.describe(source)
     let json = try #require(model.huggingFaceConfiguration)
@@ -56,6 +58,10 @@ import Testing
           if var attention = branch.part as? Attention {
             if case .llama3? = attention.rope?.scaling { attention.rope?.scaling = .none }
             (attention.queryNorm, attention.keyNorm) = (rounded(attention.queryNorm), rounded(attention.keyNorm))
+            branch.part = attention
+          }
+          if var attention = branch.part as? LatentAttention {
+            (attention.latentNorm.epsilon, attention.queryLatentNorm.epsilon) = (1, 1)
             branch.part = attention
           }
           return branch

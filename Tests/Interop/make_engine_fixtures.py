@@ -23,7 +23,7 @@ OPT = dict(
     vocab_size=96, hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64,
     activation_function="relu", bos_token_id=0, eos_token_id=1, pad_token_id=1)
 LATENT = dict(
-    **{**COMMON, "num_key_value_heads": 4, "rms_norm_eps": 1e-6}, q_lora_rank=20, kv_lora_rank=16, qk_nope_head_dim=8, qk_rope_head_dim=4,
+    **{**COMMON, "num_key_value_heads": 4, "rms_norm_eps": 1e-6}, q_lora_rank=20, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=4,
     v_head_dim=6, moe_intermediate_size=16, num_experts_per_tok=2, n_routed_experts=8, first_k_dense_replace=1,
     routed_scaling_factor=1.5)
 DEEPSEEK_YARN = dict(
