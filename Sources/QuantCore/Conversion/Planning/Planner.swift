@@ -46,6 +46,7 @@ public struct Planner: Sendable {
       request: request, source: shaped.source, target: target, hasMethods: !chain.methods.isEmpty, model: shaped.model)
     let sealed = try sealing(chosen)
     try chain.checkUse(on: sealed, wanted: wanted)
+    shaped.warnings += chain.cautions(on: sealed)
     try target.checkFolder(sealed, model: shaped.model)
     for caution in sealed.compactMap({ $0.packing.caution($0.scheme) }) where !shaped.warnings.contains(caution) {
       shaped.warnings.append(caution)

@@ -62,7 +62,7 @@ struct Sealing {
     let holders = packings.filter { $0.holds($0.stored(asked).grid, inputs: draft.activations) }
     if holders.isEmpty { try stacks.check(draft, output: target.path) }
     let scheme = holders.first?.stored(asked) ?? asked
-    try checkRows(of: draft, as: scheme)
+    try checkRows(of: draft, as: scheme, holders)
     let storage = draft.tensor.storage
     if storage.elementType?.needsScale == true {
       throw Failure(
@@ -127,8 +127,8 @@ struct Sealing {
   }
 
   /// - Throws: `Failure` where rows of this length or direction cannot be stored in the scheme, or their inputs not be rounded as asked.
-  private func checkRows(of draft: ChosenDraft, as scheme: any Scheme) throws(Failure) {
-    guard scheme.grid.kind == .float || !draft.isTransposed else {
+  private func checkRows(of draft: ChosenDraft, as scheme: any Scheme, _ holders: [any Packing]) throws(Failure) {
+    guard scheme.grid.kind == .float || !draft.isTransposed || holders.contains(where: { $0.holdsTransposed }) else {
       throw Failure(
         .unsupported, "scheme.transposed",
         "this container holds the matrix transposed, and readers do not unpack such a one from \(scheme.name)", file: source.path,

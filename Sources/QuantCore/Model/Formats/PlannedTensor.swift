@@ -85,7 +85,9 @@ public struct PlannedTensor: Sendable {
 
   /// What errors in the columns of one of its matrices weigh, or nil.
   package func importance(of piece: TensorPiece) -> [Float]? {
+    if piece.target.layout.isTransposed { return nil }
     guard let importance, let columns = piece.shape.last, importance.count > columns else { return importance }
+    if pieces.count == 1 { return Importance.mean(of: importance, columns: columns) }
     let start = (pieces.firstIndex { $0.id == piece.id } ?? 0) * columns
     return start + columns <= importance.count ? Array(importance[start..<start + columns]) : nil
   }
