@@ -6,7 +6,7 @@ import Testing
 @Suite struct FamilyTests {
   /// Those with RMS norms, rotary embedding and one gated feed-forward layer.
   static let llamaLike = ["llama3-rope", "llama-biases", "mistral-window", "qwen2", "qwen3"]
-  static let names = llamaLike + ["mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual"]
+  static let names = llamaLike + ["mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gpt-oss"]
 
   @Test(arguments: names) func logitsAreThoseOfTransformers(_ name: String) throws {
     let folder = SharedData.fixture("engine/" + name)

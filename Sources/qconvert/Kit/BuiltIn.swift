@@ -40,6 +40,6 @@ extension QConvert {
     // Clients
     VLLM.self, Transformers.self, LlamaCpp.self, GPTQModel.self,
     // Families
-    Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, OPT.self, GPT2.self, BLOOM.self,
+    Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, OPT.self, GPT2.self, BLOOM.self, GptOss.self,
   ]
 }

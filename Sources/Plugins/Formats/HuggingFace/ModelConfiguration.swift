@@ -32,8 +32,10 @@ enum ModelConfiguration {
 
   /// The configuration of the packings that need one, or nil.
   private static func quantization(_ request: OutputRequest) throws -> JSON? {
+    let source = request.source
+    let stated = source.naming == .huggingFace ? source.configuration : request.model?.configurations[.huggingFace]
     func isUnpacked(_ tensor: PlannedTensor) -> Bool {
-      isLinear(tensor, model: request.model) || tensor.packing.holdsStack(tensor.name, configuration: request.source.configuration)
+      isLinear(tensor, model: request.model) || tensor.packing.holdsStack(tensor.name, configuration: stated)
     }
     if let table = request.tensors.first(where: { $0.scheme.grid.kind != .float && !isUnpacked($0) }) {
       throw Failure(
