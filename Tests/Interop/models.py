@@ -20,6 +20,12 @@ LLAMA3_ROPE = {
     "original_max_position_embeddings": 64,
 }
 
+# YaRN whose ramp ends at the first and last dimension, so that it does not matter whether its borders are rounded, which llama.cpp does
+# and gpt-oss does not.
+WHOLE_YARN = {
+    "rope_type": "yarn", "factor": 4.0, "beta_fast": 32.0, "beta_slow": 1e-7, "truncate": False, "original_max_position_embeddings": 64,
+}
+
 # Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except where a
 # model pads its embedding.
 RANDOM_MODELS = {
@@ -37,6 +43,9 @@ RANDOM_MODELS = {
     "phi-3-tokenizer": ("Llama", "phi-3", dict(vocab_size=32011)),
     "qwen3": ("Qwen3", "qwen2", dict(vocab_size=151646, head_dim=32)),
     "mixtral": ("Mixtral", "mistral-7b", dict(vocab_size=32000, num_local_experts=4, num_experts_per_tok=2)),
+    "gpt-oss": ("GptOss", "gpt2", dict(
+        vocab_size=50257, intermediate_size=96, head_dim=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
+        rope_theta=10000.0, rope_scaling=WHOLE_YARN)),
     "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
     # Heads whose number is no power of two.
     "bloom": ("Bloom", "gpt2", dict(vocab_size=50257, hidden_size=96, n_head=6, seq_length=256)),
