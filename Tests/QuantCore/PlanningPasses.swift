@@ -36,7 +36,7 @@ private struct Nibbles: Packing {
   static let formats = ["flat"]
 
   init() {}
-  func holds(_ grid: Grid) -> Bool { grid.kind == .integer && grid.codeBits == 4 }
+  func holds(_ grid: Grid) -> Bool { grid.kind == .symmetricInteger && grid.codeBits == 4 }
   func obstacle(shape: [Int], scheme: any Scheme) -> String? { shape[0] % 2 == 0 ? nil : "an odd number of rows" }
   func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
     [StoredPart(name: name + ".codes", shape: shape, type: .element(.u8), byteCount: shape.reduce(1, *))]
@@ -237,7 +237,7 @@ private enum Reader: ClientProfile {
     let tensors = try sealed("int4-g32")
     let target = try Target(request(), registry)
     let stored = try StoredActivations(source: checkpoint(), target: target, calibrator: nil)(
-      tensors, cache: nil, isCacheGiven: false, model: { throw Failure(.internalError, "test.model", "nobody asks for the model") })
+      tensors, cache: nil, isCacheGiven: false, model: nil, described: { throw Failure(.internalError, "test.model", "nobody asks for the model") })
     #expect(stored.tensors.map(\.name) == tensors.map(\.name))
     #expect(stored.cache == nil)
   }
