@@ -11,7 +11,7 @@ import Testing
     llamaLike + qwenMixtures
     + [
       "mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap",
-      "deepseek-v3", "deepseek-v3-yarn",
+      "deepseek-v3", "deepseek-v3-yarn", "gpt-oss",
     ]
 
   @Test(arguments: names) func logitsAreThoseOfTransformers(_ name: String) throws {

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""make_engine_fixtures.py SHARED OUT [NAME ...]
+"""make_engine_fixtures.py SHARED OUT [MODEL ...]
 
 Writes the fixtures of Tests/Engine: small random models of every supported family as Hugging Face folders (weights on the
 BF16 grid), each with `expected.safetensors`: token ids, logits and the mean absolute inputs of the second block's linear
 layers, as transformers computes them in float32. For the trained models in SHARED/models only the expectations are written,
-with the perplexity of the first windows of wikitext2-valid. Run with the versions pinned in requirements.txt."""
+with the perplexity of the first windows of wikitext2-valid. With MODELs, only these are written. Run with the versions pinned in
+requirements.txt."""
 import math
 import os
 import sys
@@ -13,7 +14,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-SHARED, OUT = sys.argv[1], sys.argv[2]
+SHARED, OUT, ONLY = sys.argv[1], sys.argv[2], sys.argv[3:]
 COMMON = dict(
     vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
     max_position_embeddings=128, rms_norm_eps=1e-5, tie_word_embeddings=False, bos_token_id=0, eos_token_id=1)
@@ -72,6 +73,11 @@ MODELS = {
     "bloom-residual": transformers.BloomConfig(
         vocab_size=96, hidden_size=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=1,
         apply_residual_connection_post_layernorm=True),
+    # Borders of YaRN's ramp that are no whole dimensions.
+    "gpt-oss": transformers.GptOssConfig(
+        **{**COMMON, "intermediate_size": 64}, head_dim=16, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
+        rope_theta=1000.0, rope_scaling=dict(
+            rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, truncate=False, original_max_position_embeddings=32)),
 }
 LLAMA_SITES = {
     "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate_proj",
@@ -107,6 +113,8 @@ SITES = {
     "bloom": ("transformer.h.1.", {
         "attention.input": "self_attention.query_key_value", "attention.output": "self_attention.dense",
         "feed-forward.input": "mlp.dense_h_to_4h", "feed-forward.output": "mlp.dense_4h_to_h"}),
+    "gpt_oss": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.router"}),
 }
 
 
@@ -122,10 +130,28 @@ def randomise(model):
             value = 1 + 0.2 * noise
         else:
             value = noise * (0.3 if name.endswith("bias") else 1.5 / math.sqrt(parameter.shape[-1]))
+        if name.endswith("experts.gate_up_proj"):
+            # Beyond the limits at which gate and up are cut.
+            value *= 4
         parameter.data = value.to(torch.bfloat16).float()
     for name, buffer in model.named_buffers():
         if name.endswith("e_score_correction_bias"):
             buffer.copy_(0.2 * torch.rand(buffer.shape, generator=generator).to(torch.bfloat16))
+
+
+def observe_stack(experts, seen):
+    """Notes what the experts of one stack read and what is between their matrices."""
+
+    def hook(module, arguments, options):
+        hidden = arguments[0].flatten(0, -2)
+        for e in range(EXPERTS):
+            x = hidden[(options["router_indices"] == e).any(-1)]
+            inner = x @ module.gate_up_proj[e] + module.gate_up_proj_bias[e]
+            gate, up = inner[:, ::2].clamp(max=module.limit), inner[:, 1::2].clamp(-module.limit, module.limit)
+            seen[f"feed-forward.input.{e}"] = x.abs().mean(0)
+            seen[f"feed-forward.output.{e}"] = ((up + 1) * gate * torch.sigmoid(gate * module.alpha)).abs().mean(0)
+
+    experts.register_forward_pre_hook(hook, with_kwargs=True)
 
 
 def observe(model, tokens):
@@ -137,6 +163,8 @@ def observe(model, tokens):
             continue
         layer = model.get_submodule(blocks + module)
         layer.register_forward_pre_hook(lambda _, x, site=site: seen.__setitem__(site, x[0].abs().flatten(0, -2).mean(0)))
+    if model.config.model_type == "gpt_oss":
+        observe_stack(model.get_submodule(blocks + "mlp.experts"), seen)
     with torch.no_grad():
         logits = model(input_ids=tokens).logits.float()
     return logits, seen

@@ -31,6 +31,11 @@ DEEPSEEK_YARN = {
     "type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0,
     "mscale_all_dim": 1.0,
 }
+# YaRN whose ramp ends, with a small base, at the first and last dimension: then it does not matter whether its borders are rounded,
+# which llama.cpp does and gpt-oss does not.
+WHOLE_YARN = {
+    "rope_type": "yarn", "factor": 4.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 64,
+}
 
 # Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except where a
 # model pads its embedding.
@@ -69,6 +74,9 @@ RANDOM_MODELS = {
         topk_group=1, num_hidden_layers=26, tie_word_embeddings=True)),
     "deepseek-v3-halves": ("DeepseekV3", "gpt2", dict(
         vocab_size=50257, **LATENT, **SIGMOID, n_group=2, topk_group=1, rope_interleave=False, attention_bias=True)),
+    "gpt-oss": ("GptOss", "gpt2", dict(
+        vocab_size=50257, intermediate_size=96, head_dim=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
+        rope_theta=3.0, rope_scaling=WHOLE_YARN)),
     "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
     # Heads whose number is no power of two.
     "bloom": ("Bloom", "gpt2", dict(vocab_size=50257, hidden_size=96, n_head=6, seq_length=256)),

@@ -57,9 +57,6 @@ struct QwenMixture {
     decoder.bias = { facts.hasBiases && $0.expert == nil && biased.contains($0.role) ? .always : .never }
     decoder.tabulatedRope = facts.rope
     var model = try decoder.describe()
-    model.signature +=
-      " experts \(facts.experts.used)/\(facts.experts.count) \(facts.innerSize) \(facts.sharedSize ?? 0) "
-      + "\(facts.isNormalised) dense \(facts.dense) windows \(facts.windows.map { $0 ?? 0 })"
     if let obstacle = obstacle(facts) {
       model.obstacles[.gguf] = obstacle
     } else {

@@ -2,12 +2,12 @@
 struct Sealing {
   let request: ConversionRequest
   let source: Checkpoint
+  /// Nil where no family knows the model.
+  let model: ModelDescription?
   let target: Target
   /// Whether the weights of blocks go through methods, so that their codes are made anew.
   let hasMethods: Bool
-  /// Nil for an architecture that no family describes.
-  var model: ModelDescription?
-  private var stacks: Stacks { Stacks(source: source, registry: target.registry) }
+  private var stacks: Stacks { Stacks(source: source, model: model, target: target) }
 
   /// - Throws: `Failure` that says why a tensor cannot become what was chosen for it, and what would work.
   func callAsFunction(_ drafts: [ChosenDraft]) throws -> [PlannedTensor] { try drafts.map { try seal($0) } }
@@ -60,7 +60,7 @@ struct Sealing {
     let asked = request.search == .best ? named.widerSearch ?? named : named
     let packings = stacks.holders(draft, among: target.packings)
     let holders = packings.filter { $0.holds($0.stored(asked).grid, inputs: draft.activations) }
-    if holders.isEmpty { try stacks.check(draft, output: target.path) }
+    if holders.isEmpty { try stacks.check(draft) }
     let scheme = holders.first?.stored(asked) ?? asked
     try checkRows(of: draft, as: scheme, holders)
     let storage = draft.tensor.storage

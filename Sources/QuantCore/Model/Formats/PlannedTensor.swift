@@ -70,7 +70,8 @@ public struct PlannedTensor: Sendable {
     let site = graph.input(of: first.id.layer)
     if isTransposed || pieces.allSatisfy({ graph.input(of: $0.id.layer) == site }) { return [(0..<all, first, site)] }
     var segments: [(rows: Range<Int>, piece: TensorPiece, site: Site?)] = []
-    for piece in pieces {
+    let places = pieces.map { ($0, first: $0.target.layout.containerRow(of: 0, rows: $0.rows)) }
+    for (piece, _) in places.sorted(by: { $0.first < $1.first }) {
       let (site, layout) = (graph.input(of: piece.id.layer), piece.target.layout)
       let rows = layout.containerRow(of: 0, rows: piece.rows)..<layout.containerRow(of: piece.rows - 1, rows: piece.rows) + 1
       // Matrices that lie in each other's gaps read the same.
