@@ -6,7 +6,13 @@ import Testing
 @Suite struct FamilyTests {
   /// Those with RMS norms, rotary embedding and one gated feed-forward layer.
   static let llamaLike = ["llama3-rope", "llama-biases", "mistral-window", "qwen2", "qwen3"]
-  static let names = llamaLike + ["mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap"]
+  static let qwenMixtures = ["qwen2-moe", "qwen2-moe-dense", "qwen3-moe", "qwen3-moe-dense"]
+  static let names =
+    llamaLike + qwenMixtures
+    + [
+      "mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap",
+      "deepseek-v3", "deepseek-v3-yarn", "gpt-oss",
+    ]
 
   @Test(arguments: names) func logitsAreThoseOfTransformers(_ name: String) throws {
     let folder = SharedData.fixture("engine/" + name)
@@ -23,16 +29,16 @@ import Testing
     let expected = try Fixture.tensors(folder + "/expected.safetensors")
     let tokens = try Fixture.integers(expected.first { $0.name == "tokens" })
     let engine = try Fixture.engine(try Fixture.folder(folder))
-    let collector = StatisticsCollector(
-      [.meanAbsolute, .range, .gram], at: Set(engine.model.firstGraph.sites), parallel: Parallel(threads: 2))
+    let graph = try #require(engine.model.graph(1))
+    let collector = StatisticsCollector([.meanAbsolute, .range, .gram], at: Set(graph.sites), parallel: Parallel(threads: 2))
     _ = try engine.allLogits(tokens, sequenceLength: 40, observing: 1, collector)
     let statistics = collector.statistics()
     #expect(Set(statistics.keys.map(\.name)) == Set(expected.map(\.name)).subtracting(["tokens", "logits"]))
-    let experts = engine.model.mixture?.expertCount ?? 0
-    if experts > 0 { #expect((0..<experts).reduce(0) { $0 + (statistics[.expertInput($1)]?.tokens ?? 0) } == 2 * 80) }
+    let experts = Set(graph.linears.compactMap(\.layer.expert))
+    if !experts.isEmpty { #expect(experts.reduce(0) { $0 + (statistics[.expertInput($1)]?.tokens ?? 0) } == 2 * 80) }
     for (site, found) in statistics {
       let mean = try #require(expected.first { $0.name == site.name }).matrix().values
-      #expect(found.tokens == 80 || engine.model.firstGraph.isOfExpert(site))
+      #expect(found.tokens == 80 || graph.isOfExpert(site))
       #expect(relativeDifference(found.meanAbsolute, mean) < 1e-5, "\(site.name)")
       for c in 0..<found.channels {
         #expect(found.minimum[c] <= found.maximum[c])
@@ -53,7 +59,8 @@ import Testing
     #expect(results[0] == results[2])
   }
 
-  @Test(arguments: llamaLike + ["mixtral", "gpt2", "bloom", "gemma3"]) func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
+  @Test(arguments: llamaLike + ["mixtral", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3", "deepseek-v3"])
+  func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
     let stored = try GGUFTwin.of(source)
     let model = try Fixture.describe(stored)
@@ -79,7 +86,7 @@ import Testing
     #expect(try generator.generate(prompt: prompt, limit: 24, stop: [stop]) == Array(generated.prefix { $0 != stop }))
   }
 
-  @Test(arguments: ["qwen3", "mixtral", "bloom", "opt", "gemma3"]) func aRowDoesNotDependOnItsBatch(_ name: String) throws {
+  @Test(arguments: ["qwen3", "mixtral", "bloom", "opt", "gemma3", "deepseek-v3"]) func aRowDoesNotDependOnItsBatch(_ name: String) throws {
     let engine = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/" + name)))
     let tokens = (0..<96).map { ($0 * 31 + 7) % 96 }
     let together = try engine.allLogits(tokens, sequenceLength: 48)

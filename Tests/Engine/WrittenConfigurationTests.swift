@@ -5,7 +5,12 @@ import Testing
 
 /// A `config.json` that is made from a description means the same model again.
 @Suite struct WrittenConfigurationTests {
-  private static let families = ["llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "gpt2", "bloom", "gemma3"]
+  private static let families = [
+    "llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3",
+    "deepseek-v3",
+  ]
+  /// Those that a GGUF has no place for.
+  private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-yarn"]
 
   /// Whether two descriptions are of one model.
   private func isSame(_ a: ModelDescription, _ b: ModelDescription) -> Bool {
@@ -18,7 +23,7 @@ import Testing
       path: "rewritten", format: source.format, tensors: source.tensors, naming: .huggingFace, configuration: .huggingFace(json), files: [])
   }
 
-  @Test(arguments: families) func aDescriptionIsWrittenAsItIsRead(_ name: String) throws {
+  @Test(arguments: families + ofFolders) func aDescriptionIsWrittenAsItIsRead(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
     let model = try Fixture.describe(source)
     let json = try #require(model.huggingFaceConfiguration)
@@ -57,6 +62,10 @@ import Testing
           if var attention = branch.part as? Attention {
             if case .llama3? = attention.rope?.scaling { attention.rope?.scaling = .none }
             (attention.queryNorm, attention.keyNorm) = (rounded(attention.queryNorm), rounded(attention.keyNorm))
+            branch.part = attention
+          }
+          if var attention = branch.part as? LatentAttention {
+            (attention.latentNorm.epsilon, attention.queryLatentNorm.epsilon) = (1, 1)
             branch.part = attention
           }
           return branch

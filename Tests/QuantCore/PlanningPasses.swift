@@ -258,7 +258,7 @@ private enum Reader: ClientProfile {
   ) throws -> [PlannedTensor] {
     let request = request(change)
     let target = try Target(request, registry)
-    return try Sealing(request: request, source: checkpoint(format: format), target: target, hasMethods: hasMethods)(try chosen(wanted, change))
+    return try Sealing(request: request, source: checkpoint(format: format), model: nil, target: target, hasMethods: hasMethods)(try chosen(wanted, change))
   }
 
   @Test func equalFloatsAreCopiedAndOthersConverted() throws {

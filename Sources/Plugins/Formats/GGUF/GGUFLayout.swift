@@ -23,7 +23,8 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
   public static func refusal(of model: ModelDescription) -> Failure? {
     guard model.architecture(naming) == nil else { return nil }
     return Failure(
-      .unsupported, "gguf.architecture", "llama.cpp has no architecture for this model of family '\(model.family)'",
+      .unsupported, "gguf.architecture",
+      model.obstacles[naming] ?? "llama.cpp has no architecture for this model of family '\(model.family)'",
       remedy: "Write a folder instead.")
   }
 

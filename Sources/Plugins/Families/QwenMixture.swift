@@ -1,0 +1,224 @@
+import FamilyKit
+import QuantCore
+
+/// What Qwen's mixtures of experts share: the attention of the dense model of their time, then experts behind a router, in place of
+/// which the configuration may leave some blocks one dense feed-forward layer.
+///
+/// The trap: whether the weights of the chosen experts are divided by their sum is stated in a folder, but is a constant of the
+/// architecture in llama.cpp.
+struct QwenMixture {
+  /// Id of the family.
+  var family: String
+  /// What a GGUF calls the architecture.
+  var ggufArchitecture: String
+  /// The class of transformers, and its `model_type`.
+  var architecture: String
+  var modelType: String
+  /// Where a `config.json` does not say: key-value heads, channels inside an expert, and inside the shared one (nil: there is none).
+  var defaultKeyValueHeads: Int
+  var defaultInnerSize: Int
+  var defaultSharedSize: Int?
+  /// The layers of the attention that have biases where this key says so or, without it, by default.
+  var biased: Set<TensorRole>
+  var biasKey: String
+  var hasBiasesByDefault: Bool
+  /// Whether every head of Q and K is normalised before the rotary embedding.
+  var normalisesHeads: Bool
+  /// Whether llama.cpp divides the weights of the chosen experts by their sum.
+  var isNormalisedInGGUF: Bool
+  /// Why llama.cpp would not load or compute such a model with biases, and one whose output is the embedding; nil: it does.
+  var obstacleOfBiases: String?
+  var obstacleOfTies: String?
+
+  /// What was read of a model.
+  private struct Facts {
+    var numbers = DecoderNumbers()
+    var rope = Rope()
+    /// Attention windows of the blocks; nil for all tokens.
+    var windows: [Int?] = []
+    /// Blocks without experts.
+    var dense: [Int] = []
+    var experts = (count: 0, used: 0)
+    var innerSize = 0
+    var sharedSize: Int?
+    var isNormalised = false
+    var hasBiases = false
+  }
+
+  /// Builds the description that a configuration of this family means.
+  func describe(_ configuration: Configuration, tensors: Checkpoint) throws(Failure) -> ModelDescription {
+    let keys = ConfigurationKeys(configuration, path: tensors.path)
+    let facts = try read(keys, tensors)
+    let n = facts.numbers
+    var decoder = Decoder(family: family, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { index throws(Failure) in
+      branches(facts, index)
+    }
+    decoder.names = names(areStacked: hasStacks(tensors, facts))
+    decoder.bias = { facts.hasBiases && $0.expert == nil && biased.contains($0.role) ? .always : .never }
+    decoder.tabulatedRope = facts.rope
+    var model = try decoder.describe()
+    if let obstacle = obstacle(facts) {
+      model.obstacles[.gguf] = obstacle
+    } else {
+      model.configurations[.gguf] = ggufConfiguration(facts)
+    }
+    model.configurations[.huggingFace] = huggingFaceConfiguration(facts).map { .huggingFace($0) }
+    return model
+  }
+
+  private func branches(_ facts: Facts, _ index: Int) -> [Branch] {
+    let n = facts.numbers
+    var attention = n.attention(rope: facts.rope)
+    attention.window = facts.windows[index]
+    if normalisesHeads { (attention.queryNorm, attention.keyNorm) = (n.rootMeanSquareNorm(.queryNorm), n.rootMeanSquareNorm(.keyNorm)) }
+    let weights: ExpertRouting.Weights = facts.isNormalised ? .softmaxOfChosen : .softmax
+    let second: any Part =
+      if facts.dense.contains(index) {
+        n.feedForward()
+      } else {
+        MixtureOfExperts(
+          n.feedForward(innerSize: facts.innerSize), expertCount: facts.experts.count,
+          routing: ExpertRouting(expertsPerToken: facts.experts.used, weights: weights),
+          shared: facts.sharedSize.map { n.feedForward(innerSize: $0) }, weighsShared: facts.sharedSize != nil)
+      }
+    return [Branch(norm: n.rootMeanSquareNorm(.attentionNorm), attention), Branch(norm: n.rootMeanSquareNorm(.feedForwardNorm), second)]
+  }
+
+  // MARK: Names
+
+  /// Llama's names with those of the shared expert.
+  /// - Parameter areStacked: whether the experts of a folder are stacked, gate and up in one tensor, as transformers 5 holds them.
+  private func names(areStacked: Bool) -> TensorNames {
+    var names = TensorNames.llama
+    names.insert(
+      TensorName(.sharedGate, "mlp.shared_expert.gate_proj", "ffn_gate_shexp"),
+      TensorName(.sharedUp, "mlp.shared_expert.up_proj", "ffn_up_shexp"),
+      TensorName(.sharedDown, "mlp.shared_expert.down_proj", "ffn_down_shexp"),
+      TensorName(.sharedRouter, "mlp.shared_expert_gate", "ffn_gate_inp_shexp"), after: .down)
+    guard areStacked else { return names }
+    let gateUp = NamedPlace("mlp.experts.gate_up_proj").named(suffix: "")
+    names.rename(
+      TensorName(expert: .gate, gateUp, "ffn_gate_exps"), TensorName(expert: .up, gateUp, "ffn_up_exps"),
+      TensorName(expert: .down, NamedPlace("mlp.experts.down_proj").named(suffix: ""), "ffn_down_exps"))
+    return names
+  }
+
+  private func hasStacks(_ tensors: Checkpoint, _ facts: Facts) -> Bool {
+    guard let block = (0..<facts.numbers.blockCount).first(where: { !facts.dense.contains($0) }) else { return false }
+    return tensors["model.layers.\(block).mlp.experts.gate_up_proj"] != nil
+  }
+
+  // MARK: Numbers
+
+  private func read(_ keys: ConfigurationKeys, _ tensors: Checkpoint) throws(Failure) -> Facts {
+    var facts = Facts()
+    var n = try keys.decoderNumbers(defaultKeyValueHeads: defaultKeyValueHeads, tensors: tensors)
+    facts.rope = try keys.rope(headSize: n.headSize, defaultTheta: 10000, factors: tensors[RopeFactors.name])
+    if let activation = keys.json("hidden_act")?.stringValue, activation != "silu" {
+      throw keys.unsupported("model.activation", "the activation '\(activation)' is not supported")
+    }
+    // transformers 5 may write the other name.
+    let count = keys.json("num_experts") == nil && keys.json("num_local_experts") != nil ? "num_local_experts" : "num_experts"
+    facts.experts = try keys.experts(count: count, blocks: n.blockCount)
+    facts.innerSize = try size(
+      keys, "moe_intermediate_size", "expert_feed_forward_length", stored: n.feedForwardSize / facts.experts.used, default: defaultInnerSize)
+    if let defaultSharedSize {
+      facts.sharedSize = try size(
+        keys, "shared_expert_intermediate_size", "expert_shared_feed_forward_length", stored: n.feedForwardSize,
+        default: defaultSharedSize)
+    }
+    facts.isNormalised = keys.isStored ? isNormalisedInGGUF : keys.json("norm_topk_prob")?.boolValue ?? false
+    facts.hasBiases =
+      keys.isStored ? tensors["blk.0.attn_q.bias"] != nil : keys.json(biasKey)?.boolValue ?? hasBiasesByDefault
+    facts.windows = try windows(keys, n.blockCount)
+    facts.dense = try denseBlocks(keys, n.blockCount)
+    n.tiesEmbeddings = try keys.tiesEmbeddings(default: false, tensors, embedding: "model.embed_tokens.weight")
+    n.vocabularySize = try keys.vocabularySize(tensors["model.embed_tokens.weight"] ?? tensors["token_embd.weight"])
+    facts.numbers = n
+    return facts
+  }
+
+  /// - Parameters:
+  ///   - stored: what llama.cpp takes where a GGUF does not say.
+  ///   - value: where a `config.json` does not say.
+  private func size(
+    _ keys: ConfigurationKeys, _ huggingFace: String, _ gguf: String, stored: Int, default value: Int
+  ) throws(Failure) -> Int {
+    let size = try keys.size(huggingFace, gguf) ?? (keys.isStored ? stored : value)
+    guard size > 0 else { throw keys.bad(keys.name(huggingFace, gguf), "is \(size)") }
+    return size
+  }
+
+  /// The window of each block: of those that `layer_types` names or, where it does not say, of all. llama.cpp has none.
+  private func windows(_ keys: ConfigurationKeys, _ blocks: Int) throws(Failure) -> [Int?] {
+    guard keys.json("use_sliding_window")?.boolValue ?? false, let window = try keys.window() else {
+      return [Int?](repeating: nil, count: blocks)
+    }
+    guard let types = keys.json("layer_types")?.arrayValue else { return [Int?](repeating: window, count: blocks) }
+    guard types.count == blocks else { throw keys.bad("layer_types", "has \(types.count) values for \(blocks) blocks") }
+    return types.map { $0.stringValue == "sliding_attention" ? window : nil }
+  }
+
+  /// Blocks without experts: those that `mlp_only_layers` lists, and all but every `decoder_sparse_step`th.
+  private func denseBlocks(_ keys: ConfigurationKeys, _ blocks: Int) throws(Failure) -> [Int] {
+    let step = keys.json("decoder_sparse_step") == nil ? 1 : try keys.positiveSize("decoder_sparse_step", "")
+    let listed = keys.json("mlp_only_layers")?.arrayValue ?? []
+    let numbers = Set(listed.compactMap(\.intValue))
+    guard listed.allSatisfy({ $0.intValue != nil }) else { throw keys.bad("mlp_only_layers", "is not a list of whole numbers") }
+    return (0..<blocks).filter { numbers.contains($0) || !($0 + 1).isMultiple(of: step) }
+  }
+
+  // MARK: Configurations
+
+  /// Why llama.cpp does not compute the model; nil: it does.
+  private func obstacle(_ facts: Facts) -> String? {
+    if let first = facts.dense.first {
+      return "llama.cpp wants experts in every block of '\(ggufArchitecture)', and block \(first) of this model has none"
+    }
+    if facts.isNormalised != isNormalisedInGGUF {
+      return "llama.cpp \(isNormalisedInGGUF ? "always" : "never") divides the weights of chosen experts by their sum in "
+        + "'\(ggufArchitecture)', and 'norm_topk_prob' of this model is \(facts.isNormalised)"
+    }
+    return (facts.hasBiases ? obstacleOfBiases : nil) ?? (facts.numbers.tiesEmbeddings ? obstacleOfTies : nil)
+  }
+
+  private func ggufConfiguration(_ facts: Facts) -> Configuration {
+    var stored = GGUFKeys(ggufArchitecture)
+    stored.setCommon(facts.numbers, rope: facts.rope, experts: facts.experts, statesHeadSize: facts.numbers.statesHeadSize)
+    stored.set("expert_feed_forward_length", facts.innerSize)
+    if let size = facts.sharedSize { stored.set("expert_shared_feed_forward_length", size) }
+    return stored.configuration
+  }
+
+  /// - Returns: nil where no rule gives the stored rotary factors.
+  private func huggingFaceConfiguration(_ facts: Facts) -> JSON? {
+    let n = facts.numbers
+    guard let scaling = facts.rope.huggingFaceScaling else { return nil }
+    var members: [JSON.Member] = [
+      .init("architectures", .array([.string(architecture)])), .init("model_type", .string(modelType)),
+      .init("hidden_act", .string("silu")), .init("hidden_size", .int(n.hiddenSize)), .init("intermediate_size", .int(n.feedForwardSize)),
+      .init("num_hidden_layers", .int(n.blockCount)), .init("num_attention_heads", .int(n.headCount)),
+      .init("num_key_value_heads", .int(n.keyValueHeadCount)),
+    ]
+    if n.statesHeadSize { members.append(.init("head_dim", .int(n.headSize))) }
+    if n.contextLength > 0 { members.append(.init("max_position_embeddings", .int(n.contextLength))) }
+    members += [
+      .init("vocab_size", .int(n.vocabularySize)), .init("rms_norm_eps", .shortest(n.normEpsilon)),
+      .init("rope_theta", .shortest(facts.rope.theta)), .init("rope_scaling", scaling),
+      .init("tie_word_embeddings", .bool(n.tiesEmbeddings)), .init(biasKey, .bool(facts.hasBiases)),
+      .init("num_experts", .int(facts.experts.count)), .init("num_experts_per_tok", .int(facts.experts.used)),
+      .init("norm_topk_prob", .bool(facts.isNormalised)), .init("moe_intermediate_size", .int(facts.innerSize)),
+    ]
+    if let size = facts.sharedSize { members.append(.init("shared_expert_intermediate_size", .int(size))) }
+    members += [
+      .init("decoder_sparse_step", .int(1)), .init("mlp_only_layers", .array(facts.dense.map { .int($0) })),
+    ]
+    let window = facts.windows.lazy.compactMap { $0 }.first
+    members.append(.init("use_sliding_window", .bool(window != nil)))
+    if let window {
+      let types = facts.windows.map { JSON.string($0 == nil ? "full_attention" : "sliding_attention") }
+      members += [.init("sliding_window", .int(window)), .init("layer_types", .array(types))]
+    }
+    return .object(members)
+  }
+}
