@@ -134,6 +134,6 @@ let package = Package(
         "QuantCore", "GPTQContainer", "AWQContainer", "CompressedTensors", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport",
       ]),
     tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
-    tests("CommandLine", ["QConvertKit", "QuantCore", "QuantBase", "QuantEngine", "QuantModel", "TestSupport"]),
+    tests("CommandLine", ["QConvertKit", "FamilyKit", "QuantCore", "QuantBase", "QuantEngine", "QuantModel", "TestSupport"]),
   ]
 )
