@@ -134,6 +134,6 @@ let package = Package(
         "QuantCore", "GPTQContainer", "AWQContainer", "CompressedTensors", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport",
       ]),
     tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
-    tests("CommandLine", ["QConvertKit", "QuantCore", "QuantBase", "QuantModel", "QuantEngine", "QuantConversion", "TestSupport"]),
+    tests("CommandLine", ["QConvertKit", "FamilyKit", "QuantCore", "QuantBase", "QuantModel", "QuantEngine", "QuantConversion", "TestSupport"]),
   ]
 )
