@@ -124,8 +124,8 @@ private enum Reader: ClientProfile {
 
   init() throws {
     registry = try Registry([
-      FloatSchemes.self, IntegerSchemes.self, PlainPacking.self, Nibbles.self, Words.self, RoundedNibbles.self, Runes.self, Flat.self, Thin.self,
-      Reader.self,
+      FloatSchemes.self, IntegerSchemes.self, PlainPacking.self, Nibbles.self, Words.self, RoundedNibbles.self, Runes.self, Flat.self,
+      Thin.self, Reader.self,
     ])
   }
 
