@@ -66,7 +66,7 @@ public enum GptOss: ModelFamily {
     guard activation == self.activation, hasAttentionBias else { return model }
     model.configurations[.gguf] = stored(n, rope, windows, experts)
     model.configurations[.huggingFace] = .huggingFace(json(n, rope, windows, experts))
-    if rope.hasWholeBorders == false {
+    if case .yarn(let yarn) = rope.scaling, !yarn.isRounded {
       model.cautions[.gguf] = [
         "a GGUF has no key for a ramp of YaRN whose ends are no whole dimensions, and llama.cpp takes whole ones: it computes logits that "
           + "differ a little from the folder's, and so does the evaluation of the GGUF"
@@ -79,7 +79,7 @@ public enum GptOss: ModelFamily {
     var rope = try keys.rope(headSize: n.headSize, defaultTheta: 150_000, factors: nil, mayBeYarn: true)
     if let root = keys.configuration.json, root["rope_scaling"] == nil, root["rope_parameters"] == nil {
       rope.scaling = .yarn(Rope.Yarn(factor: 32, originalContext: 4096))
-      rope.hasWholeBorders = false
+      rope = rope.withExactBorders
     }
     return rope
   }
@@ -117,9 +117,8 @@ public enum GptOss: ModelFamily {
   }
 
   private static func json(_ n: DecoderNumbers, _ rope: Rope, _ windows: [Int?], _ experts: (count: Int, used: Int)) -> JSON {
-    var rope = rope
     // Of a GGUF nobody knows, so that it is as in all published models.
-    rope.hasWholeBorders = rope.hasWholeBorders.map { _ in false }
+    let rope = rope.withExactBorders
     return .object([
       .init("architectures", .array([.string("GptOssForCausalLM")])), .init("model_type", .string("gpt_oss")),
       .init("hidden_act", .string("silu")), .init("hidden_size", .int(n.hiddenSize)), .init("intermediate_size", .int(n.feedForwardSize)),
@@ -137,13 +136,13 @@ public enum GptOss: ModelFamily {
 }
 
 extension Rope {
-  /// Whether the ends of YaRN's ramp are whole dimensions; nil for any other scaling.
-  fileprivate var hasWholeBorders: Bool? {
-    get { if case .yarn(let yarn) = scaling { yarn.isRounded } else { nil } }
-    set {
-      guard case .yarn(var yarn) = scaling, let newValue else { return }
-      yarn.isRounded = newValue
-      scaling = .yarn(yarn)
-    }
+  /// The same with the ends of YaRN's ramp where they fall, not at whole dimensions; any other scaling stays.
+  fileprivate var withExactBorders: Rope {
+    guard case .yarn(let yarn) = scaling else { return self }
+    var exact = yarn
+    exact.isRounded = false
+    var rope = self
+    rope.scaling = .yarn(exact)
+    return rope
   }
 }
