@@ -11,9 +11,9 @@ let rules: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
-// Hot loops are C and fast in debug builds too. Fused multiply-add is never contracted into: the bytes written by an
-// encoder must not depend on the instruction set.
-let kernelRules: [CSetting] = [.unsafeFlags(["-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"])]
+// Hot loops are C. They are as fast as they should be in release builds only: flags for the optimizer are "unsafe" to SwiftPM,
+// and a package that has any cannot be depended on by version.
+let kernelRules: [CSetting] = [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]
 
 // The layers of the core, the lowest first. Each sees those in front of it in this list and none behind: that is what their
 // dependencies below say.
@@ -23,13 +23,15 @@ func layer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: "Quant" + name, dependencies: dependencies, path: "Sources/QuantCore/" + name, swiftSettings: rules)
 }
 
-/// A plug-in depends on QuantCore and on nothing beside it (except a C target of its own).
+/// A plug-in depends on QuantCore and on nothing beside it (except a C target of its own, and the C library).
 func plugin(_ name: String, _ path: String, c: [Target.Dependency] = [], exclude: [String] = []) -> Target {
   .target(name: name, dependencies: ["QuantCore"] + c, path: "Sources/Plugins/" + path, exclude: exclude, swiftSettings: rules)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
-  .testTarget(name: name + "Tests", dependencies: dependencies, path: "Tests/" + name, resources: resources, swiftSettings: rules)
+  .testTarget(
+    name: name + "Tests", dependencies: dependencies + ["QuantPlatform"], path: "Tests/" + name, resources: resources,
+    swiftSettings: rules)
 }
 
 // The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
@@ -39,8 +41,13 @@ let builtIn = [
 ]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
+// Only `make docs` needs the plug-in that builds the API documentation: nobody else should have to fetch it.
+let documentation: [Package.Dependency] =
+  Context.environment["QCONVERT_DOCS"] == nil ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")]
+
 let package = Package(
   name: "qconvert",
+  platforms: [.macOS(.v15)],
   products: [
     .library(name: "QuantCore", targets: ["QuantCore"]),
     .library(name: "FamilyKit", targets: ["FamilyKit"]),
@@ -51,18 +58,19 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-  ],
+  ] + documentation,
   targets: [
     // MARK: Core
+    .target(name: "QuantPlatform", path: "Sources/QuantCore/Platform", swiftSettings: rules),
     .target(name: "CKernels", path: "Sources/QuantCore/CKernels", cSettings: kernelRules),
-    layer("Base", ["CKernels"]),
+    layer("Base", ["QuantPlatform", "CKernels"]),
     layer("Numbers", ["QuantBase", "CKernels"]),
     layer("Text", ["QuantBase", "QuantNumbers"]),
-    layer("Model", ["QuantBase", "QuantNumbers", "QuantText", "CKernels"]),
-    layer("Engine", ["QuantBase", "QuantNumbers", "QuantText", "QuantModel", "CKernels"]),
-    layer("Conversion", ["QuantBase", "QuantNumbers", "QuantText", "QuantModel", "QuantEngine", "CKernels"]),
+    layer("Model", ["QuantPlatform", "QuantBase", "QuantNumbers", "QuantText", "CKernels"]),
+    layer("Engine", ["QuantPlatform", "QuantBase", "QuantNumbers", "QuantText", "QuantModel", "CKernels"]),
+    layer("Conversion", ["QuantPlatform", "QuantBase", "QuantNumbers", "QuantText", "QuantModel", "QuantEngine", "CKernels"]),
     .target(
-      name: "QuantCore", dependencies: ["QuantConversion"], path: "Sources/QuantCore", exclude: ["CKernels"] + layers,
+      name: "QuantCore", dependencies: ["QuantConversion"], path: "Sources/QuantCore", exclude: ["CKernels", "Platform"] + layers,
       sources: ["QuantCore.swift"], swiftSettings: rules),
 
     // MARK: Plug-ins
@@ -72,7 +80,7 @@ let package = Package(
     plugin("SmoothQuant", "Methods/SmoothQuant"),
     plugin("ZeroQuant", "Methods/ZeroQuant"),
     .target(name: "CBlocks", dependencies: ["CKernels"], path: "Sources/Plugins/Formats/GGUF/CBlocks", cSettings: kernelRules),
-    plugin("GGUF", "Formats/GGUF", c: ["CBlocks"], exclude: ["CBlocks"]),
+    plugin("GGUF", "Formats/GGUF", c: ["CBlocks", "QuantPlatform"], exclude: ["CBlocks"]),
     .target(
       name: "HuggingFace", dependencies: ["QuantCore", .product(name: "Yams", package: "Yams")],
       path: "Sources/Plugins/Formats/HuggingFace", swiftSettings: rules),
@@ -87,7 +95,7 @@ let package = Package(
     plugin("TorchAO", "Formats/TorchAO"),
     plugin("GPTQContainer", "Formats/GPTQContainer"),
     plugin("AWQContainer", "Formats/AWQContainer"),
-    plugin("FamilyKit", "FamilyKit"),
+    plugin("FamilyKit", "FamilyKit", c: ["QuantPlatform"]),
     .target(
       name: "ModelFamilies", dependencies: ["QuantCore", "FamilyKit"], path: "Sources/Plugins/Families", swiftSettings: rules),
     plugin("Clients", "Clients"),
@@ -96,7 +104,7 @@ let package = Package(
     .target(
       name: "QConvertKit",
       dependencies: [
-        "QuantCore",
+        "QuantCore", "QuantPlatform",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
@@ -105,10 +113,10 @@ let package = Package(
     .executableTarget(name: "qconvert", dependencies: ["QConvertKit"], path: "Sources/qconvert/Main", swiftSettings: rules),
 
     // MARK: Tests
-    .target(name: "TestSupport", dependencies: ["QuantCore"], path: "Tests/TestSupport", swiftSettings: rules),
+    .target(name: "TestSupport", dependencies: ["QuantCore", "QuantPlatform"], path: "Tests/TestSupport", swiftSettings: rules),
     tests("QuantCore", ["QuantCore", "CKernels", "TestSupport"] + layers.map { .target(name: "Quant" + $0) }),
-    tests("Text", ["QuantCore", "QuantBase", "QuantText", "TestSupport"]),
-    tests("Engine", ["QuantCore", "HuggingFace", "GGUF", "CompressedTensors", "ModelFamilies", "TestSupport"]),
+    tests("Text", ["QuantCore", "QuantBase", "QuantText", "GGUF", "TestSupport"]),
+    tests("Engine", ["QuantCore", "HuggingFace", "GGUF", "CompressedTensors", "FamilyKit", "ModelFamilies", "TestSupport"]),
     tests("Methods", ["QuantCore", "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "GGUF", "TestSupport"]),
     tests("HuggingFace", ["QuantCore", "HuggingFace", "TestSupport"]),
     tests("GGUF", ["QuantCore", "GGUF", "FamilyKit", "CBlocks", "TestSupport"]),
@@ -126,6 +134,6 @@ let package = Package(
         "QuantCore", "GPTQContainer", "AWQContainer", "CompressedTensors", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport",
       ]),
     tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
-    tests("CommandLine", ["QConvertKit", "QuantCore", "QuantBase", "QuantEngine", "QuantModel", "TestSupport"]),
+    tests("CommandLine", ["QConvertKit", "QuantCore", "QuantBase", "QuantModel", "QuantEngine", "QuantConversion", "TestSupport"]),
   ]
 )

@@ -3,6 +3,7 @@ import PackageDescription
 
 let package = Package(
   name: "searched",
+  platforms: [.macOS(.v15)],
   dependencies: [.package(name: "qconvert", path: "../..")],
   targets: [
     .target(name: "SearchedPlugin", dependencies: [.product(name: "QuantCore", package: "qconvert")]),

@@ -3,6 +3,7 @@ import PackageDescription
 
 let package = Package(
   name: "shrink",
+  platforms: [.macOS(.v15)],
   dependencies: [.package(name: "qconvert", path: "../..")],
   targets: [
     .target(name: "ShrinkPlugin", dependencies: [.product(name: "QuantCore", package: "qconvert")]),

@@ -1,6 +1,6 @@
-import Glibc
 import QConvertKit
 import QuantCore
+import QuantPlatform
 import TestSupport
 import Testing
 
@@ -284,8 +284,6 @@ import Testing
     let model = try base("llama"), path = AdapterTests.adapter("llama")
     #expect(failure { try convert(path, "a.gguf", scheme: nil) } == "adapter.base")
     #expect(failure { try convert(path, "a.safetensors", scheme: nil) } == "output.content")
-    #expect(failure { try convert(path, "a.gguf", scheme: nil) { ($0.basePath, $0.tensorRules) = (model, ["*=f16"]) } } == "adapter.option")
-    #expect(failure { try convert(model, "m.gguf") { $0.basePath = model } } == "usage.base")
     #expect(failure { try convert(model, "m") { $0.toFormat = "peft" } } == "output.content")
     #expect(failure { _ = try opening.describe(opening.open(path)) } == "model.adapter")
     // A replaced tensor has no place in a GGUF adapter.

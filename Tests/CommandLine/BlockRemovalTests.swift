@@ -48,7 +48,7 @@ import Testing
     }
     let described = try Opening(registry).describe(result)
     #expect(described.blocks.count == 6)
-    guard case .huggingFace(let json)? = result.configuration else {
+    guard let json = result.configuration?.json else {
       Issue.record("no configuration")
       return
     }

@@ -30,7 +30,7 @@ import Testing
     let described = try opening.describe(result)
     #expect(described.family == "llama" && described.blocks == original.blocks && described.head == original.head)
     #expect(described.hiddenSize == original.hiddenSize && described.contextLength == original.contextLength)
-    guard case .huggingFace(let configuration)? = result.configuration, case .huggingFace(let original)? = source.configuration else {
+    guard let configuration = result.configuration?.json, let original = source.configuration?.json else {
       Issue.record("no configuration")
       return
     }
@@ -48,7 +48,7 @@ import Testing
     let fromFile = try convert(stored.path, "from-file", scheme: "w4a16"), fromFolder = try convert(model, "from-folder", scheme: "w4a16")
     #expect(fromFile.tensors.count == fromFolder.tensors.count)
     for tensor in fromFolder.tensors { #expect(fromFile[tensor.name]?.matrix() == tensor.matrix(), "\(tensor.name)") }
-    guard case .huggingFace(let json)? = fromFile.configuration, case .huggingFace(let other)? = fromFolder.configuration else {
+    guard let json = fromFile.configuration?.json, let other = fromFolder.configuration?.json else {
       Issue.record("no configuration")
       return
     }

@@ -1,6 +1,6 @@
-import Glibc
 import QConvertKit
 import QuantCore
+import QuantPlatform
 import TestSupport
 import Testing
 

@@ -63,7 +63,7 @@ import Testing
   }
 
   @Test func nestedMagnitudesBecomePlainOnes() throws {
-    guard let golden = SharedData.path("golden/bnb-nf4-double") else { return }
+    let golden = Golden.cut("bnb-nf4-double")
     let second = try convert(golden, "second")
     let comparison = try compare(golden, second)
     #expect(comparison.holds && comparison.tensors.count == 21)

@@ -61,7 +61,7 @@ private func parsed<Command>(_ arguments: String..., as type: Command.Type = Com
     "eval", "m", "--text", "t.txt", "--reference", "r", "--protocol", "llama.cpp", "--context", "256", "--windows", "4", "--bos", "on")
   #expect(eval.model == "m" && eval.text == "t.txt" && eval.reference == "r")
   #expect(eval.scoring.value == .llamaCpp && eval.context == 256 && eval.windows == 4)
-  #expect(eval.options.bos.value == true)
+  #expect(eval.options.text.bos.value == true)
   let generate: Generate = try parsed("generate", "m", "--prompt", "Once", "--tokens", "5")
   #expect(generate.prompt == "Once" && generate.tokens == 5)
   let _: PluginList = try parsed("plugins", "--json")

@@ -108,7 +108,7 @@ private struct Idle: QuantizationMethod {
 @Test func evaluationAsJSONHasItsDottedKeys() {
   let estimate = Estimate(value: 2, standardError: 0.5)
   var result = EvaluationResult(protocol: .llamaCpp, context: 512, windows: 3, tokens: 10, perplexity: estimate)
-  let alone = JSONOutput.document(Evaluate.members(result))
+  let alone = JSONOutput.document(result.members())
   #expect(
     alone.text() == """
       {"ok":true,"protocol":"llama.cpp","context":512,"windows":3,"tokens":10,"perplexity":2.0,"perplexity.stderr":0.5}
@@ -116,9 +116,9 @@ private struct Idle: QuantizationMethod {
   result.comparison = .init(
     perplexity: estimate, divergence: estimate, divergenceMedian: 1, divergence99: 3, divergenceMaximum: 4, sameTop: estimate)
   for key in ["kld.mean", "kld.mean.stderr", "kld.median", "kld.p99", "kld.max", "top1", "top1.stderr"] {
-    #expect(JSONOutput.document(Evaluate.members(result))[key] != nil)
+    #expect(JSONOutput.document(result.members())[key] != nil)
   }
-  #expect(Evaluate.text(result).contains("perplexity      2.00000 ± 0.50000\n"))
+  #expect(Evaluate.text(result, nil, nil).contains("perplexity      2.00000 ± 0.50000\n"))
 }
 
 @Test func generatedTextCannotMoveTheCursorOfATerminal() {

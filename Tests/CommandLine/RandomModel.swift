@@ -1,5 +1,5 @@
-import Glibc
 import QuantCore
+import QuantPlatform
 import TestSupport
 
 /// The small random models of the fixtures, one or more of every family, as whole models: with a tokenizer.

@@ -76,6 +76,9 @@ private let complete = """
   report: r.json
   """
 
+/// A recipe that says everything.
+func completeRecipe() throws -> Recipe { try recipe(complete) }
+
 private let completeCommandLine = [
   "model", "out.gguf", "--from", "huggingface", "--to", "gguf", "--scheme", "q4_k_m", "--pure", "--search", "best",
   "-p", "awq:clip=off,grid=10", "-p", "gptq",

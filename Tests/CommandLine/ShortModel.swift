@@ -1,5 +1,5 @@
-import Glibc
 import QuantCore
+import QuantPlatform
 import TestSupport
 
 /// The first blocks of the small trained model of the fixtures: its widths and its tokenizer, in a fraction of the time.

@@ -1,6 +1,6 @@
-import Glibc
 import QConvertKit
 import QuantCore
+import QuantPlatform
 import TestSupport
 import Testing
 
@@ -113,7 +113,7 @@ import Testing
 
   /// The owner's folder: every stored byte comes back, whole and in several files.
   @Test(arguments: [nil, 40_000]) func codesOfOthersKeepTheirBytes(shardSize: Int?) throws {
-    guard let golden = SharedData.path("golden/gptoss-mxfp4") else { return }
+    let golden = Golden.cut("gptoss-mxfp4")
     let path = try convert(golden, "kept") { $0.shardSize = shardSize }
     let names = try Files.list(path).filter { $0.hasSuffix(".safetensors") }
     #expect(names.count > (shardSize == nil ? 0 : 1))

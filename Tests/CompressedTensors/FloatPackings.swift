@@ -12,7 +12,7 @@ private func weights(_ rows: Int, _ columns: Int) -> Matrix {
 
 /// Stored tensors of one matrix, packed in pieces of `piece` rows.
 private func stored(_ scheme: any Scheme, _ matrix: Matrix, piece: Int) -> [CheckpointTensor] {
-  let scheme = scheme.fitted(largestMagnitude: matrix.values.map { abs($0) }.max() ?? 0)
+  let scheme = scheme.fittedToTensor(largestMagnitude: matrix.values.map { abs($0) }.max() ?? 0)
   let shape = [matrix.rows, matrix.columns]
   var bytes: [[UInt8]] = [[], []]
   for start in stride(from: 0, to: matrix.rows, by: piece) {

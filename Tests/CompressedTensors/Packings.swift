@@ -77,7 +77,7 @@ private func stored(_ packing: some Packing, _ oracle: OracleCase) -> [Checkpoin
   }
 }
 
-private func check(_ packing: some Packing, _ oracle: OracleCase) throws {
+private func check(_ packing: some FolderPacking & Unpacker, _ oracle: OracleCase) throws {
   let modules = [QuantizedModule(name: "model.layers.0.x", scheme: oracle.scheme)]
   let configuration = try #require(try packing.configuration(modules: modules, unquantized: ["lm_head"]))
   let other = CheckpointTensor(name: "norm.weight", shape: [1], storage: PlainStorage(.f32, ByteView([0, 0, 128, 63])))

@@ -78,12 +78,11 @@ func whatIsWrittenAboutInputsIsReadAgain(_ name: String) throws {
   #expect(bytes.holds(four, activations: .int8Token) && bytes.holds(four, activations: .fp8Token))
   #expect(bytes.holds(eight, activations: .int8Static) && !bytes.holds(eight, activations: .fp8Token))
   #expect(floats.holds(float, activations: .fp8Static) && !floats.holds(float, activations: .int8Token))
-  #expect(!PlainPacking().holds(FloatScheme.bf16.grid, activations: .int8Token))
+  #expect(!PlainPacking().holds(FloatScheme.bf16.grid, inputs: .int8Token))
 }
 
 @Test func goldenFoldersSayHowTheyRound() throws {
-  guard let path = SharedData.path("golden/ct-sq-w8a8-static/config.json") else { return }
-  let json = try #require(try JSON.load(path)["quantization_config"])
+  let json = try #require(try JSON.load(Golden.cut("ct-sq-w8a8-static") + "/config.json")["quantization_config"])
   let module = "model.layers.0.mlp.down_proj"
   // Values of the folder's own tensors.
   let stored = layer(module) + [number(module + ".input_scale", 0.0189208984375), byte(module + ".input_zero_point", -5)]

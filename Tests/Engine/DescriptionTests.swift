@@ -1,7 +1,9 @@
+import FamilyKit
 import ModelFamilies
-import QuantCore
 import TestSupport
 import Testing
+
+@testable import QuantCore
 
 /// Stands for a key that is not there.
 private let absent: JSON? = nil
@@ -12,7 +14,7 @@ private let absent: JSON? = nil
   /// A fixture with keys of its `config.json` replaced (or, with nil, removed).
   private func changed(_ name: String, _ changes: [String: JSON?], dropping dropped: String? = nil) throws -> Checkpoint {
     let original = try source(name)
-    guard case .huggingFace(let json) = original.configuration else { throw Fixture.Broken() }
+    guard let json = original.configuration?.json else { throw Fixture.Broken() }
     var members = (json.objectValue ?? []).filter { !changes.keys.contains($0.key) }
     for (key, value) in changes { if let value { members.append(JSON.Member(key, value)) } }
     return Checkpoint(
@@ -208,5 +210,48 @@ private let absent: JSON? = nil
       let known = Set(try Fixture.describe(checkpoint).tensors.compactMap { $0.name(.huggingFace) })
       #expect(checkpoint.tensors.map(\.name).filter { !known.contains($0) } == [])
     }
+  }
+
+  /// The language model of a model with a vision tower, whose configuration leaves out what is the default, and the spelling of
+  /// transformers 5.
+  @Test func gemmaIsFoundUnderEveryPrefixAndSpelling() throws {
+    let original = try source("gemma3")
+    guard case .huggingFace(let json) = original.configuration, let members = json.objectValue else { throw Fixture.Broken() }
+    let tokens = (0..<20).map { $0 * 29 % 96 }
+    let expected = try Fixture.engine(original).allLogits(tokens, sequenceLength: 20)
+    let rotation = JSON.object([
+      .init("full_attention", .object([.init("rope_type", .string("linear")), .init("factor", .int(4)), .init("rope_theta", .int(1000))])),
+      .init("sliding_attention", .object([.init("rope_type", .string("default")), .init("rope_theta", .int(100))])),
+    ])
+    let others = ["rope_theta", "rope_local_base_freq", "rope_scaling", "max_position_embeddings", "hidden_activation", "architectures"]
+    let text = members.filter { !others.contains($0.key) } + [.init("rope_parameters", rotation)]
+    let configuration = JSON.object([
+      .init("architectures", .array([.string("Gemma3ForConditionalGeneration")])), .init("text_config", .object(text)),
+    ])
+    for prefix in ["language_model.model.", "model.language_model."] {
+      let tensors = original.tensors.map { tensor in
+        CheckpointTensor(name: prefix + tensor.name.dropFirst("model.".count), shape: tensor.shape, storage: tensor.storage)
+      }
+      let vision = CheckpointTensor(name: "vision_tower.layers.0.weight", shape: [2, 2], storage: tensors[0].storage)
+      let checkpoint = Checkpoint(
+        path: original.path, format: original.format, tensors: tensors + [vision], naming: .huggingFace,
+        configuration: .huggingFace(configuration), files: [])
+      #expect(try Fixture.engine(checkpoint).allLogits(tokens, sequenceLength: 20) == expected)
+      let model = try Fixture.describe(checkpoint)
+      #expect(model.contextLength == 131_072)
+      var warnings: [String] = []
+      let drafts = try TensorMapping(source: checkpoint, model: model, target: .gguf).drafts(warnings: &warnings)
+      #expect(drafts.count == original.tensors.count && warnings.count == 1)
+      let kept = try TensorMapping(source: checkpoint, model: model, target: .huggingFace).drafts(warnings: &warnings)
+      #expect(kept.last?.name == vision.name && kept.last?.isQuantizable == false)
+    }
+  }
+
+  @Test func whatLlamaCppWouldComputeOtherwiseHasNoPlaceInAGGUF() throws {
+    #expect(try Fixture.describe(try source("gemma3")).architecture(.gguf) == "gemma3")
+    #expect(try Fixture.describe(try changed("gemma3", ["query_pre_attn_scalar": .int(20)])).architecture(.gguf) == nil)
+    #expect(try failure("gemma3", ["attn_logit_softcapping": .int(20)])?.id == "model.variant")
+    #expect(try failure("gemma3", ["layer_types": .array([.string("full_attention")])])?.id == "model.key-value")
+    #expect(try failure("gemma3", ["use_bidirectional_attention": .bool(true)])?.id == "model.variant")
   }
 }

@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// The C library's functions, as oracles of our own.
 func exponential(_ x: Double) -> Double { exp(x) }

@@ -1,3 +1,4 @@
+import FamilyKit
 import QuantCore
 import TestSupport
 import Testing

@@ -1,3 +1,4 @@
+import FamilyKit
 import QuantCore
 import TestSupport
 import Testing
@@ -21,6 +22,7 @@ enum GGUFTwin {
       }
       if architecture == "bloom", tensor.id.role == .query { matrix = groupThirds(matrix, rows: stored.shape[0], heads: attention.headCount) }
       if architecture == "gpt2", tensor.id.block != nil, stored.shape.count == 2 { matrix = transpose(matrix) }
+      if architecture == "gemma3", tensor.kind == .norm { for i in matrix.values.indices { matrix.values[i] += 1 } }
       if tensor.id.expert != nil { matrix.append(of: (1..<(model.mixture?.expertCount ?? 1)).compactMap { source[tensor.expertName($0)]?.matrix() }) }
       tensors.append(f32(target.name, target.shape, matrix.values))
     }
@@ -30,7 +32,7 @@ enum GGUFTwin {
     }
     return Checkpoint(
       path: "twin.gguf", format: "fixture", tensors: tensors, naming: .gguf,
-      configuration: .gguf(metadata(model, architecture)), files: [])
+      configuration: Configuration(metadata(model, architecture), architecture: architecture), files: [])
   }
 
   static func f32(_ name: String, _ shape: [Int], _ values: [Float]) -> CheckpointTensor {
@@ -75,6 +77,7 @@ enum GGUFTwin {
 
   private static func metadata(_ model: ModelDescription, _ architecture: String) -> KeyValues {
     let attention = model.attention
+    var rope = attention.rope
     var values = KeyValues()
     values["general.architecture"] = .string(architecture)
     func set(_ key: String, _ value: Int) { values["\(architecture).\(key)"] = .u32(UInt32(value)) }
@@ -84,7 +87,7 @@ enum GGUFTwin {
     set("feed_forward_length", model.feedForward?.innerSize ?? 0)
     set("attention.head_count", attention.headCount)
     set("attention.head_count_kv", attention.keyValueHeadCount)
-    if attention.headSize * attention.headCount != model.hiddenSize || architecture == "qwen3" {
+    if attention.headSize * attention.headCount != model.hiddenSize || ["qwen3", "gemma3"].contains(architecture) {
       set("attention.key_length", attention.headSize)
       set("attention.value_length", attention.headSize)
     }
@@ -96,10 +99,17 @@ enum GGUFTwin {
       if let shared = mixture.shared { set("expert_shared_feed_forward_length", shared.innerSize) }
     }
     if let window = attention.window { set("attention.sliding_window", window) }
+    if architecture == "gemma3" {
+      let attentions = model.blocks.compactMap { $0.branches.first?.part as? Attention }
+      values["gemma3.attention.sliding_window_pattern"] = .bools(attentions.map { $0.window != nil })
+      values["gemma3.rope.freq_base_swa"] = .f32(Float(attention.rope?.theta ?? 0))
+      // The first block has a window; what is said of all is said of those without.
+      rope = attentions.first { $0.window == nil }?.rope
+    }
     let norm = model.norm?.formula == .layer ? "layer_norm_epsilon" : "layer_norm_rms_epsilon"
     values["\(architecture).attention.\(norm)"] = .f32(Float(model.norm?.epsilon ?? 0))
-    values["\(architecture).rope.freq_base"] = .f32(Float(attention.rope?.theta ?? 10000))
-    if case .linear(let factor)? = attention.rope?.scaling {
+    values["\(architecture).rope.freq_base"] = .f32(Float(rope?.theta ?? 10000))
+    if case .linear(let factor)? = rope?.scaling {
       values["\(architecture).rope.scaling.type"] = .string("linear")
       values["\(architecture).rope.scaling.factor"] = .f32(Float(factor))
     }

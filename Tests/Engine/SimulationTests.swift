@@ -5,10 +5,23 @@ import QuantCore
 import TestSupport
 import Testing
 
+/// A program that rounds inputs as types of weights ask for, and loads files that none of these checkpoints is.
+private enum Runtime: ClientProfile {
+  static let id = "runtime"
+  static let summary = "Rounds inputs."
+  static let reference = "this test"
+  static let version: ClientVersion = "1"
+  static let formats = ["gguf"]
+  static let packings: [String] = []
+  static let roundsInputsByType = true
+
+  static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? { nil }
+}
+
 @Suite struct SimulationTests {
   private let tokens = (0..<48).map { ($0 * 29 + 3) % 96 }
 
-  private func registry() throws -> Registry { try Registry([WeightPresets.self, IntegerSchemes.self, Float8Schemes.self]) }
+  private func registry() throws -> Registry { try Registry([WeightPresets.self, IntegerSchemes.self, Float8Schemes.self, Runtime.self]) }
 
   private func model(_ name: String = "qwen2") throws -> (checkpoint: Checkpoint, engine: Engine) {
     let checkpoint = try Fixture.folder(SharedData.fixture("engine/" + name))
@@ -104,20 +117,23 @@ import Testing
     #expect(id("w8a8,fp8") == "simulate.twice")
     #expect(id("kv=fp8,kv=int8") == "simulate.twice")
     #expect(id("kv=fp8,int8-token") == "none")
-    let failure = #expect(throws: Failure.self) { try simulation("llama.cpp") }
+    let failure = #expect(throws: Failure.self) { try simulation("runtime") }
     #expect(failure?.id == "simulate.container")
+    #expect(failure?.message == "runtime does not load format 'huggingface'")
     #expect(#expect(throws: Failure.self) { try simulation("file") }?.id == "simulate.file")
   }
 
   /// Checkpoints of llm-compressor, run by transformers with its rounding of activations in force.
-  @Test(arguments: ["ct-fp8-dynamic", "ct-fp8-static", "ct-fp8-block", "ct-fp8-kv", "ct-sq-w8a8-static", "ct-sq-gptq-w8a8"])
-  func recordedRoundingGivesTheLogitsOfTransformers(_ name: String) throws {
-    guard let path = SharedData.path("golden/" + name),
-      let expected = try JSON.parse(ByteView(readFile(path + "/forward-check.json")), .strict).objectValue
-    else { return }
-    let checkpoint = try HuggingFaceFormat.open(path, options: OpenOptions(packings: [IntQuantized(), FloatQuantized()]))
+  @Test(arguments: ["ct-fp8-static", "ct-fp8-block", "ct-fp8-kv", "ct-sq-w8a8-static"])
+  func recordedRoundingGivesTheLogitsOfTransformers(_ name: String) throws { try checkLogits(in: Golden.cut(name)) }
+
+  @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: ["ct-fp8-dynamic", "ct-sq-gptq-w8a8"])
+  func recordedRoundingGivesTheLogitsOfWholeModels(_ name: String) throws { try checkLogits(in: Golden.whole(name)) }
+
+  private func checkLogits(in path: String) throws {
+    let document = try JSON.parse(ByteView(readFile(path + "/forward-check.json")), .strict)
+    let checkpoint = try HuggingFaceFormat.open(path, options: OpenOptions(unpackers: [IntQuantized(), FloatQuantized()]))
     var engine = try Fixture.engine(checkpoint)
-    let document = JSON.object(expected)
     let tokens = try #require(document["tokens"]?.arrayValue).compactMap(\.intValue)
     let exact = try engine.allLogits(tokens, sequenceLength: tokens.count)
     engine.simulation = try SimulationBuilder(engine, checkpoint: checkpoint, registry: registry()).simulation(

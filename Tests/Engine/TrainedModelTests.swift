@@ -2,10 +2,14 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// The trained models beside the project, against transformers in float32 (Interop/make_engine_fixtures.py).
+/// Trained models, against transformers in float32 (Interop/make_engine_fixtures.py).
 @Suite struct TrainedModelTests {
-  @Test(arguments: ["tiny-llama", "stories260k", "tiny-opt"]) func logitsAreThoseOfTransformers(_ name: String) throws {
-    guard let path = SharedData.path("models/" + name) else { return }
+  @Test func logitsAreThoseOfTransformers() throws { try checkLogits("tiny-llama", in: SharedData.fixture("models/tiny-llama")) }
+
+  @Test(.enabled(if: SharedData.has("models"), "needs ../shared/models"), arguments: ["stories260k", "tiny-opt"])
+  func logitsOfOtherModelsAreThoseOfTransformers(_ name: String) throws { try checkLogits(name, in: SharedData.path("models/" + name)) }
+
+  private func checkLogits(_ name: String, in path: String) throws {
     let expected = try Fixture.tensors(SharedData.fixture("engine/\(name).safetensors"))
     let tokens = try Fixture.integers(expected.first { $0.name == "tokens" })
     let positions = try Fixture.integers(expected.first { $0.name == "positions" })
@@ -17,8 +21,14 @@ import Testing
     }
   }
 
-  @Test(arguments: ["tiny-llama", "stories260k", "tiny-opt"]) func perplexityIsThatOfTransformers(_ name: String) throws {
-    guard let path = SharedData.path("models/" + name) else { return }
+  @Test func perplexityIsThatOfTransformers() throws { try checkPerplexity("tiny-llama", in: SharedData.fixture("models/tiny-llama")) }
+
+  @Test(.enabled(if: SharedData.has("models"), "needs ../shared/models"), arguments: ["stories260k", "tiny-opt"])
+  func perplexityOfOtherModelsIsThatOfTransformers(_ name: String) throws {
+    try checkPerplexity(name, in: SharedData.path("models/" + name))
+  }
+
+  private func checkPerplexity(_ name: String, in path: String) throws {
     let expected = try Fixture.tensors(SharedData.fixture("engine/\(name).safetensors"))
     let text = try Fixture.integers(try Fixture.tensors(SharedData.fixture("engine/\(name)-text.safetensors")).first)
     let perplexity = try #require(expected.first { $0.name == "perplexity" }).matrix().values[0]

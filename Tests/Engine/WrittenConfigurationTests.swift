@@ -1,10 +1,13 @@
+import FamilyKit
 import QuantCore
 import TestSupport
 import Testing
 
 /// A `config.json` that is made from a description means the same model again.
 @Suite struct WrittenConfigurationTests {
-  private static let families = ["llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "qwen2-moe", "qwen3-moe", "gpt2", "bloom"]
+  private static let families = [
+    "llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3",
+  ]
   /// Those that a GGUF has no place for.
   private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense"]
 
@@ -54,7 +57,7 @@ import Testing
       BlockDescription(
         block.branches.map { branch in
           var branch = branch
-          (branch.norm, branch.sumNorm) = (rounded(branch.norm), rounded(branch.sumNorm))
+          (branch.norm, branch.outputNorm, branch.sumNorm) = (rounded(branch.norm), rounded(branch.outputNorm), rounded(branch.sumNorm))
           if var attention = branch.part as? Attention {
             if case .llama3? = attention.rope?.scaling { attention.rope?.scaling = .none }
             (attention.queryNorm, attention.keyNorm) = (rounded(attention.queryNorm), rounded(attention.keyNorm))
@@ -81,4 +84,9 @@ import Testing
       configuration: twin.configuration, files: [])
     #expect(try Fixture.describe(odd).huggingFaceConfiguration == nil)
   }
+}
+
+extension ModelDescription {
+  /// The `config.json` that means the model.
+  fileprivate var huggingFaceConfiguration: JSON? { configurations[.huggingFace]?.json }
 }

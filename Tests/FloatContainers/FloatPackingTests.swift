@@ -14,7 +14,7 @@ import Testing
 
   /// A packing, a scheme that it holds, names and shapes of the parts, and the inputs that its readers expect.
   struct Layout: Sendable {
-    var packing: any Packing
+    var packing: any FolderPacking & ActivationPacking & Unpacker
     var scheme: String
     var parts: [String: [Int]]
     var inputs: ActivationScheme?
@@ -40,7 +40,7 @@ import Testing
   private func scheme(_ layout: Layout) throws -> any Scheme {
     let plain = try #require(
       MicroscalingSchemes.scheme(named: layout.scheme, modelType: .bf16) ?? Float8Schemes.scheme(named: layout.scheme, modelType: .bf16))
-    return layout.packing.stored(plain).fitted(largestMagnitude: 0.125)
+    return layout.packing.stored(plain).fittedToTensor(largestMagnitude: 0.125)
   }
 
   /// Stored tensors of the matrix, packed in pieces of 16 rows, with a scale of the input where there is one.
@@ -176,7 +176,7 @@ import Testing
   @Test func algorithmsOfModelOptThatAreNotReadAreNamed() throws {
     for algorithm in ["FP8_PB_WO", "FP8_PER_CHANNEL_PER_TOKEN", "W4A16_AWQ", "MIXED_PRECISION", "MXFP8"] {
       let json = JSON.object([.init("quant_method", .string("modelopt")), .init("quant_algo", .string(algorithm))])
-      for packing in [ModelOptFloat8(), ModelOptNVFP4()] as [any Packing] {
+      for packing in [ModelOptFloat8(), ModelOptNVFP4()] as [any Unpacker] {
         let failure = #expect(throws: Failure.self) { try packing.unpack(configuration: json, stored: []) }
         #expect(failure?.id == "modelopt.algorithm" && failure?.message.contains(algorithm) == true)
       }
@@ -225,7 +225,7 @@ import Testing
     let fp8 = try scheme(Self.layouts[5]), nvfp4 = try scheme(Self.layouts[9])
     let small = try #require(Float8Schemes.scheme(named: "fp8-block16", modelType: .bf16))
     let large = try #require(Float8Schemes.scheme(named: "fp8-block32", modelType: .bf16))
-    let cases: [(any Packing, [QuantizedModule])] = [
+    let cases: [(any FolderPacking, [QuantizedModule])] = [
       (NativeFloat8(), [.init(name: "a", scheme: fp8, activations: .fp8Static), .init(name: "b", scheme: fp8)]),
       (BlockFloat8(), [.init(name: "a", scheme: small), .init(name: "b", scheme: large)]),
       (ModelOptNVFP4(), [.init(name: "a", scheme: nvfp4, activations: .nvfp4), .init(name: "b", scheme: nvfp4)]),

@@ -8,15 +8,15 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Folders that the owners of the layouts wrote, with numbers that their own libraries read (shared/golden).
+/// Folders that the owners of the layouts wrote, with numbers that their own libraries read.
 @Suite struct GoldenFolderTests {
-  static let packings: [any Packing] = [
+  static let packings: [any FolderPacking & Unpacker] = [
     FloatQuantized(), NVFP4PackQuantized(), MXFP4PackQuantized(), MXFP8Quantized(), NativeFloat8(), BlockFloat8(), ModelOptFloat8(),
     ModelOptNVFP4(), GPTOSSExperts(),
   ]
 
   static func open(_ path: String) throws -> Checkpoint {
-    try HuggingFaceFormat.open(path, options: OpenOptions(packings: packings))
+    try HuggingFaceFormat.open(path, options: OpenOptions(unpackers: packings))
   }
 
   private static func json(_ path: String) throws -> JSON { try JSON.parse(ByteView(readFile(path))) }
@@ -29,7 +29,15 @@ import Testing
   ]
 
   @Test(arguments: folders) func weightsAreTheNumbersThatTheOwnersRead(_ folder: String, _ scheme: String) throws {
-    guard let path = SharedData.path("golden/" + folder) else { return }
+    try checkWeights(folder, in: Golden.cut(folder), scheme)
+  }
+
+  @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: folders)
+  func weightsOfWholeFoldersAreTheNumbersThatTheOwnersRead(_ folder: String, _ scheme: String) throws {
+    try checkWeights(folder, in: Golden.whole(folder), scheme)
+  }
+
+  private func checkWeights(_ folder: String, in path: String, _ scheme: String) throws {
     let checkpoint = try GoldenFolderTests.open(path)
     let checks = try #require(try GoldenFolderTests.json(path + "/dequantized-check.json")["checks"]?.arrayValue)
     #expect(checks.count >= 12)
@@ -56,11 +64,21 @@ import Testing
   /// Rounded activations let any difference in the order of sums grow to a step of their type, at whatever token comes near the
   /// middle between two codes: then the tokens behind it differ. `exact` says how many positions come before the first such token;
   /// those behind are held to what one step costs.
-  @Test(arguments: [
-    ("ct-fp8-dynamic", 2), ("ct-fp8-static", 2), ("ct-fp8-block", 2), ("ct-fp8-kv", 2), ("ct-nvfp4", 1), ("ct-mxfp4a16", 4),
-    ("ct-mxfp8a16", 4), ("modelopt-fp8", 4), ("modelopt-nvfp4", 4),
-  ]) func logitsAreThoseOfTransformers(_ folder: String, exact: Int) throws {
-    guard let path = SharedData.path("golden/" + folder) else { return }
+  @Test(arguments: [("ct-fp8-static", 2), ("ct-fp8-block", 2), ("ct-fp8-kv", 2), ("ct-nvfp4", 1), ("ct-mxfp4a16", 4)])
+  func logitsAreThoseOfTransformers(_ folder: String, exact: Int) throws {
+    try checkLogits(folder, in: Golden.cut(folder), exact: exact)
+  }
+
+  @Test(
+    .enabled(if: Golden.areWholeHere, "needs ../shared/golden"),
+    arguments: [
+      ("ct-fp8-dynamic", 2), ("ct-mxfp8a16", 4), ("modelopt-fp8", 4), ("modelopt-nvfp4", 4),
+    ]) func logitsOfWholeFoldersAreThoseOfTransformers(_ folder: String, exact: Int) throws
+  {
+    try checkLogits(folder, in: Golden.whole(folder), exact: exact)
+  }
+
+  private func checkLogits(_ folder: String, in path: String, exact: Int) throws {
     let checkpoint = try GoldenFolderTests.open(path)
     let expected = try GoldenFolderTests.json(path + "/forward-check.json")
     let configuration = try #require(checkpoint.configuration)
@@ -97,36 +115,46 @@ import Testing
   }
 
   @Test func storedScalesOfInputsAreRead() throws {
-    guard let path = SharedData.path("golden/ct-nvfp4"), let other = SharedData.path("golden/modelopt-nvfp4") else { return }
-    let own = try GoldenFolderTests.open(path).activations
+    let own = try GoldenFolderTests.open(Golden.cut("ct-nvfp4")).activations
     #expect(own.inputs.count == 14 && own.inputs.values.allSatisfy { $0.scheme == .nvfp4 && ($0.scale ?? 0) > 1 })
     // ModelOpt stores the reciprocal of nearly the same number: it has observed the same text, in batches.
-    let modelOpt = try GoldenFolderTests.open(other).activations
-    for (name, input) in own.inputs {
-      let scale = try #require(modelOpt.inputs[name]?.scale), expected = try #require(input.scale)
+    let modelOpt = try GoldenFolderTests.open(Golden.cut("modelopt-nvfp4")).activations
+    #expect(modelOpt.inputs.count == 5)
+    for (name, input) in modelOpt.inputs {
+      let scale = try #require(input.scale), expected = try #require(own.inputs[name]?.scale)
       #expect(abs(scale / expected - 1) < 0.05, "\(name)")
     }
-    guard let path = SharedData.path("golden/modelopt-fp8") else { return }
-    let static8 = try GoldenFolderTests.open(path).activations
-    #expect(static8.inputs.count == 14 && static8.inputs.values.allSatisfy { $0.scheme == .fp8Static && ($0.scale ?? 0) > 0 })
+    let static8 = try GoldenFolderTests.open(Golden.cut("modelopt-fp8")).activations
+    #expect(static8.inputs.count == 5 && static8.inputs.values.allSatisfy { $0.scheme == .fp8Static && ($0.scale ?? 0) > 0 })
   }
 
   /// Codes and scales that rounding gives are the owners' to the byte, those that a set of layers shares included.
-  @Test(arguments: [
+  @Test(arguments: rounded) func roundingGivesTheOwnersCodes(_ folder: String, _ name: String) throws {
+    try checkRounding(folder, in: Golden.cut(folder), name, layers: Golden.cutLayers(folder))
+  }
+
+  @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: rounded)
+  func roundingGivesTheOwnersCodesOfWholeFolders(_ folder: String, _ name: String) throws {
+    try checkRounding(folder, in: Golden.whole(folder), name, layers: folder == "ct-fp8-dynamic" ? 56 : 14)
+  }
+
+  static let rounded = [
     ("ct-fp8-dynamic", "fp8-channel"), ("ct-fp8-static", "fp8-tensor"), ("ct-fp8-block", "fp8-block128"), ("ct-nvfp4", "nvfp4"),
     ("ct-mxfp4a16", "mxfp4"), ("ct-mxfp8a16", "mxfp8"), ("modelopt-nvfp4", "nvfp4"), ("modelopt-fp8", "fp8-tensor"),
-  ]) func roundingGivesTheOwnersCodes(_ folder: String, _ name: String) throws {
-    guard let path = SharedData.path("golden/" + folder), let source = SharedData.path("models/tiny-llama") else { return }
-    let golden = try GoldenFolderTests.open(path), model = try GoldenFolderTests.open(source)
+  ]
+
+  private func checkRounding(_ folder: String, in path: String, _ name: String, layers count: Int) throws {
+    let golden = try GoldenFolderTests.open(path)
+    let model = try GoldenFolderTests.open(SharedData.fixture("models/tiny-llama"))
     let layers = golden.tensors.filter { $0.storage is any QuantizedStorage }
-    #expect(layers.count == (folder == "ct-fp8-dynamic" ? 56 : 14))
+    #expect(layers.count == count)
     let joint = [["q_proj", "k_proj", "v_proj"], ["gate_proj", "up_proj"]]
     for tensor in layers {
       let quantized = try #require(tensor.storage as? any QuantizedStorage)
       let words = tensor.name.split(separator: ".").map { String($0) }
       let sharing = joint.first { $0.contains(words[words.count - 2]) } ?? [words[words.count - 2]]
       let names =
-        quantized.scheme.sharing == .jointLayers
+        quantized.scheme.sharedScale?.sharing == .jointLayers
         ? sharing.map { (words.dropLast(2) + [$0, "weight"]).joined(separator: ".") } : [tensor.name]
       let largest = try names.map { try #require(model[$0]).matrix().values.map { abs($0) }.max() ?? 0 }.max() ?? 0
       let plain = try #require(
@@ -136,7 +164,7 @@ import Testing
       #expect(rule.grid == quantized.scheme.grid)
       let matrix = try #require(model[tensor.name]).matrix()
       var panel = rule.emptyPanel(rows: matrix.rows, columns: matrix.columns)
-      matrix.withPanel { rule.fitted(largestMagnitude: largest).encode($0, importance: nil, into: &panel) }
+      matrix.withPanel { rule.fittedToTensor(largestMagnitude: largest).encode($0, importance: nil, into: &panel) }
       #expect(panel == quantized.panel(rows: 0..<matrix.rows, rowLength: matrix.columns), "\(folder): \(tensor.name)")
     }
   }

@@ -127,11 +127,10 @@ class Fuzzer:
             "modelopt": ["--scheme", "nvfp4", "--packing", "modelopt-nvfp4"],
         }.items():
             subprocess.run([program, small, self.seeds / name, *arguments, "-q"], check=True)
-        # Containers that are only read, where the data beside the project is there.
+        # Folders of other tools, and among them containers that are only read.
         for name in ("hqq-w4", "torchao-int8", "gptoss-mxfp4", "gptqmodel-gptq4-desc", "bnb-nf4-double", "modelopt-fp8", "ct-fp8-kv"):
-            golden = ROOT.parent.parent / "shared" / "golden" / name
-            if golden.exists():
-                shutil.copytree(golden, self.seeds / name, ignore=shutil.ignore_patterns("*-check.json"))
+            golden = ROOT / "Fixtures" / "golden" / name
+            shutil.copytree(golden, self.seeds / name, ignore=shutil.ignore_patterns("*-check.json"))
         for name in ("model", "views", "protocol-4"):
             shutil.copy(SAVED / "good" / f"{name}.bin", self.seeds)
         shutil.copy(SAVED / "bad" / "accepted-deflated.bin", self.seeds)

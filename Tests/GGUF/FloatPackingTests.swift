@@ -17,7 +17,7 @@ struct FloatPackingTests {
   @Test(arguments: ["mxfp4", "nvfp4"]) func aReaderOfBlocksFindsTheValuesOfTheScheme(name: String) throws {
     let asked = try #require(MicroscalingSchemes.scheme(named: name, modelType: .bf16))
     let matrix = weights(rows: 5, columns: 192)
-    let scheme = packing.stored(asked).fitted(largestMagnitude: matrix.values.reduce(0) { max($0, $1.magnitude) })
+    let scheme = packing.stored(asked).fittedToTensor(largestMagnitude: matrix.values.reduce(0) { max($0, $1.magnitude) })
     #expect(packing.holds(scheme.grid) && packing.holds(asked.grid) == (name == "mxfp4"))
     var panel = scheme.emptyPanel(rows: 5, columns: 192)
     matrix.withPanel { scheme.encode($0, importance: nil, into: &panel) }
@@ -47,7 +47,7 @@ struct FloatPackingTests {
   }
 
   @Test func stackedExpertsHaveAScaleEach() throws {
-    let scheme = packing.stored(try #require(MicroscalingSchemes.scheme(named: "nvfp4", modelType: .bf16))).fitted(largestMagnitude: 3)
+    let scheme = packing.stored(try #require(MicroscalingSchemes.scheme(named: "nvfp4", modelType: .bf16))).fittedToTensor(largestMagnitude: 3)
     let parts = packing.parts(name: "blk.0.ffn_up_exps.weight", shape: [4, 2, 64], scheme: scheme)
     #expect(parts.map(\.name) == ["blk.0.ffn_up_exps.weight", "blk.0.ffn_up_exps.scale"])
     #expect(parts[1].shape == [4])

@@ -12,7 +12,7 @@ private func planned(_ name: String, _ shape: [Int], _ scheme: FloatScheme) -> P
 
 private func request(format: String, metadata: KeyValues, tensors: [PlannedTensor]) -> OutputRequest {
   let source = Checkpoint(
-    path: "/models/stories260k", format: format, tensors: [], naming: .gguf, configuration: nil, metadata: metadata,
+    path: "/models/stories260k", format: format, tensors: [], naming: GGUFFormat.naming, configuration: nil, metadata: metadata,
     companionFolder: "/models/stories260k", files: [])
   var numbers = DecoderNumbers()
   numbers.hiddenSize = 64
@@ -29,7 +29,7 @@ private func request(format: String, metadata: KeyValues, tensors: [PlannedTenso
   keys.set("rope.dimension_count", 8)
   var model = ModelDescription.of([])
   model.vocabularySize = 4
-  model.configurations[.gguf] = keys.configuration
+  model.configurations[GGUFFormat.naming] = keys.configuration
   var tokenizer = TokenizerData(kind: .sentencePieceBPE, tokens: ["<unk>", "<s>", "</s>"])
   tokenizer.scores = [0, 0, 0]
   tokenizer.types = [.unknown, .control, .control]

@@ -24,7 +24,7 @@ private struct SnapshotModel {
     for (key, word) in zip(["block_count", "attention.head_count", "attention.head_count_kv", "expert_count"], words.dropFirst(3)) {
       keys["\(words[2]).\(key)"] = .u32(UInt32(word) ?? 0)
     }
-    configuration = .gguf(keys)
+    configuration = GGUFFormat.configuration(keys)
   }
 
   mutating func add(_ words: [String]) {

@@ -1,11 +1,11 @@
 import GGUF
-import Glibc
 import HuggingFace
 import QuantCore
+import QuantPlatform
 import TestSupport
 import Testing
 
-/// Opens every malformed or borderline file of the shared collection and holds the answer against the one that is owed.
+/// Opens every malformed or borderline file of the collection in Fixtures/malformed and holds the answer against the one that is owed.
 @Suite(.serialized) struct MalformedFileTests {
   /// What is owed: an error id, or acceptance, possibly with a warning that contains a word.
   enum Answer: Equatable {
@@ -29,14 +29,11 @@ import Testing
     }
   }
 
-  /// The folder with the generated files, or nil where the generator is not here.
-  private func generate() -> TemporaryFolder? {
-    guard let script = SharedData.path("malformed/generate.py", for: "malformed files") else { return nil }
+  /// The folder with the generated files.
+  private func generate() throws -> TemporaryFolder {
     let folder = TemporaryFolder()
-    guard system("cd '\(folder.path)' && python3 '\(script)' > /dev/null") == 0 else {
-      Issue.record("the generator failed")
-      return nil
-    }
+    let script = SharedData.fixture("malformed/generate.py")
+    try #require(system("cd '\(folder.path)' && python3 '\(script)' > /dev/null") == 0, "the generator failed")
     return folder
   }
 
@@ -64,8 +61,8 @@ import Testing
     #expect(time < .seconds(_isDebugAssertConfiguration() ? 20 : 1), "\(name) took \(time)")
   }
 
-  @Test func everySafetensorsFileGetsTheAnswerItIsOwed() {
-    guard let folder = generate() else { return }
+  @Test func everySafetensorsFileGetsTheAnswerItIsOwed() throws {
+    let folder = try generate()
     let table = MalformedFileTests.answers(MalformedFileTests.safetensors)
     #expect(table.count == 77)
     for (name, answer) in table {
@@ -73,8 +70,8 @@ import Testing
     }
   }
 
-  @Test func everyGGUFFileGetsTheAnswerItIsOwed() {
-    guard let folder = generate() else { return }
+  @Test func everyGGUFFileGetsTheAnswerItIsOwed() throws {
+    let folder = try generate()
     let table = MalformedFileTests.answers(MalformedFileTests.gguf)
     #expect(table.count == 83)
     for (name, answer) in table {
@@ -83,7 +80,7 @@ import Testing
   }
 
   @Test func tensorsOfAcceptedFilesCanBeDecoded() throws {
-    guard let folder = generate() else { return }
+    let folder = try generate()
     for name in ["S00", "S46", "S74", "S75", "S76"] {
       let checkpoint = try SafetensorsFormat.open(folder.file("st/\(name).safetensors"), options: OpenOptions())
       for tensor in checkpoint.tensors { #expect(tensor.matrix().values.count == tensor.elementCount) }
@@ -96,7 +93,7 @@ import Testing
 
   /// Every file cut at every length (short ones) or at many (long ones) is refused or accepted, and never traps.
   @Test func filesCutAnywhereNeverTrap() throws {
-    guard let folder = generate() else { return }
+    let folder = try generate()
     for (path, isGGUF) in [("st/S00.safetensors", false), ("gg/G00.gguf", true), ("gg/G79.gguf", true)] {
       let bytes = readFile(folder.file(path))
       let cut = folder.file("cut")
@@ -110,8 +107,8 @@ import Testing
   }
 
   /// Each byte of a valid file is replaced by a few others; whatever the answer is, it is a value.
-  @Test func filesWithOneWrongByteNeverTrap() {
-    guard let folder = generate() else { return }
+  @Test func filesWithOneWrongByteNeverTrap() throws {
+    let folder = try generate()
     let changed = folder.file("changed")
     for (path, isGGUF) in [("st/S60.safetensors", false), ("gg/G79.gguf", true), ("gg/G37.gguf", true)] {
       let bytes = readFile(folder.file(path))

@@ -11,7 +11,7 @@ private func planned(_ name: String, _ shape: [Int], _ scheme: FloatScheme = .bf
 }
 
 /// Integers of 4 bits, described by a configuration: stands for any packing of a plug-in.
-private struct NibblePacking: Packing {
+private struct NibblePacking: FolderPacking {
   static let id = "nibbles"
   static let summary = ""
   static let reference = ""
@@ -45,8 +45,8 @@ private func request(
   _ tensors: [PlannedTensor], companions: String? = nil, shardSize: Int? = nil, configuration: Configuration?
 ) -> OutputRequest {
   let source = Checkpoint(
-    path: "/in", format: "huggingface", tensors: [], naming: .huggingFace, configuration: configuration, companionFolder: companions,
-    files: [])
+    path: "/in", format: "huggingface", tensors: [], naming: HuggingFaceFormat.naming, configuration: configuration,
+    companionFolder: companions, files: [])
   return OutputRequest(
     source: source, model: nil, tokenizer: nil, tensors: tensors, presetName: "w4a16", provenance: [("version", "1.0")],
     targetName: "out", shardSize: shardSize)
@@ -67,7 +67,7 @@ private func header(_ layout: OutputLayout, _ name: String) throws -> (start: In
 
 @Test func headerHasNoGapsAndAlignsEveryElement() throws {
   let tensors = [planned("norm.weight", [3]), try quantized("a.weight", [3, 4]), planned("b", [1], .f32)]
-  let layout = try HuggingFaceFormat.layout(request(tensors, configuration: .huggingFace(configuration)))
+  let layout = try HuggingFaceFormat.layout(request(tensors, configuration: CompanionFiles.configuration(configuration)))
   let (start, json) = try header(layout, "model.safetensors")
   #expect(json["__metadata__"] == .object([.init("format", .string("pt")), .init("qconvert.version", .string("1.0"))]))
   var end = 0
@@ -87,7 +87,7 @@ private func header(_ layout: OutputLayout, _ name: String) throws -> (start: In
     planned("model.embed_tokens.weight", [8, 4]), try quantized("model.layers.0.a.weight", [3, 4]),
     planned("model.layers.0.b.weight", [3, 4]), planned("model.norm.weight", [4]),
   ]
-  let layout = try HuggingFaceFormat.layout(request(tensors, configuration: .huggingFace(configuration)))
+  let layout = try HuggingFaceFormat.layout(request(tensors, configuration: CompanionFiles.configuration(configuration)))
   #expect(
     text(layout, "config.json") == """
       {
@@ -112,14 +112,14 @@ private func header(_ layout: OutputLayout, _ name: String) throws -> (start: In
 
 @Test func typeInTheConfigurationFollowsTheWeights() throws {
   let layout = try HuggingFaceFormat.layout(
-    request([planned("a.weight", [8, 8], .f16), planned("n", [2], .f32)], configuration: .huggingFace(configuration)))
+    request([planned("a.weight", [8, 8], .f16), planned("n", [2], .f32)], configuration: CompanionFiles.configuration(configuration)))
   #expect(text(layout, "config.json")?.contains(#""torch_dtype": "float16""#) == true)
   #expect(text(layout, "config.json")?.contains("quantization_config") == false)
 }
 
 @Test func shardsAreCutBySizeAndNamedByAnIndexThatComesLast() throws {
   let tensors = (0..<5).map { planned("t\($0)", [4], .f32) }
-  let layout = try HuggingFaceFormat.layout(request(tensors, shardSize: 40, configuration: .huggingFace(configuration)))
+  let layout = try HuggingFaceFormat.layout(request(tensors, shardSize: 40, configuration: CompanionFiles.configuration(configuration)))
   let names = layout.files.map(\.name)
   #expect(names.suffix(4) == (1...3).map { "model-0000\($0)-of-00003.safetensors" } + ["model.safetensors.index.json"])
   let index = try JSON.parse(ByteView(Array((text(layout, "model.safetensors.index.json") ?? "").utf8)), .strict)
@@ -133,7 +133,8 @@ private func header(_ layout: OutputLayout, _ name: String) throws -> (start: In
   writeFile(folder.file("tokenizer.json"), [1, 2, 0, 255])
   writeFile(folder.file("README.md"), [9])
   writeFile(folder.file("secrets.txt"), [1])
-  let layout = try HuggingFaceFormat.layout(request([], companions: folder.path, configuration: .huggingFace(configuration)))
+  let layout = try HuggingFaceFormat.layout(
+    request([], companions: folder.path, configuration: CompanionFiles.configuration(configuration)))
   #expect(layout.files.first { $0.name == "tokenizer.json" }?.literals[0].bytes == [1, 2, 0, 255])
   #expect(layout.files.map(\.name) == ["config.json", "tokenizer.json", "README.md", "model.safetensors"])
   #expect(text(layout, "README.md")?.contains("# out") == true)
@@ -142,7 +143,7 @@ private func header(_ layout: OutputLayout, _ name: String) throws -> (start: In
 @Test func folderWithoutAConfigurationIsRefused() {
   let without = #expect(throws: Failure.self) { try HuggingFaceFormat.layout(request([], configuration: nil)) }
   #expect(without?.remedy?.contains("--config") == true)
-  let ggufKeys = Configuration.gguf(KeyValues())
+  let ggufKeys = Configuration(KeyValues(), architecture: nil)
   let fromGGUF = #expect(throws: Failure.self) { try HuggingFaceFormat.layout(request([], configuration: ggufKeys)) }
   #expect(fromGGUF?.id == "hf.from-gguf")
 }

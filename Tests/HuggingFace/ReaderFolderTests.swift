@@ -1,6 +1,6 @@
-import Glibc
 import HuggingFace
 import QuantCore
+import QuantPlatform
 import TestSupport
 import Testing
 

@@ -119,7 +119,7 @@ import Testing
       let stored = layer(packing, try self.scheme(scheme), "m.0.q")
       let bits = Int(try self.scheme(scheme).grid.codeBits)
       let text = #"{"quant_method": "gptq", "bits": \#(bits), "group_size": 32, "sym": true, "checkpoint_format": "\#(format)"}"#
-      let reader: any Packing = format == "gptq" ? GPTQVersion1() : GPTQVersion2()
+      let reader: any Unpacker = format == "gptq" ? GPTQVersion1() : GPTQVersion2()
       let found = reader.findings(configuration: try json(text), stored: stored)
       #expect(found.allSatisfy { $0.tensor == "m.0.q.qzeros" && $0.severity == .error } && found.count < 2)
       return found.first?.id

@@ -15,21 +15,22 @@ import Testing
     "ct-gptq-w8a16", "ct-rtn-w4a16-asym", "ct-awq-w4a16-asym", "ct-sq-gptq-w8a8", "ct-sq-w8a8-static",
   ]
 
-  static func open(_ name: String) throws -> Checkpoint? {
-    guard let path = SharedData.path("golden/" + name) else { return nil }
-    return try HuggingFaceFormat.open(path, options: OpenOptions(packings: IntegerContainers.packings))
+  static func open(_ path: String) throws -> Checkpoint {
+    try HuggingFaceFormat.open(path, options: OpenOptions(unpackers: IntegerContainers.packings))
   }
 
-  private func document(_ name: String, _ file: String) throws -> JSON {
-    let path = try #require(SharedData.path("golden/\(name)/\(file)"))
-    return try JSON.parse(ByteView(readFile(path)), .strict)
-  }
+  private func document(_ path: String) throws -> JSON { try JSON.parse(ByteView(readFile(path)), .strict) }
 
-  @Test(arguments: names) func valuesAreThoseOfTheOwningLibrary(_ name: String) throws {
-    guard let checkpoint = try GoldenFolders.open(name) else { return }
+  @Test(arguments: names) func valuesAreThoseOfTheOwningLibrary(_ name: String) throws { try checkValues(name, in: Golden.cut(name)) }
+
+  @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: names)
+  func valuesOfWholeFoldersAreThoseOfTheOwningLibrary(_ name: String) throws { try checkValues(name, in: Golden.whole(name)) }
+
+  private func checkValues(_ name: String, in path: String) throws {
+    let checkpoint = try GoldenFolders.open(path)
     // AutoRound computes the values to compare with in F16.
     let tolerance: Float = name.hasPrefix("autoround") ? 0x1p-10 : 0
-    let checks = try #require(try document(name, "dequantized-check.json")["checks"]?.arrayValue)
+    let checks = try #require(try document(path + "/dequantized-check.json")["checks"]?.arrayValue)
     #expect(!checks.isEmpty)
     for check in checks {
       let tensor = try #require(check["tensor"]?.stringValue.flatMap { checkpoint[$0] })
@@ -44,7 +45,7 @@ import Testing
   }
 
   @Test(arguments: names) func codesMeanTheSameNumbersAsRows(_ name: String) throws {
-    guard let checkpoint = try GoldenFolders.open(name) else { return }
+    let checkpoint = try GoldenFolders.open(Golden.cut(name))
     let quantized = checkpoint.tensors.filter { $0.storage is any QuantizedStorage }
     #expect(quantized.isEmpty == (name == "gptqmodel-gptq4-desc"))
     for tensor in quantized.prefix(7) {
@@ -55,9 +56,17 @@ import Testing
     }
   }
 
-  @Test(arguments: names) func logitsAreThoseOfTheOwningLibrary(_ name: String) throws {
-    guard let checkpoint = try GoldenFolders.open(name), let configuration = checkpoint.configuration else { return }
-    let check = try document(name, "forward-check.json")
+  @Test(arguments: names.filter { Golden.cutModels.contains($0) }) func logitsAreThoseOfTheOwningLibrary(_ name: String) throws {
+    try checkLogits(name, in: Golden.cut(name))
+  }
+
+  @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: names.filter { !Golden.cutModels.contains($0) })
+  func logitsOfWholeFoldersAreThoseOfTheOwningLibrary(_ name: String) throws { try checkLogits(name, in: Golden.whole(name)) }
+
+  private func checkLogits(_ name: String, in path: String) throws {
+    let checkpoint = try GoldenFolders.open(path)
+    let configuration = try #require(checkpoint.configuration)
+    let check = try document(path + "/forward-check.json")
     let model = try Llama.describe(configuration, tensors: checkpoint)
     var engine = try Engine(checkpoint, model: model, parallel: Parallel(threads: 2))
     let isRounded = check["activations_quantized"]?.boolValue == true
@@ -86,7 +95,7 @@ import Testing
 }
 
 enum IntegerContainers {
-  static let packings: [any Packing] = [
+  static let packings: [any Unpacker] = [
     PackQuantized(), IntQuantized(), FloatQuantized(), GPTQVersion1(), GPTQVersion2(), AWQGEMM(),
   ]
 

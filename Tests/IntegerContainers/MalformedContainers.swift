@@ -8,7 +8,9 @@ import Testing
 @Suite struct MalformedContainers {
   private static let shape = [32, 64]
 
-  private func layer(_ packing: any Packing, _ name: String = "int4-g32-asym") throws -> (stored: [CheckpointTensor], configuration: JSON) {
+  private func layer(
+    _ packing: any FolderPacking, _ name: String = "int4-g32-asym"
+  ) throws -> (stored: [CheckpointTensor], configuration: JSON) {
     let scheme = try #require(IntegerSchemes.scheme(named: name, modelType: .f16))
     let stored = IntegerContainers.packed(packing, scheme, name: "m.0.q.weight", shape: MalformedContainers.shape) {
       scheme.emptyPanel(rows: $0.count, columns: MalformedContainers.shape[1])
@@ -17,7 +19,7 @@ import Testing
     return (stored, try #require(try packing.configuration(modules: modules, unquantized: [])))
   }
 
-  private func id(_ packing: any Packing, _ stored: [CheckpointTensor], _ configuration: JSON) -> String {
+  private func id(_ packing: any Unpacker, _ stored: [CheckpointTensor], _ configuration: JSON) -> String {
     do {
       _ = try packing.unpack(configuration: configuration, stored: stored)
       return "none"
@@ -96,7 +98,7 @@ import Testing
   }
 
   @Test func groupsThatAColumnCannotBelongToAreRefused() throws {
-    for packing: any Packing in [GPTQVersion1(), PackQuantized()] {
+    for packing: any FolderPacking & Unpacker in [GPTQVersion1(), PackQuantized()] {
       var (stored, configuration) = try layer(packing)
       func indices(_ values: [UInt32]) -> CheckpointTensor {
         let name = packing is PackQuantized ? "m.0.q.weight_g_idx" : "m.0.q.g_idx"

@@ -34,7 +34,9 @@ extension IntegerContainers {
   }
 
   /// What a reader makes of one packed matrix.
-  static func unpacked(_ packing: any Packing, _ stored: [CheckpointTensor], name: String, scheme: any Scheme) throws -> CheckpointTensor {
+  static func unpacked(
+    _ packing: any FolderPacking & Unpacker, _ stored: [CheckpointTensor], name: String, scheme: any Scheme
+  ) throws -> CheckpointTensor {
     let module = QuantizedModule(name: String(name.dropLast(".weight".count)), scheme: scheme)
     let configuration = try #require(try packing.configuration(modules: [module], unquantized: []))
     return try #require(try packing.unpack(configuration: configuration, stored: stored)?.first)
@@ -42,7 +44,7 @@ extension IntegerContainers {
 }
 
 @Suite struct Moves {
-  private static let packings: [String: any Packing] = [
+  private static let packings: [String: any FolderPacking & Unpacker] = [
     "autoawq-w4": AWQGEMM(), "autoround-w4": GPTQVersion1(), "gptqmodel-gptq4-v2": GPTQVersion2(), "ct-gptq-w3a16": PackQuantized(),
     "ct-gptq-w4a16": PackQuantized(), "ct-gptq-w8a16": PackQuantized(), "ct-rtn-w4a16-asym": PackQuantized(),
     "ct-sq-gptq-w8a8": IntQuantized(), "gptqmodel-gptq2": GPTQVersion1(), "gptqmodel-gptq3": GPTQVersion1(),
@@ -51,11 +53,20 @@ extension IntegerContainers {
   ]
 
   @Test(arguments: packings.keys.sorted()) func whatWasReadIsPackedIntoTheBytesOfTheTool(_ name: String) throws {
-    guard let checkpoint = try GoldenFolders.open(name), let path = SharedData.path("golden/\(name)/model.safetensors") else { return }
+    try checkBytes(name, in: Golden.cut(name), layers: Golden.cutLayers(name))
+  }
+
+  @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: packings.keys.sorted())
+  func whatWasReadIsPackedIntoTheBytesOfWholeFolders(_ name: String) throws {
+    try checkBytes(name, in: Golden.whole(name), layers: 14)
+  }
+
+  private func checkBytes(_ name: String, in path: String, layers: Int) throws {
+    let checkpoint = try GoldenFolders.open(path)
     let packing = try #require(Moves.packings[name])
-    let original = Dictionary(uniqueKeysWithValues: storedTensors(path).map { ($0.name, $0) })
+    let original = Dictionary(uniqueKeysWithValues: storedTensors(path + "/model.safetensors").map { ($0.name, $0) })
     let quantized = checkpoint.tensors.filter { $0.storage is any QuantizedStorage }
-    #expect(quantized.count >= 14)
+    #expect(quantized.count >= layers)
     for tensor in quantized.suffix(7) {
       let storage = try #require(tensor.storage as? any QuantizedStorage)
       #expect(packing.holds(storage.scheme.grid))
@@ -72,7 +83,7 @@ extension IntegerContainers {
 
   @Test(arguments: ["gptqmodel-gptq4-v2", "gptqmodel-gptq4-asym"])
   func aRingOfContainersEndsWithTheBytesThatItBeganWith(_ name: String) throws {
-    guard let checkpoint = try GoldenFolders.open(name) else { return }
+    let checkpoint = try GoldenFolders.open(Golden.cut(name))
     let first = try #require(Moves.packings[name])
     let tensor = try #require(checkpoint.tensors.last { $0.storage is any QuantizedStorage })
     let asymmetric = try #require(IntegerScheme(bits: 4, groupLength: 128, isSymmetric: false, modelType: .f16))
@@ -86,7 +97,7 @@ extension IntegerContainers {
     }
     let start = try pack(first, tensor)
     var (moved, stored) = (tensor, start)
-    for packing: any Packing in [AWQGEMM(), PackQuantized(), first] {
+    for packing: any FolderPacking & Unpacker in [AWQGEMM(), PackQuantized(), first] {
       stored = try pack(packing, moved)
       moved = try IntegerContainers.unpacked(packing, stored, name: tensor.name, scheme: asymmetric)
       #expect(moved.matrix() == tensor.matrix())
@@ -111,7 +122,8 @@ extension IntegerContainers {
       return panel
     }
     let whole = panel(0..<shape[0])
-    for packing: any Packing in [GPTQVersion1(), GPTQVersion2(), PackQuantized(), AWQGEMM()] where packing.holds(scheme.grid) {
+    let packings: [any FolderPacking & Unpacker] = [GPTQVersion1(), GPTQVersion2(), PackQuantized(), AWQGEMM()]
+    for packing in packings where packing.holds(scheme.grid) {
       let stored = IntegerContainers.packed(packing, scheme, name: "a.0.weight", shape: shape, panel: panel)
       let read = try IntegerContainers.unpacked(packing, stored, name: "a.0.weight", scheme: scheme)
       let storage = try #require(read.storage as? any QuantizedStorage)

@@ -42,6 +42,14 @@ MODELS = {
     "qwen3-moe-dense": transformers.Qwen3MoeConfig(
         **{**COMMON, "tie_word_embeddings": True}, **MOE, head_dim=8, norm_topk_prob=False, decoder_sparse_step=2, attention_bias=True,
         use_sliding_window=True, sliding_window=7),
+    # A window in every other block; linear scaling in the blocks without one alone.
+    "gemma3": transformers.Gemma3TextConfig(
+        **{**COMMON, "tie_word_embeddings": True, "num_hidden_layers": 3}, head_dim=16, query_pre_attn_scalar=16, sliding_window=7,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"], rope_theta=1000.0, rope_local_base_freq=100.0,
+        rope_scaling=dict(rope_type="linear", factor=4.0)),
+    # What no published model has but the class allows: capped logits, and an output of its own.
+    "gemma3-cap": transformers.Gemma3TextConfig(
+        **COMMON, head_dim=16, query_pre_attn_scalar=40, sliding_window=7, final_logit_softcapping=3.0),
     "opt": transformers.OPTConfig(**OPT),
     # As the model of 350 million weights: norms behind, embeddings narrower than the blocks, no final norm.
     "opt-post-norm": transformers.OPTConfig(**OPT, do_layer_norm_before=False, word_embed_proj_dim=16),
@@ -89,7 +97,10 @@ def randomise(model):
     generator = torch.Generator().manual_seed(7)
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
-        if name.endswith("norm.weight") or ".ln_" in name and name.endswith("weight") or "layernorm.weight" in name:
+        if model.config.model_type == "gemma3_text" and name.endswith("norm.weight"):
+            # Gains are one more than these.
+            value = 0.2 * noise
+        elif name.endswith("norm.weight") or ".ln_" in name and name.endswith("weight") or "layernorm.weight" in name:
             value = 1 + 0.2 * noise
         else:
             value = noise * (0.3 if name.endswith("bias") else 1.5 / math.sqrt(parameter.shape[-1]))

@@ -9,7 +9,8 @@
 #     --only   only checks whose title contains WORD, or those of checks/WORD.py
 #     --keep   leave the working folder behind
 #   QCONVERT   the program to test (default: the release build of this checkout)
-# One line per check, then what each file of checks/ took; the last line is "N passed, N failed". Exit code 1 where anything failed.
+# One line per check, then what each file of checks/ took; the last line is "N passed, N failed, N skipped". Exit code 1
+# if anything failed, or was skipped with CI set.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export QCONVERT=${QCONVERT:-$here/../../.build/release/qconvert}

@@ -1,5 +1,6 @@
 import GPTQ
 import QuantCore
+import TestSupport
 import Testing
 
 /// Feedback on schemes whose scales are shared by several rows.
@@ -9,7 +10,7 @@ import Testing
     let channels = 200
     var random = SystemlessRandom(seed: 9)
     let matrix = Matrix(rows: 40, columns: channels, values: (0..<40 * channels).map { _ in random.normal() / 50 })
-    let scheme = try #require(Float8Schemes.scheme(named: name, modelType: .bf16)).fitted(
+    let scheme = try #require(Float8Schemes.scheme(named: name, modelType: .bf16)).fittedToTensor(
       largestMagnitude: matrix.values.reduce(0) { max($0, abs($1)) })
     var statistics = SiteStatistics(channels: channels)
     statistics.tokens = 1000

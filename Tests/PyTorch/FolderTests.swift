@@ -1,7 +1,7 @@
-import Glibc
 import HuggingFace
 import PyTorch
 import QuantCore
+import QuantPlatform
 import TestSupport
 import Testing
 

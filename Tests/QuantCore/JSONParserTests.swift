@@ -115,13 +115,20 @@ import Testing
   }
 
   @Test func readsALargeTokenizerAndWritesItAgainWithoutLoss() throws {
-    guard let path = SharedData.path("tokenizers/qwen2/tokenizer.json") else { return }
+    // As large as the tokenizers of today, with every kind of escape.
+    let folder = TemporaryFolder()
+    let tokens = (0..<150_000).map { "\"token \($0) \\u00e9\\n\\\"\": \($0)" }
+    let merges = (0..<150_000).map { "[\"a\($0)\", \"\u{120}b\($0)\"]" }
+    let text = "{\"model\": {\"vocab\": {\(tokens.joined(separator: ", "))}, \"merges\": [\(merges.joined(separator: ",\n"))]}}"
+    let path = folder.file("tokenizer.json")
+    writeFile(path, Array(text.utf8))
     let clock = ContinuousClock()
     var value = JSON.null
     let time = try clock.measure { value = try JSON.load(path) }
     let bytes = readFile(path)
     print("JSON: \(bytes.count) bytes in \(time)")
-    #expect(value["model"]?["vocab"]?.objectValue?.count ?? 0 > 100_000)
+    #expect(value["model"]?["vocab"]?.objectValue?.count == 150_000)
+    #expect(value["model"]?["vocab"]?["token 7 \u{e9}\n\""] == .int(7))
     // Writing and reading again loses nothing.
     #expect(try JSON.parse(ByteView(Array(value.text().utf8))) == value)
   }

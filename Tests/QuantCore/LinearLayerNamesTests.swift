@@ -6,7 +6,7 @@ import Testing
 @Suite struct LinearLayerNamesTests {
   private func isLinear(_ name: String, shape: [Int] = [256, 256], _ configuration: JSON? = nil) -> Bool {
     var tensor = PresetTensor(name: name, shape: shape, isQuantizable: true, id: nil)
-    tensor.configuration = configuration.map { .huggingFace($0) }
+    tensor.configuration = configuration.map { Configuration($0, architecture: nil) }
     return tensor.isBlockLinear(of: nil)
   }
 

@@ -1,6 +1,6 @@
 import CKernels
-import Glibc
 import QuantCore
+import QuantPlatform
 import Testing
 
 @testable import QuantNumbers

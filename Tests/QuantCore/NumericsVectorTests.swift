@@ -1,5 +1,5 @@
-import Glibc
 import QuantCore
+import QuantPlatform
 import Testing
 
 @testable import QuantNumbers
@@ -19,6 +19,20 @@ import Testing
     let expected = zip(x, y).map { 0.37 * $0 + $1 }
     VectorKernels.axpy(0.37, x, &y, count: 100)
     #expect(y == expected)
+  }
+
+  /// (1 + 2^-12)² is 1 + 2^-11 after rounding; fused with the sum it would keep its last bit, 2^-24. What must be off is
+  /// FP_CONTRACT in the kernels' sources: no flag of the build sets it.
+  @Test(arguments: [16, 40]) func aProductAndASumAreRoundedEach(_ count: Int) {
+    let factor: Float = 1 + 0x1p-12, square: Float = 1 + 0x1p-11
+    let x = [Float](repeating: factor, count: count)
+    var y = [Float](repeating: -square, count: count)
+    VectorKernels.axpy(factor, x, &y, count: count)
+    #expect(y == [Float](repeating: 0, count: count))
+
+    // Every lane of the dot product sees the negated square first.
+    let ones = [Float](repeating: 1, count: 16), squares = [Float](repeating: -square, count: 16)
+    #expect(VectorKernels.dot(squares + x, ones + x, count: 16 + count) == Float(count - 16) * square)
   }
 
   @Test func exponentialIsWithinThreeUnitsOfTheLastPlace() {

@@ -1,5 +1,5 @@
-import Glibc
 import QuantCore
+import QuantPlatform
 import TestSupport
 import Testing
 

@@ -5,14 +5,14 @@ import Testing
 @testable import QuantModel
 
 /// A container in one file with tensors one after another, for tests of planning: nobody reads or writes it.
-private enum Flat: CheckpointFormat {
+private enum Flat: ModelFormat {
   static let id = "flat"
   static let summary = "Tensors one after another."
   static let reference = "this test"
   static let fileExtensions = ["flat"]
   static let isFolder = false
   static let defaultScheme = "bf16"
-  static let naming = Naming.huggingFace
+  static let naming = Naming(rawValue: "plain")
 
   static func recognises(_ path: String) -> Bool { false }
   static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
@@ -61,6 +61,49 @@ private struct Words: Packing {
   }
 }
 
+/// Holds the same grids, with inputs that are rounded and never without.
+private struct RoundedNibbles: ActivationPacking {
+  static let id = "rounded-nibbles"
+  static let summary = "As nibbles."
+  static let reference = "this test"
+  static let formats: [String] = []
+
+  init() {}
+  func holds(_ grid: Grid) -> Bool { Nibbles().holds(grid) }
+  func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool { holds(grid) && activations == .int8Token }
+  func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] { Nibbles().parts(name: name, shape: shape, scheme: scheme) }
+  func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] {
+    Nibbles().pack(panel, rows: rows, of: shape, scheme: scheme)
+  }
+}
+
+/// What is only read.
+private struct Runes: Unpacker {
+  static let id = "runes"
+  static let summary = "Codes that nobody writes."
+  static let reference = "this test"
+
+  init() {}
+  func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? { nil }
+}
+
+/// A format for adapters, to which no model can be written.
+private enum Thin: AdapterFormat {
+  static let id = "thin"
+  static let summary = "Adapters."
+  static let reference = "this test"
+  static let fileExtensions = ["thin"]
+  static let isFolder = false
+  static let naming = Naming.huggingFace
+
+  static func recognises(_ path: String) -> Bool { false }
+  static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
+    throw Failure(.unsupported, "thin.read", "is only written", file: path)
+  }
+  static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] { [] }
+  static func layout(_ request: OutputRequest) throws -> OutputLayout { OutputLayout(isFolder: false, files: [], placements: []) }
+}
+
 /// A program that reads words before nibbles, and no groups of 32.
 private enum Reader: ClientProfile {
   static let id = "reader"
@@ -81,7 +124,8 @@ private enum Reader: ClientProfile {
 
   init() throws {
     registry = try Registry([
-      FloatSchemes.self, IntegerSchemes.self, PlainPacking.self, Nibbles.self, Words.self, Flat.self, Reader.self,
+      FloatSchemes.self, IntegerSchemes.self, PlainPacking.self, Nibbles.self, Words.self, RoundedNibbles.self, Runes.self, Flat.self, Thin.self,
+      Reader.self,
     ])
   }
 
@@ -103,13 +147,13 @@ private enum Reader: ClientProfile {
       tensors: [
         tensor("model.embed_tokens.weight", [32, 64]), tensor("layers.0.up.weight", [128, 64]), tensor("layers.0.down.weight", [64, 96]),
         tensor("layers.0.norm.weight", [64]),
-      ], naming: .huggingFace, configuration: nil, files: [])
+      ], naming: Flat.naming, configuration: nil, files: [])
   }
 
   private func chosen(_ wanted: String, _ change: (inout ConversionRequest) -> Void = { _ in }) throws -> [ChosenDraft] {
     let source = checkpoint(), request = request(change)
     var warnings: [String] = []
-    let drafts = try TensorMapping(source: source, model: nil, target: .huggingFace).drafts(warnings: &warnings)
+    let drafts = try TensorMapping(source: source, model: nil, target: Flat.naming).drafts(warnings: &warnings)
     return try SchemeChoice(
       wanted: wanted, weighs: false, request: request, source: source, model: nil, target: Target(request, registry))(drafts)
   }
@@ -133,15 +177,39 @@ private enum Reader: ClientProfile {
     #expect(id { $0.output = "out.flat/" } == "output.format")
     #expect(id { $0.toFormat = "curved" } == "format.unknown")
     #expect(id { $0.packing = "bits" } == "packing.unknown")
+    #expect(id { $0.packing = "runes" } == "packing.read-only")
+    #expect(id { $0.packing = "rounded-nibbles" } == "packing.format")
     #expect(id { $0.client = "writer" } == "client.unknown")
     #expect(id { $0.shardSize = 1 << 20 } == "output.shard-size")
+  }
+
+  @Test func modelsAndAdaptersGoToTheFormatsThatHoldThem() throws {
+    #expect(try Target.adapterFormat(of: request { $0.output = "out.thin" }, registry).id == "thin")
+    let model = #expect(throws: Failure.self) { try Target(request { $0.output = "out.thin" }, registry) }
+    #expect(model?.id == "output.content" && model?.remedy == "Give --to with one that does: flat.")
+    let adapter = #expect(throws: Failure.self) { try Target.adapterFormat(of: request(), registry) }
+    #expect(adapter?.id == "output.content" && adapter?.remedy == "Give --to with one that does: thin.")
+  }
+
+  @Test func thePackingsOfARegistryAreListedByWhatTheyDo() {
+    #expect(registry.packings.map { type(of: $0).id } == ["plain", "nibbles", "words", "rounded-nibbles"])
+    #expect(registry.unpackers.map { type(of: $0).id } == ["runes"])
+    #expect(registry.plugins.filter { $0.axis == .packing }.map { $0.id }.contains("runes"))
+  }
+
+  @Test func onlyAPackingForActivationsHoldsWeightsOfLayersWithRoundedInputs() throws {
+    let grid = try registry.scheme("int4-g64", modelType: .bf16).grid
+    let plain: any Packing = Nibbles(), rounded: any Packing = RoundedNibbles()
+    #expect(plain.holds(grid, inputs: nil) && !plain.holds(grid, inputs: .int8Token))
+    #expect(!rounded.holds(grid, inputs: nil) && rounded.holds(grid, inputs: .int8Token) && !rounded.holds(grid, inputs: .fp8Token))
+    #expect(!plain.holds(FloatScheme.bf16.grid, inputs: nil) && !rounded.holds(FloatScheme.bf16.grid, inputs: .int8Token))
   }
 
   // MARK: Mapping
 
   @Test func withoutAModelEveryTensorKeepsItsNameAndMatricesMayBeQuantized() throws {
     var warnings: [String] = []
-    let drafts = try TensorMapping(source: checkpoint(), model: nil, target: .huggingFace).drafts(warnings: &warnings)
+    let drafts = try TensorMapping(source: checkpoint(), model: nil, target: Flat.naming).drafts(warnings: &warnings)
     #expect(drafts.map(\.name) == checkpoint().tensors.map(\.name))
     #expect(drafts.map(\.isQuantizable) == [true, true, true, false])
     #expect(warnings.isEmpty)

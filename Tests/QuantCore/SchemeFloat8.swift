@@ -114,7 +114,7 @@ private func codes(_ values: [Float], _ element: ElementType, largest: Float) th
   let matrix = sampleWeights(rows: 130)
   let largest = matrix.values.map { abs($0) }.max() ?? 0
   for (name, piece) in [("fp8-block128", 128), ("fp8-block16", 48), ("fp8-tensor", 7), ("fp8-channel", 9), ("fp8e5m2-tensor", 64)] {
-    let scheme = try #require(Float8Schemes.scheme(named: name, modelType: .bf16)).fitted(largestMagnitude: largest)
+    let scheme = try #require(Float8Schemes.scheme(named: name, modelType: .bf16)).fittedToTensor(largestMagnitude: largest)
     let whole = encoded(scheme, matrix)
     var codes: [Int32] = [], parameters: [Float] = []
     for start in stride(from: 0, to: matrix.rows, by: piece) {
@@ -178,4 +178,18 @@ private func codes(_ values: [Float], _ element: ElementType, largest: Float) th
   #expect(block.map(\.scheme) == ["fp8-block128", nil, nil])
   #expect(block[0].activations == .fp8Group128)
   #expect(block[1].note == "rows of 200 are no multiple of 128")
+}
+
+@Test func onlyAScaleOfTheTensorIsSharedBeyondTiles() throws {
+  func shared(_ level: Float8Scheme.Level) throws -> (any SharedScaleScheme)? {
+    let scheme: any Scheme = try #require(Float8Scheme(.f8e4m3, level: level, modelType: .f32))
+    return scheme.sharedScale
+  }
+  #expect(try shared(.channel) == nil && shared(.block(16)) == nil)
+  let scheme = try #require(try shared(.tensor))
+  #expect(scheme.sharing == .tensor && scheme.nesting == nil)
+  var panel = scheme.emptyPanel(rows: 1, columns: 1)
+  Matrix(rows: 1, columns: 1, values: [1]).withPanel { scheme.fitted(largestMagnitude: 448).fit($0, importance: nil, into: &panel) }
+  #expect(panel.parameters == [1])
+  #expect(NVFP4Scheme(.factor, modelType: .f32).sharedScale?.sharing == .jointLayers && FloatScheme.bf16.sharedScale == nil)
 }

@@ -34,7 +34,7 @@ private func encoded(_ scheme: any Scheme, _ matrix: Matrix, rows: Range<Int>? =
   ]
   for (name, type) in cases {
     let plain = try scheme(name, type)
-    let scheme = plain.fitted(largestMagnitude: matrix.values.map { abs($0) }.max() ?? 0)
+    let scheme = plain.fittedToTensor(largestMagnitude: matrix.values.map { abs($0) }.max() ?? 0)
     let parts = ScaledFloatLayout().pack(encoded(scheme, matrix), rows: 0..<6, grid: scheme.grid)
     let own = (parts.count == 3 ? parts[2] : []) + parts[1] + parts[0]
     #expect(own == Array(bytes[position..<min(bytes.count, position + own.count)]), "\(name) of a \(type) model")
@@ -98,7 +98,7 @@ private func encoded(_ scheme: any Scheme, _ matrix: Matrix, rows: Range<Int>? =
 @Test func rowsRoundedInPiecesEqualTheWholeMatrixOfShortGroups() throws {
   let matrix = sampleWeights()
   for name in ["mxfp4", "mxfp8", "nvfp4"] {
-    let scheme = try scheme(name).fitted(largestMagnitude: 3)
+    let scheme = try scheme(name).fittedToTensor(largestMagnitude: 3)
     let whole = encoded(scheme, matrix)
     let pieces = [encoded(scheme, matrix, rows: 0..<1), encoded(scheme, matrix, rows: 1..<6)]
     #expect(pieces.flatMap { $0.codes } == whole.codes && pieces.flatMap { $0.parameters } == whole.parameters)
@@ -119,7 +119,7 @@ private func encoded(_ scheme: any Scheme, _ matrix: Matrix, rows: Range<Int>? =
 @Test func fp8ScalesArePassedOnToPartsOfTheirTiles() throws {
   let matrix = Matrix(rows: 20, columns: 24, values: (0..<480).map { Float(($0 * 7919) % 1009 - 504) / 4096 })
   func fp8(_ name: String, _ type: ElementType) throws -> any Scheme {
-    try #require(Float8Schemes.scheme(named: name, modelType: type)).fitted(largestMagnitude: 0.125)
+    try #require(Float8Schemes.scheme(named: name, modelType: type)).fittedToTensor(largestMagnitude: 0.125)
   }
   let exact = [("fp8-tensor", "fp8-channel"), ("fp8-tensor", "fp8-block8"), ("fp8-block16", "fp8-block8"), ("fp8-tensor", "fp8-tensor")]
   for (from, to) in exact {

@@ -61,15 +61,13 @@ import Testing
       let type = try #require(words.compactMap { ElementType(rawValue: $0.uppercased()) }.first)
       let schemeName =
         (words[0] == "int8" ? "llm-int8" : words[1] == "64" ? words[0] : "\(words[0])-g\(words[1])") + (isNested ? "-double" : "")
-      var scheme = try #require(BitsAndBytesSchemes.scheme(named: schemeName, modelType: type))
-      #expect(scheme.name == schemeName && BitsAndBytes().holds(scheme.grid) && scheme.nestsParameters == isNested)
+      let plain = try #require(BitsAndBytesSchemes.scheme(named: schemeName, modelType: type))
+      #expect(plain.name == schemeName && BitsAndBytes().holds(plain.grid) && (plain.nesting != nil) == isNested)
       let source = try #require(all[name + ".source"]).matrix()
-      if isNested {
-        scheme = scheme.fitted(tileMagnitudes: magnitudes(source))
-      }
+      let nesting = plain.nesting?.fitted(tileMagnitudes: magnitudes(source)), scheme = nesting ?? plain
       var panel = scheme.emptyPanel(rows: source.rows, columns: source.columns)
       source.withPanel { scheme.encode($0, importance: nil, into: &panel) }
-      scheme.nest(&panel, firstTile: 0)
+      nesting?.nest(&panel, firstTile: 0)
       let shape = [source.rows, source.columns]
       let parts = BitsAndBytes().parts(name: name + ".weight", shape: shape, scheme: scheme)
       for (part, bytes) in zip(parts, BitsAndBytes().pack(panel, rows: 0..<source.rows, of: shape, scheme: scheme)) {
@@ -125,7 +123,7 @@ import Testing
   @Test func nestedMagnitudesFollowEachOtherThroughTheMatrix() throws {
     let source = try #require(try tensors().first { $0.name == "nf4-64-f32-double.source" }).matrix()
     let unfitted = try #require(BitsAndBytesSchemes.scheme(named: "nf4-double", modelType: .f32))
-    let scheme = unfitted.fitted(tileMagnitudes: magnitudes(source))
+    let scheme = try #require(unfitted.nesting).fitted(tileMagnitudes: magnitudes(source))
     func packed(_ rows: Range<Int>) -> [[UInt8]] {
       var panel = scheme.emptyPanel(rows: rows.count, columns: source.columns)
       source.withPanel(rows: rows) { scheme.encode($0, importance: nil, into: &panel) }

@@ -26,14 +26,22 @@ import TorchAO
     Folder(name: "torchao-int8", weights: 0x1p-8, scheme: "int8-channel"),
   ]
 
-  static let options = OpenOptions(packings: [BitsAndBytes(), HQQ(), TorchAO()])
+  static let options = OpenOptions(unpackers: [BitsAndBytes(), HQQ(), TorchAO()])
 
   @Test(arguments: folders) func weightsAreThoseOfTheToolsOwnLibrary(_ folder: Folder) throws {
-    guard let path = SharedData.path("golden/" + folder.name) else { return }
+    try checkWeights(folder, in: Golden.cut(folder.name), layers: Golden.cutLayers(folder.name))
+  }
+
+  @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: folders)
+  func weightsOfWholeFoldersAreThoseOfTheToolsOwnLibrary(_ folder: Folder) throws {
+    try checkWeights(folder, in: Golden.whole(folder.name), layers: 14)
+  }
+
+  private func checkWeights(_ folder: Folder, in path: String, layers: Int) throws {
     let checkpoint = try HuggingFaceFormat.open(path, options: GoldenFolderTests.options)
-    #expect(checkpoint.tensors.filter { $0.storage.schemeName == folder.scheme }.count == 14)
+    #expect(checkpoint.tensors.filter { $0.storage.schemeName == folder.scheme }.count == layers)
     let checks = try #require(try JSON.load(Files.join(path, "dequantized-check.json"))["checks"]?.arrayValue)
-    #expect(checks.count == 15)
+    #expect(checks.count == (layers == 14 ? 15 : 12))
     for check in checks {
       let tensor = try #require(checkpoint[check["tensor"]?.stringValue ?? ""])
       #expect(tensor.shape == check["shape"]?.arrayValue?.compactMap(\.intValue))
@@ -49,8 +57,13 @@ import TorchAO
     }
   }
 
-  @Test(arguments: folders) func logitsAreThoseOfTheToolsOwnLibrary(_ folder: Folder) throws {
-    guard let path = SharedData.path("golden/" + folder.name) else { return }
+  @Test(arguments: folders.filter { Golden.cutModels.contains($0.name) })
+  func logitsAreThoseOfTheToolsOwnLibrary(_ folder: Folder) throws { try checkLogits(folder, in: Golden.cut(folder.name)) }
+
+  @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: folders.filter { !Golden.cutModels.contains($0.name) })
+  func logitsOfWholeFoldersAreThoseOfTheToolsOwnLibrary(_ folder: Folder) throws { try checkLogits(folder, in: Golden.whole(folder.name)) }
+
+  private func checkLogits(_ folder: Folder, in path: String) throws {
     let checkpoint = try HuggingFaceFormat.open(path, options: GoldenFolderTests.options)
     let forward = try JSON.load(Files.join(path, "forward-check.json"))
     let tokens = try #require(forward["tokens"]?.arrayValue).compactMap(\.intValue)
@@ -74,10 +87,19 @@ import TorchAO
   }
 
   /// What bitsandbytes makes of tiny-llama is what is written here: codes, magnitudes, tables and states, byte for byte.
-  @Test(arguments: [("bnb-nf4", "nf4"), ("bnb-nf4-double", "nf4-double"), ("bnb-int8", "llm-int8")])
-  func bytesAreThoseOfTheLibrary(_ name: String, _ schemeName: String) throws {
-    guard let path = SharedData.path("golden/\(name)/model.safetensors") else { return }
-    let golden = try SafetensorsFormat.weights(path).tensors
+  @Test(arguments: written) func bytesAreThoseOfTheLibrary(_ name: String, _ schemeName: String) throws {
+    try checkBytes(in: Golden.cut(name), schemeName, layers: Golden.cutLayers(name))
+  }
+
+  @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: written)
+  func bytesOfWholeFoldersAreThoseOfTheLibrary(_ name: String, _ schemeName: String) throws {
+    try checkBytes(in: Golden.whole(name), schemeName, layers: 14)
+  }
+
+  static let written = [("bnb-nf4", "nf4"), ("bnb-nf4-double", "nf4-double"), ("bnb-int8", "llm-int8")]
+
+  private func checkBytes(in path: String, _ schemeName: String, layers: Int) throws {
+    let golden = try SafetensorsFormat.weights(path + "/model.safetensors").tensors
     let source = try HuggingFaceFormat.open(SharedData.fixture("models/tiny-llama"), options: OpenOptions())
     let scheme = try #require(BitsAndBytesSchemes.scheme(named: schemeName, modelType: .bf16))
     let stored = Dictionary(uniqueKeysWithValues: golden.map { ($0.name, $0) })
@@ -89,7 +111,7 @@ import TorchAO
         let owed = try #require(stored[part.name], "\(part.name)")
         let type = try #require(ElementType(rawValue: owed.storage.schemeName.uppercased()))
         // Spaces stand behind the state of nested magnitudes.
-        let isState = part.name.contains("quant_state") && scheme.nestsParameters
+        let isState = part.name.contains("quant_state") && scheme.nesting != nil
         let bytes = isState ? Array(bytes.prefix(owed.storage.byteCount)) : bytes
         #expect((part.shape == owed.shape || isState) && part.type == .element(type))
         let differing = zip(bytes, owed.storage.verbatim?.bytes ?? []).reduce(0) { $0 + ($1.0 == $1.1 ? 0 : 1) }
@@ -97,15 +119,15 @@ import TorchAO
       }
       matrices += 1
     }
-    #expect(matrices == 14)
+    #expect(matrices == layers)
   }
 
   private func pack(_ matrix: Matrix, _ scheme: any Scheme) -> [[UInt8]] {
     let magnitudes = stride(from: 0, to: matrix.values.count, by: 64).map { matrix.values[$0..<$0 + 64].reduce(0) { max($0, abs($1)) } }
-    let scheme = scheme.fitted(tileMagnitudes: magnitudes)
+    let nesting = scheme.nesting?.fitted(tileMagnitudes: magnitudes), scheme = nesting ?? scheme
     var panel = scheme.emptyPanel(rows: matrix.rows, columns: matrix.columns)
     matrix.withPanel { scheme.encode($0, importance: nil, into: &panel) }
-    scheme.nest(&panel, firstTile: 0)
+    nesting?.nest(&panel, firstTile: 0)
     return BitsAndBytes().pack(panel, rows: 0..<matrix.rows, of: [matrix.rows, matrix.columns], scheme: scheme)
   }
 }

@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// Data that lies beside the project (`../shared`), and the fixtures inside it.
 public enum SharedData {
@@ -9,16 +9,35 @@ public enum SharedData {
     return "/" + parts.joined(separator: "/")
   }()
 
-  /// Path below `../shared`, or nil where that folder is absent (a user's clone): then the test says that it is skipped.
-  public static func path(_ relative: String, for test: String = #function) -> String? {
-    let path = projectRoot + "/../shared/" + relative
-    if access(path, R_OK) == 0 { return path }
-    print("skipped: \(test) needs ../shared/\(relative), which is not here")
-    return nil
-  }
+  /// Path below `../shared`, which only the project's own machines have. A test that reads it carries the trait
+  /// `.enabled(if: SharedData.has(...))`, so that it shows up as skipped in a clone.
+  public static func path(_ relative: String) -> String { projectRoot + "/../shared/" + relative }
+
+  /// Whether this is there to read.
+  public static func has(_ relative: String) -> Bool { access(path(relative), R_OK) == 0 }
 
   /// Path below `Tests/Fixtures`, which every clone has.
   public static func fixture(_ relative: String) -> String { projectRoot + "/Tests/Fixtures/" + relative }
+}
+
+/// Folders that the tools which own a layout wrote, with the numbers that their own libraries read from them.
+public enum Golden {
+  /// The part that every clone has (`Fixtures/golden/cut.py`): both blocks of a model, or five of its layers.
+  public static func cut(_ name: String) -> String { SharedData.fixture("golden/" + name) }
+
+  /// The whole folder.
+  public static func whole(_ name: String) -> String { SharedData.path("golden/" + name) }
+
+  public static let areWholeHere = SharedData.has("golden")
+
+  /// Those whose cut copies have both blocks and embeddings, so that they still compute the logits that were recorded.
+  public static let cutModels: Set<String> = [
+    "bnb-nf4-double", "ct-fp8-block", "ct-fp8-kv", "ct-fp8-static", "ct-mxfp4a16", "ct-nvfp4", "ct-sq-w8a8-static", "gptqmodel-gptq2",
+    "gptqmodel-gptq4-desc",
+  ]
+
+  /// How many quantized layers the cut copy has.
+  public static func cutLayers(_ name: String) -> Int { cutModels.contains(name) ? 14 : 5 }
 }
 
 /// A folder that is removed when the value goes away.

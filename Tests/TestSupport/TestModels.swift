@@ -47,10 +47,4 @@ extension ModelDescription {
 
   /// The graph of the first block.
   public var firstGraph: BlockGraph { graph(0) ?? BlockGraph(linears: [], folds: []) }
-
-  /// The `config.json` that means the model.
-  public var huggingFaceConfiguration: JSON? {
-    guard case .huggingFace(let json)? = configurations[.huggingFace] else { return nil }
-    return json
-  }
 }

@@ -89,4 +89,17 @@ import Testing
     #expect(tokenizer.encode("cats") == [2, 0, 19, 18])
     #expect(tokenizer.encode("\u{e9}cat").suffix(3) == [2, 0, 19])
   }
+
+  @Test func theTokenizerOfAModelDecodesWhatItEncodes() throws { try checkDecoding(SharedData.fixture("models/tiny-llama")) }
+
+  @Test(.enabled(if: SharedData.has("models"), "needs ../shared/models"), arguments: ["tiny-opt", "stories260k"])
+  func tokenizersOfOtherModelsLoadAndDecodeWhatTheyEncode(name: String) throws { try checkDecoding(SharedData.path("models/\(name)")) }
+
+  private func checkDecoding(_ folder: String) throws {
+    let tokenizer = try Tokenizers.load(path: folder)
+    let text = "Once upon a time, there were 3 \"cats\"\u{2026}\nThe end."
+    let ids = tokenizer.encode(text)
+    #expect(tokenizer.decode(ids) == text)
+    #expect(ids.count < text.utf8.count)
+  }
 }

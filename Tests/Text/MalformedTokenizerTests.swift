@@ -77,8 +77,7 @@ import Testing
   }
 
   @Test func cutsOfATokenizerModelFail() throws {
-    guard let path = SharedData.path("models/stories260k/tokenizer.model") else { return }
-    let bytes = readFile(path)
+    let bytes = readFile(SharedData.fixture("tokenizers/sentencepiece/tokenizer.model"))
     var sound: [Int] = []
     for length in stride(from: 0, to: bytes.count, by: 7) {
       writeFile(folder.file("tokenizer.model"), Array(bytes[..<length]))
@@ -94,8 +93,7 @@ import Testing
   }
 
   @Test func everyFlippedByteOfATokenizerModelFailsOrLoads() throws {
-    guard let path = SharedData.path("models/stories260k/tokenizer.model") else { return }
-    let bytes = readFile(path)
+    let bytes = readFile(SharedData.fixture("tokenizers/sentencepiece/tokenizer.model"))
     for index in stride(from: 0, to: bytes.count, by: 11) {
       var damaged = bytes
       damaged[index] ^= 0xff

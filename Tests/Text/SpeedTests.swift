@@ -13,9 +13,14 @@ import Testing
     return Double(text.utf8.count) / seconds / 1e6
   }
 
-  @Test(arguments: ["gpt2", "cl100k", "qwen2", "mistral-7b"])
-  func longWordsAreNotQuadratic(name: String) throws {
-    guard let folder = SharedData.path("tokenizers/\(name)") else { return }
+  @Test(arguments: ["models/tiny-llama", "tokenizers/sentencepiece"]) func longWordsAreNotQuadratic(name: String) throws {
+    try checkSpeed(name, in: SharedData.fixture(name))
+  }
+
+  @Test(.enabled(if: SharedData.has("tokenizers"), "needs ../shared/tokenizers"), arguments: ["gpt2", "cl100k", "qwen2", "mistral-7b"])
+  func longWordsAreNotQuadraticInLargeVocabularies(name: String) throws { try checkSpeed(name, in: SharedData.path("tokenizers/\(name)")) }
+
+  private func checkSpeed(_ name: String, in folder: String) throws {
     let tokenizer = try Tokenizers.load(path: folder)
     let word = String(repeating: "abcdefghijklmnopqrstuvwxyz", count: 20_000)
     _ = tokenizer.encode("warm up")

@@ -8,6 +8,8 @@ public enum LlamaCpp: ClientProfile {
   public static let version: ClientVersion = "1"
   public static let formats = ["gguf"]
   public static let packings = ["gguf", "gguf-float"]
+  /// On a CPU.
+  public static let roundsInputsByType = true
 
   public static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? { nil }
 }

@@ -16,7 +16,7 @@ public enum Llama: ModelFamily {
 
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
-    let isStored = if case .gguf = configuration { true } else { false }
+    let isStored = configuration.keyValues != nil
     var decoder = LlamaDecoder.llama(id)
     decoder.mayHaveBiases = true
     decoder.mixesExperts = isStored ? nil : false

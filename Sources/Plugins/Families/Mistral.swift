@@ -21,7 +21,7 @@ public enum Mistral: ModelFamily {
     var decoder = LlamaDecoder.llama(id)
     decoder.defaultKeyValueHeads = 8
     decoder.slidingWindow = { keys, _ throws(Failure) in
-      guard case .huggingFace(let root) = keys.configuration, root["sliding_window"] != nil else { return 4096 }
+      guard keys.configuration.json?["sliding_window"] != nil else { return 4096 }
       return try keys.window()
     }
     return try decoder.describe(configuration, tensors: tensors)

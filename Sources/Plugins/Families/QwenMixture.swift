@@ -57,9 +57,6 @@ struct QwenMixture {
     decoder.bias = { facts.hasBiases && $0.expert == nil && biased.contains($0.role) ? .always : .never }
     decoder.tabulatedRope = facts.rope
     var model = try decoder.describe()
-    model.signature +=
-      " experts \(facts.experts.used)/\(facts.experts.count) \(facts.innerSize) \(facts.sharedSize ?? 0) "
-      + "\(facts.isNormalised) dense \(facts.dense) windows \(facts.windows.map { $0 ?? 0 })"
     if let obstacle = obstacle(facts) {
       model.obstacles[.gguf] = obstacle
     } else {
@@ -157,9 +154,8 @@ struct QwenMixture {
     guard keys.json("use_sliding_window")?.boolValue ?? false, let window = try keys.window() else {
       return [Int?](repeating: nil, count: blocks)
     }
-    guard let types = keys.json("layer_types")?.arrayValue else { return [Int?](repeating: window, count: blocks) }
-    guard types.count == blocks else { throw keys.bad("layer_types", "has \(types.count) values for \(blocks) blocks") }
-    return types.map { $0.stringValue == "sliding_attention" ? window : nil }
+    guard keys.json("layer_types") != nil else { return [Int?](repeating: window, count: blocks) }
+    return try keys.windowedBlocks(blocks, defaultPeriod: 0).map { $0 ? window : nil }
   }
 
   /// Blocks without experts: those that `mlp_only_layers` lists, and all but every `decoder_sparse_step`th.

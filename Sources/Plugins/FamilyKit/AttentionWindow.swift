@@ -7,6 +7,31 @@ extension ConfigurationKeys {
     return window
   }
 
+  /// Which blocks have the window and which attend to everything: as `layer_types` names them, else by the period that the configuration
+  /// states, of which the last block attends to everything.
+  /// - Parameter defaultPeriod: where it states none.
+  /// - Throws: `Failure` `model.key-value` for a list of another length than blocks, or a kind of block that is neither.
+  public func windowedBlocks(_ blocks: Int, defaultPeriod: Int) throws(Failure) -> [Bool] {
+    let pattern = "attention.sliding_window_pattern"
+    if case .bools(let list)? = metadata(pattern) {
+      guard list.count == blocks else { throw bad(name("", pattern), "has \(list.count) values for \(blocks) blocks") }
+      return list
+    }
+    if let types = json("layer_types")?.arrayValue {
+      guard types.count == blocks else { throw bad("layer_types", "has \(types.count) values for \(blocks) blocks") }
+      return try types.map { (type) throws(Failure) in
+        switch type.stringValue {
+        case "sliding_attention": return true
+        case "full_attention": return false
+        default: throw bad("layer_types", "names blocks of a kind that is not known")
+        }
+      }
+    }
+    let key = json("sliding_window_pattern") == nil ? "_sliding_window_pattern" : "sliding_window_pattern"
+    let period = try size(key, pattern) ?? defaultPeriod
+    return (0..<blocks).map { period > 0 && ($0 + 1) % period != 0 }
+  }
+
   /// The window of models in which `use_sliding_window` switches it on from block `max_window_layers` on, or in which
   /// `layer_types` names the blocks. All blocks must be alike.
   public func windowOfLaterBlocks(_ blockCount: Int) throws(Failure) -> Int? {

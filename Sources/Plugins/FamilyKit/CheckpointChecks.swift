@@ -25,7 +25,7 @@ extension ConfigurationKeys {
     let rows = embedding?.shape.first
     var stated = try size("vocab_size", "vocab_size")
     var source = name("vocab_size", "vocab_size")
-    if case .gguf(let values) = configuration, case .strings(let tokens) = values["tokenizer.ggml.tokens"] {
+    if case .strings(let tokens)? = configuration.keyValues?["tokenizer.ggml.tokens"] {
       stated = tokens.count
       source = "tokenizer.ggml.tokens"
     }

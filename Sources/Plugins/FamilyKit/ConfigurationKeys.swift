@@ -18,7 +18,7 @@ public struct ConfigurationKeys: Sendable {
   }
 
   /// Whether the model was opened from a GGUF, which states what was worked out when it was written.
-  public var isStored: Bool { if case .gguf = configuration { true } else { false } }
+  public var isStored: Bool { configuration.keyValues != nil }
 
   /// The keys of an object inside a `config.json`, such as the `text_config` of a model with a vision tower; these where there is none.
   public func nested(_ key: String) -> ConfigurationKeys {
@@ -28,26 +28,23 @@ public struct ConfigurationKeys: Sendable {
 
   /// The value of the JSON key, or nil for a GGUF, an absent key, or null.
   public func json(_ key: String) -> JSON? {
-    guard case .huggingFace(let root) = configuration, let value = root[key], !value.isNull else { return nil }
+    guard let value = configuration.json?[key], !value.isNull else { return nil }
     return value
   }
 
   /// The value of the GGUF key without its prefix, or nil for a `config.json` or an absent key.
   public func metadata(_ key: String) -> MetadataValue? {
-    guard case .gguf(let values) = configuration else { return nil }
-    return values[prefix + key]
+    configuration.keyValues?[prefix + key]
   }
 
   /// A size or a count, or nil where the container does not state it.
   public func size(_ huggingFace: String, _ gguf: String) throws(Failure) -> Int? {
-    switch configuration {
-    case .huggingFace:
-      guard let value = json(huggingFace) else { return nil }
-      return try checked(value.doubleValue.flatMap(Int.init(exactly:)), huggingFace)
-    case .gguf:
+    if isStored {
       guard let value = metadata(gguf) else { return nil }
       return try checked(try uniform(value, gguf), prefix + gguf)
     }
+    guard let value = json(huggingFace) else { return nil }
+    return try checked(value.doubleValue.flatMap(Int.init(exactly:)), huggingFace)
   }
 
   /// A size or a count that must be there and positive.
@@ -65,12 +62,11 @@ public struct ConfigurationKeys: Sendable {
   /// A finite positive number, or nil where the container does not state it.
   public func number(_ huggingFace: String, _ gguf: String) throws(Failure) -> Double? {
     let value: Double?
-    switch configuration {
-    case .huggingFace:
-      guard let stated = json(huggingFace) else { return nil }
-      value = stated.doubleValue
-    case .gguf:
+    if isStored {
       guard let stated = metadata(gguf) else { return nil }
+      value = stated.doubleValue
+    } else {
+      guard let stated = json(huggingFace) else { return nil }
       value = stated.doubleValue
     }
     return try positive(value, name(huggingFace, gguf))
@@ -96,7 +92,7 @@ public struct ConfigurationKeys: Sendable {
   }
 
   public func name(_ huggingFace: String, _ gguf: String) -> String {
-    if case .gguf = configuration { prefix + gguf } else { huggingFace }
+    isStored ? prefix + gguf : huggingFace
   }
 
   /// Sizes or counts of the blocks, of which a GGUF may state one for all or a list; nil where it states none.

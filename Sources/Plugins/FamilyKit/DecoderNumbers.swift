@@ -42,38 +42,18 @@ public struct DecoderNumbers: Sendable, Equatable {
 
   /// A norm that subtracts the mean too.
   public func layerNorm(_ role: TensorRole) -> Norm { Norm(role, .layer, epsilon: normEpsilon) }
-
-  /// The text of which fingerprints are made. Files of statistics hold such a fingerprint, so that its form is frozen.
-  func signature(_ family: String, _ rope: Rope?) -> String {
-    "\(family) \(hiddenSize) \(blockCount) \(headCount) \(keyValueHeadCount) \(headSize) \(feedForwardSize) "
-      + "\(vocabularySize) \(normEpsilon) \((rope ?? Rope()).signature)"
-  }
-}
-
-extension Rope {
-  fileprivate var signature: String {
-    let rule =
-      switch scaling {
-      case .none: "none"
-      case .linear(let factor): "linear(factor: \(factor))"
-      case .llama3(let factor, let low, let high, let context):
-        "llama3(factor: \(factor), lowFrequency: \(low), highFrequency: \(high), originalContext: \(context))"
-      case .factors(let factors): "factors(\(factors))"
-      case .yarn(let yarn): "yarn(\(yarn.factor), \(yarn.originalContext), \(yarn.betaFast), \(yarn.betaSlow))"
-      }
-    return "Rope(theta: \(theta), dimension: \(dimension), scaling: QuantCore.Rope.Scaling.\(rule))"
-  }
 }
 
 extension ConfigurationKeys {
   /// The numbers that configurations of decoders with RMS norms state, in the spelling of Llama and most models after it.
   /// - Parameters:
+  ///   - defaultHeads: query heads where a `config.json` does not say; nil: it must.
   ///   - defaultKeyValueHeads: where a `config.json` does not say; nil: as many as query heads.
   ///   - defaultHeadSize: where a `config.json` does not say; nil: the hidden size divided by the heads.
   ///   - defaultNormEpsilon: where a `config.json` does not say.
   ///   - feedForwardSize: whether a dense feed-forward layer must be stated.
   public func decoderNumbers(
-    defaultKeyValueHeads: Int? = nil, defaultHeadSize: Int? = nil, defaultNormEpsilon: Double = 1e-6, tensors: Checkpoint,
+    defaultHeads: Int? = nil, defaultKeyValueHeads: Int? = nil, defaultHeadSize: Int? = nil, defaultNormEpsilon: Double = 1e-6, tensors: Checkpoint,
     feedForwardSize isStated: Bool = true
   ) throws(Failure) -> DecoderNumbers {
     var n = DecoderNumbers()
@@ -84,12 +64,14 @@ extension ConfigurationKeys {
       isStated ? try positiveSize("intermediate_size", "feed_forward_length") : try size("intermediate_size", "feed_forward_length") ?? 0
     n.contextLength = try size("max_position_embeddings", "context_length") ?? 0
     n.normEpsilon = try number("rms_norm_eps", "attention.layer_norm_rms_epsilon") ?? defaultNormEpsilon
-    try readHeads(&n, defaultKeyValueHeads, defaultHeadSize)
+    try readHeads(&n, isStored ? nil : defaultHeads, defaultKeyValueHeads, defaultHeadSize)
     return n
   }
 
-  private func readHeads(_ n: inout DecoderNumbers, _ defaultKeyValueHeads: Int?, _ defaultHeadSize: Int?) throws(Failure) {
-    let heads = try size("num_attention_heads", "attention.head_count")
+  private func readHeads(
+    _ n: inout DecoderNumbers, _ defaultHeads: Int?, _ defaultKeyValueHeads: Int?, _ defaultHeadSize: Int?
+  ) throws(Failure) {
+    let heads = try size("num_attention_heads", "attention.head_count") ?? defaultHeads
     guard let heads else { throw missing("num_attention_heads", "attention.head_count") }
     let groups = try size("num_key_value_heads", "attention.head_count_kv") ?? (isStored ? nil : defaultKeyValueHeads) ?? heads
     func failure(_ id: String, _ message: String) -> Failure { Failure(.data, id, message, file: path) }

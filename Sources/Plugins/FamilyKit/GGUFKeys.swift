@@ -22,14 +22,17 @@ public struct GGUFKeys: Sendable {
   /// What the converter writes for every decoder before an architecture's own keys: sizes, heads, rotary embedding, norms, experts, and
   /// the type of the file.
   /// - Parameters:
-  ///   - rope: nil: there is none.
+  ///   - rope: nil: there is none. Where blocks differ, that of blocks which attend to everything.
+  ///   - localTheta: base of the frequencies in blocks with a window, where it is another.
   ///   - layerNorms: whether norms subtract the mean.
   ///   - experts: nil: there are none.
+  ///   - expertGroups: nil: experts are chosen from all.
+  ///   - statesSigmoid: whether experts are scored by the logistic function (true) or the softmax (false); nil: nothing is said.
   ///   - statesKeyValueHeads: false for architectures without shared heads.
   ///   - statesHeadSize: whether the size of a head is written.
   public mutating func setCommon(
-    _ n: DecoderNumbers, rope: Rope?, layerNorms: Bool = false, experts: (count: Int, used: Int)? = nil, statesKeyValueHeads: Bool = true,
-    statesHeadSize: Bool
+    _ n: DecoderNumbers, rope: Rope?, localTheta: Double? = nil, layerNorms: Bool = false, experts: (count: Int, used: Int)? = nil,
+    expertGroups: (count: Int, used: Int)? = nil, statesSigmoid: Bool? = nil, statesKeyValueHeads: Bool = true, statesHeadSize: Bool
   ) {
     set("block_count", n.blockCount)
     set("context_length", n.contextLength)
@@ -40,12 +43,18 @@ public struct GGUFKeys: Sendable {
     if let rope {
       setScaling(rope.scaling)
       set("rope.freq_base", rope.theta)
+      if let localTheta { set("rope.freq_base_swa", localTheta) }
     }
     set(layerNorms ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", n.normEpsilon)
     if let experts {
       set("expert_count", experts.count)
       set("expert_used_count", experts.used)
     }
+    if let expertGroups {
+      set("expert_group_count", expertGroups.count)
+      set("expert_group_used_count", expertGroups.used)
+    }
+    if let statesSigmoid { set("expert_gating_func", statesSigmoid ? 2 : 1) }
     if statesHeadSize {
       set("attention.key_length", n.headSize)
       set("attention.value_length", n.headSize)
@@ -64,12 +73,16 @@ public struct GGUFKeys: Sendable {
       set("rope.scaling.type", .string("yarn"))
       set("rope.scaling.factor", yarn.factor)
       set("rope.scaling.original_context_length", yarn.originalContext)
-      if let factor = yarn.attentionFactor { set("rope.scaling.attn_factor", factor) }
+      if let factor = yarn.attentionFactor { set("rope.scaling.yarn_attn_factor", factor) }
       set("rope.scaling.yarn_beta_fast", yarn.betaFast)
       set("rope.scaling.yarn_beta_slow", yarn.betaSlow)
     }
   }
 
+  /// Leaves room for the space prefix of a byte-level tokenizer, which the converter writes for few architectures. The format fills
+  /// in what the tokenizer says, where it says so.
+  public mutating func setSpacePrefix() { values["tokenizer.ggml.add_space_prefix"] = .bool(false) }
+
   /// As the configuration of a container.
-  public var configuration: Configuration { .gguf(values) }
+  public var configuration: Configuration { Configuration(values, architecture: architecture) }
 }

@@ -107,7 +107,7 @@ extension ConfigurationKeys {
     n.keyValueHeadCount = n.headCount
     n.headSize = try headSize(hiddenSize: n.hiddenSize, heads: n.headCount)
     n.normEpsilon = epsilon
-    if case .gguf = configuration {
+    if isStored {
       n.tiesEmbeddings = tensors["output.weight"] == nil
     } else {
       n.tiesEmbeddings = json("tie_word_embeddings")?.boolValue ?? true

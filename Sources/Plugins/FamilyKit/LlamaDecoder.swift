@@ -33,6 +33,8 @@ public struct LlamaDecoder: Sendable {
   public var alwaysStatesHeadSize = false
   /// Whether they name the vocabulary and the rotated dimensions.
   public var namesRotation = false
+  /// Whether they state the space prefix of byte-level tokenizers too.
+  public var statesSpacePrefix = false
 
   public init(
     family: String, ggufArchitecture: String, modelClass: @escaping @Sendable (_ hasExperts: Bool, _ hasWindow: Bool) -> LlamaClass
@@ -51,6 +53,7 @@ public struct LlamaDecoder: Sendable {
     decoder.interleavesRotaryRows = true
     decoder.alwaysStatesHeadSize = true
     decoder.namesRotation = true
+    decoder.statesSpacePrefix = true
     return decoder
   }
 }
@@ -86,6 +89,7 @@ extension LlamaDecoder {
       stored.set("vocab_size", facts.numbers.vocabularySize)
       stored.set("rope.dimension_count", facts.rope.dimension)
     }
+    if statesSpacePrefix { stored.setSpacePrefix() }
     model.configurations[.gguf] = stored.configuration
     model.configurations[.huggingFace] = huggingFaceConfiguration(facts, of: model, stored: tensors).map { .huggingFace($0) }
     return model

@@ -1,5 +1,5 @@
-import Glibc
 public import QuantCore
+import QuantPlatform
 
 /// The frequency factors that GGUF stores as a tensor where a configuration has numbers.
 public enum RopeFactors {

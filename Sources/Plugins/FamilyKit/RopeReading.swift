@@ -1,5 +1,5 @@
-import Glibc
 public import QuantCore
+import QuantPlatform
 
 extension ConfigurationKeys {
   /// The rotary embedding that the configuration states, for heads of `headSize`.
@@ -9,24 +9,15 @@ extension ConfigurationKeys {
   /// tensor of frequency factors there.
   /// - Parameters:
   ///   - factors: such a tensor, where there is one.
+  ///   - kind: the kind of blocks (`full_attention`) whose object is read, where `rope_parameters` has one for each.
   ///   - mayBePartial: whether the family rotates a part of each head where the configuration says so.
   ///   - mayBeYarn: whether the family knows YaRN.
   public func rope(
-    headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, mayBePartial: Bool = false, mayBeYarn: Bool = false
+    headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, kind: String? = nil, mayBePartial: Bool = false, mayBeYarn: Bool = false
   ) throws(Failure) -> Rope {
     var rope = Rope()
     rope.dimension = headSize
-    switch configuration {
-    case .huggingFace:
-      let parameters = json("rope_parameters")
-      let theta = json("rope_theta") ?? parameters?["rope_theta"]
-      rope.theta = try theta.map { value throws(Failure) in try positive(value.doubleValue, "rope_theta") } ?? defaultTheta
-      if let partial = json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"], partial.doubleValue != 1 {
-        guard mayBePartial else { throw unsupported("model.rope-partial", "'partial_rotary_factor' is not 1 in this model") }
-        rope.dimension = try rotated(partial, of: headSize)
-      }
-      rope.scaling = try scaling(of: json("rope_scaling") ?? parameters ?? .null, mayBeYarn: mayBeYarn)
-    case .gguf:
+    if isStored {
       rope.theta = try number("", "rope.freq_base") ?? rope.theta
       if let dimension = try size("", "rope.dimension_count"), dimension != headSize {
         guard mayBePartial, dimension > 0, dimension < headSize, dimension.isMultiple(of: 2) else {
@@ -36,6 +27,16 @@ extension ConfigurationKeys {
       }
       rope.scaling = try storedScaling(mayBeYarn: mayBeYarn)
       if let factors { rope.scaling = .factors(try values(of: factors, count: rope.dimension / 2)) }
+    } else {
+      let stated = json("rope_parameters")
+      let parameters = kind.flatMap { stated?[$0] } ?? stated
+      let theta = json("rope_theta") ?? parameters?["rope_theta"]
+      rope.theta = try theta.map { value throws(Failure) in try positive(value.doubleValue, "rope_theta") } ?? defaultTheta
+      if let partial = json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"], partial.doubleValue != 1 {
+        guard mayBePartial else { throw unsupported("model.rope-partial", "'partial_rotary_factor' is not 1 in this model") }
+        rope.dimension = try rotated(partial, of: headSize)
+      }
+      rope.scaling = try scaling(of: json("rope_scaling") ?? parameters ?? .null, mayBeYarn: mayBeYarn)
     }
     return rope
   }
@@ -108,7 +109,8 @@ extension ConfigurationKeys {
       yarn.betaFast = try number("", "rope.scaling.yarn_beta_fast") ?? yarn.betaFast
       yarn.betaSlow = try number("", "rope.scaling.yarn_beta_slow") ?? yarn.betaSlow
       // llama.cpp multiplies what the paper says by this.
-      if let own = try number("", "rope.scaling.attn_factor") { yarn.attentionFactor = own * (0.1 * log(max(1, yarn.factor)) + 1) }
+      let key = metadata("rope.scaling.yarn_attn_factor") == nil ? "rope.scaling.attn_factor" : "rope.scaling.yarn_attn_factor"
+      if let own = try number("", key) { yarn.attentionFactor = own * (0.1 * log(max(1, yarn.factor)) + 1) }
       return .yarn(yarn)
     default: throw unsupported("model.rope-scaling", "rotary scaling of type '\(type)' is not supported")
     }

@@ -68,6 +68,20 @@ public struct TensorNames: Sendable {
     for row in rows { self[row.role, ofExperts: row.isOfExperts] = row }
   }
 
+  /// Takes the prefix under which a folder holds the embedding, where models of one family are saved under several.
+  public mutating func choosePrefix(_ prefixes: [String], in tensors: Checkpoint) {
+    guard let place = front.first?.places[.huggingFace] else { return }
+    let found = prefixes.first { tensors[$0 + place.name + place.suffix] != nil }
+    if let prefix = found ?? prefixes.first { self.prefixes[.huggingFace] = prefix }
+  }
+
+  /// What a container calls a tensor outside of the blocks; nil where it has no place for it.
+  public func name(_ role: TensorRole, _ naming: Naming) -> String? {
+    (front + back).first { $0.role == role }?.places[naming].map { place in
+      (place.isOutside ? "" : prefixes[naming] ?? "") + place.name + place.suffix
+    }
+  }
+
   /// Puts rows behind that of a role.
   public mutating func insert(_ rows: TensorName..., after role: TensorRole) {
     let index = block.lastIndex { $0.role == role } ?? block.endIndex - 1

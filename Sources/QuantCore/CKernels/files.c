@@ -1,3 +1,5 @@
+// The twin for Darwin is files_darwin.c.
+#if !defined(__APPLE__)
 #define _GNU_SOURCE
 #include "files.h"
 
@@ -50,3 +52,4 @@ long qc_build_id(unsigned char *bytes, long capacity) {
   dl_iterate_phdr(find_build_id, &found);
   return found.length;
 }
+#endif

@@ -1,4 +1,4 @@
-#include "ckernels.h"
+#include "levels.h"
 
 #include <math.h>
 

@@ -3,8 +3,12 @@
 
 #include "ckernels.h"
 
-/* One body, compiled once per instruction set and chosen at run time. Bodies contain no fused multiply-add (the target
-   is built with -ffp-contract=off) and sum in a fixed number of lanes, so that every level gives the same bits. */
+/* A product and a sum stay two operations, each rounded: fused, they would give other bits where a processor can fuse them.
+   Compilers fuse unless told not to. Each source of this folder that computes with floats includes this header first. */
+#pragma STDC FP_CONTRACT OFF
+
+/* One body, compiled once per instruction set and chosen at run time. Bodies contain no fused multiply-add (see above) and
+   sum in a fixed number of lanes, so that every level gives the same bits. */
 
 #define QC_BODY static inline __attribute__((always_inline))
 

@@ -1,6 +1,6 @@
 import ArgumentParser
-import Glibc
 public import QuantCore
+import QuantPlatform
 
 /// The program as a library: a `main` of one's own lists its plug-ins beside the built-in ones.
 ///
@@ -82,11 +82,4 @@ public enum QConvert {
       return Failure.Kind.io.rawValue
     }
   }
-}
-
-/// A command with the options that all commands share.
-protocol QConvertCommand: ParsableCommand {
-  var global: GlobalOptions { get }
-  /// - Throws: `Failure`, or any error that is then reported as a bug.
-  func run(_ registry: Registry, _ session: Session) throws
 }

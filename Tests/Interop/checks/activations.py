@@ -30,8 +30,8 @@ TOLERANCE = 1.15
 def converted(run):
     """Calibrated on the windows that the golden folders were calibrated on."""
     return convert(
-        TINY_LLAMA, WORK / run.replace(" ", "-"), *RUNS[run][0], "--calibration", shared("text/calibration.txt"), "--samples", "128",
-        "--context", "256", "--bos", "off")
+        TINY_LLAMA, WORK / run.replace(" ", "-"), *RUNS[run][0], "--plugin", "rtn", "--calibration",
+        shared("text/calibration.txt"), "--samples", "128", "--context", "256", "--bos", "off")
 
 
 @functools.cache

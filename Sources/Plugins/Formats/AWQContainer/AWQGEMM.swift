@@ -5,7 +5,7 @@ public import QuantCore
 /// For a matrix `X.weight [out, in]` of 4-bit codes: `X.qweight` I32 `[in, out / 8]`, `X.qzeros` I32 `[groups, out / 8]`,
 /// `X.scales` F16 `[groups, out]` (bfloat16 is read too). Groups are asymmetric. The trap: the eight codes of a word are not in
 /// their order; the n-th lowest holds output 0, 2, 4, 6, 1, 3, 5, 7 of the word.
-public struct AWQGEMM: Packing {
+public struct AWQGEMM: FolderPacking, Unpacker {
   public static let id = "awq"
   public static let summary = "AWQ's GEMM layout, 4 bits with zero points: AutoAWQ, GPTQModel, transformers, vLLM."
   public static let reference = "https://github.com/casper-hansen/AutoAWQ"
@@ -47,7 +47,7 @@ public struct AWQGEMM: Packing {
     try AWQConfiguration.json(modules: modules, unquantized: unquantized)
   }
 
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+  public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     guard let configuration = try AWQConfiguration(configuration) else { return nil }
     return try PackedModules.unpack(stored, method: "AWQ") { module, parts in
       try configuration.checkPacked(module)

@@ -14,7 +14,7 @@ public import QuantCore
 ///
 /// 8 bits (`llm-int8`): `X.weight` I8 `[out, in]`, `X.SCB` F32 `[out]`, `X.weight_format` U8 `[]` (0: rows in their order).
 /// The trap: `SCB` is the largest magnitude of a row, 127 times its scale.
-public struct BitsAndBytes: Packing {
+public struct BitsAndBytes: FolderPacking, Unpacker {
   public static let id = "bitsandbytes"
   public static let summary = "4-bit tables and 8-bit integers as bitsandbytes and transformers read them."
   public static let reference = "https://github.com/bitsandbytes-foundation/bitsandbytes"
@@ -114,7 +114,7 @@ public struct BitsAndBytes: Packing {
 
   // MARK: - Reading
 
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+  public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     guard configuration["quant_method"]?.stringValue == BitsAndBytes.id else { return nil }
     var parts: [String: [String: CheckpointTensor]] = [:]
     var owners: [String: String] = [:]

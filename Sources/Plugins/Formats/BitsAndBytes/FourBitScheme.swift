@@ -8,7 +8,7 @@ public import QuantCore
 ///
 /// The library's blocks run through the whole matrix, row after row. Blocks of a tile are the same where rows are a multiple
 /// of the block length; other matrices can be read and are not written.
-struct FourBitScheme: Scheme {
+struct FourBitScheme: NestingScheme {
   let type: FourBitType
   /// Weights of a block.
   let blockLength: Int
@@ -53,7 +53,7 @@ struct FourBitScheme: Scheme {
 
   var nestsParameters: Bool { isNested }
 
-  func fitted(tileMagnitudes: [Float]) -> any Scheme {
+  func fitted(tileMagnitudes: [Float]) -> any NestingScheme {
     var scheme = self
     if isNested { scheme.nested = NestedMagnitudes(tileMagnitudes) }
     return scheme

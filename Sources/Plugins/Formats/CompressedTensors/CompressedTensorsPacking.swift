@@ -2,10 +2,13 @@ public import QuantCore
 
 /// A layout of compressed-tensors. What differs between layouts is which grids they hold and what the tensors of a weight are; the
 /// configuration, the stored scales of inputs and caches, and the way back are the same for all.
-public protocol CompressedTensorsPacking: Packing {}
+public protocol CompressedTensorsPacking: FolderPacking, ActivationPacking, Unpacker {}
 
 extension CompressedTensorsPacking {
   public static var reference: String { "https://github.com/vllm-project/compressed-tensors" }
+
+  /// Weights alone, unless a layout says otherwise.
+  public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool { activations == nil && holds(grid) }
 
   public func inputParts(
     name: String, activations: ActivationScheme, modelType: ElementType
@@ -41,7 +44,7 @@ extension CompressedTensorsPacking {
     QuantizationConfiguration.findings(configuration, stored: stored)
   }
 
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+  public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     try QuantizationConfiguration.unpack(configuration, format: Self.id, stored: stored)
   }
 }

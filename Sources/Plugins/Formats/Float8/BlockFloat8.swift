@@ -6,7 +6,7 @@ public import QuantCore
 /// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, `X.weight_scale_inv` F32 `[ceil(out / 128), ceil(in / 128)]`.
 /// With `scale_fmt: ue8m0` all scales are powers of two, and are written as F8_E8M0; other programs keep them in F32. The trap:
 /// despite its name, the scale is multiplied with.
-public struct BlockFloat8: Packing {
+public struct BlockFloat8: FolderPacking, ActivationPacking, Unpacker {
   public static let id = "fp8-block"
   public static let summary = "FP8 (E4M3) weights with a scale per square block, as DeepSeek-V3 and transformers store them."
   public static let reference = "https://huggingface.co/docs/transformers/quantization/finegrained_fp8; arXiv 2412.19437"
@@ -48,7 +48,7 @@ public struct BlockFloat8: Packing {
       activations: "dynamic", unquantized: unquantized, block: length, scaleFormat: hasPowerScales ? "ue8m0" : nil)
   }
 
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+  public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     guard Float8Configuration.isFloat8(configuration), let sides = configuration["weight_block_size"]?.arrayValue else { return nil }
     try Float8Configuration.checkSemantics(configuration)
     func scheme(_ hasPowerScales: Bool) -> Float8Scheme? {

@@ -5,7 +5,7 @@ public import QuantCore
 /// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, `X.weight_scale` F32 `[1]`; with `activation_scheme: static`
 /// also `X.input_scale` F32 `[1]`. The trap: the layout knows no scale per channel, and no weights without rounded inputs; where
 /// none were asked for, readers find scales for inputs while they run.
-public struct NativeFloat8: Packing {
+public struct NativeFloat8: FolderPacking, ActivationPacking, Unpacker {
   public static let id = "fp8"
   public static let summary = "FP8 (E4M3) weights with one scale per tensor, in vLLM's own layout."
   public static let reference = "https://docs.vllm.ai/en/latest/features/quantization/fp8.html"
@@ -53,7 +53,7 @@ public struct NativeFloat8: Packing {
     return Float8Configuration.json(activations: isStatic ? "static" : "dynamic", unquantized: unquantized)
   }
 
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+  public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     guard Float8Configuration.isFloat8(configuration), configuration["weight_block_size"]?.arrayValue == nil else { return nil }
     try Float8Configuration.checkSemantics(configuration)
     guard let scheme = Float8Scheme(.f8e4m3, level: .tensor, modelType: .f32) else { return nil }

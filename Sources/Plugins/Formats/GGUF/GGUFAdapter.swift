@@ -22,7 +22,7 @@ enum GGUFAdapter {
     let alpha = metadata[alphaKey]?.doubleValue ?? 0
     let byName = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     var adapter = LowRankAdapter(
-      naming: .gguf, updates: [], alpha: alpha, baseModel: metadata["general.base_model.0.name"]?.stringValue)
+      naming: GGUFFormat.naming, updates: [], alpha: alpha, baseModel: metadata["general.base_model.0.name"]?.stringValue)
     for tensor in tensors {
       if tensor.name.hasSuffix(endings.a) {
         let target = String(tensor.name.dropLast(endings.a.count))

@@ -9,7 +9,8 @@ public struct GGUFFormat: Sendable {
   public static let reference = "https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"
   public static let fileExtensions = ["gguf"]
   public static let isFolder = false
-  public static let contents: Set<CheckpointContent> = [.model, .adapter]
+  public static let naming = Naming(rawValue: "gguf")
+  public static let typesSayAll = true
 
   /// Whether the path is a file that begins with the magic bytes, or that is named like one.
   public static func recognises(_ path: String) -> Bool {
@@ -34,7 +35,7 @@ public struct GGUFFormat: Sendable {
       throw error.inFile(path)
     }
     var checkpoint = Checkpoint(
-      path: path, format: id, tensors: tensors, naming: .gguf, configuration: .gguf(first.metadata), metadata: first.metadata,
+      path: path, format: id, tensors: tensors, naming: naming, configuration: configuration(first.metadata), metadata: first.metadata,
       companionFolder: options.tokenizerPath.map { Files.isFolder($0) ? $0 : Files.folder(of: $0) },
       files: shards.map { $0.file.path }, warnings: warnings, mappings: shards.map { $0.file })
     for (index, shard) in shards.enumerated() {
@@ -43,4 +44,13 @@ public struct GGUFFormat: Sendable {
     checkpoint.adapter = adapter
     return checkpoint
   }
+
+  /// The keys of a file, which name their architecture.
+  static func configuration(_ metadata: KeyValues) -> Configuration {
+    Configuration(metadata, architecture: metadata["general.architecture"]?.stringValue)
+  }
+
+  public static func tokenizer(of checkpoint: Checkpoint) throws -> TokenizerData? { try TokenizerData(ggufMetadata: checkpoint.metadata) }
+
+  public static func generationSettings(of checkpoint: Checkpoint) -> [JSON.Member] { GGUFSampling.settings(checkpoint.metadata) }
 }

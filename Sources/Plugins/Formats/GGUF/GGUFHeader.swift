@@ -76,7 +76,7 @@ struct GGUFHeader {
     let magic = try reader.u32(Failure(.data, "gg.short", "has only \(file.count) bytes", byteOffset: 0, remedy: again))
     let expected = UInt32(0x4655_4747)
     guard magic == expected else {
-      if let wrong = WrongKind.failure(file, expected: "GGUF") { throw wrong }
+      if let wrong = WrongKind.failure(file, expected: "a GGUF file") { throw wrong }
       if magic == expected.byteSwapped { throw bigEndian }
       throw Failure(.data, "gg.magic", "does not begin with 'GGUF'", byteOffset: 0, remedy: "Check that this is a GGUF file.")
     }

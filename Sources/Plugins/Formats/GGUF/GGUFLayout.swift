@@ -1,13 +1,12 @@
 public import QuantCore
 
-extension GGUFFormat: CheckpointFormat {
+extension GGUFFormat: ModelFormat, AdapterFormat {
   public static var defaultScheme: String { "q4_k_m" }
-  public static var naming: Naming { .gguf }
 
   /// llama.cpp aborts on vectors and norms that are not 32-bit floats. Other tensors keep 16-bit floats as they are, so
   /// that nothing is rounded without having been asked for. What a GGUF holds already, stays as it is.
   public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String {
-    if case .gguf? = tensor.configuration { return stored }
+    if tensor.configuration?.keyValues != nil { return stored }
     let isMatrix = tensor.shape.drop { $0 == 1 }.count >= 2
     guard isMatrix, !tensor.name.hasSuffix("_norm.weight"), QuantizableTensors.contains(tensor) else {
       return ElementType.allCases.contains { $0.schemeName == stored && !$0.isFloat } ? stored : "f32"
@@ -18,7 +17,34 @@ extension GGUFFormat: CheckpointFormat {
   /// What llama-quantize would quantize. A parameter of the whole tensor lies beside it as `X.scale`, for which llama.cpp does not look
   /// at an embedding: such a file would not load.
   public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
-    QuantizableTensors.contains(tensor) && (scheme?.sharing == nil || tensor.name != "token_embd.weight")
+    QuantizableTensors.contains(tensor) && (scheme?.sharedScale == nil || tensor.name != "token_embd.weight")
+  }
+
+  public static func refusal(of model: ModelDescription) -> Failure? {
+    guard model.architecture(naming) == nil else { return nil }
+    return Failure(
+      .unsupported, "gguf.architecture",
+      model.obstacles[naming] ?? "llama.cpp has no architecture for this model of family '\(model.family)'",
+      remedy: "Write a folder instead.")
+  }
+
+  public static func preTokenizerEdits(
+    _ name: String?, source: Checkpoint, _ warnings: inout [String]
+  ) throws(Failure) -> [MetadataEdit] {
+    let splitsText = source.metadata["tokenizer.ggml.model"]?.stringValue == "gpt2"
+    guard let name else {
+      if splitsText, source.metadata[TokenizerData.preTokenizerKey] == nil {
+        warnings.append(
+          "the file does not name its pre-tokenizer, so that llama.cpp falls back to its default, which may give other tokens than "
+            + "the model was trained on; --pre NAME adds the name")
+      }
+      return []
+    }
+    guard splitsText else { throw Tokenizers.unusedPreTokenizer(file: source.path) }
+    if !Tokenizers.knows(preTokenizer: name) {
+      warnings.append("the pre-tokenizer '\(name)' is not known here; its name is written as it was given")
+    }
+    return [MetadataEdit(key: TokenizerData.preTokenizerKey, value: .string(name))]
   }
 
   public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] { try GGUFAdapter.tensors(of: adapter) }

@@ -36,7 +36,8 @@ enum GGUFMetadata {
   }
 
   private static func converted(_ request: OutputRequest) throws -> KeyValues {
-    guard let model = request.model, case .gguf(let stated)? = model.configurations[.gguf], let architecture = model.architecture(.gguf)
+    guard let model = request.model, let stated = model.configurations[GGUFFormat.naming]?.keyValues,
+      let architecture = model.architecture(GGUFFormat.naming)
     else {
       throw Failure(
         .unsupported, "gg.architecture", "is of an architecture that llama.cpp does not know or that has no description here",
@@ -56,12 +57,13 @@ enum GGUFMetadata {
     values["general.architecture"] = .string(architecture)
     values["general.type"] = .string("model")
     GeneralMetadata.add(to: &values, request)
-    for (key, value) in stated.entries where key != "general.architecture" {
+    for (key, value) in stated.entries where key != "general.architecture" && key != TokenizerMetadata.spacePrefixKey {
       values[key] = key == fileTypeKey ? .u32(fileType(request) ?? 0) : value
     }
     values["general.quantization_version"] = .u32(quantizationVersion)
     try TokenizerMetadata.add(
-      to: &values, tokenizer, architecture: architecture, vocabularySize: model.vocabularySize, path: request.source.path)
+      to: &values, tokenizer, statesSpacePrefix: stated[TokenizerMetadata.spacePrefixKey] != nil,
+      vocabularySize: model.vocabularySize, path: request.source.path)
     return values
   }
 

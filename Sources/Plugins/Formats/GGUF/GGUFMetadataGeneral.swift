@@ -1,5 +1,5 @@
-import Glibc
 import QuantCore
+import QuantPlatform
 
 /// The keys below `general.` that say what a model is and whose: from its model card, its configuration, and its name.
 enum GeneralMetadata {
@@ -7,7 +7,7 @@ enum GeneralMetadata {
   private static let card = "card."
 
   static func add(to values: inout KeyValues, _ request: OutputRequest) {
-    sampling(&values, folder: request.source.companionFolder)
+    GGUFSampling.add(to: &values, folder: request.source.companionFolder)
     let source = request.source.metadata
     func text(_ keys: String...) -> String? { keys.lazy.compactMap { source[card + $0]?.stringValue }.first }
 
@@ -45,7 +45,7 @@ enum GeneralMetadata {
   /// Names that the model may be called by: in its configuration (unless it is a path), then its folder.
   private static func names(_ request: OutputRequest) -> [String] {
     var result: [String] = []
-    if case .huggingFace(let json)? = request.source.configuration, let name = json["_name_or_path"]?.stringValue,
+    if let name = request.source.configuration?.json?["_name_or_path"]?.stringValue,
       !name.isEmpty, name.count(where: { $0 == "/" }) <= 1
     {
       result.append(name)
@@ -124,15 +124,5 @@ enum GeneralMetadata {
     var text = [CChar](repeating: 0, count: 64)
     _ = withVaList([Int32(max(0, 2 - digits)), scaled]) { vsnprintf(&text, text.count, "%.*f", $0) }
     return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) + suffix
-  }
-
-  private static func sampling(_ values: inout KeyValues, folder: String?) {
-    // A generation configuration that cannot be read says nothing about the weights; the converter passes over it too.
-    guard let folder, let json = try? JSON.load(Files.join(folder, "generation_config.json")) else { return }
-    if let sequence = json["sequence"]?.stringValue { values[GenerationSettings.prefix + "sequence"] = .string(sequence) }
-    for key in GenerationSettings.keys {
-      guard let value = key.names.lazy.compactMap({ json[$0] }).first, let number = value.doubleValue else { continue }
-      values[GenerationSettings.prefix + key.gguf] = key.isInteger ? Int32(exactly: number).map { .i32($0) } : .f32(Float(number))
-    }
   }
 }

@@ -9,6 +9,7 @@ public enum ImportanceMatrix: ImportanceFormat {
   public static let summary = "Importance matrix of llama.cpp, GGUF form."
   public static let reference = "https://github.com/ggml-org/llama.cpp/tree/master/tools/imatrix"
   public static let fileExtensions = ["gguf"]
+  public static let naming = GGUFFormat.naming
 
   private static let sums = ".in_sum2"
   private static let counts = ".counts"
@@ -93,6 +94,7 @@ public enum LegacyImportanceMatrix: ImportanceFormat {
   public static let summary = "Importance matrix of llama.cpp, form of before GGUF."
   public static let reference = "https://github.com/ggml-org/llama.cpp/blob/master/common/imatrix-loader.cpp"
   public static let fileExtensions = ["dat"]
+  public static let naming = GGUFFormat.naming
 
   private static let maximumEntries = 100_000
   private static let maximumNameBytes = 65_535

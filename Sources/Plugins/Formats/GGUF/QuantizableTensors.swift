@@ -36,7 +36,7 @@ enum QuantizableTensors {
   static func contains(_ tensor: PresetTensor) -> Bool {
     let name = tensor.name
     var parts = excluded
-    if case .gguf? = tensor.configuration, let architecture = tensor.configuration?.architecture {
+    if let configuration = tensor.configuration, configuration.keyValues != nil, let architecture = configuration.architecture {
       parts += excludedOf[architecture] ?? []
     }
     // A dimension of 1 at the outer end does not count: ggml does not store it.

@@ -5,7 +5,7 @@ public import QuantCore
 /// For the matrices `X [experts, out, in]`: `X_blocks` U8 `[experts, out, in / 32, 16]` with the even column in the low half, and
 /// `X_scales` U8 `[experts, out, in / 32]`, biased exponents. The trap: transformers' floats of these matrices are the other way
 /// round, `[experts, in, out]`; and the rows of `gate_up_proj` are gate and up by turns.
-public struct GPTOSSExperts: Packing {
+public struct GPTOSSExperts: FolderPacking, StackPacking, Unpacker {
   public static let id = "gpt-oss"
   public static let summary = "The stacked MXFP4 experts of gpt-oss."
   public static let reference = "https://huggingface.co/openai/gpt-oss-20b"
@@ -18,7 +18,7 @@ public struct GPTOSSExperts: Packing {
   public func holds(_ grid: Grid) -> Bool { grid == MicroscalingScheme(.f4, modelType: .bf16)?.grid }
 
   public func holdsStack(_ name: String, configuration: Configuration?) -> Bool {
-    guard case .huggingFace(let json) = configuration, json["model_type"]?.stringValue == "gpt_oss" else { return false }
+    guard configuration?.json?["model_type"]?.stringValue == "gpt_oss" else { return false }
     return [".mlp.experts.gate_up_proj", ".mlp.experts.down_proj"].contains { name.hasSuffix($0) }
   }
 
@@ -46,7 +46,7 @@ public struct GPTOSSExperts: Packing {
     ])
   }
 
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+  public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     guard configuration["quant_method"]?.stringValue == "mxfp4", let scheme = MicroscalingScheme(.f4, modelType: .bf16) else { return nil }
     let (blocks, scales) = (GPTOSSExperts.blocks, GPTOSSExperts.scales)
     let byName = Dictionary(stored.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

@@ -9,7 +9,7 @@ public import QuantCore
 /// The trap: zero points are stored minus one. A zero point of 0 wraps around, for 2, 4 and 8 bits with a borrow from its
 /// neighbour. GPTQModel, and transformers through it, takes that back; other readers do not. vLLM reads symmetric groups of 4 and
 /// 8 bits.
-public struct GPTQVersion1: Packing, GPTQPacking {
+public struct GPTQVersion1: FolderPacking, Unpacker, GPTQPacking {
   public static let id = "gptq"
   public static let summary = "GPTQ's own layout, zero points stored minus one: GPTQModel, transformers, vLLM."
   public static let reference = "https://github.com/ModelCloud/GPTQModel"
@@ -19,7 +19,7 @@ public struct GPTQVersion1: Packing, GPTQPacking {
 }
 
 /// The second form of GPTQ's layout (`checkpoint_format: gptq_v2`): `GPTQVersion1` with zero points as they are.
-public struct GPTQVersion2: Packing, GPTQPacking {
+public struct GPTQVersion2: FolderPacking, Unpacker, GPTQPacking {
   public static let id = "gptq_v2"
   public static let summary = "GPTQ's layout with zero points as they are: GPTQModel, transformers, vLLM."
   public static let reference = "https://github.com/ModelCloud/GPTQModel"
@@ -55,7 +55,7 @@ enum GPTQZeros {
 }
 
 /// What the two forms share.
-protocol GPTQPacking: Packing {
+protocol GPTQPacking: FolderPacking, Unpacker {
   static var zeros: GPTQZeros { get }
 }
 
@@ -105,13 +105,11 @@ extension GPTQPacking {
     ]
   }
 
-  public var configurationKind: String { Self.id }
-
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     GPTQConfiguration.json(format: Self.id, modules: modules, unquantized: unquantized)
   }
 
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+  public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     guard let configuration = try GPTQConfiguration(configuration), configuration.zeros == Self.zeros else { return nil }
     return try PackedModules.unpack(stored, method: "GPTQ") { module, parts in
       try GPTQWeight.tensor(module, configuration.settings(of: module), parts: parts, zeros: Self.zeros)

@@ -7,7 +7,7 @@ public import QuantCore
 /// `X.scale` and `X.zero` have a number for each group; a weight is `(code - zero) * scale`, and the zero point is any number,
 /// not a whole one. `X.shape`, `X.nbits`, `X.axis` and others are settings as tensors of their own. A folder need not say in its
 /// configuration that it is quantized; the names of its tensors do.
-public struct HQQ: Packing {
+public struct HQQ: Unpacker {
   public static let id = "hqq"
   public static let summary = "8-, 4-, 2- and 1-bit groups of HQQ (read only)."
   public static let reference = "https://github.com/mobiusml/hqq"
@@ -22,11 +22,7 @@ public struct HQQ: Packing {
 
   public init() {}
 
-  public func holds(_ grid: Grid) -> Bool { false }
-  public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] { [] }
-  public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] { [] }
-
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+  public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     let method = configuration["quant_method"]?.stringValue
     let layers = Set(stored.compactMap { HQQ.split($0.name, at: [HQQ.codesName])?.layer })
     guard method == HQQ.id || configuration.isNull && !layers.isEmpty else { return nil }

@@ -12,6 +12,7 @@ public struct HuggingFaceFormat: Sendable {
   public static let reference = "https://huggingface.co/docs/transformers/big_models"
   public static let fileExtensions: [String] = []
   public static let isFolder = true
+  public static let naming = Naming(rawValue: "huggingFace")
 
   /// Whether the path is a folder with a configuration or with safetensors files.
   public static func recognises(_ path: String) -> Bool {
@@ -39,15 +40,19 @@ public struct HuggingFaceFormat: Sendable {
     try checkTensors(shards, named: shardNames, index: index, &warnings)
     var metadata = shards.first?.metadata ?? KeyValues()
     for (key, value) in ModelCard.keyValues(folder: path).entries { metadata[key] = value }
-    let logical = try companions.logicalTensors(shards, packings: options.packings)
+    let logical = try companions.logicalTensors(shards, unpackers: options.unpackers)
     var checkpoint = Checkpoint(
-      path: path, format: id, tensors: logical.tensors, naming: .huggingFace,
-      configuration: companions.configuration.map { .huggingFace($0) }, metadata: metadata,
+      path: path, format: id, tensors: logical.tensors, naming: naming,
+      configuration: companions.configuration, metadata: metadata,
       companionFolder: companions.companionFolder ?? path,
       files: files + shardNames.map { Files.join(path, $0) } + companions.files, warnings: warnings,
       mappings: shards.map { $0.file })
     checkpoint.take(logical, companions)
     return checkpoint
+  }
+
+  public static func drop(_ blocks: DroppedBlocks, from checkpoint: inout Checkpoint) throws(Failure) {
+    try CompanionFiles.drop(blocks, from: &checkpoint)
   }
 
   /// The kind of weight files that a folder holds: safetensors, else the first of the others.

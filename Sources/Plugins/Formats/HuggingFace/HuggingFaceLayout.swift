@@ -1,8 +1,9 @@
 public import QuantCore
 
-extension HuggingFaceFormat: CheckpointFormat {
+extension HuggingFaceFormat: ModelFormat {
   public static var defaultScheme: String { "w4a16" }
-  public static var naming: Naming { .huggingFace }
+  /// `quantization_config`.
+  public static var namesPacking: Bool { true }
 
   /// What is not quantized stays as it is stored, except where the whole model becomes a floating-point type: then vectors
   /// do too, as where a framework saves a model in a type. A block layout of another container becomes bfloat16.
@@ -27,7 +28,7 @@ extension HuggingFaceFormat: CheckpointFormat {
     }
     if let folder = request.source.companionFolder {
       files += try CopiedFiles.copies(from: folder)
-    } else if case .gguf? = request.source.configuration {
+    } else if request.source.configuration?.keyValues != nil {
       files += try RebuiltFiles.companions(request)
     }
     let card = ModelCardText.model(request)

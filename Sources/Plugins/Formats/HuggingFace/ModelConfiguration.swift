@@ -18,22 +18,22 @@ enum ModelConfiguration {
 
   /// What the source says, without its quantization.
   private static func stated(_ request: OutputRequest) throws -> [JSON.Member] {
-    switch request.source.configuration {
-    case .huggingFace(.object(let members))?: return members.filter { $0.key != "quantization_config" }
-    case .gguf?:
-      let type = typeName(request.tensors.filter { $0.scheme.grid.kind == .float && $0.shape.count >= 2 }) ?? "bfloat16"
-      return try RebuiltFiles.configuration(request) + [.init("torch_dtype", .string(type))]
-    default:
+    let configuration = request.source.configuration
+    if let members = configuration?.json?.objectValue { return members.filter { $0.key != "quantization_config" } }
+    guard configuration?.keyValues != nil else {
       throw Failure(
         .unsupported, "hf.config", "has no config.json, which a Hugging Face folder needs", file: request.source.path,
         remedy: "Give the model's config.json with --config.")
     }
+    let type = typeName(request.tensors.filter { $0.scheme.grid.kind == .float && $0.shape.count >= 2 }) ?? "bfloat16"
+    return try RebuiltFiles.configuration(request) + [.init("torch_dtype", .string(type))]
   }
 
   /// The configuration of the packings that need one, or nil.
   private static func quantization(_ request: OutputRequest) throws -> JSON? {
     func isUnpacked(_ tensor: PlannedTensor) -> Bool {
-      isLinear(tensor, model: request.model) || tensor.packing.holdsStack(tensor.name, configuration: request.source.configuration)
+      isLinear(tensor, model: request.model)
+        || (tensor.packing as? any StackPacking)?.holdsStack(tensor.name, configuration: request.source.configuration) == true
     }
     if let table = request.tensors.first(where: { $0.scheme.grid.kind != .float && !isUnpacked($0) }) {
       throw Failure(
@@ -43,20 +43,22 @@ enum ModelConfiguration {
     var found: (kind: String, json: JSON)?
     let unquantized = unquantizedModules(request)
     var asked: Set<String> = []
-    for tensor in request.tensors where asked.insert(tensor.packing.configurationKind).inserted {
-      let kind = tensor.packing.configurationKind
-      let modules = request.tensors.filter { $0.packing.configurationKind == kind }.map {
+    let described = request.tensors.compactMap { tensor in (tensor.packing as? any FolderPacking).map { (tensor: tensor, packing: $0) } }
+    for (tensor, packing) in described where asked.insert(packing.configurationKind).inserted {
+      let kind = packing.configurationKind
+      let modules = described.filter { $0.packing.configurationKind == kind }.map { tensor, packing in
         QuantizedModule(
-          name: QuantizedModule.name(ofWeight: $0.name), scheme: $0.scheme, activations: $0.activations, packing: type(of: $0.packing).id)
+          name: QuantizedModule.name(ofWeight: tensor.name), scheme: tensor.scheme, activations: tensor.activations,
+          packing: type(of: packing).id)
       }
-      guard let json = try tensor.packing.configuration(modules: modules, unquantized: unquantized) else { continue }
+      guard let json = try packing.configuration(modules: modules, unquantized: unquantized) else { continue }
       if let found {
         throw Failure(
           .unsupported, "hf.mixed-packings",
           "tensors are packed both for '\(found.kind)' and for '\(kind)', and a folder describes only one",
           tensor: tensor.name, remedy: "Choose schemes that one of them holds.")
       }
-      found = (kind, request.cache.map { tensor.packing.configuration(json, addingCache: $0) } ?? json)
+      found = (kind, request.cache.map { packing.configuration(json, addingCache: $0) } ?? json)
     }
     return found?.json
   }
@@ -65,8 +67,8 @@ enum ModelConfiguration {
   static func files(_ request: OutputRequest, _ configuration: JSON) -> [(name: String, json: JSON)] {
     guard let quantization = configuration["quantization_config"] else { return [] }
     var files: [(name: String, json: JSON)] = []
-    for tensor in request.tensors {
-      for file in tensor.packing.files(configuration: quantization) where !files.contains(where: { $0.name == file.name }) {
+    for packing in request.tensors.compactMap({ $0.packing as? any FolderPacking }) {
+      for file in packing.files(configuration: quantization) where !files.contains(where: { $0.name == file.name }) {
         files.append(file)
       }
     }

@@ -116,7 +116,7 @@ struct PEFTConfiguration {
       throw Failure(.data, "adapter.empty", "the adapter holds nothing", remedy: "Fetch the adapter again.")
     }
     return LowRankAdapter(
-      naming: .huggingFace, updates: try pairs.map { (pair) throws(Failure) in try update(pair) }, replacements: replacements,
+      naming: HuggingFaceFormat.naming, updates: try pairs.map { (pair) throws(Failure) in try update(pair) }, replacements: replacements,
       alpha: alpha, baseModel: baseModel)
   }
 

@@ -12,7 +12,6 @@ public struct PEFTFormat: Sendable {
   public static let reference = "https://huggingface.co/docs/peft/developer_guides/checkpoint"
   public static let fileExtensions: [String] = []
   public static let isFolder = true
-  public static let contents: Set<CheckpointContent> = [.adapter]
 
   static let configurationName = "adapter_config.json"
   static let weightsName = "adapter_model"
@@ -44,7 +43,7 @@ public struct PEFTFormat: Sendable {
       throw error.inFile(weights.file.path)
     }
     var checkpoint = Checkpoint(
-      path: path, format: id, tensors: weights.tensors, naming: .huggingFace, configuration: .huggingFace(json),
+      path: path, format: id, tensors: weights.tensors, naming: naming, configuration: Configuration(json, architecture: nil),
       metadata: ModelCard.keyValues(folder: path), files: [configurationPath, weights.file.path], mappings: [weights.file])
     checkpoint.adapter = adapter
     return checkpoint

@@ -1,12 +1,9 @@
 public import QuantCore
 
-extension PEFTFormat: CheckpointFormat {
-  public static var defaultScheme: String { Planner.keepName }
-  public static var naming: Naming { .huggingFace }
-
-  public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String { type ?? stored }
-
-  public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool { false }
+extension PEFTFormat: AdapterFormat {
+  public static var naming: Naming { HuggingFaceFormat.naming }
+  /// The PEFT library looks for one file.
+  public static var splits: Bool { false }
 
   public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] {
     adapter.updates.flatMap { update in
@@ -36,7 +33,7 @@ extension PEFTFormat: CheckpointFormat {
 
   /// The source's, or one that says what a GGUF does.
   private static func configuration(_ request: OutputRequest) throws(Failure) -> JSON {
-    if case .huggingFace(let json)? = request.source.configuration { return json }
+    if let json = request.source.configuration?.json { return json }
     guard let adapter = request.source.adapter else {
       throw Failure(.internalError, "adapter.lost", "there is no adapter to describe", file: request.source.path)
     }

@@ -5,7 +5,7 @@ enum RebuiltFiles {
   /// `config.json` without the type of its weights.
   /// - Throws: `Failure` `hf.from-gguf` where transformers has no class for the model.
   static func configuration(_ request: OutputRequest) throws(Failure) -> [JSON.Member] {
-    guard let model = request.model, case .huggingFace(let json)? = model.configurations[.huggingFace],
+    guard let model = request.model, let json = model.configurations[HuggingFaceFormat.naming]?.json,
       let members = json.objectValue
     else {
       throw Failure(
@@ -19,19 +19,15 @@ enum RebuiltFiles {
   /// - Throws: `Failure` `tokenizer.…`.
   static func companions(_ request: OutputRequest) throws(Failure) -> [OutputLayout.File] {
     guard let tokenizer = request.tokenizer else { return [] }
-    var files = [file("generation_config.json", generation(request.source.metadata, tokenizer))]
+    var files = [file("generation_config.json", generation(request.generation, tokenizer))]
     files.append(file("tokenizer.json", try tokenizer.tokenizerJSON()))
     let length = request.model?.contextLength ?? 0
     files.append(file("tokenizer_config.json", tokenizer.tokenizerConfiguration(contextLength: length)))
     return files
   }
 
-  private static func generation(_ metadata: KeyValues, _ tokenizer: TokenizerData) -> JSON {
-    var settings: [JSON.Member] = []
-    for key in GenerationSettings.keys {
-      guard let name = key.transformers, let value = metadata[GenerationSettings.prefix + key.gguf]?.doubleValue else { continue }
-      settings.append(.init(name, key.isInteger ? Int(exactly: value).map { .int($0) } ?? .null : .shortest(value)))
-    }
+  private static func generation(_ stated: [JSON.Member], _ tokenizer: TokenizerData) -> JSON {
+    var settings = stated
     // Without this, transformers takes the most probable token and warns of the other settings.
     if !settings.isEmpty { settings.insert(.init("do_sample", .bool(true)), at: 0) }
     return .object(tokenizer.specialIDs(forGeneration: true) + settings)

@@ -29,7 +29,7 @@ struct SafetensorsHeader {
   /// - Parameter file: the whole file.
   /// - Throws: `Failure` `st.…`, `limit.…`, or `input.…` where the file is of another kind.
   init(_ file: ByteView) throws(Failure) {
-    if let wrong = WrongKind.failure(file, expected: "safetensors") { throw wrong }
+    if let wrong = WrongKind.failure(file, expected: "a safetensors file") { throw wrong }
     let (text, dataStart) = try SafetensorsHeader.text(of: file)
     let (json, end) = try SafetensorsHeader.parse(text)
     guard case .object(let members) = json else {

@@ -63,10 +63,11 @@ struct SafetensorsFile {
   }
 }
 
-extension SafetensorsFormat: CheckpointFormat {
+extension SafetensorsFormat: ModelFormat {
   /// A lone file has no place for a configuration, and integers without one mean nothing.
   public static var defaultScheme: String { "bf16" }
-  public static var naming: Naming { .huggingFace }
+  public static var naming: Naming { HuggingFaceFormat.naming }
+  public static var holdsAnyTensors: Bool { true }
 
   public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String {
     HuggingFaceFormat.unquantizedScheme(for: tensor, stored: stored, type: type)

@@ -4,7 +4,7 @@ public import QuantCore
 ///
 /// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, `X.weight_scale` F32 `[]` and `X.input_scale` F32 `[]`. The
 /// trap: without the configuration, transformers takes the codes for weights and drops the scales without a word.
-public struct ModelOptFloat8: Packing, ModelOptPacking {
+public struct ModelOptFloat8: FolderPacking, ActivationPacking, Unpacker, ModelOptPacking {
   public static let id = "modelopt-fp8"
   public static let summary = "FP8 (E4M3) weights and inputs with one scale per tensor, as ModelOpt exports them."
   public static let reference = "https://github.com/NVIDIA/Model-Optimizer"
@@ -41,7 +41,7 @@ public struct ModelOptFloat8: Packing, ModelOptPacking {
     ModelOptConfiguration.json("FP8", bits: 8, groupLength: nil, roundsInputs: true, unquantized: unquantized)
   }
 
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+  public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     guard let known = try ModelOptConfiguration(configuration), known.algorithm == "FP8",
       let scheme = Float8Scheme(.f8e4m3, level: .tensor, modelType: .f32)
     else { return nil }

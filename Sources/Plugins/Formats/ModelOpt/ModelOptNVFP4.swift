@@ -6,7 +6,7 @@ public import QuantCore
 /// For a matrix `X.weight [out, in]`: `X.weight` U8 `[out, in / 2]` with the even column in the low half, `X.weight_scale` F8_E4M3
 /// `[out, in / 16]`, `X.weight_scale_2` F32 `[]`, and `X.input_scale` F32 `[]`. The trap: compressed-tensors stores the reciprocals
 /// of both F32 scales.
-public struct ModelOptNVFP4: Packing, ModelOptPacking {
+public struct ModelOptNVFP4: FolderPacking, ActivationPacking, Unpacker, ModelOptPacking {
   public static let id = "modelopt-nvfp4"
   public static let summary =
     "NVFP4: E2M1 weights with an E4M3 scale for 16 columns and an F32 scale that multiplies, as ModelOpt exports them."
@@ -52,7 +52,7 @@ public struct ModelOptNVFP4: Packing, ModelOptPacking {
     )
   }
 
-  public func unpack(configuration: JSON, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
+  public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     guard let known = try ModelOptConfiguration(configuration), known.algorithm != "FP8" else { return nil }
     let scheme = NVFP4Scheme(.factor, modelType: .bf16)
     let parts = moduleParts(stored)

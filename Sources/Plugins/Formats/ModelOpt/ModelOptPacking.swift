@@ -1,7 +1,7 @@
 import QuantCore
 
 /// What ModelOpt's layouts share: the configuration, the file beside it, and the scales of inputs and of the cache.
-protocol ModelOptPacking: Packing {
+protocol ModelOptPacking: FolderPacking, ActivationPacking, Unpacker {
   /// Suffixes of what a matrix is stored as, besides its codes.
   static var weightParts: [String] { get }
 }

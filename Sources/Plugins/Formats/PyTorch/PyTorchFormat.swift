@@ -14,6 +14,8 @@ public struct PyTorchFormat: WeightFormat {
   public static let reference = "https://docs.pytorch.org/docs/stable/notes/serialization.html"
   public static let fileExtensions = ["bin", "pt", "pth"]
   public static let singleName = "pytorch_model.bin"
+  /// Beside a `config.json`.
+  public static let naming = Naming(rawValue: "huggingFace")
 
   private static let archiveStart = Array("PK\u{3}\u{4}".utf8)
   /// What PyTorch wrote before version 1.6: several pickles one after the other, the first of which is a number.

@@ -5,7 +5,7 @@ public import QuantCore
 /// For a layer `X` of class `Int8Tensor`: `X._weight_qdata` I8 `[out, in]`, `X._weight_scale` `[out, groups]`, and
 /// `X._weight_zero_point` I8 of the same shape, all 0. The class and the shape of the blocks that share a scale stand in the
 /// metadata of the file, under the name of the weight. Readers round the products to the model's type; here they are not.
-public struct TorchAO: Packing {
+public struct TorchAO: Unpacker {
   public static let id = "torchao"
   public static let summary = "8-bit weights of torchao in safetensors files (read only)."
   public static let reference = "https://github.com/pytorch/ao"
@@ -14,10 +14,6 @@ public struct TorchAO: Packing {
   private static let codes = "qdata", scale = "scale", zero = "zero_point"
 
   public init() {}
-
-  public func holds(_ grid: Grid) -> Bool { false }
-  public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] { [] }
-  public func pack(_ panel: QuantizedPanel, rows: Range<Int>, of shape: [Int], scheme: any Scheme) -> [[UInt8]] { [] }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     guard configuration["quant_method"]?.stringValue == TorchAO.id else { return nil }

@@ -24,9 +24,7 @@ enum OutputError {
     _ matrix: Matrix, scheme: any Scheme, scales: Scales?, gram: [Float], parallel: Parallel,
     rounder: (any Scheme) throws -> any Rounder
   ) rethrows -> Double {
-    let scheme =
-      scheme.sharing != nil
-      ? scheme.fitted(largestMagnitude: OutputError.largestMagnitude(matrix, scales: scales)) : scheme
+    let scheme = scheme.sharedScale?.fitted(largestMagnitude: largestMagnitude(matrix, scales: scales)) ?? scheme
     let rounding = Rounding(scheme: scheme, rounder: try rounder(scheme))
     // Whole tiles: blocks of several rows are not cut.
     let tileRows = scheme.grid.tileRows ?? 1

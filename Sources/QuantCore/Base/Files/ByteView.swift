@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// A bounded, read-only stretch of memory that keeps its owner (a mapped file, an array) alive.
 ///

@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// Paths and small files.
 public enum Files {

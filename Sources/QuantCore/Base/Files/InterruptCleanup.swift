@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 import Synchronization
 
 /// Removes unfinished outputs when the program is interrupted.
@@ -25,28 +25,16 @@ public enum InterruptCleanup {
     var waited = sigset_t()
     sigemptyset(&waited)
     for number in [SIGINT, SIGTERM, SIGHUP] {
-      var action = sigaction()
-      sigaction(number, nil, &action)
-      // The handler is compared as a bit pattern: function pointers have no equality in Swift.
-      let isIgnored = unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
-      if !isIgnored { sigaddset(&waited, number) }
+      if !Platform.isIgnored(number) { sigaddset(&waited, number) }
     }
     sigaddset(&waited, lostInput)
     pthread_sigmask(SIG_BLOCK, &waited, nil)
     lostInputReport.withLock { $0 = reportLostInput }
-    var thread = pthread_t()
-    let status = pthread_create(
-      &thread, nil,
-      { _ in
-        InterruptCleanup.waitAndExit()
-        return nil
-      }, nil)
     // Without the thread the signals must work as usual.
-    guard status == 0 else {
+    guard Platform.startThread({ InterruptCleanup.waitAndExit() }) == 0 else {
       pthread_sigmask(SIG_UNBLOCK, &waited, nil)
       return
     }
-    pthread_detach(thread)
     signal(SIGBUS) { _ in
       // Nothing but system calls is allowed here; returning would only repeat the access.
       kill(getpid(), InterruptCleanup.lostInput)
@@ -54,8 +42,8 @@ public enum InterruptCleanup {
     }
   }
 
-  /// The signal by which a thread that cannot go on tells the waiting one: nobody else sends the first real-time signal.
-  private static var lostInput: Int32 { __libc_current_sigrtmin() }
+  /// The signal by which a thread that cannot go on tells the waiting one.
+  private static var lostInput: Int32 { Platform.privateSignal }
 
   private static func waitAndExit() {
     // The mask of this thread is what `install` blocked: waiting for exactly those needs no shared state.

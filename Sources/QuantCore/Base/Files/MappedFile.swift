@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// A regular file mapped into memory, read-only.
 ///
@@ -18,7 +18,7 @@ public final class MappedFile: Sendable {
   /// - Throws: `Failure` `input.missing`, `input.unreadable`, `input.symlink-loop`, `input.not-a-file`.
   public init(_ path: String) throws(Failure) {
     // Without O_NONBLOCK, opening a pipe would wait for a writer before its kind could be looked at.
-    let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    let descriptor = QuantPlatform.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw Files.failure(errno, opening: path) }
     defer { _ = close(descriptor) }
     var status = stat()
@@ -79,10 +79,11 @@ private struct FileIdentity: Equatable, Sendable {
   let nanoseconds: Int
 
   init(_ status: stat) {
-    device = UInt64(status.st_dev)
+    device = UInt64(truncatingIfNeeded: status.st_dev)
     inode = UInt64(status.st_ino)
     size = Int64(status.st_size)
-    seconds = status.st_mtim.tv_sec
-    nanoseconds = status.st_mtim.tv_nsec
+    let time = Platform.modificationTime(status)
+    seconds = time.tv_sec
+    nanoseconds = time.tv_nsec
   }
 }

@@ -1,5 +1,5 @@
 import CKernels
-import Glibc
+import QuantPlatform
 
 /// A file that is being written under a temporary name.
 package final class OutputFile: Sendable {
@@ -26,14 +26,12 @@ package final class OutputFile: Sendable {
   private func reserve() throws(Failure) {
     guard size > 0 else { return }
     // A write beyond the limit of the process would end the program with a signal; asking first costs nothing.
-    var limit = rlimit()
-    if getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0, UInt64(size) > UInt64(limit.rlim_cur) {
+    if let limit = Platform.largestFile(), UInt64(size) > limit {
       throw Failure(
-        .io, "io.file-too-large", "needs \(size) bytes, and files are limited to \(limit.rlim_cur) bytes here", file: path,
+        .io, "io.file-too-large", "needs \(size) bytes, and files are limited to \(limit) bytes here", file: path,
         remedy: "Raise the limit (ulimit -f), or write smaller shards.")
     }
-    var number: Int32
-    repeat { number = posix_fallocate(descriptor, 0, size) } while number == EINTR
+    let number = Platform.reserve(descriptor, size: size)
     if number != 0 { throw failure("reserving space", number) }
   }
 
@@ -73,7 +71,8 @@ package final class OutputFile: Sendable {
 
   /// Brings everything to the disk.
   package func sync() throws(Failure) {
-    guard fsync(descriptor) == 0 else { throw failure("writing", errno) }
+    let number = Platform.sync(descriptor)
+    if number != 0 { throw failure("writing", number) }
   }
 
   /// Files of which several fit in any memory: whoever reads one next finds it in the cache.
@@ -82,7 +81,7 @@ package final class OutputFile: Sendable {
   /// Outputs of many gigabytes shall not push out of memory what others need. A smaller one stays.
   func dropFromCache() {
     guard size > OutputFile.keptInCache else { return }
-    posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+    Platform.dropFromCache(descriptor)
   }
 
   private func failure(_ action: String, _ number: Int32) -> Failure {

@@ -1,4 +1,4 @@
-package import Glibc
+package import QuantPlatform
 
 /// The checks that a path must pass before anything is written there.
 package enum OutputTarget {

@@ -1,5 +1,5 @@
 import CKernels
-import Glibc
+import QuantPlatform
 import Synchronization
 
 /// Writes an output so that it is there completely, or not at all.
@@ -337,7 +337,7 @@ public final class OutputTransaction: Sendable {
   }
 
   private func plainRename() throws(Failure) {
-    if Glibc.rename(temporary, target) != 0 { throw cannotName(errno) }
+    if QuantPlatform.rename(temporary, target) != 0 { throw cannotName(errno) }
   }
 
   /// A file is replaced by one rename. A folder changes places with the old one, which goes with the work folder: at every
@@ -346,10 +346,10 @@ public final class OutputTransaction: Sendable {
     try OutputTarget.checkReplaceable(target, layout)
     guard layout.isFolder else { return try plainRename() }
     if qc_rename_exchange(temporary, target) == 0 { return }
-    if Glibc.rename(target, work.replaced) != 0 { throw cannotName(errno) }
-    if Glibc.rename(temporary, target) != 0 {
+    if QuantPlatform.rename(target, work.replaced) != 0 { throw cannotName(errno) }
+    if QuantPlatform.rename(temporary, target) != 0 {
       let number = errno
-      _ = Glibc.rename(work.replaced, target)
+      _ = QuantPlatform.rename(work.replaced, target)
       throw cannotName(number)
     }
   }

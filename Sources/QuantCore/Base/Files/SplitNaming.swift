@@ -1,5 +1,5 @@
 import CKernels
-import Glibc
+import QuantPlatform
 
 /// Gives the files of a split output their names.
 ///
@@ -34,7 +34,7 @@ struct SplitNaming {
       for file in named { takeBack(file) }
       throw error
     }
-    _ = Glibc.rename(temporary, aside)
+    _ = QuantPlatform.rename(temporary, aside)
   }
 
   private func checkReplaceable(_ target: String) throws(Failure) {
@@ -58,7 +58,7 @@ struct SplitNaming {
 
   private func takeBack(_ file: (temporary: String, target: String)) {
     if OutputTarget.linkStatus(file.temporary) == nil {
-      _ = Glibc.rename(file.target, file.temporary)
+      _ = QuantPlatform.rename(file.target, file.temporary)
     } else {
       unlink(file.target)
     }

@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 import Synchronization
 
 /// The hidden neighbour of a target in which a run keeps what is not finished: the output, its journal, and what a
@@ -104,12 +104,12 @@ public final class WorkFolder: Sendable {
     var done = 0
     guard lseek(descriptor, 0, SEEK_END) >= 0 else { throw failure() }
     while done < bytes.count {
-      let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done) }
+      let count = bytes.withUnsafeBytes { QuantPlatform.write(descriptor, $0.baseAddress.map { $0 + done }, bytes.count - done) }
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { throw failure() }
       done += count
     }
-    guard fsync(descriptor) == 0 else { throw failure() }
+    guard Platform.sync(descriptor) == 0 else { throw failure() }
   }
 
   /// Cuts the journal behind its first `count` bytes.

@@ -1,8 +1,8 @@
 import CKernels
-import Glibc
+import QuantPlatform
 
 /// Everything that the bytes of an output depend on: two runs with the same identity write the same bytes, so that one can
-/// continue the other. Threads and paths are no part of it.
+/// continue the other. Threads and paths are no part of it. That no setting is missing is tested against the table of all settings.
 struct RunIdentity: Equatable {
   /// What is compared, in the order in which differences are told.
   let facts: [(name: String, value: String)]
@@ -13,6 +13,8 @@ struct RunIdentity: Equatable {
       // Its code and not its version alone: a program that was built again may round otherwise, a copy does not.
       ("program", QuantCoreInfo.version + " " + (try RunIdentity.program.get())),
       ("input", try RunIdentity.describe(plan.source.files)),
+      ("formats", "\(plan.source.format) to \(plan.format.id)"),
+      ("name of the output", Files.stem(of: request.output)),
       ("methods", request.methods.map { RunIdentity.describe($0.id, $0.options) }.joined(separator: " ")),
       ("choice of blocks", request.droppedBlocks.isEmpty ? "all" : "without \(Set(request.droppedBlocks).sorted())"),
       ("adapters", request.adapters.map { "\(Files.lastComponent($0.path)):\($0.factor)" }.joined(separator: " ")),
@@ -24,17 +26,20 @@ struct RunIdentity: Equatable {
       ),
       ("packing", [request.packing ?? "any", request.client ?? "any client"].joined(separator: " for ")),
       ("precision of products", request.calibration.precision.rawValue),
-      (
-        "tensor rules",
-        (request.tensorRules + request.tensorTypes + request.keptTensors
-          + [request.outputScheme, request.embeddingScheme].compactMap { $0 })
-          .joined(separator: " ")
-      ),
+      ("scheme of the output matrix", request.outputScheme ?? "default"),
+      ("scheme of the embedding", request.embeddingScheme ?? "default"),
+      ("tensor rules", RunIdentity.describe([request.tensorRules, request.keptTensors, request.tensorTypes])),
+      ("edit of the metadata", RunIdentity.describe([request.metadataValues, request.droppedMetadata])),
       ("calibration", plan.calibration.map { $0.stored } ?? "none"),
+      ("BOS", request.calibration.bos.map { $0 ? "on" : "off" } ?? "auto"),
       ("observed stream", plan.propagation.rawValue + (request.isTrueSequential ? ", true sequential" : "")),
       ("importance", RunIdentity.hash(plan.tensors.flatMap { $0.importance ?? [] })),
-      ("statistics", request.statisticsPath == nil ? "none" : "from a file"),
+      ("statistics", try request.statisticsPath.map { path throws(Failure) in try RunIdentity.describe([path]) } ?? "none"),
+      ("tokenizer", request.tokenizerPath.map { Files.lastComponent($0) } ?? "the input's"),
+      ("pre-tokenizer", request.preTokenizer ?? "the tokenizer's"),
       ("treatment of values that are not finite", request.allowNonfinite ? "kept" : "refused"),
+      ("treatment of quantized weights", request.allowRequantize ? "rounded again" : "not rounded again"),
+      ("size of files", request.shardSize.map { String($0) } ?? (request.keepsSplit ? "as the input's" : "any")),
     ]
     // Sums run in another order on other vector units.
     if plan.calibration != nil { facts.append(("vector unit", String(qc_cpu_level()))) }
@@ -72,11 +77,16 @@ struct RunIdentity: Equatable {
     var bytes = [UInt8](repeating: 0, count: 64)
     let count = qc_build_id(&bytes, bytes.count)
     if count > 0 { return bytes.prefix(count).withUnsafeBytes { Fingerprint.of($0) } }
-    return try Fingerprint.of(files: ["/proc/self/exe"])
+    return try Fingerprint.of(files: [Platform.programPath ?? CommandLine.arguments.first ?? ""])
   }
 
   private static func describe(_ id: String, _ options: [String: String]) -> String {
     id + options.sorted { $0.key < $1.key }.map { ":\($0.key)=\($0.value)" }.joined()
+  }
+
+  /// Lists of texts, so that no two give the same text.
+  private static func describe(_ lists: [[String]]) -> String {
+    JSON.array(lists.map { .array($0.map { .string($0) }) }).text()
   }
 
   /// Names, sizes and times of change.
@@ -85,7 +95,8 @@ struct RunIdentity: Equatable {
     for file in files {
       var status = stat()
       guard stat(file, &status) == 0 else { throw Files.failure(errno, opening: file) }
-      parts.append("\(Files.lastComponent(file)) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)")
+      let time = Platform.modificationTime(status)
+      parts.append("\(Files.lastComponent(file)) \(status.st_size) \(time.tv_sec).\(time.tv_nsec)")
     }
     return parts.joined(separator: ", ")
   }

@@ -2,10 +2,10 @@
 struct AdapterPlanner {
   let opening: Opening
 
+  /// What a request says about models alone has no effect here; the command line refuses it.
   /// - Throws: `Failure` where the adapter does not belong to its base, or the container has no place for a part of it.
   func plan(_ request: ConversionRequest, _ source: Checkpoint, _ adapter: LowRankAdapter) throws -> ConversionPlan {
-    try checkOptions(request)
-    let format = try Target(request, opening.registry, content: .adapter).format
+    let format = try Target.adapterFormat(of: request, opening.registry)
     var held = source
     var base: (checkpoint: Checkpoint, model: ModelDescription)?
     if format.naming != source.naming {
@@ -35,22 +35,6 @@ struct AdapterPlanner {
       calibration: nil, statistics: nil, warnings: held.warnings)
   }
 
-  /// What is said of models means nothing here, and is not passed over in silence.
-  private func checkOptions(_ request: ConversionRequest) throws(Failure) {
-    let given: [(isGiven: Bool, option: String)] = [
-      (!request.methods.isEmpty, "--plugin"), (!request.adapters.isEmpty, "--lora"), (request.packing != nil, "--packing"),
-      (request.client != nil, "--for"), (request.activations != nil, "--activations"), (request.keyValueCache != nil, "--kv-cache"),
-      (request.importancePath != nil, "--importance"), (!request.tensorRules.isEmpty, "--tensor"),
-      (request.statisticsPath != nil, "--stats"), (!request.metadataValues.isEmpty, "--set-meta"),
-      (!request.droppedMetadata.isEmpty, "--drop-meta"), (request.keepsSplit, "--keep-split"),
-      (!request.droppedBlocks.isEmpty, "--drop-blocks"),
-    ]
-    guard let first = given.first(where: { $0.isGiven }) else { return }
-    throw Failure(
-      .usage, "adapter.option", "the input is an adapter, and \(first.option) is about models", file: request.input,
-      remedy: "Leave it out, or merge the adapter into its model: 'qconvert MODEL OUT --lora \(Files.lastComponent(request.input))'.")
-  }
-
   private func openBase(
     _ request: ConversionRequest, _ format: any CheckpointFormat.Type
   ) throws -> (checkpoint: Checkpoint, model: ModelDescription) {
@@ -61,8 +45,10 @@ struct AdapterPlanner {
     }
     let base = try opening.open(path, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
     let model = try opening.describe(base)
-    try model.checkArchitecture(
-      format.naming, path: path, remedy: "Merge the adapter into the model with --lora, and write a folder.")
+    if var refusal = format.refusal(of: model) {
+      refusal.remedy = "Merge the adapter into the model with --lora, and write a folder."
+      throw refusal.inFile(path)
+    }
     return (base, model)
   }
 

@@ -42,6 +42,6 @@ struct CodeMoves {
   /// How the inputs of a layer that is kept are rounded: as in the source, where readers of the output know that.
   func keptInputs(of draft: TensorDraft, _ scheme: any Scheme) -> ActivationScheme? {
     let inputs = source.activations.inputs[QuantizedModule.name(ofWeight: draft.tensor.name)]?.scheme
-    return inputs.flatMap { inputs in packings.contains { $0.holds(scheme.grid, activations: inputs) } ? inputs : nil }
+    return inputs.flatMap { inputs in packings.contains { $0.holds(scheme.grid, inputs: inputs) } ? inputs : nil }
   }
 }

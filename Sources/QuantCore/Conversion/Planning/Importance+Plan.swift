@@ -4,14 +4,15 @@ extension Importance {
   /// Embedding and output stand outside of the blocks, and are observed by few programs: only the lack of others is told.
   /// - Parameters:
   ///   - selection: the entries that count; the lack of others is not told.
+  ///   - source: whose names the source's tensors have.
   ///   - path: of the file, for messages.
   /// - Throws: `Failure` `importance.length` where an entry is of another width, `importance.other-model` where none fits.
   func assign(
-    to tensors: inout [PlannedTensor], _ selection: ImportanceSelection, model: ModelDescription?, path: String?,
+    to tensors: inout [PlannedTensor], _ selection: ImportanceSelection, model: ModelDescription?, source: Naming, path: String?,
     warnings: inout [String]
   ) throws(Failure) {
     var names: [TensorID: String] = [:]
-    for tensor in model?.tensors ?? [] { names[tensor.id] = tensor.importanceName }
+    for tensor in model?.tensors ?? [] { names[tensor.id] = tensor.importanceName(naming, source: source) }
     var missing: [String] = []
     var matrices = 0
     for index in tensors.indices where Importance.weighs(tensors[index]) {
@@ -83,8 +84,8 @@ extension Importance {
 }
 
 extension ModelTensor {
-  /// What a file of importance calls it.
-  var importanceName: String? { (place(.gguf) ?? place(.huggingFace))?.name }
+  /// What a file of importance calls it: by the file's own naming, or as the source does where that has no place for it.
+  func importanceName(_ naming: Naming?, source: Naming) -> String? { (naming.flatMap { place($0) } ?? place(source))?.name }
 }
 
 extension Importance.Entry {

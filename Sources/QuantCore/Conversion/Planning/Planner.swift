@@ -29,10 +29,6 @@ public struct Planner: Sendable {
       throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
     }
     if let adapter = opened.adapter { return try AdapterPlanner(opening: opening).plan(request, opened, adapter) }
-    if let base = request.basePath {
-      throw Failure(
-        .usage, "usage.base", "the input is a model, and --base belongs to adapters", file: base, remedy: "Leave --base out.")
-    }
     let target = try Target(request, registry)
     let chain = try MethodChain(request, registry)
     let shaping = SourceShaping(request: request, target: target, chain: chain, opening: opening)
@@ -46,7 +42,9 @@ public struct Planner: Sendable {
     shaped.source = Stacks(source: shaped.source, registry: registry).turning(&chosen)
     shaped.warnings += ChoiceSummary(drafts: chosen, source: shaped.source, model: shaped.model, target: target).warnings
 
-    let sealed = try Sealing(request: request, source: shaped.source, target: target, hasMethods: !chain.methods.isEmpty)(chosen)
+    let sealing = Sealing(
+      request: request, source: shaped.source, target: target, hasMethods: !chain.methods.isEmpty, model: shaped.model)
+    let sealed = try sealing(chosen)
     try chain.checkUse(on: sealed, wanted: wanted)
     try target.checkFolder(sealed, model: shaped.model)
     for caution in sealed.compactMap({ $0.packing.caution($0.scheme) }) where !shaped.warnings.contains(caution) {
@@ -58,7 +56,8 @@ public struct Planner: Sendable {
     var tensors = stored.tensors + constants(of: shaped.model, beside: stored.tensors, target)
     if let importance = shaped.importance {
       try importance.assign(
-        to: &tensors, shaped.selection, model: shaped.model, path: request.importancePath, warnings: &shaped.warnings)
+        to: &tensors, shaped.selection, model: shaped.model, source: shaped.source.naming, path: request.importancePath,
+        warnings: &shaped.warnings)
     }
     try Importance.check(tensors, observes: !chain.statistics.isEmpty, path: request.importancePath)
 
@@ -72,8 +71,9 @@ public struct Planner: Sendable {
       provenance: Provenance.facts(
         request, chain, observed.calibration, shaped.importance, values: values, adapters: shaped.adapters),
       targetName: Files.stem(of: request.output), shardSize: request.shardSize, keepsSplit: request.keepsSplit,
-      metadataEdits: MetadataEdit.edits(request))
+      metadataEdits: preTokenizerEdits(request, shaped.source, target, &shaped.warnings) + MetadataEdit.edits(request))
     output.figures = request.figures
+    output.generation = registry.reader(of: shaped.source)?.generationSettings(of: shaped.source) ?? []
     return ConversionPlan(
       request: request, source: shaped.source, reference: shaped.adapters.isEmpty ? opened : shaped.source, model: shaped.model,
       format: target.format, methods: chain.methods, tensors: tensors, layout: try target.format.layout(output),
@@ -84,12 +84,14 @@ public struct Planner: Sendable {
   /// - Parameter opened: the input; nil where it cannot be opened, which the plan reports.
   /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
   public func defaults(of request: ConversionRequest, opened: Checkpoint?) throws -> (format: String, scheme: String) {
-    (try Target.outputFormat(of: request, registry, content: opened?.content ?? .model).id, try scheme(of: request, source: opened))
+    let format: any CheckpointFormat.Type =
+      opened?.content == .adapter ? try Target.adapterFormat(of: request, registry) : try Target.modelFormat(of: request, registry)
+    return (format.id, try scheme(of: request, source: opened))
   }
 
   /// The format that is written: the one asked for, or the one that the target's name asks for.
   /// - Throws: `Failure` of kind usage where no format writes this.
-  public func format(of request: ConversionRequest) throws -> any CheckpointFormat.Type { try Target.outputFormat(of: request, registry) }
+  public func format(of request: ConversionRequest) throws -> any ModelFormat.Type { try Target.modelFormat(of: request, registry) }
 
   /// The scheme or preset that was asked for; else that of the first method that is about one, else `keep` for an input that is
   /// quantized already or an adapter and where metadata are edited, else the format's.
@@ -99,7 +101,7 @@ public struct Planner: Sendable {
     for given in request.methods {
       if let scheme = try registry.method(given.id).defaultScheme { return scheme }
     }
-    let format = try Target.outputFormat(of: request, registry)
+    let format = try Target.modelFormat(of: request, registry)
     guard request.methods.isEmpty, let source else { return format.defaultScheme }
     let isEdit = source.format == format.id && !(request.metadataValues + request.droppedMetadata).isEmpty
     return isEdit || source.tensors.contains { $0.storage.codes != nil } ? Planner.keepName : format.defaultScheme
@@ -108,8 +110,16 @@ public struct Planner: Sendable {
   /// - Throws: `Failure` where the container or a method has no use for the model.
   private func check(_ model: ModelDescription?, for target: Target, _ chain: MethodChain, _ request: ConversionRequest) throws(Failure) {
     guard let model else { return }
-    try model.checkArchitecture(target.naming, path: request.input, remedy: "Write a folder instead.")
+    if let refusal = target.format.refusal(of: model) { throw refusal.inFile(request.input) }
     try chain.check(on: model, path: request.input)
+  }
+
+  /// A container that becomes another of its kind keeps its tokenizer, and gets the name of the pre-tokenizer that was given.
+  private func preTokenizerEdits(
+    _ request: ConversionRequest, _ source: Checkpoint, _ target: Target, _ warnings: inout [String]
+  ) throws(Failure) -> [MetadataEdit] {
+    guard target.naming == source.naming else { return [] }
+    return try target.format.preTokenizerEdits(request.preTokenizer, source: source, &warnings)
   }
 
   /// What the container wants beside the model's own tensors.

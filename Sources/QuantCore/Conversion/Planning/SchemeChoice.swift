@@ -27,7 +27,13 @@ struct SchemeChoice {
     } else {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }
-    var asked = try asked(drafts)
+    let typed = drafts.indices.filter { index in
+      let draft = drafts[index]
+      var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
+      tensor.configuration = source.configuration
+      return draft.isQuantizable && format.quantizes(tensor, as: FloatScheme.f32, model: model)
+    }
+    let asked = try asked(drafts, typed: typed)
     let packings = target.packings
     let moves = CodeMoves(source: source, packings: packings, registry: registry)
     let stacks =
@@ -44,9 +50,6 @@ struct SchemeChoice {
       let isWanted = stacks.isEmpty ? format.quantizes(tensor, as: scheme, model: model) : stacks.contains(index)
       tensor.isQuantizable = draft.isQuantizable && isWanted
       tensor.isDecided = asked[index]?.mayFallBack == true
-      // Searched names are those of norms too, which have no type to choose.
-      let hasType = draft.isQuantizable && format.quantizes(tensor, as: FloatScheme.f32, model: model)
-      if tensor.isDecided, !hasType { asked[index] = nil }
       return tensor
     }
     let choices =
@@ -92,14 +95,15 @@ struct SchemeChoice {
 
   /// The scheme that was asked for each draft, or nil where nothing was: rules for tensors first, then what was asked for the
   /// embedding and the output matrix, then rules in the form of llama-quantize.
+  /// - Parameter typed: the drafts whose type can be chosen, which are those that llama-quantize searches. Norms are not.
   /// - Throws: `Failure` of kind usage for a rule that is malformed or matches nothing, and where the model has no such matrix.
-  private func asked(_ drafts: [TensorDraft]) throws -> [AskedScheme?] {
+  private func asked(_ drafts: [TensorDraft], typed: [Int]) throws -> [AskedScheme?] {
     let names = drafts.map { (target: $0.name, source: $0.tensor.name) }
     let kept = request.keptTensors.map { "\($0)=\(Planner.keepName)" }
     let ruled = try TensorRules(request.tensorRules + kept).apply(to: names)
-    let typed = try TensorRules(types: request.tensorTypes).apply(to: names)
-    var result = typed.indices.map { index in
-      ruled[index].map { AskedScheme(name: $0) } ?? typed[index].map { AskedScheme(name: $0, mayFallBack: true) }
+    var result = ruled.map { $0.map { AskedScheme(name: $0) } }
+    for (index, scheme) in zip(typed, try TensorRules(types: request.tensorTypes).apply(to: typed.map { names[$0] })) {
+      result[index] = result[index] ?? scheme.map { AskedScheme(name: $0, mayFallBack: true) }
     }
     // A model without an output matrix of its own multiplies with the embedding.
     let outputs = drafts.indices.filter { OuterMatrix(drafts[$0].name, id: drafts[$0].id) == .output }

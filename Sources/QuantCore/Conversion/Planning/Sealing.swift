@@ -5,6 +5,8 @@ struct Sealing {
   let target: Target
   /// Whether the weights of blocks go through methods, so that their codes are made anew.
   let hasMethods: Bool
+  /// Nil for an architecture that no family describes.
+  var model: ModelDescription?
   private var stacks: Stacks { Stacks(source: source, registry: target.registry) }
 
   /// - Throws: `Failure` that says why a tensor cannot become what was chosen for it, and what would work.
@@ -57,7 +59,7 @@ struct Sealing {
   private func wish(_ draft: ChosenDraft, _ named: any Scheme) throws -> Wish {
     let asked = request.search == .best ? named.widerSearch ?? named : named
     let packings = stacks.holders(draft, among: target.packings)
-    let holders = packings.filter { $0.holds($0.stored(asked).grid, activations: draft.activations) }
+    let holders = packings.filter { $0.holds($0.stored(asked).grid, inputs: draft.activations) }
     if holders.isEmpty { try stacks.check(draft, output: target.path) }
     let scheme = holders.first?.stored(asked) ?? asked
     try checkRows(of: draft, as: scheme)
@@ -130,7 +132,8 @@ struct Sealing {
       throw Failure(
         .unsupported, "scheme.transposed",
         "this container holds the matrix transposed, and readers do not unpack such a one from \(scheme.name)", file: source.path,
-        tensor: draft.name, remedy: "Write a .gguf file, which holds it the other way round, or choose bf16, f16 or f32.")
+        tensor: draft.name,
+        remedy: (upright(draft).map { "Write \($0), which holds it the other way round, or choose" } ?? "Choose") + " bf16, f16 or f32.")
     }
     guard scheme.fits(columns: draft.rowLength), scheme.grid.kind == .float || !draft.shape.contains(0) else {
       throw Failure(
@@ -146,6 +149,15 @@ struct Sealing {
         file: source.path, tensor: draft.name,
         remedy: "Give another --activations, or this tensor a type that is not quantized with --tensor '\(draft.name)=bf16'.")
     }
+  }
+
+  /// The outputs in which a tensor's rows are those of the model, or nil.
+  private func upright(_ draft: ChosenDraft) -> String? {
+    let place = draft.id.flatMap { model?.tensor($0) }
+    let outputs = target.registry.outputs { format in
+      format.contents.contains(.model) && place?.place(format.naming)?.layout.isTransposed == false
+    }
+    return outputs.isEmpty ? nil : outputs
   }
 
   /// Why no packing of the format holds a tensor: the client's reason first, then the packing's own.
@@ -164,7 +176,7 @@ struct Sealing {
     }
     let registry = target.registry
     let able = registry.formats.filter { other in
-      registry.packings(of: other).contains { $0.holds($0.stored(scheme).grid, activations: draft.activations) }
+      registry.packings(of: other).contains { $0.holds($0.stored(scheme).grid, inputs: draft.activations) }
     }
     return Failure(
       .unsupported, "packing.none",

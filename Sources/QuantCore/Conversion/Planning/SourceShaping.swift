@@ -33,7 +33,7 @@ struct SourceShaping {
     var result = Result(source: source, importance: importance, selection: selection, warnings: source.warnings)
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
     result.needsFamily =
-      target.naming != source.naming || !chain.statistics.isEmpty || (importance != nil && target.naming != .gguf)
+      target.naming != source.naming || !chain.statistics.isEmpty || (importance.map { $0.naming != target.naming } ?? false)
       || merge.needsFamily(for: source)
     if result.needsFamily || opening.family(of: source) != nil { result.model = try described(source, &result) }
     result.source = try merge.merged(into: source, model: result.model)
@@ -46,7 +46,7 @@ struct SourceShaping {
   func drafts(of shaped: inout Result) throws -> [TensorDraft] {
     do {
       return try TensorMapping(source: shaped.source, model: shaped.model, target: target.naming).drafts(warnings: &shaped.warnings)
-    } catch let failure as Failure where shaped.model != nil && !shaped.needsFamily && shaped.source.naming == .gguf {
+    } catch let failure as Failure where shaped.model != nil && !shaped.needsFamily && target.format.knowsLayersByName {
       shaped.model = nil
       shaped.warnings.append(SourceShaping.leavesOut(failure))
       return try TensorMapping(source: shaped.source, model: nil, target: target.naming).drafts(warnings: &shaped.warnings)
@@ -64,13 +64,13 @@ struct SourceShaping {
     return removal
   }
 
-  /// The model of the source. Between two GGUFs nobody needs it: a file whose keys a family cannot make sense of is taken by its
-  /// names, and may be one that is edited because of that.
-  /// - Throws: `Failure` of the family where the model is needed, or the source is no GGUF.
+  /// The model of the source. Nobody needs it within a container that has a rule for the names of any model: a file whose
+  /// configuration a family cannot make sense of is taken by its names, and may be one that is edited because of that.
+  /// - Throws: `Failure` of the family where the model is needed, or the container has no such rule.
   private func described(_ source: Checkpoint, _ result: inout Result) throws -> ModelDescription? {
     do {
       return try opening.describe(source)
-    } catch let failure as Failure where !result.needsFamily && source.naming == .gguf {
+    } catch let failure as Failure where !result.needsFamily && target.format.knowsLayersByName {
       result.warnings.append(SourceShaping.leavesOut(failure))
       return nil
     }

@@ -53,7 +53,8 @@ struct Stacks {
 extension Checkpoint {
   /// Whether a tensor is a stack that one of these packings holds.
   fileprivate func isStack(_ tensor: CheckpointTensor, in packings: [any Packing]) -> Bool {
-    tensor.shape.count == 3 && packings.contains { $0.holdsStack(tensor.name, configuration: configuration) }
+    tensor.shape.count == 3
+      && packings.contains { ($0 as? any StackPacking)?.holdsStack(tensor.name, configuration: configuration) == true }
   }
 
   /// The same with every stack the way round in which the model's floats are, whatever it is stored as.

@@ -31,7 +31,7 @@ struct StoredActivations {
     guard tensor.adoption != nil, let activations = tensor.activations, activations.isStatic,
       let input = source.activations.inputs[QuantizedModule.name(ofWeight: tensor.sourceName)], let scale = input.scale
     else { return [] }
-    return tensor.packing.inputParts(name: tensor.name, activations: activations, modelType: scaleType).map { part in
+    return inputParts(of: tensor, activations).map { part in
       PlannedTensor(part.part, part.value, scale: scale, zeroPoint: input.zeroPoint)
     }
   }
@@ -42,10 +42,27 @@ struct StoredActivations {
       let scales = source.activations.caches[block]
     else { return [] }
     let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
-    let parts = target.packings.lazy.compactMap { $0.cacheParts(attention: attention, scheme: .fp8Static, modelType: scaleType) }.first
+    let parts = cacheParts(attention, .fp8Static, among: target.packings)
     return [(parts?.keys, scales.keys), (parts?.values, scales.values)].compactMap { part, scale in
       part.map { PlannedTensor($0, .scale, scale: scale, zeroPoint: 0) }
     }
+  }
+
+  /// Where the parameters of a layer's rounded input go.
+  private func inputParts(
+    of tensor: PlannedTensor, _ activations: ActivationScheme
+  ) -> [(part: StoredPart, value: CalibratedValue.Part)] {
+    guard let packing = tensor.packing as? any ActivationPacking else { return [] }
+    return packing.inputParts(name: tensor.name, activations: activations, modelType: scaleType)
+  }
+
+  /// Where the first of these packings that has a place for them puts the scales of a cache.
+  private func cacheParts(
+    _ attention: String, _ scheme: ActivationScheme, among packings: [any Packing]
+  ) -> (keys: StoredPart, values: StoredPart)? {
+    packings.lazy.compactMap { packing in
+      (packing as? any ActivationPacking)?.cacheParts(attention: attention, scheme: scheme, modelType: scaleType)
+    }.first
   }
 
   /// How keys and values are rounded in a cache.
@@ -79,7 +96,7 @@ struct StoredActivations {
         .unsupported, "activations.no-site", "a stored scale can be found for linear layers inside a block only", tensor: tensor.name,
         remedy: "Give an activation scheme whose scales are computed while the model runs, such as int8-token.")
     }
-    return tensor.packing.inputParts(name: tensor.name, activations: activations, modelType: scaleType).map { part in
+    return inputParts(of: tensor, activations).map { part in
       PlannedTensor(
         part.part,
         CalibratedValue(
@@ -94,7 +111,7 @@ struct StoredActivations {
   ) throws(Failure) -> [PlannedTensor] {
     guard let id = tensor.id, let block = id.block, !id.isBias, model.blocks[block].cachingLayer == id.layer else { return [] }
     let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
-    let parts = packings.lazy.compactMap { $0.cacheParts(attention: attention, scheme: scheme, modelType: scaleType) }.first
+    let parts = cacheParts(attention, scheme, among: packings)
     guard let parts else {
       throw Failure(
         .unsupported, "cache.no-place", "the output has no place for the scales of a rounded cache", file: target.path,

@@ -2,7 +2,7 @@
 struct Target {
   /// Path of the output.
   let path: String
-  let format: any CheckpointFormat.Type
+  let format: any ModelFormat.Type
   /// The packings that may be used, the preferred first.
   let packings: [any Packing]
   /// Nil where any program may read the output.
@@ -10,10 +10,10 @@ struct Target {
   let registry: Registry
 
   /// - Throws: `Failure` of kind usage for a format, packing or client that nobody knows, or that do not go together.
-  init(_ request: ConversionRequest, _ registry: Registry, content: CheckpointContent = .model) throws {
+  init(_ request: ConversionRequest, _ registry: Registry) throws {
     path = request.output
     self.registry = registry
-    format = try Target.outputFormat(of: request, registry, content: content)
+    format = try Target.modelFormat(of: request, registry)
     client = try request.client.map { name throws(Failure) in try Client(named: name, registry) }
     packings = try Target.packings(of: format, for: client, request, registry)
   }
@@ -21,50 +21,65 @@ struct Target {
   /// What its tensors are called.
   var naming: Naming { format.naming }
 
-  /// The format that is written: the one asked for, or the one that the target's name asks for.
-  /// - Parameter content: what is to be written.
+  /// The format that a model is written in: the one asked for, or the one that the target's name asks for.
   /// - Throws: `Failure` of kind usage where no format writes this.
-  static func outputFormat(
-    of request: ConversionRequest, _ registry: Registry, content: CheckpointContent = .model
-  ) throws -> any CheckpointFormat.Type {
-    let format = try chosenFormat(request, content, registry)
-    guard format.contents.contains(content) else {
-      let able = registry.formats.filter { $0.contents.contains(content) }.map { $0.id }
+  static func modelFormat(of request: ConversionRequest, _ registry: Registry) throws -> any ModelFormat.Type {
+    try format(of: request, registry, for: .model) { $0 as? any ModelFormat.Type }
+  }
+
+  /// The same for an adapter.
+  /// - Throws: `Failure` of kind usage where no format writes this.
+  static func adapterFormat(of request: ConversionRequest, _ registry: Registry) throws -> any AdapterFormat.Type {
+    try format(of: request, registry, for: .adapter) { $0 as? any AdapterFormat.Type }
+  }
+
+  /// - Parameters:
+  ///   - content: what is to be written.
+  ///   - holder: a format as one that holds this; nil for one that does not.
+  private static func format<Format>(
+    of request: ConversionRequest, _ registry: Registry, for content: CheckpointContent,
+    holder: (any CheckpointFormat.Type) -> Format?
+  ) throws -> Format {
+    let able = registry.formats.filter { holder($0) != nil }
+    let format = try chosenFormat(request, among: able, registry)
+    guard let result = holder(format) else {
       throw Failure(
         .usage, "output.content", "format '\(format.id)' holds no \(content.rawValue)", file: request.output,
-        remedy: "Give --to with one that does: \(able.joined(separator: ", ")).")
+        remedy: "Give --to with one that does: \(able.map { $0.id }.joined(separator: ", ")).")
     }
     if request.shardSize != nil || request.keepsSplit, !format.splits {
+      let option = request.shardSize != nil ? "--shard-size" : "--keep-split"
       throw Failure(
-        .usage, "output.shard-size", "format '\(format.id)' writes one file, which --shard-size cannot split", file: request.output,
-        remedy: "Leave --shard-size out, or write a folder or a .gguf file.")
+        .usage, "output.shard-size", "format '\(format.id)' writes one file, which \(option) cannot split", file: request.output,
+        remedy: "Leave \(option) out, or write \(registry.outputs { $0.splits && $0.contents.contains(content) }).")
     }
     if !(request.metadataValues + request.droppedMetadata).isEmpty, !format.holdsKeyValues {
       throw Failure(
         .usage, "metadata.format", "format '\(format.id)' has no keys and values that could be edited", file: request.output,
-        remedy: "Leave --set-meta and --drop-meta out, or write a .gguf file.")
+        remedy: "Leave --set-meta and --drop-meta out, or write \(registry.outputs { $0.holdsKeyValues }).")
     }
-    if format.isFolder { return format }
-    if request.output.hasSuffix("/") {
+    if !format.isFolder, request.output.hasSuffix("/") {
       throw Failure(
         .usage, "output.format", "names a folder, and format '\(format.id)' writes a file", file: request.output,
         remedy: "Leave the slash out.")
     }
-    return format
+    return result
   }
 
+  /// - Parameter able: formats that hold what is to be written; a folder is one of these.
   private static func chosenFormat(
-    _ request: ConversionRequest, _ content: CheckpointContent, _ registry: Registry
+    _ request: ConversionRequest, among able: [any CheckpointFormat.Type], _ registry: Registry
   ) throws -> any CheckpointFormat.Type {
     if let id = request.toFormat { return try registry.format(id) }
     let name = Files.lastComponent(request.output).lowercased()
     for format in registry.formats where format.fileExtensions.contains(where: { name.hasSuffix("." + $0) }) { return format }
     if let ending = Files.fileExtension(of: name), ["bin", "pt", "pth", "onnx", "ggml", "npz"].contains(ending) {
+      let endings = registry.formats.flatMap { $0.fileExtensions }.map { "." + $0 }.joined(separator: " or ")
       throw Failure(
         .usage, "output.format", "cannot write '.\(ending)' files", file: request.output,
-        remedy: "Give a name that ends in .gguf or .safetensors, or a folder's name.")
+        remedy: "Give a name that ends in \(endings), or a folder's name.")
     }
-    for format in registry.formats where format.isFolder && format.contents.contains(content) { return format }
+    for format in able where format.isFolder { return format }
     throw Failure(.usage, "output.format", "no format writes this", file: request.output, remedy: "Give --to FORMAT.")
   }
 
@@ -90,6 +105,11 @@ struct Target {
     }
     if let wanted = request.packing {
       guard registry.packings.contains(where: { id($0) == wanted }) else {
+        if registry.unpackers.contains(where: { type(of: $0).id == wanted }) {
+          throw Failure(
+            .usage, "packing.read-only", "packing '\(wanted)' is only read", file: request.output,
+            remedy: "Choose one of: \(packings.map { id($0) }.joined(separator: ", ")).")
+        }
         throw Registry.unknown("packing", "packing.unknown", wanted, among: registry.packings.map { id($0) })
       }
       guard packings.contains(where: { id($0) == wanted }) else {

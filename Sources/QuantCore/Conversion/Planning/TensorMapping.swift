@@ -18,7 +18,7 @@ struct TensorMapping {
       let known = Dictionary(grouping: pieces(model)) { $0.target.name }
       return source.tensors.map { tensor in known[tensor.name].map { draft($0, tensor) } ?? unknownDraft(tensor) }
     }
-    try checkUnknown(model)
+    try checkUnknown(model, &warnings)
     if model.head.isTied, let output = model.tensors.first(where: { $0.id.role == .output })?.place(source.naming),
       source[output.name] != nil
     {
@@ -74,13 +74,21 @@ struct TensorMapping {
     }
   }
 
-  private func checkUnknown(_ model: ModelDescription) throws {
+  private func checkUnknown(_ model: ModelDescription, _ warnings: inout [String]) throws {
+    var others: [String] = []
     let known = Set(model.tensors.compactMap { $0.place(source.naming)?.name })
     for tensor in source.tensors where !known.contains(tensor.name) {
       if TensorMapping.isDropped(tensor.name) { continue }
+      if model.isOfOtherPart(tensor.name, source.naming) {
+        others.append(tensor.name)
+        continue
+      }
       throw Failure(
         .unsupported, "convert.unmapped", "family '\(model.family)' has no such tensor", file: source.path, tensor: tensor.name,
         remedy: "The checkpoint may be of another architecture than its configuration says.")
+    }
+    if let first = others.first {
+      warnings.append("\(others.count) tensors of other parts than the language model are left out, such as '\(first)'")
     }
   }
 
@@ -88,6 +96,7 @@ struct TensorMapping {
   private func unknownDraft(_ tensor: CheckpointTensor) -> TensorDraft {
     TensorDraft(
       tensor: tensor, name: tensor.name, shape: tensor.shape, pieces: [],
-      isQuantizable: tensor.storage.isNumeric && tensor.shape.count >= 2 && !tensor.shape.contains(0))
+      isQuantizable: tensor.storage.isNumeric && tensor.shape.count >= 2 && !tensor.shape.contains(0)
+        && !(model?.isOfOtherPart(tensor.name, source.naming) ?? false))
   }
 }

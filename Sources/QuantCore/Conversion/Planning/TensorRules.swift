@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// Rules of the form `PATTERN=SCHEME`: a glob, or `re:` and a regular expression that is searched for. A pattern is held
 /// against the target's name and the source's; the last rule that matches a tensor wins.

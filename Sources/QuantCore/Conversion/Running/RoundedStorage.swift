@@ -29,7 +29,7 @@ extension ConversionPlan {
   /// first block already sees its errors.
   func sourceWithRoundedEmbedding() throws -> Checkpoint {
     guard let planned = tensors.first(where: { $0.id == TensorID(.tokenEmbedding) }), planned.scheme.grid.kind != .float,
-      planned.scheme.grid.tileRows == 1, planned.scheme.sharing == nil
+      planned.scheme.grid.tileRows == 1, planned.scheme.sharedScale == nil
     else { return source }
     let task = RoundingTask(
       id: planned.id, name: planned.name, scheme: planned.scheme, statistics: nil, importance: planned.importance,

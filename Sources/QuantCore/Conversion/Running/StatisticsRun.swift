@@ -35,6 +35,11 @@ public struct StatisticsRun: Sendable {
     warnings += source.warnings
     let name = Files.lastComponent(request.output).lowercased()
     importanceFormat = registry.importanceFormats.first { $0.fileExtensions.contains { name.hasSuffix("." + $0) } }
+    guard importanceFormat == nil || request.methods.isEmpty else {
+      throw Failure(
+        .usage, "calibrate.for", "an importance matrix is the same for every method", file: request.output,
+        remedy: "Leave --for out, or give a name with another ending for a file of statistics.")
+    }
     kinds = importanceFormat == nil ? try StatisticsRun.kinds(request, registry: registry, warnings: &warnings) : [.meanSquare]
     let tokenizer = try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
     calibration = try Observation.windows(request.calibration, tokenizer, model, &warnings)
@@ -55,6 +60,7 @@ public struct StatisticsRun: Sendable {
           .unsupported, "stats.not-stored", "method '\(method.id)' asks for \(missing.rawValue), which no file holds",
           remedy: "Convert with --calibration.")
       }
+      if method.requirements.isEmpty { warnings.append("method '\(method.id)' observes nothing") }
       if method.propagation != .original {
         warnings.append(
           "method '\(method.id)' prefers to observe the model behind its rounded blocks, which no file can hold: "
@@ -96,7 +102,7 @@ public struct StatisticsRun: Sendable {
       let found = try observe(block: block, &hidden, progress)
       for tensor in engine.model.tensors where tensor.id.block == block && !tensor.id.isBias {
         guard let site = engine.model.input(of: tensor.id), engine.weights.contains(tensor.id), let width = tensor.shape.last,
-          let name = tensor.importanceName
+          let name = tensor.importanceName(format.naming, source: source.naming)
         else { continue }
         var entry = importance.entries[name] ?? .init(meanSquares: [], tokens: [])
         // The experts of a layer share a name and follow each other; the parts of a fused matrix read the same.
@@ -117,7 +123,7 @@ public struct StatisticsRun: Sendable {
   private func writeStatistics(_ hidden: Matrix, _ progress: any ProgressReporter) throws -> Int {
     var hidden = hidden
     let blocks = engine.model.blocks.count
-    let layout = try registry.format("safetensors").layout(
+    let layout = try StoredStatistics.format(registry).layout(
       OutputRequest(
         source: source, model: engine.model, tokenizer: nil, tensors: (0..<blocks).map { planned(block: $0) }, presetName: "",
         provenance: provenance(), targetName: ""))
@@ -158,7 +164,7 @@ public struct StatisticsRun: Sendable {
   private func provenance() -> [(key: String, value: String)] {
     let names = Statistic.allCases.filter { kinds.contains($0) }.map { $0.rawValue }
     let facts: [(key: StoredStatistics.Key, value: String)] = [
-      (.version, StoredStatistics.version), (.model, ModelFingerprint.of(source, engine.model)),
+      (.version, StoredStatistics.version), (.model, ModelFingerprint.of(source, description: engine.model.canonicalText)),
       (.kinds, names.joined(separator: " ")), (.text, calibration.stored),
     ]
     return [("qconvert.version", QuantCoreInfo.version)] + facts.map { ($0.key.stored, $0.value) }

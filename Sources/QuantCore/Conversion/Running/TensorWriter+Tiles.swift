@@ -14,17 +14,19 @@ extension TensorWriter {
   ) throws -> Written {
     var tensor = plan.tensors[index]
     let tile = tileRows(rows: rows, columns: columns, multiple: tensor.rowMultiple)
-    if tensor.scheme.sharing != nil {
+    if let scheme = tensor.scheme.sharedScale {
       let largest = try magnitudes.value(for: index) { other in
         if other == index { return self.largestMagnitude(rows: rows, columns: columns, piece: tile, load: load) }
         return try largestMagnitude?(other) ?? self.largestMagnitude(stored: other)
       }
-      tensor.scheme = tensor.scheme.fitted(largestMagnitude: largest)
+      tensor.scheme = scheme.fitted(largestMagnitude: largest)
     }
-    if tensor.scheme.nestsParameters {
-      let length = tensor.scheme.groupLength(columns: columns)
-      let magnitudes = try tileMagnitudes(index, rows, columns, length: length, piece: tile, load: load)
-      tensor.scheme = tensor.scheme.fitted(tileMagnitudes: magnitudes)
+    var nesting = tensor.scheme.nesting
+    if let scheme = nesting {
+      let length = scheme.groupLength(columns: columns)
+      let fitted = scheme.fitted(tileMagnitudes: try tileMagnitudes(index, rows, columns, length: length, piece: tile, load: load))
+      tensor.scheme = fitted
+      nesting = fitted
     }
     var written = Written()
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
@@ -34,9 +36,9 @@ extension TensorWriter {
       let rounder = try segment.rounder(tensor.scheme)
       if let record = rounder?.record { written.record.add(record) }
       let encoder = TileEncoder(
-        tensor: tensor, columns: columns, rounder: rounder, importance: segment.importance, map: map, firstRow: segment.rows.lowerBound,
-        checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues, file: plan.source.path, buffers: buffers,
-        load: load)
+        tensor: tensor, nesting: nesting, columns: columns, rounder: rounder, importance: segment.importance, map: map,
+        firstRow: segment.rows.lowerBound, checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues,
+        file: plan.source.path, buffers: buffers, load: load)
       try inTiles(index, segment.rows, of: rows, tile: tile) {
         try encoder.encode($0)
       } consume: { output in

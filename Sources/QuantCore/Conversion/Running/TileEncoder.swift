@@ -19,6 +19,8 @@ struct TileEncoder: Sendable {
   private static let mostLost = 0.999
 
   let tensor: PlannedTensor
+  /// The tensor's scheme, where it quantizes parameters of tiles.
+  let nesting: (any NestingScheme)?
   let columns: Int
   let rounder: (any Rounder)?
   /// What errors in each column weigh, for the scheme's own rule.
@@ -76,7 +78,7 @@ struct TileEncoder: Sendable {
     } else {
       scheme.encode(panel, importance: importance, into: &quantized)
     }
-    scheme.nest(&quantized, firstTile: rows.lowerBound * quantized.groupsPerRow)
+    nesting?.nest(&quantized, firstTile: rows.lowerBound * quantized.groupsPerRow)
     scheme.value(quantized, columns: 0..<columns, into: numbers)
     if mayOverflow { try checkRange(stored, values, rows: rows) }
     var output = Output(parts: tensor.packing.pack(quantized, rows: rows, of: tensor.shape, scheme: scheme))

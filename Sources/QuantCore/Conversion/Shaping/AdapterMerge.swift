@@ -18,8 +18,8 @@ struct AdapterMerge {
       let checkpoint = try opening.open(request.path)
       guard let adapter = checkpoint.adapter else {
         throw Failure(
-          .usage, "adapter.none", "holds no adapter (adapter_config.json with adapter_model.safetensors, or a GGUF of type 'adapter')",
-          file: request.path, remedy: "Give the folder or file of an adapter.")
+          .usage, "adapter.none", "holds no adapter", file: request.path,
+          remedy: "Give \(opening.registry.outputs { $0.contents.contains(.adapter) }) that holds one.")
       }
       if request.factor != 1, let whole = adapter.replacements.first {
         throw Failure(

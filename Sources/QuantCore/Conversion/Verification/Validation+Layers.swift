@@ -1,8 +1,8 @@
 /// What the configuration says of layers, held against their tensors.
 extension Validation {
   /// Codes in a folder that says nothing of quantization: programs take them for weights, or fill in random ones.
-  static func lostConfiguration(_ checkpoint: Checkpoint) -> [Finding] {
-    guard checkpoint.naming == .huggingFace, checkpoint.packing == nil else { return [] }
+  static func lostConfiguration(_ checkpoint: Checkpoint, _ reader: (any CheckpointReader.Type)?) -> [Finding] {
+    guard reader?.typesSayAll == false, checkpoint.packing == nil else { return [] }
     let codes = checkpoint.tensors.filter { tensor in
       guard tensor.shape.count >= 2, !TensorMapping.isDropped(tensor.name) else { return false }
       // Positions and masks have other types.
@@ -13,14 +13,14 @@ extension Validation {
       .error, "quantization.missing", "holds codes, and no configuration says how weights are quantized", in: codes.map(\.name))
   }
 
-  /// - Parameter packing: the one that took the checkpoint's layers apart.
-  static func layers(_ checkpoint: Checkpoint, _ model: ModelDescription, _ packing: (any Packing)?) -> [Finding] {
-    guard let packing, let configuration = checkpoint.quantizationConfiguration else { return [] }
+  /// - Parameter unpacker: the one that took the checkpoint's layers apart.
+  static func layers(_ checkpoint: Checkpoint, _ model: ModelDescription, _ unpacker: (any Unpacker)?) -> [Finding] {
+    guard let unpacker, let configuration = checkpoint.quantizationConfiguration else { return [] }
     var (unquantized, ignored): ([String], [String]) = ([], [])
     var seen: Set<String> = []
-    for linear in linears(of: model) {
+    for linear in linears(of: model, checkpoint) {
       guard let tensor = checkpoint[linear.place.name], seen.insert(tensor.name).inserted else { continue }
-      switch packing.expectsQuantized(QuantizedModule.name(ofWeight: tensor.name), configuration: configuration) {
+      switch unpacker.expectsQuantized(QuantizedModule.name(ofWeight: tensor.name), configuration: configuration) {
       case true? where !isQuantized(tensor): unquantized.append(tensor.name)
       case false? where isQuantized(tensor): ignored.append(tensor.name)
       default: break
@@ -35,11 +35,11 @@ extension Validation {
       + joint(checkpoint, model)
   }
 
-  /// The matrices of linear layers where a folder holds them.
-  private static func linears(of model: ModelDescription) -> [(id: TensorID, place: TensorPlace)] {
+  /// The matrices of linear layers where the checkpoint holds them.
+  private static func linears(of model: ModelDescription, _ checkpoint: Checkpoint) -> [(id: TensorID, place: TensorPlace)] {
     return model.tensors.compactMap { tensor in
       let isLinear = tensor.id.role == .output || model.input(of: tensor.id) != nil
-      guard let place = tensor.place(.huggingFace), isLinear, !tensor.id.isBias else { return nil }
+      guard let place = tensor.place(checkpoint.naming), isLinear, !tensor.id.isBias else { return nil }
       return (tensor.id, place)
     }
   }
@@ -53,7 +53,7 @@ extension Validation {
   private static func joint(_ checkpoint: Checkpoint, _ model: ModelDescription) -> [Finding] {
     var sets: [String: [CheckpointTensor]] = [:]
     var order: [String] = []
-    for (id, place) in linears(of: model) {
+    for (id, place) in linears(of: model, checkpoint) {
       guard let set = jointRoles.first(where: { $0.contains(id.role) })?.first, let tensor = checkpoint[place.name] else { continue }
       let key = "\(set) \(id.block ?? -1) \(id.expert ?? -1)"
       if sets[key] == nil { order.append(key) }

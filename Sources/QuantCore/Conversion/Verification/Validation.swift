@@ -23,7 +23,7 @@ public struct Validation: Sendable {
   public var holds: Bool { !findings.contains { $0.severity == .error } }
 
   private static func structure(_ checkpoint: Checkpoint, _ opening: Opening) -> [Finding] {
-    let lost = lostConfiguration(checkpoint)
+    let lost = lostConfiguration(checkpoint, opening.registry.reader(of: checkpoint))
     guard opening.family(of: checkpoint) != nil else {
       let name = checkpoint.configuration?.architecture.map { "'\($0)'" } ?? "none"
       return lost + [Finding(.warning, "model.unknown", "the architecture (\(name)) is not known, so tensors are not held against it")]
@@ -35,8 +35,8 @@ public struct Validation: Sendable {
       let failure = error as? Failure
       return lost + [Finding(.error, failure?.id ?? "model.configuration", failure?.message ?? "\(error)", tensor: failure?.tensor)]
     }
-    let packing = opening.registry.packings.first { type(of: $0).id == checkpoint.packing }
-    return lost + tensors(checkpoint, model) + layers(checkpoint, model, packing) + caches(checkpoint, model)
+    let unpacker = opening.registry.unpackers.first { type(of: $0).id == checkpoint.packing }
+    return lost + tensors(checkpoint, model) + layers(checkpoint, model, unpacker) + caches(checkpoint, model)
   }
 
   /// The tensors of a model against those that are there.
@@ -55,7 +55,9 @@ public struct Validation: Sendable {
         findings.append(Finding(.error, "model.tensor-missing", "is not there, and the configuration asks for it", tensor: place.name))
       }
     }
-    for tensor in checkpoint.tensors where !known.contains(tensor.name) && !TensorMapping.isDropped(tensor.name) {
+    for tensor in checkpoint.tensors where !known.contains(tensor.name) && !TensorMapping.isDropped(tensor.name)
+      && !model.isOfOtherPart(tensor.name, checkpoint.naming)
+    {
       findings.append(
         Finding(.warning, "model.tensor-unused", "belongs to no part of the model that the configuration describes", tensor: tensor.name))
     }

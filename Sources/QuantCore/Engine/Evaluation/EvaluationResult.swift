@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// A mean with its standard error, from independent observations.
 public struct Estimate: Sendable, Equatable {

@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// Runs a decoder on a CPU, one block at a time, in 32-bit floats.
 ///

@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// Functions between the matrices of a feed-forward layer.
 public enum Activation: Sendable, Hashable {

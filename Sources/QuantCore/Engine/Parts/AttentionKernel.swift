@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// Causal attention of grouped heads over one sequence.
 ///

@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// Which experts a token visits, and with what weights.
 public struct ExpertRouting: Sendable, Hashable {

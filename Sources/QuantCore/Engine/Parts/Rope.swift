@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// Rotary position embedding: pairs of channels of each query and key are turned by angles that grow with the position.
 public struct Rope: Sendable, Hashable {

@@ -21,7 +21,7 @@ public struct SimulationBuilder {
     var schemes: [TensorID: ActivationScheme] = [:]
     switch request.inputs {
     case .recorded: try addRecord(to: &simulation)
-    case .llamaCpp: try addBlockRounding(to: &simulation)
+    case .program(let name): try addRounding(of: Client(named: name, registry).profile, to: &simulation)
     case .preset(let name): schemes = try addPreset(name, to: &simulation)
     case .activations(let scheme):
       for tensor in blockLinears { schemes[tensor.id] = scheme }
@@ -91,14 +91,16 @@ public struct SimulationBuilder {
     }
   }
 
-  private func addBlockRounding(to simulation: inout Simulation) throws(Failure) {
-    guard checkpoint.naming == .gguf else {
+  /// Rounding as the type of each weight asks for.
+  private func addRounding(of program: any ClientProfile.Type, to simulation: inout Simulation) throws(Failure) {
+    guard program.formats.contains(checkpoint.format) else {
+      let formats = program.formats.joined(separator: " or ")
       throw Failure(
-        .usage, "simulate.container", "llama.cpp reads GGUF, and this is none", file: checkpoint.path,
-        remedy: "Convert the model to GGUF first.")
+        .usage, "simulate.container", "\(program.id) does not load format '\(checkpoint.format)'", file: checkpoint.path,
+        remedy: "Convert the model to \(formats) first.")
     }
     for weight in blockLinears.map(\.id) + [engine.head] {
-      guard let tensor = model.tensor(weight).flatMap({ $0.name(.gguf).flatMap { checkpoint[$0] } }) else {
+      guard let tensor = model.tensor(weight).flatMap({ $0.name(checkpoint.naming).flatMap { checkpoint[$0] } }) else {
         continue
       }
       // Weights in 16 bits are multiplied with inputs of their own type.

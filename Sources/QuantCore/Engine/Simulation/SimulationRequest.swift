@@ -1,11 +1,11 @@
-/// What is to be simulated, as a person names it: `w8a8`, `int8-token`, `file`, `llama.cpp`, each alone or with `kv=fp8`.
+/// What is to be simulated, as a person names it: `w8a8`, `int8-token`, `file`, the name of a program, each alone or with `kv=fp8`.
 public struct SimulationRequest: Sendable, Equatable {
   /// Where the rounding of inputs comes from.
   public enum Inputs: Sendable, Equatable {
     /// What the checkpoint says about itself.
     case recorded
-    /// What llama.cpp does on a CPU with weights of each type.
-    case llamaCpp
+    /// What a program of this id does with weights of each type.
+    case program(String)
     /// A preset: activations, and weights where the checkpoint holds them unrounded.
     case preset(String)
     /// One scheme for the inputs of all linear layers of the blocks.
@@ -47,18 +47,17 @@ public struct SimulationRequest: Sendable, Equatable {
   }
 
   private static func inputs(_ name: String, _ registry: Registry) throws(Failure) -> Inputs {
-    switch name {
-    case "file": return .recorded
-    case "llama.cpp": return .llamaCpp
-    default: break
-    }
+    let programs = registry.clients.filter { $0.roundsInputsByType }.map { $0.id }
+    if name == "file" { return .recorded }
+    if programs.contains(name) { return .program(name) }
     if let scheme = ActivationScheme(named: name) { return .activations(scheme) }
     if registry.preset(name) != nil { return .preset(name) }
-    let known = ["file", "llama.cpp", "kv=fp8"] + registry.presetNames + ActivationScheme.names
+    let known = ["file"] + programs + ["kv=fp8"] + registry.presetNames + ActivationScheme.names
     throw Failure(
       .usage, "simulate.unknown", "'\(name)' names nothing that can be simulated",
       remedy: Registry.nearest(to: name, among: known).first.map { "Did you mean \($0)?" }
-        ?? "Give a preset such as w8a8, an activation scheme such as int8-token, kv=fp8, file or llama.cpp.")
+        ?? "Give a preset such as w8a8, an activation scheme such as int8-token, kv=fp8, "
+        + "\((["file"] + programs).joined(separator: " or ")).")
   }
 
   private static func cache(_ name: String) throws(Failure) -> Cache {

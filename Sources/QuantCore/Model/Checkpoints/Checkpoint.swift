@@ -4,7 +4,7 @@
 public struct Checkpoint: Sendable {
   /// The path that was opened.
   public var path: String
-  /// Id of the format that read it (`gguf`, `huggingface`, `safetensors`).
+  /// Id of the format that read it.
   public var format: String
   /// Logical tensors in file order. Tensors of a packing that is understood appear once, under the name of the weight.
   public private(set) var tensors: [CheckpointTensor]
@@ -24,9 +24,9 @@ public struct Checkpoint: Sendable {
   public var packing: String?
   /// What is wrong in it, though it could be read.
   public var findings: [Finding] = []
-  /// Container metadata: all key-value pairs of a GGUF, `__metadata__` of a safetensors file.
+  /// What the container says beside its tensors, as keys and values.
   public var metadata: KeyValues
-  /// Folder that holds tokenizer and companion files, or nil (a GGUF carries its tokenizer in `metadata`).
+  /// Folder that holds tokenizer and companion files, or nil: there is none, or the container carries its tokenizer inside.
   public var companionFolder: String?
   /// All files that were opened, to detect input = output and changes during a run.
   public var files: [String]
@@ -96,27 +96,30 @@ public struct Checkpoint: Sendable {
   public subscript(name: String) -> CheckpointTensor? { positions[name].map { tensors[$0] } }
 }
 
-/// Whose names a container uses: an open value, for containers of other projects.
+/// Whose names a container uses: an open value. Formats say which is theirs, and families which names they have under it.
 public struct Naming: Sendable, Hashable, RawRepresentable {
   public let rawValue: String
   public init(rawValue: String) { self.rawValue = rawValue }
-
-  /// Those of transformers.
-  public static let huggingFace = Naming(rawValue: "huggingFace")
-  /// Those of llama.cpp.
-  public static let gguf = Naming(rawValue: "gguf")
 }
 
-/// A model's configuration: `config.json`, or the keys of a GGUF.
-public enum Configuration: Sendable {
-  case huggingFace(JSON)
-  case gguf(KeyValues)
+/// A model's configuration as its container states it: an object in JSON, or keys and values.
+public struct Configuration: Sendable {
+  /// What the container calls the architecture: `LlamaForCausalLM`, or `llama`. Its reader knows where it says so.
+  public let architecture: String?
+  /// The object; nil where there are keys and values.
+  public let json: JSON?
+  /// Nil where there is an object.
+  public let keyValues: KeyValues?
 
-  /// What the container calls the architecture: `LlamaForCausalLM`, or `llama`.
-  public var architecture: String? {
-    switch self {
-    case .huggingFace(let json): json["architectures"]?.arrayValue?.first?.stringValue
-    case .gguf(let values): values["general.architecture"]?.stringValue
-    }
+  public init(_ json: JSON, architecture: String?) {
+    self.architecture = architecture
+    self.json = json
+    keyValues = nil
+  }
+
+  public init(_ keyValues: KeyValues, architecture: String?) {
+    self.architecture = architecture
+    json = nil
+    self.keyValues = keyValues
   }
 }

@@ -1,4 +1,4 @@
-/// What can lie in a container.
+/// What a checkpoint is.
 public enum CheckpointContent: String, Sendable {
   case model
   case adapter

@@ -9,6 +9,8 @@ public protocol ClientProfile: Plugin {
   static var formats: [String] { get }
   /// Ids of the packings that it reads, the preferred first; those of plain numbers go without saying.
   static var packings: [String] { get }
+  /// Whether it rounds the input of each linear layer as the type of the layer's weights asks for, which `--simulate` can do too.
+  static var roundsInputsByType: Bool { get }
   /// Why it would not compute with a quantized layer as it is written, or nil.
   static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle?
   /// Why it would not compute with a folder as it is written, though it takes each layer by itself, or nil.
@@ -16,6 +18,7 @@ public protocol ClientProfile: Plugin {
 }
 
 extension ClientProfile {
+  public static var roundsInputsByType: Bool { false }
   public static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle? { nil }
 }
 

@@ -26,14 +26,15 @@ public struct ModelDescription: Sendable {
   public var obstacles: [Naming: String] = [:]
   /// Tensors that a container wants beside the model's own: computed tables.
   public var constants: [Naming: [ConstantTensor]]
-  /// What sets the model apart from others with the same tensors, in words. Fingerprints are made of it.
-  public var signature: String
+  /// What names of tensors begin with in a container that belong to other parts than the language model, such as a vision tower.
+  /// Containers of the same names keep them as they are; others have no place for them.
+  public var otherParts: [Naming: [String]] = [:]
   private let positions: [TensorID: Int]
 
   public init(
     family: String, hiddenSize: Int, vocabularySize: Int, contextLength: Int, embedding: EmbeddingDescription,
     blocks: [BlockDescription], head: HeadDescription, tensors: [ModelTensor], configurations: [Naming: Configuration] = [:],
-    constants: [Naming: [ConstantTensor]] = [:], signature: String = ""
+    constants: [Naming: [ConstantTensor]] = [:]
   ) {
     self.family = family
     self.hiddenSize = hiddenSize
@@ -45,20 +46,14 @@ public struct ModelDescription: Sendable {
     self.tensors = tensors
     self.configurations = configurations
     self.constants = constants
-    self.signature = signature
     positions = Dictionary(tensors.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// What a container calls the architecture (`llama`; `LlamaForCausalLM`), or nil where its readers do not know it.
   public func architecture(_ naming: Naming) -> String? { configurations[naming]?.architecture }
 
-  /// - Throws: `Failure` `gguf.architecture` for a GGUF of a model that llama.cpp does not compute.
-  package func checkArchitecture(_ naming: Naming, path: String, remedy: String) throws(Failure) {
-    guard naming == .gguf, architecture(.gguf) == nil else { return }
-    throw Failure(
-      .unsupported, "gguf.architecture", obstacles[.gguf] ?? "llama.cpp has no architecture for this model of family '\(family)'",
-      file: path, remedy: remedy)
-  }
+  /// Whether a tensor belongs to another part than the language model.
+  package func isOfOtherPart(_ name: String, _ naming: Naming) -> Bool { otherParts[naming]?.contains { name.hasPrefix($0) } ?? false }
 
   /// The tensor of this identity, or nil.
   public func tensor(_ id: TensorID) -> ModelTensor? { positions[id].map { tensors[$0] } }

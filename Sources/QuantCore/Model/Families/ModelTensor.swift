@@ -1,4 +1,4 @@
-import Glibc
+import QuantPlatform
 
 /// One tensor of the model, as methods and the engine see it, with its place in each container.
 ///

@@ -7,12 +7,38 @@ public protocol CheckpointReader: Plugin {
   static func recognises(_ path: String) -> Bool
   /// Opens a checkpoint. Reads headers only.
   static func open(_ path: String, options: OpenOptions) throws -> Checkpoint
+  /// Names that this container gives its tensors.
+  static var naming: Naming { get }
+  /// Whether the types of tensors say all about their numbers. Elsewhere codes lie in tensors of plain types, and a configuration
+  /// says what they mean.
+  static var typesSayAll: Bool { get }
+  /// The tokenizer that the container carries inside; nil for containers that have it in files of its own.
+  /// - Throws: `Failure` where such a container lacks it, or holds one that is not supported.
+  static func tokenizer(of checkpoint: Checkpoint) throws -> TokenizerData?
+  /// How the container says that the model is meant to be sampled, by the keys of a `generation_config.json`; none where it says so in
+  /// a file of its own.
+  static func generationSettings(of checkpoint: Checkpoint) -> [JSON.Member]
+  /// The blocks of a model that no family needs to tell apart, because the names of tensors number them; nil for containers of other names.
+  static func numberedBlocks(of checkpoint: Checkpoint) -> NumberedBlocks?
+  /// Has the checkpoint's configuration say that some blocks are gone.
+  /// - Throws: `Failure` `blocks.configuration` where it does not say how many there are.
+  static func drop(_ blocks: DroppedBlocks, from checkpoint: inout Checkpoint) throws(Failure)
+}
+
+extension CheckpointReader {
+  public static var typesSayAll: Bool { false }
+  public static func tokenizer(of checkpoint: Checkpoint) throws -> TokenizerData? { nil }
+  public static func generationSettings(of checkpoint: Checkpoint) -> [JSON.Member] { [] }
+  public static func numberedBlocks(of checkpoint: Checkpoint) -> NumberedBlocks? { nil }
+  public static func drop(_ blocks: DroppedBlocks, from checkpoint: inout Checkpoint) throws(Failure) {
+    throw blocks.notCounted(file: checkpoint.path, remedy: "Drop blocks of the model in another format.")
+  }
 }
 
 /// How to open an input.
 public struct OpenOptions: Sendable {
-  /// Packings that a folder's `quantization_config` may ask for.
-  public var packings: [any Packing]
+  /// What may read a quantized folder.
+  public var unpackers: [any Unpacker]
   /// Kinds of files that a folder may hold its weights in, in the order in which they are looked for.
   public var weightFormats: [any WeightFormat.Type]
   /// Path of a `config.json` to use instead of the one beside the input.
@@ -21,9 +47,9 @@ public struct OpenOptions: Sendable {
   public var tokenizerPath: String?
 
   public init(
-    packings: [any Packing] = [], weightFormats: [any WeightFormat.Type] = [], configPath: String? = nil, tokenizerPath: String? = nil
+    unpackers: [any Unpacker] = [], weightFormats: [any WeightFormat.Type] = [], configPath: String? = nil, tokenizerPath: String? = nil
   ) {
-    self.packings = packings
+    self.unpackers = unpackers
     self.weightFormats = weightFormats
     self.configPath = configPath
     self.tokenizerPath = tokenizerPath

@@ -1,7 +1,7 @@
 /// The configuration of a model and the folder that holds its tokenizer.
 public struct CompanionFiles: Sendable {
   /// `config.json`, or nil where there is none.
-  public let configuration: JSON?
+  public let configuration: Configuration?
   /// How the weights are quantized according to the configuration or to a file of its own, or nil.
   public let quantization: JSON?
   /// What is wrong between the files.
@@ -48,7 +48,7 @@ public struct CompanionFiles: Sendable {
             "\(name) says how weights are quantized, and config.json does not: programs that read config.json alone misread them"))
       }
     }
-    self.configuration = configuration
+    self.configuration = configuration.map { CompanionFiles.configuration($0) }
     self.quantization = quantization
     self.findings = findings
     self.files = files
@@ -61,6 +61,11 @@ public struct CompanionFiles: Sendable {
       let known = CompanionFiles.tokenizerFiles + ["config.json"]
       companionFolder = known.contains { Files.exists(Files.join(folder, $0)) } ? folder : nil
     }
+  }
+
+  /// A `config.json`. The first of its architectures is the class that computes the model.
+  public static func configuration(_ json: JSON) -> Configuration {
+    Configuration(json, architecture: json["architectures"]?.arrayValue?.first?.stringValue)
   }
 
   /// Keys of what programs compute with.
@@ -79,19 +84,19 @@ public struct CompanionFiles: Sendable {
     }
   }
 
-  /// The tensors as a model knows them, and how activations are rounded: those of a quantized folder go through the packing
-  /// that understands it. Where nothing says that weights are quantized, packings are asked whether the names of tensors do.
-  /// - Throws: `Failure` `hf.quantization.unsupported` where no packing does, or what the packing throws.
-  public func logicalTensors(_ weights: [WeightFile], packings: [any Packing]) throws -> LogicalTensors {
+  /// The tensors as a model knows them, and how activations are rounded: those of a quantized folder go through the unpacker
+  /// that understands it. Where nothing says that weights are quantized, unpackers are asked whether the names of tensors do.
+  /// - Throws: `Failure` `hf.quantization.unsupported` where no unpacker does, or what the unpacker throws.
+  public func logicalTensors(_ weights: [WeightFile], unpackers: [any Unpacker]) throws -> LogicalTensors {
     let stored = weights.flatMap { $0.tensors }
     var metadata = KeyValues()
     for file in weights { for (key, value) in file.metadata.entries { metadata[key] = value } }
     let configuration = quantization ?? .null
-    for packing in packings {
-      guard let tensors = try packing.unpack(configuration: configuration, stored: stored, metadata: metadata) else { continue }
+    for unpacker in unpackers {
+      guard let tensors = try unpacker.unpack(configuration: configuration, stored: stored, metadata: metadata) else { continue }
       return LogicalTensors(
-        tensors: tensors, activations: try packing.activations(configuration: configuration, stored: stored),
-        packing: type(of: packing).id, findings: packing.findings(configuration: configuration, stored: stored))
+        tensors: tensors, activations: try unpacker.activations(configuration: configuration, stored: stored),
+        packing: type(of: unpacker).id, findings: unpacker.findings(configuration: configuration, stored: stored))
     }
     guard let quantization else { return LogicalTensors(tensors: stored) }
     throw Failure(
@@ -101,7 +106,7 @@ public struct CompanionFiles: Sendable {
       file: files.last, remedy: "Give the unquantized model.")
   }
 
-  /// A folder's tensors as a model knows them, and what its packing knows besides.
+  /// A folder's tensors as a model knows them, and what its unpacker knows besides.
   public struct LogicalTensors: Sendable {
     /// In file order, each under the name of its weight.
     public var tensors: [CheckpointTensor]
@@ -119,7 +124,7 @@ public struct CompanionFiles: Sendable {
 }
 
 extension Checkpoint {
-  /// What a packing knows besides the tensors.
+  /// What an unpacker knows besides the tensors.
   public mutating func take(_ logical: CompanionFiles.LogicalTensors, _ companions: CompanionFiles) {
     activations = logical.activations
     packing = logical.packing

@@ -6,6 +6,8 @@ public struct OutputRequest: Sendable {
   public var model: ModelDescription?
   /// The tokenizer's data, where there is one.
   public var tokenizer: TokenizerData?
+  /// How the source says that the model is meant to be sampled, where it says so inside; as `CheckpointReader.generationSettings`.
+  public var generation: [JSON.Member] = []
   /// Output tensors, in their order.
   public var tensors: [PlannedTensor]
   /// Name of the preset or scheme asked for (`q4_k_m`), for `general.file_type` and the model card.

@@ -41,10 +41,10 @@ extension WeightFormat {
     if let count = ShardName(Files.lastComponent(path))?.count, count > 1 {
       warnings.append("This is one of \(count) shards; open its folder for the whole model.")
     }
-    let logical = try companions.logicalTensors([weights], packings: options.packings)
+    let logical = try companions.logicalTensors([weights], unpackers: options.unpackers)
     var checkpoint = Checkpoint(
-      path: path, format: id, tensors: logical.tensors, naming: .huggingFace,
-      configuration: companions.configuration.map { .huggingFace($0) }, metadata: weights.metadata,
+      path: path, format: id, tensors: logical.tensors, naming: naming,
+      configuration: companions.configuration, metadata: weights.metadata,
       companionFolder: companions.companionFolder, files: [path] + companions.files, warnings: warnings, mappings: [weights.file])
     checkpoint.take(logical, companions)
     return checkpoint

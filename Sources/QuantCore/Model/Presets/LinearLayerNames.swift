@@ -87,7 +87,7 @@ enum LinearLayerNames {
 
   /// Numbers of experts that a configuration, or the part of it about text, states.
   private static func expertCounts(_ configuration: Configuration?) -> Set<Int> {
-    guard case .huggingFace(let json)? = configuration else { return [] }
+    guard let json = configuration?.json else { return [] }
     let keys = ["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_routed_experts"]
     return Set([json, json["text_config"]].compactMap { $0 }.flatMap { part in keys.compactMap { part[$0]?.intValue } }.filter { $0 > 1 })
   }

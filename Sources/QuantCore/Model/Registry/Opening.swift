@@ -8,12 +8,21 @@ public struct Opening: Sendable {
   /// Opens a checkpoint.
   /// - Parameters:
   ///   - format: a format's id, or nil to judge by the first bytes.
-  /// - Throws: `Failure` where the path is missing, nobody's, or malformed.
+  /// - Throws: `Failure` where the path is missing, nobody's, or malformed, and for a configuration that nobody would look at.
   public func open(
     _ path: String, format: String? = nil, configPath: String? = nil, tokenizerPath: String? = nil
   ) throws -> Checkpoint {
     let options = OpenOptions(
-      packings: registry.packings, weightFormats: registry.weightFormats, configPath: configPath, tokenizerPath: tokenizerPath)
+      unpackers: registry.unpackers, weightFormats: registry.weightFormats, configPath: configPath, tokenizerPath: tokenizerPath)
+    let checkpoint = try read(path, format, options)
+    if configPath != nil, checkpoint.configuration?.keyValues != nil, checkpoint.content == .model {
+      throw Failure(
+        .usage, "usage.config", "a GGUF file carries its configuration inside", file: path, remedy: "Leave --config out.")
+    }
+    return checkpoint
+  }
+
+  private func read(_ path: String, _ format: String?, _ options: OpenOptions) throws -> Checkpoint {
     if let format { return try registry.reader(format).open(path, options: options) }
     for candidate in registry.readers where candidate.recognises(path) {
       return try candidate.open(path, options: options)
@@ -68,10 +77,16 @@ public struct Opening: Sendable {
     for checkpoint: Checkpoint, path: String? = nil, preTokenizer: String? = nil
   ) throws -> any Tokenizer {
     if let path { return try Tokenizers.load(path: path, preTokenizer: preTokenizer) }
-    if checkpoint.naming == .gguf {
-      var data = try TokenizerData(ggufMetadata: checkpoint.metadata)
-      if let preTokenizer { data.preTokenizer = preTokenizer }
-      return try Tokenizers.make(data)
+    if var data = try registry.reader(of: checkpoint)?.tokenizer(of: checkpoint) {
+      do {
+        if let preTokenizer {
+          guard data.kind == .byteLevelBPE else { throw Tokenizers.unusedPreTokenizer(file: checkpoint.path) }
+          data.preTokenizer = preTokenizer
+        }
+        return try Tokenizers.make(data)
+      } catch let failure as Failure {
+        throw failure.inFile(checkpoint.path)
+      }
     }
     guard let folder = checkpoint.companionFolder else {
       throw Failure(

@@ -8,7 +8,8 @@ extension Registry {
         .data, "importance.kind", "is no file of importance", file: path,
         remedy: "Give what llama-imatrix or 'qconvert calibrate' wrote: \(importanceFormats.map { $0.id }.joined(separator: ", ")).")
     }
-    let importance = try format.read(path)
+    var importance = try format.read(path)
+    importance.naming = format.naming
     do { try importance.check() } catch { throw error.inFile(path) }
     return importance
   }

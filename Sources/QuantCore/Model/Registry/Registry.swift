@@ -6,7 +6,10 @@ public struct Registry: Sendable {
   public let methods: [any QuantizationMethod.Type]
   public let schemeProviders: [any SchemeProvider.Type]
   public let presetProviders: [any PresetProvider.Type]
+  /// Packings that matrices are stored in.
   public let packings: [any Packing]
+  /// What reads quantized folders.
+  public let unpackers: [any Unpacker]
   /// Formats that can be read: all of them.
   public let readers: [any CheckpointReader.Type]
   /// Formats that can be written.
@@ -35,6 +38,7 @@ public struct Registry: Sendable {
     schemeProviders = all(.scheme).compactMap { $0 as? any SchemeProvider.Type }
     presetProviders = all(.preset).compactMap { $0 as? any PresetProvider.Type }
     packings = all(.packing).compactMap { ($0 as? any Packing.Type)?.init() }
+    unpackers = all(.packing).compactMap { ($0 as? any Unpacker.Type)?.init() }
     readers = all(.format).compactMap { $0 as? any CheckpointReader.Type }
     formats = all(.format).compactMap { $0 as? any CheckpointFormat.Type }
     weightFormats = all(.format).compactMap { $0 as? any WeightFormat.Type }
@@ -45,7 +49,17 @@ public struct Registry: Sendable {
 
   /// The packings that readers of a format know, the preferred first.
   public func packings(of format: any CheckpointFormat.Type) -> [any Packing] {
-    packings.filter { type(of: $0).isKnown(toReadersOf: format.id) }
+    packings.filter { packing in
+      let kind = type(of: packing)
+      return kind.isKnown(toReadersOf: format.id) || format.namesPacking && kind.formats.isEmpty
+    }
+  }
+
+  /// What outputs of some formats are, as a remedy names them: `a folder or a .gguf file`.
+  package func outputs(_ isMeant: (any CheckpointFormat.Type) -> Bool) -> String {
+    let meant = formats.filter(isMeant)
+    let files = meant.filter { !$0.isFolder }.compactMap { $0.fileExtensions.first }.map { "a .\($0) file" }
+    return ((meant.contains { $0.isFolder } ? ["a folder"] : []) + files).joined(separator: " or ")
   }
 
   /// The method with this id.
@@ -57,6 +71,9 @@ public struct Registry: Sendable {
     }
     throw Registry.unknown("plug-in", "plugin.unknown", id, among: methods.map { $0.id })
   }
+
+  /// The format that opened a checkpoint, or nil: none of these did.
+  public func reader(of checkpoint: Checkpoint) -> (any CheckpointReader.Type)? { readers.first { $0.id == checkpoint.format } }
 
   /// The format with this id, to be read.
   public func reader(_ id: String) throws(Failure) -> any CheckpointReader.Type {

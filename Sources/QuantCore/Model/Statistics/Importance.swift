@@ -14,8 +14,10 @@ public struct Importance: Sendable, Equatable {
     }
   }
 
-  /// By the name that the matrix has in a GGUF file.
+  /// By the names that matrices have in a container; by those of the model's own where that has no place for them.
   public var entries: [String: Entry]
+  /// Whose names these are; nil where no file says so.
+  public var naming: Naming?
   /// Names of the texts that were observed.
   public var texts: [String]
   /// Windows of text.
@@ -58,6 +60,8 @@ public protocol ImportanceFormat: Plugin {
   static var fileExtensions: [String] { get }
   /// Whether the file looks like this format. Never throws: a file that cannot be read is nobody's.
   static func recognises(_ path: String) -> Bool
+  /// Whose names it gives to matrices.
+  static var naming: Naming { get }
   /// Reads a file.
   /// - Throws: `Failure` that names the place where it is malformed.
   static func read(_ path: String) throws -> Importance

@@ -4,13 +4,14 @@ package enum ModelFingerprint {
   private static let sampleBytes = 4096
   private static let sampleCount = 16
 
-  /// XXH3-128, in hexadecimal, of the model's numbers and of every tensor's name, shape and type with up to 16 stretches of
+  /// XXH3-128, in hexadecimal, of what is computed and of every tensor's name, shape and type with up to 16 stretches of
   /// 4 KiB of its bytes, evenly spread from its first to its last. Tensors that are stored in several parts give their
   /// first and last row, decoded.
-  package static func of(_ checkpoint: Checkpoint, _ model: ModelDescription) -> String {
+  /// - Parameter description: what is computed, as a text that differs where any number or edge of the graph does.
+  package static func of(_ checkpoint: Checkpoint, description: String) -> String {
     let hash = StreamHash()
     func add(_ text: String) { Array(text.utf8).withUnsafeBytes { hash?.update($0) } }
-    add(model.signature)
+    add(description + "\n")
     for tensor in checkpoint.tensors {
       add("\(tensor.name) \(tensor.shape) \(tensor.storage.schemeName)")
       if let bytes = tensor.storage.verbatim {

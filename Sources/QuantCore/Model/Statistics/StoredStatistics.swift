@@ -46,10 +46,18 @@ extension Statistic {
 
 /// What was observed at every site of every block of a model, read from a file block by block.
 ///
-/// The file is a checkpoint of a format that holds plain tensors and text metadata (safetensors): for block N and a site,
+/// The file is a checkpoint of a format that holds any tensors, with texts beside them: for block N and a site,
 /// `blocks.N.SITE.tokens` (I64) and `blocks.N.SITE.FIELD` (F32) with the fields of `StatisticsField`. Metadata say what the
 /// numbers belong to (`Key`).
 public struct StoredStatistics: Sendable {
+  /// The format of such files.
+  /// - Throws: `Failure` where the program has none that holds any tensors.
+  package static func format(_ registry: Registry) throws(Failure) -> any CheckpointFormat.Type {
+    for format in registry.formats where format.holdsAnyTensors { return format }
+    throw Failure(
+      .unsupported, "stats.format", "no format of this program holds statistics", remedy: "Give --calibration instead of --stats.")
+  }
+
   /// Metadata of the file. Each is a string and stands behind `qconvert.`.
   package enum Key: String {
     /// Version of this layout.
@@ -64,8 +72,8 @@ public struct StoredStatistics: Sendable {
     package var stored: String { "qconvert." + rawValue }
   }
 
-  /// The layout that this program writes, and the only one that it reads.
-  package static let version = "1"
+  /// The layout that this program writes, and the only one that it reads. In 1 the fingerprint left out some of the model's numbers.
+  package static let version = "2"
 
   /// The text that was run; without its tokens.
   public let calibration: CalibrationWindows

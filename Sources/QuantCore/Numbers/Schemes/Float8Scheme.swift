@@ -10,7 +10,7 @@
 /// `max(amax, 10⁻⁴) / 448`.
 ///
 /// Parameters of a tile: the scale.
-public struct Float8Scheme: ScaledFloatScheme {
+public struct Float8Scheme: ScaledFloatScheme, SharedScaleScheme {
   /// Weights that share a scale.
   public enum Level: Sendable, Hashable {
     case tensor
@@ -83,6 +83,8 @@ public struct Float8Scheme: ScaledFloatScheme {
   public var parameterCount: Int { 1 }
 
   public var quotientType: ElementType { modelType }
+
+  public var sharing: Sharing? { level == .tensor ? .tensor : nil }
 
   public func fitted(largestMagnitude: Float) -> any Scheme {
     var scheme = self

@@ -4,11 +4,9 @@ extension Matrix {
   /// The numbers that a scheme makes of this weight matrix. Rows are rounded in parallel, in pieces of whole tiles.
   public func rounded(to scheme: any Scheme, parallel: Parallel) -> Matrix {
     var scheme = scheme
-    if scheme.sharing != nil { scheme = scheme.fitted(largestMagnitude: VectorKernels.largestMagnitude(values)) }
-    if scheme.nestsParameters {
-      scheme = scheme.fitted(tileMagnitudes: tileMagnitudes(length: scheme.groupLength(columns: columns)))
-    }
-    let fitted = scheme
+    if let shared = scheme.sharedScale { scheme = shared.fitted(largestMagnitude: VectorKernels.largestMagnitude(values)) }
+    let nesting = scheme.nesting?.fitted(tileMagnitudes: tileMagnitudes(length: scheme.groupLength(columns: columns)))
+    let fitted = nesting ?? scheme
     let tileRows = fitted.grid.tileRows ?? 1
     let piece = max(1, (1 << 18) / max(1, columns * tileRows)) * tileRows
     var result = Matrix(rows: rows, columns: columns)
@@ -18,10 +16,10 @@ extension Matrix {
       parallel.forEachRange(rows, piece: piece) { rows in
         withPanel(rows: rows) { panel in
           let destination = target.base + rows.lowerBound * columns
-          guard fitted.nestsParameters else { return fitted.roundTrip(panel, importance: nil, into: destination) }
+          guard let nesting else { return fitted.roundTrip(panel, importance: nil, into: destination) }
           var quantized = fitted.emptyPanel(rows: panel.rows, columns: columns)
           fitted.encode(panel, importance: nil, into: &quantized)
-          fitted.nest(&quantized, firstTile: rows.lowerBound * quantized.groupsPerRow)
+          nesting.nest(&quantized, firstTile: rows.lowerBound * quantized.groupsPerRow)
           fitted.value(quantized, columns: 0..<columns, into: destination)
         }
       }

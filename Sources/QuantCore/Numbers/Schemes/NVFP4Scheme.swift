@@ -12,7 +12,7 @@
 /// them to one matrix.
 ///
 /// Parameters of a tile: the local scale and the tensor's.
-public struct NVFP4Scheme: ScaledFloatScheme {
+public struct NVFP4Scheme: ScaledFloatScheme, SharedScaleScheme {
   /// What becomes of a local scale.
   public let globalScale: Grid.GlobalScale
   /// Type in which the model computes.

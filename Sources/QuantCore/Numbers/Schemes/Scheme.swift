@@ -2,15 +2,19 @@
 ///
 /// Every call works on a panel: a rectangle of a weight matrix made of whole tiles, never on one weight. A tile is
 /// `groupLength` columns (or the whole row) of `tileRows` rows, nearly always one; its parameters (scale, zero point,
-/// minimum, sub-scales) are kept as floats that hold exactly what the container will store. Only blocks of several rows may
-/// be cut short, and only by the right and lower edge of the matrix.
+/// minimum, sub-scales) are kept as floats that hold exactly what will be stored. Only blocks of several rows may be cut short, and
+/// only by the right and lower edge of the matrix.
+///
+/// Implement what has no default:
 ///
 /// - `encode` chooses parameters *and* codes as the scheme's own project does. This is rounding to nearest.
 /// - `fit` chooses parameters only, rounded as stored: what error-feedback methods ask for.
 /// - `nearest` chooses codes under given stored parameters, for all columns of a group or some.
 /// - `value` says which numbers the codes mean.
 ///
-/// For every panel, `value(encode(x))` equals the numbers a reader of the packed file computes, bit for bit.
+/// For every panel, `value(encode(x))` must equal the numbers a reader of the packed file computes, bit for bit. Calls come from
+/// several threads. The other requirements have defaults that suit most schemes; a parameter that more than a tile shares takes a
+/// `SharedScaleScheme`, parameters that are quantized themselves a `NestingScheme`.
 public protocol Scheme: Sendable {
   /// Name in the one grammar of scheme names: `q4_k`, `int4-g128`, `int8-channel`, `bf16`.
   var name: String { get }
@@ -19,30 +23,7 @@ public protocol Scheme: Sendable {
   /// Floats kept per tile, in a documented order.
   var parameterCount: Int { get }
 
-  /// What shares a parameter beyond tiles, or nil. The converter then looks for the largest magnitude there first, and calls
-  /// `fitted`.
-  var sharing: Sharing? { get }
-  /// The scheme for one tensor (or several that share a parameter), whose largest magnitude is `largestMagnitude`: with that
-  /// parameter fixed, so that rows can be rounded in pieces. Any other scheme is the same for all tensors.
-  func fitted(largestMagnitude: Float) -> any Scheme
-  /// Whether parameters of tiles are quantized themselves, with parameters that many tiles share. The converter then hands over
-  /// the largest magnitudes of all tiles first.
-  var nestsParameters: Bool { get }
-  /// The scheme for one matrix.
-  /// - Parameter tileMagnitudes: the largest magnitude of every tile, row after row.
-  func fitted(tileMagnitudes: [Float]) -> any Scheme
-  /// Replaces parameters, once their codes are chosen, by those that will be stored.
-  /// - Parameter firstTile: of the panel, counted through the matrix.
-  func nest(_ quantized: inout QuantizedPanel, firstTile: Int)
-
-  /// The same grid with a wider search for its parameters, which never gives a tile a larger error, or nil where the rule has none.
-  var widerSearch: (any Scheme)? { get }
-
-  /// Columns whose codes are chosen together, because what is stored is one of some points for all of them. `nearest` is called
-  /// for whole such stretches; methods that round one column after another need 1.
-  var jointColumns: Int { get }
-  /// The tensors that conversions refuse to round by this rule without knowing what errors in each column weigh.
-  var importanceNeed: ImportanceNeed { get }
+  // MARK: The rule
 
   /// Parameters and codes of every tile, by the scheme's own rule.
   /// - Parameter importance: one non-negative weight per column of the panel, or nil.
@@ -57,6 +38,19 @@ public protocol Scheme: Sendable {
   /// What the rule makes of a panel, as numbers (`rows * columns` floats): `value(encode(panel))`, without the detour
   /// through codes where a scheme knows a faster way.
   func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>)
+
+  // MARK: What is particular to few rules
+
+  /// The same grid with a wider search for its parameters, which never gives a tile a larger error, or nil where the rule has none.
+  var widerSearch: (any Scheme)? { get }
+  /// The tensors that conversions refuse to round by this rule without knowing what errors in each column weigh.
+  var importanceNeed: ImportanceNeed { get }
+  /// Columns whose codes are chosen together, because what is stored is one of some points for all of them. `nearest` is called
+  /// for whole such stretches; methods that round one column after another need 1.
+  var jointColumns: Int { get }
+
+  // MARK: Repacking
+
   /// How codes and parameters of another scheme become this one's without rounding any weight again, or nil where they cannot.
   /// Equal grids need nothing; a scheme states here which other grids are part of its own.
   func adoption(of source: any Scheme) -> Adoption?
@@ -65,26 +59,26 @@ public protocol Scheme: Sendable {
 }
 
 extension Scheme {
-  /// Columns that share one tile in rows of `columns` weights.
-  public func groupLength(columns: Int) -> Int { grid.groupLength ?? columns }
+  public func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>) {
+    var quantized = emptyPanel(rows: panel.rows, columns: panel.columns)
+    encode(panel, importance: importance, into: &quantized)
+    value(quantized, columns: 0..<panel.columns, into: destination)
+  }
 
-  public var sharing: Sharing? { grid.tileRows == nil ? .tensor : nil }
-
-  public func fitted(largestMagnitude: Float) -> any Scheme { self }
-
-  public var nestsParameters: Bool { false }
-  public func fitted(tileMagnitudes: [Float]) -> any Scheme { self }
-  public func nest(_ quantized: inout QuantizedPanel, firstTile: Int) {}
   public var widerSearch: (any Scheme)? { nil }
-  public var jointColumns: Int { 1 }
-
   public var importanceNeed: ImportanceNeed { .none }
+  public var jointColumns: Int { 1 }
 
   public func adoption(of source: any Scheme) -> Adoption? {
     source.grid == grid && source.parameterCount == parameterCount ? .identity : nil
   }
 
   public var generalizations: [(scheme: any Scheme, adoption: Adoption)] { [] }
+}
+
+extension Scheme {
+  /// Columns that share one tile in rows of `columns` weights.
+  public func groupLength(columns: Int) -> Int { grid.groupLength ?? columns }
 
   /// How codes and parameters of another scheme become this one's, at once or by one that the other is a special case of.
   public func move(from source: any Scheme) -> Adoption? {
@@ -114,12 +108,6 @@ extension Scheme {
       parameterCount: parameterCount)
   }
 
-  public func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>) {
-    var quantized = emptyPanel(rows: panel.rows, columns: panel.columns)
-    encode(panel, importance: importance, into: &quantized)
-    value(quantized, columns: 0..<panel.columns, into: destination)
-  }
-
   /// The numbers that all codes of a panel mean.
   public func values(_ quantized: QuantizedPanel) -> [Float] {
     var values = [Float](repeating: 0, count: quantized.rows * quantized.columns)
@@ -146,14 +134,6 @@ public enum ImportanceNeed: Sendable, Hashable {
   case layers
   /// All.
   case everything
-}
-
-/// What shares a parameter beyond the tiles of a scheme.
-public enum Sharing: Sendable, Hashable {
-  /// All of a tensor.
-  case tensor
-  /// All tensors that programs join into one matrix: the layers of a block that read one input. Without a family, a tensor alone.
-  case jointLayers
 }
 
 /// What is stored for a tile: the identity that packings look at.

@@ -9,6 +9,21 @@ public enum Tokenizers {
   ///   - preTokenizer: name of a pre-tokenizer (`gpt-2`, `llama-bpe`, …) to use instead of the file's.
   /// - Throws: `Failure` `input.…`, `json.…`, `tokenizer.…`.
   public static func load(path: String, preTokenizer: String? = nil) throws -> any Tokenizer {
+    let tokenizer = try read(path, preTokenizer)
+    if preTokenizer != nil, tokenizer.data.kind != .byteLevelBPE { throw unusedPreTokenizer(file: path) }
+    return tokenizer
+  }
+
+  /// Whether this program splits text by a pre-tokenizer of this name.
+  package static func knows(preTokenizer name: String) -> Bool { (try? KnownPreTokenizers.find(name)) != nil }
+
+  /// What a name of a pre-tokenizer means for a tokenizer without one.
+  package static func unusedPreTokenizer(file: String) -> Failure {
+    Failure(
+      .usage, "tokenizer.pre-unused", "is a SentencePiece tokenizer, which has no pre-tokenizer", file: file, remedy: "Leave --pre out.")
+  }
+
+  private static func read(_ path: String, _ preTokenizer: String?) throws -> any Tokenizer {
     guard Files.isFolder(path) else {
       if path.hasSuffix(".json") { return try inFile(path) { try fromJSON(path, beside: nil, preTokenizer) } }
       return try inFile(path) { try fromModel(path, beside: nil) }

@@ -22,18 +22,15 @@ struct Convert: QConvertCommand {
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
-    let planner = Planner(registry)
-    let said = try conversion.said()
-    // What cannot be opened is reported by the plan.
-    let opened = try? planner.open(said.conversion)
-    let recipe = try said.resolved(registry, opened: opened)
-    if conversion.dumpRecipe { return try session.answer(JSONOutput.document(recipe), text: recipe.document.yaml) }
-    try recipe.checkGates()
-    let request = try recipe.request(threads: global.threadCount())
+    let prepared = try Preparation(conversion, registry)
+    let recipe = prepared.recipe
+    if conversion.dumpRecipe {
+      return try session.answer(JSONOutput.document([.init("recipe", recipe.document)]), text: recipe.document.yaml)
+    }
     let plan: ConversionPlan
     do {
-      plan = try planner.plan(request, opened: opened)
-    } catch var failure as Failure where failure.id == "input.missing" && failure.file == request.input {
+      plan = try prepared.plan(threads: global.threadCount())
+    } catch var failure as Failure where failure.id == "input.missing" && failure.file == recipe.conversion.input {
       // The name of a command that does not exist is taken for IN.
       failure.remedy = "Check the path; 'qconvert --help' lists the commands."
       throw failure

@@ -57,15 +57,15 @@ struct Evaluate: QConvertCommand {
     let request = try simulation.request(registry)
     var (checkpoint, engine, tokenizer) = try options.open(model, registry: registry, threads: threads)
     let referenceEngine = try reference.map { try Evaluate.engine($0, registry: registry, threads: threads) }
-    settings.beginOfSequence = try options.beginOfSequence(tokenizer)
+    settings.beginOfSequence = try options.text.beginOfSequence(tokenizer)
     var tokens = tokenizer.encode(try Files.readText(text))
     if let first = settings.beginOfSequence { tokens.insert(first, at: 0) }
     if let request {
-      engine.simulation = try simulation.simulation(request, engine, checkpoint: checkpoint, registry: registry, session) { tokenizer }
+      engine.simulation = try simulation.simulation(request, engine, checkpoint: checkpoint, registry: registry, session.log) { tokenizer }
     } else if !checkpoint.activations.isEmpty {
       session.log.notice("programs that run this checkpoint round its activations; computed with exact ones (--simulate file rounds them)")
     }
-    let result = try Evaluate.evaluate(engine, referenceEngine, tokens, settings, session)
+    let result = try Evaluation.run(engine, reference: referenceEngine, tokens: tokens, options: settings, showing: session.progress())
     let measurements = Measurements(
       byteCount: try checkpoint.files.reduce(0) { try $0 + MappedFile($1).count },
       bitsPerWeight: CheckpointFacts(checkpoint, Opening(registry)).bitsPerWeight, evaluation: result)
@@ -74,20 +74,6 @@ struct Evaluate: QConvertCommand {
     if !session.isJSON { try session.console.data(Evaluate.text(result, request, engine.simulation)) }
     if let failure { throw Rejection(failure: failure, document: document) }
     if session.isJSON { try session.answer(document, text: "") }
-  }
-
-  static func evaluate(
-    _ engine: Engine, _ reference: Engine?, _ tokens: [Int], _ settings: EvaluationOptions, _ session: Session
-  ) throws -> EvaluationResult {
-    let progress = session.progress()
-    defer { progress.finish() }
-    let available = tokens.count / settings.context
-    progress.begin("evaluate", total: min(available, settings.windows ?? available) * settings.context)
-    var reported = 0
-    return try Evaluation.run(engine, tokens: tokens, options: settings, reference: reference) { done, _ in
-      progress.advance("evaluate", by: (done - reported) * settings.context)
-      reported = done
-    }
   }
 
   /// The reference needs no tokenizer: it reads the same tokens.
@@ -99,24 +85,15 @@ struct Evaluate: QConvertCommand {
 
   // MARK: Output
 
-  /// What was measured, for documents.
-  static func members(_ result: EvaluationResult, _ request: SimulationRequest? = nil, _ simulation: Simulation? = nil) -> [JSON.Member] {
-    var members: [JSON.Member] = [
-      .init("protocol", .string(result.protocol.rawValue)),
-      .init("context", .int(result.context)),
-      .init("windows", .int(result.windows)),
-      .init("tokens", .int(result.tokens)),
-    ]
-    if let request, let simulation {
-      members += [
-        .init("simulated", .string(request.text)), .init("simulated.weights", .int(simulation.weights.count)),
-        .init("simulated.inputs", .int(simulation.inputs.count)), .init("simulated.caches", .int(simulation.caches.count)),
-      ]
-    }
-    return members + EvaluationResult.measures.compactMap { measure in measure.value(result).map { .init(measure.key, .double($0)) } }
+  private static func members(_ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?) -> [JSON.Member] {
+    guard let request, let simulation else { return result.members() }
+    return result.members(simulated: [
+      .init("simulated", .string(request.text)), .init("simulated.weights", .int(simulation.weights.count)),
+      .init("simulated.inputs", .int(simulation.inputs.count)), .init("simulated.caches", .int(simulation.caches.count)),
+    ])
   }
 
-  static func text(_ result: EvaluationResult, _ request: SimulationRequest? = nil, _ simulation: Simulation? = nil) -> String {
+  static func text(_ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?) -> String {
     var lines = [
       (
         "protocol",

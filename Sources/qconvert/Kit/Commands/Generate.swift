@@ -24,7 +24,7 @@ struct Generate: QConvertCommand {
     let limit = try WholeNumber.check(tokens, "--tokens", in: 1...1_048_576)
     let (_, engine, tokenizer) = try options.open(model, registry: registry, threads: global.threadCount())
     var ids = tokenizer.encode(prompt)
-    if let first = try options.beginOfSequence(tokenizer) { ids.insert(first, at: 0) }
+    if let first = try options.text.beginOfSequence(tokenizer) { ids.insert(first, at: 0) }
     let stop = Set(["eos", "eot"].compactMap { tokenizer.data.special[$0] })
     var generator = Generator(engine)
     var problem: (any Error)?

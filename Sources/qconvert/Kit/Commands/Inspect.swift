@@ -28,7 +28,9 @@ struct Inspect: QConvertCommand {
     let facts = CheckpointFacts(checkpoint, opening)
     var text = facts.text(style: session.outputStyle)
     if tensors { text += "\n" + facts.tensorList(style: session.outputStyle) }
-    if metadata, !checkpoint.metadata.entries.isEmpty { text += "\n" + facts.metadataList(style: session.outputStyle) }
+    if metadata {
+      text += "\n" + (checkpoint.metadata.entries.isEmpty ? "no metadata\n" : facts.metadataList(style: session.outputStyle))
+    }
     try session.answer(facts.document, text: text)
   }
 }

@@ -13,14 +13,12 @@ struct PlanCommand: QConvertCommand {
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
-    let planner = Planner(registry)
-    let said = try conversion.said()
-    // What cannot be opened is reported by the plan.
-    let opened = try? planner.open(said.conversion)
-    let recipe = try said.resolved(registry, opened: opened)
-    if conversion.dumpRecipe { return try session.answer(JSONOutput.document(recipe), text: recipe.document.yaml) }
-    try recipe.checkGates()
-    let plan = try planner.plan(recipe.request(threads: global.threadCount()), opened: opened)
+    let prepared = try Preparation(conversion, registry)
+    let recipe = prepared.recipe
+    if conversion.dumpRecipe {
+      return try session.answer(JSONOutput.document([.init("recipe", recipe.document)]), text: recipe.document.yaml)
+    }
+    let plan = try prepared.plan(threads: global.threadCount())
     for warning in plan.warnings { session.log.warning("\(warning)") }
     let failure = Gate.failure(of: recipe.gates, Measurements(byteCount: plan.totalSize, bitsPerWeight: plan.bitsPerWeight))
     let document = JSONOutput.document(JSONOutput.members(plan), failure)

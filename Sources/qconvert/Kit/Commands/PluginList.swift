@@ -34,7 +34,8 @@ struct PluginFacts {
   /// Architectures that a family answers to, or extensions that a format writes.
   let names: [String]
 
-  init(_ plugin: any Plugin.Type) {
+  /// - Parameter namings: those under which families have names for architectures.
+  init(_ plugin: any Plugin.Type, namings: [Naming] = []) {
     axis = plugin.axis.rawValue
     id = plugin.id
     summary = plugin.summary
@@ -46,7 +47,7 @@ struct PluginFacts {
     schemes =
       (plugin as? any SchemeProvider.Type)?.schemeNames ?? (plugin as? any PresetProvider.Type)?.presetNames ?? []
     if let family = plugin as? any ModelFamily.Type {
-      names = family.architectures(.huggingFace) + family.architectures(.gguf)
+      names = namings.flatMap { family.architectures($0) }
     } else {
       let extensions = (plugin as? any CheckpointReader.Type)?.fileExtensions ?? (plugin as? any ImportanceFormat.Type)?.fileExtensions
       names = extensions?.map { "." + $0 } ?? []
@@ -55,7 +56,11 @@ struct PluginFacts {
 
   /// All plug-ins, axis by axis, in the order in which they were listed.
   static func ordered(_ registry: Registry) -> [PluginFacts] {
-    let facts = registry.plugins.map { PluginFacts($0) }
+    // Folders have the model's own names, which come first.
+    var namings: [Naming] = []
+    for naming in registry.formats.filter({ $0.isFolder }).map({ $0.naming }) + registry.readers.map({ $0.naming })
+    where !namings.contains(naming) { namings.append(naming) }
+    let facts = registry.plugins.map { PluginFacts($0, namings: namings) }
     return PluginAxis.allCases.flatMap { axis in facts.filter { $0.axis == axis.rawValue } }
   }
 

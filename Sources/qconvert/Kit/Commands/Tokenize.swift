@@ -14,11 +14,13 @@ struct Tokenize: QConvertCommand {
   @Option(help: ArgumentHelp("Text to tokenize.", valueName: "FILE"))
   var text: String
 
-  @OptionGroup var options: ModelOptions
+  @OptionGroup var options: TokenizerOptions
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
     let tokenizer = try load(Opening(registry))
+    // What was asked for and is not there is an error; without the option, the tokenizer's rule decides.
+    _ = try options.beginOfSequence(tokenizer)
     let ids = tokenizer.encodeForModel(try Files.readText(text), addBOS: options.bos.value)
     try session.answer(
       .object([.init("ok", .bool(true)), .init("ids", .array(ids.map { .int($0) }))]),
@@ -32,6 +34,6 @@ struct Tokenize: QConvertCommand {
     if isTokenizer || isBareFolder || options.tokenizer != nil {
       return try Tokenizers.load(path: options.tokenizer ?? model, preTokenizer: options.pre)
     }
-    return try opening.tokenizer(for: opening.open(model, configPath: options.config), preTokenizer: options.pre)
+    return try opening.tokenizer(for: opening.open(model), preTokenizer: options.pre)
   }
 }

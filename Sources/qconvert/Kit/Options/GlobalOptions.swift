@@ -1,6 +1,6 @@
 import ArgumentParser
-import Glibc
 import QuantCore
+import QuantPlatform
 
 /// Options that every command takes.
 struct GlobalOptions: ParsableArguments {
@@ -24,6 +24,12 @@ struct GlobalOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Progress; auto redraws a line on terminals and is plain elsewhere.", valueName: "STYLE"))
   var progress = ProgressStyle.auto
 
+  /// - Throws: `ValidationError` for options of which one says the opposite of the other.
+  func validate() throws {
+    if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other") }
+    if quiet, progress == .plain { throw ValidationError("--quiet and --progress plain exclude each other") }
+  }
+
   /// The number of threads to use.
   /// - Throws: `Failure` of kind usage for a number out of range.
   func threadCount() throws(Failure) -> Int {
@@ -34,42 +40,5 @@ struct GlobalOptions: ParsableArguments {
   /// Cores that this process may run on.
   private static func availableCores() -> Int {
     max(1, min(1024, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-  }
-}
-
-/// When to colour.
-enum ColorChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
-  case auto, always, never
-}
-
-/// How progress is shown.
-enum ProgressStyle: String, ExpressibleByArgument, CaseIterable, Sendable {
-  case auto, plain, none
-}
-
-/// Whether windows of text begin with the BOS token.
-enum BOSChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
-  case auto, on, off
-
-  /// nil: as the tokenizer's own rule says.
-  var value: Bool? {
-    switch self {
-    case .auto: nil
-    case .on: true
-    case .off: false
-    }
-  }
-}
-
-/// Limits of options that are whole numbers.
-enum WholeNumber {
-  /// `value`, where it lies in the range.
-  /// - Throws: `Failure` of kind usage that names the option.
-  static func check(_ value: Int, _ option: String, in range: ClosedRange<Int>) throws(Failure) -> Int {
-    guard range.contains(value) else {
-      throw Failure(
-        .usage, "usage.range", "\(option) is \(value)", remedy: "Give a whole number from \(range.lowerBound) to \(range.upperBound).")
-    }
-    return value
   }
 }

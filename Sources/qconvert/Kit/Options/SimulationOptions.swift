@@ -31,19 +31,27 @@ struct SimulationOptions: ParsableArguments {
 
   /// The simulation for one model; its text is read and tokenised only where scales must be found.
   func simulation(
-    _ request: SimulationRequest, _ engine: Engine, checkpoint: Checkpoint, registry: Registry, _ session: Session,
+    _ request: SimulationRequest, _ engine: Engine, checkpoint: Checkpoint, registry: Registry, _ log: Logger,
     tokenizer: () throws -> any Tokenizer
   ) throws -> Simulation {
-    try SimulationBuilder(engine, checkpoint: checkpoint, registry: registry).simulation(request) {
+    var isTextRead = false
+    let simulation = try SimulationBuilder(engine, checkpoint: checkpoint, registry: registry).simulation(request) {
+      isTextRead = true
       var text = ""
       for file in calibration { text += try Files.readText(file) }
       var choice = CalibrationRequest()
       choice.files = calibration
-      if calibration.isEmpty { session.log.notice("static scales come from the built-in text; --calibration FILE gives another") }
+      if calibration.isEmpty { log.notice("static scales come from the built-in text; --calibration FILE gives another") }
       return try CalibrationWindows(
         text: calibration.isEmpty ? DefaultCalibration.text : text, origin: calibration.isEmpty ? "built-in" : "user",
         tokenizer: tokenizer(), request: choice
       ).windows
     }
+    guard isTextRead || calibration.isEmpty else {
+      throw Failure(
+        .usage, "usage.calibration", "nothing in --simulate '\(request.text)' has a scale that is found on calibration text",
+        remedy: "Leave --calibration out.")
+    }
+    return simulation
   }
 }

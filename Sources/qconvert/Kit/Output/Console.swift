@@ -1,5 +1,5 @@
-import Glibc
 import QuantCore
+import QuantPlatform
 import Synchronization
 
 /// Where text goes: data to standard output, everything else to standard error.

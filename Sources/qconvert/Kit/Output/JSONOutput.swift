@@ -19,9 +19,6 @@ enum JSONOutput {
     ])
   }
 
-  /// What `--dump-recipe` prints.
-  static func document(_ recipe: Recipe) -> JSON { document([.init("recipe", recipe.document)]) }
-
   /// What `plan` found.
   static func members(_ plan: ConversionPlan) -> [JSON.Member] {
     [

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Logging
 import QuantCore
 import Synchronization
@@ -75,4 +76,9 @@ final class Progress: ProgressReporter {
       return Double(elapsed.seconds) + Double(elapsed.attoseconds) / 1e18
     }
   }
+}
+
+/// How progress is shown.
+enum ProgressStyle: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case auto, plain, none
 }

@@ -1,3 +1,5 @@
+import ArgumentParser
+
 /// Colour for one stream, or none.
 struct Style: Sendable {
   private let isColoured: Bool
@@ -22,4 +24,9 @@ struct Style: Sendable {
   func yellow(_ text: String) -> String { code("1;33", text) }
 
   private func code(_ code: String, _ text: String) -> String { isColoured ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text }
+}
+
+/// When to colour.
+enum ColorChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case auto, always, never
 }

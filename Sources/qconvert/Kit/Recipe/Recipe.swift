@@ -63,7 +63,7 @@ struct Recipe: Sendable {
 
   /// The settings that the bytes of the output depend on, without paths of this machine.
   var recorded: JSON {
-    Recipe.tree(Setting.all.filter { $0.isRecorded }.compactMap { setting in setting.value(self).map { (setting.key, $0) } })
+    Recipe.tree(Setting.all.filter { $0.influence == .recorded }.compactMap { setting in setting.value(self).map { (setting.key, $0) } })
   }
 
   /// Objects within objects, from keys whose parts are separated by dots. Keys of one section stand together.
@@ -80,32 +80,5 @@ struct Recipe: Sendable {
       members.append(.init(parts[0], .object(section + [.init(parts[1], value)])))
     }
     return .object(members)
-  }
-}
-
-/// How the result of a conversion is held against its source.
-struct EvaluationSettings: Sendable {
-  /// Texts to predict, one after another; empty: nothing is evaluated.
-  var text: [String] = []
-  /// Tokens per window.
-  var context = 512
-  /// Windows to use, from the start of the text; nil: all.
-  var windows: Int?
-}
-
-/// Where the result document of a conversion goes.
-enum ReportPlace: Sendable, Equatable {
-  /// A file beside the output, with the output's name and `.qconvert.json`.
-  case beside
-  case none
-  case file(String)
-
-  /// Of the result document; nil where there is none.
-  func path(output: String) -> String? {
-    switch self {
-    case .beside: Files.join(Files.folder(of: output), Files.lastComponent(output) + ".qconvert.json")
-    case .none: nil
-    case .file(let path): path
-    }
   }
 }

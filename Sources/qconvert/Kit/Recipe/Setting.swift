@@ -1,14 +1,29 @@
 import QuantCore
 
-/// One thing that can be said about a conversion: its key in a recipe, its option on the command line, and how its value is
-/// written in both.
+/// One thing that can be said about a conversion: its key in a recipe, its option on the command line, how its value is written
+/// in both, which inputs it is about, whether the output's bytes depend on it, and when it has an effect.
 struct Setting: Sendable {
+  /// Whether the bytes of the output depend on a setting. What a model card shows of an evaluation does not count: it is filled in
+  /// when the weights are written.
+  enum Influence: Sendable {
+    /// They do, and the output records the value.
+    case recorded
+    /// They do, but the value is a name on this machine: the output records what was found under it.
+    case local
+    /// They are the same for every value.
+    case none
+  }
+
   /// Where it stands in a recipe; a dot separates a section from a key in it.
   let key: String
   /// What it is called on the command line.
   let option: String
-  /// Whether the bytes of the output depend on it, so that it is recorded there. Paths are not: they belong to one machine.
-  let isRecorded: Bool
+  /// What it says something about; for any other input it is refused.
+  let inputs: Set<CheckpointContent>
+  /// Whether the bytes of the output depend on it.
+  let influence: Influence
+  /// When it changes anything.
+  let effect: Effect
   /// What was typed, or nil.
   let typed: @Sendable (ConversionOptions) -> Entry.Content?
   /// - Throws: `Failure` of kind usage where the entry is no value of this setting.
@@ -18,80 +33,46 @@ struct Setting: Sendable {
 
   init<Value, Option: TypedOption & SendableMetatype>(
     _ key: String, _ option: String, _ typed: any KeyPath<ConversionOptions, Option> & Sendable,
-    _ place: any WritableKeyPath<Recipe, Value> & Sendable, _ form: ValueForm<Value>, isRecorded: Bool = true
+    _ place: any WritableKeyPath<Recipe, Value> & Sendable, _ form: ValueForm<Value>, for inputs: Set<CheckpointContent> = [.model],
+    _ influence: Influence = .recorded, _ effect: Effect = .always
   ) {
     self.key = key
     self.option = option
-    self.isRecorded = isRecorded
+    self.inputs = inputs
+    self.influence = influence
+    self.effect = effect
     self.typed = { $0[keyPath: typed].content }
     set = { entry, recipe in recipe[keyPath: place] = try form.read(entry) }
     value = { recipe in form.write(recipe[keyPath: place]) }
   }
-}
 
-/// A value as somebody wrote it, in an option or in a recipe.
-struct Entry: Sendable {
-  indirect enum Content: Sendable {
-    case text(String)
-    case list([Entry])
-    case table([(key: String, value: Entry)])
+  /// Whether a recipe says it: a value that is the default says nothing.
+  func isSaid(in recipe: Recipe) -> Bool { value(recipe) != value(Recipe()) }
+
+  /// Refuses settings that are about another kind of input.
+  /// - Throws: `Failure` `setting.input` that names the first.
+  static func check(_ recipe: Recipe, appliesTo input: Checkpoint) throws(Failure) {
+    guard let setting = all.first(where: { !$0.inputs.contains(input.content) && $0.isSaid(in: recipe) }) else { return }
+    let (found, needed) = input.content == .adapter ? ("an adapter", "models") : ("a model", "adapters")
+    let merging = "merge the adapter into its model first: 'qconvert MODEL OUT --lora \(Files.lastComponent(recipe.conversion.input))'"
+    throw Failure(
+      .usage, "setting.input", "\(setting.option) is about \(needed), and the input is \(found)", file: recipe.conversion.input,
+      remedy: input.content == .adapter ? "Leave it out, or \(merging)." : "Leave it out.")
   }
 
-  let content: Content
-  /// What messages call it: `--samples`, or a line of a recipe and its key.
-  let subject: String
-
-  init(_ content: Content, subject: String) {
-    self.content = content
-    self.subject = subject
-  }
-
-  var text: String? { if case .text(let text) = content { text } else { nil } }
-
-  /// The elements of a list; a value alone is a list of one.
-  var elements: [Entry] { if case .list(let elements) = content { elements } else { [self] } }
-
-  /// Key and value of a table with one row.
-  var pair: (key: String, value: Entry)? {
-    if case .table(let rows) = content, rows.count == 1 { rows[0] } else { nil }
-  }
-
-  /// A failure that says what was written and what is expected: "a whole number".
-  func unexpected(_ expected: String) -> Failure {
-    let found =
-      switch content {
-      case .text(let text): "'\(text)'"
-      case .list: "a list"
-      case .table: "a table of keys"
+  /// Refuses settings that change nothing although somebody counts on them.
+  /// - Returns: a warning for each that changes nothing where that does no harm.
+  /// - Throws: `Failure` `setting.no-effect` that names the first.
+  static func check(_ situation: Effect.Situation) throws(Failure) -> [String] {
+    var warnings: [String] = []
+    for setting in all where setting.isSaid(in: situation.recipe) {
+      switch setting.effect.verdict(situation) {
+      case .effective: break
+      case .harmless(let reason): warnings.append("\(setting.option) has no effect: \(reason)")
+      case .mistaken(let reason, let remedy):
+        throw Failure(.usage, "setting.no-effect", "\(setting.option) has no effect: \(reason)", remedy: remedy)
       }
-    return Failure(.usage, "usage.value", "\(subject) is \(found)", remedy: "Give \(expected).")
+    }
+    return warnings
   }
-}
-
-/// The type of a property that an option of the command line is kept in.
-protocol TypedOption {
-  /// What was typed, or nil.
-  var content: Entry.Content? { get }
-}
-
-/// A value of an option whose description is how it is typed.
-protocol TypedValue {
-  var typedText: String { get }
-}
-
-extension String: TypedValue { var typedText: String { self } }
-extension Int: TypedValue { var typedText: String { description } }
-extension UInt64: TypedValue { var typedText: String { description } }
-extension Bool: TypedValue { var typedText: String { description } }
-extension BOSChoice: TypedValue { var typedText: String { rawValue } }
-extension StreamChoice: TypedValue { var typedText: String { rawValue } }
-extension ProductsChoice: TypedValue { var typedText: String { rawValue } }
-extension SearchChoice: TypedValue { var typedText: String { rawValue } }
-
-extension Optional: TypedOption where Wrapped: TypedValue {
-  var content: Entry.Content? { map { .text($0.typedText) } }
-}
-
-extension [String]: TypedOption {
-  var content: Entry.Content? { isEmpty ? nil : .list(map { Entry(.text($0), subject: "'\($0)'") }) }
 }

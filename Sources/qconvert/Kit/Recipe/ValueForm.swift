@@ -101,9 +101,10 @@ extension ValueForm where Value == RangeCalibrator? {
 }
 
 extension ValueForm where Value: Equatable & Sendable {
-  /// One of some words.
-  static func oneOf(_ words: [(word: String, value: Value)]) -> ValueForm {
-    ValueForm { entry in
+  /// One of the words of a choice.
+  static func oneOf<Choice: CaseIterable & RawRepresentable<String>>(_: Choice.Type, _ value: (Choice) -> Value) -> ValueForm {
+    let words = Choice.allCases.map { (word: $0.rawValue, value: value($0)) }
+    return ValueForm { entry in
       guard let found = words.first(where: { $0.word == entry.text }) else {
         throw entry.unexpected(words.map { $0.word }.joined(separator: " or "))
       }

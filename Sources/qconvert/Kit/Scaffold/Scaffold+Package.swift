@@ -7,6 +7,7 @@ extension Scaffold {
 
     let package = Package(
       name: "\(name)",
+      platforms: [.macOS(.v15)],
       dependencies: [\(dependency)],
       targets: [
         .target(name: "\(module)", dependencies: [.product(name: "QuantCore", package: "qconvert")]),
@@ -21,13 +22,9 @@ extension Scaffold {
   }
 
   var program: String {
-    """
-    import QConvertKit
-    import \(module)
-
-    QConvert.main(plugins: QConvert.builtIn + [\(type)\(kind == .method ? "" : "s").self])
-
-    """
+    let plugin = type + (kind == .method ? "" : "s")
+    let lines = ["import QConvertKit", "import \(module)", "", "QConvert.main(plugins: QConvert.builtIn + [\(plugin).self])", ""]
+    return lines.joined(separator: "\n")
   }
 
   var readme: String {

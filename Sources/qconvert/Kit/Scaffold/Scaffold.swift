@@ -1,6 +1,6 @@
 import ArgumentParser
-import Glibc
 import QuantCore
+import QuantPlatform
 
 /// A Swift package with a plug-in that works.
 ///

@@ -2,6 +2,9 @@
 #ifndef QC_CODECS_H
 #define QC_CODECS_H
 
+// A product and a sum stay two operations, each rounded: fused, they would give other bits where a processor can fuse them.
+#pragma STDC FP_CONTRACT OFF
+
 #include "cblocks.h"
 #include "codebooks.h"
 #include "cpu.h"

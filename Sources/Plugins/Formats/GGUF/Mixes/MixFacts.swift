@@ -15,10 +15,10 @@ struct MixFacts {
   let isSeventyBillion: Bool
 
   init(_ tensors: [PresetTensor], model: ModelDescription?) {
-    var keys = KeyValues(), described = KeyValues()
-    if case .gguf(let values)? = tensors.first?.configuration { keys = values }
-    if case .gguf(let values)? = model?.configurations[.gguf] { described = values }
-    let name = keys["general.architecture"]?.stringValue ?? described["general.architecture"]?.stringValue
+    let stated = tensors.first?.configuration.flatMap { $0.keyValues == nil ? nil : $0 }
+    let written = model?.configurations[GGUFFormat.naming]
+    let keys = stated?.keyValues ?? KeyValues(), described = written?.keyValues ?? KeyValues()
+    let name = stated?.architecture ?? written?.architecture
     func number(_ key: String) -> Int? { name.flatMap { (keys["\($0).\(key)"] ?? described["\($0).\(key)"])?.firstNumber } }
 
     architecture = name
@@ -35,14 +35,18 @@ struct MixFacts {
     queriesPerKey = shared > 0 ? queries / shared : 0
     let stack = tensors.first { $0.name.hasSuffix("ffn_down_exps.weight") }
     expertCount = number("expert_count") ?? stack?.shape.first ?? 0
-    isSeventyBillion =
-      switch name ?? "llama" {
-      case "llama", "llama-embed": blockCount == 80 && queries != shared && expertCount != 8
-      case "qwen2", "deci", "olmo": blockCount == 80
-      case "jais2": blockCount == 68
-      default: false
-      }
+    if let seventy = MixFacts.seventyBillion[name ?? "llama"] {
+      isSeventyBillion = blockCount == seventy.blocks && !(seventy.needsSharedHeads && (queries == shared || expertCount == 8))
+    } else {
+      isSeventyBillion = false
+    }
   }
+
+  /// How llama-quantize knows a model of 70 billion weights: by its own names of architectures, and the blocks that such a model has.
+  /// Among those that pass for Llama, heads must share keys and values, and eight experts are Mixtral's.
+  private static let seventyBillion: [String: (blocks: Int, needsSharedHeads: Bool)] = [
+    "llama": (80, true), "llama-embed": (80, true), "qwen2": (80, false), "deci": (80, false), "olmo": (80, false), "jais2": (68, false),
+  ]
 
   /// Parts of the names of matrices that GLM 5 keeps at 8 bits.
   static let keepsEightBits = ["attn_q_a", "attn_q_b", "nextn.eh_proj"]

@@ -1,0 +1,156 @@
+import FamilyKit
+public import QuantCore
+
+/// Gemma 3: norms in front of and behind each branch, and five blocks with a window for each one that attends to everything, with another
+/// base of the rotary embedding.
+///
+/// The traps: a folder stores `w` for gains of `1 + w`, and a GGUF the gains; embeddings are multiplied by the root of their width (a
+/// model that runs in BF16 rounds it to that type, the engine here runs in 32 bits); scores are scaled by a number of their own, of which a GGUF knows nothing; the
+/// configuration of a model with a vision tower leaves out whatever is the default.
+public enum Gemma3: ModelFamily {
+  /// What people type.
+  public static let id = "gemma3"
+  /// One sentence for lists.
+  public static let summary = "Gemma 3, all sizes; of models with a vision tower the language model"
+  /// Report.
+  public static let reference = "arXiv:2503.19786"
+
+  /// Names in `config.json` and in `general.architecture`.
+  public static func architectures(_ naming: Naming) -> [String] {
+    naming == .gguf ? ["gemma3"] : ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"]
+  }
+
+  /// Where the language model stands in folders that were saved by different classes and versions.
+  private static let prefixes = ["model.", "language_model.model.", "model.language_model."]
+
+  /// Llama's names, with norms behind both branches.
+  private static let names: TensorNames = {
+    func norm(_ role: TensorRole, _ huggingFace: NamedPlace, _ gguf: NamedPlace) -> TensorName {
+      TensorName(role, huggingFace.storing(.plus(1)), gguf)
+    }
+    var names = TensorNames.llama
+    names.rename(
+      norm(.attentionNorm, "input_layernorm", "attn_norm"), norm(.queryNorm, "self_attn.q_norm", "attn_q_norm"),
+      norm(.keyNorm, "self_attn.k_norm", "attn_k_norm"), norm(.feedForwardNorm, "pre_feedforward_layernorm", "ffn_norm"))
+    names.insert(norm(.attentionOutputNorm, "post_attention_layernorm", "post_attention_norm"), after: .attentionOutput)
+    names.insert(norm(.feedForwardOutputNorm, "post_feedforward_layernorm", "post_ffw_norm"), after: .down)
+    names.back[0] = norm(.outputNorm, "norm", "output_norm")
+    return names
+  }()
+
+  /// - Throws: `Failure` with an id `model.*`.
+  public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
+    let whole = ConfigurationKeys(configuration, path: tensors.path)
+    let keys = whole.nested("text_config")
+    var names = names
+    names.choosePrefix(prefixes, in: tensors)
+    if names.prefixes[.huggingFace] == prefixes[1] { names.back[1].places[.huggingFace] = .outside("language_model.lm_head") }
+
+    var n = try keys.decoderNumbers(defaultHeads: 8, defaultKeyValueHeads: 4, defaultHeadSize: 256, tensors: tensors)
+    if n.contextLength == 0 { n.contextLength = 131_072 }
+    let embedding = tensors[names.name(.tokenEmbedding, keys.isStored ? .gguf : .huggingFace) ?? ""]
+    n.vocabularySize = try keys.vocabularySize(embedding)
+    n.tiesEmbeddings = try keys.tiesEmbeddings(
+      default: whole.json("tie_word_embeddings")?.boolValue ?? true, tensors, output: names.name(.output, .huggingFace) ?? "",
+      embedding: embedding?.name ?? "")
+    try keys.refuse("attention_bias", when: true, "biases of the attention are not supported")
+    try keys.refuse("use_bidirectional_attention", when: true, "attention to later tokens is not supported")
+    // Gemma 2 had these; the class of transformers reads and ignores them.
+    if keys.json("attn_logit_softcapping") != nil { throw keys.unsupported("model.variant", "capped attention scores are not supported") }
+    let blocks = try Gemma3Blocks(n, keys)
+
+    let numbers = n
+    var decoder = Decoder(family: id, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { block throws(Failure) in
+      [
+        Branch(
+          norm: numbers.rootMeanSquareNorm(.attentionNorm), blocks.attention(block),
+          outputNorm: numbers.rootMeanSquareNorm(.attentionOutputNorm)),
+        Branch(
+          norm: numbers.rootMeanSquareNorm(.feedForwardNorm), numbers.feedForward(blocks.activation),
+          outputNorm: numbers.rootMeanSquareNorm(.feedForwardOutputNorm)),
+      ]
+    }
+    decoder.names = names
+    decoder.embedding.scale = Float(n.hiddenSize).squareRoot()
+    decoder.head.cap = try keys.number("final_logit_softcapping", "final_logit_softcapping").map { Float($0) }
+    var model = try decoder.describe()
+    model.otherParts[.huggingFace] = ["vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."]
+    model.configurations[.huggingFace] = blocks.huggingFace(n, cap: decoder.head.cap).map { .huggingFace($0) }
+    model.configurations[.gguf] = blocks.stored(n, cap: decoder.head.cap)
+    return model
+  }
+}
+
+/// What the blocks of a Gemma 3 differ in, and what they have in common.
+private struct Gemma3Blocks: Sendable {
+  /// Which blocks have the window.
+  let isWindowed: [Bool]
+  let window: Int
+  /// In blocks that attend to everything, and in those with a window.
+  let (global, local): (Rope, Rope)
+  /// What scores are divided by the root of.
+  let scoreDivisor: Double
+  let activation: Activation
+  private let attention: Attention
+
+  init(_ n: DecoderNumbers, _ keys: ConfigurationKeys) throws(Failure) {
+    let stated = try keys.size("sliding_window", "attention.sliding_window")
+    window = stated ?? (keys.isStored ? 0 : 4096)
+    isWindowed = try keys.windowedBlocks(n.blockCount, defaultPeriod: 6)
+    global = try keys.rope(headSize: n.headSize, defaultTheta: 1_000_000, factors: nil, kind: "full_attention")
+    let ofKind = keys.json("rope_parameters")?["sliding_attention"]?["rope_theta"]?.doubleValue
+    let base = try keys.number("rope_local_base_freq", "rope.freq_base_swa")
+    local = Rope(theta: ofKind ?? base ?? 10_000, dimension: n.headSize)
+    scoreDivisor = keys.isStored ? Gemma3Blocks.assumedDivisor(n) : try keys.number("query_pre_attn_scalar", "") ?? 256
+    activation = try keys.activation("hidden_activation", default: "gelu_pytorch_tanh")
+    var attention = n.attention()
+    (attention.queryNorm, attention.keyNorm) = (n.rootMeanSquareNorm(.queryNorm), n.rootMeanSquareNorm(.keyNorm))
+    attention.scale = Float(1 / scoreDivisor.squareRoot())
+    self.attention = attention
+  }
+
+  /// What llama.cpp takes for granted: the size of a head but for the model of 27 billion weights, which it knows by its 62 blocks.
+  private static func assumedDivisor(_ n: DecoderNumbers) -> Double { Double(n.blockCount == 62 ? n.hiddenSize / n.headCount : n.headSize) }
+
+  func attention(_ block: Int) -> Attention {
+    var attention = attention
+    let isWindowed = isWindowed[block] && window > 0
+    attention.window = isWindowed ? window : nil
+    attention.rope = isWindowed ? local : global
+    return attention
+  }
+
+  /// Nil where llama.cpp would compute something else.
+  func stored(_ n: DecoderNumbers, cap: Float?) -> Configuration? {
+    guard scoreDivisor == Gemma3Blocks.assumedDivisor(n), activation == .geluTanh else { return nil }
+    var keys = GGUFKeys("gemma3")
+    keys.setCommon(n, rope: global, localTheta: local.theta, statesHeadSize: true)
+    if let cap { keys.set("final_logit_softcapping", Double(cap)) }
+    if window > 0 { keys.set("attention.sliding_window", window) }
+    // Without a list llama.cpp takes every sixth block for one that attends to everything.
+    if window > 0, isWindowed != isWindowed.indices.map({ ($0 + 1) % 6 != 0 }) {
+      keys.set("attention.sliding_window_pattern", .bools(isWindowed))
+    }
+    return keys.configuration
+  }
+
+  /// Nil where a rule of the rotary embedding has no name.
+  func huggingFace(_ n: DecoderNumbers, cap: Float?) -> JSON? {
+    guard let scaling = global.huggingFaceScaling else { return nil }
+    let kinds = isWindowed.map { JSON.string($0 && window > 0 ? "sliding_attention" : "full_attention") }
+    return .object([
+      .init("architectures", .array([.string("Gemma3ForCausalLM")])), .init("model_type", .string("gemma3_text")),
+      .init("hidden_activation", .string(activation == .gelu ? "gelu" : "gelu_pytorch_tanh")), .init("hidden_size", .int(n.hiddenSize)),
+      .init("intermediate_size", .int(n.feedForwardSize)), .init("num_hidden_layers", .int(n.blockCount)),
+      .init("num_attention_heads", .int(n.headCount)), .init("num_key_value_heads", .int(n.keyValueHeadCount)),
+      .init("head_dim", .int(n.headSize)), .init("query_pre_attn_scalar", .shortest(scoreDivisor)),
+      .init("max_position_embeddings", .int(n.contextLength)), .init("vocab_size", .int(n.vocabularySize)),
+      .init("rms_norm_eps", .shortest(n.normEpsilon)), .init("sliding_window", .int(window > 0 ? window : 4096)),
+      .init("layer_types", .array(kinds)), .init("rope_theta", .shortest(global.theta)),
+      .init("rope_local_base_freq", .shortest(local.theta)), .init("rope_scaling", scaling),
+      .init("attn_logit_softcapping", .null),
+      .init("final_logit_softcapping", cap.map { .shortest(Double($0)) } ?? .null), .init("attention_bias", .bool(false)),
+      .init("tie_word_embeddings", .bool(n.tiesEmbeddings)),
+    ])
+  }
+}

@@ -1,0 +1,21 @@
+extension ModelDescription {
+  /// What the model computes, as one text: the same for equal models, another one where any number, part or order differs. Fingerprints
+  /// are made of it. Tensors are no part of it.
+  ///
+  /// Parts are values made of plain numbers, so their own descriptions name every field, and a new part or field is covered without
+  /// being listed here.
+  package var canonicalText: String {
+    let whole = "\(family) \(hiddenSize) \(vocabularySize) \(contextLength)\n\(embedding)\n\(head)\n"
+    var distinct: [BlockDescription] = []
+    var text = whole
+    for block in blocks {
+      if let known = distinct.firstIndex(of: block) {
+        text += "block as \(known)\n"
+      } else {
+        distinct.append(block)
+        text += "block \(block.branches)\n"
+      }
+    }
+    return text
+  }
+}

@@ -1,0 +1,8 @@
+// The C library, under one name on every system. Nothing else in the package imports it.
+#if canImport(Darwin)
+  @_exported public import Darwin
+#elseif canImport(Musl)
+  @_exported public import Musl
+#else
+  @_exported public import Glibc
+#endif

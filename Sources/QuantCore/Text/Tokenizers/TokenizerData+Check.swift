@@ -1,0 +1,21 @@
+extension TokenizerData {
+  /// Whether the parts fit together.
+  /// - Throws: `Failure` `tokenizer.types`, `tokenizer.scores`, `tokenizer.special-id`.
+  public func check() throws(Failure) {
+    guard types.isEmpty || types.count == tokens.count else {
+      throw Failure(.data, "tokenizer.types", "there are \(types.count) token types for \(tokens.count) tokens")
+    }
+    guard kind == .byteLevelBPE || scores.count == tokens.count else {
+      throw Failure(.data, "tokenizer.scores", "there are \(scores.count) scores for \(tokens.count) tokens")
+    }
+    for (name, id) in special.sorted(by: { $0.key < $1.key }) where !tokens.indices.contains(id) {
+      throw Failure(
+        .data, "tokenizer.special-id", "the \(name) token has the id \(id), but there are \(tokens.count) tokens")
+    }
+  }
+
+  /// Whether a pre-tokenizer of this name takes words that are tokens whole, whatever the merges say.
+  public static func ignoresMerges(_ preTokenizer: String?) -> Bool {
+    KnownPreTokenizers.named.first { $0.name == preTokenizer }?.ignoresMerges ?? false
+  }
+}

@@ -1,0 +1,42 @@
+import QuantCore
+
+/// Holds the result of a conversion against its source. Everything that can go wrong before the conversion, because a text or
+/// the source cannot be read, goes wrong when this is made.
+struct ConversionEvaluation {
+  private let reference: Engine
+  private let tokens: [Int]
+  private let options: EvaluationOptions
+  private let opening: Opening
+  private let plan: ConversionPlan
+
+  /// - Throws: `Failure` where a text or the source's tokenizer cannot be read, or no family knows the source.
+  init(_ settings: EvaluationSettings, _ plan: ConversionPlan, registry: Registry) throws {
+    self.plan = plan
+    opening = Opening(registry)
+    reference = try Engine(plan.reference, model: opening.describe(plan.reference), parallel: Parallel(threads: plan.request.threads))
+    let request = plan.request
+    let tokenizer = try opening.tokenizer(for: plan.source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
+    var options = EvaluationOptions(context: settings.context)
+    options.windows = settings.windows
+    options.beginOfSequence = try TokenizerOptions.beginOfSequence(tokenizer, asked: request.calibration.bos)
+    let text = try settings.text.map { try Files.readText($0) }.joined()
+    tokens = (options.beginOfSequence.map { [$0] } ?? []) + tokenizer.encode(text)
+    self.options = options
+    try Evaluation.check(tokens, options, for: reference.model)
+  }
+
+  /// Evaluates the output where it lies.
+  /// - Parameter path: of the complete output, under whatever name.
+  func run(_ path: String, _ session: Session) throws -> EvaluationResult {
+    let checkpoint = try opening.open(path, format: plan.format.id, configPath: configuration)
+    let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: plan.request.threads))
+    return try Evaluation.run(engine, reference: reference, tokens: tokens, options: options, showing: session.progress())
+  }
+
+  /// A lone file has no configuration beside it; that of its source holds for it too.
+  private var configuration: String? {
+    guard plan.format is any WeightFormat.Type else { return nil }
+    return plan.request.configPath
+      ?? plan.source.companionFolder.map { Files.join($0, "config.json") }.flatMap { Files.exists($0) ? $0 : nil }
+  }
+}

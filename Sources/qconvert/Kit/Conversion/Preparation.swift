@@ -1,0 +1,32 @@
+import QuantCore
+
+/// What a command line of `convert` or `plan` comes to: its settings with every default, and the plan that follows from them.
+struct Preparation {
+  /// All settings, defaults included.
+  let recipe: Recipe
+  /// The settings that were given.
+  private let said: Recipe
+  private let planner: Planner
+  private let registry: Registry
+  /// The input; nil where it cannot be opened, which the plan reports.
+  private let input: Checkpoint?
+
+  /// - Throws: `Failure` for a recipe file that cannot be read, and for a method or format that nobody knows.
+  init(_ options: ConversionOptions, _ registry: Registry) throws {
+    self.registry = registry
+    planner = Planner(registry)
+    said = try options.said()
+    input = try? planner.open(said.conversion)
+    recipe = try said.resolved(registry, opened: input)
+  }
+
+  /// - Throws: `Failure` that says what is impossible, or which setting is about something else or would change nothing.
+  func plan(threads: Int) throws -> ConversionPlan {
+    try recipe.checkGates()
+    let request = try recipe.request(threads: threads)
+    if let input { try Setting.check(said, appliesTo: input) }
+    var plan = try planner.plan(request, opened: input)
+    if let input { plan.warnings += try Setting.check(.init(recipe: said, input: input, plan: plan, registry: registry)) }
+    return plan
+  }
+}

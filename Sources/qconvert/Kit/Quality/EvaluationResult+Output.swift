@@ -1,0 +1,43 @@
+import QuantCore
+
+extension EvaluationResult {
+  /// What was measured, for documents.
+  /// - Parameter simulated: what was rounded beside what the checkpoint stores.
+  func members(simulated: [JSON.Member] = []) -> [JSON.Member] {
+    let run: [JSON.Member] = [
+      .init("protocol", .string(self.protocol.rawValue)), .init("context", .int(context)), .init("windows", .int(windows)),
+      .init("tokens", .int(tokens)),
+    ]
+    return run + simulated + EvaluationResult.measures.compactMap { measure in measure.value(self).map { .init(measure.key, .double($0)) } }
+  }
+}
+
+/// What a model card shows of an evaluation.
+extension EvaluationResult {
+  /// - Parameter texts: paths of what is predicted, of which the card has the names.
+  static func figures(texts: [String]) -> [Figure] {
+    [
+      Figure(id: "windows", title: "measured on " + texts.map { Files.lastComponent($0) }.joined(separator: ", ")),
+      Figure(id: "perplexity", title: "perplexity"), Figure(id: "perplexity.reference", title: "perplexity of the source"),
+      Figure(id: "kld.mean", title: "KL divergence from the source, mean (nats)"),
+      Figure(id: "kld.p99", title: "KL divergence, 99th percentile"), Figure(id: "top1", title: "same most likely token"),
+    ]
+  }
+
+  /// By id of the figure.
+  var figures: [String: String] {
+    var figures = ["windows": "\(windows) windows of \(context) tokens", "perplexity": perplexity.text]
+    if let comparison {
+      figures["perplexity.reference"] = comparison.perplexity.text
+      figures["kld.mean"] = comparison.divergence.text
+      figures["kld.p99"] = comparison.divergence99.fixed(5)
+      figures["top1"] = comparison.sameTop.text
+    }
+    return figures
+  }
+}
+
+extension Estimate {
+  /// With its standard error.
+  var text: String { "\(value.fixed(5)) ± \(standardError.fixed(5))" }
+}

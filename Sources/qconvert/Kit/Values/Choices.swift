@@ -1,0 +1,38 @@
+import ArgumentParser
+import QuantCore
+
+/// Whether windows of text begin with the BOS token.
+enum BOSChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case auto, on, off
+
+  /// nil: as the tokenizer's own rule says.
+  var value: Bool? {
+    switch self {
+    case .auto: nil
+    case .on: true
+    case .off: false
+    }
+  }
+}
+
+/// How products on calibration text are rounded.
+enum ProductsChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case f32, bf16
+
+  var value: ProductPrecision { self == .bf16 ? .bf16 : .f32 }
+}
+
+/// How widely blocks are searched.
+enum SearchChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case standard, best
+
+  var value: SearchEffort { self == .best ? .best : .standard }
+}
+
+/// Which activations methods observe.
+enum StreamChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case auto, original, quantized
+
+  /// nil: as the methods ask.
+  var value: Propagation? { Propagation(rawValue: rawValue) }
+}

@@ -1,0 +1,166 @@
+import Glibc
+import QuantCore
+import Testing
+
+/// The attention against formulas written down one number at a time, in doubles.
+@Suite struct AttentionPartTests {
+  private static let width = 24
+  private static let tokens = 37
+
+  /// What attention can be made to do, each alone and all together.
+  static let variants: [String: Attention] = {
+    let plain = Attention(width: width, headCount: 4, keyValueHeadCount: 2, headSize: 8, rope: Rope(theta: 100, dimension: 8))
+    func with(_ change: (inout Attention) -> Void) -> Attention {
+      var attention = plain
+      change(&attention)
+      return attention
+    }
+    var yarn = Rope.Yarn(factor: 4, originalContext: 16)
+    yarn.attentionFactor = 1.2
+    return [
+      "plain": plain, "no positions": with { $0.rope = nil }, "window": with { $0.window = 5 }, "sinks": with { $0.hasSinks = true },
+      "cap": with { $0.scoreCap = 0.7 }, "scale": with { $0.scale = 0.9 }, "partial": with { $0.rope?.dimension = 4 },
+      "neighbours": with { $0.rope?.pairs = .neighbours }, "distance": with { $0.hasLinearBias = true },
+      "yarn": with { $0.rope?.scaling = .yarn(yarn) },
+      "head norms": with {
+        $0.queryNorm = Norm(.queryNorm, .rootMeanSquare, epsilon: 1e-5)
+        $0.keyNorm = Norm(.keyNorm, .rootMeanSquare, epsilon: 1e-5)
+      },
+      "width norms": with {
+        $0.queryNorm = Norm(.queryNorm, .layer, epsilon: 1e-5)
+        $0.queryNormSize = 32
+      },
+      "all": with {
+        $0.window = 9
+        $0.hasSinks = true
+        $0.scoreCap = 2
+        $0.scale = 0.5
+        $0.rope?.dimension = 6
+        $0.queryNorm = Norm(.queryNorm, .rootMeanSquare, epsilon: 1e-5)
+      },
+    ]
+  }()
+  static let names = variants.keys.sorted()
+
+  @Test(arguments: names) func attentionComputesItsFormula(_ name: String) throws {
+    let part = try #require(Self.variants[name])
+    var random = TestRandom(seed: 5)
+    let input = random.matrix(2 * Self.tokens, Self.width)
+    let context = PartContext(SequenceRows(length: Self.tokens))
+    context.fill(part, biased: true)
+    let result = try #require(part.run(input, in: context))
+    #expect(context.seen == [.attentionInput, .keys, .values, .attentionOutput])
+    for sequence in 0..<2 {
+      let rows = sequence * Self.tokens..<(sequence + 1) * Self.tokens
+      let mixed = Self.naive(part, Array(input.values[rows.lowerBound * Self.width..<rows.upperBound * Self.width]), context)
+      let expected = context.linear(.attentionOutput, Matrix(rows: Self.tokens, columns: 32, values: mixed))
+      #expect(relativeDifference(Array(result.values[rows.lowerBound * Self.width..<rows.upperBound * Self.width]), expected.values) < 1e-5)
+    }
+  }
+
+  /// Tokens one by one or in groups, after those in the cache, give the bits of the whole sequence.
+  @Test(arguments: names) func cachedTokensGiveTheBitsOfTheWholeSequence(_ name: String) throws {
+    let part = try #require(Self.variants[name])
+    var random = TestRandom(seed: 6)
+    let input = random.matrix(Self.tokens, Self.width)
+    let context = PartContext(SequenceRows(length: Self.tokens))
+    context.fill(part)
+    let whole = try #require(part.run(input, in: context))
+    context.cache = PartCache()
+    var first = 0
+    for count in [1, 20, 1, 15] {
+      context.sequences = SequenceRows(length: count, first: first)
+      let rows = first * Self.width..<(first + count) * Self.width
+      let part = part.run(Matrix(rows: count, columns: Self.width, values: Array(input.values[rows])), in: context)
+      #expect(part?.values == Array(whole.values[rows]), "\(first)")
+      first += count
+    }
+    #expect(first == Self.tokens && context.cache?[Site.keys.name].count == Self.tokens * 16)
+  }
+
+  /// A change anywhere beyond the window changes nothing.
+  @Test func aWindowHidesWhatLiesBeyondIt() throws {
+    let part = try #require(Self.variants["window"])
+    var random = TestRandom(seed: 7)
+    let input = random.matrix(Self.tokens, Self.width)
+    let context = PartContext(SequenceRows(length: Self.tokens))
+    context.fill(part)
+    let before = try #require(part.run(input, in: context))
+    var changed = input
+    changed.values[0] += 1
+    let after = try #require(part.run(changed, in: context))
+    for token in 0..<Self.tokens {
+      let row = token * Self.width..<(token + 1) * Self.width
+      #expect((before.values[row] == after.values[row]) == (token >= 5), "\(token)")
+    }
+  }
+
+  // MARK: The formulas
+
+  private static func naive(_ part: Attention, _ input: [Float], _ context: PartContext) -> [Float] {
+    let x = Matrix(rows: tokens, columns: width, values: input)
+    let queries = prepared(context.linear(.query, x), part, context.vectors[TensorID(.queryNorm)], part.queryNorm)
+    let keys = prepared(context.linear(.key, x), part, context.vectors[TensorID(.keyNorm)], part.keyNorm)
+    let values = context.linear(.value, x).values.map { Double($0) }
+    let sinks = context.vectors[TensorID(.sinks)] ?? []
+    let size = part.headSize, keyWidth = part.keyValueHeadCount * size, queryWidth = part.headCount * size
+    var result = [Float](repeating: 0, count: tokens * queryWidth)
+    for query in 0..<tokens {
+      for head in 0..<part.headCount {
+        let group = head * part.keyValueHeadCount / part.headCount
+        let oldest = part.window.map { max(0, query - $0 + 1) } ?? 0
+        var scores = (oldest...query).map { key in
+          var score = (0..<size).reduce(0.0) { $0 + queries[query * queryWidth + head * size + $1] * keys[key * keyWidth + group * size + $1] }
+          score *= part.scale.map { Double($0) } ?? 1 / Double(size).squareRoot()
+          if let cap = part.scoreCap { score = Double(cap) * tanh(score / Double(cap)) }
+          // Four heads: slopes 1/4, 1/16, 1/64, 1/256.
+          return part.hasLinearBias ? score - Double(query - key) / pow(4, Double(head + 1)) : score
+        }
+        if part.hasSinks { scores.append(Double(sinks[head])) }
+        let sum = scores.reduce(0) { $0 + exp($1) }
+        for c in 0..<size {
+          let mixed = (oldest...query).reduce(0.0) { $0 + exp(scores[$1 - oldest]) / sum * values[$1 * keyWidth + group * size + c] }
+          result[query * queryWidth + head * size + c] = Float(mixed)
+        }
+      }
+    }
+    return result
+  }
+
+  private static func prepared(_ x: Matrix, _ part: Attention, _ gain: [Float]?, _ norm: Norm?) -> [Double] {
+    var values = x.values.map { Double($0) }
+    let size = part.headSize
+    if let norm, let gain {
+      for start in stride(from: 0, to: values.count, by: gain.count) {
+        let own = values[start..<start + gain.count]
+        let mean = norm.formula == .layer ? own.reduce(0, +) / Double(gain.count) : 0
+        let square = own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(gain.count)
+        for c in gain.indices { values[start + c] = (values[start + c] - mean) / (square + norm.epsilon).squareRoot() * Double(gain[c]) }
+      }
+    }
+    guard let rope = part.rope else { return values }
+    let half = rope.dimension / 2
+    let frequencies = (0..<half).map { pair -> Double in
+      let plain = pow(rope.theta, -2 * Double(pair) / Double(rope.dimension))
+      guard case .yarn(let yarn) = rope.scaling else { return plain }
+      func border(_ turns: Double) -> Double {
+        Double(rope.dimension) * log(Double(yarn.originalContext) / (turns * 2 * .pi)) / (2 * log(rope.theta))
+      }
+      let low = max(0, border(32).rounded(.down)), high = min(Double(rope.dimension - 1), border(1).rounded(.up))
+      let share = min(1, max(0, (Double(pair) - low) / (high - low)))
+      return plain / yarn.factor * share + plain * (1 - share)
+    }
+    let length = if case .yarn = rope.scaling { 1.2 } else { 1.0 }
+    for token in 0..<tokens {
+      for start in stride(from: token * x.columns, to: (token + 1) * x.columns, by: size) {
+        for pair in 0..<half {
+          let (i, j) = rope.pairs == .halves ? (start + pair, start + half + pair) : (start + 2 * pair, start + 2 * pair + 1)
+          let (a, b, angle) = (values[i], values[j], Double(token) * frequencies[pair])
+          values[i] = (a * cos(angle) - b * sin(angle)) * length
+          values[j] = (b * cos(angle) + a * sin(angle)) * length
+        }
+      }
+    }
+    return values
+  }
+}
