@@ -11,8 +11,7 @@ import Testing
     _ name: String, _ changes: [String: JSON?] = [:], tensors: ([CheckpointTensor]) throws -> [CheckpointTensor] = { $0 }
   ) throws -> Checkpoint {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
-    guard let json = source.configuration?.json else { throw Fixture.Broken() }
-    var members = (json.objectValue ?? []).filter { !changes.keys.contains($0.key) }
+    var members = (source.configuration?.json?.objectValue ?? []).filter { !changes.keys.contains($0.key) }
     for (key, value) in changes { if let value { members.append(JSON.Member(key, value)) } }
     return Checkpoint(
       path: source.path, format: source.format, tensors: try tensors(source.tensors), naming: .huggingFace,
@@ -67,7 +66,7 @@ import Testing
     let types = JSON.array([.string("full_attention"), .string("sliding_attention")])
     let listed = try Fixture.describe(changed("qwen2-moe", window.merging(["layer_types": types]) { $1 }))
     #expect(windows(listed) == [nil, 5])
-    let json = try #require(listed.configurations[.huggingFace]?.json)
+    let json = try #require(listed.huggingFaceConfiguration)
     #expect(json["layer_types"] == types && json["sliding_window"] == .int(5) && json["use_sliding_window"] == .bool(true))
   }
 
@@ -153,7 +152,7 @@ import Testing
   }
 
   @Test func keysOfAGGUFAreThoseOfTheConverterInItsOrder() throws {
-    guard let values = try Fixture.describe(changed("qwen2-moe")).configurations[.gguf]?.keyValues else { throw Fixture.Broken() }
+    let values = try #require(Fixture.describe(changed("qwen2-moe")).configurations[.gguf]?.keyValues)
     #expect(
       values.entries.map(\.key) == [
         "general.architecture", "qwen2moe.block_count", "qwen2moe.context_length", "qwen2moe.embedding_length",
@@ -170,14 +169,16 @@ import Testing
   /// Files that were written before there were such keys, and files whose weight of the shared expert is a vector, as ggml stores it.
   @Test func olderFilesAreRead() throws {
     let twin = try GGUFTwin.of(changed("qwen2-moe"))
-    guard var values = twin.configuration?.keyValues else { throw Fixture.Broken() }
+    var values = try #require(twin.configuration?.keyValues)
     let tensors = twin.tensors.map { tensor in
       guard tensor.name.hasSuffix("ffn_gate_inp_shexp.weight") else { return tensor }
       return GGUFTwin.f32(tensor.name, [tensor.shape[1]], tensor.matrix().values)
     }
     #expect(tensors.count { $0.name.hasSuffix("ffn_gate_inp_shexp.weight") && $0.shape == [32] } == 2)
     func stored(_ values: KeyValues) -> Checkpoint {
-      Checkpoint(path: "twin", format: "gguf", tensors: tensors, naming: .gguf, configuration: Configuration(values, architecture: "qwen2moe"), files: [])
+      Checkpoint(
+        path: "twin", format: "gguf", tensors: tensors, naming: .gguf,
+        configuration: Configuration(values, architecture: "qwen2moe"), files: [])
     }
     #expect(try logits(stored(values)) == logits(changed("qwen2-moe")))
     // Inside of experts then are as many channels as a token's experts share; inside of the shared one are all.

@@ -154,9 +154,8 @@ struct QwenMixture {
     guard keys.json("use_sliding_window")?.boolValue ?? false, let window = try keys.window() else {
       return [Int?](repeating: nil, count: blocks)
     }
-    guard let types = keys.json("layer_types")?.arrayValue else { return [Int?](repeating: window, count: blocks) }
-    guard types.count == blocks else { throw keys.bad("layer_types", "has \(types.count) values for \(blocks) blocks") }
-    return types.map { $0.stringValue == "sliding_attention" ? window : nil }
+    guard keys.json("layer_types") != nil else { return [Int?](repeating: window, count: blocks) }
+    return try keys.windowedBlocks(blocks, defaultPeriod: 0).map { $0 ? window : nil }
   }
 
   /// Blocks without experts: those that `mlp_only_layers` lists, and all but every `decoder_sparse_step`th.
