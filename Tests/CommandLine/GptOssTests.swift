@@ -24,7 +24,7 @@ import Testing
   }
 
   /// The folder of the layout's owner, with a tokenizer.
-  private func golden() throws -> String { try RandomModel.copy("golden", from: SharedData.cut("gptoss-mxfp4"), into: folder) }
+  private func golden() throws -> String { try RandomModel.copy("golden", from: SharedData.fixture("golden/gptoss-mxfp4"), into: folder) }
 
   private func logits(_ path: String, _ tokens: [Int] = (0..<60).map { ($0 * 37 + 5) % 96 }) throws -> Matrix {
     let checkpoint = try opening.open(path)
