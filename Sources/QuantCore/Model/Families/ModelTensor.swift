@@ -54,11 +54,11 @@ public struct TensorPlace: Sendable, Hashable {
     return place
   }
 
-  /// Outer dimensions of 1 do not count: ggml drops them, so that a matrix of one row may be stored as a vector.
+  /// Outer dimensions of 1 may be absent: ggml drops them, so that a matrix of one row may be stored as a vector.
   /// - Parameter file: path of the checkpoint that holds the tensor.
   /// - Throws: `Failure` `model.tensor-shape` where the tensor that is stored here has another shape.
   package func check(_ stored: CheckpointTensor, file: String) throws(Failure) {
-    guard stored.shape.drop(while: { $0 == 1 }) != shape.drop(while: { $0 == 1 }) else { return }
+    guard stored.shape != shape, stored.shape != Array(shape.drop { $0 == 1 }) else { return }
     throw Failure(
       .data, "model.tensor-shape", "shape is \(stored.shape), but the configuration asks for \(shape)", file: file, tensor: name,
       remedy: "The configuration belongs to another checkpoint, or the file is damaged.")
