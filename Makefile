@@ -44,6 +44,7 @@ LAYERS = Sources/QuantCore $(CORE:%=Sources/QuantCore/%) Sources/qconvert/Kit
 structure:
 	@python3 Tests/Structure/rooms.py $(LAYERS)
 	@python3 Tests/Structure/layers.py
+	@python3 Tests/Structure/names.py
 
 unit: structure
 	swift test -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES)

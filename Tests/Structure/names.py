@@ -23,6 +23,7 @@ CORE_EXCEPTIONS = {
 FORMAT_EXCEPTIONS = {
     "GGUF/GGUFTokenizer.swift": (["gpt2", "llama"], "what llama.cpp calls kinds of tokenizers"),
     "GGUF/GGUFModelChecks.swift": (["gpt2"], "likewise"),
+    "GGUF/GGUFLayout.swift": (["gpt2"], "likewise"),
     "GGUF/Mixes/MixFacts.swift": (["llama", "qwen2"], "llama-quantize decides by names of architectures"),
 }
 

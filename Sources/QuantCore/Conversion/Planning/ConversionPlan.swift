@@ -45,7 +45,7 @@ public struct ConversionPlan: Sendable {
     let largestPiece = tensors.map { ($0.shape.last ?? 1) * $0.rowMultiple }.max() ?? 1
     let tile = max(TileSize.weights, largestPiece)
     let turned = tensors.map { tensor in
-      max((source[tensor.sourceName]?.storage as? TransposedStack)?.workingBytes ?? 0, TurnedStack.workingBytes(tensor))
+      max((source[tensor.sourceName]?.storage as? TransposedStack)?.workingBytes ?? 0, tensor.turnedBytes)
     }.max() ?? 0
     let tiles = TileSize.threads(request.threads, tileWeights: tile) * tile * 16 + turned
     guard let calibration, let model else { return tiles }

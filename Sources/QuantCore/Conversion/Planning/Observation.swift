@@ -58,7 +58,7 @@ struct Observation {
         .usage, "stats.cache", "keys and values, whose scales are to be stored, are in no file of statistics", file: path,
         remedy: "Give --calibration instead of --stats.")
     }
-    let statistics = try StoredStatistics(opening.open(path, format: StoredStatistics.format(opening.registry).id))
+    let statistics = try StoredStatistics(opening.open(path, format: opening.registry.statisticsFormat().id))
     try statistics.check(model: ModelFingerprint.of(source, description: model.canonicalText), requirements: needed)
     return statistics
   }

@@ -125,7 +125,7 @@ public struct StatisticsRun: Sendable {
   private func writeStatistics(_ hidden: Matrix, _ progress: any ProgressReporter) throws -> Int {
     var hidden = hidden
     let blocks = engine.model.blocks.count
-    let layout = try StoredStatistics.format(registry).layout(
+    let layout = try registry.statisticsFormat().layout(
       OutputRequest(
         source: source, model: engine.model, tokenizer: nil, tensors: (0..<blocks).map { planned(block: $0) }, presetName: "",
         provenance: provenance(), targetName: ""))

@@ -6,7 +6,7 @@ struct TurnedStack: Sendable {
   /// Nil for an output that is no such stack.
   /// - Throws: `Failure` of kind internal where the source has not what is planned.
   init?(_ tensor: PlannedTensor, _ source: Checkpoint) throws {
-    guard TurnedStack.workingBytes(tensor) > 0 else { return nil }
+    guard tensor.turnedBytes > 0 else { return nil }
     // Each stack of the source the way round in which its rows are the model's.
     var upright: [String: CheckpointTensor] = [:]
     var pieces = tensor.pieces
@@ -33,19 +33,6 @@ struct TurnedStack: Sendable {
       name: tensor.name, shape: planned.shape, storage: Rows(map: RowMap(planned), placed: placed, schemeName: tensor.scheme.name))
     guard let stack = tensor.isTransposed ? TransposedStack.tensor(rows) : rows else { return nil }
     self.stack = stack
-  }
-
-  /// Bytes of the matrices that are held; 0 for an output that is no such stack.
-  static func workingBytes(_ tensor: PlannedTensor) -> Int {
-    guard tensor.shape.count == 3, !tensor.isVector, !tensor.isInPlace, tensor.adoption == nil else { return 0 }
-    var bytes = tensor.isTransposed ? tensor.shape[1] * tensor.shape[2] * 4 : 0
-    var seen: Set<String> = []
-    for place in tensor.pieces.lazy.map(\.source) where place.layout.isTransposed && seen.insert(place.name).inserted {
-      // Of anything else than stacks, whole matrices are wanted.
-      guard place.shape.count == 3 else { return 0 }
-      bytes += place.shape[1] * place.shape[2] * 4
-    }
-    return bytes
   }
 
   func decode(rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) { stack.decode(rows: rows, into: destination) }

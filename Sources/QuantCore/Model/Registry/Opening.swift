@@ -17,7 +17,7 @@ public struct Opening: Sendable {
     let checkpoint = try read(path, format, options)
     if configPath != nil, checkpoint.configuration?.keyValues != nil, checkpoint.content == .model {
       throw Failure(
-        .usage, "usage.config", "a GGUF file carries its configuration inside", file: path, remedy: "Leave --config out.")
+        .usage, "usage.config", "the file carries its configuration inside", file: path, remedy: "Leave --config out.")
     }
     return checkpoint
   }

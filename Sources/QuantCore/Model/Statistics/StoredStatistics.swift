@@ -50,14 +50,6 @@ extension Statistic {
 /// `blocks.N.SITE.tokens` (I64) and `blocks.N.SITE.FIELD` (F32) with the fields of `StatisticsField`. Metadata say what the
 /// numbers belong to (`Key`).
 public struct StoredStatistics: Sendable {
-  /// The format of such files.
-  /// - Throws: `Failure` where the program has none that holds any tensors.
-  package static func format(_ registry: Registry) throws(Failure) -> any CheckpointFormat.Type {
-    for format in registry.formats where format.holdsAnyTensors { return format }
-    throw Failure(
-      .unsupported, "stats.format", "no format of this program holds statistics", remedy: "Give --calibration instead of --stats.")
-  }
-
   /// Metadata of the file. Each is a string and stands behind `qconvert.`.
   package enum Key: String {
     /// Version of this layout.
