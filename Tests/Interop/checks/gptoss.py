@@ -167,7 +167,8 @@ def borders():
 
 
 @check("gpt-oss by {} runs in llama.cpp", [("gptq", "q8_0"), ("gptq", "mxfp4_moe"), ("awq", "q4_0")], slow_cases=[("gptq", "q4_0")])
-def methods(method, scheme):
+def methods(case):
+    method, scheme = case
     file = convert(random_model(MODEL), WORK / f"gpt-oss.{method}.{scheme}.gguf", "--scheme", scheme, "--plugin", method, *METHOD)
     measured = deviation(own_logits(file, ids_file(MODEL)), llama_logits(file))
     # llama.cpp rounds what it multiplies with blocks to 8 bits.
@@ -177,7 +178,8 @@ def methods(method, scheme):
 
 @check("gpt-oss by {} in a folder: experts stay as they are or are MXFP4, and transformers computes the same", [
     ("gptq", "int4-g32"), ("awq", "int4-g32-asym"), ("gptq", "mxfp4")])
-def folders(method, scheme):
+def folders(case):
+    method, scheme = case
     folder = convert(
         random_model(MODEL), WORK / f"gpt-oss.{method}.{scheme}", "--scheme", scheme, "--plugin", method, "--for", "transformers", *METHOD)
     stacks = [name for name in tensors(folder) if ".experts." in name and not name.endswith("_bias")]
