@@ -170,9 +170,14 @@ def borders():
 def methods(case):
     method, scheme = case
     file = convert(random_model(MODEL), WORK / f"gpt-oss.{method}.{scheme}.gguf", "--scheme", scheme, "--plugin", method, *METHOD)
-    measured = deviation(own_logits(file, ids_file(MODEL)), llama_logits(file))
-    # llama.cpp rounds what it multiplies with blocks to 8 bits.
-    require(measured < 0.1, f"deviation {measured:.1e}")
+    # llama.cpp rounds what it multiplies with blocks to 8 bits, by which a token of a random model may go to another expert: the
+    # numbers are compared as floats.
+    floats = convert(file, WORK / f"gpt-oss.{method}.{scheme}.f32.gguf", "--scheme", "f32")
+    ids = ids_file(MODEL)
+    own = own_logits(file, ids)
+    measured = max(deviation(own, own_logits(floats, ids)), deviation(own, llama_logits(floats)))
+    require(measured < 1e-3, f"deviation {measured:.1e}")
+    require(deviation(own, llama_logits(file)) < 0.5, "another model in blocks")
     return f"{measured:.1e}"
 
 
