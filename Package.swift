@@ -116,7 +116,7 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["QuantCore", "QuantPlatform"], path: "Tests/TestSupport", swiftSettings: rules),
     tests("QuantCore", ["QuantCore", "CKernels", "TestSupport"] + layers.map { .target(name: "Quant" + $0) }),
     tests("Text", ["QuantCore", "QuantBase", "QuantText", "GGUF", "TestSupport"]),
-    tests("Engine", ["QuantCore", "HuggingFace", "GGUF", "CompressedTensors", "FamilyKit", "ModelFamilies", "TestSupport"]),
+    tests("Engine", ["QuantCore", "QuantConversion", "HuggingFace", "GGUF", "CompressedTensors", "FamilyKit", "ModelFamilies", "TestSupport"]),
     tests("Methods", ["QuantCore", "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "GGUF", "TestSupport"]),
     tests("HuggingFace", ["QuantCore", "HuggingFace", "TestSupport"]),
     tests("GGUF", ["QuantCore", "GGUF", "FamilyKit", "CBlocks", "TestSupport"]),
@@ -134,6 +134,6 @@ let package = Package(
         "QuantCore", "GPTQContainer", "AWQContainer", "CompressedTensors", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport",
       ]),
     tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
-    tests("CommandLine", ["QConvertKit", "QuantCore", "QuantBase", "QuantModel", "QuantEngine", "QuantConversion", "TestSupport"]),
+    tests("CommandLine", ["QConvertKit", "FamilyKit", "QuantCore", "QuantBase", "QuantModel", "QuantEngine", "QuantConversion", "TestSupport"]),
   ]
 )

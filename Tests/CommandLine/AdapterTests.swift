@@ -1,3 +1,4 @@
+import FamilyKit
 import QConvertKit
 import QuantCore
 import QuantPlatform

@@ -1,9 +1,9 @@
 import ArgumentParser
+import QuantCore
 import TestSupport
 import Testing
 
 @testable import QConvertKit
-@testable import QuantCore
 
 /// Every option of every command changes something, or is refused where it cannot. Those of conversions that are settings too have
 /// tables of their own (`SettingTests`).

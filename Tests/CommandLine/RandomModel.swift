@@ -26,12 +26,16 @@ enum RandomModel {
   }
 
   /// A folder of its own for the model.
-  static func copy(_ name: String, into folder: TemporaryFolder) throws -> String {
-    let path = folder.file(name)
+  /// - Parameters:
+  ///   - source: the folder to copy; nil: the fixture of this name.
+  ///   - edit: changes the configuration.
+  static func copy(
+    _ name: String, from source: String? = nil, into folder: TemporaryFolder, edit: (String) -> String = { $0 }
+  ) throws -> String {
+    let path = folder.file(name), source = source ?? SharedData.fixture("engine/" + name)
     guard mkdir(path, 0o777) == 0 else { throw Failure(.io, "test.folder", "cannot be made", file: path) }
-    for file in ["config.json", "model.safetensors"] {
-      writeFile(path + "/" + file, readFile(SharedData.fixture("engine/\(name)/\(file)")))
-    }
+    writeFile(path + "/config.json", Array(edit(try Files.readText(source + "/config.json")).utf8))
+    writeFile(path + "/model.safetensors", readFile(source + "/model.safetensors"))
     writeFile(path + "/tokenizer.json", Array(tokenizer.text().utf8))
     return path
   }

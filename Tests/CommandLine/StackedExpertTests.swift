@@ -4,7 +4,8 @@ import QuantPlatform
 import TestSupport
 import Testing
 
-/// The experts of gpt-oss: codes of all experts in one tensor, the other way round than the floats of the same model.
+/// The experts of gpt-oss where no family knows the model's class: codes of all experts in one tensor, the other way round than the floats
+/// of the same model.
 @Suite struct StackedExpertTests {
   private let registry: Registry
   private let folder = TemporaryFolder()
@@ -18,7 +19,7 @@ import Testing
   private func model(type: String = "gpt_oss", inner: Int = 32) throws -> String {
     let path = folder.file("model-\(type)-\(inner)")
     mkdir(path, 0o755)
-    writeFile(path + "/config.json", Array(#"{"architectures": ["GptOssForCausalLM"], "model_type": "\#(type)"}"#.utf8))
+    writeFile(path + "/config.json", Array(#"{"architectures": ["GptOssForSequenceClassification"], "model_type": "\#(type)"}"#.utf8))
     var header: [JSON.Member] = [], data: [UInt8] = []
     for (name, shape) in [(Self.gateUp, [2, 64, 2 * inner]), (Self.down, [2, inner, 64]), (Self.attention, [32, 64])] {
       let values = (0..<shape.reduce(1, *)).map { Float(($0 * 7919 + shape[1]) % 2003 - 1001) / 2048 }

@@ -1,9 +1,10 @@
 import FamilyKit
 import ModelFamilies
+import QuantCore
 import TestSupport
 import Testing
 
-@testable import QuantCore
+@testable import QuantConversion
 
 /// Stands for a key that is not there.
 private let absent: JSON? = nil
@@ -104,6 +105,36 @@ private let absent: JSON? = nil
     #expect(try failure("qwen2", used.merging(["max_window_layers": .int(1)]) { $1 })?.id == "model.blocks-differ")
   }
 
+  @Test func everyOtherBlockOfGptOssHasAWindow() throws {
+    func windows(_ changes: [String: JSON?]) throws -> [Int?] {
+      try Fixture.describe(try changed("gpt-oss", changes)).blocks.map { ($0.branches[0].part as? Attention)?.window }
+    }
+    #expect(try windows([:]) == [8, nil])
+    #expect(try windows(["layer_types": absent]) == [8, nil])
+    #expect(try windows(["layer_types": absent, "sliding_window": absent]) == [128, nil])
+    let types = JSON.array([.string("full_attention"), .string("sliding_attention")])
+    #expect(try windows(["layer_types": types]) == [nil, 8])
+    // llama.cpp has the first block windowed, and no other order.
+    #expect(try Fixture.describe(try changed("gpt-oss", ["layer_types": types])).architecture(.gguf) == nil)
+    #expect(try Fixture.describe(try changed("gpt-oss", [:])).architecture(.gguf) == "gpt-oss")
+    #expect(try failure("gpt-oss", ["layer_types": .array([.string("full_attention")])])?.id == "model.key-value")
+    #expect(try failure("gpt-oss", ["layer_types": .array([.string("full_attention"), .string("chunked_attention")])])?.id == "model.key-value")
+  }
+
+  @Test func gptOssWithoutScalingIsThePublishedOne() throws {
+    func scaling(_ changes: [String: JSON?]) throws -> Rope.Scaling? {
+      try Fixture.describe(try changed("gpt-oss", changes)).attention.rope?.scaling
+    }
+    var published = Rope.Yarn(factor: 32, originalContext: 4096)
+    published.isRounded = false
+    #expect(try scaling(["rope_scaling": absent]) == .yarn(published))
+    #expect(try scaling(["rope_scaling": .null]) == Rope.Scaling.none)
+    #expect(try scaling([:]) != .yarn(published))
+    #expect(try failure("gpt-oss", ["num_experts_per_tok": .int(5)])?.id == "model.expert-count")
+    #expect(try failure("gpt-oss", ["intermediate_size": .int(0)])?.id == "model.key-value")
+    #expect(try failure("gpt-oss", ["intermediate_size": .int(32)])?.id == "model.tensor-shape")
+  }
+
   @Test func foldsCoverEverySiteOfABlock() throws {
     for name in FamilyTests.llamaLike {
       let model = try Fixture.describe(try source(name))
@@ -133,17 +164,16 @@ private let absent: JSON? = nil
   @Test(arguments: FamilyTests.names) func tensorsOfTheModelFillThoseOfTheContainers(_ name: String) throws {
     let model = try Fixture.describe(try source(name))
     for naming in [Naming.huggingFace, .gguf] {
-      var filled: [String: (shape: [Int], outputs: [Int])] = [:]
+      // A container's outputs are its elements, its rows, or the columns of all its matrices.
+      var filled: [String: (count: Int, outputs: [Int])] = [:]
       for tensor in model.tensors {
         guard let place = tensor.place(naming) else { continue }
         let outputs = (0..<tensor.shape[0]).map { place.layout.containerRow(of: $0, rows: tensor.shape[0]) }
-        filled[place.name, default: (place.shape, [])].outputs += outputs
+        let all = place.shape.reduce(1, *)
+        let count = tensor.shape.count == 1 ? all : place.layout.isTransposed ? all / tensor.shape[1] : place.shape.dropLast().reduce(1, *)
+        filled[place.name, default: (count, [])].outputs += outputs
       }
-      for (name, found) in filled {
-        let isMatrixTransposed = model.tensors.contains { $0.place(naming)?.name == name && $0.place(naming)?.layout.isTransposed == true }
-        let count = found.shape.count == 1 || isMatrixTransposed ? found.shape.last ?? 0 : found.shape.dropLast().reduce(1, *)
-        #expect(found.outputs.sorted() == Array(0..<count), "\(name)")
-      }
+      for (name, found) in filled { #expect(found.outputs.sorted() == Array(0..<found.count), "\(name)") }
     }
   }
 
@@ -216,7 +246,7 @@ private let absent: JSON? = nil
   /// transformers 5.
   @Test func gemmaIsFoundUnderEveryPrefixAndSpelling() throws {
     let original = try source("gemma3")
-    guard case .huggingFace(let json) = original.configuration, let members = json.objectValue else { throw Fixture.Broken() }
+    guard let members = original.configuration?.json?.objectValue else { throw Fixture.Broken() }
     let tokens = (0..<20).map { $0 * 29 % 96 }
     let expected = try Fixture.engine(original).allLogits(tokens, sequenceLength: 20)
     let rotation = JSON.object([

@@ -9,7 +9,10 @@ import Testing
   static let qwenMixtures = ["qwen2-moe", "qwen2-moe-dense", "qwen3-moe", "qwen3-moe-dense"]
   static let names =
     llamaLike + qwenMixtures
-    + ["mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap"]
+    + [
+      "mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap",
+      "deepseek-v3", "deepseek-v3-yarn", "gpt-oss",
+    ]
 
   @Test(arguments: names) func logitsAreThoseOfTransformers(_ name: String) throws {
     let folder = SharedData.fixture("engine/" + name)
@@ -56,7 +59,7 @@ import Testing
     #expect(results[0] == results[2])
   }
 
-  @Test(arguments: llamaLike + ["mixtral", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3"])
+  @Test(arguments: llamaLike + ["mixtral", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3", "deepseek-v3"])
   func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
     let stored = try GGUFTwin.of(source)
@@ -83,7 +86,7 @@ import Testing
     #expect(try generator.generate(prompt: prompt, limit: 24, stop: [stop]) == Array(generated.prefix { $0 != stop }))
   }
 
-  @Test(arguments: ["qwen3", "mixtral", "bloom", "opt", "gemma3"]) func aRowDoesNotDependOnItsBatch(_ name: String) throws {
+  @Test(arguments: ["qwen3", "mixtral", "bloom", "opt", "gemma3", "deepseek-v3"]) func aRowDoesNotDependOnItsBatch(_ name: String) throws {
     let engine = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/" + name)))
     let tokens = (0..<96).map { ($0 * 31 + 7) % 96 }
     let together = try engine.allLogits(tokens, sequenceLength: 48)

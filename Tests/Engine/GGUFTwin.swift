@@ -20,6 +20,7 @@ enum GGUFTwin {
       if architecture == "llama", tensor.id.role == .key {
         matrix = swapHalves(matrix, rows: stored.shape[0], heads: attention.keyValueHeadCount)
       }
+      if let latent = model.latentAttention, [.key, .value].contains(tensor.id.role) { matrix = part(tensor.id.role, of: matrix, latent) }
       if architecture == "bloom", tensor.id.role == .query { matrix = groupThirds(matrix, rows: stored.shape[0], heads: attention.headCount) }
       if architecture == "gpt2", tensor.id.block != nil, stored.shape.count == 2 { matrix = transpose(matrix) }
       if architecture == "gemma3", tensor.kind == .norm { for i in matrix.values.indices { matrix.values[i] += 1 } }
@@ -69,6 +70,22 @@ enum GGUFTwin {
     return Matrix(rows: matrix.rows, columns: matrix.columns, values: values)
   }
 
+  /// `view(heads, nope + v, rank).split([nope, v], 1)`, and of keys `.transpose(1, 2)`.
+  private static func part(_ role: TensorRole, of matrix: Matrix, _ latent: LatentAttention) -> Matrix {
+    var values: [Float] = []
+    for head in 0..<latent.headCount {
+      let row = head * (latent.plainSize + latent.valueSize)
+      if role == .key {
+        for channel in 0..<latent.rank { values += (row..<row + latent.plainSize).map { matrix[$0, channel] } }
+      } else {
+        for own in row + latent.plainSize..<row + latent.plainSize + latent.valueSize {
+          values += (0..<latent.rank).map { matrix[own, $0] }
+        }
+      }
+    }
+    return Matrix(rows: values.count / matrix.columns, columns: matrix.columns, values: values)
+  }
+
   private static func transpose(_ matrix: Matrix) -> Matrix {
     Matrix(
       rows: matrix.columns, columns: matrix.rows,
@@ -87,7 +104,7 @@ enum GGUFTwin {
     set("feed_forward_length", model.feedForward?.innerSize ?? 0)
     set("attention.head_count", attention.headCount)
     set("attention.head_count_kv", attention.keyValueHeadCount)
-    if attention.headSize * attention.headCount != model.hiddenSize || ["qwen3", "gemma3"].contains(architecture) {
+    if model.latentAttention == nil, attention.headSize * attention.headCount != model.hiddenSize || ["qwen3", "gemma3"].contains(architecture) {
       set("attention.key_length", attention.headSize)
       set("attention.value_length", attention.headSize)
     }
@@ -105,6 +122,25 @@ enum GGUFTwin {
       values["gemma3.rope.freq_base_swa"] = .f32(Float(attention.rope?.theta ?? 0))
       // The first block has a window; what is said of all is said of those without.
       rope = attentions.first { $0.window == nil }?.rope
+    }
+    if let latent = model.latentAttention, let mixture = model.mixture {
+      set("attention.head_count", latent.headCount)
+      set("attention.head_count_kv", 1)
+      if let rank = latent.queryRank { set("attention.q_lora_rank", rank) }
+      set("attention.kv_lora_rank", latent.rank)
+      set("attention.key_length", latent.rank + latent.rope.dimension)
+      set("attention.value_length", latent.rank)
+      set("attention.key_length_mla", latent.plainSize + latent.rope.dimension)
+      set("attention.value_length_mla", latent.valueSize)
+      set("rope.dimension_count", latent.rope.dimension)
+      set("leading_dense_block_count", 1)
+      set("expert_feed_forward_length", mixture.expert.innerSize)
+      set("expert_shared_count", (mixture.shared?.innerSize ?? 0) / mixture.expert.innerSize)
+      set("expert_group_count", mixture.routing.groups?.count ?? 1)
+      set("expert_group_used_count", mixture.routing.groups?.chosen ?? 1)
+      set("expert_gating_func", 2)
+      values["\(architecture).expert_weights_scale"] = .f32(mixture.routing.scale)
+      values["\(architecture).expert_weights_norm"] = .bool(mixture.routing.weights == .normalisedSigmoid)
     }
     let norm = model.norm?.formula == .layer ? "layer_norm_epsilon" : "layer_norm_rms_epsilon"
     values["\(architecture).attention.\(norm)"] = .f32(Float(model.norm?.epsilon ?? 0))

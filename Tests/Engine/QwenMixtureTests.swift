@@ -66,7 +66,7 @@ import Testing
     let types = JSON.array([.string("full_attention"), .string("sliding_attention")])
     let listed = try Fixture.describe(changed("qwen2-moe", window.merging(["layer_types": types]) { $1 }))
     #expect(windows(listed) == [nil, 5])
-    let json = try #require(listed.huggingFaceConfiguration)
+    let json = try #require(listed.configurations[.huggingFace]?.json)
     #expect(json["layer_types"] == types && json["sliding_window"] == .int(5) && json["use_sliding_window"] == .bool(true))
   }
 

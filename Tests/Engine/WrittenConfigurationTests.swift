@@ -7,9 +7,10 @@ import Testing
 @Suite struct WrittenConfigurationTests {
   private static let families = [
     "llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3",
+    "deepseek-v3",
   ]
   /// Those that a GGUF has no place for.
-  private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense"]
+  private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-yarn"]
 
   /// Whether two descriptions are of one model.
   private func isSame(_ a: ModelDescription, _ b: ModelDescription) -> Bool {
@@ -61,6 +62,10 @@ import Testing
           if var attention = branch.part as? Attention {
             if case .llama3? = attention.rope?.scaling { attention.rope?.scaling = .none }
             (attention.queryNorm, attention.keyNorm) = (rounded(attention.queryNorm), rounded(attention.keyNorm))
+            branch.part = attention
+          }
+          if var attention = branch.part as? LatentAttention {
+            (attention.latentNorm.epsilon, attention.queryLatentNorm.epsilon) = (1, 1)
             branch.part = attention
           }
           return branch

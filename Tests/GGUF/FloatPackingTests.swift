@@ -47,7 +47,8 @@ struct FloatPackingTests {
   }
 
   @Test func stackedExpertsHaveAScaleEach() throws {
-    let scheme = packing.stored(try #require(MicroscalingSchemes.scheme(named: "nvfp4", modelType: .bf16))).fittedToTensor(largestMagnitude: 3)
+    let asked = try #require(MicroscalingSchemes.scheme(named: "nvfp4", modelType: .bf16))
+    let scheme = packing.stored(asked).fittedToTensor(largestMagnitude: 3)
     let parts = packing.parts(name: "blk.0.ffn_up_exps.weight", shape: [4, 2, 64], scheme: scheme)
     #expect(parts.map(\.name) == ["blk.0.ffn_up_exps.weight", "blk.0.ffn_up_exps.scale"])
     #expect(parts[1].shape == [4])

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""make_engine_fixtures.py SHARED OUT
+"""make_engine_fixtures.py SHARED OUT [MODEL ...]
 
 Writes the fixtures of Tests/Engine: small random models of every supported family as Hugging Face folders (weights on the
 BF16 grid), each with `expected.safetensors`: token ids, logits and the mean absolute inputs of the second block's linear
 layers, as transformers computes them in float32. For the trained models in SHARED/models only the expectations are written,
-with the perplexity of the first windows of wikitext2-valid. Run with the versions pinned in requirements.txt."""
+with the perplexity of the first windows of wikitext2-valid. With MODELs, only these are written. Run with the versions pinned in
+requirements.txt."""
 import math
 import os
 import sys
@@ -13,7 +14,7 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-SHARED, OUT = sys.argv[1], sys.argv[2]
+SHARED, OUT, ONLY = sys.argv[1], sys.argv[2], sys.argv[3:]
 COMMON = dict(
     vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
     max_position_embeddings=128, rms_norm_eps=1e-5, tie_word_embeddings=False, bos_token_id=0, eos_token_id=1)
@@ -23,6 +24,12 @@ OPT = dict(
     vocab_size=96, hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64,
     activation_function="relu", bos_token_id=0, eos_token_id=1, pad_token_id=1)
 MOE = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=24)
+LATENT = dict(
+    **{**COMMON, "num_key_value_heads": 4, "rms_norm_eps": 1e-6}, q_lora_rank=20, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=4,
+    v_head_dim=6, moe_intermediate_size=16, num_experts_per_tok=2, n_routed_experts=8, first_k_dense_replace=1,
+    routed_scaling_factor=1.5)
+DEEPSEEK_YARN = dict(
+    type="yarn", factor=4.0, original_max_position_embeddings=32, beta_fast=32.0, beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0)
 MODELS = {
     "llama3-rope": transformers.LlamaConfig(**COMMON, head_dim=16, rope_theta=1000.0, rope_scaling=LLAMA3),
     "llama-biases": transformers.LlamaConfig(
@@ -32,6 +39,14 @@ MODELS = {
     "qwen2": transformers.Qwen2Config(**COMMON, use_sliding_window=False, rope_theta=1000000.0),
     "qwen3": transformers.Qwen3Config(**COMMON, head_dim=12),
     "mixtral": transformers.MixtralConfig(**COMMON, num_local_experts=4, num_experts_per_tok=2, rope_theta=10000.0),
+    # A window in every other block; linear scaling in the blocks without one alone.
+    "gemma3": transformers.Gemma3TextConfig(
+        **{**COMMON, "tie_word_embeddings": True, "num_hidden_layers": 3}, head_dim=16, query_pre_attn_scalar=16, sliding_window=7,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"], rope_theta=1000.0, rope_local_base_freq=100.0,
+        rope_scaling=dict(rope_type="linear", factor=4.0)),
+    # What no published model has but the class allows: capped logits, and an output of its own.
+    "gemma3-cap": transformers.Gemma3TextConfig(
+        **COMMON, head_dim=16, query_pre_attn_scalar=40, sliding_window=7, final_logit_softcapping=3.0),
     # Experts of another size than a dense layer; the second of each pair has a dense block in front of one with experts, and what the
     # first has not.
     "qwen2-moe": transformers.Qwen2MoeConfig(**COMMON, **MOE, shared_expert_intermediate_size=40, norm_topk_prob=False),
@@ -42,14 +57,11 @@ MODELS = {
     "qwen3-moe-dense": transformers.Qwen3MoeConfig(
         **{**COMMON, "tie_word_embeddings": True}, **MOE, head_dim=8, norm_topk_prob=False, decoder_sparse_step=2, attention_bias=True,
         use_sliding_window=True, sliding_window=7),
-    # A window in every other block; linear scaling in the blocks without one alone.
-    "gemma3": transformers.Gemma3TextConfig(
-        **{**COMMON, "tie_word_embeddings": True, "num_hidden_layers": 3}, head_dim=16, query_pre_attn_scalar=16, sliding_window=7,
-        layer_types=["sliding_attention", "full_attention", "sliding_attention"], rope_theta=1000.0, rope_local_base_freq=100.0,
-        rope_scaling=dict(rope_type="linear", factor=4.0)),
-    # What no published model has but the class allows: capped logits, and an output of its own.
-    "gemma3-cap": transformers.Gemma3TextConfig(
-        **COMMON, head_dim=16, query_pre_attn_scalar=40, sliding_window=7, final_logit_softcapping=3.0),
+    "deepseek-v3": transformers.DeepseekV3Config(**LATENT, n_shared_experts=1, n_group=4, topk_group=2),
+    # Queries without a latent, rotated halves, biases, weights as they are.
+    "deepseek-v3-yarn": transformers.DeepseekV3Config(
+        **{**LATENT, "q_lora_rank": None}, n_shared_experts=2, n_group=1, topk_group=1, norm_topk_prob=False, rope_interleave=False,
+        attention_bias=True, rope_scaling=DEEPSEEK_YARN),
     "opt": transformers.OPTConfig(**OPT),
     # As the model of 350 million weights: norms behind, embeddings narrower than the blocks, no final norm.
     "opt-post-norm": transformers.OPTConfig(**OPT, do_layer_norm_before=False, word_embed_proj_dim=16),
@@ -61,6 +73,11 @@ MODELS = {
     "bloom-residual": transformers.BloomConfig(
         vocab_size=96, hidden_size=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=1,
         apply_residual_connection_post_layernorm=True),
+    # Borders of YaRN's ramp that are no whole dimensions.
+    "gpt-oss": transformers.GptOssConfig(
+        **{**COMMON, "intermediate_size": 64}, head_dim=16, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
+        rope_theta=1000.0, rope_scaling=dict(
+            rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, truncate=False, original_max_position_embeddings=32)),
 }
 LLAMA_SITES = {
     "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate_proj",
@@ -73,6 +90,12 @@ QWEN_MOE_SITES = {
     "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate",
     **{f"feed-forward.{site}.{e}": f"mlp.experts.{e}.{module}"
        for e in range(EXPERTS) for site, module in (("input", "gate_proj"), ("output", "down_proj"))}}
+LATENT_SITES = {
+    "attention.input": "self_attn.kv_a_proj_with_mqa", "attention.query-latent": "self_attn.q_b_proj", "attention.latent": "self_attn.kv_b_proj",
+    "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.shared_experts.up_proj",
+    "feed-forward.output.shared": "mlp.shared_experts.down_proj",
+    **{f"feed-forward.{site}.{e}": f"mlp.experts.{e}.{module}"
+       for e in range(8) for site, module in (("input", "gate_proj"), ("output", "down_proj"))}}
 # For each kind of model: where its blocks are, and the modules whose inputs are the sites.
 SITES = {
     "mixtral": ("model.layers.1.", {
@@ -80,6 +103,7 @@ SITES = {
         **EXPERT_SITES}),
     "qwen2_moe": ("model.layers.1.", {**QWEN_MOE_SITES, "feed-forward.output.shared": "mlp.shared_expert.down_proj"}),
     "qwen3_moe": ("model.layers.1.", QWEN_MOE_SITES),
+    "deepseek_v3": ("model.layers.1.", LATENT_SITES),
     "opt": ("model.decoder.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.out_proj", "feed-forward.input": "fc1",
         "feed-forward.output": "fc2"}),
@@ -89,6 +113,8 @@ SITES = {
     "bloom": ("transformer.h.1.", {
         "attention.input": "self_attention.query_key_value", "attention.output": "self_attention.dense",
         "feed-forward.input": "mlp.dense_h_to_4h", "feed-forward.output": "mlp.dense_4h_to_h"}),
+    "gpt_oss": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.router"}),
 }
 
 
@@ -104,7 +130,28 @@ def randomise(model):
             value = 1 + 0.2 * noise
         else:
             value = noise * (0.3 if name.endswith("bias") else 1.5 / math.sqrt(parameter.shape[-1]))
+        if name.endswith("experts.gate_up_proj"):
+            # Beyond the limits at which gate and up are cut.
+            value *= 4
         parameter.data = value.to(torch.bfloat16).float()
+    for name, buffer in model.named_buffers():
+        if name.endswith("e_score_correction_bias"):
+            buffer.copy_(0.2 * torch.rand(buffer.shape, generator=generator).to(torch.bfloat16))
+
+
+def observe_stack(experts, seen):
+    """Notes what the experts of one stack read and what is between their matrices."""
+
+    def hook(module, arguments, options):
+        hidden = arguments[0].flatten(0, -2)
+        for e in range(EXPERTS):
+            x = hidden[(options["router_indices"] == e).any(-1)]
+            inner = x @ module.gate_up_proj[e] + module.gate_up_proj_bias[e]
+            gate, up = inner[:, ::2].clamp(max=module.limit), inner[:, 1::2].clamp(-module.limit, module.limit)
+            seen[f"feed-forward.input.{e}"] = x.abs().mean(0)
+            seen[f"feed-forward.output.{e}"] = ((up + 1) * gate * torch.sigmoid(gate * module.alpha)).abs().mean(0)
+
+    experts.register_forward_pre_hook(hook, with_kwargs=True)
 
 
 def observe(model, tokens):
@@ -112,8 +159,12 @@ def observe(model, tokens):
     seen = {}
     blocks, sites = SITES.get(model.config.model_type, ("model.layers.1.", LLAMA_SITES))
     for site, module in sites.items():
+        if module == "self_attn.q_b_proj" and model.config.q_lora_rank is None:
+            continue
         layer = model.get_submodule(blocks + module)
         layer.register_forward_pre_hook(lambda _, x, site=site: seen.__setitem__(site, x[0].abs().flatten(0, -2).mean(0)))
+    if model.config.model_type == "gpt_oss":
+        observe_stack(model.get_submodule(blocks + "mlp.experts"), seen)
     with torch.no_grad():
         logits = model(input_ids=tokens).logits.float()
     return logits, seen
@@ -153,8 +204,12 @@ def write_trained(name, ids, positions, windows):
 
 def main():
     os.makedirs(OUT, exist_ok=True)
+    only = sys.argv[3:]
     for name, config in MODELS.items():
-        write_random(name, config)
+        if not only or name in only:
+            write_random(name, config)
+    if only:
+        return
     for name in ("tiny-llama", "stories260k", "tiny-opt"):
         tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=os.path.join(SHARED, "models", name, "tokenizer.json"))
         text = open(os.path.join(SHARED, "text", "wikitext2-valid.txt"), encoding="utf-8", newline="").read()[:200000]

@@ -21,6 +21,21 @@ LLAMA3_ROPE = {
 }
 
 MOE = dict(num_experts=8, num_experts_per_tok=2, moe_intermediate_size=96)
+LATENT = dict(
+    num_key_value_heads=4, q_lora_rank=48, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=64, head_dim=16,
+    rms_norm_eps=1e-6, n_routed_experts=8, num_experts_per_tok=2, moe_intermediate_size=96, n_shared_experts=1,
+    first_k_dense_replace=1)
+# What published configurations say and transformers does not save.
+SIGMOID = dict(scoring_func="sigmoid", topk_method="noaux_tc")
+DEEPSEEK_YARN = {
+    "type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0,
+    "mscale_all_dim": 1.0,
+}
+# YaRN whose ramp ends, with a small base, at the first and last dimension: then it does not matter whether its borders are rounded,
+# which llama.cpp does and gpt-oss does not.
+WHOLE_YARN = {
+    "rope_type": "yarn", "factor": 4.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 64,
+}
 
 # Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except where a
 # model pads its embedding.
@@ -50,6 +65,18 @@ RANDOM_MODELS = {
     "qwen3-moe-dense": ("Qwen3Moe", "gpt2", dict(
         vocab_size=50257, **MOE, norm_topk_prob=False, decoder_sparse_step=2, attention_bias=True, use_sliding_window=True,
         sliding_window=8)),
+    "deepseek-v3": ("DeepseekV3", "deepseek", dict(
+        vocab_size=129280, **LATENT, **SIGMOID, n_group=4, topk_group=2, num_hidden_layers=3, rope_scaling=DEEPSEEK_YARN)),
+    "deepseek-v3-saved": ("DeepseekV3", "gpt2", dict(vocab_size=50257, **LATENT, n_group=1, topk_group=1, norm_topk_prob=False)),
+    # llama.cpp knows models whose queries have no latent by their number of blocks.
+    "deepseek-v3-lite": ("DeepseekV3", "gpt2", dict(
+        vocab_size=50257, **{**LATENT, **SIGMOID, "q_lora_rank": None, "n_shared_experts": 2, "n_routed_experts": 4}, n_group=2,
+        topk_group=1, num_hidden_layers=26, tie_word_embeddings=True)),
+    "deepseek-v3-halves": ("DeepseekV3", "gpt2", dict(
+        vocab_size=50257, **LATENT, **SIGMOID, n_group=2, topk_group=1, rope_interleave=False, attention_bias=True)),
+    "gpt-oss": ("GptOss", "gpt2", dict(
+        vocab_size=50257, intermediate_size=96, head_dim=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
+        rope_theta=3.0, rope_scaling=WHOLE_YARN)),
     "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
     # Heads whose number is no power of two.
     "bloom": ("Bloom", "gpt2", dict(vocab_size=50257, hidden_size=96, n_head=6, seq_length=256)),
@@ -57,7 +84,7 @@ RANDOM_MODELS = {
     "opt-post-norm": ("OPT", "opt", dict(vocab_size=50272, do_layer_norm_before=False, word_embed_proj_dim=32)),
 }
 # Those that llama.cpp has no architecture for, or computes otherwise.
-FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense"]
+FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 
 SHAPE = dict(
@@ -87,6 +114,9 @@ def random_model(name):
         noise = torch.randn_like(parameter)
         is_gain = key.endswith("weight") and ("norm" in key or "ln_" in key)
         parameter.copy_(1 + 0.2 * noise if is_gain else 0.1 * noise)
+    for key, buffer in model.named_buffers():
+        if key.endswith("e_score_correction_bias"):
+            buffer.copy_(0.1 * torch.rand_like(buffer))
     folder = WORK / name
     model.save_pretrained(folder)
     for file in source.iterdir():

@@ -1,6 +1,8 @@
+import QuantCore
 import Testing
 
-@testable import QuantCore
+@testable import QuantEngine
+@testable import QuantModel
 
 /// A part that multiplies what it reads, and adds to each token what it has seen of the others before it where it mixes them.
 private struct Times: Part {

@@ -59,7 +59,7 @@ import Testing
   ]
 
   private static func fingerprint(_ model: ModelDescription) -> String {
-    let checkpoint = Checkpoint(path: "", format: "", tensors: [], naming: .huggingFace, configuration: nil, files: [])
+    let checkpoint = Checkpoint(path: "", format: "", tensors: [], naming: Naming(rawValue: "test"), configuration: nil, files: [])
     return ModelFingerprint.of(checkpoint, description: model.canonicalText)
   }
 

@@ -1,6 +1,8 @@
+import QuantCore
 import Testing
 
-@testable import QuantCore
+@testable import QuantConversion
+@testable import QuantModel
 
 /// The way of tensors of the model into those of containers, and back: every map with its inverse.
 @Suite struct PlaceTests {
@@ -61,11 +63,15 @@ import Testing
     }
   }
 
+  private static func placed(_ stored: CheckpointTensor, _ layout: RowLayout, _ shape: [Int]) throws -> PlacedTensor {
+    try PlacedTensor(stored, at: TensorPlace(stored.name, stored.shape, layout), shape: shape, file: "")
+  }
+
   @Test(arguments: names) func matricesComeBackAsTheyWere(_ name: String) throws {
     let layout = try #require(Self.layouts.first { $0.name == name })
     let values = written(layout)
     for (matrix, place) in zip(matrices(), layout.places) {
-      let placed = PlacedTensor(stored(layout.shape, values), place, shape: [6, 4])
+      let placed = try Self.placed(stored(layout.shape, values), place, [6, 4])
       #expect(placed.matrix(parallel: parallel) == matrix)
       var rows = [Float](repeating: 0, count: 12)
       placed.decode(rows: 2..<5, into: &rows)
@@ -106,7 +112,7 @@ import Testing
     let tensor = planned(target.shape, pieces((source.shape, source.places), (target.shape, target.places)))
     let map = RowMap(tensor)
     let stored = stored(source.shape, written(source))
-    let placed = tensor.pieces.map { PlacedTensor(stored, $0.source.layout, shape: $0.shape) }
+    let placed = try tensor.pieces.map { try Self.placed(stored, $0.source.layout, $0.shape) }
     let columns = target.shape.last ?? 1, rows = target.shape.dropLast().reduce(1, *)
     let moved = [Float](unsafeUninitializedCapacity: rows * columns) { buffer, count in
       if let base = buffer.baseAddress {
@@ -135,7 +141,7 @@ import Testing
   }
 
   /// Vectors of a stack lie in a tensor of two dimensions.
-  @Test func vectorsComeBackAsTheyWere() {
+  @Test func vectorsComeBackAsTheyWere() throws {
     let pieces = (0..<2).map { index in
       let place = TensorPlace("source", [2, 6], RowLayout(firstRow: index * 6, values: .plus(1)))
       return TensorPiece(id: TensorID(.up, expert: index, isBias: true), shape: [6], source: place, target: place)
@@ -147,7 +153,7 @@ import Testing
     let values = map.gather(vectors)
     #expect(values == (0..<12).map { Float($0) - 1 })
     for (vector, piece) in zip(vectors, pieces) {
-      #expect(PlacedTensor(stored([2, 6], values), piece.source.layout, shape: [6]).vector() == vector)
+      #expect(try Self.placed(stored([2, 6], values), piece.source.layout, [6]).vector() == vector)
     }
     var back = [[Float]](repeating: [Float](repeating: 0, count: 6), count: 2)
     map.scatter(values, into: &back)

@@ -15,6 +15,17 @@ import Testing
     #expect(turned.matrix(parallel: Parallel(threads: 1)).values == [0, 2, 4, 1, 3, 5])
   }
 
+  /// Outputs are the columns of each matrix of a stack, counted through all of them.
+  @Test func aStackOfTransposedMatricesIsReadAsOne() throws {
+    let place = TensorPlace("a", [2, 3, 2], RowLayout(isTransposed: true))
+    let placed = try PlacedTensor(stored([2, 3, 2]), at: place, shape: [4, 3], file: "f")
+    let expected: [Float] = [0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11]
+    #expect(placed.matrix(parallel: Parallel(threads: 2)).values == expected)
+    var rows = [Float](repeating: 0, count: 6)
+    rows.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { placed.decode(rows: 1..<3, into: base) } }
+    #expect(rows == Array(expected[3..<9]))
+  }
+
   @Test(arguments: [[4, 4], [4, 2], [5, 3], [3, 3], [3, 4], [12], [1, 4, 3], []])
   func aTensorOfAnotherShapeIsRefused(_ shape: [Int]) {
     for (layout, own) in [(RowLayout(), [4, 3]), (RowLayout(firstRow: 2), [2, 3]), (RowLayout(isTransposed: true), [3, 4])] {

@@ -94,7 +94,7 @@ private enum Thin: AdapterFormat {
   static let reference = "this test"
   static let fileExtensions = ["thin"]
   static let isFolder = false
-  static let naming = Naming.huggingFace
+  static let naming = Naming(rawValue: "test")
 
   static func recognises(_ path: String) -> Bool { false }
   static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
@@ -124,8 +124,8 @@ private enum Reader: ClientProfile {
 
   init() throws {
     registry = try Registry([
-      FloatSchemes.self, IntegerSchemes.self, PlainPacking.self, Nibbles.self, Words.self, RoundedNibbles.self, Runes.self, Flat.self, Thin.self,
-      Reader.self,
+      FloatSchemes.self, IntegerSchemes.self, PlainPacking.self, Nibbles.self, Words.self, RoundedNibbles.self, Runes.self, Flat.self,
+      Thin.self, Reader.self,
     ])
   }
 
@@ -258,7 +258,7 @@ private enum Reader: ClientProfile {
   ) throws -> [PlannedTensor] {
     let request = request(change)
     let target = try Target(request, registry)
-    return try Sealing(request: request, source: checkpoint(format: format), target: target, hasMethods: hasMethods)(try chosen(wanted, change))
+    return try Sealing(request: request, source: checkpoint(format: format), model: nil, target: target, hasMethods: hasMethods)(try chosen(wanted, change))
   }
 
   @Test func equalFloatsAreCopiedAndOthersConverted() throws {

@@ -34,8 +34,11 @@ extension ModelDescription {
       ?? Attention(width: 0, headCount: 1, keyValueHeadCount: 1, headSize: 1)
   }
 
-  /// The mixture of experts of the first block, or nil.
-  public var mixture: MixtureOfExperts? { blocks.first?.branches.lazy.compactMap { $0.part as? MixtureOfExperts }.first }
+  /// The latent attention of the first block, or nil.
+  public var latentAttention: LatentAttention? { blocks.first?.branches.lazy.compactMap { $0.part as? LatentAttention }.first }
+
+  /// The mixture of experts of the first block that has one, or nil.
+  public var mixture: MixtureOfExperts? { blocks.lazy.flatMap(\.branches).compactMap { $0.part as? MixtureOfExperts }.first }
 
   /// The feed-forward layer of the first block, or one of its experts.
   public var feedForward: FeedForward? {

@@ -1,3 +1,4 @@
+import FamilyKit
 public import QuantCore
 
 /// Qwen2-MoE and Qwen1.5-MoE: Qwen2's attention, and beside the experts that a router chooses one that every token visits, weighed by

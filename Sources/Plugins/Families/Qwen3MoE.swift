@@ -1,3 +1,4 @@
+import FamilyKit
 public import QuantCore
 
 /// Qwen3-MoE: Qwen3's attention, and experts that a router chooses.

@@ -26,13 +26,12 @@ public struct GGUFKeys: Sendable {
   ///   - localTheta: base of the frequencies in blocks with a window, where it is another.
   ///   - layerNorms: whether norms subtract the mean.
   ///   - experts: nil: there are none.
-  ///   - expertGroups: nil: experts are chosen from all.
-  ///   - statesSigmoid: whether experts are scored by the logistic function (true) or the softmax (false); nil: nothing is said.
+  ///   - routing: how experts are chosen, where the converter writes that.
   ///   - statesKeyValueHeads: false for architectures without shared heads.
   ///   - statesHeadSize: whether the size of a head is written.
   public mutating func setCommon(
     _ n: DecoderNumbers, rope: Rope?, localTheta: Double? = nil, layerNorms: Bool = false, experts: (count: Int, used: Int)? = nil,
-    expertGroups: (count: Int, used: Int)? = nil, statesSigmoid: Bool? = nil, statesKeyValueHeads: Bool = true, statesHeadSize: Bool
+    routing: RoutedExperts? = nil, statesKeyValueHeads: Bool = true, statesHeadSize: Bool
   ) {
     set("block_count", n.blockCount)
     set("context_length", n.contextLength)
@@ -50,11 +49,7 @@ public struct GGUFKeys: Sendable {
       set("expert_count", experts.count)
       set("expert_used_count", experts.used)
     }
-    if let expertGroups {
-      set("expert_group_count", expertGroups.count)
-      set("expert_group_used_count", expertGroups.used)
-    }
-    if let statesSigmoid { set("expert_gating_func", statesSigmoid ? 2 : 1) }
+    if let routing { setRouting(routing) }
     if statesHeadSize {
       set("attention.key_length", n.headSize)
       set("attention.value_length", n.headSize)

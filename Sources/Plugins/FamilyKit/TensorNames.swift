@@ -138,6 +138,8 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public var order = Order.same
   /// Whether matrices are `[in, out]`.
   public var isTransposed = false
+  /// Whether the rows of each key-value head are a matrix of their own, in a stack of all.
+  public var isStackedByHeads = false
   /// Which numbers are stored.
   public var values = ValueMap.same
 
@@ -170,6 +172,13 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public var transposed: NamedPlace {
     var place = self
     place.isTransposed = true
+    return place
+  }
+
+  /// The same with a matrix for each key-value head.
+  public var stackedByHeads: NamedPlace {
+    var place = self
+    place.isStackedByHeads = true
     return place
   }
 

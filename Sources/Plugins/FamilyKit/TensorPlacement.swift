@@ -70,7 +70,9 @@ struct TensorPlacement {
     var shape = [all]
     if tensor.shape.count == 2, !isBias {
       layout.isTransposed = place.isTransposed
-      shape = place.isTransposed ? [tensor.shape[1], all] : [all, tensor.shape[1]]
+      let stack = place.isStackedByHeads ? [keyValueHeads] : []
+      let outputs = place.isStackedByHeads ? all / max(1, keyValueHeads) : all
+      shape = stack + (place.isTransposed ? [tensor.shape[1], outputs] : [outputs, tensor.shape[1]])
     }
     if isStacked { shape = [fused.first?.members.count ?? 1] + shape }
     return TensorPlace(fullName(place, naming, tensor.expert) + (isBias ? place.biasSuffix : place.suffix), shape, layout)

@@ -40,7 +40,7 @@ extension QConvert {
     // Clients
     VLLM.self, Transformers.self, LlamaCpp.self, GPTQModel.self,
     // Families
-    Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, Qwen2MoE.self, Qwen3MoE.self, Gemma3.self, OPT.self, GPT2.self,
-    BLOOM.self,
+    Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, Qwen2MoE.self, Qwen3MoE.self, Gemma3.self, DeepSeekV3.self,
+    GptOss.self, OPT.self, GPT2.self, BLOOM.self,
   ]
 }

@@ -1,13 +1,19 @@
-"""gpt-oss: transformers unpacks the stacked experts that qconvert writes, and both ways back give the same numbers."""
+"""gpt-oss: transformers unpacks the stacked experts that qconvert writes, both ways back give the same numbers, and a GGUF of codes is
+that of llama.cpp's converter."""
 import functools
 import json
+import shutil
 
+import numpy
 import torch
 import transformers
 from safetensors.torch import load_file
 
-from clients import WORK, convert
-from models import load, transformers_logits
+from checks.logits import deviation, ids_file, own_logits
+from checks.metadata import compare_metadata
+from clients import WORK, convert, llama, llama_convert, qconvert
+from gguf_files import compare_tensors
+from models import EVALUATION_TEXT, load, random_ids, random_model, transformers_logits
 from registry import check, require
 
 # E2M1, by code.
@@ -103,3 +109,80 @@ def unsigned_zeros(blocks):
     """Codes without the sign of zero, which rounding makes from small negative numbers and not from zero itself."""
     low, high = blocks & 15, blocks >> 4
     return torch.where(low == 8, 0, low) | torch.where(high == 8, 0, high) << 4
+
+
+# --- with a tokenizer, so that it can become a GGUF ---------------------------------------------------------------------------
+
+MODEL = "gpt-oss"
+METHOD = ("--calibration", EVALUATION_TEXT, "--context", 128, "--samples", 8)
+
+
+@functools.cache
+def codes():
+    """Folder of the random model with its experts as MXFP4."""
+    return convert(random_model(MODEL), WORK / "gpt-oss.mxfp4", "--scheme", "mxfp4")
+
+
+def llama_logits(model):
+    out = WORK / "gpt-oss.llama.f32"
+    llama("llama-logits", model, ids_file(MODEL), out)
+    return numpy.fromfile(out, "<f4")
+
+
+@check("MXFP4 of gpt-oss in a GGUF is that of llama.cpp's converter, and comes back byte by byte")
+def blocks():
+    own = convert(codes(), WORK / "gpt-oss.codes.gguf")
+    reference = llama_convert(codes(), WORK / "gpt-oss.codes.reference.gguf", "f32")
+    found = compare_metadata(MODEL, own, reference) + compare_tensors(own, reference)
+    require(not found, f"{len(found)} differences: " + "; ".join(found[:8]))
+    back = tensors(convert(own, WORK / "gpt-oss.codes.back"))
+    expected = tensors(codes())
+    require(back.keys() == expected.keys(), f"{sorted(back.keys() ^ expected.keys())[:4]}")
+    require(all(torch.equal(back[name], expected[name]) for name in back), "other bytes")
+    theirs = transformers_logits(codes(), random_ids(MODEL), widens=True)
+    measured = deviation(own_logits(own, ids_file(MODEL)), theirs)
+    require(measured < 1e-4, f"deviation {measured:.1e}")
+    return f"{len(expected)} tensors, logits {measured:.1e}"
+
+
+@check("gpt-oss with borders of YaRN that are no whole dimensions: a folder is as in transformers, its GGUF as in llama.cpp")
+def borders():
+    folder = WORK / "gpt-oss.borders"
+    shutil.copytree(random_model(MODEL), folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["rope_theta"] = 10000.0
+    (folder / "config.json").write_text(json.dumps(config))
+    theirs = transformers_logits(folder, random_ids(MODEL))
+    measured = deviation(own_logits(folder, ids_file(MODEL)), theirs)
+    require(measured < 1e-4, f"deviation {measured:.1e} of the folder")
+    said = qconvert("plan", folder, WORK / "gpt-oss.borders.gguf", "--scheme", "f32", "--json")
+    require("YaRN" in said, "nothing is said of the difference")
+    file = convert(folder, WORK / "gpt-oss.borders.gguf", "--scheme", "f32")
+    expected = llama_logits(file)
+    stored = deviation(own_logits(file, ids_file(MODEL)), expected)
+    require(stored < 1e-3, f"deviation {stored:.1e} of the GGUF")
+    between = deviation(expected, theirs)
+    require(between > 1e-3, f"llama.cpp computes the same ({between:.1e})")
+    return f"folder {measured:.1e}, GGUF {stored:.1e}, between both {between:.1e}"
+
+
+@check("gpt-oss by {} runs in llama.cpp", [("gptq", "q8_0"), ("gptq", "mxfp4_moe"), ("awq", "q4_0")], slow_cases=[("gptq", "q4_0")])
+def methods(method, scheme):
+    file = convert(random_model(MODEL), WORK / f"gpt-oss.{method}.{scheme}.gguf", "--scheme", scheme, "--plugin", method, *METHOD)
+    measured = deviation(own_logits(file, ids_file(MODEL)), llama_logits(file))
+    # llama.cpp rounds what it multiplies with blocks to 8 bits.
+    require(measured < 0.1, f"deviation {measured:.1e}")
+    return f"{measured:.1e}"
+
+
+@check("gpt-oss by {} in a folder: experts stay as they are or are MXFP4, and transformers computes the same", [
+    ("gptq", "int4-g32"), ("awq", "int4-g32-asym"), ("gptq", "mxfp4")])
+def folders(method, scheme):
+    folder = convert(
+        random_model(MODEL), WORK / f"gpt-oss.{method}.{scheme}", "--scheme", scheme, "--plugin", method, "--for", "transformers", *METHOD)
+    stacks = [name for name in tensors(folder) if ".experts." in name and not name.endswith("_bias")]
+    wanted = ("_blocks", "_scales") if scheme == "mxfp4" else STACKS
+    require(stacks and all(name.endswith(wanted) for name in stacks), f"{stacks[:4]}")
+    measured = deviation(own_logits(folder, ids_file(MODEL)), transformers_logits(folder, random_ids(MODEL), widens=True))
+    require(measured < 1e-3, f"deviation {measured:.1e}")
+    return f"{measured:.1e}"

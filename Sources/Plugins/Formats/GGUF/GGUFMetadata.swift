@@ -67,9 +67,12 @@ enum GGUFMetadata {
     return values
   }
 
-  /// llama.cpp's number of the preset; where a plain scheme was asked for, that of the type which holds most weights.
+  /// llama.cpp's number of the preset; where a plain scheme was asked for, that of the type which holds most weights. Experts that were
+  /// MXFP4 already make it that of experts in MXFP4, however large the embedding is.
   private static func fileType(_ request: OutputRequest) -> UInt32? {
     if let number = GGUFMixes.fileType(preset: request.presetName) { return number }
+    let hasMovedExperts = request.tensors.contains { $0.adoption != nil && $0.id?.expert != nil && $0.scheme.name == "mxfp4" }
+    if hasMovedExperts { return GGUFMixes.fileType(preset: "mxfp4_moe") }
     var weights: [String: Int] = [:]
     for tensor in request.tensors { weights[tensor.scheme.name, default: 0] += tensor.shape.reduce(1, *) }
     let most = weights.max { ($0.value, $1.key) < ($1.value, $0.key) }

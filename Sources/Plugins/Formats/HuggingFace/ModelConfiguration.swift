@@ -31,9 +31,11 @@ enum ModelConfiguration {
 
   /// The configuration of the packings that need one, or nil.
   private static func quantization(_ request: OutputRequest) throws -> JSON? {
+    let source = request.source
+    let stated = source.naming == HuggingFaceFormat.naming ? source.configuration : request.model?.configurations[HuggingFaceFormat.naming]
     func isUnpacked(_ tensor: PlannedTensor) -> Bool {
       isLinear(tensor, model: request.model)
-        || (tensor.packing as? any StackPacking)?.holdsStack(tensor.name, configuration: request.source.configuration) == true
+        || (tensor.packing as? any StackPacking)?.holdsStack(tensor.name, configuration: stated) == true
     }
     if let table = request.tensors.first(where: { $0.scheme.grid.kind != .float && !isUnpacked($0) }) {
       throw Failure(
@@ -75,13 +77,21 @@ enum ModelConfiguration {
     return files
   }
 
-  /// Linear layers that are left alone. A tied output has no tensor of its own, but readers build its layer all the same.
+  /// Linear layers, and stacks of experts, that are left alone. A tied output has no tensor of its own, but readers build its layer all
+  /// the same.
   private static func unquantizedModules(_ request: OutputRequest) -> [String] {
     let plain = request.tensors.filter { $0.scheme.grid.kind == .float && isLinear($0, model: request.model) }.map {
       QuantizedModule.name(ofWeight: $0.name)
     }
+    // Experts in one stack are parameters of the module that holds them.
+    let stacks = request.tensors.filter { $0.scheme.grid.kind == .float && $0.shape.count == 3 && $0.id?.expert != nil }
+    var holders: [String] = []
+    for stack in stacks {
+      let holder = stack.name.split(separator: ".").dropLast().joined(separator: ".")
+      if !holders.contains(holder) { holders.append(holder) }
+    }
     let hasHead = request.tensors.contains { QuantizedModule.name(ofWeight: $0.name) == "lm_head" }
-    return hasHead ? plain : plain + ["lm_head"]
+    return plain + holders + (hasHead ? [] : ["lm_head"])
   }
 
   private static func isLinear(_ tensor: PlannedTensor, model: ModelDescription?) -> Bool {

@@ -44,7 +44,9 @@ public struct ConversionPlan: Sendable {
   public var memoryBytes: Int {
     let largestPiece = tensors.map { ($0.shape.last ?? 1) * $0.rowMultiple }.max() ?? 1
     let tile = max(TileSize.weights, largestPiece)
-    let turned = tensors.map { (source[$0.sourceName]?.storage as? TransposedStack)?.workingBytes ?? 0 }.max() ?? 0
+    let turned = tensors.map { tensor in
+      max((source[tensor.sourceName]?.storage as? TransposedStack)?.workingBytes ?? 0, TurnedStack.workingBytes(tensor))
+    }.max() ?? 0
     let tiles = TileSize.threads(request.threads, tileWeights: tile) * tile * 16 + turned
     guard let calibration, let model else { return tiles }
     // Of the largest block.

@@ -84,8 +84,18 @@ extension Importance {
 }
 
 extension ModelTensor {
-  /// What a file of importance calls it: by the file's own naming, or as the source does where that has no place for it.
-  func importanceName(_ naming: Naming?, source: Naming) -> String? { (naming.flatMap { place($0) } ?? place(source))?.name }
+  /// What a file of importance calls it: by the file's own naming, or as the source does where that has no place for it. Nil for a matrix
+  /// whose columns there are not its inputs.
+  func importanceName(_ naming: Naming?, source: Naming) -> String? {
+    guard let place = naming.flatMap({ place($0) }) ?? place(source) else { return nil }
+    return place.layout.isTransposed && place.shape.count == 3 ? nil : place.name
+  }
+
+  /// Matrices of a stack into which a file of importance cuts it.
+  func importanceCopies(_ naming: Naming?) -> Int {
+    guard id.expert == nil, let place = naming.flatMap({ place($0) }), place.shape.count == 3 else { return 1 }
+    return place.shape[0]
+  }
 }
 
 extension Importance.Entry {

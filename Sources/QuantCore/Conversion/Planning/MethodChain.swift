@@ -44,6 +44,14 @@ struct MethodChain {
     }
   }
 
+  /// What a person should know of what methods leave to the schemes: in matrices that the container holds the other way round, a row has
+  /// weights of one input, of which nothing was observed.
+  func cautions(on tensors: [PlannedTensor]) -> [String] {
+    let turned = tensors.filter { $0.isTransposed && $0.id?.block != nil && $0.scheme.grid.kind != .float }
+    guard methods.haveRounders, let first = turned.first else { return [] }
+    return ["\(turned.count) matrices that the output holds transposed, such as '\(first.name)', are rounded without calibration"]
+  }
+
   /// - Throws: `Failure` `method.unused` for a method about rounding where nothing is rounded.
   func checkUse(on tensors: [PlannedTensor], wanted: String) throws(Failure) {
     guard let method = methods.first(where: { $0.roundsByStatistics }),

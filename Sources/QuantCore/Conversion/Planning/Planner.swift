@@ -39,13 +39,15 @@ public struct Planner: Sendable {
     let drafts = try shaping.drafts(of: &shaped)
     var chosen = try SchemeChoice(
       wanted: wanted, weighs: shaped.weighs, request: request, source: shaped.source, model: shaped.model, target: target)(drafts)
-    shaped.source = Stacks(source: shaped.source, registry: registry).turning(&chosen)
+    shaped.source = Stacks(source: shaped.source, model: shaped.model, target: target).turning(&chosen)
     shaped.warnings += ChoiceSummary(drafts: chosen, source: shaped.source, model: shaped.model, target: target).warnings
 
     let sealing = Sealing(
-      request: request, source: shaped.source, target: target, hasMethods: !chain.methods.isEmpty, model: shaped.model)
+      request: request, source: shaped.source, model: shaped.model, target: target, hasMethods: !chain.methods.isEmpty)
     let sealed = try sealing(chosen)
+    if target.naming != shaped.source.naming { shaped.warnings += shaped.model?.cautions[target.naming] ?? [] }
     try chain.checkUse(on: sealed, wanted: wanted)
+    shaped.warnings += chain.cautions(on: sealed)
     try target.checkFolder(sealed, model: shaped.model)
     for caution in sealed.compactMap({ $0.packing.caution($0.scheme) }) where !shaped.warnings.contains(caution) {
       shaped.warnings.append(caution)

@@ -36,10 +36,8 @@ struct SchemeChoice {
     let asked = try asked(drafts, typed: typed)
     let packings = target.packings
     let moves = CodeMoves(source: source, packings: packings, registry: registry)
-    let stacks =
-      scheme.map { scheme in
-        Stacks(source: source, registry: registry).indices(drafts, in: packings.filter { $0.holds(scheme.grid) })
-      } ?? []
+    let stacking = Stacks(source: source, model: model, target: target)
+    let stacks = scheme.map { scheme in stacking.indices(drafts, in: packings.filter { $0.holds(scheme.grid) }) } ?? []
     let presetTensors = drafts.indices.map { index in
       let draft = drafts[index]
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
@@ -60,7 +58,7 @@ struct SchemeChoice {
     var chosen = drafts.map { ChosenDraft($0) }
     for index in drafts.indices {
       let isKept = (asked[index]?.name ?? wanted) == Planner.keepName
-      if isKept, let kept = moves.keepers(of: drafts[index]).first {
+      if isKept, let kept = stacking.keepers(of: drafts[index], moves).first {
         chosen[index].scheme = kept
         chosen[index].activations = moves.keptInputs(of: drafts[index], kept)
         continue

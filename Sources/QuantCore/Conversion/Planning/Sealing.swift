@@ -2,12 +2,12 @@
 struct Sealing {
   let request: ConversionRequest
   let source: Checkpoint
+  /// Nil where no family knows the model.
+  let model: ModelDescription?
   let target: Target
   /// Whether the weights of blocks go through methods, so that their codes are made anew.
   let hasMethods: Bool
-  /// Nil for an architecture that no family describes.
-  var model: ModelDescription?
-  private var stacks: Stacks { Stacks(source: source, registry: target.registry) }
+  private var stacks: Stacks { Stacks(source: source, model: model, target: target) }
 
   /// - Throws: `Failure` that says why a tensor cannot become what was chosen for it, and what would work.
   func callAsFunction(_ drafts: [ChosenDraft]) throws -> [PlannedTensor] { try drafts.map { try seal($0) } }
@@ -60,9 +60,9 @@ struct Sealing {
     let asked = request.search == .best ? named.widerSearch ?? named : named
     let packings = stacks.holders(draft, among: target.packings)
     let holders = packings.filter { $0.holds($0.stored(asked).grid, inputs: draft.activations) }
-    if holders.isEmpty { try stacks.check(draft, output: target.path) }
+    if holders.isEmpty { try stacks.check(draft) }
     let scheme = holders.first?.stored(asked) ?? asked
-    try checkRows(of: draft, as: scheme)
+    try checkRows(of: draft, as: scheme, holders)
     let storage = draft.tensor.storage
     if storage.elementType?.needsScale == true {
       throw Failure(
@@ -127,8 +127,8 @@ struct Sealing {
   }
 
   /// - Throws: `Failure` where rows of this length or direction cannot be stored in the scheme, or their inputs not be rounded as asked.
-  private func checkRows(of draft: ChosenDraft, as scheme: any Scheme) throws(Failure) {
-    guard scheme.grid.kind == .float || !draft.isTransposed else {
+  private func checkRows(of draft: ChosenDraft, as scheme: any Scheme, _ holders: [any Packing]) throws(Failure) {
+    guard scheme.grid.kind == .float || !draft.isTransposed || holders.contains(where: { $0.holdsTransposed }) else {
       throw Failure(
         .unsupported, "scheme.transposed",
         "this container holds the matrix transposed, and readers do not unpack such a one from \(scheme.name)", file: source.path,

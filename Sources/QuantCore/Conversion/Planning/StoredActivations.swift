@@ -18,6 +18,11 @@ struct StoredActivations {
   func callAsFunction(
     _ tensors: [PlannedTensor], cache: ActivationScheme?, isCacheGiven: Bool, model: ModelDescription?, described: () throws -> ModelDescription
   ) throws -> (tensors: [PlannedTensor], cache: ActivationScheme?) {
+    if cache != nil, let model, !model.blocks.contains(where: { $0.cachingLayer != nil }) {
+      throw Failure(
+        .unsupported, "cache.no-site", "the attention of this model keeps no keys and values that could be rounded", file: target.path,
+        remedy: "Leave --kv-cache out.")
+    }
     let keptCaches = tensors.map { isCacheGiven ? [] : storedCaches($0, model) }
     var result = tensors.indices.flatMap { [tensors[$0]] + storedInputs(tensors[$0]) + keptCaches[$0] }
     if cache != nil || result.contains(where: { $0.activations?.isStatic == true && storedInputs($0).isEmpty }) {

@@ -4,7 +4,7 @@ struct TensorDraft {
   var tensor: CheckpointTensor
   let name: String
   var shape: [Int]
-  let pieces: [TensorPiece]
+  var pieces: [TensorPiece]
   let isQuantizable: Bool
 
   var id: TensorID? { pieces.first?.id }
@@ -17,6 +17,13 @@ struct TensorDraft {
   var keepsRows: Bool {
     pieces.allSatisfy { $0.source.layout.values == $0.target.layout.values && $0.source.layout.columns == $0.target.layout.columns }
       && !isTransposed && !pieces.contains { $0.source.layout.isTransposed }
+  }
+  /// The same where the output holds its matrices the other way round.
+  var turned: TensorDraft {
+    var draft = self
+    for index in pieces.indices { draft.pieces[index].target = pieces[index].target.turned }
+    if shape.count > 1 { draft.shape.swapAt(shape.count - 2, shape.count - 1) }
+    return draft
   }
   /// What is stored instead of the source's numbers, or nil.
   var valueNote: String? {

@@ -99,7 +99,7 @@ struct CalibratedConversion {
       for piece in tensor.pieces where !piece.id.isBias && workspace.matrices[piece.id.layer] != nil {
         workspace.activations[piece.id.layer] = tensor.activations
         workspace.importance[piece.id.layer] = tensor.importance(of: piece)
-        if tensor.scheme.grid.kind != .float { workspace.schemes[piece.id.layer] = tensor.scheme }
+        if tensor.scheme.grid.kind != .float, !tensor.isTransposed { workspace.schemes[piece.id.layer] = tensor.scheme }
       }
     }
     return workspace

@@ -107,8 +107,10 @@ public struct StatisticsRun: Sendable {
         var entry = importance.entries[name] ?? .init(meanSquares: [], tokens: [])
         // The experts of a layer share a name and follow each other; the parts of a fused matrix read the same.
         if !entry.tokens.isEmpty && tensor.id.expert == nil { continue }
-        entry.meanSquares += found[site]?.meanSquare ?? [Float](repeating: 1, count: width)
-        entry.tokens.append(found[site]?.tokens ?? 0)
+        for _ in 0..<tensor.importanceCopies(format.naming) {
+          entry.meanSquares += found[site]?.meanSquare ?? [Float](repeating: 1, count: width)
+          entry.tokens.append(found[site]?.tokens ?? 0)
+        }
         importance.entries[name] = entry
       }
     }

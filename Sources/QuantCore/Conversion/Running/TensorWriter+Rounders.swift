@@ -11,7 +11,9 @@ extension TensorWriter {
 
   /// The matrices of a tensor of a block, whose inputs may have been observed.
   func observed(_ tensor: PlannedTensor, of block: BlockWorkspace) -> [Segment] {
-    tensor.segments(of: block.graph).map { segment in
+    // What was observed weighs inputs, of which each row of a transposed matrix has one.
+    if tensor.isTransposed { return byImportance(tensor, rows: tensor.shape.dropLast().reduce(1, *)) }
+    return tensor.segments(of: block.graph).map { segment in
       let statistics = segment.site.flatMap { block.statistics[$0] }
       return self.segment(
         tensor, segment.rows, segment.piece.id, importance: block.importance[segment.piece.id.layer], statistics: statistics,
@@ -21,7 +23,7 @@ extension TensorWriter {
 
   /// The matrices of a tensor that streams from the source.
   func streamed(_ tensor: PlannedTensor, rows: Int) -> [Segment] {
-    guard plan.methods.haveRounders, tensor.scheme.grid.kind != .float else { return byImportance(tensor, rows: rows) }
+    guard plan.methods.haveRounders, tensor.scheme.grid.kind != .float, !tensor.isTransposed else { return byImportance(tensor, rows: rows) }
     if let model = plan.model, !tensor.pieces.isEmpty {
       // What stands outside of the blocks is one matrix, whose input no site is.
       let graph = tensor.id?.block.flatMap { model.graph($0) } ?? BlockGraph(linears: [], folds: [])
@@ -42,7 +44,7 @@ extension TensorWriter {
     }
   }
 
-  /// All rows by the scheme's own rule; in a stack of experts each may have an importance of its own.
+  /// All rows by the scheme's own rule; in a stack each matrix may have an importance of its own.
   private func byImportance(_ tensor: PlannedTensor, rows: Int) -> [Segment] {
     let columns = max(1, tensor.shape.last ?? 1)
     guard let importance = tensor.importance, importance.count > columns else {

@@ -67,6 +67,9 @@ struct TensorWriter {
     if tensor.isVector { return try writeVector(index, map.gather(placed.map { $0.vector() })) }
     let columns = tensor.shape.last ?? 1
     let rows = tensor.shape.dropLast().reduce(1, *)
+    if let turned = try TurnedStack(tensor, plan.source) {
+      return try write(index, rows: rows, columns: columns, map: map, segments: streamed(tensor, rows: rows)) { turned.decode(rows: $0, into: $1) }
+    }
     if tensor.pieces.contains(where: { $0.source.layout.isTransposed || $0.target.layout.isTransposed }) {
       // Rows that are columns elsewhere cannot be decoded one by one: these matrices are held whole.
       let matrices = placed.map { $0.matrix(parallel: parallel) }

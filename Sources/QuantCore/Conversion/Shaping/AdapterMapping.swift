@@ -69,6 +69,8 @@ struct AdapterMapping {
       guard let to = tensor.place(target), to.layout.values == from.layout.values, to.layout.columns == from.layout.columns else {
         throw noPlace(update)
       }
+      // An update of a transposed matrix has one stride for all its outputs.
+      guard !to.layout.isTransposed || to.shape.count < 3 else { throw noPlace(update) }
       guard tensor.shape.count == 2, tensor.shape[1] == update.inputs.channelCount else {
         throw wrongShape(update, tensor.shape)
       }

@@ -43,9 +43,7 @@ public struct Comparison: Sendable {
   ///   the shape that the configuration beside it asks for.
   public init(_ first: Checkpoint, _ second: Checkpoint, opening: Opening, threads: Int) throws {
     parallel = Parallel(threads: threads)
-    let packings = opening.registry.packings
-    let (first, second) = (first.withStacksAsFloats(packings), second.withStacksAsFloats(packings))
-    let pairs = try first.naming == second.naming ? Comparison.byName(first, second) : Comparison.byPart(first, second, opening)
+    let pairs = try first.naming == second.naming ? Comparison.byName(first, second, opening) : Comparison.byPart(first, second, opening)
     let isStoredAlike = first.format == second.format && first.quantization == second.quantization
     for pair in pairs { tensors.append(try compare(pair, isStoredAlike: isStoredAlike)) }
   }
@@ -64,7 +62,9 @@ public struct Comparison: Sendable {
     var isSameData = false
   }
 
-  private static func byName(_ first: Checkpoint, _ second: Checkpoint) -> [Pair] {
+  private static func byName(_ first: Checkpoint, _ second: Checkpoint, _ opening: Opening) -> [Pair] {
+    let packings = opening.registry.packings
+    let (first, second) = (first.withStacksAsFloats(packings), second.withStacksAsFloats(packings))
     let names = first.tensors.map { $0.name } + second.tensors.map { $0.name }.filter { first[$0] == nil }
     return names.map { name in
       let stored = (first[name], second[name])

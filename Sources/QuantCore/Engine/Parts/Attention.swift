@@ -73,7 +73,6 @@ public struct Attention: Part {
   // MARK: Forward pass
 
   public func run(_ input: Matrix, in context: any BlockContext) -> Matrix? {
-    let rows = context.sequences
     let (queries, newKeys, newValues) = project(input, context)
     var (keys, values) = (newKeys.values, newValues.values)
     if context.cache != nil {
@@ -82,19 +81,7 @@ public struct Attention: Part {
       keys = context.cache?[Site.keys.name] ?? []
       values = context.cache?[Site.values.name] ?? []
     }
-    let count = queries.rows / rows.length
-    let kernel = AttentionKernel(self, sinks: context.vector(.sinks))
-    var mixed = Matrix(rows: queries.rows, columns: queries.columns)
-    mixed.withPointers(queries, keys, values) { result, queries, keys, values in
-      let queryStep = rows.length * queryWidth
-      let keyStep = (rows.first + rows.length) * keyWidth
-      let sequences = (0..<count).map { index in
-        AttentionKernel.Sequence(
-          queries: queries + index * queryStep, keys: keys + index * keyStep, values: values + index * keyStep,
-          result: result + index * queryStep, first: rows.first, count: rows.length)
-      }
-      kernel.run(sequences, parallel: context.parallel)
-    }
+    var mixed = AttentionKernel(self, sinks: context.vector(.sinks)).mix(queries, keys, values, context.sequences, parallel: context.parallel)
     context.pass(&mixed, through: .attentionOutput)
     return context.linear(.attentionOutput, mixed)
   }
@@ -135,25 +122,6 @@ public struct Attention: Part {
           }
           guard let table else { continue }
           for start in stride(from: 0, to: width, by: size) { table.rotate(heads + start, position: sequences.position(row)) }
-        }
-      }
-    }
-  }
-}
-
-extension Matrix {
-  /// Calls `body` with pointers to this matrix (to be written) and three inputs.
-  fileprivate mutating func withPointers(
-    _ a: Matrix, _ b: [Float], _ c: [Float],
-    _ body: (UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>) -> Void
-  ) {
-    values.withUnsafeMutableBufferPointer { target in
-      a.values.withUnsafeBufferPointer { a in
-        b.withUnsafeBufferPointer { b in
-          c.withUnsafeBufferPointer { c in
-            guard let target = target.baseAddress, let a = a.baseAddress, let b = b.baseAddress, let c = c.baseAddress else { return }
-            body(target, a, b, c)
-          }
         }
       }
     }

@@ -8,7 +8,10 @@ import QuantPlatform
 struct AttentionKernel: Sendable {
   var headCount: Int
   var keyValueHeadCount: Int
-  var headSize: Int
+  /// Dimension of a query and of a key.
+  var keySize: Int
+  /// Dimension of a value and of the result of a head.
+  var valueSize: Int
   /// Positions a query sees, its own included; nil for all.
   var window: Int?
   /// What products are multiplied by.
@@ -23,12 +26,21 @@ struct AttentionKernel: Sendable {
   init(_ part: Attention, sinks: [Float]?) {
     headCount = part.headCount
     keyValueHeadCount = part.keyValueHeadCount
-    headSize = part.headSize
+    (keySize, valueSize) = (part.headSize, part.headSize)
     window = part.window
     scale = part.scale ?? 1 / Float(part.headSize).squareRoot()
     cap = part.scoreCap
     if part.hasLinearBias { slopes = AttentionKernel.slopes(headCount) }
     if part.hasSinks { self.sinks = sinks ?? [] }
+  }
+
+  /// Heads that each have keys and values of their own.
+  init(headCount: Int, keySize: Int, valueSize: Int, scale: Float) {
+    self.headCount = headCount
+    keyValueHeadCount = headCount
+    self.keySize = keySize
+    self.valueSize = valueSize
+    self.scale = scale
   }
 
   /// The slopes of ALiBi (arXiv 2108.12409): powers of `2^(-8/n)` for n heads; where n is no power of two, those of the power
@@ -50,12 +62,13 @@ struct AttentionKernel: Sendable {
   /// Queries, keys and values of one sequence; keys and values start at position zero.
   struct Sequence: @unchecked Sendable {
     // Unchecked: each piece of work reads the inputs and writes its own rows and head of the result.
-    /// `[count, headCount * headSize]`.
+    /// `[count, headCount * keySize]`.
     var queries: UnsafePointer<Float>
-    /// `[first + count, keyValueHeadCount * headSize]`.
+    /// `[first + count, keyValueHeadCount * keySize]`.
     var keys: UnsafePointer<Float>
+    /// `[first + count, keyValueHeadCount * valueSize]`.
     var values: UnsafePointer<Float>
-    /// `[count, headCount * headSize]`.
+    /// `[count, headCount * valueSize]`.
     var result: UnsafeMutablePointer<Float>
     /// Position of the first query.
     var first: Int
@@ -69,7 +82,29 @@ struct AttentionKernel: Sendable {
     var queries: Range<Int>
   }
 
-  func run(_ sequences: [Sequence], parallel: Parallel) {
+  /// Mixes the values of whole sequences, or of the next tokens of one.
+  /// - Parameters:
+  ///   - queries: `[tokens, headCount * keySize]`, of sequences that `rows` describes.
+  ///   - keys: of each sequence from its first token on.
+  ///   - values: likewise.
+  /// - Returns: `[tokens, headCount * valueSize]`.
+  func mix(_ queries: Matrix, _ keys: [Float], _ values: [Float], _ rows: SequenceRows, parallel: Parallel) -> Matrix {
+    let count = queries.rows / rows.length
+    var mixed = Matrix(rows: queries.rows, columns: headCount * valueSize)
+    mixed.withPointers(queries, keys, values) { result, queries, keys, values in
+      let tokens = rows.first + rows.length
+      let sequences = (0..<count).map { index in
+        Sequence(
+          queries: queries + index * rows.length * headCount * keySize, keys: keys + index * tokens * keyValueHeadCount * keySize,
+          values: values + index * tokens * keyValueHeadCount * valueSize,
+          result: result + index * rows.length * headCount * valueSize, first: rows.first, count: rows.length)
+      }
+      run(sequences, parallel: parallel)
+    }
+    return mixed
+  }
+
+  private func run(_ sequences: [Sequence], parallel: Parallel) {
     var pieces: [Piece] = []
     for (index, sequence) in sequences.enumerated() {
       let rows = min(AttentionKernel.tileQueries, max(8, AttentionKernel.tileScores / max(1, sequence.first + sequence.count)))
@@ -87,21 +122,20 @@ struct AttentionKernel: Sendable {
   }
 
   private func attend(_ sequence: Sequence, head: Int, queries: Range<Int>) {
-    let queryWidth = headCount * headSize
-    let keyWidth = keyValueHeadCount * headSize
+    let queryWidth = headCount * keySize, keyWidth = keyValueHeadCount * keySize
+    let resultWidth = headCount * valueSize, valueWidth = keyValueHeadCount * valueSize
     let keyHead = head / (headCount / keyValueHeadCount)
     let lastKey = sequence.first + queries.upperBound
     let firstKey = oldestKey(of: sequence.first + queries.lowerBound) / LinearAlgebra.depthBlock * LinearAlgebra.depthBlock
     let keyCount = lastKey - firstKey
     let scores = AlignedScratch(count: queries.count * keyCount)
-    let corner = firstKey * keyWidth + keyHead * headSize
     let alone = Parallel(threads: 1)
 
     let products = LinearAlgebra.Product(
       a: LinearAlgebra.Operand(
-        base: sequence.queries + queries.lowerBound * queryWidth + head * headSize, stride: queryWidth, isDepthContiguous: true),
-      b: LinearAlgebra.Operand(base: sequence.keys + corner, stride: keyWidth, isDepthContiguous: true), m: queries.count,
-      n: keyCount, k: headSize)
+        base: sequence.queries + queries.lowerBound * queryWidth + head * keySize, stride: queryWidth, isDepthContiguous: true),
+      b: LinearAlgebra.Operand(base: sequence.keys + firstKey * keyWidth + keyHead * keySize, stride: keyWidth, isDepthContiguous: true),
+      m: queries.count, n: keyCount, k: keySize)
     products.run(into: scores.base, stride: keyCount, parallel: alone)
 
     for query in queries {
@@ -113,9 +147,10 @@ struct AttentionKernel: Sendable {
 
     let mixture = LinearAlgebra.Product(
       a: LinearAlgebra.Operand(base: scores.base, stride: keyCount, isDepthContiguous: true),
-      b: LinearAlgebra.Operand(base: sequence.values + corner, stride: keyWidth, isDepthContiguous: false), m: queries.count,
-      n: headSize, k: keyCount)
-    mixture.run(into: sequence.result + queries.lowerBound * queryWidth + head * headSize, stride: queryWidth, parallel: alone)
+      b: LinearAlgebra.Operand(
+        base: sequence.values + firstKey * valueWidth + keyHead * valueSize, stride: valueWidth, isDepthContiguous: false),
+      m: queries.count, n: valueSize, k: keyCount)
+    mixture.run(into: sequence.result + queries.lowerBound * resultWidth + head * valueSize, stride: resultWidth, parallel: alone)
   }
 
   /// Turns a row of products into probabilities; keys that the position does not see get zero.
@@ -149,4 +184,23 @@ struct AttentionKernel: Sendable {
   }
 
   private func oldestKey(of position: Int) -> Int { window.map { max(0, position - $0 + 1) } ?? 0 }
+}
+
+extension Matrix {
+  /// Calls `body` with pointers to this matrix (to be written) and three inputs.
+  fileprivate mutating func withPointers(
+    _ a: Matrix, _ b: [Float], _ c: [Float],
+    _ body: (UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>) -> Void
+  ) {
+    values.withUnsafeMutableBufferPointer { target in
+      a.values.withUnsafeBufferPointer { a in
+        b.withUnsafeBufferPointer { b in
+          c.withUnsafeBufferPointer { c in
+            guard let target = target.baseAddress, let a = a.baseAddress, let b = b.baseAddress, let c = c.baseAddress else { return }
+            body(target, a, b, c)
+          }
+        }
+      }
+    }
+  }
 }

@@ -17,13 +17,15 @@ public struct ModelDescription: Sendable {
   /// What becomes of hidden states behind the last block.
   public var head: HeadDescription
   /// Every tensor that the model may have, in the order of the forward pass.
-  public let tensors: [ModelTensor]
+  public private(set) var tensors: [ModelTensor]
   /// What the configuration of a container says of the model, by whose names the container uses: for a GGUF the keys of llama.cpp's
   /// converter in its order, with `general.file_type` where its value belongs; for a Hugging Face folder the `config.json` without
   /// what concerns tokens and the type of weights. Absent where the programs that read such a container do not compute this model.
   public var configurations: [Naming: Configuration]
   /// Why there is no configuration for a container although its programs know models of this kind, as a sentence without its full stop.
   public var obstacles: [Naming: String] = [:]
+  /// What programs that read a container compute otherwise than this model, and the container has no key for: sentences for people.
+  public var cautions: [Naming: [String]] = [:]
   /// Tensors that a container wants beside the model's own: computed tables.
   public var constants: [Naming: [ConstantTensor]]
   /// What names of tensors begin with in a container that belong to other parts than the language model, such as a vision tower.
@@ -47,6 +49,13 @@ public struct ModelDescription: Sendable {
     self.configurations = configurations
     self.constants = constants
     positions = Dictionary(tensors.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The same with other places in one kind of container.
+  package func replacingPlaces(_ naming: Naming, _ change: (TensorPlace) -> TensorPlace) -> ModelDescription {
+    var copy = self
+    for index in tensors.indices { copy.tensors[index].places[naming] = tensors[index].places[naming].map(change) }
+    return copy
   }
 
   /// What a container calls the architecture (`llama`; `LlamaForCausalLM`), or nil where its readers do not know it.

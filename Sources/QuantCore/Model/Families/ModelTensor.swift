@@ -46,6 +46,14 @@ public struct TensorPlace: Sendable, Hashable {
     self.layout = layout
   }
 
+  /// The same place in a container that holds the matrices of the tensor the other way round.
+  package var turned: TensorPlace {
+    var place = self
+    place.layout.isTransposed.toggle()
+    if shape.count > 1 { place.shape.swapAt(shape.count - 2, shape.count - 1) }
+    return place
+  }
+
   /// Outer dimensions of 1 do not count: ggml drops them, so that a matrix of one row may be stored as a vector.
   /// - Parameter file: path of the checkpoint that holds the tensor.
   /// - Throws: `Failure` `model.tensor-shape` where the tensor that is stored here has another shape.

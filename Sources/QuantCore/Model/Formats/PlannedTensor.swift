@@ -70,7 +70,8 @@ public struct PlannedTensor: Sendable {
     let site = graph.input(of: first.id.layer)
     if isTransposed || pieces.allSatisfy({ graph.input(of: $0.id.layer) == site }) { return [(0..<all, first, site)] }
     var segments: [(rows: Range<Int>, piece: TensorPiece, site: Site?)] = []
-    for piece in pieces {
+    let places = pieces.map { ($0, first: $0.target.layout.containerRow(of: 0, rows: $0.rows)) }
+    for (piece, _) in places.sorted(by: { $0.first < $1.first }) {
       let (site, layout) = (graph.input(of: piece.id.layer), piece.target.layout)
       let rows = layout.containerRow(of: 0, rows: piece.rows)..<layout.containerRow(of: piece.rows - 1, rows: piece.rows) + 1
       // Matrices that lie in each other's gaps read the same.
@@ -85,7 +86,9 @@ public struct PlannedTensor: Sendable {
 
   /// What errors in the columns of one of its matrices weigh, or nil.
   package func importance(of piece: TensorPiece) -> [Float]? {
+    if piece.target.layout.isTransposed { return nil }
     guard let importance, let columns = piece.shape.last, importance.count > columns else { return importance }
+    if pieces.count == 1 { return Importance.mean(of: importance, columns: columns) }
     let start = (pieces.firstIndex { $0.id == piece.id } ?? 0) * columns
     return start + columns <= importance.count ? Array(importance[start..<start + columns]) : nil
   }

@@ -25,6 +25,9 @@ public protocol Packing: PackingPlugin {
   /// Why a matrix of this shape on a grid that the packing holds cannot be stored, or nil where it can:
   /// `rows are no multiple of 8`.
   func obstacle(shape: [Int], scheme: any Scheme) -> String?
+  /// Whether codes go along the rows of the container's tensor even where these are the inputs of the model's matrix, not its outputs.
+  /// Readers of other packings take a quantized matrix the other way round, or do not know it.
+  var holdsTransposed: Bool { get }
   /// What a person should know before matrices on this grid are stored (versions of programs that cannot read them), or nil.
   func caution(_ scheme: any Scheme) -> String?
 
@@ -46,6 +49,7 @@ extension Packing {
   public static func isKnown(toReadersOf format: String) -> Bool { formats.contains(format) }
   public func stored(_ scheme: any Scheme) -> any Scheme { scheme }
   public func obstacle(shape: [Int], scheme: any Scheme) -> String? { nil }
+  public var holdsTransposed: Bool { false }
   public func caution(_ scheme: any Scheme) -> String? { nil }
   public var rowMultiple: Int { 1 }
   public func fused(scheme: any Scheme) -> FusedEncoder? { nil }

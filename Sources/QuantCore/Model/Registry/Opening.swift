@@ -66,7 +66,10 @@ public struct Opening: Sendable {
         .unsupported, "model.architecture", "architecture '\(name)' is not known", file: checkpoint.path,
         remedy: "Known: \(known). Moving between equal containers without calibration needs no family.")
     }
-    return try family.describe(configuration, tensors: checkpoint)
+    // Families describe floats; codes of stacks lie there otherwise.
+    let codes = Set(checkpoint.stacksOfCodes(registry.packings))
+    let model = try family.describe(configuration, tensors: checkpoint)
+    return codes.isEmpty ? model : model.replacingPlaces(checkpoint.naming) { codes.contains($0.name) && $0.layout.isTransposed ? $0.turned : $0 }
   }
 
   /// The tokenizer of a checkpoint.

@@ -32,6 +32,12 @@ public struct Importance: Sendable, Equatable {
     self.context = context
   }
 
+  /// The mean over the matrices of a stack that read the same.
+  static func mean(of values: [Float], columns: Int) -> [Float] {
+    let count = values.count / max(1, columns)
+    return (0..<columns).map { column in (0..<count).reduce(Float(0)) { $0 + values[$1 * columns + column] } / Float(max(1, count)) }
+  }
+
   /// XXH3-128 of names and numbers, in hexadecimal.
   public var fingerprint: String {
     let hash = StreamHash()

@@ -15,6 +15,9 @@ public struct GGUFBlockPacking: Packing {
     grid.kind == .block && BlockType.named(grid.layout) != nil
   }
 
+  /// llama.cpp multiplies with whatever rows a file has.
+  public var holdsTransposed: Bool { true }
+
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
     guard let layout = BlockType.named(scheme.grid.layout) else { return [] }
     let rows = shape.dropLast().reduce(1, *)

@@ -1,0 +1,103 @@
+public import QuantCore
+
+/// The mixture of experts of DeepSeek and the many models after it: experts in groups, chosen by corrected scores, beside one that every
+/// token visits; the first blocks have one feed-forward layer instead.
+public struct RoutedExperts: Sendable {
+  /// Blocks in front of the first mixture.
+  public var denseBlocks = 0
+  /// Experts of a block.
+  public var count = 0
+  /// Channels inside an expert.
+  public var innerSize = 0
+  /// Experts that every token visits, which are stored as one.
+  public var sharedCount = 0
+  public var routing: ExpertRouting
+
+  public init(routing: ExpertRouting) { self.routing = routing }
+
+  /// The mixture of a block.
+  public func mixture(width: Int) -> MixtureOfExperts {
+    func layer(_ innerSize: Int) -> FeedForward { FeedForward(width: width, innerSize: innerSize, activation: .silu) }
+    return MixtureOfExperts(
+      layer(innerSize), expertCount: count, routing: routing, shared: sharedCount > 0 ? layer(innerSize * sharedCount) : nil)
+  }
+
+  /// Whether weights are divided by their sum.
+  public var isNormalised: Bool { routing.weights == .normalisedSigmoid || routing.weights == .softmaxOfChosen }
+  /// Whether scores are logistic functions, and no softmax.
+  public var isSigmoid: Bool { routing.weights == .sigmoid || routing.weights == .normalisedSigmoid }
+}
+
+extension ConfigurationKeys {
+  /// The experts that the configuration states, by the keys of DeepSeek-V3.
+  /// - Parameter defaults: where a `config.json` does not say. Its classes know how scores are made; a GGUF says so.
+  public func routedExperts(defaults: RoutedExperts, blocks: Int, tensors: Checkpoint) throws(Failure) -> RoutedExperts {
+    var e = defaults
+    (e.count, e.routing.expertsPerToken) = try experts(count: "n_routed_experts", blocks: blocks)
+    e.denseBlocks = try denseBlocks(blocks) ?? (isStored ? 0 : defaults.denseBlocks)
+    e.innerSize = try positiveSize("moe_intermediate_size", "expert_feed_forward_length")
+    e.sharedCount = try size("n_shared_experts", "expert_shared_count") ?? (isStored ? 0 : defaults.sharedCount)
+    e.routing.scale = try number("routed_scaling_factor", "expert_weights_scale").map { Float($0) } ?? (isStored ? 1 : defaults.routing.scale)
+    let isNormalised =
+      isStored ? metadata("expert_weights_norm")?.boolValue ?? false : json("norm_topk_prob")?.boolValue ?? defaults.isNormalised
+    let isSigmoid = isStored ? try size("", "expert_gating_func") == RoutedExperts.sigmoid : defaults.isSigmoid
+    switch (isSigmoid, isNormalised) {
+    case (true, true): e.routing.weights = .normalisedSigmoid
+    case (true, false): e.routing.weights = .sigmoid
+    case (false, true): e.routing.weights = .softmaxOfChosen
+    case (false, false): e.routing.weights = .softmax
+    }
+    if isStored { e.routing.hasCorrection = tensors["blk.\(e.denseBlocks).exp_probs_b.bias"] != nil }
+    e.routing.groups = try groups(e, defaults.routing.groups)
+    return e
+  }
+
+  /// Nil where all experts are one group.
+  private func groups(_ e: RoutedExperts, _ defaults: ExpertRouting.Groups?) throws(Failure) -> ExpertRouting.Groups? {
+    let count = try size("n_group", "expert_group_count") ?? (isStored ? 1 : defaults?.count ?? 1)
+    let chosen = try size("topk_group", "expert_group_used_count") ?? (isStored ? 1 : defaults?.chosen ?? 1)
+    if count <= 1 { return nil }
+    guard e.count.isMultiple(of: count), chosen > 0, chosen <= count, e.routing.expertsPerToken <= e.count / count * chosen else {
+      throw Failure(
+        .data, "model.expert-groups",
+        "\(e.routing.expertsPerToken) of \(e.count) experts cannot be chosen from \(chosen) of \(count) groups", file: path)
+    }
+    return ExpertRouting.Groups(count: count, chosen: chosen, scoredBy: 2)
+  }
+
+  /// Blocks with one feed-forward layer, which come first.
+  private func denseBlocks(_ blocks: Int) throws(Failure) -> Int? {
+    if let frequency = try size("moe_layer_freq", ""), frequency != 1, !isStored {
+      throw unsupported("model.expert-blocks", "mixtures of experts in some of the later blocks only are not supported")
+    }
+    guard let kinds = json("mlp_layer_types")?.arrayValue else { return try size("first_k_dense_replace", "leading_dense_block_count") }
+    let dense = kinds.prefix { $0.stringValue == "dense" }.count
+    guard kinds.count == blocks, kinds.dropFirst(dense).allSatisfy({ $0.stringValue == "sparse" }) else {
+      throw unsupported("model.expert-blocks", "mixtures of experts in some of the later blocks only are not supported")
+    }
+    return dense
+  }
+}
+
+extension RoutedExperts {
+  /// llama.cpp's numbers of the functions that make scores.
+  static let softmax = 1, sigmoid = 2
+}
+
+extension GGUFKeys {
+  /// Groups and the function of scores, which the converter writes after the common keys of experts.
+  mutating func setRouting(_ e: RoutedExperts) {
+    set("expert_group_count", e.routing.groups?.count ?? 1)
+    set("expert_group_used_count", e.routing.groups?.chosen ?? 1)
+    set("expert_gating_func", e.isSigmoid ? RoutedExperts.sigmoid : RoutedExperts.softmax)
+  }
+
+  /// What follows from an architecture's own part of the converter.
+  public mutating func setRouted(_ e: RoutedExperts) {
+    set("expert_feed_forward_length", e.innerSize)
+    set("expert_count", e.count)
+    set("expert_shared_count", e.sharedCount)
+    set("expert_weights_scale", Double(e.routing.scale))
+    if e.isNormalised { set("expert_weights_norm", .bool(true)) }
+  }
+}
