@@ -43,7 +43,8 @@ import Testing
     expectSameTensors(source, result)
     let (described, original) = (try opening.describe(result), try opening.describe(source))
     #expect(described.family == name && described.head.isTied == original.head.isTied)
-    #expect(described.blocks.map { $0.branches.map { AnyHashable($0.part) } } == original.blocks.map { $0.branches.map { AnyHashable($0.part) } })
+    #expect(
+      described.blocks.map { $0.branches.map { AnyHashable($0.part) } } == original.blocks.map { $0.branches.map { AnyHashable($0.part) } })
   }
 
   @Test(arguments: [
@@ -78,7 +79,9 @@ import Testing
     var tensors = source.tensors.filter { !$0.name.contains(".experts.") }.map { ($0.name, $0.shape, $0.matrix().values) }
     for block in 0..<2 {
       let prefix = "model.layers.\(block).mlp.experts."
-      func values(_ expert: Int, _ name: String) throws -> [Float] { try #require(source["\(prefix)\(expert).\(name).weight"]).matrix().values }
+      func values(_ expert: Int, _ name: String) throws -> [Float] {
+        try #require(source["\(prefix)\(expert).\(name).weight"]).matrix().values
+      }
       tensors.append((prefix + "gate_up_proj", [4, 48, 32], try (0..<4).flatMap { try values($0, "gate_proj") + values($0, "up_proj") }))
       tensors.append((prefix + "down_proj", [4, 32, 24], try (0..<4).flatMap { try values($0, "down_proj") }))
     }
@@ -87,7 +90,8 @@ import Testing
       let bytes = NumberConversion.bytes(of: values, as: .f32)
       let offsets = JSON.array([.int(data.count), .int(data.count + bytes.count)])
       header.append(
-        .init(name, .object([.init("dtype", .string("F32")), .init("shape", .array(shape.map { .int($0) })), .init("data_offsets", offsets)])))
+        .init(
+          name, .object([.init("dtype", .string("F32")), .init("shape", .array(shape.map { .int($0) })), .init("data_offsets", offsets)])))
       data += bytes
     }
     let text = Array(JSON.object(header).text().utf8)

@@ -45,10 +45,12 @@ import Testing
   }
 
   /// Blocks without experts are those that are listed, and all but every nth.
-  @Test(arguments: [
-    (nil, nil, []), (JSON.array([.int(0)]), nil, [0]), (.array([.int(1)]), JSON.int(2), [0, 1]), (nil, .int(2), [0]),
-    (.array([]), .int(3), [0, 1]), (.null, .int(1), []),
-  ] as [(JSON?, JSON?, [Int])]) func denseBlocksAreThoseOfTheConfiguration(_ listed: JSON?, _ step: JSON?, _ dense: [Int]) throws {
+  @Test(
+    arguments: [
+      (nil, nil, []), (JSON.array([.int(0)]), nil, [0]), (.array([.int(1)]), JSON.int(2), [0, 1]), (nil, .int(2), [0]),
+      (.array([]), .int(3), [0, 1]), (.null, .int(1), []),
+    ] as [(JSON?, JSON?, [Int])]) func denseBlocksAreThoseOfTheConfiguration(_ listed: JSON?, _ step: JSON?, _ dense: [Int]) throws
+  {
     // Descriptions need no tensors of blocks, so that each may be told of as dense.
     let model = try Fixture.describe(changed("qwen3-moe", ["mlp_only_layers": listed, "decoder_sparse_step": step]))
     for block in 0..<2 {
@@ -131,10 +133,12 @@ import Testing
   private static let normalising = "divides the weights of chosen experts by their sum"
 
   @Test(arguments: [
-    ("qwen3-moe", "norm_topk_prob", JSON.bool(false), "always \(normalising)"), ("qwen2-moe", "norm_topk_prob", .bool(true), "never \(normalising)"),
+    ("qwen3-moe", "norm_topk_prob", JSON.bool(false), "always \(normalising)"),
+    ("qwen2-moe", "norm_topk_prob", .bool(true), "never \(normalising)"),
     ("qwen3-moe", "mlp_only_layers", .array([.int(1)]), "block 1 of this model has none"),
     ("qwen2-moe", "decoder_sparse_step", .int(2), "block 0 of this model has none"),
-    ("qwen2-moe", "tie_word_embeddings", .bool(true), "ties its output"), ("qwen3-moe", "attention_bias", .bool(true), "bias of the attention's output"),
+    ("qwen2-moe", "tie_word_embeddings", .bool(true), "ties its output"),
+    ("qwen3-moe", "attention_bias", .bool(true), "bias of the attention's output"),
   ]) func whatLlamaCppComputesOtherwiseIsRefusedWithTheReason(_ name: String, _ key: String, _ value: JSON, _ reason: String) throws {
     let model = try Fixture.describe(
       changed(name, [key: value]) { $0.filter { key != "tie_word_embeddings" || $0.name != "lm_head.weight" } })

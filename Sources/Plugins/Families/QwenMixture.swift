@@ -120,8 +120,8 @@ struct QwenMixture {
     // transformers 5 may write the other name.
     let count = keys.json("num_experts") == nil && keys.json("num_local_experts") != nil ? "num_local_experts" : "num_experts"
     facts.experts = try keys.experts(count: count, blocks: n.blockCount)
-    facts.innerSize = try size(
-      keys, "moe_intermediate_size", "expert_feed_forward_length", stored: n.feedForwardSize / facts.experts.used, default: defaultInnerSize)
+    let share = n.feedForwardSize / facts.experts.used
+    facts.innerSize = try size(keys, "moe_intermediate_size", "expert_feed_forward_length", stored: share, default: defaultInnerSize)
     if let defaultSharedSize {
       facts.sharedSize = try size(
         keys, "shared_expert_intermediate_size", "expert_shared_feed_forward_length", stored: n.feedForwardSize,
