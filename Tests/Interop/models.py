@@ -77,6 +77,10 @@ RANDOM_MODELS = {
     "gpt-oss": ("GptOss", "gpt2", dict(
         vocab_size=50257, intermediate_size=96, head_dim=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
         rope_theta=3.0, rope_scaling=WHOLE_YARN)),
+    # Five blocks with a window in front of one without; llama.cpp takes the size of a head for what scores are divided by.
+    "gemma3": ("Gemma3", "gpt2", dict(
+        vocab_size=50257, num_hidden_layers=6, head_dim=32, query_pre_attn_scalar=32, sliding_window=8, tie_word_embeddings=True,
+        rope_theta=10000.0, rope_local_base_freq=100.0)),
     "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
     # Heads whose number is no power of two.
     "bloom": ("Bloom", "gpt2", dict(vocab_size=50257, hidden_size=96, n_head=6, seq_length=256)),
@@ -98,8 +102,9 @@ SHAPES = {
     "OPT": dict(
         hidden_size=64, ffn_dim=160, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=256, pad_token_id=1, **TOKENS),
 }
-# The class of a model, where it is not named like its configuration.
+# The class of a model and of its configuration, where they are not named like the family.
 CLASSES = {"GPT2": "GPT2LMHeadModel"}
+CONFIGURATIONS = {"Gemma3": "Gemma3TextConfig"}
 
 
 @functools.cache
@@ -107,13 +112,15 @@ def random_model(name):
     """Folder of a model in F32 whose every tensor is random, norms and biases included."""
     family, tokenizer, changes = RANDOM_MODELS[name]
     source = shared(f"tokenizers/{tokenizer}")
-    config = getattr(transformers, family + "Config")(**{**SHAPES.get(family, SHAPE), **changes})
+    config = getattr(transformers, CONFIGURATIONS.get(family, family + "Config"))(**{**SHAPES.get(family, SHAPE), **changes})
     torch.manual_seed(sum(map(ord, name)))
     model = getattr(transformers, CLASSES.get(family, family + "ForCausalLM"))(config)
     for key, parameter in model.named_parameters():
         noise = torch.randn_like(parameter)
         is_gain = key.endswith("weight") and ("norm" in key or "ln_" in key)
-        parameter.copy_(1 + 0.2 * noise if is_gain else 0.1 * noise)
+        # Gemma stores gains of 1 + w, which are exact where w is BF16, as it is in all published models.
+        gain = (0.2 * noise).bfloat16() if family == "Gemma3" else 1 + 0.2 * noise
+        parameter.copy_(gain if is_gain else 0.1 * noise)
     for key, buffer in model.named_buffers():
         if key.endswith("e_score_correction_bias"):
             buffer.copy_(0.1 * torch.rand_like(buffer))

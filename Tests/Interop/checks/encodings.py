@@ -55,7 +55,7 @@ def tied_head(scheme):
     compare(folder, folder, "f32", scheme)
 
 
-@check("q4_k_m of {} equals llama-quantize's", ["gpt2", "bloom", "mixtral", "qwen2-moe", "qwen3-moe", "deepseek-v3"])
+@check("q4_k_m of {} equals llama-quantize's", ["gpt2", "bloom", "mixtral", "qwen2-moe", "qwen3-moe", "deepseek-v3", "gemma3"])
 def other_layouts(name):
     folder = random_model(name)
     compare(folder, folder, "f32", "q4_k_m")

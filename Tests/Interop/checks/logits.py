@@ -59,7 +59,8 @@ def engine_agrees(name):
     return ", ".join(details)
 
 
-FOLDED = [name for name in RANDOM_MODELS if name in ("llama-mha", "mixtral", "qwen2-moe", "qwen3-moe-dense", "deepseek-v3", "gpt-oss", "gpt2", "bloom", "opt", "opt-post-norm")]
+FOLDED = [
+    "llama-mha", "mixtral", "qwen2-moe", "qwen3-moe-dense", "deepseek-v3", "gpt-oss", "gemma3", "gpt2", "bloom", "opt", "opt-post-norm"]
 
 
 @check("logits of {}: scales that AWQ folds into producers change nothing", FOLDED)
