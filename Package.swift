@@ -23,9 +23,9 @@ func layer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: "Quant" + name, dependencies: dependencies, path: "Sources/QuantCore/" + name, swiftSettings: rules)
 }
 
-/// A plug-in depends on QuantCore and on nothing beside it (except a C target of its own, and the C library).
-func plugin(_ name: String, _ path: String, c: [Target.Dependency] = [], exclude: [String] = []) -> Target {
-  .target(name: name, dependencies: ["QuantCore"] + c, path: "Sources/Plugins/" + path, exclude: exclude, swiftSettings: rules)
+/// A plug-in depends on QuantCore and on nothing beside it (except a kit, a C target of its own, and the C library).
+func plugin(_ name: String, _ path: String, with others: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+  .target(name: name, dependencies: ["QuantCore"] + others, path: "Sources/Plugins/" + path, exclude: exclude, swiftSettings: rules)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
@@ -51,6 +51,7 @@ let package = Package(
   products: [
     .library(name: "QuantCore", targets: ["QuantCore"]),
     .library(name: "FamilyKit", targets: ["FamilyKit"]),
+    .library(name: "FolderKit", targets: ["FolderKit"]),
     .library(name: "QConvertKit", targets: ["QConvertKit"]),
     .executable(name: "qconvert", targets: ["qconvert"]),
   ],
@@ -80,22 +81,23 @@ let package = Package(
     plugin("SmoothQuant", "Methods/SmoothQuant"),
     plugin("ZeroQuant", "Methods/ZeroQuant"),
     .target(name: "CBlocks", dependencies: ["CKernels"], path: "Sources/Plugins/Formats/GGUF/CBlocks", cSettings: kernelRules),
-    plugin("GGUF", "Formats/GGUF", c: ["CBlocks", "QuantPlatform"], exclude: ["CBlocks"]),
+    plugin("GGUF", "Formats/GGUF", with: ["CBlocks", "QuantPlatform"], exclude: ["CBlocks"]),
     .target(
-      name: "HuggingFace", dependencies: ["QuantCore", .product(name: "Yams", package: "Yams")],
+      name: "HuggingFace", dependencies: ["QuantCore", "FolderKit", .product(name: "Yams", package: "Yams")],
       path: "Sources/Plugins/Formats/HuggingFace", swiftSettings: rules),
+    plugin("FolderKit", "FolderKit"),
     plugin("CompressedTensors", "Formats/CompressedTensors"),
-    plugin("Float8", "Formats/Float8"),
-    plugin("ModelOpt", "Formats/ModelOpt"),
+    plugin("Float8", "Formats/Float8", with: ["FolderKit"]),
+    plugin("ModelOpt", "Formats/ModelOpt", with: ["FolderKit"]),
     plugin("GPTOSS", "Formats/GPTOSS"),
     .systemLibrary(name: "CZlib", path: "Sources/Plugins/Formats/PyTorch/CZlib", providers: [.apt(["zlib1g-dev"])]),
-    plugin("PyTorch", "Formats/PyTorch", c: ["CZlib"], exclude: ["CZlib"]),
+    plugin("PyTorch", "Formats/PyTorch", with: ["FolderKit", "CZlib"], exclude: ["CZlib"]),
     plugin("BitsAndBytes", "Formats/BitsAndBytes"),
     plugin("HQQ", "Formats/HQQ"),
     plugin("TorchAO", "Formats/TorchAO"),
-    plugin("GPTQContainer", "Formats/GPTQContainer"),
-    plugin("AWQContainer", "Formats/AWQContainer"),
-    plugin("FamilyKit", "FamilyKit", c: ["QuantPlatform"]),
+    plugin("GPTQContainer", "Formats/GPTQContainer", with: ["FolderKit"]),
+    plugin("AWQContainer", "Formats/AWQContainer", with: ["FolderKit"]),
+    plugin("FamilyKit", "FamilyKit", with: ["QuantPlatform"]),
     .target(
       name: "ModelFamilies", dependencies: ["QuantCore", "FamilyKit"], path: "Sources/Plugins/Families", swiftSettings: rules),
     plugin("Clients", "Clients"),
@@ -118,13 +120,13 @@ let package = Package(
     tests("Text", ["QuantCore", "QuantBase", "QuantText", "GGUF", "TestSupport"]),
     tests("Engine", ["QuantCore", "QuantConversion", "HuggingFace", "GGUF", "CompressedTensors", "FamilyKit", "ModelFamilies", "TestSupport"]),
     tests("Methods", ["QuantCore", "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "GGUF", "TestSupport"]),
-    tests("HuggingFace", ["QuantCore", "HuggingFace", "TestSupport"]),
+    tests("HuggingFace", ["QuantCore", "FolderKit", "HuggingFace", "TestSupport"]),
     tests("GGUF", ["QuantCore", "GGUF", "FamilyKit", "CBlocks", "TestSupport"]),
     tests("CompressedTensors", ["QuantCore", "CompressedTensors", "TestSupport"]),
     tests(
       "FloatContainers",
       ["QuantCore", "CompressedTensors", "Float8", "ModelOpt", "GPTOSS", "HuggingFace", "ModelFamilies", "TestSupport"]),
-    tests("PyTorch", ["QuantCore", "PyTorch", "HuggingFace", "TestSupport"]),
+    tests("PyTorch", ["QuantCore", "FolderKit", "PyTorch", "HuggingFace", "TestSupport"]),
     tests(
       "QuantizedFolders",
       ["QuantCore", "HuggingFace", "BitsAndBytes", "HQQ", "TorchAO", "CompressedTensors", "ModelFamilies", "TestSupport"]),
@@ -133,7 +135,7 @@ let package = Package(
       [
         "QuantCore", "GPTQContainer", "AWQContainer", "CompressedTensors", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport",
       ]),
-    tests("Hostile", ["QuantCore", "HuggingFace", "GGUF", "TestSupport"]),
+    tests("Hostile", ["QuantCore", "FolderKit", "HuggingFace", "GGUF", "TestSupport"]),
     tests("CommandLine", ["QConvertKit", "FamilyKit", "QuantCore", "QuantBase", "QuantModel", "QuantEngine", "QuantConversion", "TestSupport"]),
   ]
 )

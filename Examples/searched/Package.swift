@@ -6,10 +6,22 @@ let package = Package(
   platforms: [.macOS(.v15)],
   dependencies: [.package(name: "qconvert", path: "../..")],
   targets: [
-    .target(name: "SearchedPlugin", dependencies: [.product(name: "QuantCore", package: "qconvert")]),
+    .target(
+      name: "SearchedPlugin",
+      dependencies: [
+        .product(name: "QuantCore", package: "qconvert"),
+      ]),
     .executableTarget(
-      name: "qconvert-searched", dependencies: ["SearchedPlugin", .product(name: "QConvertKit", package: "qconvert")]),
+      name: "qconvert-searched",
+      dependencies: [
+        "SearchedPlugin",
+        .product(name: "QConvertKit", package: "qconvert"),
+      ]),
     .testTarget(
-      name: "SearchedPluginTests", dependencies: ["SearchedPlugin", .product(name: "QuantCore", package: "qconvert")]),
+      name: "SearchedPluginTests",
+      dependencies: [
+        "SearchedPlugin",
+        .product(name: "QuantCore", package: "qconvert"),
+      ]),
   ]
 )

@@ -6,10 +6,22 @@ let package = Package(
   platforms: [.macOS(.v15)],
   dependencies: [.package(name: "qconvert", path: "../..")],
   targets: [
-    .target(name: "ShrinkPlugin", dependencies: [.product(name: "QuantCore", package: "qconvert")]),
+    .target(
+      name: "ShrinkPlugin",
+      dependencies: [
+        .product(name: "QuantCore", package: "qconvert"),
+      ]),
     .executableTarget(
-      name: "qconvert-shrink", dependencies: ["ShrinkPlugin", .product(name: "QConvertKit", package: "qconvert")]),
+      name: "qconvert-shrink",
+      dependencies: [
+        "ShrinkPlugin",
+        .product(name: "QConvertKit", package: "qconvert"),
+      ]),
     .testTarget(
-      name: "ShrinkPluginTests", dependencies: ["ShrinkPlugin", .product(name: "QuantCore", package: "qconvert")]),
+      name: "ShrinkPluginTests",
+      dependencies: [
+        "ShrinkPlugin",
+        .product(name: "QuantCore", package: "qconvert"),
+      ]),
   ]
 )

@@ -11,7 +11,9 @@ private func scaffold(_ name: String, _ kind: Scaffold.Kind = .method, qconvert:
 }
 
 /// Building and running the examples (Tests/EndToEnd/plugin-package.sh) then tests what the command writes.
-@Test(arguments: [("shrink", Scaffold.Kind.method), ("searched", .scheme)])
+@Test(arguments: [
+  ("shrink", Scaffold.Kind.method), ("searched", .scheme), ("nibbles", .packing), ("shelf", .format), ("heron", .family),
+])
 func theExamplesAreWhatTheCommandWrites(_ name: String, _ kind: Scaffold.Kind) throws {
   let examples = SharedData.fixture("../../Examples")
   var written = try scaffold(name, kind).files
@@ -22,11 +24,15 @@ func theExamplesAreWhatTheCommandWrites(_ name: String, _ kind: Scaffold.Kind) t
   }
 }
 
-@Test func anotherNameChangesNothingElse() throws {
-  let shrink = try scaffold("shrink").files, other = try scaffold("clip-search2").files
+@Test(arguments: Scaffold.Kind.allCases) func anotherNameChangesNothingElse(_ kind: Scaffold.Kind) throws {
+  let shrink = try scaffold("shrink", kind).files, other = try scaffold("clip-search2", kind).files
+  func renamed(_ text: String) -> String {
+    let names = [("shrink", "clip-search2"), ("Shrink", "ClipSearch2"), ("SHRINK", "CLIP-SEARCH2")]
+    return names.reduce(text) { $0.replacing($1.0, with: $1.1) }
+  }
   for (a, b) in zip(shrink, other) {
-    #expect(a.text.replacing("shrink", with: "clip-search2").replacing("Shrink", with: "ClipSearch2") == b.text)
-    #expect(a.path.replacing("shrink", with: "clip-search2").replacing("Shrink", with: "ClipSearch2") == b.path)
+    #expect(renamed(a.text) == b.text)
+    #expect(renamed(a.path) == b.path)
   }
 }
 

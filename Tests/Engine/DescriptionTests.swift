@@ -1,5 +1,6 @@
 import FamilyKit
 import ModelFamilies
+import HuggingFace
 import QuantCore
 import TestSupport
 import Testing
@@ -270,9 +271,9 @@ private let absent: JSON? = nil
       let model = try Fixture.describe(checkpoint)
       #expect(model.contextLength == 131_072)
       var warnings: [String] = []
-      let drafts = try TensorMapping(source: checkpoint, model: model, target: .gguf).drafts(warnings: &warnings)
+      let drafts = try TensorMapping(source: checkpoint, reader: HuggingFaceFormat.self, model: model, target: .gguf).drafts(warnings: &warnings)
       #expect(drafts.count == original.tensors.count && warnings.count == 1)
-      let kept = try TensorMapping(source: checkpoint, model: model, target: .huggingFace).drafts(warnings: &warnings)
+      let kept = try TensorMapping(source: checkpoint, reader: HuggingFaceFormat.self, model: model, target: .huggingFace).drafts(warnings: &warnings)
       #expect(kept.last?.name == vision.name && kept.last?.isQuantizable == false)
     }
   }

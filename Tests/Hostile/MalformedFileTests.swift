@@ -1,3 +1,4 @@
+import FolderKit
 import GGUF
 import HuggingFace
 import QuantCore

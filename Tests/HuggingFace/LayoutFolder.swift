@@ -1,3 +1,4 @@
+import FolderKit
 import QuantCore
 import TestSupport
 import Testing

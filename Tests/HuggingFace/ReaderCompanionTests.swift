@@ -1,3 +1,4 @@
+import FolderKit
 import HuggingFace
 import QuantCore
 import QuantPlatform

@@ -1,3 +1,4 @@
+import FolderKit
 import HuggingFace
 import PyTorch
 import QuantCore

@@ -18,6 +18,7 @@ private enum Flat: ModelFormat {
   static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
     throw Failure(.unsupported, "flat.read", "is only written", file: path)
   }
+  static func role(ofTensor name: String) -> TensorRole? { name == "model.embed_tokens.weight" ? .tokenEmbedding : nil }
   static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String { type ?? stored }
   static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
     tensor.isBlockLinear(of: model)
@@ -153,7 +154,7 @@ private enum Reader: ClientProfile {
   private func chosen(_ wanted: String, _ change: (inout ConversionRequest) -> Void = { _ in }) throws -> [ChosenDraft] {
     let source = checkpoint(), request = request(change)
     var warnings: [String] = []
-    let drafts = try TensorMapping(source: source, model: nil, target: Flat.naming).drafts(warnings: &warnings)
+    let drafts = try TensorMapping(source: source, reader: nil, model: nil, target: Flat.naming).drafts(warnings: &warnings)
     return try SchemeChoice(
       wanted: wanted, weighs: false, request: request, source: source, model: nil, target: Target(request, registry))(drafts)
   }
@@ -209,7 +210,7 @@ private enum Reader: ClientProfile {
 
   @Test func withoutAModelEveryTensorKeepsItsNameAndMatricesMayBeQuantized() throws {
     var warnings: [String] = []
-    let drafts = try TensorMapping(source: checkpoint(), model: nil, target: Flat.naming).drafts(warnings: &warnings)
+    let drafts = try TensorMapping(source: checkpoint(), reader: nil, model: nil, target: Flat.naming).drafts(warnings: &warnings)
     #expect(drafts.map(\.name) == checkpoint().tensors.map(\.name))
     #expect(drafts.map(\.isQuantizable) == [true, true, true, false])
     #expect(warnings.isEmpty)

@@ -62,7 +62,7 @@ struct QwenMixture {
     } else {
       model.configurations[.gguf] = ggufConfiguration(facts)
     }
-    model.configurations[.huggingFace] = huggingFaceConfiguration(facts).map { .huggingFace($0) }
+    model.configurations[.huggingFace] = huggingFaceConfiguration(facts)
     return model
   }
 
@@ -190,34 +190,23 @@ struct QwenMixture {
   }
 
   /// - Returns: nil where no rule gives the stored rotary factors.
-  private func huggingFaceConfiguration(_ facts: Facts) -> JSON? {
-    let n = facts.numbers
-    guard let scaling = facts.rope.huggingFaceScaling else { return nil }
-    var members: [JSON.Member] = [
-      .init("architectures", .array([.string(architecture)])), .init("model_type", .string(modelType)),
-      .init("hidden_act", .string("silu")), .init("hidden_size", .int(n.hiddenSize)), .init("intermediate_size", .int(n.feedForwardSize)),
-      .init("num_hidden_layers", .int(n.blockCount)), .init("num_attention_heads", .int(n.headCount)),
-      .init("num_key_value_heads", .int(n.keyValueHeadCount)),
-    ]
-    if n.statesHeadSize { members.append(.init("head_dim", .int(n.headSize))) }
-    if n.contextLength > 0 { members.append(.init("max_position_embeddings", .int(n.contextLength))) }
-    members += [
-      .init("vocab_size", .int(n.vocabularySize)), .init("rms_norm_eps", .shortest(n.normEpsilon)),
-      .init("rope_theta", .shortest(facts.rope.theta)), .init("rope_scaling", scaling),
-      .init("tie_word_embeddings", .bool(n.tiesEmbeddings)), .init(biasKey, .bool(facts.hasBiases)),
-      .init("num_experts", .int(facts.experts.count)), .init("num_experts_per_tok", .int(facts.experts.used)),
-      .init("norm_topk_prob", .bool(facts.isNormalised)), .init("moe_intermediate_size", .int(facts.innerSize)),
-    ]
-    if let size = facts.sharedSize { members.append(.init("shared_expert_intermediate_size", .int(size))) }
-    members += [
-      .init("decoder_sparse_step", .int(1)), .init("mlp_only_layers", .array(facts.dense.map { .int($0) })),
-    ]
+  private func huggingFaceConfiguration(_ facts: Facts) -> Configuration? {
+    var keys = HuggingFaceKeys(architecture, modelType: modelType)
+    guard keys.setCommon(facts.numbers, rope: facts.rope, statesHeadSize: facts.numbers.statesHeadSize) else { return nil }
+    keys.set(biasKey, facts.hasBiases)
+    keys.set("num_experts", facts.experts.count)
+    keys.set("num_experts_per_tok", facts.experts.used)
+    keys.set("norm_topk_prob", facts.isNormalised)
+    keys.set("moe_intermediate_size", facts.innerSize)
+    if let size = facts.sharedSize { keys.set("shared_expert_intermediate_size", size) }
+    keys.set("decoder_sparse_step", 1)
+    keys.set("mlp_only_layers", .array(facts.dense.map { .int($0) }))
     let window = facts.windows.lazy.compactMap { $0 }.first
-    members.append(.init("use_sliding_window", .bool(window != nil)))
+    keys.set("use_sliding_window", window != nil)
     if let window {
-      let types = facts.windows.map { JSON.string($0 == nil ? "full_attention" : "sliding_attention") }
-      members += [.init("sliding_window", .int(window)), .init("layer_types", .array(types))]
+      keys.set("sliding_window", window)
+      keys.set("layer_types", .array(facts.windows.map { .string($0 == nil ? "full_attention" : "sliding_attention") }))
     }
-    return .object(members)
+    return keys.configuration
   }
 }

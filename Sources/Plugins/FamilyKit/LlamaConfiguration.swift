@@ -30,39 +30,28 @@ public struct LlamaClass: Sendable {
 extension LlamaDecoder {
   /// The `config.json` of a model: the keys that `describe` reads, with what gives the same numbers.
   /// - Returns: nil where no class has these biases, or no rule gives the stored rotary factors.
-  func huggingFaceConfiguration(_ facts: LlamaFacts, of model: ModelDescription, stored: Checkpoint) -> JSON? {
+  func huggingFaceConfiguration(_ facts: LlamaFacts, of model: ModelDescription, stored: Checkpoint) -> Configuration? {
     let n = facts.numbers, kind = modelClass(facts.experts != nil, facts.window != nil)
     guard let attentionBias = haveBias([.query, .key, .value, .attentionOutput], model, stored),
       let feedForwardBias = facts.experts != nil ? false : haveBias([.gate, .up, .down], model, stored),
-      kind.statesBiases || !attentionBias, kind.statesFeedForwardBiases || !feedForwardBias, let scaling = facts.rope.huggingFaceScaling
+      kind.statesBiases || !attentionBias, kind.statesFeedForwardBiases || !feedForwardBias
     else { return nil }
-    var members: [JSON.Member] = [
-      .init("architectures", .array([.string(kind.architecture)])), .init("model_type", .string(kind.modelType)),
-      .init("hidden_act", .string("silu")), .init("hidden_size", .int(n.hiddenSize)),
-      .init("intermediate_size", .int(n.feedForwardSize)), .init("num_hidden_layers", .int(n.blockCount)),
-      .init("num_attention_heads", .int(n.headCount)), .init("num_key_value_heads", .int(n.keyValueHeadCount)),
-    ]
-    if n.statesHeadSize || n.headSize * n.headCount != n.hiddenSize || defaultHeadSize != nil {
-      members.append(.init("head_dim", .int(n.headSize)))
-    }
-    if n.contextLength > 0 { members.append(.init("max_position_embeddings", .int(n.contextLength))) }
-    members += [
-      .init("vocab_size", .int(n.vocabularySize)), .init("rms_norm_eps", .shortest(n.normEpsilon)),
-      .init("rope_theta", .shortest(facts.rope.theta)), .init("rope_scaling", scaling),
-      .init("tie_word_embeddings", .bool(n.tiesEmbeddings)),
-    ]
-    if kind.statesBiases { members.append(.init("attention_bias", .bool(attentionBias))) }
-    if kind.statesFeedForwardBiases { members.append(.init("mlp_bias", .bool(feedForwardBias))) }
+    var keys = HuggingFaceKeys(kind.architecture, modelType: kind.modelType)
+    let statesHeadSize = n.statesHeadSize || n.headSize * n.headCount != n.hiddenSize || defaultHeadSize != nil
+    guard keys.setCommon(n, rope: facts.rope, statesHeadSize: statesHeadSize) else { return nil }
+    if kind.statesBiases { keys.set("attention_bias", attentionBias) }
+    if kind.statesFeedForwardBiases { keys.set("mlp_bias", feedForwardBias) }
     if let experts = facts.experts {
-      members += [.init("num_local_experts", .int(experts.count)), .init("num_experts_per_tok", .int(experts.used))]
+      keys.set("num_local_experts", experts.count)
+      keys.set("num_experts_per_tok", experts.used)
     }
     if kind.switchesWindow {
-      members.append(.init("use_sliding_window", .bool(facts.window != nil)))
+      keys.set("use_sliding_window", facts.window != nil)
       // The window begins with this block.
-      if facts.window != nil { members.append(.init("max_window_layers", .int(0))) }
+      if facts.window != nil { keys.set("max_window_layers", 0) }
     }
-    if kind.hasWindow { members.append(.init("sliding_window", facts.window.map { .int($0) } ?? .null)) }
-    return .object(members)
+    if kind.hasWindow { keys.set("sliding_window", facts.window.map { .int($0) } ?? .null) }
+    return keys.configuration
   }
 
   /// Whether the stored layers have biases that the family leaves open: all of them or none; nil for some.

@@ -91,7 +91,7 @@ extension LlamaDecoder {
     }
     if statesSpacePrefix { stored.setSpacePrefix() }
     model.configurations[.gguf] = stored.configuration
-    model.configurations[.huggingFace] = huggingFaceConfiguration(facts, of: model, stored: tensors).map { .huggingFace($0) }
+    model.configurations[.huggingFace] = huggingFaceConfiguration(facts, of: model, stored: tensors)
     return model
   }
 

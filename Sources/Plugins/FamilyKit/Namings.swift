@@ -11,5 +11,5 @@ extension Naming {
 
 extension Configuration {
   /// A `config.json`.
-  public static func huggingFace(_ json: JSON) -> Configuration { CompanionFiles.configuration(json) }
+  public static func huggingFace(_ json: JSON) -> Configuration { Configuration(json, architecture: json["architectures"]?.arrayValue?.first?.stringValue) }
 }

@@ -1,3 +1,4 @@
+import FolderKit
 public import QuantCore
 
 /// The layout of AutoAWQ's GEMM kernels, which GPTQModel, transformers and vLLM read (`quant_method: awq`, `version: gemm`).

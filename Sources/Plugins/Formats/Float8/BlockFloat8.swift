@@ -1,3 +1,4 @@
+import FolderKit
 public import QuantCore
 
 /// FP8 with a scale for each square of 128 rows and columns, as DeepSeek-V3 introduced it (`quant_method: fp8` with

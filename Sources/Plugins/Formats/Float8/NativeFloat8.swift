@@ -1,3 +1,4 @@
+import FolderKit
 public import QuantCore
 
 /// vLLM's own layout of FP8 models (`quant_method: fp8`): a scale for the whole of each matrix, and inputs that are rounded to FP8.

@@ -50,6 +50,14 @@ public struct GGUFFormat: Sendable {
     Configuration(metadata, architecture: metadata["general.architecture"]?.stringValue)
   }
 
+  public static func role(ofTensor name: String) -> TensorRole? {
+    switch name {
+    case "token_embd.weight", "per_layer_token_embd.weight": .tokenEmbedding
+    case "output.weight": .output
+    default: nil
+    }
+  }
+
   public static func tokenizer(of checkpoint: Checkpoint) throws -> TokenizerData? { try TokenizerData(ggufMetadata: checkpoint.metadata) }
 
   public static func generationSettings(of checkpoint: Checkpoint) -> [JSON.Member] { GGUFSampling.settings(checkpoint.metadata) }

@@ -1,3 +1,4 @@
+import FolderKit
 public import QuantCore
 
 /// The layout that AutoGPTQ introduced and GPTQModel, transformers and vLLM read, in its first form (`checkpoint_format: gptq`).

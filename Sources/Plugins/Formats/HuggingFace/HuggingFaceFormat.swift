@@ -1,3 +1,4 @@
+import FolderKit
 public import QuantCore
 
 /// A model folder as the Hugging Face hub and the transformers library lay it out: `config.json`, one or several weight files
@@ -50,6 +51,9 @@ public struct HuggingFaceFormat: Sendable {
     checkpoint.take(logical, companions)
     return checkpoint
   }
+
+  public static func role(ofTensor name: String) -> TensorRole? { FolderNames.role(ofTensor: name) }
+  public static func isRedundant(_ name: String) -> Bool { FolderNames.isRedundant(name) }
 
   public static func drop(_ blocks: DroppedBlocks, from checkpoint: inout Checkpoint) throws(Failure) {
     try CompanionFiles.drop(blocks, from: &checkpoint)

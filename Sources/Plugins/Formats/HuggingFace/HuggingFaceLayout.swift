@@ -1,3 +1,4 @@
+import FolderKit
 public import QuantCore
 
 extension HuggingFaceFormat: ModelFormat {

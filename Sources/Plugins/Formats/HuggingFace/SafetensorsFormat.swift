@@ -1,3 +1,4 @@
+import FolderKit
 public import QuantCore
 
 /// Safetensors files: alone, or as the shards of a folder.

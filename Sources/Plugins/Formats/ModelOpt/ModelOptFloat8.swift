@@ -1,3 +1,4 @@
+import FolderKit
 public import QuantCore
 
 /// FP8 as NVIDIA's ModelOpt exports it (`quant_algo: FP8`): one scale for each matrix, and one for its input.

@@ -1,3 +1,4 @@
+import FolderKit
 public import QuantCore
 
 /// NVFP4 as NVIDIA's ModelOpt exports it (`quant_algo: NVFP4`, or `W4A16_NVFP4` for weights alone): two E2M1 codes a byte, an E4M3

@@ -1,3 +1,4 @@
+import FolderKit
 import QuantCore
 
 /// What ModelOpt's layouts share: the configuration, the file beside it, and the scales of inputs and of the cache.

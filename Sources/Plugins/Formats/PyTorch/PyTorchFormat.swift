@@ -1,3 +1,4 @@
+import FolderKit
 public import QuantCore
 
 /// Files that `torch.save` writes: a ZIP archive with a pickle that describes tensors, and an entry with the numbers of each.

@@ -22,7 +22,7 @@ struct ChoiceSummary {
     guard !target.format.knowsLayersByName, !quantized.isEmpty else { return nil }
     let left = drafts.filter { draft in
       // Everybody expects the embedding and the output matrix to stay.
-      let isOuter = ["embed_tokens.weight", "lm_head.weight"].contains { draft.name.hasSuffix($0) }
+      let isOuter = target.format.outerRole(draft.name, id: draft.id) != nil
       guard draft.id == nil, draft.isQuantizable, draft.scheme?.grid.kind == .float, !isOuter else { return false }
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: true, id: nil)
       tensor.configuration = source.configuration

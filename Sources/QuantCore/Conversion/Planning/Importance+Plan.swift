@@ -3,13 +3,14 @@ extension Importance {
   ///
   /// Embedding and output stand outside of the blocks, and are observed by few programs: only the lack of others is told.
   /// - Parameters:
+  ///   - format: what is written.
   ///   - selection: the entries that count; the lack of others is not told.
   ///   - source: whose names the source's tensors have.
   ///   - path: of the file, for messages.
   /// - Throws: `Failure` `importance.length` where an entry is of another width, `importance.other-model` where none fits.
   func assign(
-    to tensors: inout [PlannedTensor], _ selection: ImportanceSelection, model: ModelDescription?, source: Naming, path: String?,
-    warnings: inout [String]
+    to tensors: inout [PlannedTensor], of format: any CheckpointFormat.Type, _ selection: ImportanceSelection, model: ModelDescription?,
+    source: Naming, path: String?, warnings: inout [String]
   ) throws(Failure) {
     var names: [TensorID: String] = [:]
     for tensor in model?.tensors ?? [] { names[tensor.id] = tensor.importanceName(naming, source: source) }
@@ -17,7 +18,7 @@ extension Importance {
     var matrices = 0
     for index in tensors.indices where Importance.weighs(tensors[index]) {
       let tensor = tensors[index]
-      let isInBlock = !Importance.standsOutside(tensor)
+      let isInBlock = !Importance.standsOutside(tensor, format)
       if isInBlock { matrices += 1 }
       let name = tensor.id.flatMap { names[$0] } ?? tensor.name
       guard let entry = entries[name] else {
@@ -27,7 +28,7 @@ extension Importance {
       guard selection.contains(name) else { continue }
       guard let values = entry.values(for: tensor) else {
         // The embedding is looked up and not multiplied with: what a file holds for it is of another shape.
-        if OuterMatrix(tensor.name, id: tensor.id) == .embedding { continue }
+        if format.outerRole(tensor.name, id: tensor.id) == .tokenEmbedding { continue }
         throw Failure(
           .data, "importance.length", "has \(entry.meanSquares.count) mean squares for rows of \(tensor.shape.last ?? 1) weights",
           file: path, tensor: tensor.name, remedy: "The file was made for another model.")
@@ -50,14 +51,16 @@ extension Importance {
   ///   - observes: whether methods observe the inputs of blocks themselves.
   ///   - path: of the file of importance, or nil.
   /// - Throws: `Failure` `importance.required` that names the first such tensor.
-  static func check(_ tensors: [PlannedTensor], observes: Bool, path: String?) throws(Failure) {
+  static func check(
+    _ tensors: [PlannedTensor], of format: any CheckpointFormat.Type, observes: Bool, path: String?
+  ) throws(Failure) {
     let lacking = tensors.first { tensor in
       guard tensor.importance == nil, tensor.adoption == nil, !tensor.isCopy else { return false }
       let isObserved = observes && tensor.id?.block != nil
       switch tensor.scheme.importanceNeed {
       case .everything: return true
-      case .layers: return !standsOutside(tensor)
-      case .none: return tensor.needsImportance && !isObserved && !standsOutside(tensor)
+      case .layers: return !standsOutside(tensor, format)
+      case .none: return tensor.needsImportance && !isObserved && !standsOutside(tensor, format)
       }
     }
     guard let lacking else { return }
@@ -74,8 +77,8 @@ extension Importance {
   }
 
   /// Whether this is no matrix of a block: few programs observe what reaches the embedding and the output.
-  private static func standsOutside(_ tensor: PlannedTensor) -> Bool {
-    tensor.id.map { $0.block == nil } ?? (OuterMatrix(tensor.name, id: nil) != nil)
+  private static func standsOutside(_ tensor: PlannedTensor, _ format: any CheckpointFormat.Type) -> Bool {
+    tensor.id.map { $0.block == nil } ?? (format.role(ofTensor: tensor.name) != nil)
   }
 
   private static func weighs(_ tensor: PlannedTensor) -> Bool {

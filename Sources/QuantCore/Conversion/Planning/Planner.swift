@@ -58,10 +58,10 @@ public struct Planner: Sendable {
     var tensors = stored.tensors + constants(of: shaped.model, beside: stored.tensors, target)
     if let importance = shaped.importance {
       try importance.assign(
-        to: &tensors, shaped.selection, model: shaped.model, source: shaped.source.naming, path: request.importancePath,
-        warnings: &shaped.warnings)
+        to: &tensors, of: target.format, shaped.selection, model: shaped.model, source: shaped.source.naming,
+        path: request.importancePath, warnings: &shaped.warnings)
     }
-    try Importance.check(tensors, observes: !chain.statistics.isEmpty, path: request.importancePath)
+    try Importance.check(tensors, of: target.format, observes: !chain.statistics.isEmpty, path: request.importancePath)
 
     let values = tensors.compactMap(\.calibrated)
     let observed = try Observation(

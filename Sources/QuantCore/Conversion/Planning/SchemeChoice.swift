@@ -103,9 +103,10 @@ struct SchemeChoice {
     for (index, scheme) in zip(typed, try TensorRules(types: request.tensorTypes).apply(to: typed.map { names[$0] })) {
       result[index] = result[index] ?? scheme.map { AskedScheme(name: $0, mayFallBack: true) }
     }
+    func outerRole(_ draft: TensorDraft) -> TensorRole? { target.format.outerRole(draft.name, id: draft.id) }
     // A model without an output matrix of its own multiplies with the embedding.
-    let outputs = drafts.indices.filter { OuterMatrix(drafts[$0].name, id: drafts[$0].id) == .output }
-    let embeddings = drafts.indices.filter { OuterMatrix(drafts[$0].name, id: drafts[$0].id) == .embedding }
+    let outputs = drafts.indices.filter { outerRole(drafts[$0]) == .output }
+    let embeddings = drafts.indices.filter { outerRole(drafts[$0]) == .tokenEmbedding }
     let wanted = [
       ("--output-scheme", request.outputScheme, outputs.isEmpty && request.embeddingScheme == nil ? embeddings : outputs),
       ("--embedding-scheme", request.embeddingScheme, embeddings),

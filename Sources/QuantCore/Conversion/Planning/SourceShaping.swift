@@ -44,12 +44,15 @@ struct SourceShaping {
   /// The output's tensors. A description that does not fit the tensors is dropped where nobody needs it.
   /// - Throws: `Failure` of the mapping.
   func drafts(of shaped: inout Result) throws -> [TensorDraft] {
+    let reader = target.registry.reader(of: shaped.source)
+    var mapping = TensorMapping(source: shaped.source, reader: reader, model: shaped.model, target: target.naming)
     do {
-      return try TensorMapping(source: shaped.source, model: shaped.model, target: target.naming).drafts(warnings: &shaped.warnings)
+      return try mapping.drafts(warnings: &shaped.warnings)
     } catch let failure as Failure where shaped.model != nil && !shaped.needsFamily && target.format.knowsLayersByName {
       shaped.model = nil
       shaped.warnings.append(SourceShaping.leavesOut(failure))
-      return try TensorMapping(source: shaped.source, model: nil, target: target.naming).drafts(warnings: &shaped.warnings)
+      mapping.model = nil
+      return try mapping.drafts(warnings: &shaped.warnings)
     }
   }
 

@@ -1,14 +1,10 @@
 /// Which source tensors each output tensor is made of. Nothing is lost: every source tensor is mapped, dropped by a rule that
 /// is listed here, or an error.
 struct TensorMapping {
-  /// Tensors that hold nothing a runtime could not compute, by the end of their names; and what inputs are rounded with beside
-  /// weights that are no longer in their type.
-  private static let dropped = [".rotary_emb.inv_freq", ".attn.bias", ".attention.bias", ".masked_bias", ".input_scale"]
-
-  static func isDropped(_ name: String) -> Bool { dropped.contains { name.hasSuffix($0) } }
-
   let source: Checkpoint
-  let model: ModelDescription?
+  /// What reads the source; nil for one that nobody read.
+  let reader: (any CheckpointReader.Type)?
+  var model: ModelDescription?
   let target: Naming
 
   func drafts(warnings: inout [String]) throws -> [TensorDraft] {
@@ -78,7 +74,7 @@ struct TensorMapping {
     var others: [String] = []
     let known = Set(model.tensors.compactMap { $0.place(source.naming)?.name })
     for tensor in source.tensors where !known.contains(tensor.name) {
-      if TensorMapping.isDropped(tensor.name) { continue }
+      if reader?.isRedundant(tensor.name) == true { continue }
       if model.isOfOtherPart(tensor.name, source.naming) {
         others.append(tensor.name)
         continue

@@ -4,7 +4,7 @@ extension Validation {
   static func lostConfiguration(_ checkpoint: Checkpoint, _ reader: (any CheckpointReader.Type)?) -> [Finding] {
     guard reader?.typesSayAll == false, checkpoint.packing == nil else { return [] }
     let codes = checkpoint.tensors.filter { tensor in
-      guard tensor.shape.count >= 2, !TensorMapping.isDropped(tensor.name) else { return false }
+      guard tensor.shape.count >= 2, reader?.isRedundant(tensor.name) != true else { return false }
       // Positions and masks have other types.
       guard let type = tensor.storage.elementType else { return false }
       return [.i8, .u8, .i32].contains(type) || type.needsScale

@@ -23,7 +23,8 @@ public struct Validation: Sendable {
   public var holds: Bool { !findings.contains { $0.severity == .error } }
 
   private static func structure(_ checkpoint: Checkpoint, _ opening: Opening) -> [Finding] {
-    let lost = lostConfiguration(checkpoint, opening.registry.reader(of: checkpoint))
+    let reader = opening.registry.reader(of: checkpoint)
+    let lost = lostConfiguration(checkpoint, reader)
     guard opening.family(of: checkpoint) != nil else {
       let name = checkpoint.configuration?.architecture.map { "'\($0)'" } ?? "none"
       return lost + [Finding(.warning, "model.unknown", "the architecture (\(name)) is not known, so tensors are not held against it")]
@@ -36,11 +37,13 @@ public struct Validation: Sendable {
       return lost + [Finding(.error, failure?.id ?? "model.configuration", failure?.message ?? "\(error)", tensor: failure?.tensor)]
     }
     let unpacker = opening.registry.unpackers.first { type(of: $0).id == checkpoint.packing }
-    return lost + tensors(checkpoint, model) + layers(checkpoint, model, unpacker) + caches(checkpoint, model)
+    return lost + tensors(checkpoint, model, reader) + layers(checkpoint, model, unpacker) + caches(checkpoint, model)
   }
 
   /// The tensors of a model against those that are there.
-  private static func tensors(_ checkpoint: Checkpoint, _ model: ModelDescription) -> [Finding] {
+  private static func tensors(
+    _ checkpoint: Checkpoint, _ model: ModelDescription, _ reader: (any CheckpointReader.Type)?
+  ) -> [Finding] {
     var findings: [Finding] = []
     var known: Set<String> = []
     for tensor in model.tensors {
@@ -55,7 +58,7 @@ public struct Validation: Sendable {
         findings.append(Finding(.error, "model.tensor-missing", "is not there, and the configuration asks for it", tensor: place.name))
       }
     }
-    for tensor in checkpoint.tensors where !known.contains(tensor.name) && !TensorMapping.isDropped(tensor.name)
+    for tensor in checkpoint.tensors where !known.contains(tensor.name) && reader?.isRedundant(tensor.name) != true
       && !model.isOfOtherPart(tensor.name, checkpoint.naming)
     {
       findings.append(

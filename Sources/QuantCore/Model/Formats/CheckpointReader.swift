@@ -18,6 +18,10 @@ public protocol CheckpointReader: Plugin {
   /// How the container says that the model is meant to be sampled, by the keys of a `generation_config.json`; none where it says so in
   /// a file of its own.
   static func generationSettings(of checkpoint: Checkpoint) -> [JSON.Member]
+  /// The role that a name gives a matrix outside of the blocks, where no family describes the model; nil: none.
+  static func role(ofTensor name: String) -> TensorRole?
+  /// Whether a tensor of this name holds nothing that clients do not compute themselves, so that it can be left out.
+  static func isRedundant(_ name: String) -> Bool
   /// The blocks of a model that no family needs to tell apart, because the names of tensors number them; nil for containers of other names.
   static func numberedBlocks(of checkpoint: Checkpoint) -> NumberedBlocks?
   /// Has the checkpoint's configuration say that some blocks are gone.
@@ -29,6 +33,8 @@ extension CheckpointReader {
   public static var typesSayAll: Bool { false }
   public static func tokenizer(of checkpoint: Checkpoint) throws -> TokenizerData? { nil }
   public static func generationSettings(of checkpoint: Checkpoint) -> [JSON.Member] { [] }
+  public static func role(ofTensor name: String) -> TensorRole? { nil }
+  public static func isRedundant(_ name: String) -> Bool { false }
   public static func numberedBlocks(of checkpoint: Checkpoint) -> NumberedBlocks? { nil }
   public static func drop(_ blocks: DroppedBlocks, from checkpoint: inout Checkpoint) throws(Failure) {
     throw blocks.notCounted(file: checkpoint.path, remedy: "Drop blocks of the model in another format.")

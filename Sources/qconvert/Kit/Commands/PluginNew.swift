@@ -12,12 +12,13 @@ struct PluginCommand: ParsableCommand {
 struct PluginNew: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "new",
-    abstract: "Write a Swift package with a method or scheme that works, a test and a program that contains it.",
+    abstract: "Write a Swift package with a plug-in that works, its tests and a program that contains it.",
     discussion: """
       The package is a new folder NAME. Its README says how to build, test and run it.
 
       EXAMPLE
         qconvert plugin new my-method --qconvert ../qconvert
+        qconvert plugin new my-model --kind family --qconvert ../qconvert
       """)
 
   @Argument(help: ArgumentHelp("What people will type: lower-case letters, digits and hyphens.", valueName: "NAME"))

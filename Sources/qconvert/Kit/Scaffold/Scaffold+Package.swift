@@ -1,4 +1,4 @@
-/// What methods and schemes have in common.
+/// What plug-ins of every kind have in common.
 extension Scaffold {
   var package: String {
     """
@@ -10,22 +10,45 @@ extension Scaffold {
       platforms: [.macOS(.v15)],
       dependencies: [\(dependency)],
       targets: [
-        .target(name: "\(module)", dependencies: [.product(name: "QuantCore", package: "qconvert")]),
+        .target(
+          name: "\(module)",
+          dependencies: [
+    \(products(["QuantCore"] + kits))
+          ]),
         .executableTarget(
-          name: "qconvert-\(name)", dependencies: ["\(module)", .product(name: "QConvertKit", package: "qconvert")]),
+          name: "qconvert-\(name)",
+          dependencies: [
+            "\(module)",
+    \(products(["QConvertKit"]))
+          ]),
         .testTarget(
-          name: "\(module)Tests", dependencies: ["\(module)", .product(name: "QuantCore", package: "qconvert")]),
+          name: "\(module)Tests",
+          dependencies: [
+            "\(module)",
+    \(products(["QuantCore"] + testKits))
+          ]),
       ]
     )
 
     """
   }
 
-  var program: String {
-    let plugin = type + (kind == .method ? "" : "s")
-    let lines = ["import QConvertKit", "import \(module)", "", "QConvert.main(plugins: QConvert.builtIn + [\(plugin).self])", ""]
-    return lines.joined(separator: "\n")
+  private func products(_ names: [String]) -> String {
+    names.map { "        .product(name: \"\($0)\", package: \"qconvert\")," }.joined(separator: "\n")
   }
+
+  /// Libraries of qconvert that the plug-in uses beside QuantCore.
+  private var kits: [String] { kind == .family ? ["FamilyKit"] : [] }
+  /// Those that its tests use.
+  private var testKits: [String] { kind == .family ? ["QConvertKit"] : [] }
+
+  var program: String {
+    let imports = [module, "QConvertKit"].sorted().map { "import \($0)\n" }.joined()
+    return imports + "\nQConvert.main(plugins: QConvert.builtIn + [\(registered).self])\n"
+  }
+
+  /// The type that the program lists: schemes are found by their provider.
+  private var registered: String { kind == .scheme ? type + "s" : type }
 
   var readme: String {
     """
@@ -37,9 +60,20 @@ extension Scaffold {
     swift test                              # its tests
     swift build -c release                  # .build/release/qconvert-\(name)
     .build/release/qconvert-\(name) plugins   # lists \(kind.rawValue) '\(name)'
-    .build/release/qconvert-\(name) model/ model-int4/ \(kind == .method ? "--scheme int4-g32 --plugin \(name)" : "--scheme \(name)-g32")
+    .build/release/qconvert-\(name) \(use)
     ```
 
     """
+  }
+
+  /// A command line that uses the plug-in.
+  private var use: String {
+    switch kind {
+    case .method: "model/ model-int4/ --scheme int4-g32 --plugin \(name)"
+    case .scheme: "model/ model-int4/ --scheme \(name)-g32"
+    case .packing: "model/ model-int4/ --scheme int4-g32 --packing \(name)"
+    case .format: "model/ model.\(name)"
+    case .family: "model/ model.gguf --scheme q4_k_m   # a model of class \(camel)ForCausalLM"
+    }
   }
 }

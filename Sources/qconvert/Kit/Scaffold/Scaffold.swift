@@ -7,14 +7,13 @@ import QuantPlatform
 /// The packages in `Examples` are what this writes, so that building them tests it.
 struct Scaffold {
   enum Kind: String, ExpressibleByArgument, CaseIterable, Sendable {
-    case method, scheme
+    case method, scheme, packing, format, family
   }
 
   /// The id of the plug-in and the name of the package: `clip-search`.
   let name: String
-  /// The plug-in's type, its module without `Plugin`: `ClipSearchMethod`.
-  let type: String
-  let module: String
+  /// The name in types: `ClipSearch`.
+  let camel: String
   let kind: Kind
   /// The dependency on qconvert as Package.swift declares it.
   let dependency: String
@@ -28,15 +27,13 @@ struct Scaffold {
         .usage, "scaffold.name", "'\(name)' is no name for a plug-in",
         remedy: "Use lower-case letters, digits and single hyphens, with a letter first and at most 40 in all.")
     }
-    let camel = words.map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
     let taken = registry.plugins.filter { $0.axis.rawValue == kind.rawValue }.map { $0.id } + ["quantization", "activation"]
     guard !taken.contains(name) else {
       throw Failure(.usage, "scaffold.taken", "there is a \(kind.rawValue) '\(name)' already", remedy: "Choose another name.")
     }
     self.name = name
     self.kind = kind
-    type = camel + (kind == .method ? "Method" : "Scheme")
-    module = camel + "Plugin"
+    camel = words.map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
     dependency = try Scaffold.dependency(qconvert)
   }
 
@@ -51,14 +48,29 @@ struct Scaffold {
     return ".package(name: \"qconvert\", path: \(JSON.string(path).text()))"
   }
 
+  /// The plug-in's type: `ClipSearchMethod`.
+  var type: String { camel + kind.rawValue.prefix(1).uppercased() + kind.rawValue.dropFirst() }
+  var module: String { camel + "Plugin" }
+
+  /// The plug-in and its tests.
+  private var contents: (source: String, tests: String) {
+    switch kind {
+    case .method: (method, methodTests)
+    case .scheme: (scheme, schemeTests)
+    case .packing: (packing, packingTests)
+    case .format: (format, formatTests)
+    case .family: (family, familyTests)
+    }
+  }
+
   /// Paths within the package, and contents.
   var files: [(path: String, text: String)] {
     [
       ("Package.swift", package),
       ("README.md", readme),
-      ("Sources/\(module)/\(type).swift", kind == .method ? method : scheme),
+      ("Sources/\(module)/\(type).swift", contents.source),
       ("Sources/qconvert-\(name)/main.swift", program),
-      ("Tests/\(module)Tests/\(type)Tests.swift", kind == .method ? methodTests : schemeTests),
+      ("Tests/\(module)Tests/\(type)Tests.swift", contents.tests),
     ]
   }
 

@@ -1,3 +1,5 @@
+public import QuantCore
+
 /// Linear layers whose weight is stored as `X.qweight` and tensors beside it (GPTQ, AWQ).
 public enum PackedModules {
   /// Suffixes of the tensors that make up a weight.

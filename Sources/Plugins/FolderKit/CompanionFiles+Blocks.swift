@@ -1,3 +1,5 @@
+public import QuantCore
+
 extension CompanionFiles {
   /// Keys of a `config.json` that are the number of blocks, or of the first ones of a kind, and lists by block.
   private static let counts = ["num_hidden_layers", "n_layer", "num_layers", "n_layers"]
@@ -26,11 +28,5 @@ extension CompanionFiles {
       throw blocks.notCounted(file: checkpoint.path, remedy: "Known keys: \(counts.joined(separator: ", ")).")
     }
     checkpoint.configuration = Configuration(.object(members), architecture: configuration.architecture)
-  }
-}
-
-extension WeightFormat {
-  public static func drop(_ blocks: DroppedBlocks, from checkpoint: inout Checkpoint) throws(Failure) {
-    try CompanionFiles.drop(blocks, from: &checkpoint)
   }
 }

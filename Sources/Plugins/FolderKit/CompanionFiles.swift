@@ -1,3 +1,5 @@
+public import QuantCore
+
 /// The configuration of a model and the folder that holds its tokenizer.
 public struct CompanionFiles: Sendable {
   /// `config.json`, or nil where there is none.

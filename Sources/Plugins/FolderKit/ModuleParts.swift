@@ -1,3 +1,5 @@
+public import QuantCore
+
 /// The stored tensors of a folder whose quantized layers have a weight `X.weight` and parts with longer names beside it.
 public struct ModuleParts {
   private let stored: [CheckpointTensor]

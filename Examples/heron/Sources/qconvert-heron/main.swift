@@ -1,0 +1,4 @@
+import HeronPlugin
+import QConvertKit
+
+QConvert.main(plugins: QConvert.builtIn + [HeronFamily.self])

@@ -1,0 +1,4 @@
+import NibblesPlugin
+import QConvertKit
+
+QConvert.main(plugins: QConvert.builtIn + [NibblesPacking.self])

@@ -1,0 +1,4 @@
+import QConvertKit
+import ShelfPlugin
+
+QConvert.main(plugins: QConvert.builtIn + [ShelfFormat.self])

@@ -1,0 +1,45 @@
+public import QuantCore
+
+/// The keys by which a `config.json` states a model, in the order in which they are set.
+public struct HuggingFaceKeys: Sendable {
+  /// What was set so far.
+  public private(set) var members: [JSON.Member]
+
+  /// - Parameters:
+  ///   - architecture: the class that computes the model (`LlamaForCausalLM`).
+  ///   - modelType: what its configuration is called (`llama`).
+  public init(_ architecture: String, modelType: String) {
+    members = [.init("architectures", .array([.string(architecture)])), .init("model_type", .string(modelType))]
+  }
+
+  public mutating func set(_ key: String, _ value: Int) { set(key, .int(value)) }
+  public mutating func set(_ key: String, _ value: Double) { set(key, .shortest(value)) }
+  public mutating func set(_ key: String, _ value: Bool) { set(key, .bool(value)) }
+  public mutating func set(_ key: String, _ value: JSON) { members.append(.init(key, value)) }
+
+  /// Sets what every decoder like Llama states: sizes, heads, norms, rotary embedding, and whether embeddings are tied.
+  /// - Parameters:
+  ///   - activation: the name that transformers gives the function of the feed-forward layer.
+  ///   - statesHeadSize: whether the head size is written.
+  /// - Returns: false if no rule of transformers gives the rotary factors; then nothing is set.
+  public mutating func setCommon(_ n: DecoderNumbers, rope: Rope, activation: String = "silu", statesHeadSize: Bool) -> Bool {
+    guard let scaling = rope.huggingFaceScaling else { return false }
+    set("hidden_act", .string(activation))
+    set("hidden_size", n.hiddenSize)
+    set("intermediate_size", n.feedForwardSize)
+    set("num_hidden_layers", n.blockCount)
+    set("num_attention_heads", n.headCount)
+    set("num_key_value_heads", n.keyValueHeadCount)
+    if statesHeadSize { set("head_dim", n.headSize) }
+    if n.contextLength > 0 { set("max_position_embeddings", n.contextLength) }
+    set("vocab_size", n.vocabularySize)
+    set("rms_norm_eps", n.normEpsilon)
+    set("rope_theta", rope.theta)
+    set("rope_scaling", scaling)
+    set("tie_word_embeddings", n.tiesEmbeddings)
+    return true
+  }
+
+  /// As the configuration of a folder.
+  public var configuration: Configuration { .huggingFace(.object(members)) }
+}

@@ -1,0 +1,17 @@
+public import QuantCore
+
+/// What names of tensors in a folder say, whatever the model.
+public enum FolderNames {
+  /// What a folder calls the matrices outside of the blocks, by the ends of their names.
+  private static let outer: [(end: String, role: TensorRole)] = [("embed_tokens.weight", .tokenEmbedding), ("lm_head.weight", .output)]
+
+  /// Tensors that clients compute, or do without, by the ends of their names: tables of rotary frequencies, masks that early versions of
+  /// transformers stored, and scales of inputs beside weights that are no longer in their type.
+  private static let redundant = [".rotary_emb.inv_freq", ".attn.bias", ".attention.bias", ".masked_bias", ".input_scale"]
+
+  /// As `CheckpointReader.role(ofTensor:)`.
+  public static func role(ofTensor name: String) -> TensorRole? { outer.first { name.hasSuffix($0.end) }?.role }
+
+  /// As `CheckpointReader.isRedundant`.
+  public static func isRedundant(_ name: String) -> Bool { redundant.contains { name.hasSuffix($0) } }
+}
