@@ -15,7 +15,7 @@ public enum Files {
     let file = try MappedFile(path)
     guard file.count <= maximumBytes else {
       throw Failure(
-        .data, "limit.file-size", "has \(file.count) bytes where at most \(maximumBytes) are read", file: path,
+        .data, "limit.file-size", "has \(file.count) bytes, but at most \(maximumBytes) are read", file: path,
         remedy: "Check that this is the right file.")
     }
     return file
@@ -88,7 +88,7 @@ public enum Files {
     case ELOOP:
       Failure(.noInput, "input.symlink-loop", "is a symbolic link that leads back to itself", file: path)
     case EACCES, EPERM:
-      Failure(.noInput, "input.unreadable", "may not be read by this user", file: path, remedy: "Check its permissions.")
+      Failure(.noInput, "input.unreadable", "cannot be read by this user", file: path, remedy: "Check its permissions.")
     default:
       Failure(.noInput, "input.unreadable", "cannot be read: \(String(cString: strerror(code)))", file: path)
     }

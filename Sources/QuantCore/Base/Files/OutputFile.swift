@@ -28,7 +28,7 @@ package final class OutputFile: Sendable {
     // A write beyond the limit of the process would end the program with a signal; asking first costs nothing.
     if let limit = Platform.largestFile(), UInt64(size) > limit {
       throw Failure(
-        .io, "io.file-too-large", "needs \(size) bytes, and files are limited to \(limit) bytes here", file: path,
+        .io, "io.file-too-large", "needs \(size) bytes, but files are limited to \(limit) bytes here", file: path,
         remedy: "Raise the limit (ulimit -f), or write smaller shards.")
     }
     let number = Platform.reserve(descriptor, size: size)
@@ -91,7 +91,7 @@ package final class OutputFile: Sendable {
     var space = statvfs()
     let available = fstatvfs(descriptor, &space) == 0 ? Int(clamping: UInt64(space.f_bavail) * UInt64(space.f_frsize)) : 0
     return Failure(
-      .io, "io.disk-full", "needs \(size) bytes, and \(available) are available: \(OutputTarget.errorText(number))", file: path,
+      .io, "io.disk-full", "needs \(size) bytes, but \(available) are available: \(OutputTarget.errorText(number))", file: path,
       remedy: "Free some space, or choose another disk.")
   }
 

@@ -32,11 +32,11 @@ package enum OutputTarget {
     }
     guard access(parent, W_OK | X_OK) == 0 else {
       throw Failure(
-        .cannotCreate, "output.permission", "the folder '\(parent)' cannot be written: \(errorText(errno))", file: target,
+        .cannotCreate, "output.permission", "the folder '\(parent)' is not writable: \(errorText(errno))", file: target,
         remedy: "Choose another place, or change its permissions.")
     }
     guard !name(of: target).isEmpty, ![".", ".."].contains(name(of: target)) else {
-      throw Failure(.cannotCreate, "output.name", "this is not a name for an output", file: target)
+      throw Failure(.cannotCreate, "output.name", "is not a valid name for an output", file: target)
     }
     guard let existing = linkStatus(target) else { return }
     // A dangling link has no status of its own target; it is replaced like any file.
@@ -44,7 +44,7 @@ package enum OutputTarget {
     if layout.isFolder, isDirectory(existing), (try? names(in: target))?.isEmpty == true { return }
     guard force else {
       throw Failure(
-        .cannotCreate, "output.exists", "exists already", file: target, remedy: "Give --force to replace it.")
+        .cannotCreate, "output.exists", "already exists", file: target, remedy: "Give --force to replace it.")
     }
     try checkReplaceable(target, layout)
   }
@@ -58,7 +58,7 @@ package enum OutputTarget {
     guard isDirectory(existing) == layout.isFolder else {
       throw Failure(
         .cannotCreate, "output.kind",
-        layout.isFolder ? "is a file or a link, and the output is a folder" : "is a folder, and the output is a file", file: target,
+        layout.isFolder ? "is a file or a link, but the output is a folder" : "is a folder, but the output is a file", file: target,
         remedy: "Remove it, or choose another name.")
     }
     if layout.isFolder { try checkContents(of: target, layout) }
@@ -74,7 +74,7 @@ package enum OutputTarget {
     guard let kind = (isLink ? status(target) : own).flatMap({ special($0) }) ?? (isOfSystem ? "an open file" : nil) else { return }
     throw Failure(
       .cannotCreate, "output.special", "\(isLink ? "leads to" : "is") \(kind), which is never replaced", file: target,
-      remedy: "Choose the name of a file; --json prints what there is to say to standard output.")
+      remedy: "Choose the name of a file; for a report on standard output use --json.")
   }
 
   /// What something is called that is no file, folder or link; nil for these.
@@ -107,12 +107,12 @@ package enum OutputTarget {
       guard let status = linkStatus(path + "/" + name) else { continue }
       guard !isDirectory(status) else {
         throw Failure(
-          .cannotCreate, "output.not-flat", "holds the folder '\(name)', so it is not replaced", file: path,
+          .cannotCreate, "output.not-flat", "contains the folder '\(name)', so it is not replaced", file: path,
           remedy: "Remove it yourself, or choose another name.")
       }
       guard special(status) == nil, layout.mayHold(name) else {
         throw Failure(
-          .cannotCreate, "output.foreign", "holds '\(name)', which is no file of an output, so it is not replaced", file: path,
+          .cannotCreate, "output.foreign", "contains '\(name)', which is not an output file, so it is not replaced", file: path,
           remedy: "Move that file away, or choose another name.")
       }
     }

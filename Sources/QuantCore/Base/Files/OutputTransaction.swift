@@ -75,7 +75,7 @@ public final class OutputTransaction: Sendable {
     var state = State()
     let pool = WriteBuffer.Pool()
     for (index, placement) in layout.placements.enumerated() {
-      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
+      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "out of memory", file: target) }
       let earlier = finished[index]
       let written = earlier == nil ? 0 : placement.byteCount
       state.progress.append(Progress(written: written, hash: hash, buffer: WriteBuffer(pool), earlier: earlier))
@@ -262,7 +262,7 @@ public final class OutputTransaction: Sendable {
   private func verify(_ files: [OutputFile], _ expected: [StreamHash.Digest?], literals: Bool) throws(Failure) {
     for (placement, digest) in zip(layout.placements, expected) {
       guard let digest else { continue }
-      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
+      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "out of memory", file: target) }
       let file = files[placement.file]
       try read(placement, from: file) { hash.update($0) }
       guard hash.digest() == digest else { throw corrupt(file.path, placement.offset) }
@@ -282,7 +282,7 @@ public final class OutputTransaction: Sendable {
 
   private func corrupt(_ path: String, _ offset: Int) -> Failure {
     Failure(
-      .io, "io.read-back", "the disk gave back other bytes than were written", file: path, byteOffset: offset,
+      .io, "io.read-back", "the disk returned different bytes than were written", file: path, byteOffset: offset,
       remedy: "Check the disk and the memory of this machine.")
   }
 
@@ -333,7 +333,7 @@ public final class OutputTransaction: Sendable {
   }
 
   private func cannotName(_ number: Int32) -> Failure {
-    Failure(.io, "io.rename", "cannot be given its name: \(OutputTarget.errorText(number))", file: target)
+    Failure(.io, "io.rename", "cannot be given its final name: \(OutputTarget.errorText(number))", file: target)
   }
 
   private func plainRename() throws(Failure) {
@@ -374,7 +374,7 @@ public final class OutputTransaction: Sendable {
     defer { close(descriptor) }
     // Some file systems cannot sync a folder and say so; nothing better can be done there.
     if fsync(descriptor) != 0, errno != EINVAL, errno != EROFS {
-      throw Failure(.io, "io.sync", "cannot be brought to the disk: \(OutputTarget.errorText(errno))", file: path)
+      throw Failure(.io, "io.sync", "cannot be flushed to disk: \(OutputTarget.errorText(errno))", file: path)
     }
   }
 }

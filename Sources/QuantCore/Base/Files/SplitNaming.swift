@@ -53,7 +53,7 @@ struct SplitNaming {
         .cannotCreate, "output.exists", "was created by someone else in the meantime", file: file.target,
         remedy: "Give --force to replace it.")
     }
-    throw Failure(.io, "io.rename", "cannot be given its name: \(OutputTarget.errorText(number))", file: file.target)
+    throw Failure(.io, "io.rename", "cannot be given its final name: \(OutputTarget.errorText(number))", file: file.target)
   }
 
   private func takeBack(_ file: (temporary: String, target: String)) {

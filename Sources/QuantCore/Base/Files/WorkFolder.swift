@@ -56,7 +56,7 @@ public final class WorkFolder: Sendable {
       guard descriptor >= 0 else {
         if let there = OutputTarget.linkStatus(path), there.st_mode & S_IFMT == S_IFLNK {
           throw Failure(
-            .cannotCreate, "output.work-link", "is a symbolic link where the run keeps what is not finished, and is not followed",
+            .cannotCreate, "output.work-link", "is a symbolic link in the place of the work folder, and is not followed",
             file: path,
             remedy: "Remove the link, or choose another output.")
         }

@@ -13,8 +13,8 @@ public enum WrongKind {
     }
     if isPage(start) {
       return Failure(
-        .data, "input.html-page", "is a web page saved under the name of a model file", byteOffset: 0,
-        remedy: "Download the file again, with its direct address and with access rights.")
+        .data, "input.html-page", "is a web page saved under the name of a checkpoint", byteOffset: 0,
+        remedy: "Download the file again from its direct address, with access rights.")
     }
     for known in signatures where known.name != expected && start.starts(with: known.bytes) {
       return Failure(.data, "input.wrong-kind", "is \(known.name), not \(expected)", byteOffset: 0, remedy: known.remedy)
@@ -36,8 +36,8 @@ public enum WrongKind {
   }
 
   private static let signatures = [
-    Signature(bytes: Array("GGUF".utf8), name: "a GGUF file", remedy: "Name it with the extension .gguf."),
-    Signature(bytes: Array("PK\u{3}\u{4}".utf8), name: "a ZIP archive (PyTorch .bin or .pt)", remedy: "Name it with the extension .bin."),
+    Signature(bytes: Array("GGUF".utf8), name: "a GGUF file", remedy: "Give it the extension .gguf."),
+    Signature(bytes: Array("PK\u{3}\u{4}".utf8), name: "a ZIP archive (PyTorch .bin or .pt)", remedy: "Give it the extension .bin."),
     // Old ggml files store their magic number little-endian, so it reads backwards.
     Signature(bytes: Array("tjgg".utf8), name: "a file in the old ggjt format"),
     Signature(bytes: Array("fmgg".utf8), name: "a file in the old ggmf format"),

@@ -26,7 +26,7 @@ public struct OptionValues: Sendable, Equatable {
         let known = declarations.map(\.name).joined(separator: ", ")
         throw Failure(
           .usage, "option.unknown", "plug-in '\(plugin)' has no option '\(name)'",
-          remedy: known.isEmpty ? "It takes no options." : "Its options are: \(known).")
+          remedy: known.isEmpty ? "Leave it out; the plug-in has no options." : "Give one of its options: \(known).")
       }
       values[name] = value
     }
@@ -64,6 +64,6 @@ public struct OptionValues: Sendable, Equatable {
   }
 
   private func bad(_ name: String, _ expected: String) -> Failure {
-    Failure(.usage, "option.value", "option '\(name)' is '\(string(name))'", remedy: "Give \(expected).")
+    Failure(.usage, "option.value", "option '\(name)' cannot be '\(string(name))'", remedy: "Give \(expected).")
   }
 }

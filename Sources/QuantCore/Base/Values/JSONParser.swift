@@ -97,9 +97,9 @@ extension JSON.ParseError {
     let place = path.isEmpty ? "" : " in \(path.joined(separator: "."))"
     let (id, message) =
       switch problem {
-      case .truncated: ("json.truncated", "the JSON text ends too early")
-      case .unexpected(let what): ("json.syntax", "not JSON: \(what)")
-      case .trailing: ("json.trailing", "something follows the JSON value")
+      case .truncated: ("json.truncated", "the JSON text is cut off")
+      case .unexpected(let what): ("json.syntax", "invalid JSON: \(what)")
+      case .trailing: ("json.trailing", "there is more text after the JSON value")
       case .duplicateKey(let key): ("json.duplicate-key", "the key \(JSON.string(key).text()) appears twice")
       case .invalidUTF8: ("json.utf8", "a string is not valid UTF-8")
       case .loneSurrogate: ("json.surrogate", "a \\u escape is half of a surrogate pair")
@@ -150,7 +150,7 @@ private struct JSONParser {
     let found =
       byte > 0x20 && byte < 0x7f
       ? "'\(Character(Unicode.Scalar(byte)))'" : "byte 0x" + String(byte, radix: 16, uppercase: false)
-    return error(.unexpected("\(found) where \(wanted) belongs"))
+    return error(.unexpected("\(found) where \(wanted) is expected"))
   }
 
   mutating func document() throws(JSON.ParseError) -> JSON {

@@ -14,14 +14,14 @@ public struct GroupOrder: Sendable {
       bytes.count == Checked.product(columns, 4)
     else {
       throw Failure(
-        .data, "groups.index", "the groups of the columns are not \(columns) 32-bit integers, one for each", tensor: tensor)
+        .data, "groups.index", "the group indices are not \(columns) 32-bit integers, one for each column", tensor: tensor)
     }
     let found = bytes.withUnsafeBytes { raw in
       (0..<columns).map { Int32(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self)) }
     }
     if let column = found.firstIndex(where: { $0 < 0 || $0 >= groups }) {
       throw Failure(
-        .data, "groups.index", "column \(column) belongs to group \(found[column]), and there are \(groups) groups", tensor: tensor)
+        .data, "groups.index", "column \(column) belongs to group \(found[column]), but there are \(groups) groups", tensor: tensor)
     }
     let length = max(1, columns / max(1, groups))
     groupOfColumn = columns.isMultiple(of: groups) && found.indices.allSatisfy { Int(found[$0]) == $0 / length } ? nil : found
@@ -41,7 +41,7 @@ public struct GroupOrder: Sendable {
     }
     throw Failure(
       .data, "groups.length",
-      "\(parts.columns) columns do not have \(parts.groups) groups"
+      "\(parts.columns) columns do not divide into \(parts.groups) groups"
         + (groupLength.map { " of \($0)" } ?? ""), tensor: tensor)
   }
 }

@@ -28,7 +28,7 @@ public struct ScaledFloatStorage: QuantizedStorage {
     guard codes.storage.schemeName == type.schemeName, let bytes = codes.storage.verbatim, shape != nil || codes.shape.count == 2 else {
       throw Failure(
         .data, "float.weight",
-        "codes of \(scheme.name) are a matrix of \(type.rawValue), not of \(codes.storage.schemeName) and shape \(codes.shape)",
+        "codes of \(scheme.name) are a matrix of \(type.rawValue), not \(codes.storage.schemeName) of shape \(codes.shape)",
         tensor: codes.name)
     }
     let shape = shape ?? [codes.shape[0], Checked.product(codes.shape[1], 8 / bits) ?? 0]
@@ -43,10 +43,10 @@ public struct ScaledFloatStorage: QuantizedStorage {
     else {
       throw Failure(
         .data, "float.scales",
-        "has scales of type \(scales.storage.schemeName) and shape \(scales.shape) where \(scheme.name) needs \(scaleShape)", tensor: name)
+        "has scales of type \(scales.storage.schemeName) and shape \(scales.shape), but \(scheme.name) needs \(scaleShape)", tensor: name)
     }
     guard (scheme.grid.globalScale == nil) == (globalScale == nil) else {
-      throw Failure(.data, "float.scale", "the scale of the whole tensor, which \(scheme.name) has, is missing", tensor: name)
+      throw Failure(.data, "float.scale", "a scale of the whole tensor is missing, or \(scheme.name) has none", tensor: name)
     }
     let number = try globalScale.map { (tensor) throws(Failure) in try scale(tensor) }
     return CheckpointTensor(
@@ -61,7 +61,7 @@ public struct ScaledFloatStorage: QuantizedStorage {
   public static func scale(_ tensor: CheckpointTensor) throws(Failure) -> Float {
     guard tensor.shape.isEmpty || tensor.shape == [1], tensor.storage.isNumeric, let value = tensor.matrix().values.first, value.isFinite,
       value > 0
-    else { throw Failure(.data, "float.scale", "a stored scale is one positive number", tensor: tensor.name) }
+    else { throw Failure(.data, "float.scale", "the stored scale is not one positive, finite value", tensor: tensor.name) }
     return value
   }
 

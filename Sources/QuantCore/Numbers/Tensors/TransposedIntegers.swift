@@ -64,6 +64,6 @@ public struct TransposedIntegers {
   public static func obstacle(_ lengths: [(what: String, count: Int)], layout: WordLayout) -> String? {
     // Dense codes whose width does not divide 32 fill words in runs of 32.
     let multiple = 32.isMultiple(of: layout.bits) ? layout.perWord : 32
-    return lengths.first { !$0.count.isMultiple(of: multiple) }.map { "\($0.count) \($0.what) are no multiple of \(multiple)" }
+    return lengths.first { !$0.count.isMultiple(of: multiple) }.map { "\($0.count) \($0.what) are not a multiple of \(multiple)" }
   }
 }

@@ -172,8 +172,8 @@ extension MergeTable {
   init(scoresOf data: TokenizerData, _ index: TokenIndex) throws(Failure) {
     guard data.scores.count == data.tokens.count, data.scores.allSatisfy({ $0.isFinite }) else {
       throw Failure(
-        .data, "tokenizer.scores", "\(data.scores.count) finite scores were expected for \(data.tokens.count) tokens",
-        remedy: "A SentencePiece tokenizer needs one finite score for each token.")
+        .data, "tokenizer.scores", "there are \(data.scores.count) scores for \(data.tokens.count) tokens, or one is not finite",
+        remedy: "Check the tokenizer: each token needs one finite score.")
     }
     var ranks: [Float: Int] = [:]
     for (rank, score) in Set(data.scores).sorted(by: >).enumerated() { ranks[score] = rank }
@@ -182,7 +182,7 @@ extension MergeTable {
     for id in data.tokens.indices where merges(id) {
       guard let token = index.bytes(of: id) else { continue }
       guard token.count <= 1024 else {
-        throw Failure(.data, "tokenizer.token-length", "token \(id) has \(token.count) bytes where at most 1024 are expected")
+        throw Failure(.data, "tokenizer.token-length", "token \(id) has \(token.count) bytes, but at most 1024 are read")
       }
       for cut in token.indices.dropFirst() where token[cut] & 0xc0 != 0x80 {
         if let left = index.id(of: token[..<cut]), let right = index.id(of: token[cut...]), merges(left), merges(right) {

@@ -32,7 +32,7 @@ struct TokenIndex: Sendable {
         let other = Int(slots[slot]) - 1
         if text[starts[other]..<starts[other + 1]].elementsEqual(token) {
           throw Failure(
-            .data, "tokenizer.duplicate-token", "the tokens \(other) and \(id) have the same text \(tokens[id].debugDescription)")
+            .data, "tokenizer.duplicate-token", "tokens \(other) and \(id) have the same text \(tokens[id].debugDescription)")
         }
         slot = (slot + 1) & (capacity - 1)
       }

@@ -135,7 +135,7 @@ struct TokenizerJSON {
     texts.reserveCapacity(vocabulary.count)
     for member in vocabulary {
       guard let id = member.value.intValue else {
-        throw Failure(.data, "tokenizer.id", "the token \(member.key.debugDescription) has no whole number as its id")
+        throw Failure(.data, "tokenizer.id", "the token \(member.key.debugDescription) has an id that is not a whole number")
       }
       texts.append((id, member.key))
     }

@@ -20,7 +20,7 @@ public enum Tokenizers {
   /// What a name of a pre-tokenizer means for a tokenizer without one.
   package static func unusedPreTokenizer(file: String) -> Failure {
     Failure(
-      .usage, "tokenizer.pre-unused", "is a SentencePiece tokenizer, which has no pre-tokenizer", file: file, remedy: "Leave --pre out.")
+      .usage, "tokenizer.pre-unused", "is a SentencePiece tokenizer, which has no pre-tokenizer", file: file, remedy: "Leave out --pre.")
   }
 
   private static func read(_ path: String, _ preTokenizer: String?) throws -> any Tokenizer {
@@ -35,8 +35,8 @@ public enum Tokenizers {
     if Files.exists(model) { return try inFile(model) { try fromModel(model, beside: path) } }
     if Files.exists(vocabulary) { return try inFile(vocabulary) { try fromVocabulary(path, preTokenizer) } }
     throw Failure(
-      .noInput, "tokenizer.missing", "holds no tokenizer", file: path,
-      remedy: "Expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt.")
+      .noInput, "tokenizer.missing", "contains no tokenizer", file: path,
+      remedy: "Add tokenizer.json, tokenizer.model, or vocab.json with merges.txt.")
   }
 
   /// Makes a tokenizer from data, as a GGUF file stores it. Control and user-defined tokens are found in text.
@@ -57,7 +57,7 @@ public enum Tokenizers {
     var pairs: [(String, String)] = []
     for (rank, text) in data.merges.enumerated() {
       guard let pair = TokenizerData.pair(of: text) else {
-        throw Failure(.data, "tokenizer.merge", "merge \(rank) is not two texts with a space between")
+        throw Failure(.data, "tokenizer.merge", "merge \(rank) is not two texts separated by a space")
       }
       pairs.append(pair)
     }
