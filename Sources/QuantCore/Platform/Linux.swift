@@ -1,6 +1,6 @@
 #if !canImport(Darwin)
   extension Platform {
-    /// A signal that no other program sends and that has no meaning of its own: the first real-time signal.
+    /// A signal that no other program sends and that has no predefined meaning: the first real-time signal.
     public static var privateSignal: Int32 { __libc_current_sigrtmin() }
 
     /// Where the running program is.
@@ -13,7 +13,7 @@
       return number
     }
 
-    /// The largest size that this process may give a file; nil where that is not known.
+    /// The largest size that this process may give a file; nil if unknown.
     public static func largestFile() -> UInt64? {
       var limit = rlimit()
       return getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0 ? UInt64(limit.rlim_cur) : nil
@@ -33,7 +33,7 @@
       return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
-    /// What the process has used so far, and the largest memory in bytes that it held at one time.
+    /// What the process has used so far, and its peak memory in bytes.
     public static func resourceUse() -> (usage: rusage, peakBytes: Int) {
       var usage = rusage()
       getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)

@@ -75,12 +75,12 @@ public enum Files {
     return folder.isEmpty ? "/" : String(folder) ?? "."
   }
 
-  /// Whether a name stands for one entry of a folder: not empty, no separator, not `.` or `..`, no NUL.
+  /// Whether a name can be that of one entry of a folder: not empty, no separator, not `.` or `..`, no NUL.
   public static func isPlainName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".." && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
   }
 
-  /// What the system's answer to an attempt to open a path means.
+  /// The failure for the system's error number after an attempt to open a path.
   package static func failure(_ code: Int32, opening path: String) -> Failure {
     switch code {
     case ENOENT, ENOTDIR:

@@ -2,9 +2,8 @@ package import QuantPlatform
 
 /// The checks that a path must pass before anything is written there.
 package enum OutputTarget {
-  /// The same for everything that an output is made of.
-  /// - Parameter written: the folder in which its files lie already, where a run that is continued may have given some of them
-  ///   their names.
+  /// Checks every path of an output.
+  /// - Parameter written: the folder that already holds its files. A run that is resumed may have given some of them their names.
   package static func check(
     _ layout: OutputLayout, _ target: String, force: Bool, inputs: [String], written: String? = nil
   ) throws(Failure) {
@@ -20,8 +19,8 @@ package enum OutputTarget {
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino
   }
 
-  /// Refuses a target that exists (without `force`) or may not be replaced, that has no folder to lie in, or that is the input. An
-  /// empty folder is as good as none.
+  /// Refuses a target that exists (without `force`) or may not be replaced, whose parent folder is missing, or that is the input. An
+  /// empty folder is treated as if it did not exist.
   /// - Parameter inputs: all files that the run reads.
   private static func check(_ target: String, _ layout: OutputLayout, force: Bool, inputs: [String]) throws(Failure) {
     try refuseSpecial(target)
@@ -49,9 +48,9 @@ package enum OutputTarget {
     try checkReplaceable(target, layout)
   }
 
-  /// What `--force` may replace: a file (or a link to one, whose place the output takes) by a file; by a folder one that holds nothing
-  /// but what such an output has.
-  /// - Throws: `Failure` of kind cannotCreate for anything else; a path where nothing is passes.
+  /// What `--force` may replace: a file, or a link, by a file; a folder by a folder, if it contains only what such an output
+  /// contains.
+  /// - Throws: `Failure` of kind cannotCreate for anything else; a path where nothing exists passes.
   static func checkReplaceable(_ target: String, _ layout: OutputLayout) throws(Failure) {
     guard let existing = linkStatus(target) else { return }
     try refuseSpecial(target)
@@ -64,11 +63,11 @@ package enum OutputTarget {
     if layout.isFolder { try checkContents(of: target, layout) }
   }
 
-  /// Devices, pipes and sockets are nobody's output: a rename would put a file in their place for every program.
+  /// Devices, pipes and sockets are never outputs: a rename would replace them by a file for every program.
   private static func refuseSpecial(_ target: String) throws(Failure) {
     guard let own = linkStatus(target) else { return }
     let isLink = own.st_mode & S_IFMT == S_IFLNK
-    // The names of open files (/dev/stdout) are links, to whatever the file is.
+    // The names of open files (/dev/stdout) are links to the file, whatever it is.
     let folder = isLink ? realPath(folder(of: target)) : nil
     let isOfSystem = folder.map { $0 == "/dev" || $0.hasPrefix("/proc/") } ?? false
     guard let kind = (isLink ? status(target) : own).flatMap({ special($0) }) ?? (isOfSystem ? "an open file" : nil) else { return }
@@ -77,7 +76,7 @@ package enum OutputTarget {
       remedy: "Choose the name of a file; for a report on standard output use --json.")
   }
 
-  /// What something is called that is no file, folder or link; nil for these.
+  /// The name of a kind that is not a file, folder or link; nil for these.
   private static func special(_ status: stat) -> String? {
     switch status.st_mode & S_IFMT {
     case S_IFREG, S_IFDIR, S_IFLNK: nil
@@ -101,7 +100,7 @@ package enum OutputTarget {
     }
   }
 
-  /// A folder with anything in it that an output would not have is somebody's work, and is never removed.
+  /// A folder with anything in it that an output would not contain is somebody's work, and is never removed.
   private static func checkContents(of path: String, _ layout: OutputLayout) throws(Failure) {
     for name in try names(in: path) {
       guard let status = linkStatus(path + "/" + name) else { continue }
@@ -134,7 +133,7 @@ package enum OutputTarget {
     return names
   }
 
-  /// Who may do what with a file or folder (or what a link leads to); nil where nothing is. What replaces it is as private as it was.
+  /// The permissions of a file or folder, links followed; nil if it does not exist. What replaces it gets the same.
   static func permissions(of path: String) -> mode_t? { status(path).map { $0.st_mode & 0o777 } }
 
   // MARK: Paths

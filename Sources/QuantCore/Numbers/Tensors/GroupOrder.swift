@@ -1,10 +1,10 @@
-/// Which group each column of a matrix belongs to, where a container says so (`g_idx`).
+/// Which group each column of a matrix belongs to, if a format says so (`g_idx`).
 public struct GroupOrder: Sendable {
-  /// Nil where groups are neighbouring columns, in their order.
+  /// Nil if groups are neighbouring columns, in order.
   private let groupOfColumn: [Int32]?
 
   /// - Parameter indices: I32 `[columns]`, or nil: groups are neighbouring columns.
-  /// - Throws: `Failure` `groups.index` where these are not groups of the columns.
+  /// - Throws: `Failure` `groups.index` if these are not valid groups of the columns.
   public init(_ indices: CheckpointTensor?, columns: Int, groups: Int, tensor: String) throws(Failure) {
     guard let indices else {
       groupOfColumn = nil
@@ -28,8 +28,8 @@ public struct GroupOrder: Sendable {
   }
 
   /// The integers in this order.
-  /// - Parameter groupLength: columns of a group; nil for whole rows.
-  /// - Throws: `Failure` `groups.length` where the groups do not divide the columns.
+  /// - Parameter groupLength: columns per group; nil for whole rows.
+  /// - Throws: `Failure` `groups.length` if the columns do not divide into the groups.
   public func storage(
     _ parts: IntegerParts, groupLength: Int?, isSymmetric: Bool, byteCount: Int, tensor: String
   ) throws(Failure) -> any TensorStorage {

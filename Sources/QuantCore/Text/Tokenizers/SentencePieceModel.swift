@@ -87,7 +87,7 @@ struct SentencePieceModel {
   }
 }
 
-/// Walks the fields of one protocol buffer message. Every length is checked against the bytes that are there.
+/// Reads the fields of one protocol buffer message. Every length is checked against the remaining bytes.
 struct ProtobufReader {
   enum Value {
     case varint(UInt64)
