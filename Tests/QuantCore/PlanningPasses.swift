@@ -80,7 +80,7 @@ private struct RoundedNibbles: ActivationPacking {
 /// A packing that is only read.
 private struct Runes: Unpacker {
   static let id = "runes"
-  static let summary = "Codes that nobody writes."
+  static let summary = "Codes that are only read."
   static let reference = "this test"
 
   init() {}
@@ -305,7 +305,7 @@ private enum Reader: ClientProfile {
     let tensors = try sealed("int4-g32")
     let target = try Target(request(), registry)
     let stored = try StoredActivations(source: checkpoint(), target: target, calibrator: nil)(
-      tensors, cache: nil, isCacheGiven: false, model: nil, described: { throw Failure(.internalError, "test.model", "nobody asks for the model") })
+      tensors, cache: nil, isCacheGiven: false, model: nil, described: { throw Failure(.internalError, "test.model", "the model is not needed") })
     #expect(stored.tensors.map(\.name) == tensors.map(\.name))
     #expect(stored.cache == nil)
   }

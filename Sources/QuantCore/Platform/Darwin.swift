@@ -35,7 +35,7 @@
       return getrlimit(RLIMIT_FSIZE, &limit) == 0 ? UInt64(limit.rlim_cur) : nil
     }
 
-    /// Tells the system that nobody will read the file's pages soon.
+    /// Tells the system that the file's pages will not be read soon.
     public static func dropFromCache(_ descriptor: Int32) { _ = fcntl(descriptor, F_NOCACHE, 1) }
 
     /// When the content last changed.

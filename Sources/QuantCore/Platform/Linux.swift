@@ -19,7 +19,7 @@
       return getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0 ? UInt64(limit.rlim_cur) : nil
     }
 
-    /// Tells the system that nobody will read the file's pages soon.
+    /// Tells the system that the file's pages will not be read soon.
     public static func dropFromCache(_ descriptor: Int32) { posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) }
 
     /// When the content last changed.

@@ -66,7 +66,7 @@ public enum Files {
     path.split(separator: "/").last.map(String.init) ?? path
   }
 
-  /// The folder that a path lies in: `.` for a bare name.
+  /// The parent folder of a path; `.` for a bare name.
   public static func folder(of path: String) -> String {
     var bytes = path.utf8[...]
     while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }

@@ -64,7 +64,7 @@ public final class MappedFile: Sendable {
     }
   }
 
-  /// Unchecked: nobody writes to the mapping.
+  /// Unchecked: the mapping is never written to.
   private struct Address: @unchecked Sendable {
     let pointer: UnsafeRawPointer?
   }

@@ -3,7 +3,7 @@
 public struct OutputLayout: Sendable {
   /// One file of the output.
   public struct File: Sendable {
-    /// Name within the output folder, or beside the target; empty where the output is a single file.
+    /// Name within the output folder, or beside the target; empty if the output is a single file.
     public var name: String
     /// Length in bytes.
     public var size: Int

@@ -67,7 +67,7 @@ package enum OutputTarget {
   private static func refuseSpecial(_ target: String) throws(Failure) {
     guard let own = linkStatus(target) else { return }
     let isLink = own.st_mode & S_IFMT == S_IFLNK
-    // The names of open files (/dev/stdout) are links to the file, whatever it is.
+    // The names of open files (/dev/stdout) are links to whatever was opened.
     let folder = isLink ? realPath(folder(of: target)) : nil
     let isOfSystem = folder.map { $0 == "/dev" || $0.hasPrefix("/proc/") } ?? false
     guard let kind = (isLink ? status(target) : own).flatMap({ special($0) }) ?? (isOfSystem ? "an open file" : nil) else { return }
@@ -86,7 +86,7 @@ package enum OutputTarget {
     }
   }
 
-  /// The input may be given through a link, and an input folder's files may lie deep below the target: devices and inodes
+  /// The input may be given through a link, and an input folder's files may be deep below the target: devices and inodes
   /// of all folders above each input are compared, along the path as given and along the resolved one.
   private static func refuseInput(_ target: String, _ targetStatus: stat, inputs: [String]) throws(Failure) {
     for input in inputs {
@@ -138,7 +138,7 @@ package enum OutputTarget {
 
   // MARK: Paths
 
-  /// The folder that a path lies in; `.` for a bare name.
+  /// The parent folder of a path; `.` for a bare name.
   static func folder(of path: String) -> String {
     let trimmed = trim(path)
     guard let slash = trimmed.lastIndex(of: "/") else { return "." }

@@ -3,7 +3,7 @@
 public enum JSON: Sendable, Equatable {
   case null
   case bool(Bool)
-  /// The number as it was written (`1e-05`; `NaN` only if `ParseOptions` allow it).
+  /// The number as it was written (`1e-05`; `NaN` only if the `ParseOptions` allow it).
   case number(String)
   case string(String)
   case array([JSON])

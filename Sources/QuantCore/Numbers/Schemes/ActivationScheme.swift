@@ -105,8 +105,8 @@ public struct ActivationScheme: Sendable, Hashable {
 }
 
 extension ActivationScheme {
-  /// Scale and zero point of a range, by the rule of compressed-tensors: the range includes 0; integers have
-  /// `scale = amax / ((2^b - 1) / 2)`, or with a zero point `scale = (max - min) / (2^b - 1)` and
+  /// Scale and zero point of a range, by the rule of compressed-tensors: the range includes 0; amax is its largest magnitude.
+  /// Integers have `scale = amax / ((2^b - 1) / 2)`, or with a zero point `scale = (max - min) / (2^b - 1)` and
   /// `zero = round(-2^(b-1) - min / scale)`; FP8 has `scale = amax / 448`. FP4 has one scale for the tensor, `2688 / amax`, by
   /// which the local ones are divided.
   /// - Parameter type: the type that the model computes in and the scale is stored in; every operation is rounded to it.

@@ -3,8 +3,9 @@ import CKernels
 /// Groups of integers of 2 to 8 bits with a scale, and a zero point if the group is asymmetric, by the rule of
 /// compressed-tensors and llm-compressor.
 ///
-/// - The range of a group always includes 0. Symmetric: `scale = amax / ((2^b - 1) / 2)`, codes from `-2^(b-1)` to
-///   `2^(b-1) - 1`. Asymmetric: `scale = (max - min) / (2^b - 1)`, `zero = round(-min / scale)`, codes from 0 to `2^b - 1`.
+/// - The range of a group always includes 0. Symmetric: `scale = amax / ((2^b - 1) / 2)`, where amax is the largest magnitude,
+///   codes from `-2^(b-1)` to `2^(b-1) - 1`. Asymmetric: `scale = (max - min) / (2^b - 1)`, `zero = round(-min / scale)`, codes
+///   from 0 to `2^b - 1`.
 /// - A scale of 0 (a group of zeros) becomes the machine epsilon of the model's type.
 /// - Every operation is rounded to the model's type, as in a tensor library that computes in that type, and ties go to
 ///   even: so `encode` gives the codes of that project. Only `nearest` computes in 32 bits, where the code that it finds
@@ -55,7 +56,7 @@ public struct IntegerScheme: Scheme {
 
   public var parameterCount: Int { isSymmetric ? 1 : 2 }
 
-  /// Smallest code: negative where codes are signed.
+  /// Smallest code: negative if codes are signed.
   var lowest: Float { isSymmetric ? -Float(1 << (bits - 1)) : 0 }
   var highest: Float { isSymmetric ? Float(1 << (bits - 1)) - 1 : Float(1 << bits) - 1 }
   private var steps: Float { Float(1 << bits) - 1 }
