@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """mutate.py QCONVERT SECONDS [SEED]: damages small models at random and gives them to every command.
 
-Whatever a file holds, the program must end by itself, quickly, with one of its documented exit codes; a signal, an internal
-error, a time-out or something left behind is a bug. Every input that shows one is kept in the folder that is named at the end.
+For any input, the program must end by itself, quickly, with one of its documented exit codes; a signal, an internal error, a
+time-out or a leftover file is a bug. Every input that triggers one is kept in a folder whose path is printed.
 """
 import os
 import pathlib
@@ -32,7 +32,7 @@ WORDS = [0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0
 
 
 def mutate_bytes(data, limit, rng):
-    """Flips, overwrites, inserts, removes or cuts some bytes, most of them before `limit`."""
+    """Flips, overwrites, inserts, removes or cuts off some bytes, most of them before `limit`."""
     data = bytearray(data)
     for _ in range(rng.choice([1, 1, 1, 2, 4, 16])):
         if not data:
@@ -60,7 +60,7 @@ def mutate_bytes(data, limit, rng):
 
 
 def mutate_text(data, rng):
-    """Replaces numbers, strings or punctuation of a JSON text, or its bytes."""
+    """Replaces numbers, strings or punctuation in a JSON text, or some of its bytes."""
     for _ in range(rng.choice([1, 1, 2, 3])):
         pattern = rng.choice([rb"-?\d+(?:\.\d+)?(?:e-?\d+)?", rb"-?\d+(?:\.\d+)?(?:e-?\d+)?", rb'"[^"]{0,60}"', rb"true|false|null", rb"[\[\]{},:]"])
         places = [m.span() for m in re.finditer(pattern, data[:200_000])]
@@ -78,7 +78,7 @@ def mutate_text(data, rng):
 
 
 def mutate_safetensors(data, rng):
-    """Changes the header's text and repairs its length, so that more than the first check is reached."""
+    """Changes the header's text and corrects its length, so that the file passes the first check."""
     length = struct.unpack("<Q", data[:8])[0]
     if rng.random() < 0.15:
         return mutate_bytes(data, length + 8, rng)
@@ -95,7 +95,7 @@ def mutate_safetensors(data, rng):
 
 
 def gguf_header(data):
-    """Bytes before the first tensor's data: a guess is enough."""
+    """The number of bytes before the first tensor's data; an estimate is enough."""
     found = data.rfind(b"output_norm.weight")
     return found + 64 if found > 0 else min(len(data), 200_000)
 
@@ -127,7 +127,7 @@ class Fuzzer:
             "modelopt": ["--scheme", "nvfp4", "--packing", "modelopt-nvfp4"],
         }.items():
             subprocess.run([program, small, self.seeds / name, *arguments, "-q"], check=True)
-        # Folders of other tools, and among them containers that are only read.
+        # Folders that other tools wrote, some of them in packings that are only read.
         for name in ("hqq-w4", "torchao-int8", "gptoss-mxfp4", "gptqmodel-gptq4-desc", "bnb-nf4-double", "modelopt-fp8", "ct-fp8-kv"):
             golden = ROOT / "Fixtures" / "golden" / name
             shutil.copytree(golden, self.seeds / name, ignore=shutil.ignore_patterns("*-check.json"))

@@ -59,9 +59,9 @@ import Testing
 
   @Test func shapesThatFillNoWordsAreNamed() throws {
     #expect(GPTQVersion1().obstacle(shape: [32, 64], scheme: try scheme("int3-g32")) == nil)
-    #expect(GPTQVersion1().obstacle(shape: [20, 64], scheme: try scheme("int3-g32")) == "20 rows are no multiple of 32")
-    #expect(GPTQVersion1().obstacle(shape: [24, 36], scheme: try scheme("int4-g4")) == "36 columns are no multiple of 8")
-    #expect(AWQGEMM().obstacle(shape: [20, 64], scheme: try scheme("int4-g32-asym")) == "20 rows are no multiple of 8")
+    #expect(GPTQVersion1().obstacle(shape: [20, 64], scheme: try scheme("int3-g32")) == "20 rows are not a multiple of 32")
+    #expect(GPTQVersion1().obstacle(shape: [24, 36], scheme: try scheme("int4-g4")) == "36 columns are not a multiple of 8")
+    #expect(AWQGEMM().obstacle(shape: [20, 64], scheme: try scheme("int4-g32-asym")) == "20 rows are not a multiple of 8")
     #expect(PackQuantized().caution(try scheme("int3-g32"))?.contains("0.18") == true)
     #expect(PackQuantized().caution(try scheme("int4-g32")) == nil)
     #expect(GPTQVersion1().caution(try scheme("int4-g32-asym"))?.contains("GPTQModel") == true)

@@ -5,7 +5,7 @@ import QuantPlatform
 import TestSupport
 import Testing
 
-/// Model folders whose weights are files of PyTorch.
+/// Folders whose weights are PyTorch files.
 @Suite struct FolderTests {
   private let options = OpenOptions(weightFormats: [SafetensorsFormat.self, PyTorchFormat.self])
 
@@ -39,7 +39,7 @@ import Testing
     #expect(try open(folder(["consolidated.00.pth": "tied"])).tensors.count == 2)
   }
 
-  @Test func shardsAndIndexAreHeldAgainstEachOther() throws {
+  @Test func shardsAndIndexAreCompared() throws {
     let files = [first: "tied", second: "parameters"]
     let good = ["a": first, "b": first, "p": second]
     let checkpoint = try open(folder(files, index: index(good)))
@@ -59,7 +59,7 @@ import Testing
     #expect(try open(folder)["tied/a"] != nil)
   }
 
-  @Test func foldersThatNobodyReadsSaySo() {
+  @Test func foldersWithoutReadableWeightsAreRefused() {
     #expect(id(folder([:])) == "hf.no-weights")
     let pickles = folder(["pytorch_model.bin": "tied"])
     let failure = #expect(throws: Failure.self) { try HuggingFaceFormat.open(pickles.path, options: OpenOptions()) }

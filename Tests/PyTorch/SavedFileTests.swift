@@ -36,7 +36,7 @@ import Testing
     if name != "many" { #expect(read.tensors.count == owed.count) }
   }
 
-  /// Each case with the error that it is owed, or `accept`.
+  /// Each case with its expected error, or `accept`.
   private static let answers: [(name: String, answer: String)] = {
     let text = String(decoding: readFile(SharedData.fixture("pytorch/answers.txt")), as: UTF8.self)
     return text.split(whereSeparator: \.isNewline).compactMap { line in
@@ -45,7 +45,7 @@ import Testing
     }
   }()
 
-  @Test func everyHostileFileGetsTheAnswerItIsOwed() {
+  @Test func everyHostileFileGivesTheExpectedError() {
     #expect(SavedFileTests.answers.count > 80)
     for (name, answer) in SavedFileTests.answers {
       let path = SharedData.fixture("pytorch/bad/\(name).bin")
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  @Test func aRefusedNameIsSaidWithItsPlaceInTheFile() throws {
+  @Test func aRefusedNameIsReportedWithItsOffset() throws {
     let path = SharedData.fixture("pytorch/bad/system.bin")
     let failure = #expect(throws: Failure.self) { try PyTorchFormat.open(path, options: OpenOptions()) }
     #expect(failure?.message.contains("posix.system") == true)

@@ -21,9 +21,9 @@ func otherNamesAreNoActivationSchemes(_ name: String) { #expect(ActivationScheme
   #expect(ActivationScheme.fp8Static.parameters(minimum: 0.5, maximum: 448, in: .bf16) == (1, 0))
   let asymmetric = try #require(ActivationScheme(named: "int8-tensor-asym"))
   #expect(asymmetric.parameters(minimum: -55, maximum: 200, in: .f32) == (1, -73))
-  // The range includes 0, whatever was seen.
+  // The range always includes 0.
   #expect(asymmetric.parameters(minimum: 100, maximum: 255, in: .f32) == (1, -128))
-  // A site that is always 0 has a scale all the same.
+  // A site that is always 0 still has a scale.
   #expect(asymmetric.parameters(minimum: 0, maximum: 0, in: .bf16) == (0x1p-7, 0))
   #expect(ActivationScheme.fp8Static.parameters(minimum: 0, maximum: 0, in: .f16) == (0x1p-10, 0))
 }

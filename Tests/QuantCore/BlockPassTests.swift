@@ -4,7 +4,7 @@ import Testing
 @testable import QuantEngine
 @testable import QuantModel
 
-/// A part that multiplies what it reads, and adds to each token what it has seen of the others before it where it mixes them.
+/// A part that multiplies its input; if it mixes tokens, it adds to each token the sum of those before it.
 private struct Times: Part {
   var factor: Float
   var mixesTokens = false
@@ -22,7 +22,7 @@ private struct Times: Part {
   }
 }
 
-/// The way of hidden states through the branches of a block.
+/// How hidden states pass through the branches of a block.
 @Suite struct BlockPassTests {
   private let norm = Norm(.attentionNorm, .rootMeanSquare, epsilon: 0)
 
@@ -53,7 +53,7 @@ private struct Times: Part {
     #expect(run(branches, [1]) == [143])
   }
 
-  @Test func normsStandWhereABranchHasThem() {
+  @Test func normsAreAppliedWhereABranchHasThem() {
     // The root of the mean square of (3, 4) is √12.5, and gains are 2.
     let root = Float(12.5).squareRoot()
     func close(_ a: [Float], _ b: [Float]) -> Bool { zip(a, b).allSatisfy { abs($0 - $1) < 1e-5 } }
@@ -65,7 +65,7 @@ private struct Times: Part {
   }
 
   @Test func sequencesThatAreMixedRunWhole() {
-    // More tokens than a chunk; every token adds up those of its own sequence.
+    // More tokens than a chunk; every token sums those of its own sequence.
     let hidden = [Float](repeating: 1, count: 3 * BlockPass.chunkTokens)
     let result = run([Branch(norm: nil, Times(factor: 1, mixesTokens: true))], hidden, length: BlockPass.chunkTokens)
     #expect(result[0] == 2 && result[BlockPass.chunkTokens - 1] == Float(BlockPass.chunkTokens) + 1)
@@ -78,7 +78,7 @@ private struct Times: Part {
     #expect(single.map(\.producer) == [.norm(.attentionNorm)] && single[0].sites == [.feedForwardInput])
     #expect(folds([Branch(norm: nil, Times(factor: 1), sumNorm: norm)]).isEmpty)
     #expect(folds([Branch(norm: norm, Times(factor: 1), residual: .normed)]).isEmpty)
-    // One norm in front of both branches feeds the sites of both.
+    // One norm before both branches feeds the sites of both.
     let feedForward = FeedForward(width: 4, innerSize: 4, activation: .gelu, isGated: false)
     let attention = Attention(width: 4, headCount: 1, keyValueHeadCount: 1, headSize: 4)
     let shared = folds([Branch(norm: norm, attention), Branch(norm: norm, feedForward, readsWithPrevious: true)])

@@ -87,6 +87,6 @@ private func windows(_ text: String, _ change: (inout CalibrationRequest) -> Voi
   let order = RowOrder.rotaryPairs(headCount: 3)
   let rows = 24
   #expect(Set((0..<rows).map { order.containerRow(of: $0, rows: rows) }) == Set(0..<rows))
-  // A head of 8 rows: container rows take model rows 0, 4, 1, 5, …
+  // A head of 8 rows: the stored rows are the model's rows 0, 4, 1, 5, …
   #expect([0, 4, 1, 5, 2, 6, 3, 7].map { order.containerRow(of: $0, rows: rows) } == Array(0..<8))
 }

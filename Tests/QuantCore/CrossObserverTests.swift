@@ -9,7 +9,7 @@ import Testing
     Matrix(rows: rows, columns: 3, values: (0..<rows * 3).map { Float(($0 * 31 + seed) % 17) / 4 - 2 })
   }
 
-  /// Shows both streams some tokens.
+  /// Runs some tokens through both streams.
   private func run(_ observer: CrossObserver, _ site: Site, _ original: [Matrix], _ quantized: [Matrix]) {
     observer.stream = .original
     for panel in original { panel.withPanel { observer.observe(site, $0) } }
@@ -40,7 +40,7 @@ import Testing
     for i in 0..<9 { #expect(abs(Double(found.cross[i]) - cross[i]) < 1e-4 && abs(Double(found.gram[i]) - gram[i]) < 1e-4) }
   }
 
-  /// Behind a router the streams may send different tokens to an expert: their difference means nothing.
+  /// After a router the streams may send different tokens to an expert: their difference then means nothing.
   @Test func streamsThatDoNotMatchAreNotCompared() throws {
     let parallel = Parallel(threads: 1)
     let observer = CrossObserver(
@@ -48,9 +48,9 @@ import Testing
     run(observer, .expertInput(0), [matrix(4, seed: 1)], [matrix(3, seed: 1)])
     run(observer, .expertInput(1), [], [matrix(3, seed: 1)])
     run(observer, .attentionInput, [matrix(4, seed: 1)], [matrix(4, seed: 2)])
-    // A place that is only collected at.
+    // A site where statistics are collected but streams are not compared.
     run(observer, .feedForwardInput, [matrix(4, seed: 1)], [matrix(4, seed: 2)])
-    // That it matches later does not make up for it.
+    // A later match does not make up for it.
     run(observer, .expertInput(0), [matrix(4, seed: 1)], [matrix(4, seed: 2)])
     let found = observer.statistics()
     #expect(found[.expertInput(0)]?.cross == [] && found[.expertInput(0)]?.tokens == 7)

@@ -2,7 +2,7 @@ import QuantCore
 import Testing
 
 @Suite struct InverseFactorTests {
-  /// A Gram matrix with loud and quiet channels, and damping on its diagonal.
+  /// A Gram matrix with large and small channels, and damping on its diagonal.
   private func gram(_ size: Int, seed: UInt64 = 5) -> [Float] {
     var state = seed
     func next() -> Float {

@@ -83,7 +83,7 @@ import Testing
 
   @Test func findsDuplicatesInLargeObjectsByBytes() throws {
     var members = (0..<100).map { "\"k\($0)\":0" }
-    // U+00E9, and e with a combining accent: equal for Swift's strings, two keys for everybody else.
+    // U+00E9, and e with a combining accent: equal as Swift strings, two different keys for every other program.
     members += ["\"\u{e9}\":1", "\"e\u{301}\":2"]
     #expect(try parse("{\(members.joined(separator: ","))}").objectValue?.count == 102)
     members.append("\"k7\":1")
@@ -115,7 +115,7 @@ import Testing
   }
 
   @Test func readsALargeTokenizerAndWritesItAgainWithoutLoss() throws {
-    // As large as the tokenizers of today, with every kind of escape.
+    // As large as today's tokenizers, with every kind of escape.
     let folder = TemporaryFolder()
     let tokens = (0..<150_000).map { "\"token \($0) \\u00e9\\n\\\"\": \($0)" }
     let merges = (0..<150_000).map { "[\"a\($0)\", \"\u{120}b\($0)\"]" }
@@ -129,7 +129,7 @@ import Testing
     print("JSON: \(bytes.count) bytes in \(time)")
     #expect(value["model"]?["vocab"]?.objectValue?.count == 150_000)
     #expect(value["model"]?["vocab"]?["token 7 \u{e9}\n\""] == .int(7))
-    // Writing and reading again loses nothing.
+    // Nothing is lost by writing it and reading it again.
     #expect(try JSON.parse(ByteView(Array(value.text().utf8))) == value)
   }
 }

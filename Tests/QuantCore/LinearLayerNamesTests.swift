@@ -2,7 +2,7 @@ import Testing
 
 @testable import QuantModel
 
-/// What a folder that no family describes has quantized by default, by names of checkpoints that people convert.
+/// Which tensors of a folder without a family are quantized by default, tested with names from checkpoints that people convert.
 @Suite struct LinearLayerNamesTests {
   private func isLinear(_ name: String, shape: [Int] = [256, 256], _ configuration: JSON? = nil) -> Bool {
     var tensor = PresetTensor(name: name, shape: shape, isQuantizable: true, id: nil)
@@ -25,7 +25,7 @@ import Testing
     "blk.0.ffn_gate.weight",
     "model.layers.0.cross_attn.k_proj.weight",
   ])
-  func aLinearLayerOfABlockIsOne(_ name: String) { #expect(isLinear(name)) }
+  func namesOfLinearLayersAreRecognized(_ name: String) { #expect(isLinear(name)) }
 
   @Test(arguments: [
     // Routers and gates.
@@ -34,7 +34,7 @@ import Testing
     "model.layers.0.mlp.router.weight",
     "transformer.blocks.0.ffn.router.layer.weight", "model.layers.0.mlp.shared_expert_gate.weight", "blk.0.ffn_gate_inp.weight",
     "blk.0.ffn_gate_inp_shexp.weight",
-    // What is seen and heard.
+    // Vision and audio.
     "visual.blocks.0.attn.qkv.weight", "model.visual.blocks.3.mlp.down_proj.weight", "visual.merger.mlp.0.weight",
     "vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight", "model.vision_tower.encoder.layers.0.mlp.fc1.weight",
     "vision_model.model.layers.0.self_attn.k_proj.weight", "audio_tower.layers.0.fc1.weight",
@@ -43,7 +43,7 @@ import Testing
     "model.connector.modality_projection.0.proj.weight", "resampler.attn.0.in_proj.weight",
     "vpm.encoder.layers.0.self_attn.q_proj.weight",
     "model.embed_vision.0.projection.weight", "model.vision_embed_tokens.img_processor.layers.0.fc1.weight",
-    // Layers that predict more tokens.
+    // Layers for multi-token prediction.
     "model.layers.61.eh_proj.weight", "model.layers.61.shared_head.head.weight", "model.layers.61.embed_tokens.weight",
     // Tables, norms and convolutions.
     "model.layers.0.input_layernorm.weight", "transformer.h.0.ln_1.weight", "model.layers.0.embed.proj.weight",
@@ -56,25 +56,25 @@ import Testing
     "model.layers.0.self_attn.f_a_proj.weight", "model.layers.0.self_attn.indexer.weights_proj.weight",
     "model.layers.0.altup.router.weight",
     "model.layers.0.per_layer_input_gate.weight",
-    // No weight of a layer.
+    // Not the weight of a single layer.
     "model.layers.0.mixer.A_log", "model.layers.0.mixer.D", "model.layers.0.mlp.experts.gate_up_proj",
   ])
-  func whatMayBeSomethingElseIsNone(_ name: String) { #expect(!isLinear(name)) }
+  func otherNamesAreNotLinearLayers(_ name: String) { #expect(!isLinear(name)) }
 
-  @Test func shapesSpeakAgainstALayerToo() {
+  @Test func shapesCanExcludeALayerToo() {
     let name = "model.layers.0.mlp.mixture.weight"
     let experts = JSON.object([.init("num_experts", .int(64))])
     let nested = JSON.object([.init("text_config", .object([.init("n_routed_experts", .int(64))]))])
     #expect(isLinear(name, shape: [64, 256]))
     #expect(!isLinear(name, shape: [64, 256], experts) && !isLinear(name, shape: [64, 256], nested))
     #expect(isLinear(name, shape: [128, 256], experts))
-    // As many outputs as experts, by chance.
+    // The number of outputs equals that of experts by chance.
     #expect(isLinear("model.layers.0.self_attn.k_proj.weight", shape: [64, 256], experts))
     #expect(!isLinear(name, shape: [1, 256]) && !isLinear(name, shape: [2, 64, 256]) && !isLinear(name, shape: [256]))
   }
 
-  /// Programs build linear layers of these, and must hear that they are not quantized.
-  @Test func modulesThatProgramsBuildAreLinear() {
+  /// Clients build linear layers from these, and must be told that they are not quantized.
+  @Test func layersThatClientsBuildAreLinear() {
     func isNamed(_ name: String) -> Bool { QuantizedModule.isLinear(name, shape: [8, 8], id: nil, model: nil) }
     for name in [
       "model.layers.0.mlp.gate.weight", "visual.blocks.0.attn.qkv.weight", "model.embed_vision.embedding_projection.weight",

@@ -7,7 +7,7 @@ import Testing
 @testable import QuantModel
 @testable import QuantNumbers
 
-/// Numbers that count how many of their rows are decoded.
+/// Storage that counts how many of its rows are decoded.
 private final class CountedStorage: TensorStorage {
   private let plain: PlainStorage
   private let count = Mutex(0)
@@ -25,7 +25,7 @@ private final class CountedStorage: TensorStorage {
   }
 }
 
-/// What adapters add to weights, whose rows may be asked for in any order and number.
+/// Weights with merged adapters, whose rows may be requested in any order and number.
 @Suite struct MergedStorageTests {
   private static func values(_ count: Int, _ seed: Int) -> [Float] { (0..<count).map { Float(($0 * 7919 + seed * 31) % 101 - 50) / 64 } }
 
@@ -73,7 +73,7 @@ private final class CountedStorage: TensorStorage {
     #expect(shared.map(\.decodedRows) == (isTransposed ? [12, 12] : [3, 2]))
   }
 
-  /// Too many of them are decoded again, to the same numbers.
+  /// If there are too many to keep, they are decoded again, to the same values.
   @Test func whatIsKeptIsBounded() {
     let (weight, shared, expected) = Self.merged(isTransposed: false, limit: 30)
     for _ in 0..<2 { #expect(weight.matrix().values == expected) }

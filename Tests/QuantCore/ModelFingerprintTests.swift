@@ -3,7 +3,7 @@ import Testing
 
 @testable import QuantModel
 
-/// A model's fingerprint covers everything that changes what flows through it.
+/// A model's fingerprint covers everything that changes what the model computes.
 @Suite struct ModelFingerprintTests {
   private static func attention(_ change: (inout Attention) -> Void = { _ in }) -> Branch {
     var part = Attention(width: 64, headCount: 4, keyValueHeadCount: 2, headSize: 16, rope: Rope(theta: 10000, dimension: 16))
@@ -29,7 +29,7 @@ import Testing
     return model
   }
 
-  /// Models that each compute something else than all others.
+  /// Models that all compute something different.
   private static let different: [(what: String, model: ModelDescription)] = [
     ("none", model()), ("family", model { $0.family = "other" }), ("width", model { $0.hiddenSize += 1 }),
     ("vocabulary", model { $0.vocabularySize += 1 }), ("context", model { $0.contextLength += 1 }),
@@ -71,7 +71,7 @@ import Testing
     }
   }
 
-  @Test func everyFieldOfAPartStandsInTheText() {
+  @Test func everyFieldOfAPartIsInTheText() {
     func check(_ value: Any) {
       let text = "\(value)"
       for label in Mirror(reflecting: value).children.compactMap(\.label) { #expect(text.contains("\(label):"), "\(label)") }
@@ -84,7 +84,7 @@ import Testing
 
   @Test func equalModelsHaveOneFingerprintInEveryRun() {
     #expect(Self.fingerprint(Self.model()) == Self.fingerprint(Self.model()))
-    // A table or set inside a part would be described in another order by each process.
+    // A dictionary or set inside a part would be described in a different order by each process.
     #expect(Self.model().canonicalText.hasPrefix("test 64 100 128\n"))
     #expect(Self.model().canonicalText.hasSuffix("block as 0\n"))
   }

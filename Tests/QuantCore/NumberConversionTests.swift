@@ -15,7 +15,7 @@ import Testing
   }
 
   @Test func roundsToTheNearestHalfLikeTheHardwareType() {
-    // Every half, the midpoint to its neighbour, and the floats on both sides of each.
+    // Every half, the midpoint between it and its neighbour, and the floats on both sides of each.
     for bits: UInt16 in 0..<0x7c00 {
       let low = Float(Float16(bitPattern: bits)), high = Float(Float16(bitPattern: bits + 1))
       let middle = high.isFinite ? low + (high - low) / 2 : 65520
@@ -87,7 +87,7 @@ import Testing
   }
 
   @Test func narrowingAndWideningWholeArraysEqualsOneByOne() {
-    // Every exponent of a float with its rounding cases, both signs, and what is no number.
+    // Every exponent of a float with its rounding cases, both signs, infinity and NaN.
     var values: [Float] = (0..<65536).flatMap { high in
       [0, 1, 0x0fff, 0x1000, 0x1001, 0x7fff, 0x8000, 0x8001].map { Float(bitPattern: UInt32(high) << 16 | $0) }
     }

@@ -105,7 +105,7 @@ import Testing
     let a = random(1024, 1024, seed: 7)
     let b = random(1024, 1024, seed: 8)
     for level in NumericsProductTests.levels {
-      // Time of this thread's processor, so that a busy machine does not show.
+      // Processor time of this thread, so that a busy machine does not matter.
       let best =
         (0..<5).map { _ in
           let start = threadSeconds()

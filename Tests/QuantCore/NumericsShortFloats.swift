@@ -5,7 +5,7 @@ import Testing
 
 @testable import QuantNumbers
 
-/// The kernels of short floats against the conversions of single numbers.
+/// The kernels of short floats, compared with the conversions of single values.
 @Suite struct NumericsShortFloatTests {
   private let elements: [(type: ElementType, kernel: Int32)] = [
     (.f8e4m3, Int32(QC_E4M3)), (.f8e5m2, Int32(QC_E5M2)), (.f4, Int32(QC_E2M1)),
@@ -58,7 +58,7 @@ import Testing
   }
 
   @Test func codesOfGroupsAreThoseOfSingleQuotients() {
-    // Every exponent of a float, both signs, and what is no number; groups of several lengths, the last cut short.
+    // Every exponent of a float, both signs, infinity and NaN; groups of several sizes, the last one cut short.
     var values: [Float] = (0..<65536).map { Float(bitPattern: UInt32($0) << 16 | 0x8000) }
     values += [.nan, .infinity, -.infinity, 0, -0.0, 0x1p-149]
     let types: [(ElementType, Int32)] = [(.f32, Int32(QC_FLOAT)), (.bf16, Int32(QC_BFLOAT)), (.f16, Int32(QC_HALF))]
@@ -82,7 +82,7 @@ import Testing
     }
   }
 
-  @Test func largestMagnitudesLeaveOutWhatIsNoNumber() {
+  @Test func largestMagnitudesLeaveOutNaN() {
     let values: [Float] = [1, -3, 2, .nan, 0.5, -0.25, 0, -0.0, 7]
     var largest = [Float](repeating: -1, count: 3)
     qc_magnitudes(values, 9, 4, &largest)

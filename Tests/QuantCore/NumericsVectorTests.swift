@@ -21,16 +21,16 @@ import Testing
     #expect(y == expected)
   }
 
-  /// (1 + 2^-12)² is 1 + 2^-11 after rounding; fused with the sum it would keep its last bit, 2^-24. What must be off is
-  /// FP_CONTRACT in the kernels' sources: no flag of the build sets it.
-  @Test(arguments: [16, 40]) func aProductAndASumAreRoundedEach(_ count: Int) {
+  /// (1 + 2^-12)² is 1 + 2^-11 after rounding; fused with the sum it would keep its last bit, 2^-24. FP_CONTRACT must be off
+  /// in the kernels' sources: no build flag sets it.
+  @Test(arguments: [16, 40]) func aProductAndASumAreRoundedSeparately(_ count: Int) {
     let factor: Float = 1 + 0x1p-12, square: Float = 1 + 0x1p-11
     let x = [Float](repeating: factor, count: count)
     var y = [Float](repeating: -square, count: count)
     VectorKernels.axpy(factor, x, &y, count: count)
     #expect(y == [Float](repeating: 0, count: count))
 
-    // Every lane of the dot product sees the negated square first.
+    // Every lane of the dot product gets the negated square first.
     let ones = [Float](repeating: 1, count: 16), squares = [Float](repeating: -square, count: 16)
     #expect(VectorKernels.dot(squares + x, ones + x, count: 16 + count) == Float(count - 16) * square)
   }
@@ -50,14 +50,14 @@ import Testing
     #expect(found[5] == .infinity && found[6] == 0 && found[7].isFinite)
   }
 
-  @Test func softmaxSumsToOneAndIgnoresTrailingAbsence() {
+  @Test func softmaxSumsToOneAndIgnoresMaskedScores() {
     let scores = wave(100, 0.7)
     var row = scores
     VectorKernels.softmax(&row, count: 100)
     let exact = scores.map { exp(Double($0)) }
     let sum = exact.reduce(0, +)
     for (found, expected) in zip(row, exact) { #expect(abs(Double(found) - expected / sum) < 1e-7) }
-    // A masked block of keys in front changes no bit.
+    // A masked block of keys at the start changes no bit.
     var masked = [Float](repeating: -.infinity, count: 256) + scores
     VectorKernels.softmax(&masked, count: 356)
     #expect(Array(masked[256...]) == row)

@@ -9,7 +9,7 @@ import Testing
 @Suite struct OrderedPieceTests {
   private struct Stop: Error, Equatable { var index: Int }
 
-  @Test(arguments: [1, 2, 3, 8]) func resultsComeInTheirOrderWhateverTheirWorkTakes(_ threads: Int) throws {
+  @Test(arguments: [1, 2, 3, 8]) func resultsComeInOrderHoweverLongTheyTake(_ threads: Int) throws {
     for count in [0, 1, 2, 7, 200] {
       var found: [Int] = []
       try Parallel(threads: threads).inOrder(count) { index in
@@ -28,7 +28,7 @@ import Testing
     try Parallel(threads: threads).inOrder(300) { index in
       let now = alive.wrappingAdd(1, ordering: .relaxed).newValue
       most.withLock { $0 = max($0, now) }
-      // The first of many is the slowest: the others must not run away.
+      // The first of many is the slowest: the others must not run too far ahead.
       if index.isMultiple(of: 50) { usleep(2000) }
       return index
     } consume: { _ in
@@ -38,14 +38,14 @@ import Testing
     #expect(found <= max(1, 2 * threads))
   }
 
-  /// Twelve bytes for each weight in work, on however many cores: below 100 MB as long as one tile is.
+  /// Twelve bytes for each weight in work, on any number of cores: about 100 MB at most, unless a single tile needs more.
   @Test func fewerThreadsWorkOnLongerRows() {
     for threads in [1, 2, 16, 128] {
       for tile in [1, TileSize.weights, 32 * 53248, 128 * 28672, 128 * 53248, 1 << 30] {
         let working = TileSize.threads(threads, tileWeights: tile)
         #expect((1...threads).contains(working))
         #expect(working == 1 || working * tile * 12 <= 101 << 20)
-        // None is spared without need.
+        // No thread is left idle unnecessarily.
         #expect(working == threads || (working + 1) * tile > TileSize.weightsInWork)
       }
     }
@@ -61,7 +61,7 @@ import Testing
     }
     let first = address(1000)
     #expect(address(1000) == first && address(10) == first && address(1000) == first)
-    // Two at a time are two.
+    // Two buffers in use at the same time are different ones.
     buffers.withBuffer { buffer in
       #expect(buffer.values.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress) } == first)
       #expect(address(1000) != first)
@@ -74,7 +74,7 @@ import Testing
       #expect(throws: Stop(index: 17)) {
         try Parallel(threads: threads).inOrder(100) { index in
           if !isConsumer, index >= 17 {
-            // Later ones fail earlier.
+            // Later pieces fail sooner.
             usleep(index == 17 ? 2000 : 10)
             throw Stop(index: index)
           }

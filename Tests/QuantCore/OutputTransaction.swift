@@ -169,7 +169,7 @@ private func names(_ folder: String) -> [String] {
     #expect(names(folder.file("out")) == (own + [foreign]).sorted())
     unlink(folder.file("out/" + foreign))
   }
-  // One that appears while the output is being made is noticed, too.
+  // One that appears while the output is being written is noticed too.
   let transaction = try OutputTransaction(layout: folderLayout, target: folder.file("out"), force: true, inputs: [])
   try fill(transaction)
   writeFile(folder.file("out/thesis.txt"), [1])
@@ -178,7 +178,7 @@ private func names(_ folder: String) -> [String] {
   #expect(names(folder.file("out")) == (own + ["thesis.txt"]).sorted())
 }
 
-@Test func emptyFolderIsAsGoodAsNone() throws {
+@Test func emptyFolderCountsAsMissing() throws {
   let folder = TemporaryFolder()
   mkdir(folder.file("out"), 0o700)
   let transaction = try OutputTransaction(layout: folderLayout, target: folder.file("out"), force: false, inputs: [])
@@ -200,7 +200,7 @@ private func names(_ folder: String) -> [String] {
 }
 
 /// Pipes, sockets, devices and links to them, with and without `--force`.
-@Test func whatIsNoFileIsNeverReplaced() throws {
+@Test func specialFilesAreNeverReplaced() throws {
   let folder = TemporaryFolder()
   mkfifo(folder.file("pipe"), 0o666)
   symlink("pipe", folder.file("to-pipe"))
@@ -211,7 +211,7 @@ private func names(_ folder: String) -> [String] {
       #expect(refused?.id == "output.special" && refused?.kind == .cannotCreate, "\(target)")
     }
   }
-  // One that takes the place of the file in the meantime.
+  // One that replaces the file in the meantime.
   writeFile(folder.file("out"), [1])
   let transaction = try OutputTransaction(layout: fileLayout, target: folder.file("out"), force: true, inputs: [])
   try fill(transaction)
@@ -222,7 +222,7 @@ private func names(_ folder: String) -> [String] {
   #expect(lstat(folder.file("out"), &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
 }
 
-@Test func linkToAFileGivesItsPlaceAndTheFileStays() throws {
+@Test func linkToAFileIsReplacedAndTheFileStays() throws {
   let folder = TemporaryFolder()
   writeFile(folder.file("elsewhere"), [1])
   symlink("elsewhere", folder.file("out"))
@@ -237,14 +237,14 @@ private func permissions(_ path: String) -> mode_t {
   return stat(path, &status) == 0 ? status.st_mode & 0o777 : 0
 }
 
-@Test func whatIsReplacedIsAsPrivateAsItWas() throws {
+@Test func replacementsKeepPermissions() throws {
   let folder = TemporaryFolder()
   for mode: mode_t in [0o600, 0o640, 0o444] {
     writeFile(folder.file("out"), [1])
     chmod(folder.file("out"), mode)
     let transaction = try OutputTransaction(layout: fileLayout, target: folder.file("out"), force: true, inputs: [])
     let partial = try #require(names(folder.path).first { $0.hasPrefix(".") })
-    #expect(permissions(folder.file(partial + "/output")) == mode | 0o600, "nobody reads it while it is being written")
+    #expect(permissions(folder.file(partial + "/output")) == mode | 0o600, "permissions hold while it is being written")
     try fill(transaction)
     try transaction.commit()
     #expect(permissions(folder.file("out")) == mode)
@@ -298,14 +298,14 @@ private func permissions(_ path: String) -> mode_t {
 }
 
 @Test func readOnlyFolderIsRefused() {
-  // Root passes every permission check; the kernel's own read-only files do not care who asks.
+  // Root passes every permission check, except for the kernel's own read-only files.
   let target = geteuid() == 0 ? "/proc/sys/qconvert-test" : "/qconvert-test"
   let refused = failure { _ = try OutputTransaction(layout: fileLayout, target: target, force: false, inputs: []) }
   #expect(refused?.kind == .cannotCreate)
 }
 
 @Test func diskWithoutRoomIsRefusedBeforeAnythingIsWritten() {
-  // More than any disk has, and less than the largest file the kernel allows to ask for.
+  // More than any disk has, and less than the largest size that the kernel accepts.
   let size = 1 << 50
   let layout = Layout(isFolder: false, files: [.init(name: "", size: size, literals: [])], placements: [])
   let folder = TemporaryFolder()
@@ -319,7 +319,7 @@ private func permissions(_ path: String) -> mode_t {
 @Test func smallFileSystemFillsUpCleanly() {
   let folder = TemporaryFolder()
   guard geteuid() == 0, mount("tmpfs", folder.path, "tmpfs", 0, "size=64k") == 0 else {
-    print("skipped: \(#function) needs the right to mount a file system")
+    print("skipped: \(#function) needs permission to mount a file system")
     return
   }
   defer { umount(folder.path) }

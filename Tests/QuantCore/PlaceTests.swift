@@ -4,9 +4,9 @@ import Testing
 @testable import QuantConversion
 @testable import QuantModel
 
-/// The way of tensors of the model into those of containers, and back: every map with its inverse.
+/// From the model's tensors to those of formats and back: every map with its inverse.
 @Suite struct PlaceTests {
-  /// What containers do to matrices of 6 × 4 or vectors of 6, two of which lie in each tensor.
+  /// What formats do to matrices of 6 × 4 or vectors of 6, two of which are stored in each tensor.
   private static let layouts: [(name: String, shape: [Int], places: [RowLayout])] = [
     ("one after another", [12, 4], [RowLayout(), RowLayout(firstRow: 6)]),
     ("pairs", [12, 4], [RowLayout(order: .rotaryPairs(headCount: 1)), RowLayout(firstRow: 6, order: .rotaryPairs(headCount: 3))]),
@@ -19,7 +19,7 @@ import Testing
     ("stack", [2, 6, 4], [0, 6].map { RowLayout(firstRow: $0) }),
     ("transposed", [4, 12], [0, 6].map { RowLayout(firstRow: $0, isTransposed: true) }),
     ("transposed stack", [2, 4, 6], [0, 6].map { RowLayout(firstRow: $0, isTransposed: true) }),
-    // As gpt-oss holds gate and up of each expert, here of three experts with two rows each.
+    // As gpt-oss stores gate and up of each expert, here of three experts with two rows each.
     (
       "transposed by turns", [3, 4, 4],
       [0, 1].map { RowLayout(firstRow: $0, order: .spacedHeads(size: 1, stride: 2), isTransposed: true, values: .plus(1)) }
@@ -50,11 +50,11 @@ import Testing
     CheckpointTensor(name: "source", shape: shape, storage: PlainStorage(.f32, ByteView(values.withUnsafeBytes { [UInt8]($0) })))
   }
 
-  /// What the container stores.
+  /// What the format stores.
   private func written(_ layout: (name: String, shape: [Int], places: [RowLayout])) -> [Float] {
     let map = RowMap(planned(layout.shape, pieces((layout.shape, layout.places), (layout.shape, layout.places))))
     let columns = layout.shape.last ?? 1, rows = layout.shape.dropLast().reduce(1, *)
-    // In two steps, as tiles are.
+    // In two steps, like tiles.
     return [0..<1, 1..<rows].flatMap { rows in
       [Float](unsafeUninitializedCapacity: rows.count * columns) { buffer, count in
         if let base = buffer.baseAddress { map.gather(matrices(), rows: rows, columns: columns, into: base) }
@@ -83,8 +83,8 @@ import Testing
     #expect(back == matrices())
   }
 
-  /// What is stored is what the map says, at the place that it says, and not merely something that comes back.
-  @Test(arguments: names) func everyNumberStandsWhereItsLayoutSays(_ name: String) throws {
+  /// Each value is stored where the map says; it is not enough that the inverse restores it.
+  @Test(arguments: names) func everyValueIsStoredWhereItsLayoutSays(_ name: String) throws {
     let layout = try #require(Self.layouts.first { $0.name == name })
     let values = written(layout)
     for (matrix, place) in zip(matrices(), layout.places) {
@@ -105,9 +105,9 @@ import Testing
     }
   }
 
-  /// Between any two containers: row by row where rows are rows, else through whole matrices; and a value of the output is found in the
-  /// source.
-  @Test(arguments: names, names) func tensorsMoveBetweenContainers(_ from: String, _ to: String) throws {
+  /// Between any two formats: row by row if rows stay rows, otherwise through whole matrices; and a value of the output is found in
+  /// the source.
+  @Test(arguments: names, names) func tensorsMoveBetweenFormats(_ from: String, _ to: String) throws {
     let source = try #require(Self.layouts.first { $0.name == from }), target = try #require(Self.layouts.first { $0.name == to })
     let tensor = planned(target.shape, pieces((source.shape, source.places), (target.shape, target.places)))
     let map = RowMap(tensor)
@@ -140,7 +140,7 @@ import Testing
     #expect(ValueMap.plus(1).model(0.25) == 1.25 && ValueMap.negatedExponential.model(0) == -1 && ValueMap.times(3).stored(6) == 2)
   }
 
-  /// Vectors of a stack lie in a tensor of two dimensions.
+  /// Vectors of a stack are stored in a tensor of two dimensions.
   @Test func vectorsComeBackAsTheyWere() throws {
     let pieces = (0..<2).map { index in
       let place = TensorPlace("source", [2, 6], RowLayout(firstRow: index * 6, values: .plus(1)))

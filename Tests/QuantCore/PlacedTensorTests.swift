@@ -15,7 +15,7 @@ import Testing
     #expect(turned.matrix(parallel: Parallel(threads: 1)).values == [0, 2, 4, 1, 3, 5])
   }
 
-  /// Outputs are the columns of each matrix of a stack, counted through all of them.
+  /// Outputs are the columns of each matrix of a stack, numbered through all of them.
   @Test func aStackOfTransposedMatricesIsReadAsOne() throws {
     let place = TensorPlace("a", [2, 3, 2], RowLayout(isTransposed: true))
     let placed = try PlacedTensor(stored([2, 3, 2]), at: place, shape: [4, 3], file: "f")

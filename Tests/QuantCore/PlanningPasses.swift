@@ -4,7 +4,7 @@ import Testing
 @testable import QuantConversion
 @testable import QuantModel
 
-/// A container in one file with tensors one after another, for tests of planning: nobody reads or writes it.
+/// A format with all tensors one after another in one file, for tests of planning: it is never read or written.
 private enum Flat: ModelFormat {
   static let id = "flat"
   static let summary = "Tensors one after another."
@@ -29,7 +29,7 @@ private enum Flat: ModelFormat {
   static func layout(_ request: OutputRequest) throws -> OutputLayout { OutputLayout(isFolder: false, files: [], placements: []) }
 }
 
-/// Holds groups of 4-bit integers, one byte for each, whose scales follow.
+/// Holds groups of 4-bit integers, one byte for each, followed by their scales.
 private struct Nibbles: Packing {
   static let id = "nibbles"
   static let summary = "A byte for each code."
@@ -62,7 +62,7 @@ private struct Words: Packing {
   }
 }
 
-/// Holds the same grids, with inputs that are rounded and never without.
+/// Holds the same grids, but only with rounded inputs.
 private struct RoundedNibbles: ActivationPacking {
   static let id = "rounded-nibbles"
   static let summary = "As nibbles."
@@ -78,17 +78,17 @@ private struct RoundedNibbles: ActivationPacking {
   }
 }
 
-/// What is only read.
+/// A packing that is only read.
 private struct Runes: Unpacker {
   static let id = "runes"
-  static let summary = "Codes that nobody writes."
+  static let summary = "Codes that are only read."
   static let reference = "this test"
 
   init() {}
   func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? { nil }
 }
 
-/// A format for adapters, to which no model can be written.
+/// A format for adapters, in which no model can be written.
 private enum Thin: AdapterFormat {
   static let id = "thin"
   static let summary = "Adapters."
@@ -105,7 +105,7 @@ private enum Thin: AdapterFormat {
   static func layout(_ request: OutputRequest) throws -> OutputLayout { OutputLayout(isFolder: false, files: [], placements: []) }
 }
 
-/// A program that reads words before nibbles, and no groups of 32.
+/// A client that prefers words to nibbles, and does not load groups of 32.
 private enum Reader: ClientProfile {
   static let id = "reader"
   static let summary = "Reads flat files."
@@ -170,7 +170,7 @@ private enum Reader: ClientProfile {
     #expect(asked.client?.version == "1.0")
   }
 
-  @Test func whatNobodyWritesOrReadsIsRefused() throws {
+  @Test func unknownFormatsPackingsAndClientsAreRefused() throws {
     func id(_ change: (inout ConversionRequest) -> Void) -> String? {
       (#expect(throws: Failure.self) { try Target(request(change), registry) })?.id
     }
@@ -218,23 +218,23 @@ private enum Reader: ClientProfile {
 
   // MARK: Choice
 
-  @Test func theSchemeForTheWholeReachesLinearLayersAndTheLastRuleWins() throws {
+  @Test func theMainSchemeAppliesToLinearLayersAndTheLastRuleWins() throws {
     let drafts = try chosen("int4-g32") { $0.tensorRules = ["layers.*=f16", "*down*=int8-channel"] }
     #expect(drafts.map { $0.scheme?.name } == ["bf16", "f16", "int8-channel", "f16"])
     #expect(try chosen("int4-g32").map { $0.scheme?.name } == ["bf16", "int4-g32", "int4-g32", "bf16"])
   }
 
-  @Test func aSchemeThatRowsCannotHoldGivesWayAndSaysWhy() throws {
+  @Test func aSchemeThatRowsCannotHoldFallsBackAndSaysWhy() throws {
     let drafts = try chosen("int4-g64")
     #expect(drafts.map { $0.scheme?.name } == ["bf16", "int4-g64", "int4-g32", "bf16"])
     #expect(drafts.map(\.note) == [nil, nil, "rows of 96", nil])
-    // Whoever names the tensor means it.
+    // A rule that names the tensor is followed.
     let insisted = try chosen("bf16") { $0.tensorRules = ["*down*=int4-g64"] }
     #expect(insisted[2].scheme?.name == "int4-g64")
     #expect(insisted[2].note == nil)
   }
 
-  @Test func theOutputSchemeMeansTheEmbeddingWhereThatIsTheOutputToo() throws {
+  @Test func theOutputSchemeAppliesToATiedEmbedding() throws {
     let drafts = try chosen("bf16") { $0.outputScheme = "f32" }
     #expect(drafts[0].scheme?.name == "f32")
     let failure = #expect(throws: Failure.self) {
@@ -294,7 +294,7 @@ private enum Reader: ClientProfile {
 
   // MARK: Stored activations
 
-  @Test func aCacheOfUnknownTypeIsRefusedAndNoneAsksForNothing() throws {
+  @Test func aCacheOfUnknownTypeIsRefusedAndNoneMeansNoCache() throws {
     #expect(try StoredActivations.cache(named: nil) == nil)
     #expect(try StoredActivations.cache(named: "none") == nil)
     #expect(try StoredActivations.cache(named: "fp8") == .fp8Static)
@@ -306,7 +306,7 @@ private enum Reader: ClientProfile {
     let tensors = try sealed("int4-g32")
     let target = try Target(request(), registry)
     let stored = try StoredActivations(source: checkpoint(), target: target, calibrator: nil)(
-      tensors, cache: nil, isCacheGiven: false, model: nil, described: { throw Failure(.internalError, "test.model", "nobody asks for the model") })
+      tensors, cache: nil, isCacheGiven: false, model: nil, described: { throw Failure(.internalError, "test.model", "the model is not needed") })
     #expect(stored.tensors.map(\.name) == tensors.map(\.name))
     #expect(stored.cache == nil)
   }

@@ -70,7 +70,7 @@ private func histogram(threads: Int = 2) -> MagnitudeHistogram {
     #expect(cut == (-1, 2))
   }
 
-  @Test func hostileValuesNeitherTrapNorAskForEndlessMemory() {
+  @Test func hostileValuesNeitherTrapNorNeedUnboundedMemory() {
     var histogram = MagnitudeHistogram()
     func add(_ values: [Float]) {
       Matrix(rows: 1, columns: values.count, values: values).withPanel { histogram.add($0, parallel: Parallel(threads: 1)) }

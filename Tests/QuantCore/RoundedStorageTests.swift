@@ -5,7 +5,7 @@ import Testing
 @testable import QuantConversion
 @testable import QuantNumbers
 
-@Test(arguments: ["int4-g32", "int8-channel", "bf16"]) func aRoundedTensorDecodesToWhatItsSchemeMakesOfIt(_ name: String) throws {
+@Test(arguments: ["int4-g32", "int8-channel", "bf16"]) func aRoundedTensorDecodesToTheValuesOfItsScheme(_ name: String) throws {
   let values: [Float] = (0..<320).map { (index: Int) -> Float in Float((index * 97 + 11) % 251) / 100 - 1.234567 }
   let original = PlainStorage(.f32, ByteView(values.withUnsafeBytes { [UInt8]($0) }))
   let scheme = try #require(IntegerSchemes.scheme(named: name, modelType: .f32) ?? FloatSchemes.scheme(named: name, modelType: .f32))
@@ -15,10 +15,10 @@ import Testing
   var found = [Float](repeating: 0, count: 5 * 64)
   found.withUnsafeMutableBufferPointer { buffer in
     guard let base = buffer.baseAddress else { return }
-    // Any rows at any time.
+    // Rows may be requested in any order.
     for rows in [3..<5, 0..<1, 1..<3] { rounded.decode(rows: rows, rowLength: 64, into: base + rows.lowerBound * 64) }
   }
   #expect(found == expected)
-  // Nobody may copy the bytes in the place of the rounded numbers.
+  // The original bytes must not be copied instead of the rounded values.
   #expect(rounded.verbatim == nil && rounded.schemeName == "f32" && rounded.byteCount == original.byteCount && rounded.isNumeric)
 }

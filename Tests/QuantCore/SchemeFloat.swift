@@ -18,7 +18,7 @@ private func numbers(_ codes: [Int32], _ scheme: FloatScheme) -> [Float] {
   return values
 }
 
-/// Floats around every half-precision and bfloat16 number: the number, the points halfway to the next, and their neighbours.
+/// Floats around every half and bfloat16 value: the value, the point halfway to the next, and the neighbours of both.
 private let samples: [Float] = {
   var result: [Float] = []
   for high in stride(from: 0, to: 65536, by: 3) {
@@ -36,7 +36,7 @@ private let samples: [Float] = {
   }
 }
 
-@Test func everyHalfPrecisionNumberIsReadExactly() {
+@Test func everyHalfPrecisionValueIsReadExactly() {
   let codes = (0..<Int32(65536)).map { $0 }
   for (code, value) in zip(codes, numbers(codes, .f16)) {
     let expected = Float(Float16(bitPattern: UInt16(code)))

@@ -49,7 +49,7 @@ private func encoded(_ scheme: any Scheme, _ matrix: Matrix, rows: Range<Int>? =
   return panel
 }
 
-/// The rule of the format, the slow way: the nearest of all finite codes, and of two that are equally near the even one.
+/// The rule of the format, the slow way: the nearest of all finite codes, or of two equally near ones the even one.
 private func nearestCode(_ value: Float, _ magnitudes: [Float]) -> UInt8 {
   let wanted = abs(value)
   var low = 0, high = magnitudes.count - 1
@@ -142,7 +142,7 @@ private func codes(_ values: [Float], _ element: ElementType, largest: Float) th
   }
 }
 
-@Test func fp8NeverGivesTheCodeOfNoNumber() throws {
+@Test func fp8NeverGivesTheCodeOfNaNOrInfinity() throws {
   let values: [Float] = [.nan, .infinity, -.infinity, 3e38, -3e38, 0x1p-149, -0.0, 1]
   for type in [ElementType.bf16, .f16, .f32] {
     for name in ["fp8-channel", "fp8-tensor", "fp8-block3", "fp8e5m2-channel"] {
@@ -173,7 +173,7 @@ private func codes(_ values: [Float], _ element: ElementType, largest: Float) th
   let channel = try #require(WeightPresets.preset(named: "fp8")).choose(tensors, model: nil)
   #expect(channel.map(\.scheme) == ["fp8-channel", "fp8-channel", nil])
   #expect(channel.map(\.activations) == [.fp8Token, .fp8Token, nil])
-  // Inputs are rounded in groups of 128, which 200 channels do not have.
+  // Inputs are rounded in groups of 128, which do not divide 200 channels.
   let block = try #require(WeightPresets.preset(named: "fp8-block")).choose(tensors, model: nil)
   #expect(block.map(\.scheme) == ["fp8-block128", nil, nil])
   #expect(block[0].activations == .fp8Group128)

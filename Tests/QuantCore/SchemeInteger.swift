@@ -12,7 +12,7 @@ private struct OracleCase {
   var codes: [Int32]
 
   static func load() -> [OracleCase] {
-    // A larger file made from a whole model can be named for a thorough check.
+    // For a thorough check, a larger file made from a whole model can be given.
     let path = getenv("QC_INTEGER_CASES").map { String(cString: $0) } ?? SharedData.fixture("compressed-tensors/cases.bin")
     let bytes = readFile(path)
     var position = 0
@@ -103,7 +103,7 @@ private struct OracleCase {
   }
 }
 
-@Test func numbersThatAreNoneDoNotTrap() throws {
+@Test func weightsThatAreNotFiniteDoNotTrap() throws {
   let values: [Float] = [.nan, .infinity, -.infinity, 3e38, -3e38, 0x1p-149, 0, 1]
   for type in [ElementType.bf16, .f16, .f32] {
     for name in ["int4-g8", "int8-channel-asym", "int4-g8-asym", "f16", "bf16"] {

@@ -86,7 +86,7 @@ private func encoded(_ scheme: any Scheme, _ matrix: Matrix, rows: Range<Int>? =
     #expect(locals.max() == 448 && locals.allSatisfy { $0 > 0 })
     let global = panel.parameters[1]
     #expect(abs((kind == .divisor ? 1 / global : global) / (largest / 2688) - 1) < 1e-6)
-    // Within half a step of the group's largest number, which is 1 of 6, and what the local scale was rounded by.
+    // Within half a step of the group's largest value, which is 1 of 6, plus the rounding error of the local scale.
     let values = scheme.values(panel)
     for index in values.indices {
       let group = matrix.values[index / 16 * 16..<index / 16 * 16 + 16].map { abs($0) }.max() ?? 0
@@ -107,7 +107,7 @@ private func encoded(_ scheme: any Scheme, _ matrix: Matrix, rows: Range<Int>? =
     matrix.withPanel { scheme.fit($0, importance: nil, into: &fitted) }
     #expect(fitted.parameters == whole.parameters && fitted.codes.allSatisfy { $0 == 0 })
     matrix.withPanel { scheme.nearest($0, columns: 10..<37, into: &fitted) }
-    // These weights are numbers of the model's type already: both round the same quotients.
+    // These weights are already values of the model's type: both round the same quotients.
     for index in fitted.codes.indices { #expect(fitted.codes[index] == ((10..<37).contains(index % 128) ? whole.codes[index] : 0)) }
     var some = [Float](repeating: .nan, count: 6 * 128)
     scheme.value(whole, columns: 30..<50, into: &some)
@@ -116,7 +116,7 @@ private func encoded(_ scheme: any Scheme, _ matrix: Matrix, rows: Range<Int>? =
   }
 }
 
-@Test func fp8ScalesArePassedOnToPartsOfTheirTiles() throws {
+@Test func fp8ScalesAreRepeatedForSmallerTiles() throws {
   let matrix = Matrix(rows: 20, columns: 24, values: (0..<480).map { Float(($0 * 7919) % 1009 - 504) / 4096 })
   func fp8(_ name: String, _ type: ElementType) throws -> any Scheme {
     try #require(Float8Schemes.scheme(named: name, modelType: type)).fittedToTensor(largestMagnitude: 0.125)

@@ -54,7 +54,7 @@ import Testing
     return try #require(collector.statistics()[.attentionInput]?.sample)
   }
 
-  @Test func fewTokensAreKeptAll() throws {
+  @Test func aFewTokensAreAllKept() throws {
     #expect(try sample(1024, panel: 100).count == 1024)
   }
 

@@ -33,7 +33,7 @@ import Testing
     #expect(!WorkFolder.exists(for: folder.file("out")))
   }
 
-  /// Neither the folder behind the link nor what is in it is touched, whatever a run does.
+  /// A run never changes the folder that the link leads to, or anything in it.
   @Test func aLinkInItsPlaceIsNotFollowed() throws {
     mkdir(folder.file("precious"), 0o777)
     for name in ["output", "journal", "thesis"] { writeFile(folder.file("precious/" + name), [1]) }
@@ -72,7 +72,7 @@ import Testing
       #"{"block":0,"hidden":null,"notes":["n"],"tensors":[]}"#,
     ]
     let text = Array((lines.joined(separator: "\n") + "\n").utf8)
-    // Every place at which a write can be interrupted.
+    // Every position at which a write can be interrupted.
     for count in [0, 5, text.count - 1, text.count - 20, text.count] {
       do {
         let dead = try WorkFolder(for: folder.file("out"), isKept: true)

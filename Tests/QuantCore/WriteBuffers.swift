@@ -7,7 +7,7 @@ import Testing
 @testable import QuantModel
 @testable import QuantNumbers
 
-/// Whatever the pieces in which bytes come, the file has them in their places.
+/// In whatever pieces bytes are written, they end up in the right places of the file.
 @Suite struct WriteBufferTests {
   private let folder = TemporaryFolder()
   private let megabyte = 1 << 20
@@ -16,7 +16,7 @@ import Testing
     (0..<count).map { (index: Int) -> UInt8 in UInt8(truncatingIfNeeded: (index &* 2_654_435_761) >> 13) }
   }
 
-  /// Writes placements of these lengths, one behind the other with a gap, in turns of `piece` bytes, and commits.
+  /// Writes placements of these lengths, one after another with gaps, by turns in pieces of `piece` bytes, and commits.
   private func write(_ lengths: [Int], piece: Int) throws -> [UInt8] {
     var offset = 100
     let placements = lengths.enumerated().map { index, length in
@@ -47,13 +47,13 @@ import Testing
     return found
   }
 
-  @Test(arguments: [1000, 69632, 1 << 20, (1 << 20) + 1, 5 << 20]) func bytesOfSeveralPlacementsComeToTheirPlaces(_ piece: Int) throws {
+  @Test(arguments: [1000, 69632, 1 << 20, (1 << 20) + 1, 5 << 20]) func bytesOfSeveralPlacementsEndUpInPlace(_ piece: Int) throws {
     let found = try write([1, 3 * megabyte + 5, 70000, megabyte, 2 * megabyte - 237], piece: piece)
-    // What belongs to nobody stays zero.
+    // Bytes between placements stay zero.
     #expect(found.prefix(100).allSatisfy { $0 == 0 })
   }
 
-  @Test func stretchesOfLinesComeToTheirPlaces() throws {
+  @Test func partsOfLinesEndUpInPlace() throws {
     let (lines, width) = (40, 3000)
     let layout = OutputLayout(
       isFolder: false, files: [.init(name: "", size: 64 + lines * width, literals: [])],
@@ -68,7 +68,7 @@ import Testing
         try transaction.write(file: 0, offset: 64 + columns.lowerBound, lines: lines, stride: width, bytes: $0)
       }
     }
-    // More than there is room for.
+    // More than there is space for.
     #expect(throws: Failure.self) {
       try [UInt8](repeating: 0, count: lines).withUnsafeBytes {
         try transaction.write(file: 0, offset: 64 + 10, lines: lines, stride: width, bytes: $0)
@@ -80,7 +80,7 @@ import Testing
 
   @Test func columnsAreHandedOnInSlabsThatFillTheLines() {
     let part = StoredPart(name: "x", shape: [5, 100], type: .element(.u8), byteCount: 500, order: .sideBySide)
-    /// What stands at a place of a line.
+    /// The byte at a place of a line.
     func value(_ line: Int, _ place: Int) -> UInt8 { UInt8(line * 40 + place % 40) }
     var expected: [UInt8] = []
     for line in 0..<5 { for place in 0..<100 { expected.append(value(line, place)) } }

@@ -1,5 +1,5 @@
-// Every encoder, decoder and refiner of the GGUF blocks at every level of this processor, with random and hostile input. There is
-// nothing to compare: errors are what the sanitizers find.
+// Every encoder, decoder and refiner of the GGUF blocks at every level of this processor, with random and hostile input. Results
+// are not compared: the sanitizers find the errors.
 #include "cblocks.h"
 #include "hostile.h"
 
@@ -10,7 +10,7 @@ static void decode(qc_block_size size, qc_block_decoder decoder, int count, int 
   size_t bytes = (size_t)size.bytes * (size_t)count;
   uint8_t *buffer = qc_exactly(bytes + 1), *source = buffer + 1;
   for (size_t i = 0; i < bytes; i++) source[i] = kind == 0 ? 0 : kind == 1 ? 0xff : (uint8_t)qc_random();
-  // Scales that are no numbers, infinite or subnormal.
+  // Scales that are NaN, infinite or subnormal.
   if (kind == 3)
     for (size_t i = 0; i + 1 < bytes; i += 2) {
       static const uint16_t scales[] = {0x7c00, 0xfc00, 0x7e00, 0x0001, 0x83ff, 0x7bff};

@@ -16,7 +16,7 @@ static uint32_t qc_random(void) {
 
 static float qc_random_unit(void) { return (float)(int32_t)qc_random() * 0x1p-31f; }
 
-// Kinds of rows: each breaks something else.
+// Kinds of rows; each breaks something different.
 enum { QC_WEIGHTS, QC_ZEROS, QC_EQUAL, QC_TINY, QC_HUGE, QC_MIXED, QC_ANY_BITS, QC_NOT_FINITE, QC_KINDS };
 
 static float qc_value(int kind) {
@@ -36,7 +36,7 @@ static float qc_value(int kind) {
   }
 }
 
-// A buffer of exactly `count` bytes, so that the first one behind it is noticed.
+// A buffer of exactly `count` bytes, so that an access to the first byte after it is noticed.
 static void *qc_exactly(size_t count) {
   void *buffer = malloc(count ? count : 1);
   if (!buffer) abort();

@@ -1,4 +1,4 @@
-// The kernels of the core with random and hostile input of many lengths. QCONVERT_CPU chooses the level. The sanitizers speak.
+// The kernels of the core with random and hostile input of many lengths. QCONVERT_CPU sets the level. Sanitizers report errors.
 #include "ckernels.h"
 #include "hostile.h"
 #include "xxh3.h"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The C kernels under the address and undefined-behaviour sanitizers, with random and hostile input, at every level that this
-# processor has; whether they compile for ARM, warnings being errors; and whether no product and sum were fused in either.
+# Runs the C kernels under the address and undefined-behaviour sanitizers, with random and hostile input, at every level that this
+# processor has; checks that they compile for ARM without warnings, and that no product and sum were fused on either processor.
 #   CC   a clang (default: the one beside swift)
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,22 +14,22 @@ core=$sources/QuantCore/CKernels
 rules=(-Wall -Wextra -Werror)
 checks=(-g -O1 -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
-# What is compiled is what the package compiles, in the same way but for the sanitizers.
+# Compiles what the package compiles, in the same way except for the sanitizers.
 build() { # NAME FOLDER SOURCE...
   local name=$1 folder=$2
   shift 2
   "$CC" "${rules[@]}" "${checks[@]}" -I"$folder/include" -I"$folder" -I"$core/include" -I"$here" -fuse-ld=lld \
     "$here/$name.c" "$folder"/*.c "$@" -lm -o "$work/$name"
 }
-# The blocks ask the core which vector units there are.
+# The block kernels ask the core which vector units there are.
 build blocks "$blocks" "$core/levels.c"
 build kernels "$core"
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
 "$work/blocks"
 for level in baseline avx2 avx512; do QCONVERT_CPU=$level "$work/kernels"; done
 
-# Bytes must not depend on the instruction set, so that a product and a sum are two operations everywhere but in the matrix
-# product for AVX2 and AVX-512, which asks for fused ones by name. Optimized as in a release build.
+# Bytes must not depend on the instruction set, so a product and a sum must be two operations everywhere except in the matrix
+# product for AVX2 and AVX-512, which uses fused ones explicitly. Optimized as in a release build.
 unfused() { # SOURCE OBJECT
   local disassembly count
   disassembly=$("$(dirname "$CC")/llvm-objdump" -d --no-show-raw-insn "$2")
@@ -41,7 +41,7 @@ unfused() { # SOURCE OBJECT
   fi
 }
 
-# Any C library's headers will do; what they say about processors is overruled in the folder aarch64.
+# Any C library's headers will do; those that depend on the processor are replaced by the ones in the folder aarch64.
 for source in "$blocks"/*.c "$core"/*.c; do
   folder=$(dirname "$source")
   "$CC" "${rules[@]}" -O2 -I"$folder/include" -I"$folder" -I"$core/include" -c "$source" -o "$work/native.o"
@@ -50,4 +50,4 @@ for source in "$blocks"/*.c "$core"/*.c; do
     -I"$folder/include" -I"$folder" -I"$core/include" -c "$source" -o "$work/arm.o"
   unfused "$source" "$work/arm.o"
 done
-echo "all kernels compile for aarch64; none fuses a product with a sum unasked"
+echo "all kernels compile for aarch64; none fuses a product with a sum where it must not"

@@ -1,6 +1,6 @@
 import QuantPlatform
 
-/// Data that lies beside the project (`../shared`), and the fixtures inside it.
+/// Data beside the project (`../shared`), and the fixtures inside it.
 public enum SharedData {
   /// Root of the checkout.
   public static let projectRoot: String = {
@@ -9,20 +9,20 @@ public enum SharedData {
     return "/" + parts.joined(separator: "/")
   }()
 
-  /// Path below `../shared`, which only the project's own machines have. A test that reads it carries the trait
+  /// Path below `../shared`, which only the project's own machines have. A test that reads it has the trait
   /// `.enabled(if: SharedData.has(...))`, so that it shows up as skipped in a clone.
   public static func path(_ relative: String) -> String { projectRoot + "/../shared/" + relative }
 
-  /// Whether this is there to read.
+  /// Whether this can be read.
   public static func has(_ relative: String) -> Bool { access(path(relative), R_OK) == 0 }
 
   /// Path below `Tests/Fixtures`, which every clone has.
   public static func fixture(_ relative: String) -> String { projectRoot + "/Tests/Fixtures/" + relative }
 }
 
-/// Folders that the tools which own a layout wrote, with the numbers that their own libraries read from them.
+/// Folders that the tools that define a layout wrote, with the weights that their own libraries read from them.
 public enum Golden {
-  /// The part that every clone has (`Fixtures/golden/cut.py`): both blocks of a model, or five of its layers.
+  /// The cut copy in every clone (`Fixtures/golden/cut.py`): both blocks of a model, or five of its layers.
   public static func cut(_ name: String) -> String { SharedData.fixture("golden/" + name) }
 
   /// The whole folder.
@@ -30,17 +30,17 @@ public enum Golden {
 
   public static let areWholeHere = SharedData.has("golden")
 
-  /// Those whose cut copies have both blocks and embeddings, so that they still compute the logits that were recorded.
+  /// The folders whose cut copies have both blocks and embeddings, so that they still give the recorded logits.
   public static let cutModels: Set<String> = [
     "bnb-nf4-double", "ct-fp8-block", "ct-fp8-kv", "ct-fp8-static", "ct-mxfp4a16", "ct-nvfp4", "ct-sq-w8a8-static", "gptqmodel-gptq2",
     "gptqmodel-gptq4-desc",
   ]
 
-  /// How many quantized layers the cut copy has.
+  /// The number of quantized layers in the cut copy.
   public static func cutLayers(_ name: String) -> Int { cutModels.contains(name) ? 14 : 5 }
 }
 
-/// A folder that is removed when the value goes away.
+/// A folder that is removed when the object is released.
 public final class TemporaryFolder: Sendable {
   public let path: String
   public init() {

@@ -8,7 +8,7 @@ extension Unpacker {
 }
 
 extension Scheme {
-  /// The scheme for a tensor with this largest magnitude: another one where the tensor has a scale, else the same.
+  /// The scheme for a tensor with this largest magnitude: a fitted one if the whole tensor has a scale, otherwise the same.
   public func fittedToTensor(largestMagnitude: Float) -> any Scheme {
     sharedScale?.fitted(largestMagnitude: largestMagnitude) ?? self
   }

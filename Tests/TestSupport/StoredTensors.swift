@@ -1,6 +1,6 @@
 public import QuantCore
 
-/// The tensors of a safetensors file of trusted origin as they are stored, in the order of its header; nothing where it is broken.
+/// The tensors of a trusted safetensors file as they are stored, in the order of its header; empty if it is broken.
 public func storedTensors(_ path: String) -> [CheckpointTensor] {
   let view = ByteView(readFile(path))
   guard view.count >= 8 else { return [] }

@@ -1,6 +1,6 @@
 public import QuantCore
 
-/// A part of which only the graph matters.
+/// A part for which only the graph matters.
 public struct GraphPart: Part {
   private let reads: [Layer]
   private let sites: [Site]
@@ -8,7 +8,7 @@ public struct GraphPart: Part {
 
   /// - Parameters:
   ///   - linears: its linear layers and what they read.
-  ///   - inputSites: what a norm in front feeds.
+  ///   - inputSites: the sites that a norm before it feeds.
   public init(_ linears: [(layer: Layer, input: Site)], inputSites: [Site]) {
     reads = linears.map(\.layer)
     sites = linears.map(\.input)
@@ -21,14 +21,14 @@ public struct GraphPart: Part {
 }
 
 extension ModelDescription {
-  /// A model of blocks alone, without tensors.
+  /// A model of blocks only, without tensors.
   public static func of(_ blocks: [BlockDescription], hiddenSize: Int = 0) -> ModelDescription {
     ModelDescription(
       family: "test", hiddenSize: hiddenSize, vocabularySize: 0, contextLength: 0, embedding: EmbeddingDescription(width: hiddenSize),
       blocks: blocks, head: HeadDescription(norm: nil, isTied: false), tensors: [])
   }
 
-  /// The attention of the first block; the default one where it has none.
+  /// The attention of the first block; a default one if it has none.
   public var attention: Attention {
     blocks.first?.branches.lazy.compactMap { $0.part as? Attention }.first
       ?? Attention(width: 0, headCount: 1, keyValueHeadCount: 1, headSize: 1)
@@ -40,7 +40,7 @@ extension ModelDescription {
   /// The mixture of experts of the first block that has one, or nil.
   public var mixture: MixtureOfExperts? { blocks.lazy.flatMap(\.branches).compactMap { $0.part as? MixtureOfExperts }.first }
 
-  /// The feed-forward layer of the first block, or one of its experts.
+  /// The feed-forward part of the first block, or one of its experts.
   public var feedForward: FeedForward? {
     blocks.first?.branches.lazy.compactMap { $0.part as? FeedForward }.first ?? mixture?.expert
   }

@@ -2,7 +2,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// One line of `expected.jsonl`: what the reference library (tokenizers, or sentencepiece) answers for a text.
+/// One line of `expected.jsonl`: what the reference library (tokenizers, or sentencepiece) returns for a text.
 struct ExpectedLine: Sendable {
   var text: String
   var ids: [Int]
@@ -32,7 +32,7 @@ extension Tokenizer {
       if special, encodeForModel(line.text) != line.idsSpecial {
         return "\(line.text.debugDescription): \(encodeForModel(line.text)) instead of \(line.idsSpecial)"
       }
-      // Bytes, because equality of strings holds composed and decomposed letters to be equal.
+      // Bytes are compared, because strings treat composed and decomposed letters as equal.
       if decoding, Array(decode(line.ids).utf8) != Array(line.decoded.utf8) {
         return "\(line.text.debugDescription) decodes to \(decode(line.ids).debugDescription)"
       }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import GGUF
 
-/// Every tokenizer gives the tokens of the library that its model is used with, on 441 texts each. The tokenizers belong to others and
+/// Every tokenizer gives the tokens of the library that its model is used with, for 441 texts each. The tokenizers belong to others and
 /// are not in the repository; `FixtureTokensTests` has small ones of the same kinds.
 @Suite(.enabled(if: SharedData.has("tokenizers"), "needs ../shared/tokenizers"))
 struct ExpectedTokensTests {
@@ -13,7 +13,7 @@ struct ExpectedTokensTests {
     let folder = SharedData.path("tokenizers/\(name)")
     let lines = try ExpectedLine.load(folder + "/expected.jsonl")
     #expect(lines.count == 441)
-    // The file by itself: the configuration beside it may ask for another BOS rule (phi-3 does).
+    // Only the file is read: the configuration beside it may have another BOS rule (as with phi-3).
     let tokenizer = try Tokenizers.load(path: folder + "/tokenizer.json")
     #expect(tokenizer.differences(lines) == [])
   }
@@ -21,7 +21,7 @@ struct ExpectedTokensTests {
   @Test func whisperGivesTheTokensOfTheTokenizersLibrary() throws {
     let folder = SharedData.path("tokenizers/whisper")
     let tokenizer = try Tokenizers.load(path: folder)
-    // Its template puts two tokens in front, which no container of language models can say.
+    // Its template adds two tokens at the start, which no format for language models can express.
     #expect(tokenizer.differences(try ExpectedLine.load(folder + "/expected.jsonl"), special: false) == [])
   }
 
@@ -34,7 +34,7 @@ struct ExpectedTokensTests {
   @Test func tokenizerModelAndTokenizerJSONAgree() throws {
     let folder = SharedData.path("tokenizers/mistral-7b")
     let tokenizer = try Tokenizers.load(path: folder + "/tokenizer.model")
-    // SentencePiece leaves control tokens in text alone; the expected ids are those of the tokenizers library.
+    // SentencePiece does not match control tokens in text; the expected ids are those of the tokenizers library.
     let lines = try ExpectedLine.load(folder + "/expected.jsonl").filter { line in
       !["<s>", "</s>", "<unk>"].contains { line.text.contains($0) }
     }
@@ -49,7 +49,7 @@ struct ExpectedTokensTests {
       writeFile(folder.file(name), readFile(source + "/" + name))
     }
     let tokenizer = try Tokenizers.load(path: folder.path)
-    // No file but tokenizer.json says that these two are special.
+    // Only tokenizer.json says that these two are special.
     let lines = try ExpectedLine.load(source + "/expected.jsonl").filter { line in
       !["<s>", "<unk>"].contains { line.text.contains($0) }
     }

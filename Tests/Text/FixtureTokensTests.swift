@@ -2,7 +2,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// The same comparisons on small tokenizers that every clone has.
+/// The same comparisons with small tokenizers that are in every clone.
 @Suite struct FixtureTokensTests {
   /// The fixture's vocabulary with the sections of one case.
   private func tokenizer(_ sections: JSON, in folder: TemporaryFolder) throws -> any Tokenizer {
@@ -35,7 +35,7 @@ import Testing
       #expect(lines.count > 30)
       #expect(tokenizer.data.preTokenizer == name)
       #expect(tokenizer.differences(lines, special: false) == [], "\(name)")
-      // The name alone, as a GGUF file has it, does the same.
+      // The name alone, as in a GGUF file, gives the same tokens.
       #expect(try Tokenizers.make(tokenizer.data).differences(lines, special: false) == [], "\(name) by name")
     }
   }
@@ -44,7 +44,7 @@ import Testing
     let tokenizer = try Tokenizers.load(path: SharedData.fixture("tokenizers/sentencepiece/tokenizer.model"))
     let lines = try ExpectedLine.load(SharedData.fixture("tokenizers/sentencepiece/expected.jsonl"))
     #expect(lines.count > 30)
-    // Here a control token in text is spelled out, and decoding it back gives the same text.
+    // Here a control token in text is split into ordinary tokens, and decoding gives the same text.
     #expect(tokenizer.differences(lines) == [])
   }
 
@@ -81,7 +81,7 @@ import Testing
     ])
     writeFile(folder.file("tokenizer.json"), Array(root.text().utf8))
     let tokenizer = try Tokenizers.load(path: folder.path)
-    // There is no token for the space: where one is left it vanishes, as in the tokenizers library.
+    // There is no token for the space: a space that is left disappears, as in the tokenizers library.
     #expect(tokenizer.encode("a \t<l>b") == [0, 26, 1])
     #expect(tokenizer.encode("a<r>\n b") == [0, 27, 1])
     #expect(tokenizer.encode("cat") == [28])

@@ -2,7 +2,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Tokenizers that contradict themselves end in a failure that names the fault.
+/// Tokenizers that contradict themselves cause a failure that names the problem.
 @Suite struct MalformedTokenizerTests {
   private let folder = TemporaryFolder()
 
@@ -28,7 +28,7 @@ import Testing
     return #"{"added_tokens": \#(added), "pre_tokenizer": \#(preTokenizer), "model": \#(model)}"#
   }
 
-  @Test func theSoundFileLoads() { #expect(failure(of: file()) == nil) }
+  @Test func theIntactFileLoads() { #expect(failure(of: file()) == nil) }
 
   @Test(arguments: [
     ("{}", "tokenizer.json"), ("[]", "tokenizer.json"), (#"{"model": {"vocab": []}}"#, "tokenizer.json"),
@@ -47,7 +47,7 @@ import Testing
     #expect(failure(of: file(added: #"[{"id": 3}]"#)) == "tokenizer.id")
   }
 
-  @Test func tokensThatStandTwice() {
+  @Test func duplicateTokens() {
     #expect(failure(of: file(added: #"[{"id": 7, "content": "a"}]"#)) == "tokenizer.duplicate-token")
     #expect(failure(of: file(vocabulary: #"{"a": 0, "a": 1}"#)) == "json.duplicate-key")
   }
@@ -64,7 +64,7 @@ import Testing
     let split = #"{"type": "Split", "pattern": {"Regex": "[xyz]+"}, "behavior": "Isolated"}"#
     let text = file(preTokenizer: #"{"type": "Sequence", "pretokenizers": [\#(split), {"type": "ByteLevel", "use_regex": false}]}"#)
     #expect(failure(of: text) == "tokenizer.pattern")
-    // The user can say what the pattern amounts to.
+    // The user can name the equivalent pre-tokenizer.
     let tokenizer = try Tokenizers.load(path: folder.path, preTokenizer: "gpt-2")
     #expect(tokenizer.data.preTokenizer == "gpt-2")
     #expect(failure { try Tokenizers.load(path: folder.path, preTokenizer: "nonsense") } == "tokenizer.pre")
@@ -81,14 +81,14 @@ import Testing
     var sound: [Int] = []
     for length in stride(from: 0, to: bytes.count, by: 7) {
       writeFile(folder.file("tokenizer.model"), Array(bytes[..<length]))
-      // A cut between two pieces leaves a model without its trainer's settings, which is then taken for a unigram model.
+      // A cut between two pieces leaves a model without its trainer's settings, which then counts as a unigram model.
       guard let id = failure({ try Tokenizers.load(path: folder.file("tokenizer.model")) }) else {
         sound.append(length)
         continue
       }
       #expect(id == "tokenizer.protobuf" || id == "tokenizer.model-type", "\(length) bytes")
     }
-    // Only behind the settings can a cut go unnoticed: the format has no length of the whole.
+    // Only after those settings can a cut go unnoticed: the format does not store its total length.
     #expect(sound.count <= 2 && sound.allSatisfy { $0 > bytes.count - 100 }, "\(sound) of \(bytes.count)")
   }
 
@@ -107,7 +107,7 @@ import Testing
     }
   }
 
-  @Test func dataOfAContainerIsChecked() {
+  @Test func storedDataIsChecked() {
     var data = TokenizerData(kind: .sentencePieceBPE, tokens: ["a", "b"])
     #expect(failure { try Tokenizers.make(data) } == "tokenizer.scores")
     data.scores = [0, .nan]
@@ -127,7 +127,7 @@ import Testing
     #expect(failure { try Tokenizers.make(data) } == "tokenizer.merge")
   }
 
-  @Test func idsThatAreNoTokensDecodeToNothing() throws {
+  @Test func idsWithoutATokenDecodeToNothing() throws {
     writeFile(folder.file("tokenizer.json"), Array(file().utf8))
     let tokenizer = try Tokenizers.load(path: folder.path)
     #expect(tokenizer.decode([-1, 3, .max, 2]) == "ab")

@@ -3,14 +3,14 @@ import Testing
 
 @testable import QuantText
 
-/// Normalization form C, held against the standard library's canonical equivalence, which has tables of its own.
+/// Normalization form C, compared with the standard library's canonical equivalence, which uses other tables.
 @Suite struct NormalizationTests {
   private func nfc(_ text: String) -> String { String(decoding: Normalization.nfc(Array(text.utf8)), as: UTF8.self) }
 
   @Test func everyCharacterStaysEquivalentAndIsNormalizedOnce() {
     var wrong: [String] = []
     for value in UInt32(0)..<0x30000 {
-      // Three Tibetan vowel signs decompose into two marks; the standard library does not order them among other marks.
+      // Three Tibetan vowel signs decompose into two marks each, which the standard library does not sort among other marks.
       guard let scalar = Unicode.Scalar(value), ![0xf73, 0xf75, 0xf81].contains(value) else { continue }
       for text in ["\(scalar)", "a\u{301}\(scalar)\u{323}\u{307}"] {
         let once = nfc(text)

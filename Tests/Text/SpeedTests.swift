@@ -2,7 +2,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Long texts and long words take time in proportion to their length.
+/// The time for long texts and long words is proportional to their length.
 @Suite(.serialized) struct TokenizerSpeedTests {
   /// Megabytes per second.
   private func speed(_ tokenizer: any Tokenizer, _ text: String) -> Double {

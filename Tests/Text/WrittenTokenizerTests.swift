@@ -5,7 +5,7 @@ import Testing
 @testable import QuantBase
 @testable import QuantText
 
-/// Tokenizers that are written as files give the ids that they gave before, as data of a GGUF.
+/// Tokenizers that are written as files give the same ids as before, when they were data of a GGUF.
 @Suite struct WrittenTokenizerTests {
   private func write(_ data: TokenizerData, to folder: TemporaryFolder) throws {
     writeFile(folder.file("tokenizer.json"), Array(try data.tokenizerJSON().text(pretty: true).utf8))
@@ -31,7 +31,7 @@ import Testing
       #expect(tokenizer.differences(lines, special: false) == [], "\(name)")
       #expect(tokenizer.data.tokens == data.tokens && tokenizer.data.merges == data.merges && tokenizer.data.types == data.types)
     }
-    // Names that the fixtures do not have: their steps come back.
+    // For names that are not in the fixtures, the steps must be the same after reading.
     for named in KnownPreTokenizers.named {
       var data = TokenizerData(kind: .byteLevelBPE, tokens: ["a"])
       data.types = [.normal]
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  @Test func whatIsPutAroundATextAndSaidOfTokensIsWritten() throws {
+  @Test func specialTokensAndTheirRulesAreWritten() throws {
     var data = TokenizerData(kind: .byteLevelBPE, tokens: ["a", "b", "ab", "<s>", "</s>", "<|end|>", "user", "[PAD7]"])
     data.types = [.normal, .normal, .normal, .control, .control, .control, .userDefined, .unused]
     data.merges = ["a b"]
@@ -74,10 +74,10 @@ import Testing
       #expect(tokenizer.encode("abuserb<|end|>") == [2, 6, 1, 5])
       #expect(tokenizer.data.chatTemplate == data.chatTemplate)
       #expect(tokenizer.data.special["bos"] == 3 && tokenizer.data.special["eos"] == 4 && tokenizer.data.special["padding"] == 4)
-      // The placeholder is no token of a text.
+      // The placeholder is not written as a token.
       #expect(tokenizer.data.tokens == data.tokens.dropLast())
     }
-    // A number that names an ordinary token makes it no special one.
+    // An id that names an ordinary token does not make it a special one.
     data.special["bos"] = 0
     #expect(data.tokenizerConfiguration(contextLength: 0)["bos_token"] == nil)
     data.special["bos"] = 3

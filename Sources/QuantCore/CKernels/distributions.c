@@ -63,7 +63,7 @@ QC_BODY double kl_divergence_body(const float *p, double p_log_sum, const float 
     double term[LANES];
     for (int l = 0; l < LANES; l++) {
       double log_p = p[i + l] - p_log_sum;
-      /* Rounding can leave the logarithm of a certain token a hair above zero; the exponential takes that. */
+      /* Rounding can put the logarithm of a certain token slightly above zero; the exponential allows for that. */
       term[l] = exp_of_negative(log_p) * (log_p - (q[i + l] - q_log_sum));
     }
     for (int l = 0; l < LANES; l++) sum[l] += term[l];

@@ -26,7 +26,7 @@ struct build_id {
   long capacity, length;
 };
 
-/* Called with the program itself first, and no further. */
+/* The first call is for the program itself; returning 1 stops after it. */
 static int find_build_id(struct dl_phdr_info *info, size_t size, void *data) {
   struct build_id *found = data;
   (void)size;

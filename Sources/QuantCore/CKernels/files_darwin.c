@@ -19,7 +19,7 @@ int qc_rename_new(const char *from, const char *to) { return rename_with(from, t
 
 int qc_rename_exchange(const char *from, const char *to) { return rename_with(from, to, RENAME_SWAP); }
 
-/* The system has no such call and begins to write soon by itself. */
+/* This system has no such call, but starts to write soon by itself. */
 int qc_begin_sync(int descriptor, long offset, long length) {
   (void)descriptor, (void)offset, (void)length;
   return 0;

@@ -3,8 +3,8 @@
 
 #include "ckernels.h"
 
-/* A product and a sum stay two operations, each rounded: fused, they would give other bits where a processor can fuse them.
-   Compilers fuse unless told not to. Each source of this folder that computes with floats includes this header first. */
+/* A product and a sum stay two operations, each rounded: compilers fuse them unless told not to, and on processors that can,
+   the result would have other bits. Each source in this folder that computes with floats includes this header first. */
 #pragma STDC FP_CONTRACT OFF
 
 /* One body, compiled once per instruction set and chosen at run time. Bodies contain no fused multiply-add (see above) and

@@ -1,13 +1,13 @@
 #include "levels.h"
 #include "rounded.h"
 
-/* Plain numbers between their bytes in a file, which need no alignment, and 32-bit floats. The formulas are those of
-   NumberConversion, whose single conversions are the readable twins. */
+/* Conversions between plain values in a file, whose bytes need no alignment, and 32-bit floats. The formulas are those of
+   NumberConversion, whose conversions of one value are the readable twins. */
 
-/* Numbers whose bytes are fetched together. */
+/* Values whose bytes are prefetched together. */
 enum { RUN = 256 };
 
-/* Sources are mapped files, read once, and no processor foresees the next page. An address behind the source does no harm. */
+/* Sources are mapped files, read once, and no processor prefetches across a page. An address after the source does no harm. */
 QC_BODY void fetch_ahead(const uint8_t *run) {
   for (int i = 0; i < 2 * RUN; i += 64) __builtin_prefetch(run + 2048 + i);
 }
@@ -22,8 +22,8 @@ QC_BODY float float_of_half(const uint8_t *source) {
   uint16_t bits;
   memcpy(&bits, source, sizeof bits);
   uint32_t magnitude = (uint32_t)(bits & 0x7fff) << 13;
-  /* Exponents are counted from 112 less. Below the smallest normal half the mantissa hangs on to its exponent, which is then
-     taken away again: no number on the way is subnormal, for which processors take their time. */
+  /* The exponent of a half is 112 less than that of a float. Subnormal halves are offset by 2^-14, which is then subtracted
+     again: no intermediate value is subnormal, which would be slow on many processors. */
   uint32_t small = bits_of(float_of(magnitude + 0x38800000) - 0x1p-14f);
   uint32_t normal = magnitude + (magnitude >= 0x0f800000 ? 0x70000000 : 0x38000000);
   return float_of((magnitude < 0x00800000 ? small : normal) | (uint32_t)(bits & 0x8000) << 16);

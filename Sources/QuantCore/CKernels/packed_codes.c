@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-/* Codes of a few bits in rows of bytes or down the columns of words.
+/* Codes of a few bits, packed along rows into bytes or down columns into words.
 
    Runs without gaps: 8 codes of b bits are b bytes, the first code in the lowest bits. */
 
-/* Eight codes, one in each byte, moved together. A width that divides 8 is gathered by doubling: the lower half of every pair
-   takes in the upper one. */
+/* Moves eight codes, one in each byte, together. If the width divides 8 this is done by doubling: in every pair, the upper half
+   is moved next to the lower one. */
 QC_BODY uint64_t gathered(uint64_t codes, int bits) {
   if (bits == 8) return codes;
   if (bits == 4 || bits == 2) {
@@ -29,7 +29,7 @@ QC_BODY void pack_run(const int32_t *codes, long count, int bits, int offset, ui
   for (long start = 0; start < count; start += RUN) {
     long length = start + RUN < count ? RUN : count - start;
     for (long i = 0; i < length; i++) single[i] = (uint8_t)(((uint32_t)codes[start + i] + (uint32_t)offset) & ((1u << bits) - 1));
-    /* What stands behind a last short run is no code. */
+    /* Clear what an earlier run left after the last codes. */
     for (long i = length; i < RUN && i < length + 8; i++) single[i] = 0;
     uint8_t *target = bytes + start / 8 * bits;
     for (long i = 0; i < length / 8; i++) {

@@ -6,8 +6,8 @@
 #include <immintrin.h>
 #endif
 
-/* A register tile of C stays in registers while the depth runs: per step one row of packed B is loaded and each of the
-   tile's values of packed A is broadcast. AVX2 and AVX-512 do the same fused operations in the same order. */
+/* A tile of C stays in registers during the loop over the depth: each step loads one row of packed B and broadcasts each of
+   the tile's values of packed A. AVX2 and AVX-512 do the same fused operations in the same order. */
 
 enum { BASELINE_ROWS = 4, BASELINE_COLUMNS = 8, AVX2_ROWS = 6, AVX2_COLUMNS = 16, AVX512_ROWS = 12, AVX512_COLUMNS = 32 };
 enum { LARGEST_TILE = AVX512_ROWS * AVX512_COLUMNS };
@@ -144,8 +144,8 @@ void qc_multiply_packed(
 }
 
 #if QC_X86_LEVELS
-/* Rows of an operand are far from each other, and only a depth block of each is read: too short a stretch for the processor to
-   foresee the next rows, so they are asked for. An address behind the operand does no harm. */
+/* Rows of an operand are far from each other, and only a depth block of each is read: too little for the processor to prefetch
+   the next rows by itself. An address after the operand does no harm. */
 static inline void fetch_next_rows(const float *last, long stride) {
   for (long row = 1; row <= 4; row++) __builtin_prefetch(last + row * stride);
 }
@@ -154,7 +154,7 @@ static inline void fetch_next_rows(const float *last, long stride) {
 void qc_pack_contiguous(const float *source, long stride, long count, long depth, long width, float *out) {
   long i = 0;
 #if QC_X86_LEVELS
-  /* Squares of 4 by 4 turned in registers. */
+  /* Squares of 4 by 4, transposed in registers. */
   for (; i + 4 <= count; i += 4) {
     const float *r0 = source + i * stride, *r1 = r0 + stride, *r2 = r1 + stride, *r3 = r2 + stride;
     long p = 0;
@@ -179,7 +179,7 @@ void qc_pack_contiguous(const float *source, long stride, long count, long depth
     for (long p = 0; p < depth; p++) out[p * width + i] = 0;
 }
 
-/* Whole tiles: a width that the compiler knows makes a row two or three moves. The next tile stands beside this one. */
+/* For whole tiles: with a constant width, a row takes two or three moves. The next tile is beside this one in memory. */
 static inline __attribute__((always_inline)) void copy_rows(
     const float *source, long stride, long depth, long width, float *out) {
   for (long p = 0; p < depth; p++, source += stride, out += width) {
@@ -208,7 +208,7 @@ QC_TARGET_BFLOAT static inline float rounded_pair(float first, float second) {
 QC_TARGET_BFLOAT void qc_pack_contiguous_pairs(
     const float *source, long stride, long count, long depth, long width, float *out) {
   long i = 0;
-  /* Four rows by four pairs turned in registers. */
+  /* Four rows by four pairs, transposed in registers. */
   for (; i + 4 <= count; i += 4) {
     const float *r0 = source + i * stride, *r1 = r0 + stride, *r2 = r1 + stride, *r3 = r2 + stride;
     long p = 0;

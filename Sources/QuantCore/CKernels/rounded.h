@@ -28,7 +28,7 @@ QC_BODY float rounded_to_bfloat(float value) {
 
 QC_BODY float rounded_to_half(float value) {
   uint32_t bits = bits_of(value), magnitude = bits & 0x7fffffff;
-  /* Halves have 13 bits of mantissa less; below 2^-14 they are multiples of 2^-24, which adding 0.5 rounds to. */
+  /* Halves have 13 fewer bits of mantissa; below 2^-14 they are multiples of 2^-24, and adding 0.5 rounds to those. */
   float small = (float_of(magnitude) + 0.5f) - 0.5f;
   uint32_t normal = (magnitude + 0xfff + (magnitude >> 13 & 1)) & 0xffffe000;
   uint32_t result = magnitude < 0x38800000 ? bits_of(small) : normal;

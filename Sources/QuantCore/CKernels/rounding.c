@@ -1,12 +1,12 @@
 #include "levels.h"
 #include "rounded.h"
 
-/* Loops over weights that are checked or rounded. */
+/* Loops that check or round weights. */
 
 enum { LANES = 16 };
 
 QC_BODY uint32_t largest_bits_body(const float *x, long count) {
-  /* Without signs, patterns are ordered like signed integers too, which every processor compares. */
+  /* Without their sign bits, patterns are ordered like signed integers, which every processor can compare. */
   int32_t largest = 0;
   for (long i = 0; i < count; i++) {
     int32_t magnitude = (int32_t)(bits_of(x[i]) & 0x7fffffff);
@@ -97,7 +97,7 @@ QC_LEVELS(
     (codes, count, scale, zero, values))
 
 QC_BODY void integer_values_of(const float *x, long count, float scale, float zero, float half, int type, float *values) {
-  /* The difference of equal numbers is a positive zero, as it is between integers; a negative code of zero is made one. */
+  /* Adding 0 turns a negative zero into a positive one, so that the result equals that of integer codes. */
   for (long i = 0; i < count; i++) values[i] = (integer_code(x[i], scale, zero, half, type) + 0.0f - zero) * scale;
 }
 

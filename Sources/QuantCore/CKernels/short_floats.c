@@ -1,15 +1,15 @@
 #include "levels.h"
 #include "rounded.h"
 
-/* Numbers of 4 and 8 bits: codes of weights, and what codes mean. */
+/* Floats of 4 and 8 bits: the codes of weights, and the values of codes. */
 
-/* What a type of short floats is made of. The largest number of E4M3 is not the largest of its exponent. */
+/* The parameters of a type. The largest value of E4M3 does not have the largest mantissa: that pattern is NaN. */
 typedef struct {
   int mantissa_bits, bias;
   float largest;
-  /* The smallest number that is not subnormal, and 2^23 times the smallest of all: a float of that size has it as its last bit. */
+  /* The smallest normal value, and 2^23 times the smallest positive value, which is the last bit of a float of that size. */
   float smallest_normal, subnormal_unit;
-  /* Distance from the sign's place in a byte. */
+  /* Distance of the sign bit from the top of a byte. */
   int sign_shift;
 } short_type;
 
@@ -19,9 +19,9 @@ QC_BODY short_type type_of(int element) {
   return (short_type){3, 7, 448.0f, 0x1p-6f, 0x1p14f, 0};
 }
 
-/* The nearest code, ties to even; beyond the largest number that one. What is no number becomes 0. */
+/* The nearest code, ties to even; values beyond the largest one get its code, and NaN counts as 0. */
 QC_BODY int32_t code_of(float value, short_type type) {
-  /* Adding 0 makes a zero positive. */
+  /* Adding 0 makes a negative zero positive. */
   float number = value == value ? value + 0.0f : 0.0f;
   uint32_t magnitude_bits = bits_of(number) & 0x7fffffff;
   float magnitude = float_of(magnitude_bits);
@@ -35,7 +35,7 @@ QC_BODY int32_t code_of(float value, short_type type) {
   return (int32_t)(code | (bits_of(number) >> 24 & 0x80) >> type.sign_shift);
 }
 
-/* What a code means. The largest codes of E4M3 and E5M2 are no numbers. */
+/* The value of a code. The largest codes of E4M3 and E5M2 are not finite. */
 QC_BODY float value_of(uint32_t code, int element) {
   short_type type = type_of(element);
   uint32_t sign = code << type.sign_shift & 0x80, magnitude = element == QC_E2M1 ? code & 7 : code & 0x7f;
@@ -46,7 +46,7 @@ QC_BODY float value_of(uint32_t code, int element) {
   return float_of(bits | sign << 24);
 }
 
-/* Groups one after the other, the last perhaps shorter: the loop over a group has constants in the place of types. */
+/* Loops over groups, of which the last may be shorter. Types are constants inside, so that the compiler specializes the loop. */
 #define QC_GROUPS(GROUP)                                                                       \
   for (long start = 0, group = 0; start < count; start += length, group++) {                   \
     long end = start + length < count ? start + length : count;                                \
@@ -122,7 +122,7 @@ QC_LEVELS(
 QC_BODY void magnitudes_body(const float *x, long count, long length, float *largest) {
   for (long start = 0, group = 0; start < count; start += length, group++) {
     long end = start + length < count ? start + length : count;
-    /* Magnitudes are ordered like their bit patterns; those above infinity's are no numbers. */
+    /* Magnitudes are ordered like their bit patterns; patterns above that of infinity are NaN. */
     int32_t found = 0;
     for (long i = start; i < end; i++) {
       int32_t bits = (int32_t)(bits_of(x[i]) & 0x7fffffff);

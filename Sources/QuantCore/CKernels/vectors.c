@@ -38,7 +38,7 @@ QC_BODY void axpy_body(float factor, const float *x, float *y, long count) {
 QC_LEVELS(void, axpy, (float factor, const float *x, float *y, long count), (factor, x, y, count))
 
 /* e^x = 2^n * e^r with |r| <= ln(2)/2; the power series of e^r to degree 7 is exact to 5e-9. Results below the smallest
-   normal number become zero. Own code because the C library picks variants by processor. */
+   normal value become zero. The C library is not used because it picks variants by processor. */
 QC_BODY float exp_of(float x) {
   const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
   float limited = x > 88.72f ? 88.72f : x < -87.33f ? -87.33f : x;
@@ -52,7 +52,7 @@ QC_BODY float exp_of(float x) {
   series = series * r + 1.0f / 6.0f;
   series = series * r + 0.5f;
   series = series * r * r + r + 1.0f;
-  /* 2^n in two factors, so that n = 128 does not overflow on the way. */
+  /* 2^n as two factors, so that n = 128 does not overflow. */
   int32_t bits;
   memcpy(&bits, &shifted, sizeof bits);
   int32_t power = bits - 0x4B400000, half = power / 2;

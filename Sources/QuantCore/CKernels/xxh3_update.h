@@ -1,4 +1,4 @@
-/* qc_xxh3_update for one instruction set: the library is a header whose vectors are chosen when it is compiled. */
+/* qc_xxh3_update for one instruction set: the library is a header that selects its vector code when it is compiled. */
 #ifndef QC_XXH3_UPDATE_H
 #define QC_XXH3_UPDATE_H
 

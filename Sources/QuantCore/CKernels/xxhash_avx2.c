@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is included above keeps the instruction set of this file. */
+/* Only what follows is compiled for AVX2; the headers included above are not. */
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
 #define XXH_INLINE_ALL
 #define XXH_VECTOR 2 /* XXH_AVX2 */

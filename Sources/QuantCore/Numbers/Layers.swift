@@ -1,2 +1,2 @@
-// What this layer is built on. Exported, so that its files and everything above see the layers below without naming them.
+// The layers below are exported, so that the files of this one and everything above see them without an import.
 @_exported public import QuantBase

@@ -1,6 +1,6 @@
 #if canImport(Darwin)
   extension Platform {
-    /// A signal that hardly any program sends: there are no real-time signals here.
+    /// A signal that hardly any program sends; this system has no real-time signals.
     public static var privateSignal: Int32 { SIGUSR2 }
 
     /// Where the running program is.
@@ -20,7 +20,7 @@
       if missing > 0 {
         var store = fstore_t(
           fst_flags: UInt32(F_ALLOCATEALL), fst_posmode: F_PEOFPOSMODE, fst_offset: 0, fst_length: missing, fst_bytesalloc: 0)
-        // File systems that cannot reserve say so; a full disk is then noticed while writing.
+        // File systems that cannot reserve space report it; a full disk is then noticed while writing.
         if fcntl(descriptor, F_PREALLOCATE, &store) == -1, errno != ENOTSUP { return errno }
       }
       while ftruncate(descriptor, max(status.st_size, off_t(size))) != 0 {
@@ -29,13 +29,13 @@
       return 0
     }
 
-    /// The largest size that this process may give a file; nil where that is not known.
+    /// The largest size that this process may give a file; nil if unknown.
     public static func largestFile() -> UInt64? {
       var limit = rlimit()
       return getrlimit(RLIMIT_FSIZE, &limit) == 0 ? UInt64(limit.rlim_cur) : nil
     }
 
-    /// Tells the system that nobody will read the file's pages soon.
+    /// Tells the system that the file's pages will not be read soon.
     public static func dropFromCache(_ descriptor: Int32) { _ = fcntl(descriptor, F_NOCACHE, 1) }
 
     /// When the content last changed.
@@ -49,14 +49,14 @@
       return unsafeBitCast(action.__sigaction_u.__sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
-    /// What the process has used so far, and the largest memory in bytes that it held at one time.
+    /// What the process has used so far, and its peak memory in bytes.
     public static func resourceUse() -> (usage: rusage, peakBytes: Int) {
       var usage = rusage()
       getrusage(RUSAGE_SELF, &usage)
       return (usage, usage.ru_maxrss)
     }
 
-    /// `fsync` leaves data in the cache of the disk itself.
+    /// `fsync` would leave data in the cache of the disk itself.
     static func syncToDisk(_ descriptor: Int32) -> Int32 {
       fcntl(descriptor, F_FULLFSYNC) == 0 ? 0 : fsync(descriptor)
     }

@@ -1,6 +1,6 @@
 #if !canImport(Darwin)
   extension Platform {
-    /// A signal that no other program sends and that has no meaning of its own: the first real-time signal.
+    /// A signal that no other program sends and that has no predefined meaning: the first real-time signal.
     public static var privateSignal: Int32 { __libc_current_sigrtmin() }
 
     /// Where the running program is.
@@ -13,13 +13,13 @@
       return number
     }
 
-    /// The largest size that this process may give a file; nil where that is not known.
+    /// The largest size that this process may give a file; nil if unknown.
     public static func largestFile() -> UInt64? {
       var limit = rlimit()
       return getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0 ? UInt64(limit.rlim_cur) : nil
     }
 
-    /// Tells the system that nobody will read the file's pages soon.
+    /// Tells the system that the file's pages will not be read soon.
     public static func dropFromCache(_ descriptor: Int32) { posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) }
 
     /// When the content last changed.
@@ -33,7 +33,7 @@
       return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
-    /// What the process has used so far, and the largest memory in bytes that it held at one time.
+    /// What the process has used so far, and its peak memory in bytes.
     public static func resourceUse() -> (usage: rusage, peakBytes: Int) {
       var usage = rusage()
       getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)

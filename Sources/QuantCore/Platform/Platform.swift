@@ -1,10 +1,10 @@
-/// Calls that systems name or declare differently. `Linux.swift` and `Darwin.swift` hold one twin each of what is not here.
+/// Calls that systems name or declare differently. `Linux.swift` and `Darwin.swift` each hold their version of the rest.
 public enum Platform {
-  /// The descriptor's data, and what is needed to find them again, are on the disk when this returns 0. Else the error number.
+  /// Flushes a file's data, and what is needed to find it again, to disk. Returns 0, or the error number.
   public static func sync(_ descriptor: Int32) -> Int32 { syncToDisk(descriptor) == 0 ? 0 : errno }
 
-  /// Runs `body` on a thread of its own, which nobody waits for.
-  /// - Returns: 0, or the error number where there is no thread.
+  /// Runs `body` on a new, detached thread.
+  /// - Returns: 0, or the error number if the thread could not be created.
   public static func startThread(_ body: @escaping @Sendable () -> Void) -> Int32 {
     let work = Unmanaged.passRetained(Work(body))
     let status = createThread(work.toOpaque())
@@ -12,7 +12,7 @@ public enum Platform {
     return status
   }
 
-  /// What a new thread is to run, given back by the thread itself.
+  /// Runs and releases the work of a new thread; called on that thread.
   static func run(_ work: UnsafeMutableRawPointer) { Unmanaged<Work>.fromOpaque(work).takeRetainedValue().body() }
 
   private final class Work: Sendable {

@@ -1,7 +1,7 @@
-/// Everything that can go wrong because of what a user gave us: the input, the options, the machine.
+/// Everything that can go wrong because of the input, the options or the machine.
 ///
 /// A failure is a value that names its subject. Its wording lives in one place (`QConvertKit`), and its `kind` is the
-/// exit code of the program. Bugs are not failures: they have kind `internalError` and ask for a report.
+/// exit code of the program. Only a bug has the kind `internalError`; its message asks for a report.
 public struct Failure: Error, Sendable, Equatable {
   /// What a script can do about it. The raw value is the exit code.
   public enum Kind: Int32, Sendable, CaseIterable {
@@ -17,7 +17,7 @@ public struct Failure: Error, Sendable, Equatable {
     case noInput = 66
     /// Understood, but not supported (architecture, type, plug-in).
     case unsupported = 69
-    /// A bug of ours.
+    /// A bug in qconvert.
     case internalError = 70
     /// The output cannot be created (it exists, no permission).
     case cannotCreate = 73
@@ -41,7 +41,7 @@ public struct Failure: Error, Sendable, Equatable {
   public var byteOffset: Int?
   /// What is wrong: one sentence without the subject, which is printed before it.
   public var message: String
-  /// What to do about it: one sentence, or nil where nothing sensible can be said.
+  /// What to do about it: one sentence, or nil if there is no sensible advice.
   public var remedy: String?
 
   public init(

@@ -1,10 +1,10 @@
-/// A cursor over a view that reads little-endian values and never leaves it.
+/// A cursor that reads little-endian values from a view and never leaves it.
 public struct ByteReader: Sendable {
   private let view: ByteView
   /// Position of the next byte, from the start of the view.
   public private(set) var offset: Int
 
-  /// - Parameter offset: where to start; a place outside the view leaves nothing to read.
+  /// - Parameter offset: where to start; outside the view there is nothing to read.
   public init(_ view: ByteView, from offset: Int = 0) {
     self.view = view
     self.offset = min(max(0, offset), view.count)
@@ -14,7 +14,7 @@ public struct ByteReader: Sendable {
   public var remaining: Int { view.count - offset }
 
   /// The next `count` bytes as a view.
-  /// - Throws: `short`, with the offset of the read filled in, where fewer remain.
+  /// - Throws: `short`, with the offset of the read filled in, if fewer remain.
   public mutating func view(_ count: Int, _ short: @autoclosure () -> Failure = ByteReader.truncated) throws(Failure) -> ByteView {
     guard count >= 0, count <= remaining, let slice = view.slice(offset..<offset + count) else { throw located(short()) }
     offset += count
@@ -60,7 +60,7 @@ public struct ByteReader: Sendable {
     return failure
   }
 
-  /// The failure thrown where the caller gives none.
+  /// The failure thrown if the caller gives none.
   public static var truncated: Failure {
     Failure(.data, "input.truncated", "ends in the middle of a value", remedy: "Fetch the file again; it is incomplete.")
   }

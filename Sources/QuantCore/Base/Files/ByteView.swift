@@ -1,8 +1,8 @@
 import QuantPlatform
 
-/// A bounded, read-only stretch of memory that keeps its owner (a mapped file, an array) alive.
+/// A bounded, read-only region of memory that keeps its owner (a mapped file, an array) alive.
 ///
-/// Made once, after offset and length were checked against the owner; everything downstream takes the view and never
+/// Created once, after offset and length were checked against the owner; everything downstream takes the view and never
 /// recomputes its size.
 public struct ByteView: @unchecked Sendable {
   // Unchecked: the memory is never written after the view is made, and the owner outlives the pointer.
@@ -24,7 +24,7 @@ public struct ByteView: @unchecked Sendable {
     self.init(owner: storage, base: UnsafeRawPointer(storage.pointer), count: bytes.count)
   }
 
-  /// The sub-range, or nil where it leaves the view.
+  /// The sub-range, or nil if it leaves the view.
   public func slice(_ range: Range<Int>) -> ByteView? {
     guard range.lowerBound >= 0, range.upperBound <= count else { return nil }
     return ByteView(owner: owner, base: base.map { $0 + range.lowerBound }, count: range.count)
@@ -35,15 +35,15 @@ public struct ByteView: @unchecked Sendable {
     try withExtendedLifetime(owner) { try body(UnsafeRawBufferPointer(start: base, count: count)) }
   }
 
-  /// Gives the memory of a mapped file's pages back, as far as they lie inside the view; they come again when they are read.
+  /// Frees the memory of a mapped file's pages that lie fully inside the view; they are loaded again when they are read.
   public func dropFromMemory() { advise(MADV_DONTNEED, whole: true) }
 
-  /// Has the system begin to read what of a mapped file is not in memory.
+  /// Asks the system to start reading the pages of a mapped file that are not in memory.
   package func willNeed() { advise(MADV_WILLNEED, whole: false) }
 
-  /// - Parameter whole: leave out pages that the view shares with others.
+  /// - Parameter whole: leave out pages that are only partly in the view.
   private func advise(_ advice: Int32, whole: Bool) {
-    // Nothing but a mapping has its bytes elsewhere.
+    // Only the bytes of a mapping can be loaded again.
     guard owner is MappedFile, let base else { return }
     let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
     let first = (UInt(bitPattern: base) + (whole ? page - 1 : 0)) / page * page, end = UInt(bitPattern: base) + UInt(count)

@@ -1,6 +1,6 @@
-/// Arithmetic on numbers that come from a file: nil where a result does not fit, never a trap.
+/// Arithmetic on numbers that come from a file: nil if a result does not fit, never a trap.
 public enum Checked {
-  /// The product of non-negative factors. Overflow hidden behind a later zero is still overflow.
+  /// The product of non-negative factors. Overflow counts even if a later factor is zero.
   public static func product(of factors: some Sequence<Int>) -> Int? {
     var result = 1
     for factor in factors {

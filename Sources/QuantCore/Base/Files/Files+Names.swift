@@ -14,7 +14,7 @@ extension Files {
   }
 
   /// A text file as a string.
-  /// - Throws: `Failure` where it cannot be read or is not UTF-8.
+  /// - Throws: `Failure` if it cannot be read or is not UTF-8.
   public static func readText(_ path: String) throws(Failure) -> String {
     let bytes = try read(path, maximumBytes: 1 << 32)
     guard let text = String(validating: bytes, as: UTF8.self) else {

@@ -15,7 +15,7 @@ public enum Files {
     let file = try MappedFile(path)
     guard file.count <= maximumBytes else {
       throw Failure(
-        .data, "limit.file-size", "has \(file.count) bytes where at most \(maximumBytes) are read", file: path,
+        .data, "limit.file-size", "has \(file.count) bytes, but at most \(maximumBytes) are read", file: path,
         remedy: "Check that this is the right file.")
     }
     return file
@@ -66,7 +66,7 @@ public enum Files {
     path.split(separator: "/").last.map(String.init) ?? path
   }
 
-  /// The folder that a path lies in: `.` for a bare name.
+  /// The parent folder of a path; `.` for a bare name.
   public static func folder(of path: String) -> String {
     var bytes = path.utf8[...]
     while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
@@ -75,12 +75,12 @@ public enum Files {
     return folder.isEmpty ? "/" : String(folder) ?? "."
   }
 
-  /// Whether a name stands for one entry of a folder: not empty, no separator, not `.` or `..`, no NUL.
+  /// Whether a name can be that of one entry of a folder: not empty, no separator, not `.` or `..`, no NUL.
   public static func isPlainName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".." && !name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == 0 }
   }
 
-  /// What the system's answer to an attempt to open a path means.
+  /// The failure for the system's error number after an attempt to open a path.
   package static func failure(_ code: Int32, opening path: String) -> Failure {
     switch code {
     case ENOENT, ENOTDIR:
@@ -88,7 +88,7 @@ public enum Files {
     case ELOOP:
       Failure(.noInput, "input.symlink-loop", "is a symbolic link that leads back to itself", file: path)
     case EACCES, EPERM:
-      Failure(.noInput, "input.unreadable", "may not be read by this user", file: path, remedy: "Check its permissions.")
+      Failure(.noInput, "input.unreadable", "cannot be read by this user", file: path, remedy: "Check its permissions.")
     default:
       Failure(.noInput, "input.unreadable", "cannot be read: \(String(cString: strerror(code)))", file: path)
     }

@@ -1,16 +1,15 @@
-/// Short identities of texts and files: XXH3-128 in hexadecimal. They tell versions apart; they do not protect from forgery.
+/// Short identities of texts and files: XXH3-128 in hexadecimal. They tell versions apart; they do not protect against forgery.
 public enum Fingerprint {
-  /// Bytes at the start of a file that stand for the whole: the headers of checkpoints lie there, and the whole of a
-  /// configuration.
+  /// How many bytes at the start of a file identify it: they include the header of a checkpoint, or all of a configuration.
   public static let headLength = 1 << 20
 
-  /// Of a text in UTF-8.
+  /// The fingerprint of a text, in UTF-8.
   public static func of(_ text: String) -> String {
     var text = text
     return text.withUTF8 { of(UnsafeRawBufferPointer($0)) }
   }
 
-  /// Of the first bytes of a file, which is not read any further.
+  /// The size of a file and the fingerprint of its first bytes; the rest is not read.
   /// - Throws: `Failure` as `MappedFile`.
   public static func ofHead(_ path: String) throws(Failure) -> (bytes: Int, hash: String) {
     let file = try MappedFile(path)
@@ -18,7 +17,7 @@ public enum Fingerprint {
     return (file.count, head.withUnsafeBytes { of($0) })
   }
 
-  /// Of whole files, one after another.
+  /// The fingerprint of whole files, one after another.
   /// - Throws: `Failure` as `MappedFile`.
   package static func of(files: [String]) throws(Failure) -> String {
     let hash = StreamHash()

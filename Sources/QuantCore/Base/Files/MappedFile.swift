@@ -5,7 +5,7 @@ import QuantPlatform
 /// Only regular files are accepted: a folder, a pipe or a device has no size to check offsets against. The mapping is
 /// private and the descriptor is closed at once, so any number of shards can be open.
 public final class MappedFile: Sendable {
-  /// Path as it was given.
+  /// The path as given.
   public let path: String
   /// The whole content.
   public var contents: ByteView { ByteView(owner: self, base: base.pointer, count: count) }
@@ -17,7 +17,7 @@ public final class MappedFile: Sendable {
 
   /// - Throws: `Failure` `input.missing`, `input.unreadable`, `input.symlink-loop`, `input.not-a-file`.
   public init(_ path: String) throws(Failure) {
-    // Without O_NONBLOCK, opening a pipe would wait for a writer before its kind could be looked at.
+    // Without O_NONBLOCK, opening a pipe would wait for a writer before its kind could be checked.
     let descriptor = QuantPlatform.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw Files.failure(errno, opening: path) }
     defer { _ = close(descriptor) }
@@ -46,8 +46,8 @@ public final class MappedFile: Sendable {
     if let pointer = base.pointer { munmap(UnsafeMutableRawPointer(mutating: pointer), count) }
   }
 
-  /// Whether another file now stands at the path, or this one was written to since it was opened. Results computed from
-  /// the mapping are then worthless.
+  /// Whether another file is now at the path, or this one was written to since it was opened. Results computed from the
+  /// mapping are then worthless.
   public func hasChanged() -> Bool {
     var status = stat()
     guard stat(path, &status) == 0 else { return true }
@@ -64,13 +64,13 @@ public final class MappedFile: Sendable {
     }
   }
 
-  /// Unchecked: nobody writes to the mapping.
+  /// Unchecked: the mapping is never written to.
   private struct Address: @unchecked Sendable {
     let pointer: UnsafeRawPointer?
   }
 }
 
-/// What tells that a path still leads to the same, unchanged file.
+/// Tells whether a path still leads to the same, unchanged file.
 private struct FileIdentity: Equatable, Sendable {
   let device: UInt64
   let inode: UInt64

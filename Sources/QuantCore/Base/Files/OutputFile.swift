@@ -7,8 +7,9 @@ package final class OutputFile: Sendable {
   let size: Int
   private let descriptor: Int32
 
-  /// Creates a file, or opens what an earlier run left of it, and reserves its whole space, so that a full disk is noticed before the work and not after it.
-  /// - Throws: `Failure` where it cannot be created, or where the space is not there.
+  /// Creates a file, or opens what an earlier run left of it, and reserves its whole space, so that a full disk is noticed
+  /// before the work rather than after it.
+  /// - Throws: `Failure` if it cannot be created, or if there is not enough space.
   package init(path: String, size: Int) throws(Failure) {
     let (descriptor, number) = InterruptCleanup.create {
       let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
@@ -25,17 +26,17 @@ package final class OutputFile: Sendable {
 
   private func reserve() throws(Failure) {
     guard size > 0 else { return }
-    // A write beyond the limit of the process would end the program with a signal; asking first costs nothing.
+    // A write beyond the limit of the process would end the program with a signal; checking first costs nothing.
     if let limit = Platform.largestFile(), UInt64(size) > limit {
       throw Failure(
-        .io, "io.file-too-large", "needs \(size) bytes, and files are limited to \(limit) bytes here", file: path,
+        .io, "io.file-too-large", "needs \(size) bytes, but files are limited to \(limit) bytes here", file: path,
         remedy: "Raise the limit (ulimit -f), or write smaller shards.")
     }
     let number = Platform.reserve(descriptor, size: size)
     if number != 0 { throw failure("reserving space", number) }
   }
 
-  /// Who may do what with it. A file system without permissions leaves them as they are.
+  /// Sets the permissions. A file system without permissions leaves them as they are.
   func set(permissions: mode_t) { fchmod(descriptor, permissions) }
 
   /// Writes all of `bytes` at `offset`.
@@ -66,19 +67,19 @@ package final class OutputFile: Sendable {
     }
   }
 
-  /// Has the system begin to bring a stretch to the disk.
+  /// Asks the system to start writing a range to disk.
   func beginSync(_ range: Range<Int>) { _ = qc_begin_sync(descriptor, range.lowerBound, range.count) }
 
-  /// Brings everything to the disk.
+  /// Flushes everything to disk.
   package func sync() throws(Failure) {
     let number = Platform.sync(descriptor)
     if number != 0 { throw failure("writing", number) }
   }
 
-  /// Files of which several fit in any memory: whoever reads one next finds it in the cache.
+  /// Several files of this size fit in any memory: the next program that reads one finds it in the cache.
   private static let keptInCache = 1 << 30
 
-  /// Outputs of many gigabytes shall not push out of memory what others need. A smaller one stays.
+  /// Outputs of many gigabytes should not push what others need out of memory. A smaller one stays.
   func dropFromCache() {
     guard size > OutputFile.keptInCache else { return }
     Platform.dropFromCache(descriptor)
@@ -91,7 +92,7 @@ package final class OutputFile: Sendable {
     var space = statvfs()
     let available = fstatvfs(descriptor, &space) == 0 ? Int(clamping: UInt64(space.f_bavail) * UInt64(space.f_frsize)) : 0
     return Failure(
-      .io, "io.disk-full", "needs \(size) bytes, and \(available) are available: \(OutputTarget.errorText(number))", file: path,
+      .io, "io.disk-full", "needs \(size) bytes, but \(available) are available: \(OutputTarget.errorText(number))", file: path,
       remedy: "Free some space, or choose another disk.")
   }
 

@@ -1,13 +1,13 @@
-/// The files of an output: sizes known to the byte before anything is written. They are one file, a folder, or several files beside
-/// each other.
+/// The files of an output: one file, a folder, or several files side by side. Their sizes are known to the byte before anything is
+/// written.
 public struct OutputLayout: Sendable {
   /// One file of the output.
   public struct File: Sendable {
-    /// Name within the output folder, or beside the target; empty where the output is a single file.
+    /// Name within the output folder, or beside the target; empty if the output is a single file.
     public var name: String
     /// Length in bytes.
     public var size: Int
-    /// Bytes known beforehand (headers, padding is zero by itself), at their offsets.
+    /// Bytes known in advance (headers; padding is zero anyway), at their offsets.
     public var literals: [(offset: Int, bytes: [UInt8])]
 
     public init(name: String, size: Int, literals: [(offset: Int, bytes: [UInt8])]) {
@@ -39,7 +39,7 @@ public struct OutputLayout: Sendable {
     }
   }
 
-  /// A stretch of a file that holds spaces until a figure is known, so that sizes do not depend on what is measured.
+  /// A range of a file that holds spaces until a figure is known, so that sizes do not depend on what is measured.
   public struct Slot: Sendable, Equatable {
     /// Id of the figure.
     public var figure: String
@@ -60,14 +60,14 @@ public struct OutputLayout: Sendable {
 
   /// Whether the target is a folder that holds the files.
   public var isFolder: Bool
-  /// The files, in the order in which they are put in place.
+  /// The files of the output. A split output is named from the last to the first (`SplitNaming`).
   public var files: [File]
   /// Where each part of each tensor goes.
   public var placements: [Placement]
-  /// Where figures go that are known when everything else is written.
+  /// Where figures go that are known only when everything else is written.
   public var slots: [Slot]
-  /// What an earlier output in the same folder may have beside the names of `files`: names, or endings behind a `*`. A folder that
-  /// holds anything else is not replaced.
+  /// What an earlier output in the same folder may contain besides the names of `files`: names, or `*` followed by an ending. A
+  /// folder that contains anything else is not replaced.
   public var earlierNames: [String]
 
   public init(isFolder: Bool, files: [File], placements: [Placement], slots: [Slot] = [], earlierNames: [String] = []) {
@@ -78,16 +78,16 @@ public struct OutputLayout: Sendable {
     self.earlierNames = earlierNames
   }
 
-  /// Whether a file of this name may lie in a folder that the output replaces.
+  /// Whether a file of this name may be in a folder that the output replaces.
   func mayHold(_ name: String) -> Bool {
     files.contains { $0.name == name }
       || earlierNames.contains { $0.hasPrefix("*") ? name.hasSuffix($0.dropFirst()) : name == $0 }
   }
 
-  /// Whether the output is several files beside each other.
+  /// Whether the output is several files side by side.
   public var isSplit: Bool { !isFolder && files.contains { !$0.name.isEmpty } }
 
-  /// What stands under a name of its own when the output is complete. Readers begin with the first.
+  /// The paths of the complete output. Clients open the first.
   public func targets(_ target: String) -> [String] {
     guard isSplit else { return [target] }
     let folder = target.lastIndex(of: "/").map { target[...$0] } ?? ""

@@ -2,9 +2,8 @@ package import QuantPlatform
 
 /// The checks that a path must pass before anything is written there.
 package enum OutputTarget {
-  /// The same for everything that an output is made of.
-  /// - Parameter written: the folder in which its files lie already, where a run that is continued may have given some of them
-  ///   their names.
+  /// Checks every path of an output.
+  /// - Parameter written: the folder that already holds its files. A run that is resumed may have given some of them their names.
   package static func check(
     _ layout: OutputLayout, _ target: String, force: Bool, inputs: [String], written: String? = nil
   ) throws(Failure) {
@@ -20,8 +19,8 @@ package enum OutputTarget {
     return a.st_dev == b.st_dev && a.st_ino == b.st_ino
   }
 
-  /// Refuses a target that exists (without `force`) or may not be replaced, that has no folder to lie in, or that is the input. An
-  /// empty folder is as good as none.
+  /// Refuses a target that exists (without `force`) or may not be replaced, whose parent folder is missing, or that is the input. An
+  /// empty folder is treated as if it did not exist.
   /// - Parameter inputs: all files that the run reads.
   private static func check(_ target: String, _ layout: OutputLayout, force: Bool, inputs: [String]) throws(Failure) {
     try refuseSpecial(target)
@@ -32,11 +31,11 @@ package enum OutputTarget {
     }
     guard access(parent, W_OK | X_OK) == 0 else {
       throw Failure(
-        .cannotCreate, "output.permission", "the folder '\(parent)' cannot be written: \(errorText(errno))", file: target,
+        .cannotCreate, "output.permission", "the folder '\(parent)' is not writable: \(errorText(errno))", file: target,
         remedy: "Choose another place, or change its permissions.")
     }
     guard !name(of: target).isEmpty, ![".", ".."].contains(name(of: target)) else {
-      throw Failure(.cannotCreate, "output.name", "this is not a name for an output", file: target)
+      throw Failure(.cannotCreate, "output.name", "is not a valid name for an output", file: target)
     }
     guard let existing = linkStatus(target) else { return }
     // A dangling link has no status of its own target; it is replaced like any file.
@@ -44,40 +43,40 @@ package enum OutputTarget {
     if layout.isFolder, isDirectory(existing), (try? names(in: target))?.isEmpty == true { return }
     guard force else {
       throw Failure(
-        .cannotCreate, "output.exists", "exists already", file: target, remedy: "Give --force to replace it.")
+        .cannotCreate, "output.exists", "already exists", file: target, remedy: "Give --force to replace it.")
     }
     try checkReplaceable(target, layout)
   }
 
-  /// What `--force` may replace: a file (or a link to one, whose place the output takes) by a file; by a folder one that holds nothing
-  /// but what such an output has.
-  /// - Throws: `Failure` of kind cannotCreate for anything else; a path where nothing is passes.
+  /// What `--force` may replace: a file, or a link, by a file; a folder by a folder, if it contains only what such an output
+  /// contains.
+  /// - Throws: `Failure` of kind cannotCreate for anything else; a path where nothing exists passes.
   static func checkReplaceable(_ target: String, _ layout: OutputLayout) throws(Failure) {
     guard let existing = linkStatus(target) else { return }
     try refuseSpecial(target)
     guard isDirectory(existing) == layout.isFolder else {
       throw Failure(
         .cannotCreate, "output.kind",
-        layout.isFolder ? "is a file or a link, and the output is a folder" : "is a folder, and the output is a file", file: target,
+        layout.isFolder ? "is a file or a link, but the output is a folder" : "is a folder, but the output is a file", file: target,
         remedy: "Remove it, or choose another name.")
     }
     if layout.isFolder { try checkContents(of: target, layout) }
   }
 
-  /// Devices, pipes and sockets are nobody's output: a rename would put a file in their place for every program.
+  /// Devices, pipes and sockets are never outputs: a rename would replace them by a file for every program.
   private static func refuseSpecial(_ target: String) throws(Failure) {
     guard let own = linkStatus(target) else { return }
     let isLink = own.st_mode & S_IFMT == S_IFLNK
-    // The names of open files (/dev/stdout) are links, to whatever the file is.
+    // The names of open files (/dev/stdout) are links to whatever was opened.
     let folder = isLink ? realPath(folder(of: target)) : nil
     let isOfSystem = folder.map { $0 == "/dev" || $0.hasPrefix("/proc/") } ?? false
     guard let kind = (isLink ? status(target) : own).flatMap({ special($0) }) ?? (isOfSystem ? "an open file" : nil) else { return }
     throw Failure(
       .cannotCreate, "output.special", "\(isLink ? "leads to" : "is") \(kind), which is never replaced", file: target,
-      remedy: "Choose the name of a file; --json prints what there is to say to standard output.")
+      remedy: "Choose the name of a file; for a report on standard output use --json.")
   }
 
-  /// What something is called that is no file, folder or link; nil for these.
+  /// The name of a kind that is not a file, folder or link; nil for these.
   private static func special(_ status: stat) -> String? {
     switch status.st_mode & S_IFMT {
     case S_IFREG, S_IFDIR, S_IFLNK: nil
@@ -87,7 +86,7 @@ package enum OutputTarget {
     }
   }
 
-  /// The input may be given through a link, and an input folder's files may lie deep below the target: devices and inodes
+  /// The input may be given through a link, and an input folder's files may be deep below the target: devices and inodes
   /// of all folders above each input are compared, along the path as given and along the resolved one.
   private static func refuseInput(_ target: String, _ targetStatus: stat, inputs: [String]) throws(Failure) {
     for input in inputs {
@@ -101,18 +100,18 @@ package enum OutputTarget {
     }
   }
 
-  /// A folder with anything in it that an output would not have is somebody's work, and is never removed.
+  /// A folder with anything in it that an output would not contain is somebody's work, and is never removed.
   private static func checkContents(of path: String, _ layout: OutputLayout) throws(Failure) {
     for name in try names(in: path) {
       guard let status = linkStatus(path + "/" + name) else { continue }
       guard !isDirectory(status) else {
         throw Failure(
-          .cannotCreate, "output.not-flat", "holds the folder '\(name)', so it is not replaced", file: path,
+          .cannotCreate, "output.not-flat", "contains the folder '\(name)', so it is not replaced", file: path,
           remedy: "Remove it yourself, or choose another name.")
       }
       guard special(status) == nil, layout.mayHold(name) else {
         throw Failure(
-          .cannotCreate, "output.foreign", "holds '\(name)', which is no file of an output, so it is not replaced", file: path,
+          .cannotCreate, "output.foreign", "contains '\(name)', which is not an output file, so it is not replaced", file: path,
           remedy: "Move that file away, or choose another name.")
       }
     }
@@ -134,12 +133,12 @@ package enum OutputTarget {
     return names
   }
 
-  /// Who may do what with a file or folder (or what a link leads to); nil where nothing is. What replaces it is as private as it was.
+  /// The permissions of a file or folder, links followed; nil if it does not exist. What replaces it gets the same.
   static func permissions(of path: String) -> mode_t? { status(path).map { $0.st_mode & 0o777 } }
 
   // MARK: Paths
 
-  /// The folder that a path lies in; `.` for a bare name.
+  /// The parent folder of a path; `.` for a bare name.
   static func folder(of path: String) -> String {
     let trimmed = trim(path)
     guard let slash = trimmed.lastIndex(of: "/") else { return "." }

@@ -2,13 +2,13 @@ import CKernels
 import QuantPlatform
 import Synchronization
 
-/// Writes an output so that it is there completely, or not at all.
+/// Writes an output completely, or not at all.
 ///
-/// Everything goes to a work folder beside the target, and its space is reserved at the start. `commit` brings it to the
-/// disk, reads it back, compares hashes, and only then gives it its name. A transaction that is not committed removes its
-/// work folder when it goes away; an interrupt does the same (`InterruptCleanup`). One that is to be continued keeps it.
+/// Everything goes to a work folder beside the target, and its space is reserved at the start. `commit` flushes it to disk,
+/// reads it back, compares hashes, and only then gives it its final name. A transaction that is not committed removes its
+/// work folder when it is released; an interrupt does the same (`InterruptCleanup`). One that can be resumed keeps it.
 public final class OutputTransaction: Sendable {
-  /// Where the output will stand.
+  /// The path of the finished output.
   public let target: String
   /// What is written where.
   public let layout: OutputLayout
@@ -19,7 +19,7 @@ public final class OutputTransaction: Sendable {
 
   private struct State: Sendable {
     var files: [OutputFile] = []
-    /// What has been written of each placement, in the order of `layout.placements`.
+    /// How much of each placement has been written, in the order of `layout.placements`.
     var progress: [Progress] = []
     var isOver = false
   }
@@ -27,9 +27,9 @@ public final class OutputTransaction: Sendable {
   private struct Progress: Sendable {
     var written = 0
     var hash: StreamHash
-    /// What has been taken, and is not in the file yet; nothing of a placement that is complete.
+    /// Bytes that were accepted but are not in the file yet; empty once the placement is complete.
     var buffer: WriteBuffer
-    /// Of what an earlier run wrote.
+    /// The hash of what an earlier run wrote.
     var earlier: StreamHash.Digest?
 
     package var digest: StreamHash.Digest { earlier ?? hash.digest() }
@@ -38,10 +38,10 @@ public final class OutputTransaction: Sendable {
   /// Placements of each file in the order of their offsets, to find the one that a write belongs to.
   private let order: [[Int]]
 
-  /// Creates the output under a temporary name, reserves its space and writes what is known beforehand.
+  /// Creates the output under a temporary name, reserves its space and writes what is known in advance.
   /// - Parameters:
-  ///   - target: a file, or a folder where `layout.isFolder`.
-  ///   - force: replace what stands at `target`.
+  ///   - target: a file, or a folder if `layout.isFolder`.
+  ///   - force: replace what exists at `target`.
   ///   - inputs: files that the run reads; none of them, nor a folder above one, may be the target.
   /// - Throws: `Failure` of kind cannotCreate (the target exists, is the input, cannot be written) or io (disk full).
   public convenience init(layout: OutputLayout, target: String, force: Bool, inputs: [String]) throws(Failure) {
@@ -56,7 +56,7 @@ public final class OutputTransaction: Sendable {
   /// - Parameters:
   ///   - target: has passed `OutputTarget.check`.
   ///   - finished: hashes of the placements that were written before, by index.
-  ///   - isKept: whether the work folder stays after an interrupt, and after a failure until `cancel(keeping:)`.
+  ///   - isKept: whether an interrupt leaves the work folder.
   package init(
     layout: OutputLayout, target: String, force: Bool, work: WorkFolder, finished: [Int: StreamHash.Digest] = [:], isKept: Bool = false
   ) throws(Failure) {
@@ -75,13 +75,13 @@ public final class OutputTransaction: Sendable {
     var state = State()
     let pool = WriteBuffer.Pool()
     for (index, placement) in layout.placements.enumerated() {
-      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
+      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "out of memory", file: target) }
       let earlier = finished[index]
       let written = earlier == nil ? 0 : placement.byteCount
       state.progress.append(Progress(written: written, hash: hash, buffer: WriteBuffer(pool), earlier: earlier))
     }
     self.state = Mutex(state)
-    // From here on the object is whole, and `deinit` cleans up after a throw.
+    // From here on the object is initialized, and `deinit` cleans up after a throw.
     if isGathered {
       let number = InterruptCleanup.create {
         if mkdir(temporary, 0o777) == 0 { return Int32(0) }
@@ -92,7 +92,7 @@ public final class OutputTransaction: Sendable {
         throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: temporary)
       }
     }
-    // From the start: nobody shall read now what may not be read afterwards. The owner goes on writing.
+    // Permissions are set at the start, so that the output is never more readable than what it replaces; its owner can still write.
     if layout.isFolder, let mode = OutputTarget.permissions(of: target) { chmod(temporary, mode | 0o700) }
     for ((file, path), replaced) in zip(zip(layout.files, paths), OutputTransaction.replaced(layout, target)) {
       let output = try OutputFile(path: path, size: file.size)
@@ -102,7 +102,7 @@ public final class OutputTransaction: Sendable {
     }
   }
 
-  /// What each file takes the place of, if it is there.
+  /// The path that each file replaces, if something is there.
   private static func replaced(_ layout: OutputLayout, _ target: String) -> [String] {
     layout.isFolder ? layout.files.map { target + "/" + $0.name } : layout.targets(target)
   }
@@ -117,7 +117,7 @@ public final class OutputTransaction: Sendable {
 
   deinit { cancel() }
 
-  /// Writes a piece of one placement. The pieces of one placement come front to back; different placements may be written
+  /// Writes a piece of one placement. The pieces of one placement come in order; different placements may be written
   /// at the same time by different threads.
   /// - Throws: `Failure` of kind io, or internalError for a write outside of the layout or out of order.
   public func write(file: Int, offset: Int, bytes: UnsafeRawBufferPointer) throws(Failure) {
@@ -133,10 +133,10 @@ public final class OutputTransaction: Sendable {
     state.withLock { $0.progress[index].written += bytes.count }
   }
 
-  /// Writes stretches of the lines of one placement, which is written in no other way, and every byte of it once.
+  /// Writes a part of each of several lines of a placement. Such a placement is written in no other way, and every byte once.
   /// - Parameters:
-  ///   - offset: of the first stretch; each other one begins `stride` bytes behind the one before.
-  ///   - bytes: `lines` stretches of the same length, one after another.
+  ///   - offset: of the first line's part; each of the others begins `stride` bytes after the one before.
+  ///   - bytes: `lines` parts of the same length, one after another.
   /// - Throws: as above.
   public func write(file: Int, offset: Int, lines: Int, stride: Int, bytes: UnsafeRawBufferPointer) throws(Failure) {
     guard !bytes.isEmpty, lines > 0 else { return }
@@ -150,7 +150,7 @@ public final class OutputTransaction: Sendable {
       try output.write(UnsafeRawBufferPointer(rebasing: bytes[line * length..<(line + 1) * length]), at: offset + line * stride)
     }
     let isComplete = progress.written + bytes.count == placement.byteCount
-    // The order of a hash is that of the file.
+    // The bytes of a placement are hashed in the order of the file.
     if isComplete { try read(placement, from: output) { progress.hash.update($0) } }
     state.withLock { $0.progress[index].written += bytes.count }
   }
@@ -164,11 +164,11 @@ public final class OutputTransaction: Sendable {
     return (index, output, progress)
   }
 
-  /// Reads a placement front to back.
+  /// Reads a placement in order.
   private func read(
     _ placement: OutputLayout.Placement, from file: OutputFile, _ body: (UnsafeRawBufferPointer) -> Void
   ) throws(Failure) {
-    // What a core keeps near: a byte is hashed while it is there.
+    // As much as fits a core's cache: bytes are hashed while they are there.
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 4096)
     defer { buffer.deallocate() }
     var done = 0
@@ -180,7 +180,7 @@ public final class OutputTransaction: Sendable {
     }
   }
 
-  /// Reads the shared state, or refuses where the transaction is over.
+  /// Reads the shared state, or throws if the transaction is over.
   private func current<Result: Sendable>(_ read: (State) -> sending Result) throws(Failure) -> Result {
     let result = state.withLock { $0.isOver ? nil : read($0) }
     guard let result else { throw Failure(.internalError, "output.over", "the transaction is over", file: target) }
@@ -195,37 +195,37 @@ public final class OutputTransaction: Sendable {
       let middle = (low + high) / 2
       if layout.placements[candidates[middle]].offset <= offset { low = middle + 1 } else { high = middle }
     }
-    // Several placements share an offset where some are empty; the last one is the one with bytes.
+    // Empty placements share their offset with others; the last one is the one with bytes.
     guard low > 0 else { return nil }
     let index = candidates[low - 1]
     return offset < layout.placements[index].offset + layout.placements[index].byteCount ? index : nil
   }
 
-  /// Brings what has been written so far to the disk.
+  /// Flushes what has been written so far to disk.
   package func sync() throws(Failure) {
     for file in try current({ $0.files }) { try file.sync() }
   }
 
-  /// The hash of a placement that has been written whole.
+  /// The hash of a placement that has been written completely.
   package func digest(_ placement: Int) throws(Failure) -> StreamHash.Digest { try current { $0.progress[placement].digest } }
 
   /// Reads back what an earlier run finished.
-  /// - Throws: `Failure` of kind io where the disk holds something else.
+  /// - Throws: `Failure` of kind io if the disk holds something else.
   package func verifyEarlier() throws(Failure) {
     let (files, progress) = try current { state in (state.files, state.progress) }
     try verify(files, progress.map { $0.earlier }, literals: false)
   }
 
-  /// Brings everything to the disk, reads it back and compares it, and gives the output its name.
-  /// - Throws: `Failure` of kind io where the disk holds something else than was written, or cannotCreate where the target
-  ///   appeared in the meantime.
+  /// Flushes everything to disk, reads it back, compares it, and gives the output its final name.
+  /// - Throws: `Failure` of kind io if the disk holds something else than was written, or cannotCreate if the target appeared in
+  ///   the meantime.
   public func commit() throws(Failure) {
     try verify()
     try giveName()
   }
 
   /// The first half of `commit`: the output is complete under a temporary name, where it can be read.
-  /// - Returns: the path of the temporary; of several files that of the first, with which readers begin.
+  /// - Returns: the temporary path; for several files that of the first, which clients open.
   @discardableResult
   public func verify() throws(Failure) -> String {
     let (files, progress) = try current { state in (state.files, state.progress) }
@@ -242,7 +242,7 @@ public final class OutputTransaction: Sendable {
   }
 
   /// Writes figures into their slots, after `verify`.
-  /// - Parameter figures: by id. Those that have no slot, or are longer than it, are left out.
+  /// - Parameter figures: by id. Figures without a slot, or longer than it, are left out.
   package func fill(_ figures: [String: String]) throws(Failure) {
     let files = try current { $0.files }
     for slot in layout.slots {
@@ -258,11 +258,11 @@ public final class OutputTransaction: Sendable {
     try OutputTransaction.syncFolder(OutputTarget.folder(of: target))
   }
 
-  /// - Parameter expected: of each placement; nil: not to be read.
+  /// - Parameter expected: the hash of each placement; nil: is not read.
   private func verify(_ files: [OutputFile], _ expected: [StreamHash.Digest?], literals: Bool) throws(Failure) {
     for (placement, digest) in zip(layout.placements, expected) {
       guard let digest else { continue }
-      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: target) }
+      guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "out of memory", file: target) }
       let file = files[placement.file]
       try read(placement, from: file) { hash.update($0) }
       guard hash.digest() == digest else { throw corrupt(file.path, placement.offset) }
@@ -282,7 +282,7 @@ public final class OutputTransaction: Sendable {
 
   private func corrupt(_ path: String, _ offset: Int) -> Failure {
     Failure(
-      .io, "io.read-back", "the disk gave back other bytes than were written", file: path, byteOffset: offset,
+      .io, "io.read-back", "the disk returned different bytes than were written", file: path, byteOffset: offset,
       remedy: "Check the disk and the memory of this machine.")
   }
 
@@ -290,7 +290,7 @@ public final class OutputTransaction: Sendable {
 
   private func rename() throws(Failure) {
     var failure: Failure?
-    // Under the lock of the registry: an interrupt comes before, when the temporaries go, or after, when the output stays.
+    // Under the registry's lock: an interrupt comes before this, and removes the temporaries, or after it, and leaves the output.
     work.finish {
       do throws(Failure) { try moveIntoPlace() } catch { failure = error }
       if failure == nil { work.remove() }
@@ -310,7 +310,7 @@ public final class OutputTransaction: Sendable {
     case 0: return
     case EEXIST where force: try replace()
     case EEXIST: try takeEmptyFolder()
-    // The file system does not know the flag: look first, which leaves a gap of an instant, and rename.
+    // The file system does not know the flag: check first, which leaves a short gap, then rename.
     case EINVAL, ENOSYS, ENOTSUP:
       guard OutputTarget.linkStatus(target) != nil else { return try plainRename() }
       if force { try replace() } else { try takeEmptyFolder() }
@@ -318,7 +318,7 @@ public final class OutputTransaction: Sendable {
     }
   }
 
-  /// A folder takes the place of an empty one in one rename, which the system refuses where something is in it.
+  /// A folder replaces an empty one in one rename, which the system refuses if something is in it.
   private func takeEmptyFolder() throws(Failure) {
     guard layout.isFolder else { throw appeared() }
     guard Glibc.rename(temporary, target) != 0 else { return }
@@ -333,15 +333,15 @@ public final class OutputTransaction: Sendable {
   }
 
   private func cannotName(_ number: Int32) -> Failure {
-    Failure(.io, "io.rename", "cannot be given its name: \(OutputTarget.errorText(number))", file: target)
+    Failure(.io, "io.rename", "cannot be given its final name: \(OutputTarget.errorText(number))", file: target)
   }
 
   private func plainRename() throws(Failure) {
     if QuantPlatform.rename(temporary, target) != 0 { throw cannotName(errno) }
   }
 
-  /// A file is replaced by one rename. A folder changes places with the old one, which goes with the work folder: at every
-  /// moment a complete folder stands under the name.
+  /// A file is replaced by one rename. A folder is swapped with the old one, which is removed with the work folder: at every
+  /// moment the name leads to a complete folder.
   private func replace() throws(Failure) {
     try OutputTarget.checkReplaceable(target, layout)
     guard layout.isFolder else { return try plainRename() }
@@ -354,8 +354,8 @@ public final class OutputTransaction: Sendable {
     }
   }
 
-  /// Ends the transaction without an output. Nothing happens after a commit.
-  /// - Parameter keeping: leave the work folder for a run that continues.
+  /// Ends the transaction without an output. Does nothing after a commit.
+  /// - Parameter keeping: leave the work folder for a run that resumes.
   public func cancel(keeping: Bool = false) {
     let wasOver = state.withLock { state in
       defer { state.isOver = true }
@@ -372,9 +372,9 @@ public final class OutputTransaction: Sendable {
     let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Failure(.io, "io.sync", "cannot be opened: \(OutputTarget.errorText(errno))", file: path) }
     defer { close(descriptor) }
-    // Some file systems cannot sync a folder and say so; nothing better can be done there.
+    // Some file systems cannot sync a folder and report it; nothing better can be done there.
     if fsync(descriptor) != 0, errno != EINVAL, errno != EROFS {
-      throw Failure(.io, "io.sync", "cannot be brought to the disk: \(OutputTarget.errorText(errno))", file: path)
+      throw Failure(.io, "io.sync", "cannot be flushed to disk: \(OutputTarget.errorText(errno))", file: path)
     }
   }
 }

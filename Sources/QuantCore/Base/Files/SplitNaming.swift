@@ -3,9 +3,9 @@ import QuantPlatform
 
 /// Gives the files of a split output their names.
 ///
-/// The first comes last: readers begin with it, so that they find a complete output or none. The files get second names (hard
-/// links) and lose the first ones together afterwards: a run that is killed in between can be continued, and one that fails takes
-/// the names back. An old output that is replaced loses its first file before anything else.
+/// The first file is named last: clients open it first, so they find a complete output or none. The files get second names (hard
+/// links), and afterwards the temporary ones are removed together: a run that is killed in between can be resumed, and one that
+/// fails takes the names back. When an old output is replaced, its first file is removed before anything else.
 struct SplitNaming {
   private let files: [(temporary: String, target: String)]
   private let force: Bool
@@ -19,8 +19,8 @@ struct SplitNaming {
     self.layout = layout
   }
 
-  /// - Parameter aside: where the emptied folder goes, so that all first names are gone at once.
-  /// - Throws: `Failure` where a target appeared in the meantime or cannot be named; then none of them is there.
+  /// - Parameter aside: where the temporary folder is moved, so that all temporary names disappear at once.
+  /// - Throws: `Failure` if a target appeared in the meantime or cannot be given its name; then none of them is there.
   func run(aside: String) throws(Failure) {
     for file in files where !OutputTarget.isSameFile(file.temporary, file.target) { try checkReplaceable(file.target) }
     if force, let first = files.last, !OutputTarget.isSameFile(first.temporary, first.target) { unlink(first.target) }
@@ -45,7 +45,7 @@ struct SplitNaming {
     if OutputTarget.isSameFile(file.temporary, file.target) { return }
     if force { unlink(file.target) }
     var number = link(file.temporary, file.target) == 0 ? 0 : errno
-    // A file system without second names.
+    // For a file system without hard links.
     if [EPERM, ENOTSUP, ENOSYS, EMLINK].contains(number) { number = qc_rename_new(file.temporary, file.target) }
     guard number != 0 else { return }
     guard number != EEXIST else {
@@ -53,7 +53,7 @@ struct SplitNaming {
         .cannotCreate, "output.exists", "was created by someone else in the meantime", file: file.target,
         remedy: "Give --force to replace it.")
     }
-    throw Failure(.io, "io.rename", "cannot be given its name: \(OutputTarget.errorText(number))", file: file.target)
+    throw Failure(.io, "io.rename", "cannot be given its final name: \(OutputTarget.errorText(number))", file: file.target)
   }
 
   private func takeBack(_ file: (temporary: String, target: String)) {

@@ -2,7 +2,7 @@ import CKernels
 
 /// XXH3-128 of bytes that arrive in pieces.
 ///
-/// Unchecked: a stream has one writer at a time, as the bytes that it hashes have.
+/// Unchecked: a stream has one writer at a time, like the bytes that it hashes.
 package final class StreamHash: @unchecked Sendable {
   /// The hash of everything added.
   package struct Digest: Equatable, Sendable {
@@ -25,7 +25,7 @@ package final class StreamHash: @unchecked Sendable {
 
   private let state: OpaquePointer
 
-  /// Nil where there is no memory for the state (some hundred bytes).
+  /// Nil if there is no memory for the state (a few hundred bytes).
   package init?() {
     guard let state = qc_xxh3_create() else { return nil }
     self.state = state

@@ -1,11 +1,11 @@
 import QuantPlatform
 import Synchronization
 
-/// The hidden neighbour of a target in which a run keeps what is not finished: the output, its journal, and what a
-/// continued run needs besides.
+/// The hidden folder beside a target in which a run keeps what is not finished: the output, its journal, and whatever else
+/// a resumed run needs.
 ///
-/// There is one for each target, and it belongs to the process that has locked its journal. The lock goes with its process,
-/// however that ends: what lies in a folder that can be locked was left by a run that is dead.
+/// There is one for each target, and it belongs to the process that has locked its journal. The lock ends with its process,
+/// however that ends: the files in a folder that can be locked were left by a dead run.
 public final class WorkFolder: Sendable {
   /// Path of the folder.
   public let path: String
@@ -13,23 +13,23 @@ public final class WorkFolder: Sendable {
   public let hasLeftovers: Bool
   private let target: String
   private let descriptor: Int32
-  /// Nil where the folder is to outlive an interrupt, or holds what an earlier run left.
+  /// Nil if the folder must survive an interrupt, or holds what an earlier run left.
   private let registration: Mutex<Int?>
 
   /// The output while it is being written: a file or a folder.
   package var output: String { path + "/output" }
-  /// What has been finished, line by line; it also carries the lock.
+  /// The record of what is finished, one line each; this file is also the lock.
   package var journal: String { path + "/journal" }
-  /// An old output on its way out, where the file system cannot exchange two folders.
+  /// Where an old output goes if the file system cannot exchange two folders.
   var replaced: String { path + "/replaced" }
 
   /// A file beside the output.
   public func file(_ name: String) -> String { path + "/" + name }
 
   /// Creates the folder, or takes over what a dead run left.
-  /// - Parameter isKept: whether the folder outlives an interrupt.
-  /// - Throws: `Failure` `output.busy` where a living run has it, `output.work-link` where a link stands in its place, `output.create`
-  ///   where it cannot be made.
+  /// - Parameter isKept: whether the folder survives an interrupt.
+  /// - Throws: `Failure` `output.busy` if a live run has it, `output.work-link` if a link is in its place, `output.create` if it
+  ///   cannot be created.
   public init(for target: String, isKept: Bool = false) throws(Failure) {
     let path = WorkFolder.path(for: target)
     let journal = path + "/journal"
@@ -38,7 +38,7 @@ public final class WorkFolder: Sendable {
         () -> ((descriptor: Int32, number: Int32), Bool) in
         let isNew = mkdir(path, 0o777) == 0
         if !isNew, errno != EEXIST { return ((-1, errno), false) }
-        // A link in its place would lead the run, and all that it clears away, to somebody else's files.
+        // A link in its place would make the run write and delete somebody else's files.
         let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
         guard folder >= 0 else {
           let number = errno
@@ -51,12 +51,12 @@ public final class WorkFolder: Sendable {
         if descriptor < 0, isNew { rmdir(path) }
         return ((descriptor, number), isNew && descriptor >= 0 && !isKept)
       }
-      // Somebody removed the folder after it was found to be there.
+      // Another process removed the folder after it was found.
       if descriptor < 0, number == ENOENT, OutputTarget.linkStatus(path) == nil { continue }
       guard descriptor >= 0 else {
         if let there = OutputTarget.linkStatus(path), there.st_mode & S_IFMT == S_IFLNK {
           throw Failure(
-            .cannotCreate, "output.work-link", "is a symbolic link where the run keeps what is not finished, and is not followed",
+            .cannotCreate, "output.work-link", "is a symbolic link in the place of the work folder, and is not followed",
             file: path,
             remedy: "Remove the link, or choose another output.")
         }
@@ -68,7 +68,7 @@ public final class WorkFolder: Sendable {
         throw Failure(
           .cannotCreate, "output.busy", "is being written by another run", file: target, remedy: "Wait for it, or choose another name.")
       }
-      // The folder may have been removed by its owner before the lock was ours.
+      // Its owner may have removed the folder before this process got the lock.
       var own = stat()
       if fstat(descriptor, &own) == 0, let there = OutputTarget.linkStatus(journal), there.st_ino == own.st_ino, there.st_dev == own.st_dev
       {
@@ -91,15 +91,15 @@ public final class WorkFolder: Sendable {
     }
   }
 
-  /// Runs `body` where no interrupt falls into it; where it returns true, the folder is nobody's business any more.
+  /// Runs `body` so that no interrupt comes in the middle; if it returns true, an interrupt no longer removes the folder.
   func finish(_ body: () -> Bool) {
     InterruptCleanup.forget(registration.withLock { $0 }, after: body)
   }
 
-  /// Whether a run has left its folder, or is at work in it.
+  /// Whether a run has left its folder, or is working in it.
   package static func exists(for target: String) -> Bool { OutputTarget.linkStatus(path(for: target)) != nil }
 
-  /// Adds bytes to the journal and brings them to the disk.
+  /// Adds bytes to the journal and flushes them to disk.
   package func append(_ bytes: [UInt8]) throws(Failure) {
     var done = 0
     guard lseek(descriptor, 0, SEEK_END) >= 0 else { throw failure() }
@@ -112,7 +112,7 @@ public final class WorkFolder: Sendable {
     guard Platform.sync(descriptor) == 0 else { throw failure() }
   }
 
-  /// Cuts the journal behind its first `count` bytes.
+  /// Cuts the journal after its first `count` bytes.
   package func truncate(to count: Int) throws(Failure) {
     guard ftruncate(descriptor, off_t(count)) == 0 else { throw failure() }
   }
@@ -121,19 +121,19 @@ public final class WorkFolder: Sendable {
     Failure(.io, "io.journal", "cannot be written: \(OutputTarget.errorText(errno))", file: journal)
   }
 
-  /// Removes all that earlier runs left, but not the folder and its lock.
+  /// Removes everything that earlier runs left, but not the folder and its lock.
   package func clear() throws(Failure) {
     WorkFolder.contents(path).filter { $0.path != journal }.forEach { $0.remove() }
     try truncate(to: 0)
   }
 
-  /// Removes the folder with everything in it; the lock goes with the object.
+  /// Removes the folder with everything in it; the lock is released with the object.
   package func remove() { WorkFolder.remove(path) }
 
-  /// Whether a folder stands there, and no link to one.
+  /// Whether the path is a folder, not a link to one.
   private static func isOwn(_ path: String) -> Bool { OutputTarget.linkStatus(path).map { OutputTarget.isDirectory($0) } ?? false }
 
-  /// Everything in the folder: files, and folders of files after what is in them.
+  /// Everything in the folder: files, and folders of files after their contents.
   private static func contents(_ path: String) -> [Entry] {
     guard isOwn(path) else { return [] }
     var found: [Entry] = []
@@ -152,17 +152,17 @@ public final class WorkFolder: Sendable {
     func remove() { _ = isFolder ? rmdir(path) : unlink(path) }
   }
 
-  /// Removes the folder behind an interrupt.
+  /// Removes a folder and everything in it; also called after an interrupt.
   static func remove(_ path: String) {
     guard isOwn(path) else { return }
-    // The journal goes last: while it is there, a run that continues knows that the output is complete.
+    // The journal is removed last: while it exists, a run that resumes knows that the output is complete.
     let journal = path + "/journal"
     contents(path).filter { $0.path != journal }.forEach { $0.remove() }
     unlink(journal)
     rmdir(path)
   }
 
-  /// Beside the target, hidden, and recognisable for whoever finds one after a power cut. A name has at most 255 bytes.
+  /// Beside the target, hidden, and recognizable to someone who finds one after a power cut. A name has at most 255 bytes.
   private static func path(for target: String) -> String {
     let name = String(decoding: OutputTarget.name(of: target).utf8.prefix(220), as: UTF8.self)
     return OutputTarget.folder(of: target) + "/." + name + ".qc-partial"

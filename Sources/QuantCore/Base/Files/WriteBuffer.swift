@@ -1,12 +1,12 @@
 import Synchronization
 
-/// Bytes of one placement on their way into a file. They are written in stretches that begin and end at multiples of 256 KiB:
-/// the system keeps long pieces of memory for these, where short and unaligned writes take twice as long. Longer stretches do not
-/// stay in a core's cache while they are copied, which takes longer still.
+/// Collects the bytes of one placement and writes them in pieces that begin and end at multiples of 256 KiB. The system caches such
+/// pieces in large blocks of memory; short and unaligned writes take twice as long. Longer pieces do not stay in a core's cache while
+/// they are copied, which takes longer too.
 ///
 /// Unchecked: a placement has one writer at a time.
 final class WriteBuffer: @unchecked Sendable {
-  /// Memory that buffers take turns with.
+  /// Memory that buffers share in turn.
   final class Pool: Sendable {
     private let free = Mutex<[[UInt8]]>([])
 
@@ -15,21 +15,21 @@ final class WriteBuffer: @unchecked Sendable {
   }
 
   private static let length = 1 << 18
-  /// What the disk is given at a time.
+  /// How many bytes the disk is asked to write at a time.
   private static let stretch = 8 << 20
 
   private let pool: Pool
   private var bytes: [UInt8] = []
-  /// Where in the file the first byte that is held belongs, and how many are held.
+  /// File offset of the first byte held, and the number of bytes held.
   private var start = 0
   private var count = 0
 
   init(_ pool: Pool) { self.pool = pool }
 
-  /// Takes bytes that follow those before.
+  /// Takes the bytes that follow the previous ones.
   /// - Parameters:
   ///   - offset: their place in the file.
-  ///   - isLast: whether none will follow.
+  ///   - isLast: whether these are the last ones.
   func append(_ source: UnsafeRawBufferPointer, at offset: Int, isLast: Bool, to file: OutputFile) throws(Failure) {
     guard let base = source.baseAddress else { return }
     if count == 0 { start = offset }
@@ -56,7 +56,7 @@ final class WriteBuffer: @unchecked Sendable {
     }
     if let failure { throw failure }
     let end = start + count
-    // The disk works while the next bytes are made.
+    // The disk writes while the next bytes are computed.
     let begun = start / WriteBuffer.stretch * WriteBuffer.stretch..<end / WriteBuffer.stretch * WriteBuffer.stretch
     if !begun.isEmpty { file.beginSync(begun) }
     start = end

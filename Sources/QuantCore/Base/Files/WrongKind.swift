@@ -1,6 +1,6 @@
-/// Recognises what people hand over by mistake, so that they hear what the file is instead of a parser's complaint.
+/// Recognizes files that are given by mistake, so that the error says what the file is instead of where parsing failed.
 public enum WrongKind {
-  /// A failure where the bytes are clearly something other than a checkpoint of the expected kind.
+  /// A failure if the bytes are clearly something other than the expected kind of file.
   /// - Parameters:
   ///   - view: the file from its first byte.
   ///   - expected: what the caller reads, as a message names it: `a GGUF file`; its own signature is not reported.
@@ -13,8 +13,8 @@ public enum WrongKind {
     }
     if isPage(start) {
       return Failure(
-        .data, "input.html-page", "is a web page saved under the name of a model file", byteOffset: 0,
-        remedy: "Download the file again, with its direct address and with access rights.")
+        .data, "input.html-page", "is a web page saved under the name of a checkpoint", byteOffset: 0,
+        remedy: "Download the file again from its direct address, with access rights.")
     }
     for known in signatures where known.name != expected && start.starts(with: known.bytes) {
       return Failure(.data, "input.wrong-kind", "is \(known.name), not \(expected)", byteOffset: 0, remedy: known.remedy)
@@ -27,7 +27,7 @@ public enum WrongKind {
     return text.hasPrefix("<!doctype html") || text.hasPrefix("<html")
   }
 
-  /// A kind of file that is known by its first bytes.
+  /// A kind of file that is recognized by its first bytes.
   private struct Signature {
     var bytes: [UInt8]
     /// What the file is, for messages.
@@ -36,15 +36,15 @@ public enum WrongKind {
   }
 
   private static let signatures = [
-    Signature(bytes: Array("GGUF".utf8), name: "a GGUF file", remedy: "Name it with the extension .gguf."),
-    Signature(bytes: Array("PK\u{3}\u{4}".utf8), name: "a ZIP archive (PyTorch .bin or .pt)", remedy: "Name it with the extension .bin."),
-    // Old ggml files store their magic number little-endian, so it reads backwards.
+    Signature(bytes: Array("GGUF".utf8), name: "a GGUF file", remedy: "Give it the extension .gguf."),
+    Signature(bytes: Array("PK\u{3}\u{4}".utf8), name: "a ZIP archive (PyTorch .bin or .pt)", remedy: "Give it the extension .bin."),
+    // Old ggml files store their magic number in little-endian order, so it reads backwards.
     Signature(bytes: Array("tjgg".utf8), name: "a file in the old ggjt format"),
     Signature(bytes: Array("fmgg".utf8), name: "a file in the old ggmf format"),
     Signature(bytes: Array("lmgg".utf8), name: "a file in the old ggml format"),
     Signature(bytes: [0x1f, 0x8b], name: "a gzip archive"),
     Signature(bytes: [0x28, 0xb5, 0x2f, 0xfd], name: "a Zstandard archive"),
-    // The opening of a pickle of protocol 2 to 5 that PyTorch wrote before it used ZIP archives.
+    // The first bytes of a pickle that PyTorch wrote before it used ZIP archives.
     Signature(bytes: [0x80, 0x02, 0x8a, 0x0a], name: "a PyTorch pickle"),
   ]
 }

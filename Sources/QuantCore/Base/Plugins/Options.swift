@@ -1,10 +1,10 @@
 /// One option of a method: `awq:clip=off`.
 public struct OptionDeclaration: Sendable, Equatable {
-  /// What stands before the `=`.
+  /// The text before the `=`.
   public var name: String
   /// A few words for lists.
   public var summary: String
-  /// As it would be typed.
+  /// As one would type it.
   public var defaultValue: String
   public init(name: String, summary: String, defaultValue: String) {
     self.name = name
@@ -26,7 +26,7 @@ public struct OptionValues: Sendable, Equatable {
         let known = declarations.map(\.name).joined(separator: ", ")
         throw Failure(
           .usage, "option.unknown", "plug-in '\(plugin)' has no option '\(name)'",
-          remedy: known.isEmpty ? "It takes no options." : "Its options are: \(known).")
+          remedy: known.isEmpty ? "Leave it out; the plug-in has no options." : "Give one of its options: \(known).")
       }
       values[name] = value
     }
@@ -56,7 +56,7 @@ public struct OptionValues: Sendable, Equatable {
     }
   }
 
-  /// One of the words of an option.
+  /// One of an option's words.
   public func choice(_ name: String, of words: [String]) throws(Failure) -> String {
     let value = string(name)
     guard words.contains(value) else { throw bad(name, "one of " + words.joined(separator: ", ")) }
@@ -64,6 +64,6 @@ public struct OptionValues: Sendable, Equatable {
   }
 
   private func bad(_ name: String, _ expected: String) -> Failure {
-    Failure(.usage, "option.value", "option '\(name)' is '\(string(name))'", remedy: "Give \(expected).")
+    Failure(.usage, "option.value", "option '\(name)' cannot be '\(string(name))'", remedy: "Give \(expected).")
   }
 }

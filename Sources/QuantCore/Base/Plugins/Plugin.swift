@@ -1,5 +1,5 @@
-/// Anything that can be added to qconvert without touching another module: a method, a set of schemes, a packing, a
-/// format, or a model family. Write one type that conforms to one of the five axes and list it in `main`.
+/// Anything that can be added to qconvert without touching another module: a method, a set of schemes, a preset, a packing, a
+/// format, a family, an importance format or a client. Write one type that conforms to one of the eight axes and list it in `main`.
 public protocol Plugin: Sendable {
   /// Unique within its axis; what people type (`awq`, `gguf`, `llama`).
   static var id: String { get }
@@ -7,7 +7,7 @@ public protocol Plugin: Sendable {
   static var summary: String { get }
   /// Paper or specification.
   static var reference: String { get }
-  /// What it is one of. Every axis has a protocol, which answers this.
+  /// The axis that the plug-in belongs to. The protocol of each axis implements this.
   static var axis: PluginAxis { get }
 }
 

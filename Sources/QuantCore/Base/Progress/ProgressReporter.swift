@@ -1,4 +1,4 @@
-/// What a person watching a conversion is told.
+/// Tells the person who watches a conversion what happens.
 public protocol ProgressReporter: Sendable {
   /// A stage begins; `total` is its amount of work in bytes or tokens.
   func begin(_ stage: String, total: Int)

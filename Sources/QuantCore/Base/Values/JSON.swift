@@ -1,9 +1,9 @@
-/// A JSON value that keeps the order of keys. Numbers keep their spelling, so that nothing is lost before a reader says
+/// A JSON value that keeps the order of keys. Numbers keep their spelling, so that nothing is lost before the caller says
 /// which type it wants.
 public enum JSON: Sendable, Equatable {
   case null
   case bool(Bool)
-  /// The number as it was written (`1e-05`, `NaN` only where a lenient reader let it through).
+  /// The number as it was written (`1e-05`; `NaN` only if the `ParseOptions` allow it).
   case number(String)
   case string(String)
   case array([JSON])
@@ -13,7 +13,7 @@ public enum JSON: Sendable, Equatable {
   public struct Member: Sendable, Equatable {
     /// The key, as text.
     public var key: String
-    /// What stands behind it.
+    /// Its value.
     public var value: JSON
     public init(_ key: String, _ value: JSON) {
       self.key = key
@@ -23,15 +23,15 @@ public enum JSON: Sendable, Equatable {
 
   /// A whole number.
   public static func int(_ value: Int) -> JSON { .number(String(value)) }
-  /// A number; `null` where it is not finite.
+  /// A number; `null` if it is not finite.
   public static func double(_ value: Double) -> JSON { .number(value.isFinite ? "\(value)" : "null") }
-  /// A number that may have been stored in 32 bits: in the fewest digits that give it back.
+  /// A number that may have been stored in 32 bits: written with the fewest digits that restore it.
   public static func shortest(_ value: Double) -> JSON {
     let float = Float(value)
     return Double(float) == value && value.isFinite ? .number("\(float)") : .double(value)
   }
 
-  /// The value of a key in an object (the first, where a lenient reader kept two), or nil.
+  /// The value of a key in an object, or nil.
   public subscript(key: String) -> JSON? {
     guard case .object(let members) = self else { return nil }
     return members.first { $0.key == key }?.value

@@ -1,9 +1,9 @@
 extension JSON {
   /// What a parser accepts.
   public struct ParseOptions: Sendable {
-    /// Whether `NaN`, `Infinity` and `-Infinity` stand for numbers, as Python writes them.
+    /// Whether `NaN`, `Infinity` and `-Infinity` are accepted as numbers, as Python writes them.
     public var allowsNonFiniteNumbers: Bool
-    /// Objects and arrays inside each other.
+    /// Levels of nested objects and arrays.
     public var maximumDepth: Int
     /// Size of the whole text in bytes.
     public var maximumBytes: Int
@@ -18,9 +18,9 @@ extension JSON {
       self.maximumMembers = maximumMembers
     }
 
-    /// RFC 8259 with unique keys: headers of safetensors files.
+    /// RFC 8259 with unique keys: for headers of safetensors files.
     public static let strict = ParseOptions(allowsNonFiniteNumbers: false, maximumDepth: 64, maximumBytes: 100_000_000)
-    /// What Python's `json` writes, with unique keys: configurations, tokenizers, indices.
+    /// What Python's `json` writes, with unique keys: for configurations, tokenizers, indices.
     public static let config = ParseOptions(allowsNonFiniteNumbers: true, maximumDepth: 128, maximumBytes: 256 << 20)
   }
 
@@ -30,7 +30,7 @@ extension JSON {
     public enum Problem: Sendable, Equatable {
       /// The text ends inside a value.
       case truncated
-      /// A byte that cannot stand here.
+      /// A byte that is not allowed here.
       case unexpected(String)
       /// Something follows the value.
       case trailing
@@ -52,7 +52,7 @@ extension JSON {
     public var path: [String]
   }
 
-  /// Parses one value with nothing but white space around it. Keys keep their order and must be unique in their object.
+  /// Parses one value with only white space around it. Keys keep their order and must be unique in their object.
   /// - Complexity: O(n).
   public static func parse(_ bytes: UnsafeRawBufferPointer, _ options: ParseOptions = .config) throws(ParseError) -> JSON {
     var parser = JSONParser(bytes, options)
@@ -62,13 +62,13 @@ extension JSON {
     return value
   }
 
-  /// Parses one value with nothing but white space around it.
+  /// Parses one value with only white space around it.
   public static func parse(_ view: ByteView, _ options: ParseOptions = .config) throws(ParseError) -> JSON {
     try view.parse { (bytes) throws(ParseError) in try parse(bytes, options) }
   }
 
-  /// Parses one value and says where it ends; what follows is the caller's business.
-  /// - Returns: the value and the offset of the first byte behind it.
+  /// Parses one value and says where it ends; what follows is up to the caller.
+  /// - Returns: the value and the offset of the first byte after it.
   public static func parsePrefix(
     _ view: ByteView, _ options: ParseOptions = .strict
   ) throws(ParseError) -> (value: JSON, end: Int) {
@@ -80,7 +80,7 @@ extension JSON {
   }
 
   /// Parses a file.
-  /// - Throws: `Failure` as `Files.map`, or `json.…` with the place.
+  /// - Throws: `Failure` as `Files.map`, or `json.…` with the byte offset.
   public static func load(_ path: String, _ options: ParseOptions = .config) throws(Failure) -> JSON {
     let file = try Files.map(path, maximumBytes: options.maximumBytes)
     do {
@@ -97,9 +97,9 @@ extension JSON.ParseError {
     let place = path.isEmpty ? "" : " in \(path.joined(separator: "."))"
     let (id, message) =
       switch problem {
-      case .truncated: ("json.truncated", "the JSON text ends too early")
-      case .unexpected(let what): ("json.syntax", "not JSON: \(what)")
-      case .trailing: ("json.trailing", "something follows the JSON value")
+      case .truncated: ("json.truncated", "the JSON text is cut off")
+      case .unexpected(let what): ("json.syntax", "invalid JSON: \(what)")
+      case .trailing: ("json.trailing", "there is more text after the JSON value")
       case .duplicateKey(let key): ("json.duplicate-key", "the key \(JSON.string(key).text()) appears twice")
       case .invalidUTF8: ("json.utf8", "a string is not valid UTF-8")
       case .loneSurrogate: ("json.surrogate", "a \\u escape is half of a surrogate pair")
@@ -150,7 +150,7 @@ private struct JSONParser {
     let found =
       byte > 0x20 && byte < 0x7f
       ? "'\(Character(Unicode.Scalar(byte)))'" : "byte 0x" + String(byte, radix: 16, uppercase: false)
-    return error(.unexpected("\(found) where \(wanted) belongs"))
+    return error(.unexpected("\(found) where \(wanted) is expected"))
   }
 
   mutating func document() throws(JSON.ParseError) -> JSON {
@@ -200,7 +200,7 @@ private struct JSONParser {
     skipSpace()
   }
 
-  /// Steps over the closing bracket if it is next.
+  /// Consumes the closing bracket if it is next.
   private mutating func closes(_ bracket: UInt8) -> Bool {
     guard position < bytes.count, bytes[position] == bracket else { return false }
     position += 1
@@ -208,7 +208,7 @@ private struct JSONParser {
     return true
   }
 
-  /// After an element: steps over a comma and says true, or over the closing bracket and says false.
+  /// After an element: consumes a comma and returns true, or the closing bracket and returns false.
   private mutating func goesOn(until bracket: UInt8, _ wanted: String) throws(JSON.ParseError) -> Bool {
     skipSpace()
     if closes(bracket) { return false }
@@ -313,7 +313,7 @@ private struct JSONParser {
       return text
     }
     let raw = UnsafeRawBufferPointer(rebasing: bytes[first..<end])
-    // Invalid sequences are replaced, and then the text is no longer the bytes. This is faster than a validating initializer.
+    // Invalid sequences are replaced, so the text then differs from the bytes. This is faster than a validating initializer.
     var text = String(decoding: raw, as: UTF8.self)
     if highBits >= 0x80, !text.withUTF8({ $0.elementsEqual(raw) }) { throw error(.invalidUTF8, at: start) }
     return text
@@ -350,7 +350,7 @@ private struct JSONParser {
     position += 1
   }
 
-  /// Four hexadecimal digits behind the `u` that is next.
+  /// Four hexadecimal digits after the `u` that is next.
   private mutating func hexadecimal() throws(JSON.ParseError) -> UInt32 {
     position += 1
     var code: UInt32 = 0

@@ -1,6 +1,6 @@
 extension JSON {
-  /// The value as text: keys in their order, numbers in their spelling, strings with the escapes that JSON requires and
-  /// nothing more. The same value always gives the same bytes.
+  /// The value as text: keys in their order, numbers in their spelling, strings with only the escapes that JSON requires
+  /// (and DEL). The same value always gives the same bytes.
   /// - Parameter pretty: one element per line, indented by two spaces, as Python's `indent=2` does.
   public func text(pretty: Bool = false) -> String {
     var out: [UInt8] = []

@@ -1,15 +1,15 @@
-/// Finds a key that an object has twice.
+/// Finds duplicate keys in an object.
 ///
-/// Keys are compared by their bytes: Swift's own comparison takes two spellings of one accented letter for the same, which
-/// no other reader does. Objects with a few members are searched; larger ones get an open hash table, whose seed is drawn
-/// anew so that nobody can prepare keys that collide.
+/// Keys are compared by their bytes: Swift's own comparison treats two spellings of one accented letter as equal, which no
+/// other program does. Objects with a few members are searched; larger ones get an open hash table with a random seed, so
+/// that nobody can prepare keys that collide.
 struct KeyTable {
-  /// Position of a member plus one, or 0 for a free slot. Its size is a power of two, at least twice the members'.
+  /// Index of a member plus one, or 0 for a free slot. The size is a power of two, at least twice the number of members.
   private var slots: [Int32] = []
   private let seed = UInt64.random(in: .min ... .max)
   private static let smallObject = 8
 
-  /// Whether `key` is one of `members`; otherwise it is noted as the next member.
+  /// Whether `key` is one of `members`; otherwise it is recorded as the next member.
   mutating func contains(_ key: String, in members: [JSON.Member]) -> Bool {
     if members.count < KeyTable.smallObject { return members.contains { KeyTable.areSame($0.key, key) } }
     if slots.count < 2 * (members.count + 1) { grow(members) }

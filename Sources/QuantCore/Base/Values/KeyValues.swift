@@ -1,4 +1,4 @@
-/// A typed metadata value, with the types of GGUF (the richest of the containers).
+/// A typed metadata value, with the types of GGUF (the format with the most types).
 public enum MetadataValue: Sendable, Equatable {
   case u8(UInt8), i8(Int8), u16(UInt16), i16(Int16), u32(UInt32), i32(Int32), u64(UInt64), i64(Int64)
   case f32(Float), f64(Double)

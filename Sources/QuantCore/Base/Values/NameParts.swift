@@ -1,6 +1,6 @@
 extension String {
-  /// Whether another text is part of this one, byte for byte. The standard library's `contains` looks for characters, prepares
-  /// each search at length, and takes most of the time of a plan.
+  /// Whether another text is part of this one, byte for byte. The standard library's `contains` compares characters and has a slow
+  /// setup for each search: with it, planning would spend most of its time here.
   public func hasPart(_ part: String) -> Bool {
     var (text, part) = (self, part)
     return text.withUTF8 { text in

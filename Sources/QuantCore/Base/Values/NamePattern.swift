@@ -1,13 +1,13 @@
-/// A regular expression of a configuration that is held against the beginning of a name, as Python's `re.match` does.
+/// A regular expression of a configuration that is matched at the beginning of a name, as Python's `re.match` does.
 public struct NamePattern {
   /// As written.
   public let source: String
   private let regex: Regex<AnyRegexOutput>
 
-  /// Longest pattern that is looked at.
+  /// Length of the longest pattern that is accepted, in bytes.
   private static let maximumLength = 1000
 
-  /// Nil where this is no regular expression, or a very long one.
+  /// Nil if this is not a regular expression, or is very long.
   public init?(_ source: String) {
     guard source.utf8.count <= NamePattern.maximumLength, let regex = try? Regex(source) else { return nil }
     self.source = source
@@ -16,12 +16,12 @@ public struct NamePattern {
 
   public func matches(_ name: String) -> Bool { (try? regex.prefixMatch(in: name)) != nil }
 
-  /// A pattern that matches this name alone.
+  /// A pattern that matches only this name.
   public static func exactly(_ name: String) -> String {
     "^" + quoted(name) + "$"
   }
 
-  /// The part of a pattern that stands for these characters and no others.
+  /// The part of a pattern that matches exactly these characters.
   public static func quoted(_ text: String) -> String {
     text.map { "\\.+*?()[]{}|^$".contains($0) ? "\\\($0)" : String($0) }.joined()
   }

@@ -5,10 +5,10 @@
 
 #include <stdint.h>
 
-/* Hot loops of QuantCore. The Swift faces in Numerics/ document shapes and hold the readable twins. */
+/* Hot loops of QuantCore. Their Swift wrappers in Numerics/ document shapes; the readable twins are there too. */
 
-/* A level of the matrix product alone: operands are rounded to bfloat16 and packed as pairs of depth steps, one pair in
-   the place of a float. Sums stay in 32 bits. */
+/* A level only for the matrix product: operands are rounded to bfloat16 and packed as pairs of depth steps, one pair in
+   the space of a float. Sums stay in 32 bits. */
 enum { QC_BFLOAT_PAIRS = 3 };
 
 /* --- Matrix product (product.c) --- */
@@ -22,14 +22,14 @@ long qc_tile_columns(int level);
 void qc_pack_contiguous(const float *source, long stride, long count, long depth, long width, float *out);
 void qc_pack_strided(const float *source, long stride, long count, long depth, long width, float *out);
 
-/* The same for QC_BFLOAT_PAIRS: [pairs][width], `depth` counted in floats; an odd one is padded with a zero. Only where
+/* The same for QC_BFLOAT_PAIRS: [pairs][width], `depth` counted in floats; an odd one is padded with a zero. Only if
    qc_cpu_has_bfloat(). */
 void qc_pack_contiguous_pairs(const float *source, long stride, long count, long depth, long width, float *out);
 void qc_pack_strided_pairs(const float *source, long stride, long count, long depth, long width, float *out);
 
 /* C[rows, columns] (+)= A * B for packed operands of one depth block. `rows` and `columns` need not fill whole tiles.
-   Every element of the product is one chain over the depth, starting at zero, in ascending order. `depth` counts floats,
-   or pairs. Elements more than `diagonal` rows below the diagonal of this part of C may be left out: `rows` for all of C. */
+   Every element of the product is one sum over the depth, starting at zero, in ascending order. `depth` counts floats,
+   or pairs. Elements more than `diagonal` rows below the diagonal of this part of C may be left out; pass `rows` for all. */
 void qc_multiply_packed(
     int level, const float *a, long rows, const float *b, long columns, long depth, float *c, long stride, int accumulate,
     long diagonal);
@@ -52,10 +52,10 @@ void qc_observe_squares(const float *x, long rows, long stride, long channels, d
 
 /* --- Histograms (histograms.c) --- */
 
-/* Counts |x| in bins [i * width, (i + 1) * width); the last one also takes what lies beyond. Infinity and NaN are left out. */
+/* Counts |x| in bins [i * width, (i + 1) * width); the last one also counts everything beyond. Infinity and NaN are left out. */
 void qc_count_magnitudes(const float *x, long count, double width, long bins, uint64_t *counts);
 
-/* --- Plain numbers in files (numbers.c); the same bits on every level. Bytes need no alignment. --- */
+/* --- Plain values in files (numbers.c); the same bits on every level. Bytes need no alignment. --- */
 
 void qc_widen_halves(const void *bytes, long count, float *values);
 void qc_widen_bfloats(const void *bytes, long count, float *values);
@@ -82,13 +82,13 @@ enum { QC_FLOAT = 0, QC_BFLOAT = 1, QC_HALF = 2 };
 /* Whether no value is infinite or NaN. */
 int qc_all_finite(const float *x, long count);
 
-/* The largest bit pattern of a magnitude: from 0x7f800000 on, a value is infinite or NaN. 0 of none. */
+/* The largest bit pattern of a magnitude, or 0 without values. From 0x7f800000 on, a value is infinite or NaN. */
 uint32_t qc_largest_bits(const float *x, long count);
 
 /* Adds the squares of values[i] - originals[i] and of originals[i], in double precision and 8 lanes (index modulo 8). */
 void qc_squared_errors(const float *values, const float *originals, long count, double *error, double *original);
 
-/* Smallest and largest of 0 and all values; NaN is neither. */
+/* Smallest and largest of 0 and all values; NaN is left out. */
 void qc_extremes(const float *x, long count, float *smallest, float *largest);
 
 /* Integer codes of one group by the rule of IntegerScheme. `zero` is in signed numbering (-half ... half - 1), and
@@ -96,13 +96,13 @@ void qc_extremes(const float *x, long count, float *smallest, float *largest);
 void qc_integer_codes(
     const float *x, long count, float scale, float zero, float half, int offset, int type, int32_t *codes);
 
-/* The numbers that those codes mean. */
+/* The values that those codes stand for. */
 void qc_integer_code_values(const int32_t *codes, long count, float scale, float zero, float *values);
 
-/* The same without codes. */
+/* The weights after rounding, without computing codes. */
 void qc_integer_values(const float *x, long count, float scale, float zero, float half, int type, float *values);
 
-/* --- Short floats (short_floats.c); the same bits on every level. Columns lie in groups of `length`, each with a scale; the last
+/* --- Short floats (short_floats.c); the same bits on every level. Columns are in groups of `length`, each with a scale; the last
    may be shorter. --- */
 
 /* Types of short floats. */
@@ -112,13 +112,13 @@ enum { QC_E4M3 = 0, QC_E5M2 = 1, QC_E2M1 = 2 };
 void qc_short_codes(
     const float *x, long count, long length, const float *scales, int type, int quotient_type, int element, int32_t *codes);
 
-/* What codes mean, times their scale: one code an int, one a byte (not QC_E2M1), or two a byte with the first in the low half
-   (QC_E2M1; count and length even). */
+/* The values of codes, times their scale: one code per int, one per byte (not QC_E2M1), or two per byte with the first in the low
+   half (QC_E2M1; count and length even). */
 void qc_short_values(const int32_t *codes, long count, long length, const float *scales, int element, float *values);
 void qc_byte_values(const uint8_t *codes, long count, long length, const float *scales, int element, float *values);
 void qc_nibble_values(const uint8_t *pairs, long count, long length, const float *scales, float *values);
 
-/* The largest magnitude of each group; NaN is none. */
+/* The largest magnitude of each group; NaN is left out. */
 void qc_magnitudes(const float *x, long count, long length, float *largest);
 
 /* --- Distributions (distributions.c); double precision inside --- */

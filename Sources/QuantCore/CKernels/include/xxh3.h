@@ -13,10 +13,10 @@ typedef struct {
 
 typedef struct qc_xxh3_state qc_xxh3_state;
 
-/// A new stream, or NULL where there is no memory.
+/// A new stream, or NULL if there is no memory.
 qc_xxh3_state *qc_xxh3_create(void);
 void qc_xxh3_update(qc_xxh3_state *state, const void *bytes, size_t count);
-/// The hash of the bytes so far; the stream can go on.
+/// The hash of the bytes so far; more can be added afterwards.
 qc_xxh3_digest qc_xxh3_finish(const qc_xxh3_state *state);
 void qc_xxh3_free(qc_xxh3_state *state);
 

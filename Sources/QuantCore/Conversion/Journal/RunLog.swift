@@ -132,7 +132,7 @@ struct RunLog {
   private func path(behind block: Int) -> String { work.file("hidden-\(block % 2)") }
 
   private func save(_ hidden: Matrix, behind block: Int) throws(Failure) -> StreamHash.Digest {
-    guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "no memory is left", file: work.path) }
+    guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "out of memory", file: work.path) }
     let file = try OutputFile(path: path(behind: block), size: hidden.values.count * 4)
     let failure = hidden.values.withUnsafeBytes { bytes -> Failure? in
       hash.update(bytes)

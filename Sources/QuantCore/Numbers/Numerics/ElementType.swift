@@ -1,6 +1,6 @@
 /// The type of one stored element, as safetensors names it. GGUF's plain types map to the same cases.
 ///
-/// Types that exist only as blocks (`Q4_K`) are not element types: they are a `Packing` of a `Scheme`.
+/// Types that exist only as blocks (`Q4_K`) are not element types: a `Packing` stores them for a `Scheme`.
 public enum ElementType: String, Sendable, CaseIterable {
   case bool = "BOOL"
   case u8 = "U8"
@@ -35,7 +35,7 @@ public enum ElementType: String, Sendable, CaseIterable {
     }
   }
 
-  /// Distance from 1 to the next number of a model's type (`f16`, `bf16`; any other counts as `f32`).
+  /// Distance from 1 to the next value of a model's type (`f16`, `bf16`; any other counts as `f32`).
   var machineEpsilon: Float {
     switch self {
     case .bf16: 0x1p-7
@@ -44,13 +44,13 @@ public enum ElementType: String, Sendable, CaseIterable {
     }
   }
 
-  /// The type with this `schemeName`, or nil for the name of a scheme that is no element type.
+  /// The type with this `schemeName`, or nil if no element type has this name.
   public init?(schemeName: String) { self.init(rawValue: schemeName.uppercased()) }
 
   /// The scheme name of plain floating-point storage (`f32`, `f16`, `bf16`), or the lower-case type name for data.
   public var schemeName: String { rawValue.lowercased() }
 
-  /// Whether numbers of this type are codes that mean something only together with a scale stored elsewhere.
+  /// Whether elements of this type are codes that mean something only together with a scale stored elsewhere.
   public var needsScale: Bool {
     switch self {
     case .f8e4m3, .f8e5m2, .f8e8m0, .f6e2m3, .f6e3m2, .f4: true

@@ -21,7 +21,7 @@ extension LinearAlgebra {
   }
 
   /// Replaces the upper triangle of `A` by `C` with `A = Cᵀ·C`.
-  /// - Returns: the inverses of the diagonal blocks of `Cᵀ` (lower triangular), or nil where a pivot is not positive.
+  /// - Returns: the inverses of the diagonal blocks of `Cᵀ` (lower triangular), or nil if a pivot is not positive.
   private static func factor(_ matrix: inout [Float], size: Int, parallel: Parallel) -> [[Float]]? {
     var inverses: [[Float]] = []
     let isDefinite = matrix.withUnsafeMutableBufferPointer { buffer in
@@ -89,7 +89,7 @@ extension LinearAlgebra {
     return single.allSatisfy(\.isFinite) ? single : nil
   }
 
-  /// Replaces upper triangular `C` by its inverse, block row after block row from the bottom; zeros below the diagonal.
+  /// Replaces upper triangular `C` by its inverse, one block row after another from the bottom; zeros below the diagonal.
   private static func invert(_ matrix: inout [Float], size: Int, diagonal: [[Float]], parallel: Parallel) {
     matrix.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
@@ -145,7 +145,7 @@ extension LinearAlgebra {
     }
   }
 
-  /// Reflects a square matrix in its other diagonal: element (i, j) goes to (n − 1 − j, n − 1 − i).
+  /// Reflects a square matrix in its antidiagonal: element (i, j) goes to (n − 1 − j, n − 1 − i).
   private static func antiTranspose(_ matrix: inout [Float], size: Int) {
     for i in 0..<size {
       for j in 0..<(size - 1 - i) {

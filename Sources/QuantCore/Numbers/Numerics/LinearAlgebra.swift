@@ -31,10 +31,10 @@ public enum LinearAlgebra {
     product.run(into: result, stride: n, parallel: parallel)
   }
 
-  /// `gram += xᵀ * x` for a panel `[tokens, channels]`, on and above the diagonal; `mirror` does the rest in the end.
+  /// `gram += xᵀ * x` for a panel `[tokens, channels]`, on and above the diagonal; `mirror` fills in the rest at the end.
   ///
   /// Tokens are summed in blocks of `depthBlock` from the start of the panel; the sum over several panels depends on how
-  /// tokens are cut into panels, but not on threads.
+  /// tokens are split into panels, but not on threads.
   /// - Parameter gram: `[channels, channels]`; what it holds below the diagonal is undefined afterwards.
   public static func addGram(of x: Panel, to gram: inout [Float], precision: ProductPrecision = .f32, parallel: Parallel) {
     let channels = x.columns
@@ -50,7 +50,7 @@ public enum LinearAlgebra {
     }
   }
 
-  /// Copies what is above the diagonal of a square matrix below it.
+  /// Copies the part above the diagonal of a square matrix to below it.
   public static func mirror(_ matrix: inout [Float], size: Int, parallel: Parallel) {
     precondition(matrix.count == size * size, "the matrix is square")
     matrix.withUnsafeMutableBufferPointer { buffer in
@@ -142,7 +142,7 @@ public enum LinearAlgebra {
       }
     }
 
-    /// Depth block after depth block, each as tiles `[depth][tileRows]`.
+    /// One depth block after another, each as tiles `[depth][tileRows]`.
     private func packA(_ rows: Range<Int>, into packed: UnsafeMutablePointer<Float>, parallel: Parallel) {
       let tileRows = qc_tile_rows(level)
       let tiles = (rows.count + tileRows - 1) / tileRows
@@ -192,7 +192,7 @@ public enum LinearAlgebra {
 extension Matrix {
   /// `a * bᵀ`: activations `[m, k]` times a weight matrix `[n, k]` gives `[m, n]`.
   public static func multiplyTransposed(_ a: Matrix, _ b: Matrix, precision: ProductPrecision = .f32, parallel: Parallel) -> Matrix {
-    precondition(a.columns == b.columns, "both operands have rows of one length")
+    precondition(a.columns == b.columns, "both operands have rows of the same length")
     return Matrix(rows: a.rows, columns: b.rows) { target in
       a.withPanel { left in
         b.withPanel { right in
@@ -207,7 +207,7 @@ extension Matrix {
 extension Matrix {
   /// `a * b`: `[m, k]` times `[k, n]` gives `[m, n]`.
   public static func multiply(_ a: Matrix, _ b: Matrix, parallel: Parallel) -> Matrix {
-    precondition(a.columns == b.rows, "the depth of both operands is one")
+    precondition(a.columns == b.rows, "both operands have the same depth")
     var result = Matrix(rows: a.rows, columns: b.columns)
     result.values.withUnsafeMutableBufferPointer { target in
       a.values.withUnsafeBufferPointer { left in
@@ -224,7 +224,7 @@ extension Matrix {
   }
 }
 
-/// Floats on a cache line boundary, freed with the value.
+/// Floats aligned to a cache line, freed with the object.
 package final class AlignedScratch {
   package let base: UnsafeMutablePointer<Float>
 

@@ -21,7 +21,7 @@ public struct Matrix: Sendable, Equatable {
     self.init(rows: rows, columns: columns, values: [Float](repeating: 0, count: rows * columns))
   }
 
-  /// A matrix that `fill` writes all values of: nothing is set to zero before.
+  /// A matrix whose values are all written by `fill`: nothing is set to zero first.
   package init(rows: Int, columns: Int, filledBy fill: (UnsafeMutablePointer<Float>) -> Void) {
     let values = [Float](unsafeUninitializedCapacity: rows * columns) { buffer, count in
       count = rows * columns

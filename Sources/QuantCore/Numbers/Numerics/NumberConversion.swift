@@ -1,9 +1,9 @@
 import CKernels
 
-/// Conversions between 32-bit floats and the shorter formats that checkpoints store.
+/// Conversions between 32-bit floats and the other float types that checkpoints store.
 ///
 /// Every widening is exact. Narrowing rounds to nearest, ties to even. Loops work on bit patterns without branches, so
-/// that they vectorise on any CPU.
+/// that they vectorize on any CPU.
 public enum NumberConversion {
   // MARK: One value
 
@@ -81,14 +81,14 @@ public enum NumberConversion {
     return code & 7 | code >> 4
   }
 
-  /// - Parameter subnormalUnit: 2²³ times the smallest number: a float of that size has it as its last bit.
+  /// - Parameter subnormalUnit: 2²³ times the smallest positive value, which is the last bit of a float of that size.
   @inline(__always) private static func short(
     _ value: Float, largest: Float, smallestNormal: Float, mantissaBits: UInt32, subnormalUnit: Float, bias: UInt32
   ) -> UInt8 {
     let magnitude = min(abs(value), largest)
     let bits = magnitude.bitPattern
     let shift = 23 - mantissaBits
-    // Adding the unit aligns the mantissa with the subnormal numbers, and rounds it.
+    // Adding the unit aligns the mantissa with the subnormal values, and rounds it.
     let subnormal = (magnitude + subnormalUnit).bitPattern &- subnormalUnit.bitPattern
     let rebased = bits &- (127 - bias) << 23
     let normal = (rebased &+ (1 << (shift - 1) - 1) &+ (bits >> shift & 1)) >> shift
@@ -105,7 +105,7 @@ public enum NumberConversion {
     }
   }
 
-  /// The E8M0 code of the power of two at or below a number from 2⁻¹²⁷ on.
+  /// The E8M0 code of the largest power of two that is not above a value of at least 2⁻¹²⁷.
   static func e8m0(_ value: Float) -> UInt8 { UInt8(truncatingIfNeeded: value.bitPattern >> 23) }
 
   // MARK: Many values; sources and destinations of bytes need not be aligned
@@ -135,7 +135,7 @@ public enum NumberConversion {
     qc_narrow_doubles(source, count, destination)
   }
 
-  /// The little-endian bytes of numbers that are stored in a float type; those that it does not hold are rounded, to E8M0 down.
+  /// The little-endian bytes of values that are stored in a float type; values that it does not hold are rounded (E8M0: down).
   public static func bytes(of values: [Float], as type: ElementType) -> [UInt8] {
     let size = type.bitCount / 8
     return [UInt8](unsafeUninitializedCapacity: values.count * size) { buffer, count in

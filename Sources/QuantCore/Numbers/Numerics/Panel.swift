@@ -1,4 +1,4 @@
-/// A rectangle of a weight matrix in 32-bit floats, borrowed for the duration of a call.
+/// A rectangle of a weight matrix as 32-bit floats, borrowed for the duration of a call.
 public struct Panel {
   /// The first weight.
   public let base: UnsafePointer<Float>

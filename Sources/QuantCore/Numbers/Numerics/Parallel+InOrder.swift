@@ -2,9 +2,9 @@ import Dispatch
 import Synchronization
 
 extension Parallel {
-  /// Makes results of pieces of work, several at a time, and hands them on in their order while later ones are being made.
+  /// Computes results of pieces of work, several at a time, and hands them on in order while later ones are being computed.
   ///
-  /// Whichever thread finishes the piece that is next hands it on, with all that wait behind it: no thread is idle while
+  /// The thread that finishes the next piece hands it on, with all finished pieces that follow it: no thread is idle while
   /// another writes, and at most `2 * threads` results exist at a time.
   /// - Parameters:
   ///   - make: called once for each index below `count`, from several threads.
@@ -28,7 +28,7 @@ extension Parallel {
   }
 }
 
-/// Results that were finished in any order, on their way to somebody who takes them in theirs.
+/// Takes results that finish in any order, and passes them on in the order of their indices.
 ///
 /// Unchecked: `consume` is only called by the thread that has set `isConsuming`.
 private final class OrderedResults<Value: Sendable>: @unchecked Sendable {
@@ -44,19 +44,19 @@ private final class OrderedResults<Value: Sendable>: @unchecked Sendable {
   private let workers: Int
   private let consume: (Value) throws -> Void
   private let state = Mutex(State())
-  /// A place for each result that may exist. It is taken before an index is: whoever has the lowest index is never waiting.
+  /// One place for each result that may exist. It is taken before an index is, so the thread with the lowest index never waits.
   private let places: DispatchSemaphore
 
   init(count: Int, places: Int, workers: Int, consume: @escaping (Value) throws -> Void) {
     self.count = count
     self.workers = workers
     self.consume = consume
-    // A semaphore must not go away with a lower value than it began with.
+    // A semaphore must not be destroyed with a lower value than its initial one.
     self.places = DispatchSemaphore(value: 0)
     for _ in 0..<places { self.places.signal() }
   }
 
-  /// The next index to work on, or nil where there is none, or none is wanted any more.
+  /// The next index to work on, or nil if there is none left, or if something failed.
   func take() -> Int? {
     places.wait()
     let index: Int? = state.withLock { state in
@@ -64,7 +64,7 @@ private final class OrderedResults<Value: Sendable>: @unchecked Sendable {
       defer { state.taken += 1 }
       return state.taken
     }
-    // Whoever else waits shall see that there is nothing to do.
+    // Other threads that wait must see that there is nothing to do.
     if index == nil { places.signal() }
     return index
   }
@@ -86,7 +86,7 @@ private final class OrderedResults<Value: Sendable>: @unchecked Sendable {
     }
   }
 
-  /// The result that is to be handed on, if it is there; else this thread is no longer the one that does it.
+  /// The next result to hand on, if it is finished; otherwise this thread stops being the consumer.
   private func nextResult() -> Result<Value, any Error>? {
     state.withLock { state in
       guard state.failure == nil, let result = state.waiting.removeValue(forKey: state.next) else {

@@ -3,7 +3,7 @@ import Synchronization
 
 /// A parallel loop over fixed pieces of work.
 ///
-/// Work is cut by the data, never by the number of threads, and each piece writes only its own results: the outcome does
+/// Work is divided by the data, never by the number of threads, and each piece writes only its own results: the outcome does
 /// not depend on `threads`.
 public struct Parallel: Sendable {
   /// Number of threads that work at the same time.

@@ -4,7 +4,7 @@ import CKernels
 public enum ProductPrecision: String, Sendable, CaseIterable {
   /// Not at all.
   case f32
-  /// To BF16 on processors that multiply pairs of it (AVX512_BF16), at twice the speed; elsewhere like `f32`.
+  /// To BF16 on processors that multiply pairs of BF16 values (AVX512_BF16), at twice the speed; elsewhere like `f32`.
   case bf16
 
   /// Whether this processor has `bf16` products.

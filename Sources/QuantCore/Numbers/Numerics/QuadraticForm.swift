@@ -1,6 +1,5 @@
 extension LinearAlgebra {
-  /// Columns of a strip: a product with a strip reads nothing below it, because the other half of a symmetric matrix says
-  /// the same.
+  /// Columns of a strip. A product with a strip reads nothing below the diagonal block, because the matrix is symmetric.
   private static let formStrip = 128
 
   /// `d·H·dᵀ` for each row `d` of `x`, with a symmetric `H`, in about half the operations of the product `x·H`.
@@ -20,7 +19,7 @@ extension LinearAlgebra {
       guard let product = scratch.baseAddress else { return }
       for first in Swift.stride(from: 0, to: x.columns, by: formStrip) {
         let width = min(formStrip, x.columns - first)
-        // Elements above the block on the diagonal stand for those on its left as well.
+        // Elements above the diagonal block count twice: they equal those to its left.
         for (start, depth, factor) in [(0, first, Float(2)), (first, width, 1)] where depth > 0 {
           let columns = Operand(base: gram + start * stride + first, stride: stride, isDepthContiguous: false)
           let left = Operand(base: rows.base + start, stride: rows.stride, isDepthContiguous: true)

@@ -1,5 +1,5 @@
-/// Readable twins of the C kernels: what they compute, without blocks, lanes or packing where those do not change the
-/// result. Slow; tests hold the kernels to them.
+/// Readable twins of the C kernels: what they compute, without the blocks, lanes or packing that do not change the
+/// result. Slow; tests compare the kernels with them.
 enum ReferenceKernels {
   /// `a * bᵀ` in the summation order of `LinearAlgebra`, with fused multiply-add or without.
   static func multiplyTransposed(_ a: Matrix, _ b: Matrix, isFused: Bool) -> Matrix {
@@ -47,7 +47,7 @@ enum ReferenceKernels {
     return zip(x, gain).map { $1 * ($0 * factor) }
   }
 
-  /// Magnitudes counted in bins of one width; the last one also takes what lies beyond.
+  /// Magnitudes counted in bins of equal width; the last bin also counts everything beyond.
   static func magnitudeCounts(_ x: [Float], width: Double, bins: Int) -> [UInt64] {
     var counts = [UInt64](repeating: 0, count: bins)
     for value in x where value.isFinite { counts[Int(min(Double(bins - 1), Double(value.magnitude) / width))] += 1 }

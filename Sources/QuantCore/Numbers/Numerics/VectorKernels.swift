@@ -1,6 +1,6 @@
 import CKernels
 
-/// Loops over vectors and distributions: faces of C kernels that give the same bits on every processor.
+/// Loops over vectors and distributions: wrappers of C kernels that give the same bits on every processor.
 ///
 /// Sums of 32-bit floats run in 16 lanes (index modulo 16), those of doubles in 8, and the lanes are added pairwise.
 public enum VectorKernels {
@@ -10,7 +10,7 @@ public enum VectorKernels {
   /// Whether no value is infinite or NaN.
   package static func areFinite(_ x: UnsafePointer<Float>, count: Int) -> Bool { qc_all_finite(x, count) != 0 }
 
-  /// The largest magnitude, 0 of none; NaN is left out.
+  /// The largest magnitude; 0 if there are no values. NaN is left out.
   package static func largestMagnitude(_ x: [Float]) -> Float { x.withUnsafeBufferPointer { largestMagnitude($0) } }
 
   package static func largestMagnitude(_ x: UnsafeBufferPointer<Float>) -> Float {
@@ -53,7 +53,7 @@ public enum VectorKernels {
     qc_silu_product(gate, up, count)
   }
 
-  /// Turns each pair (i, i + half) of `x` by the angle whose cosine and sine are given.
+  /// Rotates each pair (i, i + half) of `x` by the angle whose cosine and sine are given.
   package static func rotate(_ x: UnsafeMutablePointer<Float>, cosine: UnsafePointer<Float>, sine: UnsafePointer<Float>, half: Int) {
     qc_rotate(x, cosine, sine, half)
   }

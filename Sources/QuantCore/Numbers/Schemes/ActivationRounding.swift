@@ -18,9 +18,9 @@ public struct ActivationRounding: ValueRounding {
     }
   }
 
-  /// Type, and values that share a scale.
+  /// The type of the rounded values, and which of them share a scale.
   public let scheme: ActivationScheme
-  /// What is stored; nil: computed from the values.
+  /// The stored parameters; nil: they are computed from the values.
   public let stored: Parameters?
 
   public init(_ scheme: ActivationScheme, stored: Parameters? = nil) {
@@ -84,11 +84,11 @@ public struct ActivationRounding: ValueRounding {
 }
 
 extension NumberConversion {
-  /// The nearest FP8 E4M3 number, ties to even, of magnitude at most 448.
+  /// The nearest FP8 E4M3 value, ties to even, of magnitude at most 448.
   @inline(__always) static func roundedE4M3(_ value: Float) -> Float {
     let magnitude = min(abs(value), 448)
     let bits = magnitude.bitPattern
-    // Three bits of mantissa; below 2⁻⁶ numbers are multiples of 2⁻⁹, to which adding 2¹⁴ aligns them.
+    // Three bits of mantissa; below 2⁻⁶ values are multiples of 2⁻⁹, and adding 2¹⁴ rounds to those.
     let normal = Float(bitPattern: (bits &+ 0x7ffff &+ (bits >> 20 & 1)) & 0xfff0_0000)
     let subnormal = (magnitude + 0x1p14) - 0x1p14
     return Float(signOf: value, magnitudeOf: magnitude < 0x1p-6 ? subnormal : normal)

@@ -1,10 +1,10 @@
-/// How a program that runs the model rounds what flows into a linear layer, or into the cache of keys and values.
+/// How a client rounds the inputs of linear layers, or the entries of the KV cache.
 public struct ActivationScheme: Sendable, Hashable {
   /// Values that share a scale.
   public enum Granularity: Sendable, Hashable {
     /// All channels of one token.
     case token
-    /// So many neighbouring channels of one token.
+    /// This many neighbouring channels of one token.
     case group(Int)
     /// Everything that flows through the site.
     case tensor
@@ -14,13 +14,13 @@ public struct ActivationScheme: Sendable, Hashable {
   public let element: Element
   /// Values that share a scale.
   public let granularity: Granularity
-  /// Whether the scale is found on calibration text and stored; otherwise the program computes it while it runs.
+  /// Whether the scale is found on calibration text and stored; otherwise the client computes it while it runs.
   public let isStatic: Bool
-  /// Whether 0 is the middle of the codes; otherwise there is a zero point, and the range runs from the smallest value to the
+  /// Whether the middle code means 0; otherwise there is a zero point, and the range extends from the smallest value to the
   /// largest. Floats are always symmetric.
   public let isSymmetric: Bool
 
-  /// Types that activations are rounded to. Integers have signed codes; `fp4` is E2M1 and only part of `nvfp4`.
+  /// Types that activations are rounded to. Integers have signed codes; `fp4` is E2M1 and exists only in `nvfp4`.
   public enum Element: String, Sendable, Hashable, CaseIterable {
     case int8, int4, fp8, fp4
 
@@ -56,14 +56,14 @@ public struct ActivationScheme: Sendable, Hashable {
   public static let fp8Static = ActivationScheme(.fp8, .tensor, isStatic: true)
   /// FP8 E4M3 with a scale for each 128 channels of a token.
   public static let fp8Group128 = ActivationScheme(.fp8, .group(128))
-  /// FP4 E2M1 with an E4M3 scale for each 16 channels of a token, computed while the model runs from one stored scale, by which
-  /// it is divided (`NVFP4Scheme`).
+  /// FP4 E2M1 with an E4M3 scale for each 16 channels of a token, computed while the model runs. One stored scale multiplies these
+  /// scales before they are rounded, and divides them again (`NVFP4Scheme`).
   public static let nvfp4 = ActivationScheme(.fp4, .group(NVFP4Scheme.length), isStatic: true)
 
   /// Channels of a token that share a scale; nil for all.
   public var groupLength: Int? { if case .group(let length) = granularity { length } else { nil } }
 
-  /// Name in the grammar of names: `int8-token`, `fp8-g128`, `int8-tensor` (a stored scale), `int8-tensor-dynamic`,
+  /// The scheme's name: `int8-token`, `fp8-g128`, `int8-tensor` (a stored scale), `int8-tensor-dynamic`,
   /// `int8-tensor-asym` (with a zero point), `nvfp4`.
   public var name: String {
     if self == .nvfp4 { return "nvfp4" }
@@ -97,7 +97,7 @@ public struct ActivationScheme: Sendable, Hashable {
     }
   }
 
-  /// Names for lists, with `N` for a free number. Those of integers take `-asym` at their end.
+  /// Names for lists, with `N` for any number. Those of integers may end in `-asym`.
   public static let names =
     [Element.int8, .int4, .fp8].flatMap { element in
       ["token", "gN", "tensor", "tensor-dynamic"].map { "\(element.rawValue)-\($0)" }
@@ -105,10 +105,10 @@ public struct ActivationScheme: Sendable, Hashable {
 }
 
 extension ActivationScheme {
-  /// Scale and zero point of a range, by the rule of compressed-tensors: the range includes 0; integers have
-  /// `scale = amax / ((2^b - 1) / 2)`, or with a zero point `scale = (max - min) / (2^b - 1)` and
-  /// `zero = round(-2^(b-1) - min / scale)`; FP8 has `scale = amax / 448`. FP4 has one for the tensor, by which local ones are
-  /// divided: `2688 / amax`.
+  /// Scale and zero point of a range, by the rule of compressed-tensors: the range includes 0; amax is its largest magnitude.
+  /// Integers have `scale = amax / ((2^b - 1) / 2)`, or with a zero point `scale = (max - min) / (2^b - 1)` and
+  /// `zero = round(-2^(b-1) - min / scale)`; FP8 has `scale = amax / 448`. FP4 has one scale for the tensor, `2688 / amax`, by
+  /// which the local ones are divided.
   /// - Parameter type: the type that the model computes in and the scale is stored in; every operation is rounded to it.
   /// - Returns: the scale, never 0, and the signed code that means 0.
   public func parameters(minimum: Float, maximum: Float, in type: ElementType) -> (scale: Float, zeroPoint: Int) {
@@ -126,7 +126,7 @@ extension ActivationScheme {
     return (scale, Int(max(-half, min(half - 1, stored(-half - stored(low / scale)))).rounded(.toNearestOrEven)))
   }
 
-  /// What a value is rounded to with a scale and no zero point.
+  /// The value after rounding with a scale and no zero point.
   public func rounded(_ value: Float, scale: Float) -> Float {
     guard element != .fp8 else { return NumberConversion.float(e4m3: NumberConversion.e4m3(value / scale)) * scale }
     guard element != .fp4 else { return NumberConversion.float(e2m1: NumberConversion.e2m1(value / scale)) * scale }

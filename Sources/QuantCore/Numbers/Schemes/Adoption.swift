@@ -1,17 +1,17 @@
-/// How codes and parameters on one grid become those of another without rounding any weight again.
+/// How codes and parameters on one grid become those of another without rounding any weight.
 public struct Adoption: Sendable {
   /// What is kept.
   public enum Fidelity: Sendable, Hashable {
     /// Every value, bit for bit.
     case exact
-    /// Every code; parameters are rounded to the type in which the target stores them.
+    /// Every code; parameters are rounded to the type in which the output stores them.
     case parametersRounded
   }
 
   public var fidelity: Fidelity
-  /// The parameter that is rounded, for people: `scale`, `minimum`.
+  /// The parameter that is rounded, as text: `scale`, `minimum`.
   public var parameter: String
-  /// Turns a panel on the source's grid into one on the target's. Called with whole tiles of both.
+  /// Turns a panel on the source's grid into one on the output's. Called with whole tiles of both.
   public var translate: @Sendable (QuantizedPanel) -> QuantizedPanel
 
   public init(
@@ -22,16 +22,16 @@ public struct Adoption: Sendable {
     self.translate = translate
   }
 
-  /// One after the other.
+  /// Both, one after the other.
   func followed(by next: Adoption) -> Adoption {
     let first = self
     let rounding = first.fidelity == .exact ? next : first
     return Adoption(rounding.fidelity, parameter: rounding.parameter) { next.translate(first.translate($0)) }
   }
 
-  /// What a plan says of a tensor.
+  /// What a plan says about the tensor.
   package var note: String { fidelity == .exact ? "re-packed" : "re-packed, \(parameter) rounded" }
 
-  /// Between equal grids.
+  /// For equal grids.
   public static let identity = Adoption(.exact) { $0 }
 }

@@ -1,12 +1,12 @@
-/// FP8 numbers with a scale per row, per square block, or for the whole tensor, by the rule of compressed-tensors and
+/// FP8 codes with a scale per row, per square block, or for the whole tensor, by the rule of compressed-tensors and
 /// llm-compressor.
 ///
-/// `scale = amax / 448` (57344 for E5M2), codes are the nearest FP8 numbers to `w / scale`, clamped, ties to even, subnormals
-/// included. A scale of 0 becomes the machine epsilon of the model's type. Amax, scale and quotient are rounded to the model's
-/// type, as a tensor library that computes in that type does: this is what makes `encode` give the codes of that project,
-/// bit for bit, among them the negative zeros of tiny negative weights.
+/// `scale = amax / 448` (57344 for E5M2), where amax is the largest magnitude; codes are the nearest FP8 values to `w / scale`,
+/// clamped, ties to even, subnormals included. A scale of 0 becomes the machine epsilon of the model's type. Amax, scale and
+/// quotient are rounded to the model's type, as in a tensor library that computes in that type: so `encode` gives the codes of
+/// that project, bit for bit, including the negative zeros of tiny negative weights.
 ///
-/// Scales of square blocks may be powers of two (UE8M0), by the rule of DeepSeek-V3.1 and DeepGEMM: the smallest that is not below
+/// Scales of square blocks may be powers of two (UE8M0), by the rule of DeepSeek-V3.1 and DeepGEMM: the smallest that is at least
 /// `max(amax, 10⁻⁴) / 448`.
 ///
 /// Parameters of a tile: the scale.
@@ -27,12 +27,12 @@ public struct Float8Scheme: ScaledFloatScheme, SharedScaleScheme {
   public let modelType: ElementType
   /// Whether scales are powers of two, stored as their exponents.
   public let hasPowerScales: Bool
-  /// Type in which scales are stored where it is not the model's.
+  /// Type in which scales are stored, if it is not the model's.
   private var ownScaleType: ElementType?
-  /// Of the whole tensor, where that is known.
+  /// The largest magnitude of the whole tensor, if known.
   private var largestMagnitude: Float?
 
-  /// Nil for another element type, a block below 1, or powers of two that are no scales of blocks. A model type that is no 16- or
+  /// Nil for another element type, a block size below 1, or powers of two without square blocks. A model type that is not a 16- or
   /// 32-bit float becomes f32.
   public init?(_ element: ElementType, level: Level, hasPowerScales: Bool = false, modelType: ElementType) {
     guard element == .f8e4m3 || element == .f8e5m2 else { return nil }
@@ -61,7 +61,7 @@ public struct Float8Scheme: ScaledFloatScheme, SharedScaleScheme {
   /// Type in which scales are stored.
   private var scaleType: ElementType { hasPowerScales ? .f8e8m0 : ownScaleType ?? modelType }
 
-  /// The same with scales of another floating-point type, to which they are rounded instead of the model's. Powers of two stay.
+  /// The same scheme with scales rounded to another floating-point type instead of the model's. Powers of two stay.
   public func storing(scales type: ElementType) -> Float8Scheme {
     var scheme = self
     scheme.ownScaleType = type
@@ -105,7 +105,7 @@ public struct Float8Scheme: ScaledFloatScheme, SharedScaleScheme {
 
   public func multiplier(_ parameters: UnsafePointer<Float>) -> Float { parameters[0] }
 
-  /// A scale for more weights becomes one for each part of them: every value stays.
+  /// A scale for more weights is repeated for each tile within them: every value stays.
   public func adoption(of source: any Scheme) -> Adoption? {
     if source.grid == grid { return .identity }
     guard let source = source as? Float8Scheme, source.element == element, source.spans(self), holdsScales(of: source) else { return nil }
@@ -122,13 +122,13 @@ public struct Float8Scheme: ScaledFloatScheme, SharedScaleScheme {
     }
   }
 
-  /// Whether scales of another scheme can be stored. Powers of two are all in the range of any type but halves.
+  /// Whether scales of another scheme can be stored. Every power of two fits every type except F16.
   private func holdsScales(of other: Float8Scheme) -> Bool {
     if other.hasPowerScales { return hasPowerScales || modelType != .f16 }
     return !hasPowerScales && NumberConversion.holds(modelType, allOf: other.modelType)
   }
 
-  /// Whether each tile of another scheme lies in one tile of this.
+  /// Whether each tile of another scheme lies within one tile of this.
   private func spans(_ other: Float8Scheme) -> Bool {
     switch (level, other.level) {
     case (.tensor, _): true

@@ -65,7 +65,7 @@ public struct FloatScheme: Scheme {
 /// `f32`, `f16` and `bf16`.
 public enum FloatSchemes: SchemeProvider {
   public static let id = "float"
-  public static let summary = "Plain floating-point numbers, rounded to nearest even."
+  public static let summary = "Plain floats, rounded to nearest, ties to even."
   public static let reference = "IEEE 754-2019; bfloat16: the upper 16 bits of binary32"
   public static let schemeNames = ["f32", "f16", "bf16"]
 

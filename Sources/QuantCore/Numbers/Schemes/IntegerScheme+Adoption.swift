@@ -1,6 +1,6 @@
 extension IntegerScheme {
-  /// Integers of as many bits or fewer, in groups that are this scheme's or consist of several: codes stay, and so do scales, which
-  /// are repeated. A symmetric group becomes an asymmetric one with its zero point in the middle, never the other way round.
+  /// Integers of at most as many bits, in groups of this scheme's size or a multiple of it: codes stay, and so do scales, which are
+  /// repeated. A symmetric group can become an asymmetric one with its zero point in the middle, but not the other way round.
   public func adoption(of source: any Scheme) -> Adoption? {
     let from = source.grid
     if from == grid, source.parameterCount == parameterCount { return .identity }
@@ -37,6 +37,6 @@ extension IntegerScheme {
 }
 
 extension ElementType {
-  /// Whether a type for scales holds every number of another.
+  /// Whether a type for scales holds every value of another.
   public func holds(_ other: ElementType) -> Bool { self == other || self == .f32 && (other == .f16 || other == .bf16) }
 }

@@ -1,18 +1,19 @@
 import CKernels
 
-/// Groups of integers of 2 to 8 bits with a scale, and a zero point where the group is asymmetric, by the rule of
+/// Groups of integers of 2 to 8 bits with a scale, and a zero point if the group is asymmetric, by the rule of
 /// compressed-tensors and llm-compressor.
 ///
-/// - The range of a group always includes 0. Symmetric: `scale = amax / ((2^b - 1) / 2)`, codes from `-2^(b-1)` to
-///   `2^(b-1) - 1`. Asymmetric: `scale = (max - min) / (2^b - 1)`, `zero = round(-min / scale)`, codes from 0 to `2^b - 1`.
+/// - The range of a group always includes 0. Symmetric: `scale = amax / ((2^b - 1) / 2)`, where amax is the largest magnitude,
+///   codes from `-2^(b-1)` to `2^(b-1) - 1`. Asymmetric: `scale = (max - min) / (2^b - 1)`, `zero = round(-min / scale)`, codes
+///   from 0 to `2^b - 1`.
 /// - A scale of 0 (a group of zeros) becomes the machine epsilon of the model's type.
-/// - Every operation is rounded to the model's type, as a tensor library that computes in that type does, and ties go to
-///   even: this is what makes `encode` give the codes of that project. Only `nearest` computes in 32 bits, where the
-///   code next to a weight really is the next one; an 8-bit code of a bfloat16 quotient often is not.
+/// - Every operation is rounded to the model's type, as in a tensor library that computes in that type, and ties go to
+///   even: so `encode` gives the codes of that project. Only `nearest` computes in 32 bits, where the code that it finds
+///   really is the nearest to a weight; an 8-bit code of a bfloat16 quotient often is not.
 ///
-/// Containers that keep scales in a type of their own have the arithmetic done in 32 bits, and the scale rounded once.
+/// For formats that store scales in another type than the model's, the arithmetic is done in 32 bits and the scale rounded once.
 ///
-/// Parameters of a tile: the scale, and where the group is asymmetric the zero point (0 to `2^b - 1`).
+/// Parameters of a tile: the scale, and for an asymmetric group the zero point (0 to `2^b - 1`).
 public struct IntegerScheme: Scheme {
   /// Bits of a code: 2 to 8.
   public let bits: Int
@@ -25,7 +26,7 @@ public struct IntegerScheme: Scheme {
   /// Type in which scales are stored: `f32`, `f16` or `bf16`.
   public let scaleType: ElementType
 
-  /// Nil for a width below 2 or above 8, or a group length below 1. A type that is no 16- or 32-bit float becomes f32.
+  /// Nil for a width below 2 or above 8, or a group size below 1. A type that is not a 16- or 32-bit float becomes f32.
   /// - Parameter scaleType: nil: the model's type.
   public init?(bits: Int, groupLength: Int?, isSymmetric: Bool, modelType: ElementType, scaleType: ElementType? = nil) {
     guard (2...8).contains(bits), (groupLength ?? 1) >= 1 else { return nil }
@@ -37,7 +38,7 @@ public struct IntegerScheme: Scheme {
     self.scaleType = float(scaleType ?? modelType)
   }
 
-  /// The same integers with scales in another type, or itself where it stores them so. The arithmetic is then that of 32 bits.
+  /// The same integers with scales in another type, with arithmetic in 32 bits; or this scheme, if it has that type already.
   public func storing(scales type: ElementType) -> IntegerScheme {
     if type == scaleType { return self }
     return IntegerScheme(bits: bits, groupLength: groupLength, isSymmetric: isSymmetric, modelType: .f32, scaleType: type) ?? self
@@ -55,7 +56,7 @@ public struct IntegerScheme: Scheme {
 
   public var parameterCount: Int { isSymmetric ? 1 : 2 }
 
-  /// Smallest code: negative where codes are signed.
+  /// Smallest code: negative if codes are signed.
   var lowest: Float { isSymmetric ? -Float(1 << (bits - 1)) : 0 }
   var highest: Float { isSymmetric ? Float(1 << (bits - 1)) - 1 : Float(1 << bits) - 1 }
   private var steps: Float { Float(1 << bits) - 1 }
@@ -90,7 +91,7 @@ public struct IntegerScheme: Scheme {
     }
   }
 
-  /// In one pass over each group, without codes.
+  /// Works in one pass over each group, without codes.
   public func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>) {
     let length = max(1, groupLength ?? panel.columns)
     for row in 0..<panel.rows {
@@ -103,7 +104,7 @@ public struct IntegerScheme: Scheme {
     }
   }
 
-  /// Importance is not looked at: the rule takes the extremes of a group.
+  /// Importance is not used: the rule depends only on the extremes of a group.
   public func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     let length = result.groupLength
     for row in 0..<panel.rows {
@@ -170,10 +171,10 @@ public struct IntegerScheme: Scheme {
     }
   }
 
-  /// Clamped, then rounded half to even. What is no number becomes 0 clamped, so that no input can trap.
+  /// Clamped, then rounded half to even. NaN counts as 0, so that no input can trap.
   @inline(__always) private static func code(_ value: Float, _ low: Float, _ high: Float) -> Int32 {
     let clamped = max(low, min(high, value.isNaN ? 0 : value))
-    // Adding and subtracting 1.5 * 2^23 rounds a small number half to even.
+    // Adding and subtracting 1.5 * 2^23 rounds a small value half to even.
     return Int32((clamped + 0x1.8p23) - 0x1.8p23)
   }
 }
@@ -199,7 +200,7 @@ extension NumberConversion {
     }
   }
 
-  /// Whether one of these types (`f16`, `bf16`, `f32`) holds every number of another.
+  /// Whether one of these types (`f16`, `bf16`, `f32`) holds every value of another.
   static func holds(_ type: ElementType, allOf other: ElementType) -> Bool {
     type == other || type == .f32 && other.isFloat && other != .f64
   }

@@ -1,7 +1,7 @@
 import CKernels
 
 extension Matrix {
-  /// The numbers that a scheme makes of this weight matrix. Rows are rounded in parallel, in pieces of whole tiles.
+  /// The weights after rounding to a scheme. Rows are rounded in parallel, in pieces of whole tiles.
   public func rounded(to scheme: any Scheme, parallel: Parallel) -> Matrix {
     var scheme = scheme
     if let shared = scheme.sharedScale { scheme = shared.fitted(largestMagnitude: VectorKernels.largestMagnitude(values)) }
@@ -27,7 +27,7 @@ extension Matrix {
     return result
   }
 
-  /// The largest magnitudes of tiles of one row and `length` columns, row after row.
+  /// The largest magnitude of each tile of one row and `length` columns, row after row.
   package func tileMagnitudes(length: Int) -> [Float] {
     let groups = length > 0 ? (columns + length - 1) / length : 0
     var result = [Float](repeating: 0, count: rows * groups)

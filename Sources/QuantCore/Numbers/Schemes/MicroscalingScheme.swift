@@ -1,9 +1,9 @@
 /// Groups of 32 short floats under a power of two: `mxfp4` (E2M1) and `mxfp8` (E4M3) of the OCP Microscaling formats, by the rule
 /// of compressed-tensors.
 ///
-/// `scale = 2^(e - 2)` (`2^(e - 8)` for E4M3), where `2^e` is the power of two below the largest magnitude after that is raised by
-/// a quarter of its leading bit: from 1.75 on, the next power is taken. Codes are the nearest numbers to `w / scale`, clamped to 6
-/// (448), ties to even. The division is exact, so that the model's type does not matter.
+/// `scale = 2^(e - 2)` (`2^(e - 8)` for E4M3), where `2^e` is the largest power of two that is not above the largest magnitude, or
+/// the next one if the mantissa is 1.75 or more. Codes are the nearest values to `w / scale`, clamped to 6 (448), ties to even. The
+/// division is exact, so it does not matter in which type the model computes.
 ///
 /// Parameters of a tile: the scale. Specification: OCP Microscaling Formats 1.0, §5.
 public struct MicroscalingScheme: ScaledFloatScheme {
@@ -15,7 +15,7 @@ public struct MicroscalingScheme: ScaledFloatScheme {
   /// Weights that share a scale.
   public static let length = 32
 
-  /// Nil for another element type. A model type that is no 16- or 32-bit float becomes f32.
+  /// Nil for another element type. A model type that is not a 16- or 32-bit float becomes f32.
   public init?(_ element: ElementType, modelType: ElementType) {
     guard element == .f4 || element == .f8e4m3 else { return nil }
     self.element = element

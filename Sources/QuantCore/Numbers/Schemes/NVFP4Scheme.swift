@@ -1,31 +1,31 @@
-/// Groups of 16 E2M1 numbers under an E4M3 scale, and one F32 scale for the tensor: NVIDIA's NVFP4.
+/// Groups of 16 E2M1 codes under an E4M3 scale, and one F32 scale for the tensor: NVIDIA's NVFP4.
 ///
-/// Two grids differ in what the tensor's scale means, and their rules in the order of operations:
-/// - A divisor, by the rule of compressed-tensors: `global = 2688 * (1 / amax)` of the tensor,
-///   `local = E4M3(global * (amax₁₆ / 6))` where everything but the last product is rounded to the model's type, and a number is
-///   `code * (local / global)`.
-/// - A factor, by the rule of ModelOpt: `global = amax / 2688`, `local = E4M3(amax₁₆ / (6 * global))`, a number is
+/// Two grids differ in what the tensor's scale means, and their rules in the order of operations (amax is the largest magnitude of
+/// the tensor, amax₁₆ that of a group):
+/// - A divisor, by the rule of compressed-tensors: `global = 2688 * (1 / amax)`, `local = E4M3(global * (amax₁₆ / 6))`, where
+///   everything but the last product is rounded to the model's type, and a value is `code * (local / global)`.
+/// - A factor, by the rule of ModelOpt: `global = amax / 2688`, `local = E4M3(amax₁₆ / (6 * global))`, and a value is
 ///   `code * (local * global)`.
 ///
-/// A local scale of 0 becomes 0.125; for a factor 2⁻⁹, or 1 in a group of zeros. Arithmetic on scales has 32 bits. Codes are the
-/// nearest to `w / scale`, ties to even. The layers of a block that read one input share the tensor's scale, because programs join
-/// them to one matrix.
+/// A local scale of 0 becomes 0.125; with a factor it becomes 2⁻⁹, or 1 in a group of zeros. Arithmetic on scales has 32 bits. Codes
+/// are the nearest to `w / scale`, ties to even. The layers of a block that read one input share the tensor's scale, because clients
+/// join them into one matrix.
 ///
 /// Parameters of a tile: the local scale and the tensor's.
 public struct NVFP4Scheme: ScaledFloatScheme, SharedScaleScheme {
-  /// What becomes of a local scale.
+  /// How the tensor's scale is applied to a local scale.
   public let globalScale: Grid.GlobalScale
   /// Type in which the model computes.
   public let modelType: ElementType
-  /// Of all tensors that share the scale, where that is known.
+  /// The largest magnitude of all tensors that share the scale, if known.
   private var largestMagnitude: Float?
 
   /// Weights that share a local scale.
   public static let length = 16
-  /// The largest number of a tensor whose global scale is 1: 6 (E2M1) times 448 (E4M3).
+  /// The largest value in a tensor whose global scale is 1: 6 (E2M1) times 448 (E4M3).
   static let range: Float = 2688
 
-  /// A model type that is no 16- or 32-bit float becomes f32.
+  /// A model type that is not a 16- or 32-bit float becomes f32.
   public init(_ globalScale: Grid.GlobalScale, modelType: ElementType) {
     self.globalScale = globalScale
     self.modelType = modelType == .f16 || modelType == .bf16 ? modelType : .f32
@@ -62,29 +62,29 @@ public struct NVFP4Scheme: ScaledFloatScheme, SharedScaleScheme {
     }
   }
 
-  /// The scale of a group, as stored, under one that divides.
+  /// The scale of a group, as stored, if the global scale is a divisor.
   static func local(largestMagnitude: Float, divisor: Float, in type: ElementType) -> Float {
     let local = divisor * NumberConversion.rounded(largestMagnitude / 6, to: type)
     let stored = NumberConversion.float(e4m3: NumberConversion.e4m3(local))
     return stored > 0 ? stored : 0.125
   }
 
-  /// The global scale that divides, of values up to a magnitude; 1 where there is none, or no number can be their scale.
+  /// The global scale as a divisor, for values up to a magnitude; 1 if the quotient is not finite or not positive.
   static func divisor(largestMagnitude: Float, in type: ElementType) -> Float {
-    // A tensor library divides a number by a tensor as it multiplies with the reciprocal.
+    // A tensor library divides a scalar by a tensor by multiplying with the reciprocal.
     let reciprocal = NumberConversion.rounded(1 / NumberConversion.rounded(largestMagnitude, to: type), to: type)
     let scale = NumberConversion.rounded(range * reciprocal, to: type)
     return scale.isFinite && scale > 0 ? scale : 1
   }
 
-  /// The same with another meaning of the tensor's scale.
+  /// The same scheme with another meaning of the tensor's scale.
   public func with(_ globalScale: Grid.GlobalScale) -> NVFP4Scheme { NVFP4Scheme(globalScale, modelType: modelType) }
 
   public func multiplier(_ parameters: UnsafePointer<Float>) -> Float {
     globalScale == .divisor ? parameters[0] / parameters[1] : parameters[0] * parameters[1]
   }
 
-  /// The other meaning of the tensor's scale is its reciprocal, which may be rounded.
+  /// Between the two meanings, the tensor's scale becomes its reciprocal, which may be rounded.
   public func adoption(of source: any Scheme) -> Adoption? {
     if source.grid == grid { return .identity }
     guard let source = source as? NVFP4Scheme, source.globalScale != globalScale else { return nil }

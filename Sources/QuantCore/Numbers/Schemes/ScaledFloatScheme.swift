@@ -1,10 +1,9 @@
 import CKernels
 
-/// A scheme whose codes are bit patterns of a short float, each multiplied with the scale of its tile.
+/// A scheme whose codes are bit patterns of a short float, each multiplied by the scale of its tile.
 ///
-/// A type that conforms says how the scale follows from the largest magnitude of a tile, and everything else is the same: codes
-/// are the nearest numbers to `w / scale`, clamped, ties to even, subnormals included. No input gives the code of an infinity or
-/// a NaN.
+/// A conforming type says how the scale follows from the largest magnitude of a tile; everything else is shared: codes are the
+/// nearest values to `w / scale`, clamped, ties to even, subnormals included. No input gives the code of an infinity or a NaN.
 public protocol ScaledFloatScheme: Scheme {
   /// `.f8e4m3`, `.f8e5m2` or `.f4` (E2M1).
   var element: ElementType { get }
@@ -14,12 +13,12 @@ public protocol ScaledFloatScheme: Scheme {
   var quotientType: ElementType { get }
   /// Writes the parameters of a tile, as they will be stored.
   func fit(largestMagnitude: Float, into parameters: UnsafeMutablePointer<Float>)
-  /// What the numbers of a tile with these parameters are multiplied with.
+  /// What the floats of a tile with these parameters are multiplied by.
   func multiplier(_ parameters: UnsafePointer<Float>) -> Float
 }
 
 extension ScaledFloatScheme {
-  /// The element among the C kernels.
+  /// The element type as the C kernels number it.
   private var kernelElement: Int32 { ShortFloats.kernelElement(element) }
 
   /// Runs a loop over the columns of each row with the multipliers of the row's tiles.
@@ -33,7 +32,7 @@ extension ScaledFloatScheme {
       panel.parameters.withUnsafeBufferPointer { parameters in
         guard let parameters = parameters.baseAddress else { return }
         for row in 0..<panel.rows {
-          // Rows of one tile have the same multipliers.
+          // Rows of the same tiles have the same multipliers.
           if row.isMultiple(of: panel.tileRows) {
             let first = parameters + panel.parameterIndex(row: row, group: 0)
             for group in 0..<groups { base[group] = multiplier(first + group * panel.parameterCount) }
@@ -44,7 +43,7 @@ extension ScaledFloatScheme {
     }
   }
 
-  /// Importance is not looked at: the rules take the extremes of a tile.
+  /// Importance is not used: the rules depend only on the largest magnitude of a tile.
   public func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     let groups = result.groupsPerRow
     guard groups > 0 else { return }
@@ -81,7 +80,7 @@ extension ScaledFloatScheme {
     swap(&codes, &result.codes)
   }
 
-  /// Computes in 32 bits, where the code next to a weight really is the next one.
+  /// Computes in 32 bits, where the code that it finds really is the nearest to a weight.
   public func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel) {
     var codes: [Int32] = []
     swap(&codes, &result.codes)

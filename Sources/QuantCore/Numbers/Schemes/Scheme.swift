@@ -1,22 +1,22 @@
-/// Which numbers a group of weights can hold (the *grid*), and how they are chosen without further knowledge (the *rule*).
+/// Which values a group of weights can hold (the *grid*), and which are chosen if nothing more is known (the *rule*).
 ///
-/// Every call works on a panel: a rectangle of a weight matrix made of whole tiles, never on one weight. A tile is
+/// Every call works on a panel, a rectangle of a weight matrix made of whole tiles, never on a single weight. A tile is
 /// `groupLength` columns (or the whole row) of `tileRows` rows, nearly always one; its parameters (scale, zero point,
-/// minimum, sub-scales) are kept as floats that hold exactly what will be stored. Only blocks of several rows may be cut short, and
-/// only by the right and lower edge of the matrix.
+/// minimum, sub-scales) are kept as floats that hold exactly what will be stored. Only tiles of several rows may be cut short, and
+/// only at the right and lower edges of the matrix.
 ///
-/// Implement what has no default:
+/// Implement the requirements without a default:
 ///
 /// - `encode` chooses parameters *and* codes as the scheme's own project does. This is rounding to nearest.
-/// - `fit` chooses parameters only, rounded as stored: what error-feedback methods ask for.
-/// - `nearest` chooses codes under given stored parameters, for all columns of a group or some.
-/// - `value` says which numbers the codes mean.
+/// - `fit` chooses parameters only, rounded as stored: for methods with error feedback.
+/// - `nearest` chooses codes for given stored parameters, for all columns of a group or some.
+/// - `value` gives the values that the codes stand for.
 ///
-/// For every panel, `value(encode(x))` must equal the numbers a reader of the packed file computes, bit for bit. Calls come from
-/// several threads. The other requirements have defaults that suit most schemes; a parameter that more than a tile shares takes a
-/// `SharedScaleScheme`, parameters that are quantized themselves a `NestingScheme`.
+/// For every panel, `value(encode(x))` must equal the values that a client of the packed file computes, bit for bit. Calls come from
+/// several threads. The other requirements have defaults that suit most schemes. If several tiles share a parameter, conform to
+/// `SharedScaleScheme`; if parameters are quantized themselves, to `NestingScheme`.
 public protocol Scheme: Sendable {
-  /// Name in the one grammar of scheme names: `q4_k`, `int4-g128`, `int8-channel`, `bf16`.
+  /// The scheme's name: `q4_k`, `int4-g128`, `int8-channel`, `bf16`.
   var name: String { get }
   /// What is stored. Packings are chosen by the grid alone; two rules on one grid share their packings.
   var grid: Grid { get }
@@ -26,35 +26,35 @@ public protocol Scheme: Sendable {
   // MARK: The rule
 
   /// Parameters and codes of every tile, by the scheme's own rule.
-  /// - Parameter importance: one non-negative weight per column of the panel, or nil.
+  /// - Parameter importance: one non-negative value per column of the panel, or nil.
   func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel)
-  /// Parameters of every tile, rounded as stored; the codes of `result` are left alone.
+  /// Parameters of every tile, rounded as stored; the codes of `result` are not changed.
   func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel)
-  /// Codes of the columns in `columns` (relative to the panel) under the parameters in `result`.
+  /// Codes of the columns in `columns` (relative to the panel) for the parameters in `result`.
   /// - Parameter panel: as wide as `result`; only `columns` of it are read.
   func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel)
-  /// The numbers that the codes in `columns` mean, written at their places in `destination` (`rows * columns` floats).
+  /// The values that the codes in `columns` stand for, written at their places in `destination` (`rows * columns` floats).
   func value(_ quantized: QuantizedPanel, columns: Range<Int>, into destination: UnsafeMutablePointer<Float>)
-  /// What the rule makes of a panel, as numbers (`rows * columns` floats): `value(encode(panel))`, without the detour
-  /// through codes where a scheme knows a faster way.
+  /// The panel after rounding by the rule (`rows * columns` floats): `value(encode(panel))`, without codes if the scheme
+  /// has a faster way.
   func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>)
 
-  // MARK: What is particular to few rules
+  // MARK: For few rules
 
-  /// The same grid with a wider search for its parameters, which never gives a tile a larger error, or nil where the rule has none.
+  /// The same grid with a wider search for its parameters, which never gives a tile a larger error; nil if the rule has none.
   var widerSearch: (any Scheme)? { get }
-  /// The tensors that conversions refuse to round by this rule without knowing what errors in each column weigh.
+  /// The tensors that conversions refuse to round by this rule without importance.
   var importanceNeed: ImportanceNeed { get }
-  /// Columns whose codes are chosen together, because what is stored is one of some points for all of them. `nearest` is called
-  /// for whole such stretches; methods that round one column after another need 1.
+  /// Columns whose codes are chosen together, because one point of a codebook stands for all of them. `nearest` is called for all
+  /// of them at once; methods that round one column after another need 1.
   var jointColumns: Int { get }
 
   // MARK: Repacking
 
-  /// How codes and parameters of another scheme become this one's without rounding any weight again, or nil where they cannot.
-  /// Equal grids need nothing; a scheme states here which other grids are part of its own.
+  /// How codes and parameters of another scheme become this one's without rounding any weight, or nil if they cannot. The default
+  /// covers equal grids; a scheme states here which other grids are part of its own.
   func adoption(of source: any Scheme) -> Adoption?
-  /// Schemes that this one is a special case of, each with the way there: what adopts one of them adopts this one.
+  /// Schemes that this one is a special case of, each with its conversion: a scheme that can hold one of them can hold this one.
   var generalizations: [(scheme: any Scheme, adoption: Adoption)] { get }
 }
 
@@ -80,7 +80,7 @@ extension Scheme {
   /// Columns that share one tile in rows of `columns` weights.
   public func groupLength(columns: Int) -> Int { grid.groupLength ?? columns }
 
-  /// How codes and parameters of another scheme become this one's, at once or by one that the other is a special case of.
+  /// How codes and parameters of another scheme become this one's: directly, or through one that the other is a special case of.
   public func move(from source: any Scheme) -> Adoption? {
     if let adoption = adoption(of: source) { return adoption }
     let ways = source.generalizations.compactMap { general in adoption(of: general.scheme).map { general.adoption.followed(by: $0) } }
@@ -89,13 +89,13 @@ extension Scheme {
 
   /// Whether rows of this length can be stored. Blocks of several rows are cut at the edges of the matrix; groups are not.
   public func fits(columns: Int) -> Bool {
-    // Plain numbers have no parameters, so that rows without columns are as good as any.
+    // Plain floats have no parameters, so rows without columns are allowed.
     if grid.kind == .float { return true }
     guard let length = grid.groupLength, grid.tileRows == 1 else { return columns > 0 }
     return columns > 0 && columns.isMultiple(of: length)
   }
 
-  /// Bits per weight in rows of `columns` weights, parameters included (those of a whole tensor count for nothing).
+  /// Bits per weight in rows of `columns` weights, parameters included (those of a whole tensor are not counted).
   public func bitsPerWeight(columns: Int) -> Double {
     guard let tileRows = grid.tileRows else { return grid.codeBits }
     return grid.codeBits + grid.parameterBits / Double(groupLength(columns: columns) * tileRows)
@@ -108,7 +108,7 @@ extension Scheme {
       parameterCount: parameterCount)
   }
 
-  /// The numbers that all codes of a panel mean.
+  /// The values that all codes of a panel stand for.
   public func values(_ quantized: QuantizedPanel) -> [Float] {
     var values = [Float](repeating: 0, count: quantized.rows * quantized.columns)
     values.withUnsafeMutableBufferPointer { buffer in
@@ -117,7 +117,7 @@ extension Scheme {
     return values
   }
 
-  /// The same as an array.
+  /// The panel after rounding by the rule, as an array.
   public func roundTrip(_ panel: Panel, importance: [Float]? = nil) -> [Float] {
     [Float](unsafeUninitializedCapacity: panel.rows * panel.columns) { buffer, count in
       if let base = buffer.baseAddress { roundTrip(panel, importance: importance, into: base) }
@@ -126,11 +126,11 @@ extension Scheme {
   }
 }
 
-/// Which tensors a rule rounds only where it knows what errors in each column weigh.
+/// Which tensors a rule rounds only with importance.
 public enum ImportanceNeed: Sendable, Hashable {
   /// None.
   case none
-  /// All but the embedding and the output matrix, which few programs observe.
+  /// All but the embedding and the output matrix, for which importance is rarely available.
   case layers
   /// All.
   case everything
@@ -138,9 +138,9 @@ public enum ImportanceNeed: Sendable, Hashable {
 
 /// What is stored for a tile: the identity that packings look at.
 public struct Grid: Sendable, Hashable {
-  /// How a code becomes a number.
+  /// How a code becomes a value.
   public enum Kind: String, Sendable {
-    /// A floating-point number, stored as it is (codes are bit patterns; no parameters).
+    /// A float, stored as it is (codes are bit patterns; no parameters).
     case float
     /// `code * scale` with signed integer codes.
     case symmetricInteger
@@ -148,19 +148,19 @@ public struct Grid: Sendable, Hashable {
     case asymmetricInteger
     /// `float * scale`, where codes are the bit patterns of a short float that `layout` names.
     case scaledFloat
-    /// A block layout that only one container stores, named by `layout`.
+    /// A block layout that only one format stores, named by `layout`.
     case block
   }
 
   /// The family of grids.
   public var kind: Kind
-  /// Name of the layout where `kind` is `.block`, `.float` or `.scaledFloat` (`q4_k`, `bf16`, `f8_e4m3`); else empty.
+  /// Name of the layout if `kind` is `.block`, `.float` or `.scaledFloat` (`q4_k`, `bf16`, `f8_e4m3`); otherwise empty.
   public var layout: String
-  /// Columns per tile; nil where a tile is a whole row.
+  /// Columns per tile; nil if a tile is a whole row.
   public var groupLength: Int?
-  /// Rows per tile; nil where a tile spans the whole tensor.
+  /// Rows per tile; nil if a tile spans the whole tensor.
   public var tileRows: Int?
-  /// Columns that share one scale, where a tile is a super-block of several; else equal to `groupLength`.
+  /// Columns that share one scale, if a tile is a super-block; otherwise equal to `groupLength`.
   public var scaleLength: Int?
   /// Bits of one code.
   public var codeBits: Double
@@ -168,12 +168,12 @@ public struct Grid: Sendable, Hashable {
   public var parameterBits: Double
   /// Type in which scales are stored, for the integer and scaled kinds.
   public var scaleType: ElementType
-  /// How an F32 scale of the whole tensor enters beside those of its tiles; nil where there is none.
+  /// How an F32 scale of the whole tensor is combined with those of its tiles; nil if there is none.
   public var globalScale: GlobalScale?
 
-  /// What becomes of the scale of a tile.
+  /// What happens to the scale of a tile.
   public enum GlobalScale: Sendable, Hashable {
-    /// It is multiplied with the tensor's.
+    /// It is multiplied by the tensor's.
     case factor
     /// It is divided by the tensor's.
     case divisor
@@ -223,7 +223,7 @@ public struct QuantizedPanel: Sendable, Equatable {
     parameters = [Float](repeating: 0, count: tileRowCount * groupsPerRow * parameterCount)
   }
 
-  /// Tiles in one row; a last block may be cut short.
+  /// Tiles in one row; the last may be cut short.
   public var groupsPerRow: Int { (columns + groupLength - 1) / groupLength }
   /// Rows of tiles; the last may be cut short.
   public var tileRowCount: Int { (rows + tileRows - 1) / tileRows }

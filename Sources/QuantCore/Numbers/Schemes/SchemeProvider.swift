@@ -1,8 +1,8 @@
 /// A set of schemes that share a rule, found by name.
 public protocol SchemeProvider: Plugin {
-  /// Names to show in lists, with `N` for a free number (`int4-gN`).
+  /// Names to show in lists, with `N` for any number (`int4-gN`).
   static var schemeNames: [String] { get }
-  /// The scheme of this exact name, or nil where the name is not of this set.
+  /// The scheme with exactly this name, or nil if this set has none.
   /// - Parameter modelType: the element type of the source model; some projects store scales in it.
   static func scheme(named name: String, modelType: ElementType) -> (any Scheme)?
 }

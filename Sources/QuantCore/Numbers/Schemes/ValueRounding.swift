@@ -1,7 +1,7 @@
-/// Rounds values on their way through a model, as a program does that computes with fewer bits.
+/// Rounds the values that flow through a model, like a client that computes with fewer bits.
 public protocol ValueRounding: Sendable {
-  /// Rounds values `[rows, columns]`, each row those of one token, in place. Unless all tokens share a scale, the result for
-  /// one does not depend on what else is in the batch. Values that are not finite stay so.
+  /// Rounds values `[rows, columns]` in place; each row belongs to one token. Unless all tokens share a scale, the result for a
+  /// token does not depend on what else is in the batch. Values that are not finite stay not finite.
   func round(_ values: UnsafeMutablePointer<Float>, rows: Int, columns: Int, parallel: Parallel)
 }
 
@@ -23,7 +23,7 @@ public struct FloatRounding: ValueRounding {
 }
 
 extension Matrix {
-  /// The values rounded in place, each row being a token's.
+  /// Rounds the values in place; each row belongs to one token.
   public mutating func round(with rounding: any ValueRounding, parallel: Parallel) {
     let (rows, columns) = (rows, columns)
     values.withUnsafeMutableBufferPointer { buffer in

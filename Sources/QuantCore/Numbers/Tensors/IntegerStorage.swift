@@ -1,25 +1,25 @@
-/// Integer codes of a matrix with their scales and zero points, wherever a container puts them.
+/// Integer codes of a matrix with their scales and zero points, in any layout that a format uses.
 ///
-/// Everything is counted without sign here: a code runs from 0 to `2^b - 1`, and a value is `(code - zero) * scale`. Symmetric
-/// groups have the zero `2^(b-1)`.
+/// Codes are unsigned here: a code runs from 0 to `2^b - 1`, and a value is `(code - zero) * scale`. Symmetric groups have the zero
+/// point `2^(b-1)`.
 public struct IntegerParts: Sendable {
-  /// Where codes lie.
+  /// How codes are stored.
   public enum Codes: Sendable {
-    /// Words of successive columns, a line for each row.
+    /// Words of successive columns, one line per row.
     case alongRows(PackedIntegers)
-    /// Words of successive rows, a line for each column.
+    /// Words of successive rows, one line per column.
     case downColumns(PackedIntegers)
-    /// Row after row one signed byte for each code, which is smaller by `2^(b-1)`.
+    /// Row after row, one signed byte per code: the code minus `2^(b-1)`.
     case signedBytes(ByteView)
   }
 
-  /// Where zero points lie.
+  /// How zero points are stored.
   public enum Zeros: Sendable {
-    /// Everywhere `2^(b-1)`.
+    /// Not at all: every zero point is `2^(b-1)`.
     case middle
-    /// Words of successive rows, a line for each group.
+    /// Words of successive rows, one line per group.
     case downRows(PackedIntegers)
-    /// Row after row one signed byte for each group, which is smaller by `2^(b-1)`.
+    /// Row after row, one signed byte per group: the zero point minus `2^(b-1)`.
     case signedBytes(ByteView)
   }
 
@@ -27,13 +27,13 @@ public struct IntegerParts: Sendable {
   public let columns: Int
   /// Bits of a code: 2 to 8.
   public let bits: Int
-  /// Groups that a row has.
+  /// Groups per row.
   public let groups: Int
   public let scales: StoredScales
   private let codes: Codes
   private let zeros: Zeros
 
-  /// - Returns: nil where codes or zero points are not those of such a matrix.
+  /// - Returns: nil if codes or zero points do not fit such a matrix.
   public init?(rows: Int, columns: Int, bits: Int, groups: Int, codes: Codes, scales: StoredScales, zeros: Zeros) {
     guard rows > 0, columns > 0, groups > 0, (2...8).contains(bits), Checked.product(rows, columns) != nil else { return nil }
     func isWide(_ packed: PackedIntegers, _ length: Int, _ lines: Int) -> Bool {
@@ -84,8 +84,8 @@ public struct IntegerParts: Sendable {
     }
   }
 
-  /// The numbers of some rows.
-  /// - Parameter groupOfColumn: nil where groups are neighbouring columns, whose number they divide.
+  /// The weights of some rows.
+  /// - Parameter groupOfColumn: nil if groups are neighbouring columns; then their number divides that of the columns.
   func decode(_ rows: Range<Int>, groupOfColumn: [Int32]?, into destination: UnsafeMutablePointer<Float>) {
     let length = columns / groups
     withUnsafeTemporaryAllocation(of: Int32.self, capacity: columns * rows.count) { codes in
@@ -121,10 +121,10 @@ public struct IntegerStorage: QuantizedStorage {
   private let isSymmetric: Bool
 
   /// - Parameters:
-  ///   - groupLength: columns of a group; nil for whole rows.
+  ///   - groupLength: columns per group; nil for whole rows.
   ///   - isSymmetric: whether zero points are left out. Then they must be in the middle.
-  ///   - byteCount: of all parts in the container.
-  /// - Returns: nil where the groups are not those of the columns.
+  ///   - byteCount: bytes of all stored parts.
+  /// - Returns: nil if the columns do not divide into such groups.
   public init?(_ parts: IntegerParts, groupLength: Int?, isSymmetric: Bool, byteCount: Int) {
     guard Checked.product(groupLength ?? parts.columns, parts.groups) == parts.columns,
       let scheme = IntegerScheme(bits: parts.bits, groupLength: groupLength, isSymmetric: isSymmetric, modelType: parts.scales.type)
@@ -159,8 +159,8 @@ public struct IntegerStorage: QuantizedStorage {
   }
 }
 
-/// Integers whose groups are columns anywhere in the matrix: those that were rounded one after another, in the order of what
-/// flows into them (GPTQ with `desc_act`). No other container has such groups, so only numbers can be had.
+/// Integers whose groups are columns anywhere in the matrix: columns that were rounded one after another, in order of decreasing
+/// activations (GPTQ with `desc_act`). No other format has such groups, so codes are not handed out, only weights.
 public struct OrderedIntegerStorage: TensorStorage {
   public let schemeName: String
   public let byteCount: Int
@@ -170,7 +170,7 @@ public struct OrderedIntegerStorage: TensorStorage {
   private let groupOfColumn: [Int32]
 
   /// - Parameter groupOfColumn: a group for each column.
-  /// - Returns: nil where a column names a group that is not there.
+  /// - Returns: nil if a column names a group that does not exist.
   public init?(_ parts: IntegerParts, groupOfColumn: [Int32], isSymmetric: Bool, byteCount: Int) {
     guard groupOfColumn.count == parts.columns, groupOfColumn.allSatisfy({ $0 >= 0 && $0 < parts.groups }) else { return nil }
     self.parts = parts

@@ -1,16 +1,16 @@
 import CKernels
 
-/// How unsigned codes of a few bits lie in a run of 32-bit words.
+/// How unsigned codes of a few bits are packed into a run of 32-bit words.
 public struct WordLayout: Sendable, Equatable {
   /// Bits of a code: 2 to 8.
   public let bits: Int
-  /// Whether codes follow one another without gaps, so that one may begin in a word and end in the next. Otherwise a word holds
-  /// as many whole codes as fit, which for 2, 4 and 8 bits is the same.
+  /// Whether codes follow one another without gaps, so that one may begin in one word and end in the next. Otherwise a word holds
+  /// as many whole codes as fit; for 2, 4 and 8 bits both are the same.
   public let isDense: Bool
-  /// Where in its word the n-th of the codes that share it lies; empty: in their order from the lowest bits on.
+  /// The slot of the n-th code within its word; empty: codes are in order from the lowest bits on.
   public let slots: [Int]
 
-  /// - Parameter slots: for 2, 4 and 8 bits: a permutation of the codes of a word, or empty.
+  /// - Parameter slots: for 2, 4 and 8 bits a permutation of the codes of a word, or empty.
   public init(bits: Int, isDense: Bool = true, slots: [Int] = []) {
     self.bits = max(1, min(bits, 32))
     self.isDense = isDense && slots.isEmpty
@@ -20,15 +20,15 @@ public struct WordLayout: Sendable, Equatable {
   /// Whole codes in one word.
   public var perWord: Int { 32 / bits }
 
-  /// Words that hold so many codes.
+  /// Words that hold this many codes.
   public func words(for codes: Int) -> Int {
     let (whole, rest) = codes.quotientAndRemainder(dividingBy: isDense ? 32 : perWord)
-    // A dense run of 32 codes has as many words as a code has bits.
+    // A dense run of 32 codes takes as many words as a code has bits.
     guard isDense else { return whole + (rest > 0 ? 1 : 0) }
     return whole * bits + (rest * bits + 31) / 32
   }
 
-  /// The word that a code begins in, and the number of its lowest bit there.
+  /// The word in which a code begins, and the position of its lowest bit there.
   @inline(__always) func place(_ index: Int) -> (word: Int, shift: Int) {
     if isDense {
       let first = index &* bits
@@ -38,9 +38,9 @@ public struct WordLayout: Sendable, Equatable {
     return (word, (slots.isEmpty ? rest : slots[rest]) * bits)
   }
 
-  /// Sets a code of a run that is zero so far.
+  /// Sets a code of a run whose bits are still zero there.
   /// - Parameters:
-  ///   - first: where in `words` the run begins.
+  ///   - first: index in `words` at which the run begins.
   ///   - stride: distance between its words.
   @inline(__always) public func set(_ code: UInt32, at index: Int, in words: inout [UInt32], first: Int, stride: Int = 1) {
     let (word, shift) = place(index)
@@ -50,7 +50,7 @@ public struct WordLayout: Sendable, Equatable {
   }
 }
 
-/// Unsigned codes of a container in lines of 32-bit words: rows or columns of a matrix, whichever way they are packed.
+/// Unsigned codes in lines of 32-bit words: rows or columns of a matrix, depending on how a format packs them.
 public struct PackedIntegers: Sendable {
   public let layout: WordLayout
   /// Codes in a line.
@@ -65,9 +65,9 @@ public struct PackedIntegers: Sendable {
   /// - Parameters:
   ///   - wordStride: distance between the words of a line, in words.
   ///   - lineStride: distance between the first words of two lines.
-  ///   - wordAddend: is added to each word, which wraps around, before codes are taken from it.
-  ///   - codeAddend: is added to each code, which wraps around.
-  /// - Returns: nil where a line would leave `bytes`.
+  ///   - wordAddend: added to each word, with wraparound, before codes are taken from it.
+  ///   - codeAddend: added to each code, with wraparound.
+  /// - Returns: nil if a line would leave `bytes`.
   public init?(
     _ bytes: ByteView, layout: WordLayout, length: Int, lines: Int, wordStride: Int, lineStride: Int, wordAddend: UInt32 = 0,
     codeAddend: UInt32 = 0
@@ -87,7 +87,7 @@ public struct PackedIntegers: Sendable {
   }
 
   /// One code.
-  /// - Precondition: both indices lie within the matrix.
+  /// - Precondition: both indices are within the matrix.
   public func code(_ index: Int, line: Int) -> Int32 {
     var code: Int32 = 0
     unpack(index..<index + 1, lines: line..<line + 1, into: &code, codeStride: 1, lineStride: 1)
@@ -95,7 +95,7 @@ public struct PackedIntegers: Sendable {
   }
 
   /// Codes of some lines, written `codeStride` apart within a line and `lineStride` apart between lines.
-  /// - Precondition: both ranges lie within the matrix.
+  /// - Precondition: both ranges are within the matrix.
   public func unpack(
     _ indices: Range<Int>, lines: Range<Int>, into destination: UnsafeMutablePointer<Int32>, codeStride: Int, lineStride: Int
   ) {
@@ -105,7 +105,7 @@ public struct PackedIntegers: Sendable {
       @inline(__always) func load(_ word: Int) -> UInt32 {
         UInt32(littleEndian: (base + word * 4).loadUnaligned(as: UInt32.self)) &+ wordAddend
       }
-      // The same code of neighbouring lines has one shift, and where lines are words apart they lie side by side.
+      // Codes at one index have the same shift in all lines, and in lines that are words apart they are neighbours in memory.
       for index in indices {
         let (word, shift) = layout.place(index)
         let isSplit = shift + layout.bits > 32
@@ -122,10 +122,10 @@ public struct PackedIntegers: Sendable {
     }
   }
 
-  /// Whether every code is this one.
+  /// Whether every code equals this one.
   public func areAll(_ code: Int32) -> Bool { allLines { $0.allSatisfy { $0 == code } } }
 
-  /// Whether some code is this one.
+  /// Whether some code equals this one.
   public func contains(_ code: Int32) -> Bool { !allLines { !$0.contains(code) } }
 
   private func allLines(_ holds: ([Int32]) -> Bool) -> Bool {
@@ -140,14 +140,14 @@ public struct PackedIntegers: Sendable {
 }
 
 extension WordLayout {
-  /// Lines of codes, each in words of its own.
+  /// Packs lines of codes; each line starts a new word.
   /// - Parameters:
-  ///   - codes: `lines` times the codes of a line.
-  ///   - offset: is added to each code, of which the lowest bits are taken then.
+  ///   - codes: the codes of all lines, one line after another.
+  ///   - offset: added to each code, of which the lowest bits are then taken.
   public func words(of codes: [Int32], lines: Int, adding offset: Int32) -> [UInt32] {
     let length = lines > 0 ? codes.count / lines : 0
     let width = words(for: length)
-    // What is not a run without gaps goes code by code.
+    // Runs with gaps are packed code by code.
     guard isDense || 32.isMultiple(of: bits) && slots.isEmpty, (2...8).contains(bits) else {
       var result = [UInt32](repeating: 0, count: lines * width)
       for (index, code) in codes.prefix(lines * length).enumerated() {
@@ -165,15 +165,15 @@ extension WordLayout {
     return result
   }
 
-  /// Rows of codes, packed down each column into words of its own: column by column.
+  /// Packs rows of codes down the columns; each column starts a new word. The words come column by column.
   /// - Parameters:
-  ///   - columns: codes of a row.
+  ///   - columns: codes per row.
   ///   - offset: as above.
   public func words(down codes: [Int32], columns: Int, adding offset: Int32) -> [UInt32] {
     let rows = columns > 0 ? codes.count / columns : 0
     let width = words(for: rows)
     var result = [UInt32](repeating: 0, count: columns * width)
-    // A word of its own for so many rows: none of their codes crosses its border.
+    // The fast path needs codes that do not cross from one word into the next.
     guard !isDense || 32.isMultiple(of: bits) else {
       for (index, code) in codes.prefix(rows * columns).enumerated() {
         set(UInt32(bitPattern: code &+ offset), at: index / columns, in: &result, first: index % columns * width)
@@ -187,7 +187,7 @@ extension WordLayout {
 }
 
 extension QuantizedPanel {
-  /// The lowest bits of all codes, one after another without gaps: the first in the lowest bits of the first byte.
+  /// The lowest bits of all codes, one after another without gaps; the first is in the lowest bits of the first byte.
   /// - Parameter bits: 2 to 8.
   public func codeBytes(bits: Int) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: (codes.count * bits + 7) / 8) { buffer, initialized in
@@ -204,9 +204,9 @@ extension QuantizedPanel {
 }
 
 extension [UInt32] {
-  /// The words as a file has them.
+  /// The words as they are stored in a file.
   public var littleEndianBytes: [UInt8] {
-    // Every processor that this is compiled for has them so in memory.
+    // Every supported processor is little-endian.
     withUnsafeBytes { [UInt8]($0) }
   }
 }

@@ -1,4 +1,4 @@
-/// A tensor stored as one number after another, without parameters.
+/// A tensor stored as one element after another, without parameters.
 public struct PlainStorage: TensorStorage {
   /// The type of each element.
   public let elementType: ElementType
@@ -14,8 +14,8 @@ public struct PlainStorage: TensorStorage {
   public var byteCount: Int { bytes.count }
   public var verbatim: ByteView? { bytes }
 
-  /// True for the floating-point types of at least a byte. FP8 codes are decoded as they stand; a scale beside them is
-  /// the business of a packing.
+  /// True for the floating-point types of at least a byte. FP8 codes are decoded without a scale; a packing applies the
+  /// scale stored beside them.
   public var isNumeric: Bool {
     switch elementType {
     case .f16, .bf16, .f32, .f64, .f8e4m3, .f8e5m2, .f8e8m0: true

@@ -1,11 +1,11 @@
-/// Storage that can hand out codes and parameters as they are stored: what moves to another container without rounding any
-/// weight again.
+/// Storage that can hand out codes and parameters as they are stored, so that they can be repacked without rounding any
+/// weight.
 public protocol QuantizedStorage: TensorStorage {
-  /// The scheme on whose tiles codes and parameters lie. Its grid says what is stored, scale types included; its rule need not be
-  /// the one by which they were chosen.
+  /// The scheme whose grid the codes and parameters are on. The grid says what is stored, including the type of the scales; its rule
+  /// need not be the one by which they were chosen.
   var scheme: any Scheme { get }
   /// Codes and parameters of some rows.
-  /// - Precondition: `rows` lies within the tensor and begins at a multiple of the grid's `tileRows`.
+  /// - Precondition: `rows` is within the tensor and begins at a multiple of the grid's `tileRows`.
   func panel(rows: Range<Int>, rowLength: Int) -> QuantizedPanel
 }
 

@@ -1,14 +1,14 @@
-/// Where a container keeps a matrix of short floats: codes in rows, scales in rows of tiles, and perhaps a scale for the whole.
+/// Where a format stores a matrix of short floats: codes in rows, scales in rows of tiles, and perhaps a scale for the whole.
 public struct ScaledFloatLayout: Sendable {
-  /// What is added to the weight's name for the codes.
+  /// Suffix of the weight's name for the codes.
   public var codes: String
-  /// The same for scales.
+  /// Suffix for the scales.
   public var scales: String
-  /// The same for the scale of the whole tensor.
+  /// Suffix for the scale of the whole tensor.
   public var globalScale: String
-  /// Type in which scales are stored; nil: that of the grid, bytes in the place of E8M0.
+  /// Type in which scales are stored; nil: that of the grid, with U8 for E8M0.
   public var scaleType: ElementType?
-  /// Shape of what is one number: `[1]` or `[]`.
+  /// Shape of a tensor with a single value: `[1]` or `[]`.
   public var numberShape: [Int]
 
   public init(
@@ -22,7 +22,7 @@ public struct ScaledFloatLayout: Sendable {
     self.numberShape = numberShape
   }
 
-  /// The stored tensors of a matrix: codes, scales, and the scale of the whole where the grid has one.
+  /// The stored tensors of a matrix: codes, scales, and the scale of the whole if the grid has one.
   public func parts(name: String, shape: [Int], grid: Grid) -> [StoredPart] {
     let isPacked = grid.codeBits == 4
     let columns = shape.last ?? 0
@@ -42,7 +42,7 @@ public struct ScaledFloatLayout: Sendable {
     return parts
   }
 
-  /// Bytes of some rows, one array per part. What the whole tensor shares comes with the first rows.
+  /// Bytes of some rows, one array per part. A scale of the whole tensor comes with the first rows.
   public func pack(_ panel: QuantizedPanel, rows: Range<Int>, grid: Grid) -> [[UInt8]] {
     let isFirst = rows.lowerBound == 0
     let scaleType = storedScaleType(grid) == .u8 ? .f8e8m0 : storedScaleType(grid)
@@ -60,10 +60,10 @@ public struct ScaledFloatLayout: Sendable {
 }
 
 extension Grid {
-  /// Shape of the scales of a matrix: rows of tiles, or `[1]` where a tile spans the whole of it.
+  /// Shape of the scales of a matrix: rows of tiles, or `[1]` if one tile spans the matrix.
   public func scaleShape(rows: Int, columns: Int) -> [Int] {
     guard let tileRows else { return [1] }
-    // Tiles are as long as a file says: nothing is added to them.
+    // The tile size comes from a file: adding to it could overflow.
     func tiles(_ count: Int, _ length: Int) -> Int { count < 1 || length < 1 ? 0 : (count - 1) / length + 1 }
     return [tiles(rows, tileRows), groupLength.map { tiles(columns, $0) } ?? 1]
   }

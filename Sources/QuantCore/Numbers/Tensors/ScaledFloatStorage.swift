@@ -1,6 +1,6 @@
 import CKernels
 
-/// A matrix of short floats with scales beside it, as compressed-tensors, vLLM, ModelOpt and gpt-oss store it: codes in rows (two
+/// A matrix of short floats with separate scales, as compressed-tensors, vLLM, ModelOpt and gpt-oss store it: codes in rows (two
 /// of 4 bits to a byte, the even column in the low half), scales in rows of tiles.
 public struct ScaledFloatStorage: QuantizedStorage {
   public var scheme: any Scheme { rule }
@@ -13,12 +13,12 @@ public struct ScaledFloatStorage: QuantizedStorage {
   private let scalesPerRow: Int
   private let globalScale: Float?
 
-  /// The logical tensor behind stored codes and scales.
+  /// The logical tensor that stored codes and scales make up.
   /// - Parameters:
-  ///   - shape: of the weights, where it does not follow from that of the codes.
-  ///   - scheme: its grid says what is stored; scales may have any type that the scheme's holds.
-  ///   - globalScale: the scale of the whole tensor, where the grid has one.
-  /// - Throws: `Failure` `float.weight`, `float.scales` or `float.scale` where types, sizes or numbers do not fit the scheme.
+  ///   - shape: of the weights, if it does not follow from that of the codes.
+  ///   - scheme: its grid says what is stored; scales may have any type whose values the grid's scale type holds.
+  ///   - globalScale: the scale of the whole tensor, if the grid has one.
+  /// - Throws: `Failure` `float.weight`, `float.scales` or `float.scale` if types, sizes or values do not fit the scheme.
   public static func tensor(
     name: String, shape: [Int]? = nil, scheme: any ScaledFloatScheme, codes: CheckpointTensor, scales: CheckpointTensor,
     globalScale: CheckpointTensor? = nil
@@ -28,7 +28,7 @@ public struct ScaledFloatStorage: QuantizedStorage {
     guard codes.storage.schemeName == type.schemeName, let bytes = codes.storage.verbatim, shape != nil || codes.shape.count == 2 else {
       throw Failure(
         .data, "float.weight",
-        "codes of \(scheme.name) are a matrix of \(type.rawValue), not of \(codes.storage.schemeName) and shape \(codes.shape)",
+        "codes of \(scheme.name) are a matrix of \(type.rawValue), not \(codes.storage.schemeName) of shape \(codes.shape)",
         tensor: codes.name)
     }
     let shape = shape ?? [codes.shape[0], Checked.product(codes.shape[1], 8 / bits) ?? 0]
@@ -43,10 +43,10 @@ public struct ScaledFloatStorage: QuantizedStorage {
     else {
       throw Failure(
         .data, "float.scales",
-        "has scales of type \(scales.storage.schemeName) and shape \(scales.shape) where \(scheme.name) needs \(scaleShape)", tensor: name)
+        "has scales of type \(scales.storage.schemeName) and shape \(scales.shape), but \(scheme.name) needs \(scaleShape)", tensor: name)
     }
     guard (scheme.grid.globalScale == nil) == (globalScale == nil) else {
-      throw Failure(.data, "float.scale", "the scale of the whole tensor, which \(scheme.name) has, is missing", tensor: name)
+      throw Failure(.data, "float.scale", "a scale of the whole tensor is missing, or \(scheme.name) has none", tensor: name)
     }
     let number = try globalScale.map { (tensor) throws(Failure) in try scale(tensor) }
     return CheckpointTensor(
@@ -56,21 +56,21 @@ public struct ScaledFloatStorage: QuantizedStorage {
         scales: PlainStorage(scaleType, scaleBytes), scalesPerRow: scaleShape.last ?? 1, globalScale: number))
   }
 
-  /// The one positive number that a tensor holds.
-  /// - Throws: `Failure` `float.scale` where it holds another number of numbers, or what is no scale.
+  /// The one positive value that a tensor holds.
+  /// - Throws: `Failure` `float.scale` if it has another number of values, or one that is not positive and finite.
   public static func scale(_ tensor: CheckpointTensor) throws(Failure) -> Float {
     guard tensor.shape.isEmpty || tensor.shape == [1], tensor.storage.isNumeric, let value = tensor.matrix().values.first, value.isFinite,
       value > 0
-    else { throw Failure(.data, "float.scale", "a stored scale is one positive number", tensor: tensor.name) }
+    else { throw Failure(.data, "float.scale", "the stored scale is not one positive, finite value", tensor: tensor.name) }
     return value
   }
 
-  /// The type in which scales are stored, or nil where it is not one of those that a grid takes. Powers of two may be bytes.
+  /// The type in which scales are stored, or nil if the grid does not allow it. Powers of two may be stored as U8.
   private static func scaleType(of scales: CheckpointTensor, in grid: Grid) -> ElementType? {
     let stored = scales.storage.schemeName
     if grid.scaleType == .f8e8m0 { return [ElementType.u8, .f8e8m0].contains { $0.schemeName == stored } ? .f8e8m0 : nil }
     if stored == grid.scaleType.schemeName { return grid.scaleType }
-    // The numbers of these are 32-bit floats too.
+    // The values of these types are exact as 32-bit floats.
     return grid.scaleType == .f32 ? [ElementType.bf16, .f16, .f8e8m0].first { $0.schemeName == stored } : nil
   }
 
@@ -100,7 +100,7 @@ public struct ScaledFloatStorage: QuantizedStorage {
     }
   }
 
-  /// - Parameter result: has room for two floats more, those of a tile.
+  /// - Parameter result: has room for two more floats, used as scratch for the parameters of one tile.
   private func fillMultipliers(_ result: UnsafeMutablePointer<Float>, tileRow: Int) {
     scales.decode(rows: tileRow..<tileRow + 1, rowLength: scalesPerRow, into: result)
     let tile = result + scalesPerRow

@@ -1,4 +1,4 @@
-/// The numbers of a tensor that holds parameters of another one (scales, zero points), read one by one where they lie.
+/// The values of a tensor that holds parameters of another one (scales, zero points), each read in place.
 public struct StoredNumbers: Sendable {
   /// How many there are.
   public let count: Int
@@ -6,7 +6,7 @@ public struct StoredNumbers: Sendable {
   public let type: ElementType
   private let bytes: ByteView
 
-  /// Nil where the tensor does not hold plain numbers of type `f32`, `f16` or `bf16`.
+  /// Nil if the tensor does not hold plain `f32`, `f16` or `bf16` values.
   public init?(_ tensor: CheckpointTensor) {
     guard let type = [ElementType.f32, .f16, .bf16].first(where: { $0.schemeName == tensor.storage.schemeName }),
       let bytes = tensor.storage.verbatim

@@ -1,21 +1,21 @@
-/// One tensor of a container.
+/// One tensor as a format stores it.
 public struct StoredPart: Sendable, Equatable {
-  /// Name in the container.
+  /// Its name in the format.
   public var name: String
   /// Dimensions, outermost first, counted in `type`'s elements (for a block layout: in weights).
   public var shape: [Int]
-  /// How the container types it.
+  /// Its type in the format.
   public var type: StoredType
   /// Length in bytes.
   public var byteCount: Int
-  /// How the bytes of successive rows of the matrix come together.
+  /// How the bytes of successive rows of the matrix are joined.
   public var order: Order
 
-  /// How the bytes of successive calls of `pack` come together.
+  /// How the bytes of successive calls of `pack` are joined.
   public enum Order: Sendable {
     /// Each follows the one before.
     case appended
-    /// Each is a number of columns of the stored matrix `[shape[0], …]`, row after row: outputs lie side by side.
+    /// Each holds some columns of the stored matrix `[shape[0], …]`, row after row: outputs are side by side.
     case sideBySide
   }
 
@@ -31,7 +31,7 @@ public struct StoredPart: Sendable, Equatable {
   package var elementType: ElementType? { if case .element(let type) = type { type } else { nil } }
 }
 
-/// The type a container records for a tensor.
+/// The type that a format records for a tensor.
 public enum StoredType: Sendable, Hashable {
   case element(ElementType)
   /// A block layout by the name of its scheme (`q4_k`).

@@ -1,31 +1,31 @@
 /// The stored values of one logical tensor, decoded on demand.
 ///
 /// A logical tensor is a matrix of `rowCount` rows of `rowLength` values: the last dimension of its shape is the row,
-/// all others are flattened into `rowCount`. Storage never decodes itself into a whole copy: consumers ask for rows.
+/// all others are flattened into `rowCount`. Storage never decodes itself as a whole: callers ask for rows.
 public protocol TensorStorage: Sendable {
   /// Name of the scheme that the values are stored in: `bf16`, `q4_k`, `int4-g128`; or the element type for data (`i64`).
   var schemeName: String { get }
-  /// Bytes that the tensor occupies in its container, parameters included.
+  /// Bytes that the tensor occupies in its checkpoint, parameters included.
   var byteCount: Int { get }
   /// Whether values can be decoded to 32-bit floats (false for integer data such as token maps).
   var isNumeric: Bool { get }
-  /// The bytes exactly as a container holds them, where one contiguous stretch holds everything; else nil.
+  /// The bytes exactly as stored, if one contiguous range holds everything; otherwise nil.
   var verbatim: ByteView? { get }
-  /// The one tensor of its own container that it is, for a copy into a container of the same kind; nil where that is not known.
+  /// The one stored tensor that it is, for a copy into the same format; nil if that is not known.
   func storedPart(name: String, shape: [Int]) -> StoredPart?
-  /// The tensors of its container that it is put together from; empty where it is one.
+  /// The stored tensors that it is put together from; empty if it is a single one.
   func components(name: String, shape: [Int]) -> [CheckpointTensor]
-  /// Codes and parameters as stored, or nil where there are none to hand out: values are all that is known.
+  /// Codes and parameters as stored, or nil if only the values are known.
   var codes: (any QuantizedStorage)? { get }
-  /// How the program that defined this layout rounds what it multiplies with the tensor, or nil: not at all.
+  /// How the program that defined this layout rounds what it multiplies by the tensor; nil: not at all.
   var inputRounding: (any ValueRounding)? { get }
   /// Decodes whole rows to 32-bit floats at `destination`, which has room for `rows.count * rowLength` values.
-  /// - Precondition: `isNumeric`, and `rows` lies within the tensor.
+  /// - Precondition: `isNumeric`, and `rows` is within the tensor.
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>)
 }
 
 extension TensorStorage {
-  /// The type of the values, where they are stored as plain numbers; nil where they are codes of a scheme.
+  /// The type of the elements if they are stored plainly; nil if they are codes of a scheme.
   public var elementType: ElementType? { ElementType(schemeName: schemeName) }
   public var codes: (any QuantizedStorage)? { nil }
   public var inputRounding: (any ValueRounding)? { nil }
@@ -38,7 +38,7 @@ extension TensorStorage {
 
 /// One logical tensor of a checkpoint.
 public struct CheckpointTensor: Sendable {
-  /// The name in the container, without the suffixes of a packing (`model.layers.0.mlp.up_proj.weight`).
+  /// The name in the checkpoint, without the suffixes of a packing (`model.layers.0.mlp.up_proj.weight`).
   public var name: String
   /// Dimensions, outermost first (the order of PyTorch; GGUF's are reversed on reading). Empty for a scalar.
   public var shape: [Int]
@@ -59,7 +59,7 @@ public struct CheckpointTensor: Sendable {
   public var elementCount: Int { rowCount * rowLength }
 
   /// Decodes rows into `destination` (room for `rows.count * rowLength` floats).
-  /// - Precondition: `rows` lies within the tensor.
+  /// - Precondition: `rows` is within the tensor.
   public func decode(rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
     precondition(rows.lowerBound >= 0 && rows.upperBound <= rowCount, "rows outside of the tensor")
     storage.decode(rows: rows, rowLength: rowLength, into: destination)

@@ -1,5 +1,5 @@
-/// Sizes and bytes of an integer matrix that a container holds the other way round, `[in, out]`: codes, zero points and scales of
-/// all outputs side by side, a line for each input or group (GPTQ, AWQ).
+/// Sizes and bytes of an integer matrix that a format stores transposed, `[in, out]`: codes, zero points and scales of all outputs
+/// side by side, one line per input or group (GPTQ, AWQ).
 public struct TransposedIntegers {
   /// Outputs and inputs.
   public let rows: Int
@@ -16,13 +16,13 @@ public struct TransposedIntegers {
     isSymmetric = scheme.grid.kind == .symmetricInteger
   }
 
-  /// A stored tensor of so many lines. Successive rows of the matrix lie side by side.
+  /// A stored tensor of this many lines. Successive rows of the matrix are side by side.
   public func part(_ name: String, lines: Int, width: Int, type: ElementType) -> StoredPart {
     StoredPart(
       name: name, shape: [lines, width], type: .element(type), byteCount: lines * width * type.bitCount / 8, order: .sideBySide)
   }
 
-  /// What is added to a code to have it without sign.
+  /// What is added to a code to make it unsigned.
   private var offset: Int32 { isSymmetric ? 1 << Int32(layout.bits - 1) : 0 }
 
   /// Codes packed along the inputs: words by rows of the panel.
@@ -41,7 +41,7 @@ public struct TransposedIntegers {
   public func wordsOfOutputs(_ panel: QuantizedPanel) -> [UInt32] { layout.words(down: panel.codes, columns: columns, adding: offset) }
 
   /// Zero points packed along the outputs: groups by words.
-  /// - Parameter stored: what is stored for a zero point.
+  /// - Parameter stored: gives what is stored for a zero point.
   public func wordsOfZeros(_ panel: QuantizedPanel, as stored: (UInt32) -> UInt32 = { $0 }) -> [UInt32] {
     let width = layout.words(for: panel.rows)
     var words = [UInt32](repeating: 0, count: groups * width)
@@ -60,10 +60,10 @@ public struct TransposedIntegers {
     return NumberConversion.bytes(of: scales, as: type)
   }
 
-  /// Why rows or columns do not fill their words, or nil where they do.
+  /// Why rows or columns do not fill their words, or nil if they do.
   public static func obstacle(_ lengths: [(what: String, count: Int)], layout: WordLayout) -> String? {
     // Dense codes whose width does not divide 32 fill words in runs of 32.
     let multiple = 32.isMultiple(of: layout.bits) ? layout.perWord : 32
-    return lengths.first { !$0.count.isMultiple(of: multiple) }.map { "\($0.count) \($0.what) are no multiple of \(multiple)" }
+    return lengths.first { !$0.count.isMultiple(of: multiple) }.map { "\($0.count) \($0.what) are not a multiple of \(multiple)" }
   }
 }

@@ -1,8 +1,8 @@
 import Synchronization
 
-/// A stack of matrices `[count, columns, rows]`, each read the other way round: `[count, rows, columns]`.
+/// A stack of matrices `[count, columns, rows]`, each read transposed: `[count, rows, columns]`.
 ///
-/// Rows are asked for in tiles, and each of them needs all of a matrix: the last one is kept, as floats.
+/// Callers ask for a few rows at a time, and each call needs a whole matrix: the last one is kept, as floats.
 package final class TransposedStack: TensorStorage {
   /// One matrix of the stack.
   private struct Kept {
@@ -16,7 +16,7 @@ package final class TransposedStack: TensorStorage {
   private let original: CheckpointTensor
   private let kept = Mutex<Kept?>(nil)
 
-  /// Nil for anything but three dimensions.
+  /// Nil for anything but a numeric tensor of three dimensions.
   package static func tensor(_ original: CheckpointTensor) -> CheckpointTensor? {
     guard original.shape.count == 3, original.storage.isNumeric else { return nil }
     let shape = [original.shape[0], original.shape[2], original.shape[1]]
@@ -29,7 +29,7 @@ package final class TransposedStack: TensorStorage {
   package var byteCount: Int { original.storage.byteCount }
   package var isNumeric: Bool { true }
   package var verbatim: ByteView? { nil }
-  /// Bytes of the matrix that is kept.
+  /// Bytes of the kept matrix.
   package var workingBytes: Int { original.shape[1] * original.shape[2] * 4 }
 
   package func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
@@ -48,11 +48,11 @@ package final class TransposedStack: TensorStorage {
     }
   }
 
-  /// Threads that want the same matrix wait for the one that makes it.
+  /// Threads that want the same matrix wait for the one that computes it.
   private func matrix(_ index: Int) -> Matrix {
     kept.withLock { kept in
       if let kept, kept.index == index { return kept.matrix }
-      // Its memory is free before that of the next one is needed.
+      // Its memory is freed before the next one needs any.
       kept = nil
       let matrix = transposed(index)
       kept = Kept(index: index, matrix: matrix)

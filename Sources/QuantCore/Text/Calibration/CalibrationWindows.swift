@@ -1,8 +1,8 @@
-/// Windows of tokens of one length, cut from the calibration text.
+/// Windows of equal length, cut from the calibration text.
 public struct CalibrationWindows: Sendable, Equatable {
-  /// Each of `context` tokens; empty where only their statistics are at hand.
+  /// The tokens of each window, `context` of them; empty if only statistics are available.
   public var windows: [[Int]]
-  /// Windows that are, or were, run.
+  /// The number of windows that are, or were, run.
   public let windowCount: Int
   /// Tokens per window.
   public var context: Int
@@ -10,7 +10,7 @@ public struct CalibrationWindows: Sendable, Equatable {
   public var availableTokens: Int
   /// XXH3-128 of the whole text, in hexadecimal.
   public var textHash: String
-  /// XXH3-128 of the token ids that are used, in hexadecimal.
+  /// XXH3-128 of the token ids of all windows, in hexadecimal.
   public var fingerprint: String
   /// Where the text came from, for provenance: "built-in" or "user".
   public var origin: String
@@ -20,9 +20,9 @@ public struct CalibrationWindows: Sendable, Equatable {
 
   /// Cuts the text into windows and chooses among them.
   ///
-  /// The text is tokenised once. With n whole windows and m wanted, window ⌊i·n/m⌋ is taken for i = 0 … m−1; with a seed,
-  /// m different windows at random, in their order in the text.
-  /// - Throws: `Failure` where the text has fewer than two tokens.
+  /// The text is tokenized once. Of n whole windows, m are wanted: those with the numbers ⌊i·n/m⌋ for i = 0 … m−1, or with a
+  /// seed m different ones at random, in the order of the text.
+  /// - Throws: `Failure` if the text has fewer than two tokens, or a BOS token is requested that the tokenizer lacks.
   public init(text: String, origin: String, tokenizer: any Tokenizer, request: CalibrationRequest) throws {
     let ids = tokenizer.encode(text)
     availableTokens = ids.count
@@ -31,12 +31,12 @@ public struct CalibrationWindows: Sendable, Equatable {
     let startsWithBOS = request.bos ?? (tokenizer.data.addsBOS ?? false)
     let bos = startsWithBOS ? tokenizer.data.special["bos"] : nil
     if request.bos == true && bos == nil {
-      throw Failure(.usage, "calibration.bos", "the tokenizer has no BOS token", remedy: "Leave --bos out.")
+      throw Failure(.usage, "calibration.bos", "the tokenizer has no BOS token", remedy: "Leave out --bos.")
     }
     guard ids.count >= 2 else {
       throw Failure(
-        .data, "calibration.empty", "the calibration text has \(ids.count) tokens", file: request.files.first,
-        remedy: "Give a text of at least some thousand words, or leave --calibration out to use the built-in text.")
+        .data, "calibration.empty", "the calibration text has only \(ids.count) tokens", file: request.files.first,
+        remedy: "Give a text of at least a few thousand words, or leave out --calibration to use the built-in text.")
     }
     let prefix = bos.map { [$0] } ?? []
     let body = min(max(2, request.context) - prefix.count, ids.count)
@@ -49,7 +49,7 @@ public struct CalibrationWindows: Sendable, Equatable {
     fingerprint = used.withUnsafeBytes { Fingerprint.of($0) }
   }
 
-  /// What a file of statistics says about the text they were collected on, or nil where it is malformed.
+  /// What a file of statistics says about the text they were collected on, or nil if that is malformed.
   package init?(stored: String) {
     let words = stored.split(separator: " ").map(String.init)
     guard words.count == 6, let count = Int(words[1]), let context = Int(words[2]), let available = Int(words[3]), count > 0,
@@ -72,7 +72,7 @@ public struct CalibrationWindows: Sendable, Equatable {
     var state = seed
     var indices = Array(0..<whole)
     for i in 0..<count {
-      // SplitMix64: the sequence is part of the meaning of a seed.
+      // SplitMix64: changing the generator would change what a seed means.
       state &+= 0x9E37_79B9_7F4A_7C15
       var z = state
       z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9

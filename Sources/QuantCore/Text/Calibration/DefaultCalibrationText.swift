@@ -1,7 +1,7 @@
-/// The calibration text that is used where a method needs one and none is given.
+/// The calibration text that is used if a method needs one and none is given.
 ///
 /// A few pages of prose and of technical documentation: enough to see which channels of a model are large, too little to
-/// stand for a model's own domain. A text of the language and kind that the model will meet is better.
+/// represent a model's own domain. A text in the language and of the kind that the model will process is better.
 public enum DefaultCalibration {
   /// The excerpts, one after another, separated by blank lines.
   public static let text = [
@@ -9,7 +9,7 @@ public enum DefaultCalibration {
     utopia, secretSharer, virtualFileSystem, inimitableJeeves, floatingPoint, inTheRavine, henryV, firmOfGirdlestone,
   ].joined(separator: "\n\n")
 
-  /// Where the text comes from and under which terms, for reports.
+  /// Where the text comes from and its terms of use, for reports.
   public static let origin =
     "built-in excerpts of Project Gutenberg books (public domain in the USA) and of the SQLite documentation (public domain)"
 

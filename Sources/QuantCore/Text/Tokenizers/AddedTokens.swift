@@ -1,13 +1,13 @@
-/// A token that is found in the text as a whole, before anything is merged.
+/// A token that is matched in the text as a whole, before anything is merged.
 struct AddedToken: Sendable, Equatable {
   var content: [UInt8]
   var id: Int
-  /// Whether white space before (after) the token belongs to it.
+  /// Whether white space before (or after) the token belongs to it.
   var takesSpaceBefore = false
   var takesSpaceAfter = false
   /// Whether it must not touch a letter, digit or underscore on either side.
   var isSingleWord = false
-  /// Whether it is looked for after normalization.
+  /// Whether it is matched after normalization.
   var isNormalized = false
   var isSpecial = false
 }
@@ -20,7 +20,7 @@ struct AddedTokens: Sendable {
 
   /// - Parameters:
   ///   - normalizers: applied to the text between literal tokens.
-  ///   - normalizesContent: whether the contents of normalized tokens are to be normalized too.
+  ///   - normalizesContent: whether the contents of normalized tokens are normalized too.
   init(_ tokens: [AddedToken], normalizers: [Normalizer], normalizesContent: Bool = true) {
     self.normalizers = normalizers
     literal = TokenTrie(tokens.filter { !$0.isNormalized })
@@ -33,7 +33,7 @@ struct AddedTokens: Sendable {
   }
 
   enum Piece {
-    /// Normalized text without added tokens; `isFirst` where it starts the whole text.
+    /// Normalized text without added tokens; `isFirst` if the whole text starts with it.
     case text([UInt8], isFirst: Bool)
     case token(Int)
   }
@@ -52,7 +52,7 @@ struct AddedTokens: Sendable {
   }
 }
 
-/// A prefix tree of added tokens: at each place the longest one wins.
+/// A prefix tree of added tokens: at each position the longest match wins.
 private struct TokenTrie: Sendable {
   private struct Node: Sendable {
     var children: [UInt8: Int] = [:]

@@ -1,16 +1,16 @@
-/// Byte-level byte-pair encoding, as GPT-2, Llama 3 and Qwen use it: text is cut into words by a pattern, the bytes of each
-/// word are tokens, and neighbouring tokens merge in the order that was learnt.
+/// Byte-level byte-pair encoding, as GPT-2, Llama 3 and Qwen use it: a pattern splits text into words, the bytes of each
+/// word are tokens, and neighbouring tokens are merged in the order that was learned.
 struct ByteLevelBPE: Tokenizer {
   let data: TokenizerData
   private let index: TokenIndex
   private let merges: MergeTable
   private let added: AddedTokens
   private let preTokenizer: PreTokenizer
-  /// Id of the token of each byte; nil where the vocabulary lacks it.
+  /// Id of the token of each byte; nil if the vocabulary lacks it.
   private let byteIDs: [UInt32?]
 
-  /// - Parameter merges: pairs by rank, as they stand in the file.
-  /// - Throws: `Failure` `tokenizer.…` where the data contradicts itself.
+  /// - Parameter merges: pairs by rank, as in the file.
+  /// - Throws: `Failure` `tokenizer.…` if the data contradicts itself.
   init(
     _ data: TokenizerData, merges pairs: [(String, String)], added: [AddedToken], normalizers: [Normalizer],
     preTokenizer: PreTokenizer
@@ -39,7 +39,7 @@ struct ByteLevelBPE: Tokenizer {
           }
           symbols.removeAll(keepingCapacity: true)
           for byte in word {
-            // A byte without a token is left out, as the tokenizers library does.
+            // A byte without a token is left out, as in the tokenizers library.
             if let id = byteIDs[Int(byte)] { symbols.append(id) }
           }
           merges.apply(to: &symbols, &scratch)
@@ -61,7 +61,7 @@ struct ByteLevelBPE: Tokenizer {
 
 extension MergeTable {
   /// The table of pairs in rank order.
-  /// - Throws: `Failure` `tokenizer.merge` where a part or the merged token is not in the vocabulary.
+  /// - Throws: `Failure` `tokenizer.merge` if one of the two or the merged token is not in the vocabulary.
   init(_ pairs: [(String, String)], _ index: TokenIndex) throws(Failure) {
     self.init(capacity: pairs.count)
     for (rank, pair) in pairs.enumerated() {

@@ -9,7 +9,7 @@ struct ConfigurationFiles {
   private let added: JSON?
   private let template: String?
 
-  /// - Parameter folder: nil where a tokenizer file stands by itself.
+  /// - Parameter folder: nil for a tokenizer file without a folder.
   init(_ folder: String?) throws(Failure) {
     func load(_ name: String) throws(Failure) -> JSON? {
       guard let folder, Files.exists(Files.join(folder, name)) else { return nil }
@@ -39,7 +39,7 @@ struct ConfigurationFiles {
     SpecialTokens(config: config, map: map, model: model, generation: generation, postProcessors: postProcessors)
   }
 
-  /// Fills in special ids, the rules for BOS and EOS, and the chat template.
+  /// Sets the special ids, the rules for BOS and EOS, and the chat template.
   func apply(to data: inout TokenizerData, postProcessors: [JSON]) throws(Failure) {
     var special = special(postProcessors)
     special.apply(to: &data)
@@ -48,7 +48,7 @@ struct ConfigurationFiles {
   }
 
   /// Adds the tokens that configuration files add to a SentencePiece model.
-  /// - Returns: the tokens that are found in text as a whole.
+  /// - Returns: the tokens that are matched in text as a whole.
   func addTokens(to data: inout TokenizerData) throws(Failure) -> [AddedToken] {
     var entries: [(token: AddedToken, type: TokenizerData.TokenType)] = []
     for member in added?.objectValue ?? [] {

@@ -1,4 +1,4 @@
-/// Which two neighbouring tokens merge into which, and in what order of preference: the heart of byte-pair encoding.
+/// Which pairs of neighbouring tokens merge into which token, and with what priority: the core of byte-pair encoding.
 struct MergeTable: Sendable {
   /// Open addressing with linear probing: `left << 32 | right`, `free` for an empty slot.
   private var keys: [UInt64]
@@ -15,7 +15,7 @@ struct MergeTable: Sendable {
     values = [UInt64](repeating: 0, count: slots)
   }
 
-  /// Adds a pair, or replaces what it merged into. Lower ranks merge first.
+  /// Adds a pair, or replaces what it merges into. Lower ranks merge first.
   mutating func insert(_ left: Int, _ right: Int, rank: Int, id: Int) {
     if used * 3 > keys.count * 2 { grow() }
     let key = UInt64(UInt32(truncatingIfNeeded: left)) << 32 | UInt64(UInt32(truncatingIfNeeded: right))
@@ -42,18 +42,18 @@ struct MergeTable: Sendable {
     return slot
   }
 
-  /// `rank << 32 | merged id`, or `UInt64.max` where the two do not merge.
+  /// `rank << 32 | merged id`, or `UInt64.max` if the two do not merge.
   @inline(__always) private func value(_ left: UInt32, _ right: UInt32) -> UInt64 {
     let slot = slot(of: UInt64(left) << 32 | UInt64(right))
     return keys[slot] == MergeTable.free ? UInt64.max : values[slot]
   }
 
-  /// Merges the symbols of one word until no pair is left: always the pair of lowest rank, the leftmost of equals.
+  /// Merges the symbols of one word until no pair is left: always the pair with the lowest rank, and of equal ones the leftmost.
   func apply(to symbols: inout [UInt32], _ scratch: inout Scratch) {
     if symbols.count <= 32 { applyShort(to: &symbols, &scratch) } else { applyLong(to: &symbols, &scratch) }
   }
 
-  /// Looks at every pair for each merge: fastest for the words of ordinary text.
+  /// Checks every pair for each merge: fastest for the words of ordinary text.
   private func applyShort(to symbols: inout [UInt32], _ scratch: inout Scratch) {
     guard symbols.count > 1 else { return }
     scratch.pairs.removeAll(keepingCapacity: true)
@@ -77,7 +77,7 @@ struct MergeTable: Sendable {
   /// Keeps the pairs in a heap and the symbols in a linked list: O(n log n) for words of any length.
   private func applyLong(to symbols: inout [UInt32], _ scratch: inout Scratch) {
     let count = symbols.count
-    // Neighbours of each place; -1 or `count` at the ends. A place whose `next` is -1 was merged away.
+    // Neighbours of each symbol; -1 or `count` at the ends. A symbol whose `next` is -1 was merged into another.
     var next = Array(1...count)
     var previous = Array(-1..<count - 1)
     scratch.heap.removeAll(keepingCapacity: true)
@@ -123,7 +123,7 @@ struct MergeTable: Sendable {
     }
   }
 
-  /// Memory that is used again from word to word.
+  /// Memory that is reused from word to word.
   struct Scratch {
     var pairs: [UInt64] = []
     /// Binary heap, smallest first.

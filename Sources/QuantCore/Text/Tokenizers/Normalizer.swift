@@ -1,12 +1,12 @@
-/// One step of what a tokenizer does to text before it looks for tokens (`normalizer` in tokenizer.json).
+/// One step of what a tokenizer does to text before it splits it into tokens (`normalizer` in tokenizer.json).
 enum Normalizer: Sendable, Equatable {
   /// Unicode normalization form C.
   case nfc
-  /// Bytes put in front of text that is not empty.
+  /// Adds a prefix to text that is not empty.
   case prepend([UInt8])
-  /// Every occurrence of some bytes replaced by others.
+  /// Replaces every occurrence of some bytes by others.
   case replace([UInt8], [UInt8])
-  /// Runs of spaces made one, none at the ends (SentencePiece's `remove_extra_whitespaces`).
+  /// Reduces runs of spaces to one and removes spaces at the ends (SentencePiece's `remove_extra_whitespaces`).
   case squeezeSpaces
 
   func apply(_ text: [UInt8]) -> [UInt8] {

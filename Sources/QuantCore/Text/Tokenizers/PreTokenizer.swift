@@ -1,11 +1,11 @@
-/// Cuts text into the words inside which tokens merge, for byte-level BPE.
+/// Splits text into words, within which tokens merge, for byte-level BPE.
 struct PreTokenizer: Sendable, Equatable {
-  /// Applied one after the other, each to the pieces of the one before.
+  /// Applied one after another, each to the parts that the previous one gives.
   var steps: [SplitPattern]
-  /// Applied after those to the spelling of the bytes, where files put steps behind `ByteLevel`. It matters: the second
-  /// byte of many characters is spelled `¼` or `²`, which are numbers.
+  /// Applied after those to the spelling of the bytes, if a file has steps after `ByteLevel`. This makes a difference: the
+  /// second byte of many characters is spelled `¼` or `²`, which are numbers.
   var spelledSteps: [SplitPattern] = []
-  /// Whether a space is put in front of text that does not start with one.
+  /// Whether text that does not start with a space gets one.
   var prependsSpace = false
 
   /// Calls `body` with the bytes of each word in order.
@@ -17,7 +17,7 @@ struct PreTokenizer: Sendable, Equatable {
   }
 
   private static func byteRanges(_ text: ScalarText, _ ranges: [Range<Int>], _ steps: [SplitPattern]) -> [Range<Int>] {
-    // A whole text is one range; otherwise there is a scalar for each byte, and ranges of either are the same.
+    // A whole text is one range. With several ranges there is one scalar per byte, so ranges of bytes are ranges of scalars.
     var pieces = ranges.count == 1 ? [0..<text.scalars.count] : ranges
     for step in steps {
       var finer: [Range<Int>] = []
@@ -31,19 +31,19 @@ struct PreTokenizer: Sendable, Equatable {
 
 /// The pre-tokenizers that are known by name or by the pattern in tokenizer.json.
 enum KnownPreTokenizers {
-  /// A name that GGUF files use, and what it stands for.
+  /// A name that GGUF files use, and what it means.
   struct Named: Sendable {
     var name: String
     var steps: [SplitPattern]
     /// As in `PreTokenizer`.
     var spelledSteps: [SplitPattern] = []
-    /// Whether the name implies that words in the vocabulary are taken whole; nil where it does not matter.
+    /// Whether the name implies that words in the vocabulary are single tokens; nil if it does not matter.
     var ignoresMerges: Bool?
     /// Whether models with this name normalize to NFC, which GGUF files do not record.
     var normalizes = false
   }
 
-  /// Where several names stand for the same, the first that fits is chosen for a tokenizer.json.
+  /// If several names mean the same, the first one that fits is chosen for a tokenizer.json.
   static let named: [Named] = [
     Named(name: "gpt-2", steps: [.gpt2]),
     Named(name: "llama-bpe", steps: [.gpt4(maximumDigits: 3, marks: false)], ignoresMerges: true),
@@ -63,7 +63,7 @@ enum KnownPreTokenizers {
     Named(name: "starcoder", steps: [.numbers(maximum: 1), .gpt2]),
     Named(name: "refact", steps: [.numbers(maximum: 1), .gpt2]),
     Named(name: "command-r", steps: [.numbers(maximum: 1), .gpt2]),
-    // Other names for the same, which GGUF files of these families have.
+    // Other names for the same pre-tokenizers, in GGUF files of these families.
     Named(name: "phi-2", steps: [.gpt2]),
     Named(name: "mpt", steps: [.gpt2]),
     Named(name: "olmo", steps: [.gpt2]),
@@ -77,7 +77,7 @@ enum KnownPreTokenizers {
     Named(name: "hunyuan-dense", steps: [.numbers(maximum: 3), .chineseAndJapanese, .deepseek]),
   ]
 
-  /// The name for what came from a tokenizer.json, or nil.
+  /// The name for a pre-tokenizer from a tokenizer.json, or nil.
   static func name(of preTokenizer: PreTokenizer, ignoresMerges: Bool) -> String? {
     named.first {
       $0.steps == preTokenizer.steps && $0.spelledSteps == preTokenizer.spelledSteps
@@ -85,12 +85,12 @@ enum KnownPreTokenizers {
     }?.name
   }
 
-  /// - Throws: `Failure` `tokenizer.pre` for a name that is not known.
+  /// - Throws: `Failure` `tokenizer.pre` for an unknown name.
   static func find(_ name: String) throws(Failure) -> Named {
     if let known = named.first(where: { $0.name == name }) { return known }
     throw Failure(
       .unsupported, "tokenizer.pre", "the pre-tokenizer '\(name)' is not known",
-      remedy: "Known: \(named.map { $0.name }.joined(separator: ", ")). Choose one with --pre NAME.")
+      remedy: "Choose one with --pre NAME: \(named.map { $0.name }.joined(separator: ", ")).")
   }
 
   private static let contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -99,9 +99,9 @@ enum KnownPreTokenizers {
   private static let lower = #"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"#
   private static let inFront = #"[^\r\n\p{L}\p{N}]?"#
 
-  /// Regular expressions as tokenizer.json spells them. Of several for one pattern, the first is written.
+  /// Regular expressions as tokenizer.json spells them. Of several for one pattern, the first is used for output.
   private static let patterns: KeyValuePairs<String, SplitPattern> = [
-    // GPT-2 and its many descendants, where a file spells the pattern out
+    // GPT-2 and its many descendants, if a file spells out the pattern
     #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
     #"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: .gpt2,
     // Llama 3, GPT-4 (cl100k)
@@ -131,9 +131,9 @@ enum KnownPreTokenizers {
     "[0-9][0-9][0-9]": .threeDigits,
   ]
 
-  /// - Throws: `Failure` `tokenizer.pattern` for a pattern that is not known.
+  /// - Throws: `Failure` `tokenizer.pattern` for an unknown pattern.
   static func pattern(_ expression: String) throws(Failure) -> SplitPattern {
-    // Some files hold line ends as they are, others as escapes.
+    // Some files contain line ends literally, others as escapes.
     let spelled = expression.unicodeScalars.reduce(into: "") { text, scalar in
       switch scalar {
       case "\r": text += #"\r"#
@@ -144,7 +144,7 @@ enum KnownPreTokenizers {
     if let known = patterns.first(where: { $0.key == spelled }) { return known.value }
     throw Failure(
       .unsupported, "tokenizer.pattern", "the pre-tokenizer's pattern is not known: \(spelled)",
-      remedy: "--pre NAME chooses a pre-tokenizer instead of the file's.")
+      remedy: "Choose another pre-tokenizer than the file's with --pre NAME.")
   }
 
   /// The steps of a pre-tokenizer as tokenizer.json spells them.

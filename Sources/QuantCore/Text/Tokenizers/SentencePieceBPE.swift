@@ -1,10 +1,10 @@
-/// How SentencePiece text is prepared and joined again; tokenizer files differ in this only.
+/// How SentencePiece text is prepared and joined again; tokenizer files differ only in this.
 struct SentencePieceRules: Sendable, Equatable {
-  /// `Metaspace` pre-tokenizer: spaces become `▁`, and one is put in front.
+  /// `Metaspace` pre-tokenizer: spaces become `▁`, and the text may get one as its prefix.
   struct Metaspace: Sendable, Equatable {
     enum Prefix: Sendable, Equatable { case always, first, never }
     var prefix: Prefix
-    /// Whether tokens may not reach over a `▁`.
+    /// Whether text is split before every `▁`, so that no token crosses one.
     var splits: Bool
   }
 
@@ -12,15 +12,15 @@ struct SentencePieceRules: Sendable, Equatable {
   var metaspace: Metaspace?
   /// Whether a run of unknown characters is one unknown token.
   var fusesUnknown = true
-  /// Whether decoding drops the space that encoding put in front.
+  /// Whether decoding drops the leading space that encoding added.
   var stripsLeadingSpace = true
   /// Whether the contents of added tokens are normalized like text.
   var normalizesAddedTokens = true
 
-  /// `▁`, U+2581, which stands for a space.
+  /// `▁`, U+2581, which represents a space.
   static let space: [UInt8] = [0xe2, 0x96, 0x81]
 
-  /// What Llama 2 does: `▁` in front of each stretch of text, and for each space.
+  /// The rules of Llama 2: `▁` before each part of the text between added tokens, and in place of each space.
   static func llama(addsPrefix: Bool) -> SentencePieceRules {
     let escape = Normalizer.replace([0x20], space)
     return SentencePieceRules(
@@ -28,7 +28,7 @@ struct SentencePieceRules: Sendable, Equatable {
   }
 }
 
-/// SentencePiece byte-pair encoding with byte fallback, as Llama 2, Mistral and Phi-3 use it: text is not cut into words,
+/// SentencePiece byte-pair encoding with byte fallback, as Llama 2, Mistral and Phi-3 use it: text is not split into words,
 /// spaces are ordinary characters, and a character without a token becomes its UTF-8 bytes.
 struct SentencePieceBPE: Tokenizer {
   let data: TokenizerData
@@ -36,16 +36,16 @@ struct SentencePieceBPE: Tokenizer {
   private let merges: MergeTable
   private let added: AddedTokens
   private let rules: SentencePieceRules
-  /// Ids of `<0x00>` … `<0xFF>`; empty where one is missing.
+  /// Ids of `<0x00>` … `<0xFF>`; empty if one is missing.
   private let byteIDs: [UInt32]
   private let byteOfID: [UInt32: UInt8]
   private let unknown: UInt32?
-  /// Whether no token holds a space behind another character: then text can be cut in front of spaces without changing
-  /// a token, and long texts merge word by word.
+  /// Whether no token has a space after another character: then text can be split before spaces without changing a token,
+  /// and long texts are merged word by word.
   private let cutsAtSpaces: Bool
 
   /// - Parameter merges: pairs by rank from a tokenizer.json, or nil: the scores decide.
-  /// - Throws: `Failure` `tokenizer.…` where the data contradicts itself.
+  /// - Throws: `Failure` `tokenizer.…` if the data contradicts itself.
   init(
     _ data: TokenizerData, merges pairs: [(String, String)]?, added: [AddedToken], rules: SentencePieceRules
   ) throws(Failure) {
@@ -97,7 +97,7 @@ struct SentencePieceBPE: Tokenizer {
     return wantsPrefix && !bytes.starts(with: SentencePieceRules.space) ? SentencePieceRules.space + bytes : bytes
   }
 
-  /// Ranges that start at a `▁` with another character in front of it (or at every `▁`).
+  /// Ranges that start at each `▁` that follows another character (or at every `▁`).
   private static func cuts(of bytes: [UInt8], everySpace: Bool) -> [Range<Int>] {
     var ranges: [Range<Int>] = []
     var start = 0
@@ -137,7 +137,7 @@ struct SentencePieceBPE: Tokenizer {
 
   func decode(_ ids: [Int]) -> String {
     var result: [UInt8] = []
-    // Bytes of consecutive byte tokens, which may be a character together.
+    // Bytes of consecutive byte tokens, which together may form a character.
     var pending: [UInt8] = []
     func flush() {
       if String(validating: pending, as: UTF8.self) != nil {
@@ -167,13 +167,13 @@ struct SentencePieceBPE: Tokenizer {
 }
 
 extension MergeTable {
-  /// Every two tokens whose joined text is a token merge; the higher its score, the earlier.
+  /// Any two tokens whose joined text is a token merge; the higher its score, the earlier.
   /// - Throws: `Failure` `tokenizer.scores`, `tokenizer.token-length`.
   init(scoresOf data: TokenizerData, _ index: TokenIndex) throws(Failure) {
     guard data.scores.count == data.tokens.count, data.scores.allSatisfy({ $0.isFinite }) else {
       throw Failure(
-        .data, "tokenizer.scores", "\(data.scores.count) finite scores were expected for \(data.tokens.count) tokens",
-        remedy: "A SentencePiece tokenizer needs one finite score for each token.")
+        .data, "tokenizer.scores", "there are \(data.scores.count) scores for \(data.tokens.count) tokens, or one is not finite",
+        remedy: "Check the tokenizer: each token needs one finite score.")
     }
     var ranks: [Float: Int] = [:]
     for (rank, score) in Set(data.scores).sorted(by: >).enumerated() { ranks[score] = rank }
@@ -182,7 +182,7 @@ extension MergeTable {
     for id in data.tokens.indices where merges(id) {
       guard let token = index.bytes(of: id) else { continue }
       guard token.count <= 1024 else {
-        throw Failure(.data, "tokenizer.token-length", "token \(id) has \(token.count) bytes where at most 1024 are expected")
+        throw Failure(.data, "tokenizer.token-length", "token \(id) has \(token.count) bytes, but at most 1024 are read")
       }
       for cut in token.indices.dropFirst() where token[cut] & 0xc0 != 0x80 {
         if let left = index.id(of: token[..<cut]), let right = index.id(of: token[cut...]), merges(left), merges(right) {

@@ -22,11 +22,11 @@ struct SentencePieceModel {
       default: break
       }
     }
-    guard !data.tokens.isEmpty else { throw ProtobufReader.malformed("no pieces", at: 0) }
+    guard !data.tokens.isEmpty else { throw ProtobufReader.malformed("it has no pieces", at: 0) }
     guard modelType == 2 else {
       throw Failure(
-        .unsupported, "tokenizer.model-type", "only byte-pair models are supported, this is of type \(modelType)",
-        remedy: "Types are 1 unigram, 2 BPE, 3 word, 4 character.")
+        .unsupported, "tokenizer.model-type", "only BPE models are supported, and this one has the type \(modelType)",
+        remedy: "Use a BPE tokenizer. The types are 1 unigram, 2 BPE, 3 word, 4 character.")
     }
     guard !hasCharacterMap, escapesSpaces, !spaceIsSuffix else {
       throw Failure(.unsupported, "tokenizer.normalizer", "the model normalizes characters, which is not supported")
@@ -48,13 +48,13 @@ struct SentencePieceModel {
       case (2, .fixed32(let bits)): score = Float(bitPattern: bits)
       case (3, .varint(let number)):
         guard let known = Int32(exactly: number).flatMap(TokenizerData.TokenType.init) else {
-          throw ProtobufReader.malformed("a piece of type \(number)", at: bytes.startIndex)
+          throw ProtobufReader.malformed("a piece has the type \(number)", at: bytes.startIndex)
         }
         type = known
       default: break
       }
     }
-    guard let text else { throw ProtobufReader.malformed("a piece without valid text", at: bytes.startIndex) }
+    guard let text else { throw ProtobufReader.malformed("a piece has no valid text", at: bytes.startIndex) }
     data.tokens.append(text)
     data.scores.append(score)
     data.types.append(type)
@@ -87,7 +87,7 @@ struct SentencePieceModel {
   }
 }
 
-/// Walks the fields of one protocol buffer message. Every length is checked against the bytes that are there.
+/// Reads the fields of one protocol buffer message. Every length is checked against the remaining bytes.
 struct ProtobufReader {
   enum Value {
     case varint(UInt64)
@@ -102,7 +102,7 @@ struct ProtobufReader {
 
   static func malformed(_ what: String, at offset: Int) -> Failure {
     Failure(
-      .data, "tokenizer.protobuf", "not a SentencePiece model: \(what)", byteOffset: offset,
+      .data, "tokenizer.protobuf", "is not a SentencePiece model: \(what)", byteOffset: offset,
       remedy: "Check that the file was downloaded completely.")
   }
 
@@ -110,13 +110,13 @@ struct ProtobufReader {
   mutating func next() throws(Failure) -> (field: Int, value: Value)? {
     if rest.isEmpty { return nil }
     let tag = try varint()
-    guard let field = Int(exactly: tag >> 3), field > 0 else { throw Self.malformed("a field number of 0", at: rest.startIndex) }
+    guard let field = Int(exactly: tag >> 3), field > 0 else { throw Self.malformed("a field has the number 0", at: rest.startIndex) }
     switch tag & 7 {
     case 0: return (field, .varint(try varint()))
     case 1: return (field, .fixed64(try take(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }))
     case 2: return (field, .bytes(try take(try varint())))
     case 5: return (field, .fixed32(try take(4).reversed().reduce(0) { $0 << 8 | UInt32($1) }))
-    default: throw Self.malformed("a field of wire type \(tag & 7)", at: rest.startIndex)
+    default: throw Self.malformed("a field has the wire type \(tag & 7)", at: rest.startIndex)
     }
   }
 
@@ -127,7 +127,7 @@ struct ProtobufReader {
       value |= UInt64(byte & 0x7f) << shift
       if byte < 0x80 { return value }
     }
-    throw Self.malformed("a number of more than ten bytes", at: rest.startIndex)
+    throw Self.malformed("a number has more than ten bytes", at: rest.startIndex)
   }
 
   private mutating func take(_ count: UInt64) throws(Failure) -> ArraySlice<UInt8> {

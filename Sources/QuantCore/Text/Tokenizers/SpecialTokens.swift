@@ -1,5 +1,5 @@
-/// Reads which tokens are special, and which are put around a text, from the files beside a tokenizer, by the rules of
-/// llama.cpp's converter (`SpecialVocab`), so that a GGUF file says the same.
+/// Reads which tokens are special, and which are added before and after a text, from the files beside a tokenizer, by the
+/// rules of llama.cpp's converter (`SpecialVocab`), so that a GGUF file says the same.
 struct SpecialTokens {
   /// Names in configuration files, and in `TokenizerData.special`.
   static let names = [
@@ -26,13 +26,13 @@ struct SpecialTokens {
     }
   }
 
-  /// A token as a text or as an object with its content.
+  /// The text of a token, which is given as a string or as an object with its content.
   private static func text(_ value: JSON?) -> String? { value?.stringValue ?? value?["content"]?.stringValue }
 
   /// The texts that the configuration names.
   var allTexts: [String] { SpecialTokens.names.compactMap { texts[$0.0] } }
 
-  /// Fills in ids and rules.
+  /// Sets ids and rules.
   mutating func apply(to data: inout TokenizerData) {
     texts["bos"] = texts["bos"] ?? texts["cls"]
     texts["eos"] = texts["eos"] ?? texts["sep"]
@@ -48,7 +48,7 @@ struct SpecialTokens {
         set(key, source?[name + "_token_id"]?.intValue, in: &data)
       }
     }
-    // Where there is still no end, take what generation stops at.
+    // If there is still no EOS token, take the one that generation stops at.
     for source in [generation, model] where data.special["eos"] == nil {
       let value = source?["eos_token_id"]
       set("eos", value?.intValue ?? value?.arrayValue?.first?.intValue, in: &data)
@@ -89,7 +89,7 @@ struct SpecialTokens {
       }
       if let last {
         if last != texts["eos"] {
-          // What was called the end until here ends a turn.
+          // What was EOS so far is the token that ends a turn.
           texts["eot"] = texts["eos"]
           texts["eos"] = last
         }

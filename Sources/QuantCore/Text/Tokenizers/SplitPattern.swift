@@ -1,4 +1,4 @@
-/// Text as scalars with their classes, which is what the patterns of pre-tokenizers look at.
+/// Text as scalars with their classes, on which the patterns of pre-tokenizers work.
 struct ScalarText {
   private(set) var scalars: [UInt32] = []
   private(set) var classes: [UInt8] = []
@@ -21,7 +21,7 @@ struct ScalarText {
     starts.append(bytes.count)
   }
 
-  /// The characters that stand for bytes in byte-level tokens, one for each byte.
+  /// The characters that represent bytes in byte-level tokens, one for each byte.
   init(spelling bytes: [UInt8]) {
     scalars = bytes.map { ByteAlphabet.scalars[Int($0)] }
     classes = scalars.map { UnicodeClass.of($0) }
@@ -39,30 +39,30 @@ struct ScalarText {
   }
 }
 
-/// One step of a pre-tokenizer: matches become pieces of their own, and so does what lies between them.
+/// One step of a pre-tokenizer: each match becomes a part, and so does the text between matches.
 ///
-/// The regular expressions of tokenizer files are a handful; each is a hand-written scanner here. An alternative of a
-/// pattern that comes first wins, as in backtracking engines.
+/// Tokenizer files use only a handful of regular expressions; here each is a hand-written scanner. The first alternative
+/// of a pattern that matches wins, as in backtracking engines.
 enum SplitPattern: Sendable, Equatable {
-  /// Contractions, words, numbers, other characters, each with one space in front; white space.
+  /// Contractions; words, numbers and other characters, each with one optional leading space; white space.
   case gpt2
-  /// GPT-4's form: case-blind contractions, any one character in front of a word, numbers of limited length, line ends.
+  /// GPT-4's form: case-insensitive contractions, any one character before a word, numbers of limited length, line ends.
   /// `marks`: combining marks count as letters.
   case gpt4(maximumDigits: Int, marks: Bool)
-  /// GPT-4o's form: as `gpt4`, with words cut where lower case is followed by upper case.
+  /// GPT-4o's form: as `gpt4`, with words split between lower case and upper case.
   case cased(maximumDigits: Int, contractions: Bool)
   /// DeepSeek V3's main pattern.
   case deepseek
   /// Chinese and Japanese characters as DeepSeek V3 separates them.
   case chineseAndJapanese
-  /// Runs of numbers, at most so many characters.
+  /// Runs of numbers, of at most `maximum` characters.
   case numbers(maximum: Int)
   /// Three ASCII digits.
   case threeDigits
   /// ASCII punctuation and category P, in runs or one by one.
   case punctuation(runs: Bool)
 
-  /// The pieces of one piece, as ranges of scalars.
+  /// Splits one part of the text, given as a range of scalars.
   func split(_ text: ScalarText, _ range: Range<Int>, into pieces: inout [Range<Int>]) {
     let scanner = PatternScanner(scalars: text.scalars, classes: text.classes, end: range.upperBound)
     var unmatched = range.lowerBound
@@ -82,7 +82,7 @@ enum SplitPattern: Sendable, Equatable {
   }
 }
 
-/// Matches patterns at a place of a text that ends at `end`.
+/// Matches patterns at a position of a text that ends at `end`.
 private struct PatternScanner {
   let scalars: [UInt32]
   let classes: [UInt8]
@@ -92,7 +92,7 @@ private struct PatternScanner {
   private static let space = UnicodeClass.space
   private static let visible = UnicodeClass.punctuation | UnicodeClass.symbol
 
-  /// Where the match that starts at `start` ends; `start` where there is none.
+  /// The end of the match that starts at `start`; `start` if there is none.
   func match(_ pattern: SplitPattern, at start: Int) -> Int {
     switch pattern {
     case .gpt2: gpt2(start)
@@ -127,8 +127,8 @@ private struct PatternScanner {
 
   private func cased(_ start: Int, _ maximumDigits: Int, _ contractions: Bool) -> Int {
     if let first = wordStart(start, letters: Self.letter | Self.mark, notInFront: Self.letter | Self.number) {
-      // As many upper-case or caseless characters as there are, then lower-case or caseless ones, of which the pattern
-      // wants at least one if it can have it by giving back from the first part.
+      // As many upper-case or caseless characters as possible, then lower-case or caseless ones. The pattern needs at least
+      // one of the latter, and backtracks into the first part for it if it can.
       var middle = first
       while middle < end, isUpperOrCaseless(middle) { middle += 1 }
       var stop = middle
@@ -154,7 +154,7 @@ private struct PatternScanner {
     return classes[start] & Self.space != 0 ? lineEndOrWhiteSpace(start) : start
   }
 
-  /// The end of the patterns of GPT-4: numbers, other characters with line ends behind, white space.
+  /// The last alternatives of GPT-4's patterns: numbers, other characters followed by line ends, white space.
   private func numbersAndRest(_ start: Int, _ maximumDigits: Int, letters: UInt8, slash: Bool) -> Int {
     if classes[start] & Self.number != 0 { return run(start, Self.number, limit: maximumDigits) }
     let first = scalars[start] == 0x20 && start + 1 < end ? start + 1 : start
@@ -165,7 +165,7 @@ private struct PatternScanner {
     return classes[start] & Self.space != 0 ? lineEndOrWhiteSpace(start) : start
   }
 
-  /// `[^\r\n…]?` in front of letters: where the letters start.
+  /// `[^\r\n…]?` before letters: returns where the letters start.
   @inline(__always) private func wordStart(_ start: Int, letters: UInt8, notInFront: UInt8) -> Int? {
     if classes[start] & letters != 0 { return start }
     let isWord = start + 1 < end && classes[start + 1] & letters != 0 && classes[start] & notInFront == 0 && !isLineEnd(start)
@@ -178,7 +178,7 @@ private struct PatternScanner {
     func letter(_ index: Int) -> UInt8 {
       guard index < end else { return 0 }
       let scalar = scalars[index]
-      // The long s is a form of s where case is ignored.
+      // If case is ignored, the long s matches s.
       if ignoringCase, scalar == 0x17f { return UInt8(ascii: "s") }
       guard scalar < 0x80 else { return 0 }
       return UInt8(scalar) | (ignoringCase ? 0x20 : 0)
@@ -200,7 +200,7 @@ private struct PatternScanner {
     return index > start ? index : whiteSpace(start)
   }
 
-  /// `\s+(?!\S)|\s+`: white space, leaving the last one to the word behind it.
+  /// `\s+(?!\S)|\s+`: white space, leaving the last character to the word after it.
   private func whiteSpace(_ start: Int) -> Int {
     let stop = run(start, Self.space)
     return stop < end && stop - start > 1 ? stop - 1 : stop

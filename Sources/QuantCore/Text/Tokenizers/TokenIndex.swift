@@ -1,16 +1,16 @@
 /// Token texts by id and ids by text, compared by bytes.
 ///
-/// A dictionary of `String` would not do: Swift holds two spellings of one accented letter to be equal, and vocabularies
+/// A dictionary of `String` would not work: Swift treats two spellings of one accented letter as equal, and vocabularies
 /// contain both.
 struct TokenIndex: Sendable {
-  /// All texts, one behind the other.
+  /// All texts, one after another.
   private let text: [UInt8]
-  /// Where each text starts; one more entry than there are tokens.
+  /// Where each text starts, and where the last one ends.
   private let starts: [Int]
   /// Open addressing with linear probing: id + 1, or 0 for a free slot.
   private let slots: [UInt32]
 
-  /// - Throws: `Failure` `tokenizer.duplicate-token` where two ids have one text, `tokenizer.empty` without tokens.
+  /// - Throws: `Failure` `tokenizer.duplicate-token` if two ids have the same text, `tokenizer.empty` without tokens.
   init(_ tokens: [String]) throws(Failure) {
     guard !tokens.isEmpty, tokens.count < Int(Int32.max) else {
       throw Failure(.data, "tokenizer.empty", "the tokenizer has \(tokens.count) tokens")
@@ -32,7 +32,7 @@ struct TokenIndex: Sendable {
         let other = Int(slots[slot]) - 1
         if text[starts[other]..<starts[other + 1]].elementsEqual(token) {
           throw Failure(
-            .data, "tokenizer.duplicate-token", "the tokens \(other) and \(id) have the same text \(tokens[id].debugDescription)")
+            .data, "tokenizer.duplicate-token", "tokens \(other) and \(id) have the same text \(tokens[id].debugDescription)")
         }
         slot = (slot + 1) & (capacity - 1)
       }
@@ -59,7 +59,7 @@ struct TokenIndex: Sendable {
 
   func id(of token: String) -> Int? { id(of: Array(token.utf8)[...]) }
 
-  /// The bytes of a token, or nil where there is no such id.
+  /// The bytes of a token, or nil if there is no such id.
   func bytes(of id: Int) -> ArraySlice<UInt8>? {
     guard id >= 0, id < count else { return nil }
     return text[starts[id]..<starts[id + 1]]

@@ -1,16 +1,16 @@
 /// Turns text into token ids and back.
 public protocol Tokenizer: Sendable {
-  /// Ids of `text`. Special tokens that stand in the text are recognised; none are added.
+  /// Ids of `text`. Special tokens in the text are recognized; none are added.
   func encode(_ text: String) -> [Int]
   /// Text of `ids`, special tokens included, with no clean-up of spaces.
   func decode(_ ids: [Int]) -> String
   /// The bytes of one token, for streaming output (a token may end inside a character).
   func bytes(of id: Int) -> [UInt8]
-  /// What the tokenizer is, as containers store it.
+  /// The tokenizer as data, as formats store it.
   var data: TokenizerData { get }
 }
 
-/// A tokenizer as data: what containers store, and from which `Tokenizer`s are made.
+/// A tokenizer as data: what formats store, and what a `Tokenizer` is made from.
 public struct TokenizerData: Sendable, Equatable {
   /// How text becomes tokens.
   public enum Kind: String, Sendable {
@@ -20,7 +20,7 @@ public struct TokenizerData: Sendable, Equatable {
     case sentencePieceBPE
   }
 
-  /// Values are those that GGUF stores.
+  /// Raw values are those that GGUF stores.
   public enum TokenType: Int32, Sendable {
     case normal = 1
     case unknown = 2
@@ -32,10 +32,10 @@ public struct TokenizerData: Sendable, Equatable {
 
   /// How text becomes tokens.
   public var kind: Kind
-  /// Name of the pre-tokenizer as llama.cpp knows it (`gpt-2`, `llama-bpe`, `qwen2`, `default`), or nil where the pattern is
-  /// known but has no name there.
+  /// llama.cpp's name for the pre-tokenizer (`gpt-2`, `llama-bpe`, `qwen2`, `default`), or nil if the pattern is known but
+  /// has no name there.
   public var preTokenizer: String?
-  /// Token texts by id, in the container's spelling (byte-level characters for BPE, `▁` for SentencePiece).
+  /// Token texts by id, as stored (byte-level characters for BPE, `▁` for SentencePiece).
   public var tokens: [String]
   /// SentencePiece scores; empty for byte-level BPE.
   public var scores: [Float]
@@ -43,17 +43,17 @@ public struct TokenizerData: Sendable, Equatable {
   public var types: [TokenType]
   /// `left right`, in rank order; empty for SentencePiece models.
   public var merges: [String]
-  /// Whether a word that is a token is taken whole, whatever the merges say.
+  /// Whether a word that is a token becomes that token, regardless of the merges.
   public var ignoreMerges: Bool
   /// Special token ids by their GGUF name: `bos`, `eos`, `unknown`, `seperator` (sic), `padding`, `cls`, `mask`, `eot`, …
   public var special: [String: Int]
-  /// Whether the tokenizer's own rule puts BOS in front / EOS behind; nil where it does not say.
+  /// Whether BOS is added at the start; nil if the files do not say.
   public var addsBOS: Bool?
-  /// Whether EOS is added; nil where the files do not say.
+  /// Whether EOS is added at the end; nil if the files do not say.
   public var addsEOS: Bool?
-  /// Whether a separator goes between the texts of a pair; nil where the tokenizer does not say.
+  /// Whether a separator is added between the texts of a pair; nil if the files do not say.
   public var addsSeparator: Bool?
-  /// Whether SentencePiece puts a space in front of the text.
+  /// Whether SentencePiece adds a space before the text.
   public var addsSpacePrefix: Bool?
   /// Jinja template, copied verbatim.
   public var chatTemplate: String?

@@ -1,5 +1,5 @@
 extension TokenizerData {
-  /// Whether the parts fit together.
+  /// Checks that the parts fit together.
   /// - Throws: `Failure` `tokenizer.types`, `tokenizer.scores`, `tokenizer.special-id`.
   public func check() throws(Failure) {
     guard types.isEmpty || types.count == tokens.count else {
@@ -14,7 +14,7 @@ extension TokenizerData {
     }
   }
 
-  /// Whether a pre-tokenizer of this name takes words that are tokens whole, whatever the merges say.
+  /// Whether with a pre-tokenizer of this name a word that is a token becomes that token, regardless of the merges.
   public static func ignoresMerges(_ preTokenizer: String?) -> Bool {
     KnownPreTokenizers.named.first { $0.name == preTokenizer }?.ignoresMerges ?? false
   }

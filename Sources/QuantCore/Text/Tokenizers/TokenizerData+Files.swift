@@ -2,9 +2,9 @@
 extension TokenizerData {
   /// `tokenizer.json`, from which the tokenizers library makes the same ids: the reverse of `TokenizerJSON`.
   ///
-  /// Every token stands in the vocabulary, so that none can get another id. Scores become merges: every two tokens whose
-  /// joined text is a token, by its score.
-  /// - Throws: `Failure` `tokenizer.pre` where the pre-tokenizer is not known.
+  /// Every token is in the vocabulary, so that none can get another id. Scores become merges: any two tokens whose joined
+  /// text is a token, ordered by its score.
+  /// - Throws: `Failure` `tokenizer.pre` if the pre-tokenizer is not known.
   public func tokenizerJSON() throws(Failure) -> JSON {
     let isByteLevel = kind == .byteLevelBPE
     let known = isByteLevel ? try KnownPreTokenizers.find(preTokenizer ?? "") : nil
@@ -24,14 +24,14 @@ extension TokenizerData {
   }
 
   /// `tokenizer_config.json`.
-  /// - Parameter contextLength: tokens that the model was trained to see at once.
+  /// - Parameter contextLength: the context length for which the model was trained, in tokens; 0 if unknown.
   public func tokenizerConfiguration(contextLength: Int) -> JSON {
     var members: [JSON.Member] = [
       .init("add_bos_token", .bool(startsWithBOS)), .init("add_eos_token", .bool(addsEOS ?? false)),
       .init("added_tokens_decoder", .object(addedIDs.map { .init(String($0), .object(addedToken($0))) })),
     ]
     if let addsSpacePrefix { members.append(.init("add_prefix_space", .bool(addsSpacePrefix))) }
-    // Named here, an ordinary token would be cut out of text by transformers.
+    // If an ordinary token were named here, transformers would match it in text as a special one.
     for (name, key) in SpecialTokens.names {
       guard let id = special[key], types.indices.contains(id), types[id] != .normal else { continue }
       members.append(.init(name + "_token", .string(text(of: id))))
@@ -42,7 +42,7 @@ extension TokenizerData {
     return .object(members + [.init("tokenizer_class", .string("PreTrainedTokenizerFast"))])
   }
 
-  /// Ids that `config.json` and `generation_config.json` name; the latter stops at every token that ends a text or a turn.
+  /// Ids for `config.json` and `generation_config.json`; generation stops at every token that ends a text or a turn.
   public func specialIDs(forGeneration: Bool) -> [JSON.Member] {
     var members: [JSON.Member] = []
     if let id = special["bos"] { members.append(.init("bos_token_id", .int(id))) }
@@ -57,14 +57,14 @@ extension TokenizerData {
 
   // MARK: Tokens
 
-  /// Tokens that are found in text as a whole.
+  /// Tokens that are matched in text as a whole.
   private var addedIDs: [Int] {
     types.indices.filter { id in
       !tokens[id].isEmpty && (types[id] == .control || types[id] == .userDefined || (types[id] == .unknown && kind == .sentencePieceBPE))
     }
   }
 
-  /// A token's text in these files: as it stands in a text where it is found as a whole.
+  /// A token's text in these files: as it appears in text, if it is matched as a whole.
   private func text(of id: Int) -> String {
     guard kind == .sentencePieceBPE, types.indices.contains(id), types[id] == .control || types[id] == .userDefined else {
       return tokens[id]
@@ -83,7 +83,7 @@ extension TokenizerData {
     tokens.indices.filter { !isPlaceholder($0) }.map { .init(text(of: $0), .int($0)) }
   }
 
-  /// Pairs of tokens by the score of what they make, the highest first; of one score, those with a longer first part first.
+  /// Pairs of tokens by the score of the merged token, the highest first; for equal scores, a longer first part comes first.
   private func mergesByScore() throws(Failure) -> [(String, String)] {
     let index = try TokenIndex(tokens)
     func merges(_ id: Int) -> Bool { types.indices.contains(id) ? types[id] == .normal : true }
@@ -99,7 +99,7 @@ extension TokenizerData {
     return found.map { ($0.left, $0.right) }
   }
 
-  /// `left right`, or pairs where a part holds a space.
+  /// Merges as `left right`, or all as arrays of two if a text contains a space.
   private static func spellings(of pairs: [(String, String)]) -> [JSON] {
     let isPlain = !pairs.contains { $0.0.utf8.contains(0x20) || $0.1.utf8.contains(0x20) }
     return pairs.map { isPlain ? .string($0.0 + " " + $0.1) : .array([.string($0.0), .string($0.1)]) }
@@ -131,7 +131,7 @@ extension TokenizerData {
     return TokenizerData.step("Sequence", [.init("decoders", .array(addsSpacePrefix ?? true ? parts + [strip] : parts))])
   }
 
-  /// What is put around a text, or two.
+  /// The special tokens added to a text, or to a pair of texts.
   private var postProcessor: JSON {
     let front = startsWithBOS ? special["bos"] : nil, back = addsEOS ?? false ? special["eos"] : nil
     guard front != nil || back != nil else { return kind == .byteLevelBPE ? byteLevel : .null }

@@ -1,9 +1,9 @@
 /// Building the vocabulary of a tokenizer from its parts.
 extension TokenizerData {
   /// Puts texts and added tokens at their ids; ids without a token get an unused placeholder.
-  /// - Throws: `Failure` `tokenizer.id` for ids that are negative, taken, or far beyond the number of tokens.
+  /// - Throws: `Failure` `tokenizer.id` for ids that are negative, used twice, or far beyond the number of tokens.
   mutating func place(_ texts: [(id: Int, text: String)], added: [AddedToken]) throws(Failure) {
-    // Ids may have gaps, but a file must not make us reserve memory out of proportion to its size.
+    // Ids may have gaps, but a file must not cause an allocation out of proportion to its size.
     let limit = 2 * (texts.count + added.count) + 65536
     var highest = -1
     for id in texts.lazy.map({ $0.id }) { highest = try TokenizerData.checked(id, highest, limit) }
@@ -30,30 +30,30 @@ extension TokenizerData {
     return max(id, highest)
   }
 
-  /// Whether a token is meant to be a control token though its file does not say so, by llama.cpp's rule.
+  /// Whether, by llama.cpp's rule, a token is a control token although its file does not say so.
   static func looksSpecial(_ text: String) -> Bool {
     ["<pad>", "<mask>", "<2mass>", "[@BOS@]"].contains(text) || (text.hasPrefix("<|") && text.hasSuffix("|>"))
       || (text.hasPrefix("<\u{ff5c}") && text.hasSuffix("\u{ff5c}>")) || (text.hasPrefix("<unused") && text.hasSuffix(">"))
   }
 
-  /// Whether BOS goes in front of a text. Where nothing is said, SentencePiece models and Llama 3 start with it.
+  /// Whether BOS is added before a text. If the files do not say, it is for SentencePiece, Llama 3 and Tekken.
   var startsWithBOS: Bool { addsBOS ?? (kind == .sentencePieceBPE || preTokenizer == "llama-bpe" || preTokenizer == "tekken") }
 
-  /// Whether an id has a placeholder where a tokenizer has no token.
+  /// Whether an id has a placeholder because the tokenizer has no token for it.
   func isPlaceholder(_ id: Int) -> Bool { types.indices.contains(id) && types[id] == .unused && tokens[id] == "[PAD\(id)]" }
 
   /// The id of a token by its bytes.
   func id(of text: String) -> Int? { tokens.firstIndex { $0.utf8.elementsEqual(text.utf8) } }
 
-  /// Gives `<0x00>` … `<0xFF>` the type of bytes.
+  /// Gives `<0x00>` … `<0xFF>` the type `byte`.
   mutating func markByteTokens() {
     for (id, token) in tokens.enumerated() where token.utf8.count == 6 && token.hasPrefix("<0x") && token.hasSuffix(">") {
       if UInt8(token.dropFirst(3).dropLast(), radix: 16) != nil { types[id] = .byte }
     }
   }
 
-  /// Scores that make readers of scores merge in the order of `merges`: minus the rank of the first merge that makes a
-  /// token. Characters come behind all of them, as in models that SentencePiece writes.
+  /// Scores with which clients merge in the order of `merges`: minus the rank of the first merge that produces a token.
+  /// Single characters come after all of them, as in models that SentencePiece writes.
   func scores(from merges: [(String, String)]) -> [Float] {
     var ranks: [[UInt8]: Int] = [:]
     ranks.reserveCapacity(merges.count)
@@ -78,13 +78,13 @@ extension TokenizerData {
     return (String(parts[0]) ?? "", String(parts[1]) ?? "")
   }
 
-  /// `left right`. A space inside a part is written as the character that stands for it in byte-level tokens.
+  /// `left right`. A space inside one of them is written as the character that represents it in byte-level tokens.
   static func spelling(of pair: (String, String)) -> String {
     func escaped(_ part: String) -> String { part.utf8.contains(0x20) ? String(part.map { $0 == " " ? "\u{120}" : $0 }) : part }
     return escaped(pair.0) + " " + escaped(pair.1)
   }
 
-  /// The same with unused tokens at the end, so that there is one for each row of the embedding matrix.
+  /// The same with unused tokens added at the end, so that there is one for each row of the embedding.
   public func padded(to rows: Int) -> TokenizerData {
     var result = self
     guard tokens.count < rows else { return result }

@@ -1,5 +1,5 @@
-/// A `tokenizer.json`: its sections are steps that run one after the other (normalizer, pre-tokenizer, model,
-/// post-processor, decoder). Steps that are not known are refused: skipping one would give other tokens.
+/// A `tokenizer.json`: its sections are steps that run one after another (normalizer, pre-tokenizer, model,
+/// post-processor, decoder). Unknown steps are refused: skipping one would give other tokens.
 struct TokenizerJSON {
   var data: TokenizerData
   /// Pairs by rank.
@@ -71,7 +71,7 @@ struct TokenizerJSON {
     }
   }
 
-  /// - Returns: whether tokens are spelled in bytes.
+  /// - Returns: whether the tokenizer is byte-level.
   private mutating func readPreTokenizer(_ section: JSON, named name: String?) throws(Failure) -> Bool {
     var isByteLevel = false
     let parts = TokenizerJSON.type(section) == "Sequence" ? section["pretokenizers"]?.arrayValue ?? [] : [section]
@@ -80,7 +80,7 @@ struct TokenizerJSON {
       if type == "ByteLevel" {
         isByteLevel = true
         if part["add_prefix_space"]?.boolValue == true {
-          // Behind a split it would put a space in front of every piece.
+          // After a split it would add a space before every part.
           guard position == 0 else { throw TokenizerJSON.unsupported("pre-tokenizer", "ByteLevel with add_prefix_space") }
           preTokenizer.prependsSpace = true
         }
@@ -135,7 +135,7 @@ struct TokenizerJSON {
     texts.reserveCapacity(vocabulary.count)
     for member in vocabulary {
       guard let id = member.value.intValue else {
-        throw Failure(.data, "tokenizer.id", "the token \(member.key.debugDescription) has no whole number as its id")
+        throw Failure(.data, "tokenizer.id", "the token \(member.key.debugDescription) has an id that is not a whole number")
       }
       texts.append((id, member.key))
     }
@@ -195,7 +195,7 @@ struct TokenizerJSON {
     }
   }
 
-  /// The sections that say which special tokens are put around a text.
+  /// The sections that say which special tokens are added to a text.
   var postProcessors: [JSON] {
     guard let section = root["post_processor"], !section.isNull else { return [] }
     return section["processors"]?.arrayValue ?? [section]
@@ -203,8 +203,8 @@ struct TokenizerJSON {
 }
 
 extension TokenizerJSON {
-  /// Takes texts, scores and types from the `tokenizer.model` beside the file, as GGUF files store them. Tokens that only
-  /// this file has keep their place.
+  /// Takes scores and types from the `tokenizer.model` beside the file, as GGUF files store them. Tokens that only this file
+  /// has keep their ids and types, and get the score -1000.
   mutating func takeScores(from model: TokenizerData) {
     for (id, token) in model.tokens.enumerated() where data.tokens.indices.contains(id) {
       guard data.tokens[id].utf8.elementsEqual(token.utf8) else { continue }

@@ -1,9 +1,9 @@
-/// Makes tokenizers from files, and from what a container stores.
+/// Makes tokenizers from files, and from the data that a format stores.
 public enum Tokenizers {
   /// Reads a tokenizer.
   ///
-  /// In a folder `tokenizer.json` comes first, then `tokenizer.model`, then `vocab.json` with `merges.txt`; the
-  /// configuration files beside them say which tokens are special. A file is taken by itself.
+  /// In a folder, `tokenizer.json` is preferred, then `tokenizer.model`, then `vocab.json` with `merges.txt`; the
+  /// configuration files beside them say which tokens are special. A single file is read alone.
   /// - Parameters:
   ///   - path: a folder, or a `tokenizer.json` or `tokenizer.model` file.
   ///   - preTokenizer: name of a pre-tokenizer (`gpt-2`, `llama-bpe`, …) to use instead of the file's.
@@ -14,13 +14,13 @@ public enum Tokenizers {
     return tokenizer
   }
 
-  /// Whether this program splits text by a pre-tokenizer of this name.
+  /// Whether qconvert knows a pre-tokenizer of this name.
   package static func knows(preTokenizer name: String) -> Bool { (try? KnownPreTokenizers.find(name)) != nil }
 
-  /// What a name of a pre-tokenizer means for a tokenizer without one.
+  /// The failure if a pre-tokenizer is named for a tokenizer that has none.
   package static func unusedPreTokenizer(file: String) -> Failure {
     Failure(
-      .usage, "tokenizer.pre-unused", "is a SentencePiece tokenizer, which has no pre-tokenizer", file: file, remedy: "Leave --pre out.")
+      .usage, "tokenizer.pre-unused", "is a SentencePiece tokenizer, which has no pre-tokenizer", file: file, remedy: "Leave out --pre.")
   }
 
   private static func read(_ path: String, _ preTokenizer: String?) throws -> any Tokenizer {
@@ -35,12 +35,12 @@ public enum Tokenizers {
     if Files.exists(model) { return try inFile(model) { try fromModel(model, beside: path) } }
     if Files.exists(vocabulary) { return try inFile(vocabulary) { try fromVocabulary(path, preTokenizer) } }
     throw Failure(
-      .noInput, "tokenizer.missing", "holds no tokenizer", file: path,
-      remedy: "Expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt.")
+      .noInput, "tokenizer.missing", "contains no tokenizer", file: path,
+      remedy: "Add tokenizer.json, tokenizer.model, or vocab.json with merges.txt.")
   }
 
-  /// Makes a tokenizer from data, as a GGUF file stores it. Control and user-defined tokens are found in text.
-  /// - Throws: `Failure` `tokenizer.…` where the data contradicts itself or its pre-tokenizer is not known.
+  /// Makes a tokenizer from data, as a GGUF file stores it. Control and user-defined tokens are matched in text.
+  /// - Throws: `Failure` `tokenizer.…` if the data contradicts itself or its pre-tokenizer is not known.
   public static func make(_ data: TokenizerData) throws -> any Tokenizer {
     try data.check()
     let isSentencePiece = data.kind == .sentencePieceBPE
@@ -57,7 +57,7 @@ public enum Tokenizers {
     var pairs: [(String, String)] = []
     for (rank, text) in data.merges.enumerated() {
       guard let pair = TokenizerData.pair(of: text) else {
-        throw Failure(.data, "tokenizer.merge", "merge \(rank) is not two texts with a space between")
+        throw Failure(.data, "tokenizer.merge", "merge \(rank) is not two texts separated by a space")
       }
       pairs.append(pair)
     }
@@ -81,7 +81,7 @@ public enum Tokenizers {
     var file = try TokenizerJSON(root, preTokenizerName: preTokenizer)
     let beside = try ConfigurationFiles(folder)
     if let folder, file.data.kind == .sentencePieceBPE, Files.exists(Files.join(folder, "tokenizer.model")) {
-      // The model knows the scores, which the JSON file has lost.
+      // The model has the scores, which are missing in the JSON file.
       let model = try SentencePieceModel(Files.read(Files.join(folder, "tokenizer.model"), maximumBytes: maximumModelBytes))
       file.takeScores(from: model.data)
       try beside.retype(&file.data)
@@ -97,7 +97,7 @@ public enum Tokenizers {
     try beside.apply(to: &model.data, postProcessors: [])
     var rules = SentencePieceRules.llama(addsPrefix: model.addsPrefix)
     if model.squeezesSpaces { rules.normalizers.insert(.squeezeSpaces, at: 0) }
-    // Pieces that the model itself calls user-defined are matched in text as it looks after normalization.
+    // Pieces that the model itself calls user-defined are matched in normalized text.
     rules.normalizesAddedTokens = false
     let known = Set(added.map { $0.id })
     for (id, type) in model.data.types.enumerated() where type == .userDefined && !known.contains(id) {
@@ -108,7 +108,7 @@ public enum Tokenizers {
     return try SentencePieceBPE(model.data, merges: nil, added: added, rules: rules)
   }
 
-  /// GPT-2's first layout: texts with ids, and a list of merges.
+  /// GPT-2's original files: texts with ids, and a list of merges.
   private static func fromVocabulary(_ folder: String, _ preTokenizer: String?) throws -> any Tokenizer {
     let beside = try ConfigurationFiles(folder)
     let isQwen = beside.config?["tokenizer_class"]?.stringValue?.hasPrefix("Qwen2") == true
@@ -139,8 +139,8 @@ public enum Tokenizers {
 }
 
 extension Tokenizer {
-  /// Ids of `text` as the model expects them: with BOS in front and EOS behind where the tokenizer's own rule says so.
-  /// - Parameter addBOS: overrides the rule for BOS; nil follows it.
+  /// Ids of `text` as the model expects them: with BOS before and EOS after it if the tokenizer's own rule says so.
+  /// - Parameter addBOS: overrides the rule for BOS; nil: follows it.
   public func encodeForModel(_ text: String, addBOS: Bool? = nil) -> [Int] {
     let data = data
     let front = addBOS ?? data.startsWithBOS ? data.special["bos"].map { [$0] } ?? [] : []

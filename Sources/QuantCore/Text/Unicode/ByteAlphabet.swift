@@ -1,6 +1,6 @@
-/// The printable characters that stand for bytes in the tokens of byte-level BPE.
+/// The printable characters that represent bytes in the tokens of byte-level BPE.
 ///
-/// Bytes that print in Latin-1 stand for themselves; the others, in order, are U+0100, U+0101, … (GPT-2, `encoder.py`).
+/// Bytes that are printable in Latin-1 represent themselves; the others, in order, are U+0100, U+0101, … (GPT-2, `encoder.py`).
 enum ByteAlphabet {
   /// Scalar by byte.
   static let scalars: [UInt32] = {
@@ -23,7 +23,7 @@ enum ByteAlphabet {
     return bytes
   }()
 
-  /// The bytes that a token stands for. A token with any other character (an added one) stands for its own text.
+  /// The bytes that a token represents. A token with any other character (an added one) represents its own text.
   static func decode(_ token: ArraySlice<UInt8>) -> [UInt8] {
     var result: [UInt8] = []
     for scalar in String(decoding: token, as: UTF8.self).unicodeScalars {

@@ -1,6 +1,6 @@
 /// Unicode normalization form C (Unicode Standard Annex 15).
 ///
-/// Swift's own normalization is not public, and tokenizers that were trained on NFC text depend on it exactly.
+/// Swift's own normalization is not public, and tokenizers that were trained on NFC text need exactly that.
 enum Normalization {
   /// The text in NFC.
   static func nfc(_ text: [UInt8]) -> [UInt8] {
@@ -33,7 +33,7 @@ enum Normalization {
     }
   }
 
-  /// Stable order of each run of marks by combining class.
+  /// Sorts each run of marks by combining class, stably.
   private static func sortMarks(_ scalars: inout [UInt32]) {
     var start = 0
     while start < scalars.count {
@@ -55,7 +55,7 @@ enum Normalization {
   private static func compose(_ scalars: inout [UInt32]) {
     var result: [UInt32] = []
     result.reserveCapacity(scalars.count)
-    // Place of the last starter in `result`, and class of what came last behind it.
+    // Index of the last starter in `result`, and the class of the last character after it.
     var starter: Int?
     var lastClass: UInt8 = 0
     for scalar in scalars {

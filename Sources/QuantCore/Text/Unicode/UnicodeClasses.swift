@@ -1,4 +1,4 @@
-/// The classes of characters that pre-tokenizers tell apart, as bits of a byte.
+/// The classes of characters that pre-tokenizers distinguish, as bits of a byte.
 enum UnicodeClass {
   /// General category L.
   static let letter: UInt8 = 1
@@ -20,7 +20,7 @@ enum UnicodeClass {
   /// The class bits of a scalar.
   @inline(__always) static func of(_ scalar: UInt32) -> UInt8 { scalar < table.count ? table[Int(scalar)] : 0 }
 
-  /// Classes by scalar. The planes between have no assigned characters, those behind only private ones.
+  /// Classes by scalar. The planes in between have no assigned characters, and those after the table only private ones.
   private static let table: [UInt8] = {
     var table = [UInt8](repeating: 0, count: 0xe0200)
     for range in [UInt32(0)..<0x40000, 0xe0000..<0xe0200] {

@@ -1,3 +1,3 @@
-// The C library's headers of x86-64 serve to compile for ARM as well, once they know that words have as many bits there.
+// With this, the C library's headers for x86-64 can also be used to compile for ARM: words have 64 bits there too.
 #define __WORDSIZE 64
 #define __WORDSIZE_TIME64_COMPAT32 0

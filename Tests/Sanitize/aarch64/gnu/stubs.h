@@ -1,1 +1,1 @@
-// Functions that this C library lacks: none that the kernels call.
+// Would list functions that the C library lacks; the kernels call none of them.
