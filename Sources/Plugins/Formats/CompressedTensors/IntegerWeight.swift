@@ -56,10 +56,11 @@ enum IntegerWeight {
     switch arguments.level {
     case .tensor, .channel: break
     case .group(let given): length = given
-    case .block, .tensorGroup: throw Failure(.unsupported, "ct.strategy", "has integers with a scale per block", tensor: name)
+    case .block, .tensorGroup:
+      throw Failure(.unsupported, "ct.strategy", "has integers with a scale per block, which are not supported", tensor: name)
     }
     guard !arguments.isFloat, (2...8).contains(arguments.bits) else {
-      throw Failure(.unsupported, "ct.strategy", "codes of \(arguments.bits) bits are not supported here; only integers of 2 to 8 bits are", tensor: name)
+      throw Failure(.unsupported, "ct.strategy", "has codes of \(arguments.bits) bits; only integers of 2 to 8 bits are supported", tensor: name)
     }
     guard columns.isMultiple(of: length ?? columns) else {
       throw Failure(
