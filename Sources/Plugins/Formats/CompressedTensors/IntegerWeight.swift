@@ -60,7 +60,8 @@ enum IntegerWeight {
       throw Failure(.unsupported, "ct.strategy", "has integers with a scale per block, which are not supported", tensor: name)
     }
     guard !arguments.isFloat, (2...8).contains(arguments.bits) else {
-      throw Failure(.unsupported, "ct.strategy", "has codes of \(arguments.bits) bits; only integers of 2 to 8 bits are supported", tensor: name)
+      throw Failure(
+        .unsupported, "ct.strategy", "has \(arguments.bits)-bit codes; only integers of 2 to 8 bits are supported", tensor: name)
     }
     guard columns.isMultiple(of: length ?? columns) else {
       throw Failure(
