@@ -97,7 +97,7 @@ import Testing
       let folder = Files.join(golden, name)
       let failure = failure { _ = try HuggingFaceFormat.open(folder, options: OpenOptions()) }
       #expect(failure == nil || failure?.id == "hf.quantization.unsupported", "\(name): \(String(describing: failure))")
-      // The format recognizes the folder in any case.
+      // The format recognises the folder in any case.
       #expect(HuggingFaceFormat.recognises(folder))
     }
   }

@@ -87,7 +87,7 @@ public struct BitsAndBytes: FolderPacking, Unpacker {
     if let other = modules.first(where: { kind($0.scheme) != kind(first.scheme) }) {
       throw Failure(
         .unsupported, "bnb.mixed",
-        "is \(other.scheme.name) and others are \(first.scheme.name), but a bitsandbytes folder has one scheme for all layers",
+        "is \(other.scheme.name) and others are \(first.scheme.name), but a bitsandbytes folder holds only one kind of codes",
         tensor: other.name, remedy: "Choose one of the two for all layers.")
     }
     let fourBit = first.scheme as? FourBitScheme

@@ -79,7 +79,7 @@ struct GPTQConfiguration {
     let bits = json["bits"]?.intValue ?? base?.bits
     let length = json["group_size"]?.intValue ?? base.map { $0.groupLength ?? -1 }
     guard let bits, let length, length == -1 || length > 0 else {
-      throw Failure(.data, "gptq.config", "the configuration has no valid 'bits' and 'group_size'")
+      throw Failure(.data, "gptq.config", "the configuration lacks a valid 'bits' or 'group_size'")
     }
     guard [2, 3, 4, 8].contains(bits) else {
       throw Failure(

@@ -129,7 +129,7 @@ struct PEFTConfiguration {
         .unsupported, "adapter.part", "is not a known part of an adapter", tensor: tensor.name,
         remedy: "Merge it with PEFT's merge_and_unload, and convert the merged model.")
     }
-    // The library saves the embeddings that it changes once more, as they were.
+    // The library also saves a copy of the embeddings that it changes, as they were before.
     if name.hasSuffix(".base_layer.weight") { return nil }
     let own = name.replacing(".base_layer.", with: ".").replacing(".modules_to_save.", with: ".")
     return CheckpointTensor(name: own, shape: tensor.shape, storage: tensor.storage)

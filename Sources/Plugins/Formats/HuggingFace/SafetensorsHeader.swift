@@ -27,7 +27,7 @@ struct SafetensorsHeader {
   static let maximumRank = 8
 
   /// - Parameter file: the whole file.
-  /// - Throws: `Failure` `st.…`, `limit.…`, or `input.…` where the file is of another kind.
+  /// - Throws: `Failure` `st.…`, `limit.…`, or `input.…` if the file is of another kind.
   init(_ file: ByteView) throws(Failure) {
     if let wrong = WrongKind.failure(file, expected: "a safetensors file") { throw wrong }
     let (text, dataStart) = try SafetensorsHeader.text(of: file)

@@ -43,7 +43,7 @@ struct ModelOptConfiguration {
     ])
   }
 
-  /// Clients recognize the packing by this name.
+  /// Clients recognise the packing by this name.
   private static let producer = JSON.object([.init("name", .string("modelopt"))])
 
   /// The configuration with a note that keys and values are cached in FP8.

@@ -95,7 +95,8 @@ enum PyTorchArchive {
     // Elements that are used several times would make a tensor larger than the file.
     guard tensor.shape.count == 2, count <= span, tensor.strides.allSatisfy({ $0 > 0 }) else {
       throw Failure(
-        .unsupported, "pt.strides", "is a view with strides \(tensor.strides); only matrices can be strided",
+        .unsupported, "pt.strides",
+        "is a view with strides \(tensor.strides); strided views are supported only for matrices without repeated elements",
         remedy: "Save .contiguous() tensors.")
     }
     return StridedStorage(
