@@ -10,7 +10,7 @@ private func weights(_ rows: Int, _ columns: Int) -> Matrix {
   Matrix(rows: rows, columns: columns, values: (0..<rows * columns).map { Float(($0 * 7919) % 1009 - 504) / 4096 })
 }
 
-/// Stored tensors of one matrix, packed in pieces of `piece` rows.
+/// The stored tensors of one matrix, packed `piece` rows at a time.
 private func stored(_ scheme: any Scheme, _ matrix: Matrix, piece: Int) -> [CheckpointTensor] {
   let scheme = scheme.fittedToTensor(largestMagnitude: matrix.values.map { abs($0) }.max() ?? 0)
   let shape = [matrix.rows, matrix.columns]
@@ -33,7 +33,7 @@ private func configuration(_ scheme: any Scheme, _ activations: ActivationScheme
   return try #require(try packing.configuration(modules: [module], unquantized: ["lm_head"]))
 }
 
-@Test func unpackedFP8WeightsAreTheNumbersThatTheSchemeMeant() throws {
+@Test func unpackedFP8WeightsAreThoseOfTheScheme() throws {
   let expected: [(name: String, piece: Int, scales: [Int])] = [
     ("fp8-channel", 5, [20, 1]), ("fp8-tensor", 7, [1]), ("fp8-block8", 8, [3, 3]), ("fp8-block128", 128, [1, 1]),
   ]

@@ -60,7 +60,7 @@ private struct OracleCase {
   }
 }
 
-/// Stored tensors of one matrix, packed in panels of `rowMultiple` rows.
+/// The stored tensors of one matrix, packed in panels of `rowMultiple` rows.
 private func stored(_ packing: some Packing, _ oracle: OracleCase) -> [CheckpointTensor] {
   let shape = [oracle.weights.rows, oracle.weights.columns]
   var bytes: [[UInt8]] = []
@@ -88,7 +88,7 @@ private func check(_ packing: some FolderPacking & Unpacker, _ oracle: OracleCas
   #expect(unpacked[0].matrix().values == oracle.weights.withPanel { oracle.scheme.roundTrip($0) })
 }
 
-@Test func unpackedWeightsAreTheNumbersThatTheSchemeMeant() throws {
+@Test func unpackedWeightsAreThoseOfTheScheme() throws {
   for oracle in OracleCase.load() {
     try check(PackQuantized(), oracle)
     if IntQuantized().holds(oracle.scheme.grid) { try check(IntQuantized(), oracle) }
@@ -101,7 +101,7 @@ private func check(_ packing: some FolderPacking & Unpacker, _ oracle: OracleCas
   try check(PackQuantized(), OracleCase(scheme: scheme, weights: Matrix(rows: 20, columns: 32, values: values), packed: [], zeros: []))
 }
 
-@Test func configurationNamesOnlyKeysThatAllReadersKnow() throws {
+@Test func configurationHasOnlyKeysThatAllClientsKnow() throws {
   let four = try #require(IntegerScheme(bits: 4, groupLength: 128, isSymmetric: true, modelType: .bf16))
   let eight = try #require(IntegerScheme(bits: 8, groupLength: nil, isSymmetric: true, modelType: .bf16))
   let one = try PackQuantized().configuration(

@@ -47,7 +47,7 @@ func whatIsWrittenAboutInputsIsReadAgain(_ name: String) throws {
     inputs: ["model.layers.3.a.x": .init(scheme, scale: 0.5, zeroPoint: -5)], caches: [3: .init(keys: 0.25, values: 2)])
   #expect(try packing.activations(configuration: json, stored: stored) == expected)
   #expect(try packing.unpack(configuration: json, stored: stored)?.map(\.name) == ["model.layers.3.a.x.weight"])
-  // Without `kv_cache_scheme` readers ignore the cache's scales.
+  // Without `kv_cache_scheme`, clients ignore the cache's scales.
   #expect(try packing.activations(configuration: configuration(scheme), stored: stored).caches.isEmpty)
 }
 
@@ -69,7 +69,7 @@ func whatIsWrittenAboutInputsIsReadAgain(_ name: String) throws {
   }
 }
 
-@Test func packingsTakeTheInputsThatTheirReadersCompute() throws {
+@Test func packingsHoldTheInputsThatTheirClientsCompute() throws {
   let four = try #require(IntegerScheme(bits: 4, groupLength: 32, isSymmetric: true, modelType: .bf16)).grid
   let eight = try #require(IntegerScheme(bits: 8, groupLength: nil, isSymmetric: true, modelType: .bf16)).grid
   let float = try #require(Float8Scheme(.f8e4m3, level: .channel, modelType: .bf16)).grid
@@ -84,7 +84,7 @@ func whatIsWrittenAboutInputsIsReadAgain(_ name: String) throws {
 @Test func goldenFoldersSayHowTheyRound() throws {
   let json = try #require(try JSON.load(Golden.cut("ct-sq-w8a8-static") + "/config.json")["quantization_config"])
   let module = "model.layers.0.mlp.down_proj"
-  // Values of the folder's own tensors.
+  // The values of the folder's own tensors.
   let stored = layer(module) + [number(module + ".input_scale", 0.0189208984375), byte(module + ".input_zero_point", -5)]
   let input = try IntQuantized().activations(configuration: json, stored: stored).inputs[module]
   #expect(input?.scheme.name == "int8-tensor-asym" && input?.scale == 0.0189208984375 && input?.zeroPoint == -5)

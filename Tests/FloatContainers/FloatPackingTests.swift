@@ -12,7 +12,7 @@ import Testing
   private static let module = "model.layers.0.x"
   private let matrix = Matrix(rows: 20, columns: 96, values: (0..<20 * 96).map { Float(($0 * 7919) % 1009 - 504) / 4096 })
 
-  /// A packing, a scheme that it holds, names and shapes of the parts, and the inputs that its readers expect.
+  /// A packing, a scheme that it holds, the parts with their shapes, and the inputs that its clients expect.
   struct Layout: Sendable {
     var packing: any FolderPacking & ActivationPacking & Unpacker
     var scheme: String
@@ -43,7 +43,7 @@ import Testing
     return layout.packing.stored(plain).fittedToTensor(largestMagnitude: 0.125)
   }
 
-  /// Stored tensors of the matrix, packed in pieces of 16 rows, with a scale of the input where there is one.
+  /// The stored tensors of the matrix, packed 16 rows at a time, with a scale of the input if there is one.
   private func stored(_ layout: Layout) throws -> [CheckpointTensor] {
     let scheme = try scheme(layout)
     let shape = [matrix.rows, matrix.columns]
@@ -74,7 +74,7 @@ import Testing
     return try #require(try layout.packing.configuration(modules: [module], unquantized: ["lm_head"]))
   }
 
-  @Test(arguments: FloatPackingTests.layouts.indices) func unpackedWeightsAreTheNumbersThatTheSchemeMeant(_ index: Int) throws {
+  @Test(arguments: FloatPackingTests.layouts.indices) func unpackedWeightsAreThoseOfTheScheme(_ index: Int) throws {
     let layout = Self.layouts[index]
     let scheme = try scheme(layout)
     #expect(layout.packing.holds(scheme.grid) && layout.packing.holds(scheme.grid, activations: layout.inputs))
@@ -88,7 +88,7 @@ import Testing
     var rows = [Float](repeating: 0, count: 3 * 96)
     unpacked[0].decode(rows: 15..<18, into: &rows)
     #expect(rows == Array(values[15 * 96..<18 * 96]))
-    // Codes that are handed out make the same bytes again.
+    // Packing the codes again gives the same bytes.
     let quantized = try #require(unpacked[0].storage as? any QuantizedStorage)
     #expect(layout.packing.holds(quantized.scheme.grid))
     let again = layout.packing.pack(quantized.panel(rows: 0..<20, rowLength: 96), rows: 0..<20, of: [20, 96], scheme: quantized.scheme)
@@ -124,13 +124,13 @@ import Testing
         return CheckpointTensor(name: tensor.name, shape: shape, storage: PlainStorage(type, ByteView(bytes)))
       }
     }
-    // There, codes without a scale are left to those who want numbers of them.
+    // Codes of compressed-tensors without any scale are left out here.
     let keepsCodes = try configuration(layout)["quant_method"] == .string("compressed-tensors") && layout.parts[""] != nil
     for (suffix, shape) in layout.parts {
       if !keepsCodes || suffix.isEmpty { refuses(whole.filter { $0.name != Self.name + suffix }, "without '\(suffix)'") }
       refuses(replaced(suffix, shape, .i64), "'\(suffix)' of integers")
-      refuses(replaced(suffix, [Int.max, 2], suffix == "_scale" ? .f32 : .u8), "'\(suffix)' of absurd shape")
-      refuses(replaced(suffix, [0, 2], .u8), "'\(suffix)' of no rows")
+      refuses(replaced(suffix, [Int.max, 2], suffix == "_scale" ? .f32 : .u8), "'\(suffix)' of an absurd shape")
+      refuses(replaced(suffix, [0, 2], .u8), "'\(suffix)' without rows")
       if shape.count == 2 { refuses(replaced(suffix, [shape[0], shape[1] - 1], .u8), "'\(suffix)' too narrow") }
       if suffix.contains("global") || suffix == "_scale_2" {
         for byte: UInt8 in [0, 0x80, 0xff] { refuses(replaced(suffix, shape, .f32, byte), "'\(suffix)' of \(byte)") }
@@ -138,7 +138,7 @@ import Testing
     }
   }
 
-  @Test func configurationsSayWhatReadersMustKnow() throws {
+  @Test func configurationsSayWhatClientsMustKnow() throws {
     func text(_ index: Int) throws -> String { try configuration(Self.layouts[index]).text() }
     #expect(
       try text(0)
@@ -243,7 +243,7 @@ import Testing
     for packing in packings {
       for scheme in [integers, wide, FloatScheme.bf16] as [any Scheme] { #expect(!packing.holds(scheme.grid)) }
     }
-    // Each of the others has containers of its own.
+    // Each of these schemes has its own packings.
     for (name, count) in [("nvfp4", 1), ("mxfp4", 2), ("mxfp8", 1), ("fp8-channel", 1), ("fp8-block128", 2), ("fp8-tensor", 3)] {
       let scheme = try #require(
         MicroscalingSchemes.scheme(named: name, modelType: .bf16) ?? Float8Schemes.scheme(named: name, modelType: .bf16))
@@ -261,7 +261,7 @@ import Testing
     let whole = [tensor("e.down_proj_blocks", [2, 3, 4, 16]), tensor("e.down_proj_scales", [2, 3, 4])]
     let read = try #require(try GPTOSSExperts().unpack(configuration: json, stored: whole))
     #expect(read.map(\.name) == ["e.down_proj"] && read[0].shape == [2, 3, 128])
-    // 0x7f: the low half is 6 with a minus sign, the high half 6.
+    // 0x7f: the low nibble is -6, the high nibble 6.
     #expect(Array(read[0].matrix().values.prefix(2)) == [-6, 6])
     for broken in [
       [whole[0]], [whole[0], tensor("e.down_proj_scales", [2, 3, 3])], [tensor("e.down_proj_blocks", [2, 3, 4, 8]), whole[1]],

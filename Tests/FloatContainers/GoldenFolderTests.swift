@@ -8,7 +8,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Folders that the owners of the layouts wrote, with numbers that their own libraries read.
+/// Folders that the owners of the packings wrote, with the values that their own libraries read.
 @Suite struct GoldenFolderTests {
   static let packings: [any FolderPacking & Unpacker] = [
     FloatQuantized(), NVFP4PackQuantized(), MXFP4PackQuantized(), MXFP8Quantized(), NativeFloat8(), BlockFloat8(), ModelOptFloat8(),
@@ -21,19 +21,19 @@ import Testing
 
   private static func json(_ path: String) throws -> JSON { try JSON.parse(ByteView(readFile(path))) }
 
-  /// Every folder, with the scheme of its quantized weights.
+  /// All folders, each with the scheme of its quantized weights.
   static let folders = [
     ("ct-fp8-dynamic", "fp8-channel"), ("ct-fp8-static", "fp8-tensor"), ("ct-fp8-block", "fp8-block128"), ("ct-fp8-kv", "fp8-channel"),
     ("ct-nvfp4", "nvfp4"), ("ct-mxfp4a16", "mxfp4"), ("ct-mxfp8a16", "mxfp8"), ("modelopt-fp8", "fp8-tensor"),
     ("modelopt-nvfp4", "nvfp4"), ("gptoss-mxfp4", "mxfp4"),
   ]
 
-  @Test(arguments: folders) func weightsAreTheNumbersThatTheOwnersRead(_ folder: String, _ scheme: String) throws {
+  @Test(arguments: folders) func weightsAreThoseThatTheOwnersRead(_ folder: String, _ scheme: String) throws {
     try checkWeights(folder, in: Golden.cut(folder), scheme)
   }
 
   @Test(.enabled(if: Golden.areWholeHere, "needs ../shared/golden"), arguments: folders)
-  func weightsOfWholeFoldersAreTheNumbersThatTheOwnersRead(_ folder: String, _ scheme: String) throws {
+  func weightsOfWholeFoldersAreThoseThatTheOwnersRead(_ folder: String, _ scheme: String) throws {
     try checkWeights(folder, in: Golden.whole(folder), scheme)
   }
 
@@ -53,7 +53,7 @@ import Testing
       var decoded = [Float](repeating: 0, count: tensor.rowLength)
       tensor.decode(rows: row..<row + 1, into: &decoded)
       #expect(Array(decoded[columns[0]..<columns[1]]) == expected, "\(folder): \(name), row \(row)")
-      // Codes and parameters that are handed out mean the same numbers.
+      // Codes and parameters mean the same values as the decoded row.
       let quantized = try #require(tensor.storage as? any QuantizedStorage)
       let first = row / (quantized.scheme.grid.tileRows ?? tensor.rowCount) * (quantized.scheme.grid.tileRows ?? tensor.rowCount)
       let values = quantized.scheme.values(quantized.panel(rows: first..<row + 1, rowLength: tensor.rowLength))
@@ -61,9 +61,9 @@ import Testing
     }
   }
 
-  /// Rounded activations let any difference in the order of sums grow to a step of their type, at whatever token comes near the
-  /// middle between two codes: then the tokens behind it differ. `exact` says how many positions come before the first such token;
-  /// those behind are held to what one step costs.
+  /// With rounded activations, any difference in the order of sums can grow to one step of their type, at a token whose value is
+  /// about halfway between two codes: then the tokens after it differ. `exact` says how many positions come before the first such
+  /// token; later ones may differ by what one step costs.
   @Test(arguments: [("ct-fp8-static", 2), ("ct-fp8-block", 2), ("ct-fp8-kv", 2), ("ct-nvfp4", 1), ("ct-mxfp4a16", 4)])
   func logitsAreThoseOfTransformers(_ folder: String, exact: Int) throws {
     try checkLogits(folder, in: Golden.cut(folder), exact: exact)
@@ -117,7 +117,7 @@ import Testing
   @Test func storedScalesOfInputsAreRead() throws {
     let own = try GoldenFolderTests.open(Golden.cut("ct-nvfp4")).activations
     #expect(own.inputs.count == 14 && own.inputs.values.allSatisfy { $0.scheme == .nvfp4 && ($0.scale ?? 0) > 1 })
-    // ModelOpt stores the reciprocal of nearly the same number: it has observed the same text, in batches.
+    // ModelOpt stores the reciprocal of nearly the same value: it observed the same text, in batches.
     let modelOpt = try GoldenFolderTests.open(Golden.cut("modelopt-nvfp4")).activations
     #expect(modelOpt.inputs.count == 5)
     for (name, input) in modelOpt.inputs {
@@ -128,7 +128,7 @@ import Testing
     #expect(static8.inputs.count == 5 && static8.inputs.values.allSatisfy { $0.scheme == .fp8Static && ($0.scale ?? 0) > 0 })
   }
 
-  /// Codes and scales that rounding gives are the owners' to the byte, those that a set of layers shares included.
+  /// Rounding gives the owners' codes and scales to the byte, including scales that several layers share.
   @Test(arguments: rounded) func roundingGivesTheOwnersCodes(_ folder: String, _ name: String) throws {
     try checkRounding(folder, in: Golden.cut(folder), name, layers: Golden.cutLayers(folder))
   }

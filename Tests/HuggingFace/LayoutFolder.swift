@@ -11,7 +11,7 @@ private func planned(_ name: String, _ shape: [Int], _ scheme: FloatScheme = .bf
     parts: PlainPacking().parts(name: name, shape: shape, scheme: scheme), note: nil, isCopy: false)
 }
 
-/// Integers of 4 bits, described by a configuration: stands for any packing of a plug-in.
+/// 4-bit integers with a configuration, in place of any plug-in's packing.
 private struct NibblePacking: FolderPacking {
   static let id = "nibbles"
   static let summary = ""
@@ -83,7 +83,7 @@ private func header(_ layout: OutputLayout, _ name: String) throws -> (start: In
   #expect(Set(layout.placements.map { [$0.tensor, $0.part] }) == [[0, 0], [1, 0], [1, 1], [2, 0]])
 }
 
-@Test func configurationGetsWhatReadersOfThePackingNeed() throws {
+@Test func configurationGetsWhatClientsOfThePackingNeed() throws {
   let tensors = [
     planned("model.embed_tokens.weight", [8, 4]), try quantized("model.layers.0.a.weight", [3, 4]),
     planned("model.layers.0.b.weight", [3, 4]), planned("model.norm.weight", [4]),

@@ -5,9 +5,9 @@ import QuantPlatform
 import TestSupport
 import Testing
 
-/// Lone files, companions, and folders that are quantized already.
+/// Lone files, companion files, and folders that are already quantized.
 @Suite struct ReaderCompanionTests {
-  /// Understands the method `double` only: it gives every tensor a new name.
+  /// Understands only the method `double`, and gives every tensor a new name.
   private struct Doubling: Unpacker {
     static let id = "double"
     static let summary = "For tests."
@@ -85,12 +85,12 @@ import Testing
     #expect(failure?.message.contains("'NVFP4'") == true)
   }
 
-  @Test func aNullQuantizationIsNone() throws {
+  @Test func aNullQuantizationMeansNone() throws {
     let folder = folder(config: #"{"quantization_config": null}"#)
     #expect(try HuggingFaceFormat.open(folder.path, options: OpenOptions()).tensors.count == 1)
   }
 
-  @Test func everyQuantizedFolderOfOtherToolsIsReadByTheContainerOrRefusedByName() throws {
+  @Test func everyQuantizedFolderOfOtherToolsIsReadOrRefusedByName() throws {
     let golden = SharedData.fixture("golden")
     let names = try Files.list(golden).filter { Files.exists(Files.join(golden, "\($0)/config.json")) }
     #expect(names.count == 32)
@@ -98,12 +98,12 @@ import Testing
       let folder = Files.join(golden, name)
       let failure = failure { _ = try HuggingFaceFormat.open(folder, options: OpenOptions()) }
       #expect(failure == nil || failure?.id == "hf.quantization.unsupported", "\(name): \(String(describing: failure))")
-      // The container itself reads in any case.
+      // The format recognises the folder in any case.
       #expect(HuggingFaceFormat.recognises(folder))
     }
   }
 
-  @Test func pipesFoldersAndDevicesAreNoFiles() {
+  @Test func pipesFoldersAndDevicesAreNotFiles() {
     let folder = folder(config: nil)
     mkfifo(folder.file("x.safetensors"), 0o600)
     #expect(!SafetensorsFormat.recognises(folder.file("x.safetensors")))

@@ -5,7 +5,7 @@ import QuantPlatform
 import TestSupport
 import Testing
 
-/// A real model, and numbers of every type as the reference implementation reads them.
+/// A real model, and values of every type as the reference implementation reads them.
 @Suite struct ReaderOracleTests {
   @Test func readsATrainedModelWithAllItsParts() throws {
     let path = SharedData.fixture("models/tiny-llama")
@@ -13,7 +13,7 @@ import Testing
     #expect(checkpoint.configuration?.architecture == "LlamaForCausalLM")
     #expect(checkpoint.warnings.isEmpty)
     let bytes = checkpoint.tensors.reduce(0) { $0 + $1.storage.byteCount }
-    // Four files, in which a header comes before the tensors.
+    // Four files, each with a header before the tensors.
     let files = try Files.list(path).filter { $0.hasSuffix(".safetensors") }
     #expect(files.count == 4 && bytes < files.reduce(0) { $0 + readFile(Files.join(path, $1)).count })
     for tensor in checkpoint.tensors {

@@ -1,7 +1,7 @@
 import QuantCore
 import TestSupport
 
-/// Bytes of a safetensors file with tensors of 32-bit floats, one dimension each.
+/// The bytes of a safetensors file with one-dimensional tensors of 32-bit floats.
 func safetensors(_ tensors: [(name: String, values: [Float])], metadata: String? = nil) -> [UInt8] {
   var data: [UInt8] = []
   var entries = metadata.map { ["\"__metadata__\":\($0)"] } ?? []

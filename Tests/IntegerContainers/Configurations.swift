@@ -10,7 +10,7 @@ import Testing
     try #require(IntegerSchemes.scheme(named: name, modelType: type))
   }
 
-  /// A packed matrix of zeros; what it holds does not matter here.
+  /// A packed matrix of zeros; its content does not matter here.
   private func layer(_ packing: any Packing, _ scheme: any Scheme, _ name: String, _ shape: [Int] = [32, 64]) -> [CheckpointTensor] {
     IntegerContainers.packed(packing, scheme, name: name + ".weight", shape: shape) {
       var panel = scheme.emptyPanel(rows: $0.count, columns: shape[1])
@@ -21,7 +21,7 @@ import Testing
 
   private func json(_ text: String) throws -> JSON { try JSON.parse(ByteView(Array(text.utf8))) }
 
-  @Test func gptqNamesTheKeysThatEveryReaderWants() throws {
+  @Test func gptqHasTheKeysThatEveryClientNeeds() throws {
     let modules = try ["a.0.q", "a.0.k"].map { QuantizedModule(name: $0, scheme: try scheme("int4-g128")) }
     let plain = try GPTQVersion1().configuration(modules: modules, unquantized: ["lm_head"])?.text()
     #expect(
@@ -33,7 +33,7 @@ import Testing
       mixed?["dynamic"]?.text() == #"{"+:^a\\.0\\.v$":{"bits":8,"group_size":-1,"sym":false},"-:^a\\.0\\.o$":{}}"#)
   }
 
-  @Test func awqNamesTheKeysThatEveryReaderWants() throws {
+  @Test func awqHasTheKeysThatEveryClientNeeds() throws {
     let modules = try ["a.0.q", "a.0.k"].map { QuantizedModule(name: $0, scheme: try scheme("int4-g128-asym")) }
     #expect(
       try AWQGEMM().configuration(modules: modules, unquantized: ["lm_head"])?.text()
@@ -44,7 +44,7 @@ import Testing
     #expect(throws: Failure.self) { try AWQGEMM().configuration(modules: modules + [other], unquantized: []) }
   }
 
-  @Test func containersKeepScalesInF16WhateverTheModelsTypeIs() throws {
+  @Test func packingsKeepScalesInF16ForEveryTypeOfModel() throws {
     for packing: any Packing in [GPTQVersion1(), GPTQVersion2(), AWQGEMM()] {
       let asked = try scheme("int4-g32-asym", .bf16)
       let stored = packing.stored(asked)
@@ -57,7 +57,7 @@ import Testing
     #expect(panel.parameters == [Float(Float16((31 * Float(0.0173) - 0.2) / 7.5))])
   }
 
-  @Test func shapesThatFillNoWordsAreNamed() throws {
+  @Test func shapesThatDoNotFillWordsAreNamed() throws {
     #expect(GPTQVersion1().obstacle(shape: [32, 64], scheme: try scheme("int3-g32")) == nil)
     #expect(GPTQVersion1().obstacle(shape: [20, 64], scheme: try scheme("int3-g32")) == "20 rows are not a multiple of 32")
     #expect(GPTQVersion1().obstacle(shape: [24, 36], scheme: try scheme("int4-g4")) == "36 columns are not a multiple of 8")
@@ -105,7 +105,7 @@ import Testing
     #expect(try GPTQVersion1().unpack(configuration: json(text), stored: stored) == nil)
   }
 
-  /// The zeros of a symmetric v2 checkpoint, read as v1, are 9: programs that use zero points compute with that.
+  /// The zero points of a symmetric v2 checkpoint, read as v1, are 9: clients that use zero points compute with that.
   @Test func zeroPointsThatAreMislabelledAreUsedAsTheyAre() throws {
     let stored = layer(GPTQVersion2(), try scheme("int4-g32"), "m.0.q")
     let text = #"{"quant_method": "gptq", "bits": 4, "group_size": 32, "sym": true, "checkpoint_format": "gptq"}"#
@@ -128,7 +128,7 @@ import Testing
     #expect(try finding(GPTQVersion2(), "gptq_v2", name) == nil)
     #expect(try finding(GPTQVersion2(), "gptq", name) == "gptq.zeros-label")
     #expect(try finding(GPTQVersion1(), "gptq_v2", name) == "gptq.zeros-label")
-    // All zero points are 1 here, which of 2 bits is the middle less one.
+    // All zero points are 1 here, which for 2 bits is the middle minus one.
     #expect(try finding(GPTQVersion2(), "gptq_v2", name + "-asym") == (name == "int2-g32" ? "gptq.zeros-label" : "gptq.zeros-symmetric"))
   }
 
@@ -146,7 +146,7 @@ import Testing
     #expect(try names([bias("m.0.q.bias", 0)])?.count == 3)
   }
 
-  @Test func severalLayoutsOfCompressedTensorsLieInOneFolder() throws {
+  @Test func severalPackingsOfCompressedTensorsFitInOneFolder() throws {
     let (four, eight) = (try scheme("int4-g32", .bf16), try scheme("int8-channel", .bf16))
     let modules = [
       QuantizedModule(name: "m.0.q", scheme: four, packing: PackQuantized.id),
@@ -181,7 +181,7 @@ import Testing
          "d": {"targets": ["m.0.q"], "weights": \(weights(4, 32))}}}
         """)
     }
-    // Patterns are tried in the order of their text, and begin where names begin: '.' comes before a backslash.
+    // Patterns are tried in the order of their text, anchored at the start of the name: '.' sorts before a backslash.
     let read = try PackQuantized().unpack(configuration: configuration(ignore: #""re:.*head", "m.9""#), stored: stored)
     #expect(read?.map(\.storage.schemeName) == ["int4-g32", "int4-g64", "int8-channel", "int4-channel"])
     for ignored in [#""m.1.k""#, #""re:.*1.k""#] {
@@ -215,7 +215,7 @@ import Testing
     #expect(throws: Failure.self) { try read(#""tensor""#, scales) }
   }
 
-  /// Versions before 0.18 put whole codes into each word.
+  /// Versions before 0.18 put only whole codes into each word.
   @Test func codesWithGapsAreReadByTheirShape() throws {
     let four = try scheme("int3-channel", .bf16)
     var stored = layer(PackQuantized(), four, "m.0.q", [1, 64])

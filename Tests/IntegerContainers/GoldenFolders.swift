@@ -7,7 +7,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Checkpoints with integer weights that the tools which own their layouts wrote, and the numbers that these tools read from them.
+/// Checkpoints with integer weights, written by the tools that own the packings, and the values that these tools read from them.
 @Suite struct GoldenFolders {
   static let names = [
     "autoawq-w4", "autoround-w4", "gptqmodel-gptq2", "gptqmodel-gptq3", "gptqmodel-gptq4", "gptqmodel-gptq4-asym",
@@ -28,7 +28,7 @@ import Testing
 
   private func checkValues(_ name: String, in path: String) throws {
     let checkpoint = try GoldenFolders.open(path)
-    // AutoRound computes the values to compare with in F16.
+    // AutoRound computes the expected values in F16.
     let tolerance: Float = name.hasPrefix("autoround") ? 0x1p-10 : 0
     let checks = try #require(try document(path + "/dequantized-check.json")["checks"]?.arrayValue)
     #expect(!checks.isEmpty)
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test(arguments: names) func codesMeanTheSameNumbersAsRows(_ name: String) throws {
+  @Test(arguments: names) func codesMeanTheSameWeightsAsRows(_ name: String) throws {
     let checkpoint = try GoldenFolders.open(Golden.cut(name))
     let quantized = checkpoint.tensors.filter { $0.storage is any QuantizedStorage }
     #expect(quantized.isEmpty == (name == "gptqmodel-gptq4-desc"))
@@ -87,7 +87,7 @@ import Testing
       let position = try #require(entry["position"]?.intValue)
       let expected = try #require(entry["logits_0_to_16"]?.arrayValue).compactMap { $0.doubleValue.map { Float($0) } }
       let largest = expected.indices.reduce(Float(0)) { max($0, abs(logits[position, $1] - expected[$1])) }
-      // From the second position on, a sum in another order pushes some inputs over the edge between two codes.
+      // From the second position on, a different order of summation moves some inputs to the neighbouring code.
       let tolerance: Float = isRounded && position > 0 ? 0.3 : IntegerContainers.tolerances[name] ?? 5e-5
       #expect(largest < tolerance, "position \(position): \(largest)")
     }
@@ -99,7 +99,7 @@ enum IntegerContainers {
     PackQuantized(), IntQuantized(), FloatQuantized(), GPTQVersion1(), GPTQVersion2(), AWQGEMM(),
   ]
 
-  /// Where the owning library computed otherwise than in F32.
+  /// Tolerances where the owning library did not compute in F32.
   static let tolerances: [String: Float] = ["autoround-w4": 2e-2]
 
   static func rows(of tensor: CheckpointTensor, _ rows: Range<Int>) -> [Float] {

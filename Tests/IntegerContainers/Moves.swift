@@ -7,12 +7,12 @@ import TestSupport
 import Testing
 
 extension IntegerContainers {
-  /// The stored tensors of a matrix, packed in pieces as a conversion does.
+  /// The stored tensors of a matrix, packed a few rows at a time as in a conversion.
   static func packed(
     _ packing: any Packing, _ scheme: any Scheme, name: String, shape: [Int], panel: (Range<Int>) -> QuantizedPanel
   ) -> [CheckpointTensor] {
     let parts = packing.parts(name: name, shape: shape, scheme: scheme)
-    // So small that the columns of a part go out in several pieces.
+    // So small that the columns of a part are written in several slabs.
     var assembly = PartAssembly(parts, limit: 4096)
     var bytes = parts.map { [UInt8](repeating: 0, count: $0.byteCount) }
     for start in stride(from: 0, to: shape[0], by: packing.rowMultiple) {
@@ -33,7 +33,7 @@ extension IntegerContainers {
     }
   }
 
-  /// What a reader makes of one packed matrix.
+  /// The weight that is read from one packed matrix.
   static func unpacked(
     _ packing: any FolderPacking & Unpacker, _ stored: [CheckpointTensor], name: String, scheme: any Scheme
   ) throws -> CheckpointTensor {
@@ -82,7 +82,7 @@ extension IntegerContainers {
   }
 
   @Test(arguments: ["gptqmodel-gptq4-v2", "gptqmodel-gptq4-asym"])
-  func aRingOfContainersEndsWithTheBytesThatItBeganWith(_ name: String) throws {
+  func aCycleOfPackingsEndsWithTheBytesThatItBeganWith(_ name: String) throws {
     let checkpoint = try GoldenFolders.open(Golden.cut(name))
     let first = try #require(Moves.packings[name])
     let tensor = try #require(checkpoint.tensors.last { $0.storage is any QuantizedStorage })
@@ -105,8 +105,8 @@ extension IntegerContainers {
     #expect(stored.map { $0.storage.verbatim?.bytes } == start.map { $0.storage.verbatim?.bytes })
   }
 
-  /// Zero points from end to end, and codes and shapes that fill no word of a neighbour.
-  @Test(arguments: [2, 3, 4, 8]) func everyZeroPointSurvivesTheWayThroughAContainer(_ bits: Int) throws {
+  /// All zero points, with codes and shapes that do not fill whole words.
+  @Test(arguments: [2, 3, 4, 8]) func everyZeroPointSurvivesPackingAndUnpacking(_ bits: Int) throws {
     let scheme = try #require(IntegerScheme(bits: bits, groupLength: 32, isSymmetric: false, modelType: .f16))
     let shape = [72, 96]
     func panel(_ rows: Range<Int>) -> QuantizedPanel {
@@ -133,7 +133,7 @@ extension IntegerContainers {
     }
   }
 
-  /// Values behind an adoption, against the formula of each kind of group.
+  /// Values after repacking, compared with those before, for each kind of group.
   @Test(arguments: [
     ("int4-g128", "int4-g128-asym", true), ("int4-g128", "int4-g32", true), ("int4-channel", "int4-g64-asym", true),
     ("int3-g64", "int4-g32", true), ("int4-g128-asym", "int8-g64-asym", true), ("int4-g128", "q4_0", true), ("int2-g32", "q4_0", true),
@@ -159,7 +159,7 @@ extension IntegerContainers {
     #expect(panel.codes.max() != panel.codes.min())
   }
 
-  @Test func whatAGridCannotHoldIsNotAdopted() throws {
+  @Test func whatAGridCannotHoldIsNotRepacked() throws {
     func scheme(_ name: String, _ type: ElementType = .f16) throws -> any Scheme {
       try #require(IntegerSchemes.scheme(named: name, modelType: type) ?? GGUFBlocks.scheme(named: name, modelType: type))
     }

@@ -4,7 +4,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Layers that bitsandbytes wrote (Tests/Fixtures/bitsandbytes/make.py), one for each name.
+/// Layers that bitsandbytes wrote (Tests/Fixtures/bitsandbytes/make.py), one per name.
 @Suite struct BitsAndBytesTests {
   static let configuration = JSON.object([.init("quant_method", .string("bitsandbytes"))])
 
@@ -13,7 +13,7 @@ import Testing
     try SafetensorsFormat.weights(SharedData.fixture("bitsandbytes/cases.safetensors")).tensors
   }
 
-  /// What is stored of one layer.
+  /// The stored tensors of one layer.
   private func layer(_ name: String) throws -> [CheckpointTensor] {
     try tensors().filter { $0.name.hasPrefix(name + ".") && !$0.name.hasSuffix(".source") && !$0.name.hasSuffix(".expected") }
   }
@@ -33,7 +33,7 @@ import Testing
       #expect(weight.name == name + ".weight" && weight.shape == expected.shape)
       let values = expected.matrix().values
       #expect(weight.matrix().values == values, "\(name)")
-      // From the middle, and through the codes where they can move elsewhere.
+      // From the middle, and through the codes if they can be repacked.
       var rows = [Float](repeating: .nan, count: 2 * weight.rowLength)
       rows.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { weight.decode(rows: 1..<3, into: base) } }
       #expect(rows == Array(values[weight.rowLength..<3 * weight.rowLength]), "\(name)")
@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  /// Of blocks of 64.
+  /// The largest magnitudes of blocks of 64.
   private func magnitudes(_ matrix: Matrix) -> [Float] {
     stride(from: 0, to: matrix.values.count, by: 64).map { matrix.values[$0..<$0 + 64].reduce(0) { max($0, abs($1)) } }
   }
@@ -105,7 +105,7 @@ import Testing
     #expect(zip(packed(0..<1), packed(1..<source.rows)).map { $0 + $1 } == packed(0..<source.rows))
   }
 
-  @Test func rowsOfSignedBytesMoveIn() throws {
+  @Test func rowsOfSignedBytesAreRepacked() throws {
     let channel = try #require(IntegerScheme(bits: 8, groupLength: nil, isSymmetric: true, modelType: .bf16))
     let scheme = try #require(BitsAndBytesSchemes.scheme(named: "llm-int8", modelType: .bf16))
     let adoption = try #require(scheme.adoption(of: channel))
@@ -182,7 +182,7 @@ import Testing
     }
   }
 
-  @Test func missingPartsAreSaid() throws {
+  @Test func missingPartsAreReported() throws {
     for name in ["nf4-64-bf16", "fp4-64-f32-double", "int8-bf16"] {
       let whole = try layer(name)
       #expect(id(whole) == nil)
@@ -193,7 +193,7 @@ import Testing
     }
   }
 
-  @Test func partsOfTheWrongShapeAreSaid() throws {
+  @Test func partsOfTheWrongShapeAreReported() throws {
     let whole = try layer("nf4-64-bf16"), nested = try layer("nf4-64-f32-double"), rows = try layer("int8-bf16")
     let bytes = [UInt8](repeating: 0, count: 64)
     #expect(id(replacing(whole, ".weight", .u8, [64, 1], bytes)) == "bnb.shape")

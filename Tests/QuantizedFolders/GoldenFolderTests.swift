@@ -7,13 +7,13 @@ import TestSupport
 import Testing
 import TorchAO
 
-/// Folders that the tools themselves wrote, against the numbers that their own libraries take them for.
+/// Folders that the tools themselves wrote, compared with the values that their own libraries read.
 @Suite struct GoldenFolderTests {
   struct Folder: Sendable {
     var name: String
-    /// Largest relative difference of a weight.
+    /// The largest relative difference of a weight.
     var weights: Float
-    /// How many tensors are not floats as they stand.
+    /// The scheme of the quantized tensors.
     var scheme: String
   }
 
@@ -79,14 +79,14 @@ import TorchAO
       let row = Array(logits.values[position * logits.columns..<(position + 1) * logits.columns])
       let expected = try #require(check["logits_0_to_16"]?.arrayValue).compactMap(\.doubleValue).map { Float($0) }
       let largest = row.reduce(0) { max($0, abs($1)) }
-      // torchao's product rounds what it multiplies otherwise.
+      // torchao's product rounds its factors differently.
       let tolerance: Float = folder.name == "torchao-int8" ? 1e-2 : 1e-5
       for (found, owed) in zip(row, expected) { #expect(abs(found - owed) <= tolerance * largest, "position \(position)") }
       #expect(row.firstIndex(of: row.max() ?? 0) == check["argmax"]?.intValue)
     }
   }
 
-  /// What bitsandbytes makes of tiny-llama is what is written here: codes, magnitudes, tables and states, byte for byte.
+  /// qconvert writes tiny-llama as bitsandbytes does: codes, magnitudes, tables and states, byte for byte.
   @Test(arguments: written) func bytesAreThoseOfTheLibrary(_ name: String, _ schemeName: String) throws {
     try checkBytes(in: Golden.cut(name), schemeName, layers: Golden.cutLayers(name))
   }
@@ -110,7 +110,7 @@ import TorchAO
       {
         let owed = try #require(stored[part.name], "\(part.name)")
         let type = try #require(ElementType(rawValue: owed.storage.schemeName.uppercased()))
-        // Spaces stand behind the state of nested magnitudes.
+        // Spaces follow the state of nested magnitudes.
         let isState = part.name.contains("quant_state") && scheme.nesting != nil
         let bytes = isState ? Array(bytes.prefix(owed.storage.byteCount)) : bytes
         #expect((part.shape == owed.shape || isState) && part.type == .element(type))

@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Layers of HQQ, packed here by the definition: byte r of a slab holds row r of each slab, the first slab highest.
+/// HQQ layers, packed here by the definition: the bytes of row r hold row r of each slab, the first slab in the highest bits.
 @Suite struct HQQTests {
   private func tensor(_ name: String, _ type: ElementType, _ shape: [Int], _ bytes: [UInt8]) -> CheckpointTensor {
     CheckpointTensor(name: "model.x." + name, shape: shape, storage: PlainStorage(type, ByteView(bytes)))
@@ -15,7 +15,7 @@ import Testing
 
   private func int(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
 
-  /// A layer of 4 × 8 weights in groups of 4; a code is the weight's number modulo the codes.
+  /// A layer of 4 × 8 weights in groups of 4; a code is 7 times the weight's index, modulo the number of codes.
   private func layer(bits: Int, axis: Int) -> (stored: [CheckpointTensor], weights: [Float]) {
     // Groups are rows of 8 × 4, or columns of 4 × 8.
     let rows = axis == 1 ? 8 : 4, columns = 32 / rows, slabs = 8 / bits, slabRows = rows / slabs

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import TorchAO
 
-/// Layers of torchao, flat.
+/// Flattened layers of torchao.
 @Suite struct TorchAOTests {
   private let configuration = JSON.object([.init("quant_method", .string("torchao"))])
 

@@ -1,9 +1,9 @@
 public import QuantCore
 
-/// Hugging Face transformers, with the libraries that it asks for (compressed-tensors, gptqmodel, bitsandbytes).
+/// Hugging Face transformers, with the libraries that it needs (compressed-tensors, gptqmodel, bitsandbytes).
 public enum Transformers: ClientProfile {
   public static let id = "transformers"
-  public static let summary = "transformers: folders, with compressed-tensors, gptqmodel or bitsandbytes beside it."
+  public static let summary = "transformers: folders, with compressed-tensors, gptqmodel or bitsandbytes installed."
   public static let reference = "https://huggingface.co/docs/transformers/quantization/overview"
   public static let version: ClientVersion = "5.23"
   public static let formats = ["huggingface"]
@@ -14,20 +14,20 @@ public enum Transformers: ClientProfile {
 
   public static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? { nil }
 
-  /// Of GPTQ's configuration it knows one scheme, and takes each linear layer of the blocks, and no other, for packed. What it
-  /// does not find in the file has random values, which end in an error or, in an output matrix, do not.
+  /// For GPTQ, transformers knows one scheme for all layers, and expects exactly the linear layers of the blocks to be packed.
+  /// Tensors that it does not find get random values, which ends in an error except for an output matrix.
   public static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle? {
     guard let first = folder.quantized.first, ["gptq", "gptq_v2"].contains(first.packing) else { return nil }
     func isInBlock(_ name: String) -> Bool { name.split(separator: ".").contains { Int($0) != nil } }
-    let remedy = "Leave --packing out: compressed-tensors has a scheme for each layer."
+    let remedy = "Leave out --packing: compressed-tensors can give each layer its own scheme."
     if let other = folder.quantized.first(where: { !isInBlock($0.name) }) {
-      return ClientObstacle("does not read '\(other.name)' in GPTQ's layout, only the layers of blocks", remedy: remedy)
+      return ClientObstacle("reads GPTQ only in the layers of blocks, not in '\(other.name)'", remedy: remedy)
     }
     if let other = folder.quantized.first(where: { $0.grid != first.grid }) {
-      return ClientObstacle("reads GPTQ with one scheme for all layers, and '\(other.name)' has another", remedy: remedy)
+      return ClientObstacle("reads GPTQ with one scheme for all layers, but '\(other.name)' has another", remedy: remedy)
     }
     if let other = folder.unquantized.first(where: isInBlock) {
-      return ClientObstacle("takes '\(other)', which is not quantized, for packed in GPTQ's layout", remedy: remedy)
+      return ClientObstacle("expects '\(other)' to be packed as GPTQ, but it is not quantized", remedy: remedy)
     }
     return nil
   }

@@ -1,9 +1,9 @@
 public import QuantCore
 
-/// vLLM. Checked by loading with its CPU build; kernels of GPUs only from its sources.
+/// vLLM. Checked by loading folders in its CPU build; what its GPU kernels do is known from its sources only.
 public enum VLLM: ClientProfile {
   public static let id = "vllm"
-  public static let summary = "vLLM: folders as compressed-tensors, GPTQ, AWQ or FP8."
+  public static let summary = "vLLM: folders packed as compressed-tensors, GPTQ, AWQ or FP8."
   public static let reference = "https://docs.vllm.ai/en/latest/features/quantization"
   public static let version: ClientVersion = "0.32"
   public static let formats = ["huggingface"]
@@ -16,23 +16,23 @@ public enum VLLM: ClientProfile {
     let bits = Int(layer.grid.codeBits)
     switch layer.packing {
     case "pack-quantized" where bits != 4 && bits != 8:
-      return ClientObstacle("has no kernel for packed integers of \(bits) bits", remedy: "Choose 4 or 8 bits.")
+      return ClientObstacle("has no kernel for packed \(bits)-bit integers", remedy: "Choose 4 or 8 bits.")
     case "gptq_v2" where version < "0.32":
-      return ClientObstacle("is not known to read the second version of GPTQ's layout", remedy: "Give --packing gptq.")
+      return ClientObstacle("is not known to read GPTQ's second version (gptq_v2)", remedy: "Give --packing gptq.")
     case "gptq", "gptq_v2":
       return gptqObstacle(layer, version: version)
     default: return nil
     }
   }
 
-  /// Zero points are not looked at: those of the first version, less one, and of the second mean the same.
+  /// vLLM does not look at zero points, so both versions, which differ only in them, mean the same to it.
   private static func gptqObstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? {
     guard version >= "0.32" else { return nil }
     if layer.grid.kind == .asymmetricInteger {
       return ClientObstacle(
-        "reads GPTQ without zero points only", remedy: "Leave --packing out (compressed-tensors holds zero points), or give --packing awq.")
+        "reads GPTQ only without zero points", remedy: "Leave --packing out (compressed-tensors holds zero points), or give --packing awq.")
     }
     let isRead = layer.grid.codeBits == 4 || layer.grid.codeBits == 8
-    return isRead ? nil : ClientObstacle("reads GPTQ of 4 and 8 bits only", remedy: "Choose 4 or 8 bits.")
+    return isRead ? nil : ClientObstacle("reads GPTQ only with 4 or 8 bits", remedy: "Choose 4 or 8 bits.")
   }
 }

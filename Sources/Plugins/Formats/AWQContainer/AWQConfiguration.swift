@@ -2,13 +2,13 @@ import QuantCore
 
 /// `quantization_config` (or `quant_config.json`) of an AWQ checkpoint.
 struct AWQConfiguration {
-  /// Inputs of a group; nil for all.
+  /// Inputs per group; nil for all.
   let groupLength: Int?
-  /// Parts of the names of layers that are not quantized.
+  /// Words in the names of layers that are not quantized.
   private let unquantized: [String]
 
-  /// - Returns: nil where the configuration is another method's.
-  /// - Throws: `Failure` for a form of the layout that is not read.
+  /// - Returns: nil if the configuration is that of another method.
+  /// - Throws: `Failure` for a variant of the packing that is not supported.
   init?(_ json: JSON) throws(Failure) {
     let isOwnFile = json["quant_method"] == nil && json["w_bit"] != nil && json["q_group_size"] != nil
     let isAutoRound =
@@ -18,46 +18,46 @@ struct AWQConfiguration {
     let version = json["version"]?.stringValue?.lowercased() ?? "gemm"
     guard version == "gemm" || isAutoRound else {
       throw Failure(
-        .unsupported, "awq.version", "the weights are stored for AWQ's '\(version)' kernels, and only 'gemm' is read",
+        .unsupported, "awq.version", "the weights are packed for AWQ's '\(version)' kernels; only 'gemm' is supported",
         remedy: "Give the unquantized model.")
     }
     let bits = (json["bits"] ?? json["w_bit"])?.intValue
     guard bits == AWQGEMM.layout.bits else {
-      throw Failure(.unsupported, "awq.bits", "AWQ's layout has codes of 4 bits, and the configuration names \(bits ?? 0)")
+      throw Failure(.unsupported, "awq.bits", "AWQ's packing holds 4-bit codes, but the configuration says \(bits ?? 0) bits")
     }
     guard json["zero_point"]?.boolValue != false else {
-      throw Failure(.unsupported, "awq.zero-point", "AWQ's layout without zero points is not read", remedy: "Give the unquantized model.")
+      throw Failure(.unsupported, "awq.zero-point", "AWQ without zero points is not supported", remedy: "Give the unquantized model.")
     }
     guard let length = (json["group_size"] ?? json["q_group_size"])?.intValue, length == -1 || length > 0 else {
-      throw Failure(.data, "awq.config", "the configuration has no 'group_size', or one that is no length")
+      throw Failure(.data, "awq.config", "the configuration has no 'group_size', or one that is neither -1 nor positive")
     }
     groupLength = length == -1 ? nil : length
     unquantized = (json["modules_to_not_convert"]?.arrayValue ?? []).compactMap(\.stringValue)
   }
 
-  /// Whether readers take a layer for a packed one. The head is none in this layout.
+  /// Whether clients expect a layer to be packed. `lm_head` never is in this packing.
   func expectsQuantized(_ module: String) -> Bool { module != "lm_head" && !isUnquantized(module) }
 
   private func isUnquantized(_ module: String) -> Bool {
     let words = module.split(separator: ".")
-    // Readers look for the text anywhere in the name; what is meant are whole words of it.
+    // Clients look for the text anywhere in the name, but whole words of it are meant.
     return unquantized.contains { module == $0 || words.contains($0[...]) }
   }
 
-  /// - Throws: `Failure` `awq.ignored` where the configuration says that a layer is not quantized.
+  /// - Throws: `Failure` `awq.ignored` if the configuration says that the layer is not quantized.
   func checkPacked(_ module: String) throws(Failure) {
     guard isUnquantized(module) else { return }
     throw Failure(
-      .data, "awq.ignored", "is packed, and 'modules_to_not_convert' of the configuration says that it is not quantized",
+      .data, "awq.ignored", "is packed, but 'modules_to_not_convert' in the configuration says that it is not quantized",
       tensor: module + ".weight")
   }
 
-  /// - Throws: `Failure` `awq.mixed` where layers differ in their groups: the configuration has one group size for all.
+  /// - Throws: `Failure` `awq.mixed` if layers differ in their groups: the configuration has one group size for all.
   static func json(modules: [QuantizedModule], unquantized: [String]) throws(Failure) -> JSON? {
     guard let grid = modules.first?.scheme.grid else { return nil }
     if let other = modules.first(where: { $0.scheme.grid.groupLength != grid.groupLength }) {
       throw Failure(
-        .unsupported, "awq.mixed", "is stored as \(other.scheme.name), and other layers are not: an AWQ folder has one group size",
+        .unsupported, "awq.mixed", "is stored as \(other.scheme.name), but other layers are not: an AWQ folder has one group size",
         tensor: other.name + ".weight", remedy: "Choose one scheme for all layers, or another packing.")
     }
     let left = unquantized.filter { $0 != "lm_head" }

@@ -1,16 +1,16 @@
 import FolderKit
 public import QuantCore
 
-/// The layout of AutoAWQ's GEMM kernels, which GPTQModel, transformers and vLLM read (`quant_method: awq`, `version: gemm`).
+/// The packing of AutoAWQ's GEMM kernels, which GPTQModel, transformers and vLLM read (`quant_method: awq`, `version: gemm`).
 ///
 /// For a matrix `X.weight [out, in]` of 4-bit codes: `X.qweight` I32 `[in, out / 8]`, `X.qzeros` I32 `[groups, out / 8]`,
-/// `X.scales` F16 `[groups, out]` (bfloat16 is read too). Groups are asymmetric. The trap: the eight codes of a word are not in
-/// their order; the n-th lowest holds output 0, 2, 4, 6, 1, 3, 5, 7 of the word.
+/// `X.scales` F16 `[groups, out]` (bfloat16 is read too). Groups are asymmetric. The trap: the eight codes of a word are
+/// interleaved; from the lowest bits up it holds outputs 0, 2, 4, 6, 1, 3, 5, 7.
 public struct AWQGEMM: FolderPacking, Unpacker {
   public static let id = "awq"
-  public static let summary = "AWQ's GEMM layout, 4 bits with zero points: AutoAWQ, GPTQModel, transformers, vLLM."
+  public static let summary = "AWQ's GEMM packing, 4 bits with zero points, for AutoAWQ, GPTQModel, transformers and vLLM."
   public static let reference = "https://github.com/casper-hansen/AutoAWQ"
-  /// Where in its word each of eight neighbouring outputs lies.
+  /// The slot in its word of each of eight neighbouring outputs.
   static let layout = WordLayout(bits: 4, slots: [0, 4, 1, 5, 2, 6, 3, 7])
 
   public init() {}
@@ -60,14 +60,14 @@ public struct AWQGEMM: FolderPacking, Unpacker {
     (try? AWQConfiguration(configuration))?.expectsQuantized(module)
   }
 
-  /// Nothing but zero points of 7 are those of symmetric groups less one, as GPTQ's first form stores them.
+  /// If all zero points are 7, they are those of symmetric groups minus one, as GPTQ's first version stores them.
   public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
     let shifted = stored.filter { tensor in
       guard tensor.name.hasSuffix(".qzeros"), let bytes = tensor.storage.verbatim, bytes.count > 0 else { return false }
       return bytes.withUnsafeBytes { $0.allSatisfy { $0 == 0x77 } }
     }
     return Finding.grouped(
-      .error, "awq.zeros-label", "holds 7 for every zero point, which is how 'gptq' stores 8: this layout stores them as they are",
+      .error, "awq.zeros-label", "holds 7 for every zero point, which is how 'gptq' stores 8; this packing stores zero points unchanged",
       in: shifted.map(\.name))
   }
 }

@@ -2,21 +2,21 @@ public import QuantCore
 
 /// The tensors of bitsandbytes, as transformers stores and loads them.
 ///
-/// 4 bits (`nf4`, `fp4`), for a matrix `X.weight [out, in]` of n weights, taken row after row in blocks of B:
+/// 4 bits (`nf4`, `fp4`), for a matrix `X.weight [out, in]` of n weights, row after row in blocks of B:
 ///
-/// - `X.weight` U8 `[n / 2, 1]`: two codes a byte, the first in the **high** half;
+/// - `X.weight` U8 `[n / 2, 1]`: two codes per byte, the first in the **high** nibble;
 /// - `X.weight.absmax` F32 `[n / B]`: the largest magnitude of each block;
 /// - `X.weight.quant_map` F32 `[16]`: the table;
 /// - `X.weight.quant_state.bitsandbytes__nf4` (or `__fp4`) U8: the text of a JSON object with shape, B and the model's type.
 ///
-/// Where magnitudes are codes themselves ("double quantization", see `NestedMagnitudes`), `absmax` is U8, with
+/// If magnitudes are codes themselves ("double quantization", see `NestedMagnitudes`), `absmax` is U8, with
 /// `X.weight.nested_absmax` F32 `[n / B / 256]` and `X.weight.nested_quant_map` F32 `[256]` beside it.
 ///
-/// 8 bits (`llm-int8`): `X.weight` I8 `[out, in]`, `X.SCB` F32 `[out]`, `X.weight_format` U8 `[]` (0: rows in their order).
+/// 8 bits (`llm-int8`): `X.weight` I8 `[out, in]`, `X.SCB` F32 `[out]`, `X.weight_format` U8 `[]` (0: rows in order).
 /// The trap: `SCB` is the largest magnitude of a row, 127 times its scale.
 public struct BitsAndBytes: FolderPacking, Unpacker {
   public static let id = "bitsandbytes"
-  public static let summary = "4-bit tables and 8-bit integers as bitsandbytes and transformers read them."
+  public static let summary = "4-bit tables and 8-bit integers, as bitsandbytes and transformers read them."
   public static let reference = "https://github.com/bitsandbytes-foundation/bitsandbytes"
 
   static let magnitudesSuffix = ".absmax"
@@ -87,8 +87,8 @@ public struct BitsAndBytes: FolderPacking, Unpacker {
     if let other = modules.first(where: { kind($0.scheme) != kind(first.scheme) }) {
       throw Failure(
         .unsupported, "bnb.mixed",
-        "is \(other.scheme.name) and others are \(first.scheme.name), and a folder of bitsandbytes is of one kind",
-        tensor: other.name, remedy: "Choose one of them for all layers.")
+        "is \(other.scheme.name) and others are \(first.scheme.name), but a bitsandbytes folder holds only one kind of codes",
+        tensor: other.name, remedy: "Choose one of the two for all layers.")
     }
     let fourBit = first.scheme as? FourBitScheme
     let modelType = fourBit?.modelType ?? (first.scheme as? LLMInt8Scheme)?.modelType ?? .f32
@@ -106,7 +106,7 @@ public struct BitsAndBytes: FolderPacking, Unpacker {
         .init("bnb_4bit_quant_storage", .string("uint8")),
       ]
     } else {
-      // Readers insist on a fraction.
+      // Clients insist on a floating-point number.
       members.append(.init("llm_int8_threshold", .double(6)))
     }
     return .object(members)
@@ -128,7 +128,7 @@ public struct BitsAndBytes: FolderPacking, Unpacker {
     for tensor in stored {
       if let owner = owners[tensor.name] {
         guard weights[owner] != nil else {
-          throw Failure(.data, "bnb.parts", "belongs to '\(owner)', which is not there", tensor: tensor.name)
+          throw Failure(.data, "bnb.parts", "belongs to '\(owner)', which is missing", tensor: tensor.name)
         }
         continue
       }
@@ -138,17 +138,17 @@ public struct BitsAndBytes: FolderPacking, Unpacker {
             ? try RowStorage.tensor(tensor, parts: own) : try FourBitStorage.tensor(tensor, parts: own))
         continue
       }
-      // Weights that were left alone are floats; a code without its parameters would pass for data.
+      // Unquantized weights are floats; codes without their parameters would pass for data.
       guard tensor.shape.count < 2 || tensor.storage.elementType?.isFloat != false else {
         throw Failure(
-          .data, "bnb.parts", "holds codes, and neither a state of 4-bit codes nor magnitudes of rows is there", tensor: tensor.name)
+          .data, "bnb.parts", "holds codes, but has neither a state (quant_state) nor magnitudes of rows (SCB)", tensor: tensor.name)
       }
       result.append(tensor)
     }
     return result
   }
 
-  /// The weight that a stored tensor describes and which part it is, or nil where it is no such part.
+  /// The weight that a stored tensor belongs to and which part of it this is, or nil if it is none.
   private static func owner(of name: String) -> (weight: String, part: String)? {
     for suffix in [magnitudesSuffix, tableSuffix, BlockMagnitudes.nestedSuffix, BlockMagnitudes.nestedTableSuffix]
     where name.hasSuffix(".weight" + suffix) {

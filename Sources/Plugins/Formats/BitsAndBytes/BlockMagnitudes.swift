@@ -1,14 +1,14 @@
 import QuantCore
 
-/// The largest magnitudes of blocks, read one by one where they lie.
+/// The largest magnitudes of blocks, read one by one in place.
 ///
-/// Plain: one F32 a block. Nested ("double quantization"): one byte a block, which stands for an entry of a table of 256 F32;
-/// 256 blocks in a row share a factor, and all of them an offset: `table[code] * factor + offset`.
+/// Plain: one F32 per block. Nested ("double quantization"): one byte per block, the index into a table of 256 F32 values;
+/// 256 consecutive blocks share a factor, and all blocks an offset: `table[code] * factor + offset`.
 struct BlockMagnitudes {
   static let nestedSuffix = ".nested_absmax"
   static let nestedTableSuffix = ".nested_quant_map"
 
-  /// Bytes of all tensors that they are made of.
+  /// Bytes of all tensors that hold them.
   let byteCount: Int
   private let plain: StoredNumbers?
   private let codes: ByteView?
@@ -24,7 +24,7 @@ struct BlockMagnitudes {
     }
     guard let nested = state.nested else {
       guard let plain = StoredNumbers(magnitudes), magnitudes.storage.schemeName == "f32", plain.count == blocks else {
-        throw Failure(.data, "bnb.absmax", "needs \(blocks) magnitudes of blocks in F32, and has \(magnitudes.shape)")
+        throw Failure(.data, "bnb.absmax", "needs \(blocks) magnitudes of blocks in F32, but has shape \(magnitudes.shape)")
       }
       self.plain = plain
       byteCount = magnitudes.storage.byteCount
@@ -43,7 +43,7 @@ struct BlockMagnitudes {
     else {
       throw Failure(
         .data, "bnb.absmax",
-        "needs \(blocks) nested magnitudes in U8, their factors and a table of 256, and has \(magnitudes.shape), "
+        "needs \(blocks) nested magnitudes in U8, their factors and a table of 256, but has shapes \(magnitudes.shape), "
           + "\(factorTensor.shape) and \(tableTensor.shape)")
     }
     plain = nil
@@ -54,7 +54,7 @@ struct BlockMagnitudes {
     byteCount = magnitudes.storage.byteCount + factorTensor.storage.byteCount + tableTensor.storage.byteCount
   }
 
-  /// - Precondition: `block` is one of them.
+  /// - Precondition: `block` is less than the number of blocks.
   subscript(block: Int) -> Float {
     if let plain { return plain[block] }
     guard let codes, let factors else { return 0 }

@@ -2,31 +2,31 @@ public import QuantCore
 
 /// Blocks of 4-bit codes, each a fraction of the block's largest magnitude, by the rule of bitsandbytes.
 ///
-/// Weights are multiplied by the reciprocal of that magnitude, and a code is the table's number next to the product; halfway
-/// between two it is the lower one. Parameters of a tile: the largest magnitude, in 32 bits; where magnitudes are quantized
-/// themselves (`-double`), what their code means, and the code.
+/// Weights are multiplied by the reciprocal of that magnitude, and a code is the table's level nearest to the product; a tie
+/// goes to the lower level. Parameters of a tile: its largest magnitude, in 32 bits; if magnitudes are quantized too
+/// (`-double`), the magnitude that its code means, and that code.
 ///
-/// The library's blocks run through the whole matrix, row after row. Blocks of a tile are the same where rows are a multiple
-/// of the block length; other matrices can be read and are not written.
+/// The library's blocks run through the whole matrix, row after row. They coincide with tiles if the row length is a multiple
+/// of the block length; other matrices can be read but are not written.
 struct FourBitScheme: NestingScheme {
   let type: FourBitType
-  /// Weights of a block.
+  /// Weights per block.
   let blockLength: Int
-  /// Type in which the model computes.
+  /// The type in which the model computes.
   let modelType: ElementType
-  /// Whether magnitudes of blocks are quantized too.
+  /// Whether the magnitudes of blocks are quantized too.
   let isNested: Bool
-  /// Those of one matrix, where they are known.
+  /// The nested magnitudes of one matrix, if they are known.
   private(set) var nested: NestedMagnitudes?
   private let values: [Float]
   private let bounds: [Float]
   private let ascending: [Int32]
 
-  /// Lengths that the library takes.
+  /// Lengths that the library supports.
   static let blockLengths = [32, 64, 128, 256, 512, 1024, 2048, 4096]
   private static let usualLength = 64
 
-  /// Nil for a block length that the library does not take.
+  /// Nil for a block length that the library does not support.
   init?(_ type: FourBitType, blockLength: Int = usualLength, isNested: Bool = false, modelType: ElementType) {
     guard FourBitScheme.blockLengths.contains(blockLength) else { return nil }
     self.type = type
@@ -59,7 +59,7 @@ struct FourBitScheme: NestingScheme {
     return scheme
   }
 
-  /// Codes of weights follow from the magnitudes as they were, which is the library's rule too.
+  /// The codes of weights come from the magnitudes before they were quantized, as in the library.
   func nest(_ quantized: inout QuantizedPanel, firstTile: Int) {
     guard let nested else { return }
     for tile in 0..<quantized.parameters.count / 2 {
@@ -74,7 +74,7 @@ struct FourBitScheme: NestingScheme {
     nearest(panel, columns: 0..<panel.columns, into: &result)
   }
 
-  /// Importance is not looked at: the rule takes the largest magnitude of a block.
+  /// Importance is not used: the rule is the largest magnitude of a block.
   func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     for row in 0..<panel.rows {
       let source = panel.row(row)
@@ -95,7 +95,7 @@ struct FourBitScheme: NestingScheme {
           var column = columns.lowerBound
           while column < columns.upperBound {
             let group = column / blockLength, end = min(columns.upperBound, (group + 1) * blockLength)
-            // The smallest divisor keeps the reciprocal finite.
+            // The lower bound of the divisor keeps the reciprocal finite.
             let reciprocal = 1 / max(parameters[row * stride + group * parameterCount], 1e-38)
             while column < end {
               let scaled = min(max(source[column] * reciprocal, -1), 1)
@@ -121,7 +121,7 @@ struct FourBitScheme: NestingScheme {
   }
 }
 
-/// The number types of bitsandbytes.
+/// The schemes of bitsandbytes.
 public enum BitsAndBytesSchemes: SchemeProvider {
   public static let id = "bitsandbytes"
   public static let summary = "4-bit tables (NF4, FP4) with a scale per block, and 8-bit integers with a scale per row."
@@ -136,7 +136,7 @@ public enum BitsAndBytesSchemes: SchemeProvider {
     let words = name.dropLast(isNested ? FourBitScheme.nestedSuffix.count : 0).split(separator: "-", omittingEmptySubsequences: false)
     guard let first = words.first, let type = FourBitType(rawValue: String(first)) else { return nil }
     guard words.count > 1 else { return FourBitScheme(type, isNested: isNested, modelType: modelType) }
-    // One name for one scheme: the usual length has none.
+    // A scheme has one name: the usual length is not part of it.
     guard words.count == 2, words[1].first == "g", let length = Int(words[1].dropFirst()),
       let scheme = FourBitScheme(type, blockLength: length, isNested: isNested, modelType: modelType), scheme.name == name
     else { return nil }

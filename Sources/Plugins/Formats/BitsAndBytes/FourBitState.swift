@@ -1,24 +1,24 @@
 import QuantCore
 
-/// What is stored beside 4-bit codes as the text of a JSON object.
+/// The JSON text that is stored beside 4-bit codes.
 struct FourBitState {
   var type: FourBitType
-  /// Dimensions of the matrix, all above 0; their product does not overflow.
+  /// Lengths of the matrix, all above 0; their product does not overflow.
   var shape: [Int]
   var blockLength: Int
-  /// Type in which the model computes.
+  /// The type in which the model computes.
   var modelType: ElementType
-  /// Magnitudes of blocks that are codes themselves, or nil.
+  /// How the magnitudes of blocks are quantized, or nil if they are floats.
   var nested: Nested?
 
   struct Nested {
-    /// Magnitudes of a nested block.
+    /// Magnitudes per nested block.
     var blockLength: Int
-    /// Added to each of them.
+    /// Added to each magnitude.
     var offset: Float
   }
 
-  /// A state has some 200 bytes.
+  /// A state has about 200 bytes.
   private static let maximumBytes = 4096
   private static let types: [(name: String, type: ElementType)] = [("float32", .f32), ("float16", .f16), ("bfloat16", .bf16)]
 
@@ -32,11 +32,11 @@ struct FourBitState {
     nested = scheme.isNested ? Nested(blockLength: NestedMagnitudes.blockLength, offset: scheme.nested?.offset ?? 0) : nil
   }
 
-  /// Characters of the longest 32-bit float, written as one of 64 bits.
+  /// Characters of the longest 32-bit float, written with the digits of a 64-bit one.
   private static let longestNumber = 24
 
-  /// As the library writes it, byte for byte. Of nested magnitudes, the number that is not known when files are laid out ends in
-  /// spaces behind the object.
+  /// As the library writes it, byte for byte. With nested magnitudes, the offset is not known when files are laid out; spaces after
+  /// the object make up for its length.
   var text: String {
     let lengths = shape.map { String($0) }.joined(separator: ", ")
     let plain =
@@ -52,19 +52,19 @@ struct FourBitState {
   /// - Throws: `Failure` `bnb.state`.
   init(_ tensor: CheckpointTensor, type: FourBitType) throws(Failure) {
     guard let bytes = tensor.storage.verbatim, bytes.count <= FourBitState.maximumBytes, let json = try? JSON.parse(bytes, .strict) else {
-      throw FourBitState.bad("is no JSON text of at most \(FourBitState.maximumBytes) bytes")
+      throw FourBitState.bad("is not a JSON text of at most \(FourBitState.maximumBytes) bytes")
     }
-    guard json["quant_type"]?.stringValue == type.rawValue else { throw FourBitState.bad("names another type than its tensor does") }
+    guard json["quant_type"]?.stringValue == type.rawValue else { throw FourBitState.bad("names another type than its tensor's name does") }
     let dimensions = json["shape"]?.arrayValue?.map { $0.intValue ?? 0 } ?? []
     guard dimensions.count == 2, dimensions.allSatisfy({ $0 > 0 }), Checked.product(of: dimensions) != nil else {
-      throw FourBitState.bad("has no shape of two lengths")
+      throw FourBitState.bad("has no shape of two positive lengths")
     }
     guard let length = json["blocksize"]?.intValue, FourBitScheme.blockLengths.contains(length) else {
       throw FourBitState.bad("has a block length that the library does not know")
     }
     let dtype = json["dtype"]?.stringValue
     guard let modelType = FourBitState.types.first(where: { $0.name == dtype })?.type else {
-      throw FourBitState.bad("has no type that a model computes in")
+      throw FourBitState.bad("has no 'dtype' of float32, float16 or bfloat16")
     }
     self.type = type
     shape = dimensions
@@ -73,7 +73,7 @@ struct FourBitState {
     if json["nested_blocksize"] != nil || json["nested_offset"] != nil {
       guard let length = json["nested_blocksize"]?.intValue, length > 0, let offset = json["nested_offset"]?.doubleValue,
         Float(offset).isFinite, json["nested_dtype"]?.stringValue == "float32"
-      else { throw FourBitState.bad("has no proper length, offset and type of its nested blocks") }
+      else { throw FourBitState.bad("has no valid length, offset and type for its nested blocks") }
       nested = Nested(blockLength: length, offset: Float(offset))
     }
   }

@@ -1,6 +1,6 @@
 import QuantCore
 
-/// A matrix of 4-bit codes in blocks that run through all of it, decoded row by row.
+/// A matrix of 4-bit codes in blocks that run across its rows, decoded row by row.
 struct FourBitStorage: TensorStorage {
   fileprivate let scheme: FourBitScheme
   fileprivate let bytes: ByteView
@@ -12,27 +12,27 @@ struct FourBitStorage: TensorStorage {
   var schemeName: String { scheme.name }
   var isNumeric: Bool { true }
   var verbatim: ByteView? { nil }
-  /// Codes can move elsewhere where no block reaches from one row into the next.
+  /// Codes can be repacked if no block reaches from one row into the next.
   var codes: (any QuantizedStorage)? { isAligned ? FourBitRows(blocks: self) : nil }
 
-  /// The weight that the parts describe.
-  /// - Parameter weight: the codes, in whatever type bitsandbytes was told to hold bytes.
+  /// The weight that the parts make up.
+  /// - Parameter weight: the codes, in the type that bitsandbytes was told to store bytes in.
   /// - Throws: `Failure` `bnb.…`.
   static func tensor(_ weight: CheckpointTensor, parts: [String: CheckpointTensor]) throws(Failure) -> CheckpointTensor {
     do throws(Failure) {
       let states = FourBitType.allCases.compactMap { type in parts[BitsAndBytes.stateSuffix + type.rawValue].map { (type, $0) } }
       guard let (type, tensor) = states.first, states.count == 1 else {
-        throw Failure(.data, "bnb.parts", "its state (quant_state) is missing, or there are two")
+        throw Failure(.data, "bnb.parts", "its state (quant_state) is missing, or there is more than one")
       }
       let state = try FourBitState(tensor, type: type)
       let count = state.shape.reduce(1, *)
       guard let codes = weight.storage.verbatim, codes.count == (count - 1) / 2 + 1 else {
-        throw Failure(.data, "bnb.shape", "holds \(weight.storage.byteCount) bytes of codes, which are not a matrix of \(state.shape)")
+        throw Failure(.data, "bnb.shape", "holds \(weight.storage.byteCount) bytes of codes, which do not fit a matrix of \(state.shape)")
       }
       guard let table = parts[BitsAndBytes.tableSuffix].flatMap({ StoredNumbers($0) }), table.count == 16, table.values == type.values
       else {
         throw Failure(
-          .unsupported, "bnb.table", "its table (quant_map) is missing, or not that of \(type.rawValue)",
+          .unsupported, "bnb.table", "its table (quant_map) is missing or is not that of \(type.rawValue)",
           remedy: "Give the unquantized model.")
       }
       let magnitudes = try BlockMagnitudes(parts, state: state, blocks: (count - 1) / state.blockLength + 1)
@@ -49,7 +49,7 @@ struct FourBitStorage: TensorStorage {
     }
   }
 
-  /// The code of a weight, counted through the whole matrix.
+  /// The code of a weight, by its index in the whole matrix.
   fileprivate static func code(_ index: Int, in codes: UnsafeRawBufferPointer) -> Int {
     Int(index.isMultiple(of: 2) ? codes[index / 2] >> 4 : codes[index / 2] & 15)
   }

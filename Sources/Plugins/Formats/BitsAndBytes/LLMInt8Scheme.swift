@@ -2,14 +2,14 @@ import QuantCore
 
 /// Signed bytes with a scale per row, by the rule of LLM.int8() in bitsandbytes.
 ///
-/// Weights become half floats first. Parameter of a row: its largest magnitude, in 32 bits; a code is a 127th of it, rounded
-/// half to even. The largest magnitude itself is stored, not the scale, and readers multiply with it before they divide.
+/// Weights are converted to F16 first. Parameter of a row: its largest magnitude, in 32 bits; a code counts 127ths of it, rounded
+/// half to even. The largest magnitude itself is stored, not the scale, and clients multiply by it before they divide by 127.
 struct LLMInt8Scheme: Scheme {
   static let schemeName = "llm-int8"
-  /// What readers multiply with instead of dividing by 127.
+  /// What clients multiply by instead of dividing by 127.
   private static let reciprocal: Float = 7.874015718698502e-3
 
-  /// Type in which the model computes.
+  /// The type in which the model computes.
   let modelType: ElementType
 
   var name: String { LLMInt8Scheme.schemeName }
@@ -21,7 +21,7 @@ struct LLMInt8Scheme: Scheme {
     nearest(panel, columns: 0..<panel.columns, into: &result)
   }
 
-  /// Importance is not looked at: the rule takes the largest magnitude of a row.
+  /// Importance is not used: the rule is the largest magnitude of a row.
   func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     for row in 0..<panel.rows {
       let source = panel.row(row)
@@ -34,11 +34,11 @@ struct LLMInt8Scheme: Scheme {
   func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel) {
     for row in 0..<panel.rows {
       let source = panel.row(row)
-      // The library's quotient is a product with the reciprocal, which differs in the last bit.
+      // The library multiplies by the reciprocal instead of dividing, which differs in the last bit.
       let factor = 1 / result.parameters[row] * 127
       for column in columns {
         let scaled = NumberConversion.rounded(source[column], to: .f16) * factor
-        // A row of zeros has no factor.
+        // A row of zeros has no finite factor.
         let clamped = min(max(scaled.isNaN ? 0 : scaled, -127), 127)
         result.codes[row * result.columns + column] = Int32(clamped.rounded(.toNearestOrEven))
       }

@@ -1,18 +1,18 @@
-/// Magnitudes of blocks as bitsandbytes quantizes them a second time ("double quantization").
+/// The magnitudes of blocks, as bitsandbytes quantizes them in turn ("double quantization").
 ///
-/// The mean of all is subtracted; what is left is stored in 8 bits, as an entry of a table between -1 and 1 times the largest of each
-/// run of 256. The library's kernel for processors does not search the table: it cuts [-1, 1] into 65535 steps and takes the entry
-/// next to the step's middle. Magnitudes that are within a step of a border between two entries follow that.
+/// The mean of all is subtracted; each difference is stored in 8 bits, as an entry of a table between -1 and 1 times the largest
+/// difference of its run of 256. The library's CPU kernel does not search the table: it cuts [-1, 1] into 65535 steps and takes the
+/// entry nearest to the middle of the step. That decides for magnitudes within a step of the boundary between two entries.
 struct NestedMagnitudes: Sendable {
   /// Magnitudes that share a factor.
   static let blockLength = 256
 
-  /// Subtracted from all.
+  /// Subtracted from all magnitudes.
   let offset: Float
   /// One for each run of magnitudes.
   let factors: [Float]
 
-  /// - Parameter magnitudes: of all blocks of a matrix, row after row; finite.
+  /// - Parameter magnitudes: those of all blocks of a matrix, row after row; finite.
   init(_ magnitudes: [Float]) {
     let mean = Float(magnitudes.reduce(0) { $0 + Double($1) } / Double(max(1, magnitudes.count)))
     offset = mean
@@ -22,7 +22,7 @@ struct NestedMagnitudes: Sendable {
   }
 
   /// The code of a magnitude.
-  /// - Parameter block: whose it is.
+  /// - Parameter block: the block that the magnitude belongs to.
   func code(_ magnitude: Float, block: Int) -> Int {
     let reciprocal = 1 / max(factors[block / NestedMagnitudes.blockLength], 1e-38)
     let scaled = min(max((magnitude - offset) * reciprocal, -1), 1)
@@ -35,7 +35,7 @@ struct NestedMagnitudes: Sendable {
     NestedMagnitudes.table[code] * factors[block / NestedMagnitudes.blockLength] + offset
   }
 
-  /// The entry of the table next to a number.
+  /// The entry of the table nearest to a value.
   private static func entry(_ value: Float) -> Int {
     var low = 0, high = bounds.count
     while low < high {
@@ -45,7 +45,7 @@ struct NestedMagnitudes: Sendable {
     return low
   }
 
-  /// The dynamic data type of 8 bits (arXiv:1511.04561): powers of ten from 10⁻⁶ on, each cut into twice as many steps as the one
+  /// The 8-bit dynamic data type (arXiv:1511.04561): powers of ten from 10⁻⁶ up, each cut into twice as many steps as the one
   /// before, on both sides of zero; and 1.
   static let table: [Float] = {
     var values: [Float] = [0, 1]
@@ -60,7 +60,7 @@ struct NestedMagnitudes: Sendable {
     return values.sorted()
   }()
 
-  /// The n-th of equally distant numbers from 0.1 to 1, counted from the nearer end, each rounded once.
+  /// The n-th of equally spaced values from 0.1 to 1, computed from the nearer end and rounded once.
   private static func end(_ index: Int, of steps: Int) -> Float {
     let first: Float = 0.1
     let step = Double((1 - first) / Float(steps))

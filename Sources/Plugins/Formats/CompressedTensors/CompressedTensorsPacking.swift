@@ -1,13 +1,13 @@
 public import QuantCore
 
-/// A layout of compressed-tensors. What differs between layouts is which grids they hold and what the tensors of a weight are; the
-/// configuration, the stored scales of inputs and caches, and the way back are the same for all.
+/// A packing of compressed-tensors. Packings differ in which grids they hold and in the parts of a weight; the configuration,
+/// the stored scales of inputs and caches, and reading are the same for all.
 public protocol CompressedTensorsPacking: FolderPacking, ActivationPacking, Unpacker {}
 
 extension CompressedTensorsPacking {
   public static var reference: String { "https://github.com/vllm-project/compressed-tensors" }
 
-  /// Weights alone, unless a layout says otherwise.
+  /// Weights alone, unless a packing says otherwise.
   public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool { activations == nil && holds(grid) }
 
   public func inputParts(

@@ -1,14 +1,14 @@
 import QuantCore
 
-/// `config_groups` and `ignore` of a configuration: which module is quantized in which way.
+/// `config_groups` and `ignore` of a configuration: which layers are quantized, and how.
 struct ConfigGroups {
-  /// Modules, their weights, their inputs.
+  /// How the layers of one group are quantized: their weights and their inputs.
   struct Group {
     var name: String
     var arguments: QuantizationConfiguration.Arguments
-    /// The layout of the weights.
+    /// The packing of the weights.
     var format: String
-    /// nil: inputs are not rounded, or in a way that is not known.
+    /// nil: inputs are not rounded, or in an unknown way.
     var inputs: ActivationScheme?
   }
 
@@ -16,19 +16,19 @@ struct ConfigGroups {
   let first: Group
   private var isAlone: Bool
   private var byName: [String: Group] = [:]
-  /// Sorted by their text, as the library tries them.
+  /// Sorted by text, the order in which the library tries them.
   private var byPattern: [(pattern: NamePattern, group: Group)] = []
-  /// The group of linear layers that no other names.
+  /// The group for linear layers that no other group names.
   private var ofClass: Group?
   private var ignoredNames: Set<String> = []
   private var ignoredPatterns: [NamePattern] = []
 
-  /// - Returns: nil where there are no groups.
-  /// - Throws: `Failure` for a group that is not understood.
+  /// - Returns: nil if there are no groups.
+  /// - Throws: `Failure` for a group that is not supported.
   init?(_ configuration: JSON) throws(Failure) {
     if configuration["transform_config"]?["config_groups"]?.objectValue?.isEmpty == false {
       throw Failure(
-        .unsupported, "ct.transform", "its weights are rotated or scaled by a 'transform_config' that programs undo while they run",
+        .unsupported, "ct.transform", "its weights are rotated or scaled by a 'transform_config', which clients undo at run time",
         remedy: "Give the unquantized model.")
     }
     let members = configuration["config_groups"]?.objectValue ?? []
@@ -59,12 +59,12 @@ struct ConfigGroups {
 
   private static func pattern(_ text: String) throws(Failure) -> NamePattern {
     guard let pattern = NamePattern(String(text.dropFirst("re:".count))) else {
-      throw Failure(.data, "ct.pattern", "'\(text)' of the configuration is not a regular expression that is understood")
+      throw Failure(.data, "ct.pattern", "'\(text)' in the configuration is not a supported regular expression")
     }
     return pattern
   }
 
-  /// The group of a weight: by its module's name, else by pattern, else by class; a lone group is for whatever is quantized.
+  /// The group of a weight: by its layer's name, else by pattern, else by class; a lone group holds for every quantized weight.
   func group(of weight: String) -> Group? {
     let module = QuantizedModule.name(ofWeight: weight)
     return byName[module] ?? byPattern.first { $0.pattern.matches(module) }?.group ?? ofClass ?? (isAlone ? first : nil)
@@ -76,22 +76,22 @@ struct ConfigGroups {
     return ignoredNames.contains(module) || ignoredPatterns.contains { $0.matches(module) }
   }
 
-  /// Whether readers take a layer for a quantized one.
+  /// Whether clients expect a layer to be quantized.
   func expectsQuantized(_ module: String) -> Bool {
     let isTarget = byName[module] != nil || ofClass != nil || byPattern.contains { $0.pattern.matches(module) }
     return isTarget && !isIgnored(module)
   }
 
-  /// Names of layers, and patterns, that none of these modules has.
+  /// Names of layers, and patterns, that match none of these layers.
   func targetsWithout(_ modules: Set<String>) -> [String] {
     byName.keys.filter { !modules.contains($0) && !ConfigGroups.isClass($0) }.sorted()
       + byPattern.map(\.pattern).filter { pattern in !modules.contains { pattern.matches($0) } }.map { "re:" + $0.source }
   }
 
-  /// Classes are written in upper case without dots.
+  /// Classes begin with an upper-case letter and contain no dots.
   private static func isClass(_ target: String) -> Bool { !target.contains(".") && target.first?.isUppercase == true }
 
-  /// Whether only the order of their text decides between several patterns.
+  /// Whether several patterns match, so that only the order of their text decides.
   func isAmbiguous(_ module: String) -> Bool {
     guard byName[module] == nil else { return false }
     return Set(byPattern.filter { $0.pattern.matches(module) }.map(\.group.name)).count > 1
@@ -108,7 +108,7 @@ struct ConfigGroups {
     guard let level = level(weights) else {
       let strategy = weights["strategy"]?.stringValue ?? "none"
       throw Failure(
-        .unsupported, "ct.strategy", "config group '\(member.key)' has strategy '\(strategy)', or sizes that do not fit it",
+        .unsupported, "ct.strategy", "config group '\(member.key)' has an unsupported strategy '\(strategy)', or sizes that do not fit it",
         remedy: "Give the unquantized model.")
     }
     let arguments = QuantizationConfiguration.Arguments(

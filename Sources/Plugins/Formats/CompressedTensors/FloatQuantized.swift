@@ -1,11 +1,11 @@
 public import QuantCore
 
-/// The `float-quantized` layout of compressed-tensors: FP8 weights, and a scale per output channel, per square block, or for
+/// The `float-quantized` packing of compressed-tensors: FP8 weights with a scale per output channel, per square block, or for
 /// the whole tensor.
 ///
 /// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, and `X.weight_scale` in the model's type: `[out, 1]`,
-/// `[ceil(out / N), ceil(in / N)]` or `[1]`; where the input has a stored scale, `X.input_scale` `[1]` in the model's type. The
-/// trap: the configuration cannot say E5M2, and readers take every `float` of 8 bits for E4M3.
+/// `[ceil(out / N), ceil(in / N)]` or `[1]`; if the input has a stored scale, also `X.input_scale` `[1]` in the model's type. The
+/// trap: the configuration cannot express E5M2; clients read every 8-bit `float` as E4M3.
 public struct FloatQuantized: CompressedTensorsPacking {
   public static let id = "float-quantized"
   public static let summary = "FP8 (E4M3) weights with one scale per channel, block or tensor, as vLLM and transformers read them."

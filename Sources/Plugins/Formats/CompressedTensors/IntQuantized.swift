@@ -1,9 +1,9 @@
 public import QuantCore
 
-/// The `int-quantized` layout of compressed-tensors: one signed byte per weight, and a scale per output channel or group. It is
-/// the layout of integer weights that meet rounded inputs; readers take the packed one for weights alone.
+/// The `int-quantized` packing of compressed-tensors: one signed byte per weight, and a scale per output channel or group. It is
+/// for integer weights that meet rounded inputs; clients expect `pack-quantized` for weights alone.
 ///
-/// For a matrix `X.weight [out, in]`: `X.weight` I8 `[out, in]` and `X.weight_scale` `[out, groups]` in the model's type; where
+/// For a matrix `X.weight [out, in]`: `X.weight` I8 `[out, in]` and `X.weight_scale` `[out, groups]` in the model's type; if
 /// the input has a stored scale, `X.input_scale` `[1]` in the model's type, and with a zero point `X.input_zero_point` I8 `[1]`.
 /// The trap: 4-bit codes take a whole byte each.
 public struct IntQuantized: CompressedTensorsPacking {
@@ -18,7 +18,7 @@ public struct IntQuantized: CompressedTensorsPacking {
 
   public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool {
     guard let activations else { return holds(grid) }
-    // 8-bit codes are multiplied with codes; 4-bit ones may be widened to what the input has.
+    // 8-bit codes are multiplied with the input's codes; 4-bit ones may be widened to the input's type first.
     return holds(grid) && (!activations.element.isFloat || activations.element == .fp8 && grid.codeBits == 4)
   }
 

@@ -1,18 +1,18 @@
 import QuantCore
 
-/// An integer weight of a compressed-tensors checkpoint, put together from its stored tensors.
+/// An integer weight of a compressed-tensors checkpoint, assembled from its parts.
 enum IntegerWeight {
-  /// A weight of the `pack-quantized` layout.
-  /// - Throws: `Failure` where the shapes do not fit one another or the configuration.
+  /// A weight in the `pack-quantized` packing.
+  /// - Throws: `Failure` if the shapes do not fit one another or the configuration.
   static func packed(
     name: String, arguments: QuantizationConfiguration.Arguments, parts: [String: CheckpointTensor]
   ) throws -> CheckpointTensor? {
     guard let packed = parts["_packed"], let scale = parts["_scale"] else { return nil }
     guard packed.storage.schemeName == "i32", let words = packed.storage.verbatim, packed.shape.count == 2,
       let lengths = shape(parts["_shape"])
-    else { throw Failure(.data, "ct.shape", "the stored shape is missing or not two numbers, or the codes are no words", tensor: name) }
+    else { throw Failure(.data, "ct.shape", "the stored shape is not two integers, or the codes are not a matrix of I32", tensor: name) }
     let (rows, columns) = (lengths[0], lengths[1])
-    // Columns are bounded by words that are in the file, so that nothing below can overflow.
+    // The words in the file bound the columns, so that nothing below can overflow.
     guard rows == packed.shape[0], rows > 0, columns > 0, let most = Checked.product(packed.shape[1], 32), columns <= most,
       let layout = layout(arguments.bits, codes: columns, words: packed.shape[1]),
       let codes = PackedIntegers(
@@ -23,7 +23,7 @@ enum IntegerWeight {
     return try make(name, arguments, shape: lengths, codes: .alongRows(codes), scale: scale, parts: parts)
   }
 
-  /// Codes without gaps, as versions from 0.18 on write them, or whole codes in each word, as earlier ones did.
+  /// Codes without gaps, as versions from 0.18 on write them, or only whole codes in each word, as earlier ones did.
   private static func layout(_ bits: Int, codes: Int, words: Int) -> WordLayout? {
     [true, false].lazy.map { WordLayout(bits: bits, isDense: $0) }.first { $0.words(for: codes) == words }
   }
@@ -35,15 +35,15 @@ enum IntegerWeight {
     }
   }
 
-  /// A weight of the `int-quantized` layout.
-  /// - Throws: `Failure` where the shapes do not fit one another or the configuration.
+  /// A weight in the `int-quantized` packing.
+  /// - Throws: `Failure` if the shapes do not fit one another or the configuration.
   static func bytes(
     name: String, arguments: QuantizationConfiguration.Arguments, parts: [String: CheckpointTensor]
   ) throws -> CheckpointTensor? {
     guard let weight = parts[""], let scale = parts["_scale"] else { return nil }
     guard weight.storage.schemeName == "i8", weight.shape.count == 2, weight.shape[0] > 0, weight.shape[1] > 0,
       let bytes = weight.storage.verbatim
-    else { throw Failure(.data, "ct.weight", "an int-quantized weight is a matrix of signed bytes", tensor: name) }
+    else { throw Failure(.data, "ct.weight", "must be a matrix of signed bytes in the int-quantized packing", tensor: name) }
     return try make(name, arguments, shape: weight.shape, codes: .signedBytes(bytes), scale: scale, parts: parts)
   }
 
@@ -56,14 +56,16 @@ enum IntegerWeight {
     switch arguments.level {
     case .tensor, .channel: break
     case .group(let given): length = given
-    case .block, .tensorGroup: throw Failure(.unsupported, "ct.strategy", "integers with a scale per block are not read", tensor: name)
+    case .block, .tensorGroup:
+      throw Failure(.unsupported, "ct.strategy", "has integers with a scale per block, which are not supported", tensor: name)
     }
     guard !arguments.isFloat, (2...8).contains(arguments.bits) else {
-      throw Failure(.unsupported, "ct.strategy", "codes of \(arguments.bits) bits that are no integers are not read", tensor: name)
+      throw Failure(
+        .unsupported, "ct.strategy", "has \(arguments.bits)-bit codes; only integers of 2 to 8 bits are supported", tensor: name)
     }
     guard columns.isMultiple(of: length ?? columns) else {
       throw Failure(
-        .data, "ct.group-size", "rows of \(columns) are no multiple of the group size \(length ?? columns)", tensor: name)
+        .data, "ct.group-size", "rows of \(columns) weights are not a multiple of the group size \(length ?? columns)", tensor: name)
     }
     let groups = columns / (length ?? columns)
     let isWhole = arguments.level == .tensor
@@ -71,7 +73,7 @@ enum IntegerWeight {
       let scales = StoredScales(scale, rows: rows, groups: groups, rowStride: isWhole ? 0 : groups, groupStride: isWhole ? 0 : 1)
     else {
       throw Failure(
-        .data, "ct.scales", "has scales of shape \(scale.shape) where [\(rows), \(groups)] floating-point numbers are needed", tensor: name)
+        .data, "ct.scales", "has scales of shape \(scale.shape), but needs floats of shape [\(rows), \(groups)]", tensor: name)
     }
     let zeros = try zeros(name, arguments, rows: rows, groups: groups, parts["_zero_point"])
     guard
@@ -98,6 +100,6 @@ enum IntegerWeight {
         return .downRows(packed)
       }
     }
-    throw Failure(.data, "ct.zero-points", "the zero points are missing or of the wrong shape", tensor: name)
+    throw Failure(.data, "ct.zero-points", "the zero points are missing or have the wrong shape or type", tensor: name)
   }
 }

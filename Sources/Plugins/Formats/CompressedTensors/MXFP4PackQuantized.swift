@@ -1,13 +1,13 @@
 public import QuantCore
 
-/// The `mxfp4-pack-quantized` layout of compressed-tensors: two E2M1 codes a byte, and a power of two for 32 columns.
+/// The `mxfp4-pack-quantized` packing of compressed-tensors: two E2M1 codes per byte, and a power of two per 32 columns.
 ///
-/// For a matrix `X.weight [out, in]`: `X.weight_packed` U8 `[out, in / 2]` with the even column in the low half, and
-/// `X.weight_scale` U8 `[out, in / 32]`, a biased exponent: `2^(byte - 127)`. The trap: without `scale_dtype` readers take the bytes
-/// for numbers.
+/// For a matrix `X.weight [out, in]`: `X.weight_packed` U8 `[out, in / 2]` with the even column in the low nibble, and
+/// `X.weight_scale` U8 `[out, in / 32]`, a biased exponent: `2^(byte - 127)`. The trap: without `scale_dtype`, clients misread the
+/// exponents as scales.
 public struct MXFP4PackQuantized: CompressedTensorsPacking {
   public static let id = "mxfp4-pack-quantized"
-  public static let summary = "MXFP4: E2M1 weights with a power of two for 32 columns."
+  public static let summary = "MXFP4: E2M1 weights with a power of two per 32 columns."
 
   static let layout = FloatLayout(format: id, parts: ScaledFloatLayout(codes: "_packed")) { arguments, _ in
     arguments.level == .group(MicroscalingScheme.length) && arguments.bits == 4 ? MicroscalingScheme(.f4, modelType: .bf16) : nil

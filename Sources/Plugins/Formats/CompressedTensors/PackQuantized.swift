@@ -1,12 +1,12 @@
 public import QuantCore
 
-/// The `pack-quantized` layout of compressed-tensors: integers of 2 to 8 bits, packed along the input dimension.
+/// The `pack-quantized` packing of compressed-tensors: integers of 2 to 8 bits, packed along the input dimension.
 ///
 /// For a matrix `X.weight [out, in]`: `X.weight_packed` I32 `[out, ceil(in * b / 32)]`, `X.weight_scale` `[out, groups]` in
-/// the model's type, `X.weight_zero_point` I32 `[ceil(out * b / 32), groups]` where the groups are asymmetric, and
+/// the model's type, `X.weight_zero_point` I32 `[ceil(out * b / 32), groups]` if groups are asymmetric, and
 /// `X.weight_shape` I64 `[2]`. Codes are stored unsigned (a signed code + 2^(b-1)), without gaps: those of 3, 5, 6 and 7 bits
-/// cross the borders of words. Versions before 0.18 left gaps instead, and read what is written here wrongly. The trap: zero
-/// points are packed along *rows*, not along groups, so rows must be packed in multiples of 32.
+/// cross word boundaries. Versions before 0.18 left gaps instead, and misread what is written here. The trap: zero points are
+/// packed along *rows*, not along groups, so rows must be packed in multiples of 32.
 public struct PackQuantized: CompressedTensorsPacking {
   public static let id = "pack-quantized"
   public static let summary = "Integers of 2 to 8 bits packed into 32-bit words, as vLLM and transformers read them."
@@ -21,7 +21,7 @@ public struct PackQuantized: CompressedTensorsPacking {
   public func caution(_ scheme: any Scheme) -> String? {
     let bits = Int(scheme.grid.codeBits)
     guard bits > 0, !32.isMultiple(of: bits) else { return nil }
-    return "compressed-tensors reads \(bits)-bit codes as they are written here from version 0.18 on, and vLLM up to 0.32 not at all"
+    return "compressed-tensors reads these \(bits)-bit codes from version 0.18 on; vLLM up to 0.32 does not read them at all"
   }
 
   public var rowMultiple: Int { 32 }
@@ -56,7 +56,7 @@ public struct PackQuantized: CompressedTensorsPacking {
     return parts
   }
 
-  /// Word by word down the rows of each group.
+  /// Packed into words down the rows of each group.
   private func zeroPoints(_ panel: QuantizedPanel, _ geometry: Geometry) -> [UInt8] {
     var words = [UInt32](repeating: 0, count: geometry.layout.words(for: panel.rows) * geometry.groups)
     for row in 0..<panel.rows {

@@ -21,7 +21,7 @@ extension QuantizationConfiguration {
     return .object(members)
   }
 
-  /// The type of local scales is named: readers that round inputs leave local scales exact without it.
+  /// The type of local scales is stated: without it, clients that round inputs leave the local scales unrounded.
   private static let nvfp4Inputs = JSON.object([
     .init("num_bits", .int(4)), .init("type", .string("float")), .init("symmetric", .bool(true)), .init("dynamic", .string("local")),
     .init("strategy", .string("tensor_group")), .init("group_size", .int(NVFP4Scheme.length)),
@@ -35,7 +35,7 @@ extension QuantizationConfiguration {
 
   // MARK: Reading
 
-  /// The scheme that an object of these keys describes, or nil where it is not one that is known.
+  /// The scheme that an object with these keys describes, or nil if it is unknown.
   static func inputs(_ json: JSON) -> ActivationScheme? {
     let element: ActivationScheme.Element
     switch (json["type"]?.stringValue ?? "int", json["num_bits"]?.intValue) {
@@ -48,7 +48,7 @@ extension QuantizationConfiguration {
     default: return nil
     }
     let isSymmetric = json["symmetric"]?.boolValue ?? true
-    // `dynamic` may be a word, for schemes that are half static.
+    // `dynamic` may be a word, for schemes that are partly static.
     let isStatic: Bool
     switch json["dynamic"] {
     case .bool(let isDynamic): isStatic = !isDynamic
@@ -66,7 +66,7 @@ extension QuantizationConfiguration {
   }
 
   /// How inputs, keys and values are rounded.
-  /// - Throws: `Failure` where a stored scale is missing or no number.
+  /// - Throws: `Failure` if a stored scale is missing or not one positive value.
   static func activations(_ configuration: JSON, format: String, stored: [CheckpointTensor]) throws -> ActivationRecord {
     var record = ActivationRecord()
     guard let groups = try ConfigGroups(configuration) else { return record }

@@ -1,6 +1,6 @@
 import QuantCore
 
-/// What programs refuse or take silently for something else in a folder that can be read.
+/// What clients refuse or silently misread in a folder that qconvert can read.
 extension QuantizationConfiguration {
   static func findings(_ configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
     guard let groups = try? ConfigGroups(configuration) else { return [] }
@@ -22,7 +22,7 @@ extension QuantizationConfiguration {
       findings.append(
         Finding(
           .warning, "ct.later-keys",
-          "the configuration has keys without a value (\(unknown.joined(separator: ", "))): compressed-tensors 0.12 refuses them"))
+          "the configuration has keys without a value (\(unknown.joined(separator: ", "))), which compressed-tensors 0.12 refuses"))
     }
     if configuration["sparsity_config"]?.objectValue?.isEmpty == false {
       findings.append(Finding(.warning, "ct.sparsity", "the configuration describes sparse weights (sparsity_config), which vLLM refuses"))
@@ -38,16 +38,16 @@ extension QuantizationConfiguration {
 
   private static func targets(_ groups: ConfigGroups, _ modules: Set<String>) -> [Finding] {
     groups.targetsWithout(modules).map { target in
-      Finding(.error, "ct.target-missing", "the configuration quantizes '\(target)', and no layer has that name")
+      Finding(.error, "ct.target-missing", "the configuration quantizes '\(target)', but no layer has that name")
     }
       + Finding.grouped(
-        .warning, "ct.targets-overlap", "matches patterns of several config groups: programs differ in which they take",
+        .warning, "ct.targets-overlap", "matches patterns of several config groups, and clients differ in which they use",
         in: modules.filter { groups.isAmbiguous($0) }.sorted())
   }
 
   // MARK: Tensors
 
-  /// Codes of a width that divides no word.
+  /// Codes with a width that does not divide 32.
   private static func words(_ groups: ConfigGroups, _ stored: [CheckpointTensor]) -> [Finding] {
     var (dense, gapped): ([String], [String]) = ([], [])
     let byName = Dictionary(stored.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -60,9 +60,9 @@ extension QuantizationConfiguration {
     }
     return Finding.grouped(
       .warning, "ct.word-layout",
-      "has codes that cross the borders of words: compressed-tensors reads them so from 0.18 on, and vLLM (0.32) not at all", in: dense)
+      "has codes that cross word boundaries: compressed-tensors reads them from 0.18 on, vLLM (0.32) not at all", in: dense)
       + Finding.grouped(
-        .warning, "ct.word-layout", "has words with gaps between codes: compressed-tensors reads them so before 0.18 only", in: gapped)
+        .warning, "ct.word-layout", "has words with gaps between codes: compressed-tensors reads them before 0.18 only", in: gapped)
   }
 
   private static func columns(_ shape: CheckpointTensor) -> Int? {
@@ -70,7 +70,7 @@ extension QuantizationConfiguration {
     return bytes.withUnsafeBytes { Int(exactly: Int64(littleEndian: $0.loadUnaligned(fromByteOffset: 8, as: Int64.self))) }
   }
 
-  /// Zero points of groups that the configuration calls symmetric, unless they are those of such groups.
+  /// Zero points of groups that the configuration calls symmetric, unless they are the middle code, as in such groups.
   private static func zeroPoints(_ groups: ConfigGroups, _ stored: [CheckpointTensor]) -> [Finding] {
     let found = stored.filter { tensor in
       guard tensor.name.hasSuffix(".weight_zero_point"), let bytes = tensor.storage.verbatim, bytes.count > 0 else { return false }
@@ -82,7 +82,7 @@ extension QuantizationConfiguration {
       return bytes.withUnsafeBytes { $0.contains { $0 != middle } }
     }
     return Finding.grouped(
-      .error, "ct.zero-points", "holds zero points, and the configuration says that groups are symmetric: programs leave them out",
+      .error, "ct.zero-points", "holds zero points, but the configuration says that groups are symmetric: clients ignore them",
       in: found.map(\.name))
   }
 
@@ -92,13 +92,13 @@ extension QuantizationConfiguration {
     if isStated, scales.isEmpty {
       return [
         Finding(
-          .error, "cache.scales-missing", "the configuration rounds cached keys and values, and no scale of them is there: programs take 1")
+          .error, "cache.scales-missing", "the configuration rounds cached keys and values, but their scales are missing: clients use 1")
       ]
     }
     return isStated
       ? []
       : Finding.grouped(
-        .warning, "cache.scales-unused", "is a scale of cached keys or values, and the configuration does not round them",
+        .warning, "cache.scales-unused", "is a scale of cached keys or values, but the configuration does not round them",
         in: scales.map(\.name))
   }
 }

@@ -2,15 +2,15 @@ import QuantCore
 
 /// `quantization_config` as compressed-tensors defines it, in the few keys that all of its versions know.
 ///
-/// Later versions forbid keys that they do not know and earlier ones forbid later keys: what is left out is what makes a
-/// file readable by all of them.
+/// Later versions refuse keys that they no longer know, and earlier ones refuse later keys: only files without either can be read
+/// by all of them.
 enum QuantizationConfiguration {
   static let method = "compressed-tensors"
 
-  /// How the weights of each layout are put together from their parts by suffix: nil where these are not those of a weight.
+  /// Assembles a weight from its parts by suffix; nil if parts are missing.
   typealias Layout = @Sendable (_ name: String, _ arguments: Arguments, _ parts: [String: CheckpointTensor]) throws -> CheckpointTensor?
 
-  /// The layouts that are read, alone or side by side.
+  /// The packings that are read, alone or side by side.
   private static let layouts: [String: Layout] = [
     PackQuantized.id: IntegerWeight.packed, IntQuantized.id: IntegerWeight.bytes, FloatQuantized.id: FloatQuantized.layout.tensor,
     NVFP4PackQuantized.id: NVFP4PackQuantized.layout.tensor, MXFP4PackQuantized.id: MXFP4PackQuantized.layout.tensor,
@@ -34,13 +34,13 @@ enum QuantizationConfiguration {
     case channel
     /// Columns of a row.
     case group(Int)
-    /// A square of so many rows and columns.
+    /// A square of this many rows and columns.
     case block(Int)
     /// Columns of a row, beside a scale for the tensor.
     case tensorGroup(Int)
   }
 
-  /// - Parameter format: the layout of modules that name none.
+  /// - Parameter format: the packing of layers that name none.
   static func json(format: String, modules: [QuantizedModule], unquantized: [String]) -> JSON? {
     guard !modules.isEmpty else { return nil }
     let formats = Set(modules.map { $0.packing ?? format })
@@ -55,11 +55,11 @@ enum QuantizationConfiguration {
       }
     }
     let groups = schemes.enumerated().map { index, entry in
-      // One scheme is for every linear layer that is not ignored; several name their layers.
+      // A single scheme holds for every linear layer that is not ignored; several schemes name their layers.
       let targets = schemes.count == 1 ? [JSON.string("Linear")] : entry.names.map { .string($0) }
       var members: [JSON.Member] = [.init("targets", .array(targets)), .init("weights", weights(entry.first.scheme.grid))]
       if let activations = entry.first.activations { members.append(.init("input_activations", json(activations))) }
-      // Early versions do not know this key, and do not know several layouts in one folder either.
+      // Early versions do not know this key, nor several packings in one folder.
       if formats.count > 1 { members.append(.init("format", .string(entry.first.packing ?? format))) }
       return JSON.Member("group_\(index)", .object(members))
     }
@@ -87,7 +87,7 @@ enum QuantizationConfiguration {
     case (let rows?, let columns?):
       members += [.init("strategy", .string("block")), .init("block_structure", .array([.int(rows), .int(columns)]))]
     }
-    // Without it, readers refuse scales of 8 bits, or take powers of two for the numbers of their exponents.
+    // Without it, clients refuse 8-bit scales, or misread the exponents of powers of two as scales.
     if grid.scaleType == .f8e8m0 { members.append(.init("scale_dtype", .string("torch.uint8"))) }
     if grid.scaleType == .f8e4m3 { members.append(.init("scale_dtype", .string("torch.float8_e4m3fn"))) }
     return .object(members)
@@ -95,13 +95,13 @@ enum QuantizationConfiguration {
 
   // MARK: Reading
 
-  /// Replaces the parts of each quantized module by one logical tensor, in the place of its first part.
-  /// - Returns: nil where the configuration is not of compressed-tensors, or its first group has another layout than `format`:
-  ///   where several layouts lie side by side, the packing of the first reads them all.
+  /// Replaces the parts of each quantized layer by one logical tensor, in the place of its first part.
+  /// - Returns: nil if the configuration is not of compressed-tensors, or its first group has another packing than `format`: in a
+  ///   folder with several packings, that of the first group reads them all.
   static func unpack(_ configuration: JSON, format: String, stored: [CheckpointTensor]) throws -> [CheckpointTensor]? {
     guard configuration["quant_method"]?.stringValue == method else { return nil }
     guard let groups = try ConfigGroups(configuration), groups.first.format == format else { return nil }
-    // Everything whose name ends in one of the suffixes belongs to the weight before it.
+    // A tensor with one of these suffixes belongs to the weight that its name begins with.
     var parts: [String: [String: CheckpointTensor]] = [:]
     for tensor in stored {
       for suffix in ["_packed", "_scale", "_global_scale", "_zero_point", "_shape", "_g_idx"]
@@ -124,30 +124,30 @@ enum QuantizationConfiguration {
       }
       guard done.insert(name).inserted else { continue }
       guard !groups.isIgnored(name) else {
-        throw Failure(.data, "ct.ignored", "is quantized, and 'ignore' of the configuration says that it is not", tensor: name)
+        throw Failure(.data, "ct.ignored", "is quantized, but 'ignore' in the configuration says that it is not", tensor: name)
       }
       guard let group = groups.group(of: name) else {
-        throw Failure(.data, "ct.parts", "is quantized, and no config group names it", tensor: name)
+        throw Failure(.data, "ct.parts", "is quantized, but no config group names it", tensor: name)
       }
       guard let layout = layouts[group.format] else {
         throw Failure(
-          .unsupported, "ct.format", "has the layout '\(group.format)', which is not read", tensor: name,
+          .unsupported, "ct.format", "has the packing '\(group.format)', which is not supported", tensor: name,
           remedy: "Give the unquantized model.")
       }
       guard let made = try layout(name, group.arguments, own) else {
-        throw Failure(.data, "ct.parts", "parts of this quantized weight are missing", tensor: name)
+        throw Failure(.data, "ct.parts", "is quantized, but codes or scales are missing", tensor: name)
       }
       result.append(made)
     }
     return result
   }
 
-  /// - Throws: `Failure` `ct.parts` for a matrix of codes that nothing says the meaning of.
+  /// - Throws: `Failure` `ct.parts` for a matrix of codes without scales.
   private static func checkPlain(_ tensor: CheckpointTensor) throws(Failure) {
     guard tensor.name.hasSuffix(".weight"), let type = tensor.storage.elementType,
       type.needsScale || type == .i8
     else { return }
-    throw Failure(.data, "ct.parts", "has codes of type \(type.rawValue) and no scale beside it", tensor: tensor.name)
+    throw Failure(.data, "ct.parts", "has codes of type \(type.rawValue) but no scale", tensor: tensor.name)
   }
 
   private static func isCacheScale(_ tensor: CheckpointTensor) -> Bool {

@@ -1,6 +1,6 @@
 import QuantCore
 
-/// Tensors of a compressed-tensors checkpoint that say how activations are rounded.
+/// The tensors of a compressed-tensors checkpoint that say how activations are rounded.
 enum StoredInput {
   static let scaleSuffix = "input_scale"
   static let globalScaleSuffix = "input_global_scale"
@@ -31,27 +31,27 @@ enum StoredInput {
 
   // MARK: Reading
 
-  /// Whether the shape is that of one number. Products of shapes are left alone: a file may say anything.
+  /// Whether the shape is that of one value. Lengths are not multiplied, since a file may claim any.
   static func isNumber(_ tensor: CheckpointTensor) -> Bool { tensor.shape.isEmpty || tensor.shape == [1] }
 
   /// A stored scale.
-  /// - Throws: `Failure` where the tensor is missing or not one positive number.
+  /// - Throws: `Failure` if the tensor is missing or not one positive value.
   static func scale(_ name: String, _ stored: [String: CheckpointTensor]) throws(Failure) -> Float {
     guard let tensor = stored[name] else {
-      throw Failure(.data, "ct.input-scale", "the configuration asks for this stored scale, and it is not there", tensor: name)
+      throw Failure(.data, "ct.input-scale", "the configuration requires this stored scale, but it is missing", tensor: name)
     }
     guard isNumber(tensor), tensor.storage.isNumeric, let value = tensor.matrix().values.first, value.isFinite, value > 0 else {
-      throw Failure(.data, "ct.input-scale", "a stored scale is one positive number", tensor: name)
+      throw Failure(.data, "ct.input-scale", "is a stored scale and must be one positive value", tensor: name)
     }
     return value
   }
 
-  /// A stored zero point; 0 where there is none.
-  /// - Throws: `Failure` where it is not one signed byte.
+  /// A stored zero point; 0 if there is none.
+  /// - Throws: `Failure` if it is not one signed byte.
   static func zeroPoint(_ name: String, _ stored: [String: CheckpointTensor]) throws(Failure) -> Int {
     guard let tensor = stored[name] else { return 0 }
     guard tensor.storage.schemeName == "i8", let bytes = tensor.storage.verbatim, bytes.count == 1 else {
-      throw Failure(.data, "ct.input-zero-point", "a stored zero point is one signed byte", tensor: name)
+      throw Failure(.data, "ct.input-zero-point", "is a stored zero point and must be one signed byte", tensor: name)
     }
     return bytes.withUnsafeBytes { Int(Int8(bitPattern: $0[0])) }
   }

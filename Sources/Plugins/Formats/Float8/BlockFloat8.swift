@@ -1,12 +1,12 @@
 import FolderKit
 public import QuantCore
 
-/// FP8 with a scale for each square of 128 rows and columns, as DeepSeek-V3 introduced it (`quant_method: fp8` with
+/// FP8 with a scale per square of 128 rows and columns, as DeepSeek-V3 introduced it (`quant_method: fp8` with
 /// `weight_block_size`); inputs are rounded in groups of 128 channels while the model runs.
 ///
 /// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, `X.weight_scale_inv` F32 `[ceil(out / 128), ceil(in / 128)]`.
-/// With `scale_fmt: ue8m0` all scales are powers of two, and are written as F8_E8M0; other programs keep them in F32. The trap:
-/// despite its name, the scale is multiplied with.
+/// With `scale_fmt: ue8m0` all scales are powers of two and are written as F8_E8M0; other tools keep them in F32. The trap:
+/// despite its name, the scale multiplies.
 public struct BlockFloat8: FolderPacking, ActivationPacking, Unpacker {
   public static let id = "fp8-block"
   public static let summary = "FP8 (E4M3) weights with a scale per square block, as DeepSeek-V3 and transformers store them."
@@ -42,7 +42,7 @@ public struct BlockFloat8: FolderPacking, ActivationPacking, Unpacker {
       $0.scheme.grid.groupLength != length || ($0.scheme.grid.scaleType == .f8e8m0) != hasPowerScales
     }) {
       throw Failure(
-        .unsupported, "fp8.mixed-blocks", "has blocks of another size or with other scales, and this layout knows one kind for all layers",
+        .unsupported, "fp8.mixed-blocks", "has blocks of another size or with other scales; this packing has one kind for all layers",
         tensor: other.name, remedy: "Give all layers one scheme.")
     }
     return Float8Configuration.json(
@@ -59,7 +59,7 @@ public struct BlockFloat8: FolderPacking, ActivationPacking, Unpacker {
     }
     guard let plain = scheme(false), let powers = scheme(true) else {
       throw Failure(
-        .unsupported, "fp8.block-size", "weight_block_size is \(JSON.array(sides).text()), and squares of at least 2 are read",
+        .unsupported, "fp8.block-size", "weight_block_size is \(JSON.array(sides).text()); only squares of at least 2 by 2 are supported",
         remedy: "Give the unquantized model.")
     }
     let parts = BlockFloat8.parts(stored)
@@ -75,7 +75,7 @@ public struct BlockFloat8: FolderPacking, ActivationPacking, Unpacker {
     Float8Configuration.expectsQuantized(module, configuration)
   }
 
-  /// Where the configuration calls scales powers of two, readers keep their exponents alone.
+  /// If the configuration says that scales are powers of two, clients keep only their exponents.
   public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
     guard configuration["scale_fmt"]?.stringValue == "ue8m0" else { return Float8Configuration.findings(configuration) }
     let others = stored.filter { tensor in
@@ -84,7 +84,7 @@ public struct BlockFloat8: FolderPacking, ActivationPacking, Unpacker {
     }
     return Float8Configuration.findings(configuration)
       + Finding.grouped(
-        .error, "fp8.scale-format", "holds scales that are no powers of two, and 'scale_fmt' says that all are", in: others.map(\.name))
+        .error, "fp8.scale-format", "holds scales that are not powers of two, but 'scale_fmt' says that all are", in: others.map(\.name))
   }
 
   private static func blockLength(_ configuration: JSON) -> Int? {

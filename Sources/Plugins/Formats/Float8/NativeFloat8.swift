@@ -1,14 +1,14 @@
 import FolderKit
 public import QuantCore
 
-/// vLLM's own layout of FP8 models (`quant_method: fp8`): a scale for the whole of each matrix, and inputs that are rounded to FP8.
+/// vLLM's own packing of FP8 models (`quant_method: fp8`): one scale per matrix, and inputs that are rounded to FP8.
 ///
 /// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, `X.weight_scale` F32 `[1]`; with `activation_scheme: static`
-/// also `X.input_scale` F32 `[1]`. The trap: the layout knows no scale per channel, and no weights without rounded inputs; where
-/// none were asked for, readers find scales for inputs while they run.
+/// also `X.input_scale` F32 `[1]`. The trap: the packing has no scale per channel, and no weights without rounded inputs; if no
+/// rounding was requested, clients compute scales for inputs at run time.
 public struct NativeFloat8: FolderPacking, ActivationPacking, Unpacker {
   public static let id = "fp8"
-  public static let summary = "FP8 (E4M3) weights with one scale per tensor, in vLLM's own layout."
+  public static let summary = "FP8 (E4M3) weights with one scale per tensor, in vLLM's own packing."
   public static let reference = "https://docs.vllm.ai/en/latest/features/quantization/fp8.html"
 
   private static let layout = ScaledFloatLayout(scaleType: .f32)
@@ -48,7 +48,8 @@ public struct NativeFloat8: FolderPacking, ActivationPacking, Unpacker {
     let isStatic = modules.contains { $0.activations?.isStatic == true }
     if isStatic, let other = modules.first(where: { $0.activations?.isStatic != true }) {
       throw Failure(
-        .unsupported, "fp8.mixed-inputs", "has no stored scale for its input, and others have; this layout knows one way for all layers",
+        .unsupported, "fp8.mixed-inputs",
+        "has no stored scale for its input, but other layers do; this packing needs it for all layers or for none",
         tensor: other.name, remedy: "Give all layers the same --activations, or choose float-quantized.")
     }
     return Float8Configuration.json(activations: isStatic ? "static" : "dynamic", unquantized: unquantized)
@@ -65,7 +66,7 @@ public struct NativeFloat8: FolderPacking, ActivationPacking, Unpacker {
     }
   }
 
-  /// The parts, and what is added to a weight's name for its scale: transformers calls it as in the layout with blocks.
+  /// The parts, and the suffix of a weight's scale: transformers uses the one of the packing with blocks.
   private static func parts(_ stored: [CheckpointTensor]) -> (parts: ModuleParts, scale: String) {
     let scale = stored.contains { $0.name.hasSuffix(".weight_scale_inv") } ? "_scale_inv" : "_scale"
     return (ModuleParts(stored, weightParts: [scale], moduleParts: Float8Configuration.inputScales), scale)
@@ -77,7 +78,7 @@ public struct NativeFloat8: FolderPacking, ActivationPacking, Unpacker {
 
   public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] { Float8Configuration.findings(configuration) }
 
-  /// Readers compute scales for each token where none are stored.
+  /// Clients compute a scale for each token if none are stored.
   public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord {
     let parts = NativeFloat8.parts(stored).parts
     var record = ActivationRecord(caches: try parts.caches())

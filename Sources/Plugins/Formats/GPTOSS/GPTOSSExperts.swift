@@ -1,10 +1,10 @@
 public import QuantCore
 
-/// The experts of gpt-oss (`quant_method: mxfp4`): E2M1 codes of all experts in one tensor, with powers of two beside it.
+/// The experts of gpt-oss (`quant_method: mxfp4`): the E2M1 codes of all experts in one tensor, their powers of two in another.
 ///
-/// For the matrices `X [experts, out, in]`: `X_blocks` U8 `[experts, out, in / 32, 16]` with the even column in the low half, and
-/// `X_scales` U8 `[experts, out, in / 32]`, biased exponents. The trap: transformers' floats of these matrices are the other way
-/// round, `[experts, in, out]`; and the rows of `gate_up_proj` are gate and up by turns.
+/// For the matrices `X [experts, out, in]`: `X_blocks` U8 `[experts, out, in / 32, 16]` with the even column in the low nibble, and
+/// `X_scales` U8 `[experts, out, in / 32]`, biased exponents. The trap: as floats, transformers has these matrices transposed,
+/// `[experts, in, out]`; and the rows of `gate_up_proj` alternate between gate and up.
 public struct GPTOSSExperts: FolderPacking, StackPacking, Unpacker {
   public static let id = "gpt-oss"
   public static let summary = "The stacked MXFP4 experts of gpt-oss."
@@ -22,9 +22,9 @@ public struct GPTOSSExperts: FolderPacking, StackPacking, Unpacker {
     return [".mlp.experts.gate_up_proj", ".mlp.experts.down_proj"].contains { name.hasSuffix($0) }
   }
 
-  /// What is no stack of this model's experts has no place in the layout.
+  /// Only stacks of this model's experts can be stored in this packing.
   public func obstacle(shape: [Int], scheme: any Scheme) -> String? {
-    shape.count == 3 ? nil : "readers unpack the stacked experts of gpt_oss models from it, and nothing else"
+    shape.count == 3 ? nil : "clients unpack only the stacked experts of gpt_oss models from it"
   }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
@@ -38,7 +38,7 @@ public struct GPTOSSExperts: FolderPacking, StackPacking, Unpacker {
     GPTOSSExperts.layout.pack(panel, rows: rows, grid: scheme.grid)
   }
 
-  /// The modules are those that are never packed, by the patterns that readers expect.
+  /// The modules are those that are never packed, by the patterns that clients expect.
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     let names = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]
     return .object([
@@ -55,7 +55,7 @@ public struct GPTOSSExperts: FolderPacking, StackPacking, Unpacker {
       guard tensor.name.hasSuffix(blocks) else { return tensor }
       let name = String(tensor.name.dropLast(blocks.count))
       guard let own = byName[name + scales] else {
-        throw Failure(.data, "quantized.part-missing", "belongs to a quantized layer, and is not there", tensor: name + scales)
+        throw Failure(.data, "quantized.part-missing", "belongs to a quantized layer, but is missing", tensor: name + scales)
       }
       let shape = tensor.shape
       guard shape.count == 4, shape[3] == MicroscalingScheme.length / 2, let columns = Checked.product(shape[2], MicroscalingScheme.length),
@@ -63,7 +63,7 @@ public struct GPTOSSExperts: FolderPacking, StackPacking, Unpacker {
       else {
         throw Failure(
           .data, "gpt-oss.shape",
-          "blocks of shape \(shape) with scales of shape \(own.shape) are not [experts, out, groups, 16] with one for each",
+          "blocks of shape \(shape) with scales of shape \(own.shape) are not [experts, out, groups, 16] with a scale per group",
           tensor: tensor.name)
       }
       return try ScaledFloatStorage.tensor(name: name, shape: [shape[0], shape[1], columns], scheme: scheme, codes: tensor, scales: own)

@@ -13,31 +13,31 @@ struct GPTQConfiguration {
   let zeros: GPTQZeros
   private let base: Settings
   private let packsHead: Bool
-  /// `dynamic` of GPTQModel: the first pattern that matches a module's name decides. Nil settings: the module is not quantized.
+  /// GPTQModel's `dynamic`: the first pattern that matches a layer's name decides. Nil settings: the layer is not quantized.
   private var rules: [(pattern: NamePattern, settings: Settings?)] = []
-  /// `extra_config` of AutoRound.
+  /// AutoRound's `extra_config`.
   private var named: [String: Settings] = [:]
 
-  /// - Returns: nil where the configuration is another method's.
-  /// - Throws: `Failure` for a form of the layout that is not read.
+  /// - Returns: nil if the configuration is that of another method.
+  /// - Throws: `Failure` for a variant of the packing that is not supported.
   init?(_ json: JSON) throws(Failure) {
     guard let format = try GPTQConfiguration.format(json) else { return nil }
     if format == "gguf" {
       throw Failure(
         .unsupported, "gptq.gguf-blocks",
-        "its weights are blocks of GGUF in a folder, as GPTQModel's method 'gguf' leaves them: other programs load it without an error, "
-          + "and compute noise", remedy: "Give the unquantized model.")
+        "its weights are GGUF blocks in a folder, as GPTQModel's method 'gguf' writes them; other clients load it without an error, "
+          + "but compute noise", remedy: "Give the unquantized model.")
     }
     switch format {
     case "gptq": zeros = .minusOne
     case "gptq_v2": zeros = .plain
     default:
       throw Failure(
-        .unsupported, "gptq.format", "the weights are stored for GPTQ as '\(format)', which is not read: only 'gptq' and 'gptq_v2' are",
+        .unsupported, "gptq.format", "the weights are packed as GPTQ's '\(format)'; only 'gptq' and 'gptq_v2' are supported",
         remedy: "Give the unquantized model.")
     }
     if let type = json["pack_dtype"]?.stringValue, type != "int32" {
-      throw Failure(.unsupported, "gptq.pack-type", "codes are packed into words of type \(type), and only int32 is read")
+      throw Failure(.unsupported, "gptq.pack-type", "codes are packed into words of type \(type); only int32 is supported")
     }
     base = try GPTQConfiguration.settings(json, over: nil)
     packsHead = json["lm_head"]?.boolValue ?? false
@@ -45,18 +45,18 @@ struct GPTQConfiguration {
       let isNegative = member.key.hasPrefix("-:")
       let source = isNegative || member.key.hasPrefix("+:") ? String(member.key.dropFirst(2)) : member.key
       guard let pattern = NamePattern(source) else {
-        throw Failure(.data, "gptq.pattern", "'\(member.key)' of 'dynamic' is not a regular expression that is understood")
+        throw Failure(.data, "gptq.pattern", "'\(member.key)' in 'dynamic' is not a supported regular expression")
       }
       rules.append((pattern, isNegative ? nil : try GPTQConfiguration.settings(member.value, over: base)))
     }
     for member in json["extra_config"]?.objectValue ?? [] {
-      // Layers that were left alone are listed too, with 16 bits.
+      // Layers that are not quantized are listed too, with 16 bits.
       guard (member.value["bits"]?.intValue ?? base.bits) < 16 else { continue }
       named[member.key] = try GPTQConfiguration.settings(member.value, over: base)
     }
   }
 
-  /// The form of the layout, or nil where the configuration is not of it.
+  /// The version of the packing, or nil if the configuration is not GPTQ's.
   private static func format(_ json: JSON) throws(Failure) -> String? {
     let format = (json["checkpoint_format"] ?? json["format"])?.stringValue ?? "gptq"
     switch json["quant_method"]?.stringValue {
@@ -79,11 +79,11 @@ struct GPTQConfiguration {
     let bits = json["bits"]?.intValue ?? base?.bits
     let length = json["group_size"]?.intValue ?? base.map { $0.groupLength ?? -1 }
     guard let bits, let length, length == -1 || length > 0 else {
-      throw Failure(.data, "gptq.config", "the configuration lacks 'bits' or 'group_size', or they are no numbers of that kind")
+      throw Failure(.data, "gptq.config", "the configuration lacks a valid 'bits' or 'group_size'")
     }
     guard [2, 3, 4, 8].contains(bits) else {
       throw Failure(
-        .unsupported, "gptq.bits", "codes of \(bits) bits are not read from GPTQ's layout: only 2, 3, 4 and 8",
+        .unsupported, "gptq.bits", "GPTQ codes of \(bits) bits are not supported; only 2, 3, 4 and 8 bits are",
         remedy: "Give the unquantized model.")
     }
     return Settings(
@@ -91,18 +91,18 @@ struct GPTQConfiguration {
   }
 
   /// How a packed layer is quantized.
-  /// - Throws: `Failure` `gptq.ignored` where the configuration says that it is not.
+  /// - Throws: `Failure` `gptq.ignored` if the configuration says that it is not.
   func settings(of module: String) throws(Failure) -> Settings {
     if let own = named[module] { return own }
     guard let rule = rules.first(where: { $0.pattern.matches(module) }) else { return base }
     guard let settings = rule.settings else {
       throw Failure(
-        .data, "gptq.ignored", "is packed, and 'dynamic' of the configuration says that it is not quantized", tensor: module + ".weight")
+        .data, "gptq.ignored", "is packed, but 'dynamic' in the configuration says that it is not quantized", tensor: module + ".weight")
     }
     return settings
   }
 
-  /// Whether readers take a layer for a packed one; nil: they go by its tensors.
+  /// Whether clients expect a layer to be packed; nil: they go by its tensors.
   func expectsQuantized(_ module: String) -> Bool? {
     if named[module] != nil { return true }
     if module == GPTQConfiguration.head { return packsHead }
@@ -114,8 +114,8 @@ struct GPTQConfiguration {
 
   private static let head = "lm_head"
 
-  /// The keys that every reader wants, and no others: settings of a run have no place in a checkpoint.
-  /// - Parameter unquantized: names of linear layers that are left alone.
+  /// The keys that every client requires, and no others: the settings of a run do not belong in a checkpoint.
+  /// - Parameter unquantized: names of linear layers that are not quantized.
   static func json(format: String, modules: [QuantizedModule], unquantized: [String]) -> JSON? {
     var counts: [(first: QuantizedModule, count: Int)] = []
     for module in modules {
@@ -125,7 +125,7 @@ struct GPTQConfiguration {
         counts.append((module, 1))
       }
     }
-    // The scheme of most layers; the first of several.
+    // The scheme of most layers; on a tie, the first.
     guard let most = counts.map(\.count).max(), let base = counts.first(where: { $0.count == most })?.first.scheme else { return nil }
     var dynamic = modules.filter { $0.scheme.name != base.name }.map {
       JSON.Member("+:" + NamePattern.exactly($0.name), .object(members($0.scheme)))

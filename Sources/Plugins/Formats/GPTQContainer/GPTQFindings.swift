@@ -1,9 +1,9 @@
 import QuantCore
 
-/// What programs take silently for something else in a folder of GPTQ's layout that can be read.
+/// What clients silently misread in a GPTQ folder that qconvert can read.
 struct GPTQFindings {
   private let configuration: GPTQConfiguration
-  /// What the configuration calls the form.
+  /// The version that the configuration states.
   private let stated: String
   private let isActivationOrder: Bool
   private let needsOrder: Bool
@@ -16,7 +16,7 @@ struct GPTQFindings {
 
   /// - Parameters:
   ///   - isActivationOrder: `desc_act`.
-  ///   - needsOrder: whether readers need the groups of columns where these are neighbours.
+  ///   - needsOrder: whether clients need `g_idx` even if groups are neighbouring columns.
   init(_ configuration: GPTQConfiguration, stated: String, isActivationOrder: Bool, needsOrder: Bool) {
     self.needsOrder = needsOrder
     self.configuration = configuration
@@ -69,22 +69,22 @@ struct GPTQFindings {
   private func findings(modules: Int) -> [Finding] {
     let other = configuration.zeros == .minusOne ? GPTQVersion2.id : GPTQVersion1.id
     var findings = Finding.grouped(
-      .error, "gptq.zeros-label", "holds zero points as '\(other)' stores them, and the configuration says '\(stated)'", in: mislabelled)
+      .error, "gptq.zeros-label", "holds zero points as '\(other)' stores them, but the configuration says '\(stated)'", in: mislabelled)
     findings += Finding.grouped(
-      .error, "gptq.zeros-symmetric", "holds zero points, and the configuration says that groups are symmetric: vLLM leaves them out",
+      .error, "gptq.zeros-symmetric", "holds zero points, but the configuration says that groups are symmetric: vLLM ignores them",
       in: asymmetric)
     findings += Finding.grouped(
-      .warning, "gptq.zeros-wrapped", "holds zero points of 0, which wrap around in this form: only GPTQModel takes that back", in: wrapped)
+      .warning, "gptq.zeros-wrapped", "holds zero points of 0, which wrap around in this version: only GPTQModel undoes that", in: wrapped)
     findings += Finding.grouped(
-      .error, "gptq.group-index", "is not there: transformers and GPTQModel then use memory that nobody filled", in: unordered)
+      .error, "gptq.group-index", "is missing: transformers and GPTQModel then use uninitialized memory", in: unordered)
     if !isActivationOrder {
       findings += Finding.grouped(
         .error, "gptq.group-order",
-        "puts columns into other groups than their neighbours', and 'desc_act' is false: vLLM does not look at it",
+        "assigns columns to groups out of order, but 'desc_act' is false: vLLM ignores it",
         in: reordered)
     } else if reordered.isEmpty, unordered.isEmpty, needsOrder, modules > 0 {
       findings.append(
-        Finding(.warning, "gptq.desc-act", "'desc_act' is true, and groups are neighbouring columns: vLLM refuses the folder needlessly"))
+        Finding(.warning, "gptq.desc-act", "'desc_act' is true, but groups are neighbouring columns: vLLM refuses the folder needlessly"))
     }
     return findings
   }

@@ -1,28 +1,28 @@
 import FolderKit
 public import QuantCore
 
-/// The layout that AutoGPTQ introduced and GPTQModel, transformers and vLLM read, in its first form (`checkpoint_format: gptq`).
+/// The packing that AutoGPTQ introduced and that GPTQModel, transformers and vLLM read, first version (`checkpoint_format: gptq`).
 ///
 /// For a matrix `X.weight [out, in]` with `b` bits, 2, 3, 4 or 8: `X.qweight` I32 `[in * b / 32, out]`, codes packed down the
-/// inputs; `X.qzeros` I32 `[groups, out * b / 32]`, packed along the outputs; `X.scales` F16 `[groups, out]` whatever the
-/// model's type is; `X.g_idx` I32 `[in]`, the group of each input. Codes of 3 bits run through three words without a gap.
+/// inputs; `X.qzeros` I32 `[groups, out * b / 32]`, packed along the outputs; `X.scales` F16 `[groups, out]` for any
+/// type of the model; `X.g_idx` I32 `[in]`, the group of each input. 3-bit codes fill three words without a gap.
 ///
 /// The trap: zero points are stored minus one. A zero point of 0 wraps around, for 2, 4 and 8 bits with a borrow from its
-/// neighbour. GPTQModel, and transformers through it, takes that back; other readers do not. vLLM reads symmetric groups of 4 and
-/// 8 bits.
+/// neighbour. GPTQModel, and transformers through it, undoes that; other clients do not. vLLM reads only symmetric groups of 4
+/// and 8 bits.
 public struct GPTQVersion1: FolderPacking, Unpacker, GPTQPacking {
   public static let id = "gptq"
-  public static let summary = "GPTQ's own layout, zero points stored minus one: GPTQModel, transformers, vLLM."
+  public static let summary = "GPTQ's packing, zero points stored minus one, for GPTQModel, transformers and vLLM."
   public static let reference = "https://github.com/ModelCloud/GPTQModel"
   static let zeros = GPTQZeros.minusOne
 
   public init() {}
 }
 
-/// The second form of GPTQ's layout (`checkpoint_format: gptq_v2`): `GPTQVersion1` with zero points as they are.
+/// The second version of GPTQ's packing (`checkpoint_format: gptq_v2`): `GPTQVersion1` with zero points stored unchanged.
 public struct GPTQVersion2: FolderPacking, Unpacker, GPTQPacking {
   public static let id = "gptq_v2"
-  public static let summary = "GPTQ's layout with zero points as they are: GPTQModel, transformers, vLLM."
+  public static let summary = "GPTQ's packing, zero points stored unchanged, for GPTQModel, transformers and vLLM."
   public static let reference = "https://github.com/ModelCloud/GPTQModel"
   static let zeros = GPTQZeros.plain
 
@@ -34,7 +34,7 @@ enum GPTQZeros {
   case plain
   case minusOne
 
-  /// What is subtracted from each word of zero points. Codes that cross words are changed one by one instead.
+  /// What is subtracted from each word of zero points. Zero points that cross words are changed one by one instead.
   func wordOffset(bits: Int) -> UInt32 {
     guard self == .minusOne, 32.isMultiple(of: bits) else { return 0 }
     return stride(from: UInt32(0), to: 32, by: bits).reduce(0) { $0 | 1 << $1 }
@@ -44,7 +44,7 @@ enum GPTQZeros {
   func codeOffset(bits: Int) -> UInt32 { self == .minusOne && !32.isMultiple(of: bits) ? 1 : 0 }
 
   /// The zero points of a matrix.
-  /// - Returns: nil where the words do not hold as many.
+  /// - Returns: nil if the words do not hold as many.
   func points(_ words: ByteView, bits: Int, outputs: Int, groups: Int) -> PackedIntegers? {
     let layout = WordLayout(bits: bits)
     return PackedIntegers(
@@ -55,7 +55,7 @@ enum GPTQZeros {
   var other: GPTQZeros { self == .plain ? .minusOne : .plain }
 }
 
-/// What the two forms share.
+/// What the two versions share.
 protocol GPTQPacking: FolderPacking, Unpacker {
   static var zeros: GPTQZeros { get }
 }
@@ -75,7 +75,7 @@ extension GPTQPacking {
   public func caution(_ scheme: any Scheme) -> String? {
     let grid = scheme.grid
     guard grid.kind == .asymmetricInteger || grid.codeBits < 4 else { return nil }
-    return "of GPTQ's layout only GPTQModel, and transformers through it, reads \(scheme.name); vLLM reads symmetric groups of 4 and 8 bits"
+    return "only GPTQModel, and transformers through it, reads \(scheme.name) packed as GPTQ; vLLM reads symmetric groups of 4 and 8 bits"
   }
 
   /// Whole words of zero points.
@@ -123,7 +123,7 @@ extension GPTQPacking {
 
   public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] {
     guard let known = try? GPTQConfiguration(configuration), known.zeros == Self.zeros else { return [] }
-    // AutoRound's own program needs no groups of columns.
+    // AutoRound's own kernels need no `g_idx`.
     let isAutoRound = configuration["packing_format"]?.stringValue != nil
     return GPTQFindings(
       known, stated: Self.id, isActivationOrder: configuration["desc_act"]?.boolValue == true, needsOrder: !isAutoRound

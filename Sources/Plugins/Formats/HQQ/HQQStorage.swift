@@ -1,6 +1,6 @@
 import QuantCore
 
-/// The weights of a layer of HQQ, decoded row by row.
+/// The weights of an HQQ layer, decoded row by row.
 struct HQQStorage: TensorStorage {
   let schemeName: String
   let byteCount: Int
@@ -9,14 +9,14 @@ struct HQQStorage: TensorStorage {
 
   private let bytes: ByteView
   private let bits: Int
-  /// Rows of a slab, and columns, of the matrix of groups.
+  /// Rows of one slab of the matrix of groups, and that matrix's columns.
   private let slabRows: Int
   private let columns: Int
   private let groupsAreRows: Bool
   private let scales: StoredNumbers
   private let zeros: StoredNumbers
 
-  /// Names of the ways to pack bytes, by bits.
+  /// The names of HQQ's packings, with their bits.
   private static let packings = ["8bit_u8": 8, "4bit_u8": 4, "2bit_u8": 2, "1bit_u8": 1]
 
   /// - Throws: `Failure` `hqq.…`.
@@ -30,24 +30,24 @@ struct HQQStorage: TensorStorage {
       try settings.number("view_as_float") ?? 0 == 0
     else {
       throw Failure(
-        .unsupported, "hqq.nested", "its scales, zero points or codes are quantized or viewed as another type themselves",
+        .unsupported, "hqq.nested", "its scales, zero points or codes are themselves quantized or viewed as another type",
         remedy: "Save it with quant_scale, quant_zero and view_as_float off.")
     }
     let bits = try settings.required("nbits"), axis = try settings.required("axis")
     let packing = try settings.text("packing")
     guard let packedBits = packings[packing], packedBits == bits, axis == 0 || axis == 1 else {
       throw Failure(
-        .unsupported, "hqq.packing", "\(bits) bits packed as \(JSON.string(packing).text()) along axis \(axis) are not read",
+        .unsupported, "hqq.packing", "\(bits) bits packed as \(JSON.string(packing).text()) along axis \(axis) are not supported",
         remedy: "Give the unquantized model.")
     }
     let shape = try settings.numbers("shape")
     guard shape.count == 2, shape.allSatisfy({ $0 > 0 }), let count = Checked.product(of: shape), codes.storage.schemeName == "u8",
       codes.shape.count == 2, codes.shape[1] > 0, let bytes = codes.storage.verbatim, Checked.product(bytes.count, 8 / bits) == count
-    else { throw Failure(.data, "hqq.shape", "holds codes of shape \(codes.shape), which are not a matrix of \(shape) in \(bits) bits") }
+    else { throw Failure(.data, "hqq.shape", "holds codes of shape \(codes.shape), which do not fit \(shape) weights in \(bits) bits") }
     let groups = axis == 1 ? codes.shape[0] * (8 / bits) : codes.shape[1]
     guard let scales = parts["scale"].flatMap({ StoredNumbers($0) }), let zeros = parts["zero"].flatMap({ StoredNumbers($0) }),
       scales.count == groups, zeros.count == groups
-    else { throw Failure(.data, "hqq.parts", "needs \(groups) scales and zero points") }
+    else { throw Failure(.data, "hqq.parts", "needs \(groups) scales and as many zero points") }
     let length = axis == 1 ? codes.shape[1] : codes.shape[0] * (8 / bits)
     let storage = HQQStorage(
       schemeName: "hqq-\(bits)bit-g\(length)", byteCount: parts.values.reduce(bytes.count) { $0 + $1.storage.byteCount }, bytes: bytes,
@@ -76,14 +76,14 @@ struct HQQSettings {
 
   init(_ parts: [String: CheckpointTensor]) { self.parts = parts }
 
-  /// The whole numbers of a tensor; a flag is a byte.
-  /// - Throws: `Failure` `hqq.parts` where it is missing, or not a few numbers.
+  /// The integers of a tensor; a flag is one byte.
+  /// - Throws: `Failure` `hqq.parts` if it is missing or does not hold a few integers.
   func numbers(_ name: String) throws(Failure) -> [Int] {
     guard let tensor = parts[name] else { throw Failure(.data, "hqq.parts", "its setting '\(name)' is missing") }
     let sizes = ["i64": 8, "i32": 4, "u8": 1, "bool": 1]
     guard let size = sizes[tensor.storage.schemeName], let bytes = tensor.storage.verbatim?.prefix(64), bytes.count.isMultiple(of: size)
     else {
-      throw Failure(.data, "hqq.parts", "its setting '\(name)' is no tensor of whole numbers")
+      throw Failure(.data, "hqq.parts", "its setting '\(name)' is not a tensor of integers")
     }
     return stride(from: 0, to: bytes.count, by: size).map { start in
       let magnitude = (0..<size).reduce(UInt64(0)) { $0 | UInt64(bytes[start + $1]) << UInt64(8 * $1) }
@@ -91,11 +91,11 @@ struct HQQSettings {
     }
   }
 
-  /// One whole number, or nil where the setting is missing.
+  /// One integer, or nil if the setting is missing.
   func number(_ name: String) throws(Failure) -> Int? {
     guard parts[name] != nil else { return nil }
     let values = try numbers(name)
-    guard values.count == 1 else { throw Failure(.data, "hqq.parts", "its setting '\(name)' is not one number") }
+    guard values.count == 1 else { throw Failure(.data, "hqq.parts", "its setting '\(name)' is not a single integer") }
     return values[0]
   }
 
@@ -113,6 +113,6 @@ struct HQQSettings {
 }
 
 extension ByteView {
-  /// A copy of the first bytes: settings are short, whatever a file says.
+  /// A copy of the first bytes: settings are short, no matter what a file claims.
   fileprivate func prefix(_ count: Int) -> [UInt8] { slice(0..<min(count, self.count))?.bytes ?? [] }
 }

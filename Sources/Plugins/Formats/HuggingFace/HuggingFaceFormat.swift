@@ -2,14 +2,14 @@ import FolderKit
 public import QuantCore
 
 /// A model folder as the Hugging Face hub and the transformers library lay it out: `config.json`, one or several weight files
-/// with an index, and the tokenizer's files. Weights are safetensors, or else of a kind that another plug-in reads.
+/// with an index, and the tokenizer's files. Weights are safetensors, or of a format that another plug-in reads.
 ///
-/// The index and the shards must agree on every tensor: readers that trust one of them only would see different models.
+/// The index and the shards must agree on every tensor: clients that trust only one of them would see different models.
 ///
 /// Specification: https://huggingface.co/docs/transformers/big_models
 public struct HuggingFaceFormat: Sendable {
   public static let id = "huggingface"
-  public static let summary = "A model folder: config.json, weights (safetensors, PyTorch) and their index, tokenizer."
+  public static let summary = "A model folder: config.json, weights (safetensors or PyTorch) with their index, and the tokenizer."
   public static let reference = "https://huggingface.co/docs/transformers/big_models"
   public static let fileExtensions: [String] = []
   public static let isFolder = true
@@ -22,7 +22,7 @@ public struct HuggingFaceFormat: Sendable {
   }
 
   /// Opens the folder. Reads the headers of all shards, the index and the configuration.
-  /// - Throws: `Failure` `input.…`, `json.…`, `limit.…`, `hf.…`, and what the kind of its weight files throws.
+  /// - Throws: `Failure` `input.…`, `json.…`, `limit.…`, `hf.…`, and what the format of its weight files throws.
   public static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
     let names = try Files.list(path)
     let format = try weightFormat(of: names, in: path, options.weightFormats)
@@ -59,7 +59,7 @@ public struct HuggingFaceFormat: Sendable {
     try CompanionFiles.drop(blocks, from: &checkpoint)
   }
 
-  /// The kind of weight files that a folder holds: safetensors, else the first of the others.
+  /// The format of a folder's weight files: safetensors, else the first of the others that is found.
   private static func weightFormat(
     of names: [String], in path: String, _ others: [any WeightFormat.Type]
   ) throws(Failure) -> any WeightFormat.Type {
@@ -67,7 +67,7 @@ public struct HuggingFaceFormat: Sendable {
     for format in known where names.contains(where: { $0 == format.indexName || format.holdsWeights($0) }) { return format }
     let endings = known.flatMap { $0.fileExtensions.map { "." + $0 } }
     throw Failure(
-      .noInput, "hf.no-weights", "holds no weights that are read (\(Set(endings).sorted().joined(separator: ", ")))", file: path,
+      .noInput, "hf.no-weights", "holds no weights in a supported format (\(Set(endings).sorted().joined(separator: ", ")))", file: path,
       remedy: "Give a folder with weights.")
   }
 
@@ -83,7 +83,7 @@ public struct HuggingFaceFormat: Sendable {
       shards.allSatisfy({ $0.prefix == first.prefix && $0.count == first.count })
     else {
       throw Failure(
-        .data, "hf.index.missing", "holds several weight files and no \(format.indexName) that says which belong to the model",
+        .data, "hf.index.missing", "holds several weight files but no \(format.indexName) to say which belong to the model",
         file: path, remedy: "Give the path of one file, or restore the index.")
     }
     let present = Set(shards.map(\.number))
@@ -92,10 +92,10 @@ public struct HuggingFaceFormat: Sendable {
       return weights
     }
     throw Failure(
-      .noInput, "hf.shard.missing", "has no shard \(missing) of \(first.count)", file: path, remedy: "Fetch the missing shard.")
+      .noInput, "hf.shard.missing", "lacks shard \(missing) of \(first.count)", file: path, remedy: "Fetch the missing shard.")
   }
 
-  /// Holds shards and index against each other.
+  /// Compares the shards with the index.
   private static func checkTensors(
     _ shards: [WeightFile], named names: [String], index: ShardIndex?, _ warnings: inout [String]
   ) throws(Failure) {
@@ -104,7 +104,7 @@ public struct HuggingFaceFormat: Sendable {
     for (shard, name) in zip(shards, names) {
       for tensor in shard.tensors {
         if let other = found.updateValue(name, forKey: tensor.name) {
-          throw Failure(.data, "hf.tensor.duplicate", "is in \(other) too", file: shard.file.path, tensor: tensor.name)
+          throw Failure(.data, "hf.tensor.duplicate", "is in \(other) as well", file: shard.file.path, tensor: tensor.name)
         }
         size = Checked.sum(size, tensor.storage.byteCount) ?? .max
       }
@@ -121,7 +121,7 @@ public struct HuggingFaceFormat: Sendable {
             remedy: "Restore the index that belongs to these shards.")
         }
         throw Failure(
-          .data, "hf.index.wrong-shard", "is in this file, but the index says \(claimed)", file: shard.file.path,
+          .data, "hf.index.wrong-shard", "is in this file, but the index says that it is in \(claimed)", file: shard.file.path,
           tensor: tensor.name, remedy: "Restore the index that belongs to these shards.")
       }
     }
@@ -129,19 +129,19 @@ public struct HuggingFaceFormat: Sendable {
       throw Failure(.data, "hf.tensor.missing", "is not in \(lost.value), where the index says it is", tensor: lost.key)
     }
     if let total = index.totalSize, total != size {
-      warnings.append("The index gives a total size of \(total) bytes; the tensors have \(size).")
+      warnings.append("The index gives a total size of \(total) bytes, but the tensors have \(size).")
     }
   }
 }
 
 extension ShardIndex {
-  /// The shards, each of which must be there.
+  /// The shards, all of which must be there.
   fileprivate func shards(
     in folder: String, _ names: [String], _ format: any WeightFormat.Type, _ warnings: inout [String]
   ) throws(Failure) -> [String] {
     for shard in shards where !names.contains(shard) {
       throw Failure(
-        .noInput, "hf.shard.missing", "is named by the index, but is not there", file: Files.join(folder, shard),
+        .noInput, "hf.shard.missing", "is named by the index, but is missing", file: Files.join(folder, shard),
         remedy: "Fetch the missing shard.")
     }
     if names.contains(format.singleName), !shards.contains(format.singleName) {

@@ -6,20 +6,20 @@ extension HuggingFaceFormat: ModelFormat {
   /// `quantization_config`.
   public static var namesPacking: Bool { true }
 
-  /// What is not quantized stays as it is stored, except where the whole model becomes a floating-point type: then vectors
-  /// do too, as where a framework saves a model in a type. A block layout of another container becomes bfloat16.
+  /// Tensors that are not quantized stay as they are stored, unless the whole model is converted to a floating-point type: then
+  /// vectors are too, as when a framework saves a model in a type. GGUF blocks become bfloat16.
   public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String {
     guard let element = ElementType.allCases.first(where: { $0.schemeName == stored }) else { return type ?? "bf16" }
     return element.isFloat ? type ?? stored : stored
   }
 
-  /// A floating-point type holds for every matrix. Codes are for the linear layers of the blocks alone: few readers take
-  /// a quantized output layer, and none an embedding.
+  /// A floating-point type applies to every matrix. Codes are for the linear layers of the blocks alone: few clients read
+  /// a quantized output matrix, and none a quantized embedding.
   public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
     scheme?.grid.kind == .float ? tensor.shape.count >= 2 : tensor.isBlockLinear(of: model)
   }
 
-  /// `config.json`, companions, weights in one file or shards, a model card, and the index last: a reader that finds the
+  /// `config.json`, companion files, weights in one file or shards, a model card, and the index last: a client that finds the
   /// index finds everything that it names.
   public static func layout(_ request: OutputRequest) throws -> OutputLayout {
     let configuration = try ModelConfiguration.json(request)
@@ -56,13 +56,13 @@ extension HuggingFaceFormat: ModelFormat {
     return OutputLayout(isFolder: true, files: files, placements: placements, slots: slots, earlierNames: earlierNames)
   }
 
-  /// What a folder of this format has, whichever model and options it was made of.
+  /// Files that a folder of this format can have, for any model and options.
   private static let earlierNames =
     ["config.json", "README.md", "*.safetensors", "*.safetensors.index.json", "*.qconvert.json"] + CompanionFiles.quantizationFiles
     + CopiedFiles.names
 
-  /// Tensors in their order, cut where the next one would make a shard larger than `limit`. The parts of one tensor stay
-  /// together; a tensor larger than the limit has a shard of its own.
+  /// Tensors in their order, with a new shard wherever the next one would exceed `limit`. The parts of one tensor stay
+  /// together; a tensor larger than the limit gets its own shard.
   private static func shards(_ tensors: [[SafetensorsFile.Entry]], limit: Int?) -> [[SafetensorsFile.Entry]] {
     guard let limit else { return [tensors.flatMap { $0 }] }
     var result: [[SafetensorsFile.Entry]] = [[]]
@@ -86,21 +86,21 @@ extension HuggingFaceFormat: ModelFormat {
 }
 
 extension OutputLayout.File {
-  /// A file whose whole content is known.
+  /// A file whose content is known in full.
   init(name: String, bytes: [UInt8]) { self.init(name: name, size: bytes.count, literals: [(0, bytes)]) }
 
   init(name: String, text: String) { self.init(name: name, bytes: Array(text.utf8)) }
 }
 
-/// Files that go with a model and are copied as they are.
+/// Companion files of a model, which are copied unchanged.
 enum CopiedFiles {
-  /// Who reads them: transformers' tokenizers (all but the first and last), generation, processors of other inputs.
+  /// Used by transformers for generation (the first), tokenizers, and processors of other inputs; and the licence.
   static let names = [
     "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja", "chat_template.json",
     "preprocessor_config.json", "processor_config.json", "LICENSE",
   ]
-  /// Tokenizers of today have some 30 MB; the limit keeps a wrong file from filling the memory.
+  /// Today's tokenizers have about 30 MB; the limit keeps a wrong file from filling the memory.
   private static let maximumBytes = 256 << 20
 
   static func copies(from folder: String) throws -> [OutputLayout.File] {

@@ -1,27 +1,27 @@
 import QuantCore
 import Yams
 
-/// The front matter of a folder's `README.md`: licence, tags, languages, the models that this one comes from.
+/// The front matter of a folder's `README.md`: licence, tags, languages, base models.
 enum ModelCard {
-  /// Cards are some kilobytes; larger ones hold pictures, and are passed over.
+  /// Cards are a few kilobytes; larger ones embed pictures and are skipped.
   private static let maximumBytes = 1 << 20
-  /// The parser calls itself once per level, so that depth must be bounded before it starts.
+  /// The parser recurses once per level, so depth must be bounded before it starts.
   private static let maximumFrontMatter = 1 << 16
   private static let maximumBrackets = 512
   private static let maximumNestingPerLine = 8
 
-  /// Scalars and lists of the front matter under `card.KEY`. Empty where there is no card, or where it is malformed: what
-  /// a person wrote about a model never stands in the way of converting it.
+  /// Scalars and lists of the front matter, under `card.KEY`. Empty if there is no card or it is malformed: what a person
+  /// wrote about a model never prevents its conversion.
   static func keyValues(folder: String) -> KeyValues {
     var values = KeyValues()
     guard let bytes = try? Files.read(Files.join(folder, "README.md"), maximumBytes: maximumBytes) else { return values }
     let lines = String(decoding: bytes, as: UTF8.self).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
     guard lines.first == "---", let end = lines.dropFirst().firstIndex(of: "---") else { return values }
-    // Tabs are no indentation in YAML, but stand in published cards.
+    // YAML does not allow tabs as indentation, but published cards have them.
     let text = lines[1..<end].joined(separator: "\n").replacing("\t", with: "  ")
     guard isShallow(text), let node = try? compose(yaml: text), let mapping = node.mapping else { return values }
     for (key, value) in mapping {
-      // Scalars are read as they are spelt: `no` is a language here, and not a truth value.
+      // Scalars are read as they are spelt: `no` is a language here, not a truth value.
       guard let name = key.scalar?.string else { continue }
       if let scalar = value.scalar {
         values["card." + name] = .string(scalar.string)
@@ -32,7 +32,7 @@ enum ModelCard {
     return values
   }
 
-  /// Whether nesting is bounded: brackets nest anywhere, dashes and question marks on one line, all else by indentation.
+  /// Whether nesting is bounded: brackets nest anywhere, dashes and question marks within a line, the rest by indentation.
   private static func isShallow(_ text: String) -> Bool {
     guard text.utf8.count <= maximumFrontMatter, text.count(where: { $0 == "[" || $0 == "{" }) <= maximumBrackets else { return false }
     return text.split(separator: "\n").allSatisfy { line in

@@ -1,15 +1,15 @@
 import QuantCore
 
-/// The model card of an output: what it is, how it was made, and what was measured of it.
+/// The model card of an output: what it is, how it was made, and what was measured.
 struct ModelCardText {
-  /// Room for a figure, in bytes.
+  /// The space for a figure, in bytes.
   private static let slotLength = 48
 
   private(set) var bytes: [UInt8] = []
-  /// Figures with the offsets of their slots.
+  /// The figures, with the offsets of their slots.
   private(set) var slots: [(figure: String, offset: Int)] = []
 
-  /// Of a model.
+  /// The card of a model.
   static func model(_ request: OutputRequest) -> ModelCardText {
     let quantized = request.tensors.filter { $0.scheme.grid.kind != .float }.count
     let bytes = request.tensors.reduce(0) { $0 + $1.parts.reduce(0) { $0 + $1.byteCount } }
@@ -21,7 +21,7 @@ struct ModelCardText {
     return card
   }
 
-  /// Of an adapter.
+  /// The card of an adapter.
   static func adapter(_ request: OutputRequest) -> ModelCardText {
     let ranks = (request.source.adapter?.ranks ?? []).map { String($0) }.joined(separator: ", ")
     var card = ModelCardText(library: "peft", tags: ["lora", "qconvert"], title: request.targetName)
@@ -53,14 +53,14 @@ struct ModelCardText {
     }
   }
 
-  /// The slots in an output whose file `index` this is.
+  /// The slots, if the card is file `index` of the output.
   func slots(file index: Int) -> [OutputLayout.Slot] {
     slots.map { OutputLayout.Slot(figure: $0.figure, file: index, offset: $0.offset, byteCount: ModelCardText.slotLength) }
   }
 }
 
 extension String {
-  /// Fit for one cell of a table.
+  /// The text, made fit for a cell of a table.
   fileprivate var inCell: String {
     String(map { character in character == "|" ? "/" : character.isNewline ? " " : character })
   }

@@ -1,6 +1,6 @@
 import QuantCore
 
-/// The `config.json` of an output: the source's, with what quantization changes.
+/// The `config.json` of an output: that of the source, with the changes that quantization makes.
 enum ModelConfiguration {
   static func json(_ request: OutputRequest) throws -> JSON {
     var members = try stated(request)
@@ -8,7 +8,7 @@ enum ModelConfiguration {
     if let configuration {
       members.append(.init("quantization_config", configuration))
     } else if let name = typeName(request.tensors) {
-      // Newer files say `dtype`; readers know both.
+      // Newer files say `dtype`; clients know both.
       let keys = members.indices.filter { members[$0].key == "torch_dtype" || members[$0].key == "dtype" }
       for index in keys { members[index].value = .string(name) }
       if keys.isEmpty { members.append(.init("torch_dtype", .string(name))) }
@@ -16,7 +16,7 @@ enum ModelConfiguration {
     return .object(members)
   }
 
-  /// What the source says, without its quantization.
+  /// The source's configuration without its quantization.
   private static func stated(_ request: OutputRequest) throws -> [JSON.Member] {
     let configuration = request.source.configuration
     if let members = configuration?.json?.objectValue { return members.filter { $0.key != "quantization_config" } }
@@ -39,7 +39,7 @@ enum ModelConfiguration {
     }
     if let table = request.tensors.first(where: { $0.scheme.grid.kind != .float && !isUnpacked($0) }) {
       throw Failure(
-        .unsupported, "hf.not-linear", "a folder cannot hold this as \(table.scheme.name): readers unpack linear layers only",
+        .unsupported, "hf.not-linear", "a folder cannot hold this as \(table.scheme.name): clients unpack linear layers only",
         tensor: table.name, remedy: "Choose f16, bf16 or f32 for this tensor.")
     }
     var found: (kind: String, json: JSON)?
@@ -57,15 +57,15 @@ enum ModelConfiguration {
       if let found {
         throw Failure(
           .unsupported, "hf.mixed-packings",
-          "tensors are packed both for '\(found.kind)' and for '\(kind)', and a folder describes only one",
-          tensor: tensor.name, remedy: "Choose schemes that one of them holds.")
+          "tensors are packed both for '\(found.kind)' and for '\(kind)', but a folder can describe only one",
+          tensor: tensor.name, remedy: "Choose schemes that one of the two holds.")
       }
       found = (kind, request.cache.map { packing.configuration(json, addingCache: $0) } ?? json)
     }
     return found?.json
   }
 
-  /// Files that say for older readers what a configuration says.
+  /// Files that repeat the configuration for older clients.
   static func files(_ request: OutputRequest, _ configuration: JSON) -> [(name: String, json: JSON)] {
     guard let quantization = configuration["quantization_config"] else { return [] }
     var files: [(name: String, json: JSON)] = []
@@ -77,8 +77,8 @@ enum ModelConfiguration {
     return files
   }
 
-  /// Linear layers, and stacks of experts, that are left alone. A tied output has no tensor of its own, but readers build its layer all
-  /// the same.
+  /// Linear layers, and stacks of experts, that are not quantized. A tied output matrix has no tensor of its own, but clients build
+  /// its layer all the same.
   private static func unquantizedModules(_ request: OutputRequest) -> [String] {
     let plain = request.tensors.filter { $0.scheme.grid.kind == .float && isLinear($0, model: request.model) }.map {
       QuantizedModule.name(ofWeight: $0.name)

@@ -1,9 +1,9 @@
 public import QuantCore
 
-/// LoRA adapters as the PEFT library saves them: a folder with `adapter_config.json` and one file of thin matrices.
+/// LoRA adapters as the PEFT library saves them: a folder with `adapter_config.json` and one file of low-rank matrices.
 ///
 /// The trap: the configuration says more than the matrices do. The scale is `lora_alpha / r`, or `lora_alpha / √r` with
-/// `use_rslora`, with exceptions by name; and several of its switches mean that weights change in another way than by a sum.
+/// `use_rslora`, with exceptions by name; and several switches mean that weights change by more than a sum.
 ///
 /// Specification: https://huggingface.co/docs/peft/developer_guides/checkpoint
 public struct PEFTFormat: Sendable {
@@ -15,17 +15,17 @@ public struct PEFTFormat: Sendable {
 
   static let configurationName = "adapter_config.json"
   static let weightsName = "adapter_model"
-  /// What the library puts in front of the model's own names.
+  /// The prefix that the library adds to the model's own names.
   static let prefix = "base_model.model."
 
-  /// Whether the path is a folder with an adapter, and without a model beside it.
+  /// Whether the path is a folder with an adapter but without a model.
   public static func recognises(_ path: String) -> Bool {
     guard Files.isFolder(path), let names = try? Files.list(path), names.contains(configurationName) else { return false }
     return !names.contains { $0 == SafetensorsFormat.indexName || $0 == SafetensorsFormat.singleName || $0.hasPrefix("pytorch_model") }
   }
 
   /// Opens the folder. Reads the configuration and the header of the weights.
-  /// - Throws: `Failure` `adapter.…`, `json.…`, and what the kind of its weight file throws.
+  /// - Throws: `Failure` `adapter.…`, `json.…`, and what the format of its weight file throws.
   public static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
     let configurationPath = Files.join(path, configurationName)
     let json = try JSON.load(configurationPath)

@@ -8,7 +8,7 @@ extension PEFTFormat: AdapterFormat {
   public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] {
     adapter.updates.flatMap { update in
       let name = prefix + QuantizedModule.name(ofWeight: update.target)
-      // The configuration states alpha and rank of each module, so that the library scales as it is to be.
+      // The configuration states alpha and rank of each layer, so that the library computes the right scale.
       let scale = update.scale
       return update.isEmbedding
         ? [
@@ -31,7 +31,7 @@ extension PEFTFormat: AdapterFormat {
     return OutputLayout(isFolder: true, files: files + [file], placements: placements, earlierNames: ["*.qconvert.json"])
   }
 
-  /// The source's, or one that says what a GGUF does.
+  /// The source's configuration, or one that is made from what a GGUF says.
   private static func configuration(_ request: OutputRequest) throws(Failure) -> JSON {
     if let json = request.source.configuration?.json { return json }
     guard let adapter = request.source.adapter else {
@@ -52,7 +52,7 @@ extension PEFTFormat: AdapterFormat {
     ])
   }
 
-  /// The first of those that occur most often.
+  /// The most frequent value; on a tie, the first.
   private static func mostFrequent<Value: Hashable>(_ values: [Value]) -> Value? {
     let counts = Dictionary(grouping: values) { $0 }.mapValues { $0.count }
     return values.max { (counts[$0] ?? 0) < (counts[$1] ?? 0) }

@@ -3,8 +3,8 @@ public import QuantCore
 
 /// Safetensors files: alone, or as the shards of a folder.
 ///
-/// The file itself says nothing about the model; a `config.json` beside it is used where there is one. One of several
-/// shards can be opened too, and then holds a part of the model only.
+/// The file itself says nothing about the model; a `config.json` beside it is used if there is one. One of several shards
+/// can be opened too, and then holds only a part of the model.
 ///
 /// Specification: https://github.com/huggingface/safetensors
 public struct SafetensorsFormat: WeightFormat {
@@ -15,7 +15,7 @@ public struct SafetensorsFormat: WeightFormat {
   public static let isFolder = false
   public static let singleName = "model.safetensors"
 
-  /// Whether the path is a file whose first bytes are a header length and an opening brace, or that is named like one.
+  /// Whether the path is a file that begins with a header length and an opening brace, or has the extension.
   public static func recognises(_ path: String) -> Bool {
     guard Files.isFile(path) else { return false }
     if path.hasSuffix(".safetensors") { return true }
@@ -25,7 +25,7 @@ public struct SafetensorsFormat: WeightFormat {
     return length > 0 && length <= UInt64(SafetensorsHeader.maximumHeaderBytes) && first == UInt8(ascii: "{")
   }
 
-  /// The tensors of a file, by its header.
+  /// The tensors that the header of a file describes.
   /// - Throws: `Failure` `input.…`, `st.…` or `limit.…` that names the file.
   public static func weights(_ path: String) throws(Failure) -> WeightFile {
     let file = try MappedFile(path)

@@ -2,9 +2,9 @@ import QuantCore
 
 /// The header of a safetensors file: an 8-byte length, that many bytes of JSON, then the data.
 ///
-/// Read more strictly than the reference does: names are unique whatever their escapes, unknown fields and odd padding are
-/// refused, and the tensors cover the data exactly, without holes or overlaps. A file that two readers could understand
-/// differently is not read at all.
+/// Read more strictly than by the reference: names are unique after unescaping, unknown fields and odd padding are refused, and
+/// the tensors cover the data exactly, without holes or overlaps. A file that two readers could interpret differently is
+/// refused.
 struct SafetensorsHeader {
   struct Entry {
     var name: String
@@ -27,7 +27,7 @@ struct SafetensorsHeader {
   static let maximumRank = 8
 
   /// - Parameter file: the whole file.
-  /// - Throws: `Failure` `st.…`, `limit.…`, or `input.…` where the file is of another kind.
+  /// - Throws: `Failure` `st.…`, `limit.…`, or `input.…` if the file is of another kind.
   init(_ file: ByteView) throws(Failure) {
     if let wrong = WrongKind.failure(file, expected: "a safetensors file") { throw wrong }
     let (text, dataStart) = try SafetensorsHeader.text(of: file)
@@ -52,26 +52,26 @@ struct SafetensorsHeader {
     try checkCoverage(dataStart: dataStart, fileSize: file.count)
   }
 
-  /// The JSON text and the position of the data behind it.
+  /// The JSON text, and the position of the data after it.
   private static func text(of file: ByteView) throws(Failure) -> (text: ByteView, dataStart: Int) {
     guard file.count > 0 else { throw Failure(.data, "st.empty", "is empty", byteOffset: 0, remedy: again) }
     var reader = ByteReader(file)
     let word = try reader.u64(
-      Failure(.data, "st.short", "has \(file.count) bytes, less than the 8 of a header length", byteOffset: 0, remedy: again))
+      Failure(.data, "st.short", "has \(file.count) bytes, fewer than the 8 of a header length", byteOffset: 0, remedy: again))
     guard word > 0 else { throw Failure(.data, "st.header.empty", "the header has no bytes", byteOffset: 0) }
     guard let length = Int(exactly: word), length <= maximumHeaderBytes else {
       let swapped = word.byteSwapped <= UInt64(maximumHeaderBytes) ? "; its bytes are in reverse order" : ""
       throw Failure(
         .data, "st.header.too-large",
-        "the header claims \(word) bytes where at most \(maximumHeaderBytes) are allowed\(swapped)", byteOffset: 0)
+        "the header claims \(word) bytes; at most \(maximumHeaderBytes) are allowed\(swapped)", byteOffset: 0)
     }
     guard length <= reader.remaining else { throw beyondFile(length, try reader.view(reader.remaining)) }
     return (try reader.view(length), 8 + length)
   }
 
-  /// A header that is longer than the file: cut off, unless a whole header is there and only its length is wrong.
+  /// A header that is longer than the file: it is cut off, unless it is whole and only its length is wrong.
   private static func beyondFile(_ length: Int, _ rest: ByteView) -> Failure {
-    let missing = "the header claims \(length) bytes, the file has \(rest.count) more"
+    let missing = "the header claims \(length) bytes, but the file has only \(rest.count) more"
     do {
       _ = try JSON.parsePrefix(rest)
     } catch {
@@ -84,11 +84,11 @@ struct SafetensorsHeader {
   }
 
   /// Parses the text of a header.
-  /// - Returns: the value, and where the bytes behind it begin.
+  /// - Returns: the value, and where it ends.
   private static func parse(_ text: ByteView) throws(Failure) -> (JSON, Int) {
     var options = JSON.ParseOptions.strict
     options.maximumBytes = maximumHeaderBytes
-    // One more than tensors are allowed: `__metadata__`.
+    // One more than the tensors: `__metadata__`.
     options.maximumMembers = maximumTensors + 1
     let first = text.withUnsafeBytes { [UInt8]($0.prefix(3)) }
     if first == [0xef, 0xbb, 0xbf] {
@@ -98,13 +98,13 @@ struct SafetensorsHeader {
       throw Failure(.data, "st.header.first-byte", "the header begins with white space, not with '{'", byteOffset: 8)
     }
     if let place = excessiveObject(text) {
-      throw Failure(.data, "limit.tensor-count", "describes more than the \(maximumTensors) tensors that are read", byteOffset: 8 + place)
+      throw Failure(.data, "limit.tensor-count", "describes more than \(maximumTensors) tensors", byteOffset: 8 + place)
     }
     do { return try JSON.parsePrefix(text, options) } catch { throw failure(error) }
   }
 
-  /// Where an object opens that is one more than a header with `maximumTensors` tensors has, or nil. Looked for before
-  /// parsing, because parsed values take many times the memory of their text.
+  /// Where the first object opens that a header with `maximumTensors` tensors cannot have, or nil. Checked before parsing,
+  /// because parsed values take many times the memory of their text.
   private static func excessiveObject(_ text: ByteView) -> Int? {
     text.withUnsafeBytes { bytes in
       // The header itself and `__metadata__` are objects too.
@@ -126,7 +126,7 @@ struct SafetensorsHeader {
     }
   }
 
-  /// The failure for text that is not a proper header.
+  /// The failure for text that is not a valid header.
   private static func failure(_ error: JSON.ParseError) -> Failure {
     let inName = error.path.isEmpty
     var failure = error.failure()
@@ -146,18 +146,18 @@ struct SafetensorsHeader {
     return failure
   }
 
-  /// Only spaces may stand between the JSON and the data.
+  /// Only spaces are allowed between the JSON and the data.
   private static func checkPadding(_ text: ByteView, from end: Int, lengthIsRight: Bool) throws(Failure) {
     let rest = text.withUnsafeBytes { [UInt8]($0.dropFirst(end)) }
     guard let bad = rest.firstIndex(where: { $0 != 0x20 }) else { return }
     guard lengthIsRight else {
       throw Failure(
-        .data, "st.header.json", "the header length is wrong by \(rest.count): data bytes count as header", byteOffset: 0)
+        .data, "st.header.json", "the header length is wrong by \(rest.count): it counts bytes of data as header", byteOffset: 0)
     }
     let isPadding = rest.allSatisfy { [0, 0x09, 0x0a, 0x0d, 0x20].contains($0) }
     throw Failure(
       .data, isPadding ? "st.header.padding" : "st.header.trailing",
-      isPadding ? "the header is padded with something other than spaces" : "the header goes on behind its JSON object",
+      isPadding ? "the header is padded with something other than spaces" : "the header continues after its JSON object",
       byteOffset: 8 + end + bad)
   }
 
@@ -186,7 +186,7 @@ struct SafetensorsHeader {
       }
       guard start == position else {
         throw Failure(
-          .data, "st.hole", "begins \(start - position) bytes behind the end of what precedes it", tensor: entry.name,
+          .data, "st.hole", "begins \(start - position) bytes after the end of the tensor before it", tensor: entry.name,
           byteOffset: position)
       }
       position = entry.range.upperBound
@@ -198,7 +198,7 @@ struct SafetensorsHeader {
     }
     guard position == fileSize else {
       throw Failure(
-        .data, "st.trailing-bytes", "has \(fileSize - position) bytes behind the last tensor", byteOffset: position)
+        .data, "st.trailing-bytes", "has \(fileSize - position) bytes after the last tensor", byteOffset: position)
     }
   }
 

@@ -2,16 +2,16 @@ public import QuantCore
 
 /// One safetensors file as it will be written: an 8-byte length, a JSON header padded with spaces to a multiple of 8, data.
 struct SafetensorsFile {
-  /// One stored part with its place in the request.
+  /// One stored part, with the tensor and part of the request that it is.
   struct Entry {
     var tensor: Int
     var part: Int
     var stored: StoredPart
   }
 
-  /// Lays out `entries` with no gaps. Elements with larger types come first: every tensor is then aligned to its own
-  /// element size, without which PyTorch cannot view it in place.
-  /// - Throws: `Failure` for a part that has no safetensors type, or for two parts of one name.
+  /// Lays out `entries` without gaps. Larger element types come first: every tensor is then aligned to its element size, which
+  /// PyTorch needs to view it in place.
+  /// - Throws: `Failure` for a part that has no safetensors type, or for two parts with the same name.
   static func layout(
     _ entries: [Entry], metadata: [(key: String, value: String)], name: String, file: Int
   ) throws -> (file: OutputLayout.File, placements: [OutputLayout.Placement]) {
@@ -23,7 +23,7 @@ struct SafetensorsFile {
     var offset = 0
     for (_, entry, type) in ordered {
       guard names.insert(entry.stored.name).inserted else {
-        throw Failure(.unsupported, "st.duplicate", "two tensors would have this name", tensor: entry.stored.name)
+        throw Failure(.unsupported, "st.duplicate", "two tensors would get this name", tensor: entry.stored.name)
       }
       let end = offset + entry.stored.byteCount
       members.append(
@@ -45,12 +45,12 @@ struct SafetensorsFile {
 
   private static func elementType(of part: StoredPart) throws -> ElementType {
     guard case .element(let type) = part.type else {
-      throw Failure(.unsupported, "st.type", "a block layout cannot be stored in safetensors", tensor: part.name)
+      throw Failure(.unsupported, "st.type", "GGUF blocks cannot be stored in safetensors", tensor: part.name)
     }
     return type
   }
 
-  /// `__metadata__`: the framework that tensors are meant for (transformers insists on it), and how the file was made.
+  /// `__metadata__`: the framework that the tensors are for (transformers requires it), and how the file was made.
   static func metadata(_ provenance: [(key: String, value: String)]) -> [(key: String, value: String)] {
     [("format", "pt")] + provenance.map { ($0.key.hasPrefix("qconvert.") ? $0.key : "qconvert." + $0.key, $0.value) }
   }
@@ -64,7 +64,7 @@ struct SafetensorsFile {
 }
 
 extension SafetensorsFormat: ModelFormat {
-  /// A lone file has no place for a configuration, and integers without one mean nothing.
+  /// A lone file has no place for a configuration, and integers mean nothing without one.
   public static var defaultScheme: String { "bf16" }
   public static var naming: Naming { HuggingFaceFormat.naming }
   public static var holdsAnyTensors: Bool { true }

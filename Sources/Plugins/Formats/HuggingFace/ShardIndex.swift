@@ -1,12 +1,12 @@
 import QuantCore
 
-/// `model.safetensors.index.json` or its like: which shard holds which tensor.
+/// `model.safetensors.index.json` or similar: which shard holds which tensor.
 struct ShardIndex {
-  /// Shard by tensor name.
+  /// The shard of each tensor, by name.
   let weightMap: [String: String]
   /// Names of all shards, sorted.
   let shards: [String]
-  /// Bytes of all tensors, where the index says.
+  /// The bytes of all tensors, if the index says.
   let totalSize: Int?
 
   /// - Throws: `Failure` `input.…`, `json.…`, `hf.index.…`.
@@ -26,11 +26,11 @@ struct ShardIndex {
     var map: [String: String] = [:]
     for member in members {
       guard let shard = member.value.stringValue else {
-        throw Failure(.data, "hf.index.weight-map", "names no file for this tensor", file: path, tensor: member.key, byteOffset: 0)
+        throw Failure(.data, "hf.index.weight-map", "does not name a file for this tensor", file: path, tensor: member.key, byteOffset: 0)
       }
       guard Files.isPlainName(shard), !shard.utf8.contains(where: { $0 < 0x20 }) else {
         throw Failure(
-          .data, "hf.index.path", "leads to \(member.value.text()), which is not a plain file name", file: path,
+          .data, "hf.index.path", "names \(member.value.text()), which is not a plain file name", file: path,
           tensor: member.key, byteOffset: 0)
       }
       map[member.key] = shard

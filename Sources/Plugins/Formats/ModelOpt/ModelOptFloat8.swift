@@ -1,10 +1,10 @@
 import FolderKit
 public import QuantCore
 
-/// FP8 as NVIDIA's ModelOpt exports it (`quant_algo: FP8`): one scale for each matrix, and one for its input.
+/// FP8 as NVIDIA's ModelOpt exports it (`quant_algo: FP8`): one scale per matrix, and one for its input.
 ///
 /// For a matrix `X.weight [out, in]`: `X.weight` F8_E4M3 `[out, in]`, `X.weight_scale` F32 `[]` and `X.input_scale` F32 `[]`. The
-/// trap: without the configuration, transformers takes the codes for weights and drops the scales without a word.
+/// trap: without the configuration, transformers misreads the codes as weights and silently drops the scales.
 public struct ModelOptFloat8: FolderPacking, ActivationPacking, Unpacker, ModelOptPacking {
   public static let id = "modelopt-fp8"
   public static let summary = "FP8 (E4M3) weights and inputs with one scale per tensor, as ModelOpt exports them."
@@ -21,7 +21,7 @@ public struct ModelOptFloat8: FolderPacking, ActivationPacking, Unpacker, ModelO
     grid.kind == .scaledFloat && grid.layout == ElementType.f8e4m3.schemeName && grid.tileRows == nil && grid.globalScale == nil
   }
 
-  /// Readers want a stored scale of every input.
+  /// Clients require a stored scale for every input.
   public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool { holds(grid) && activations == .fp8Static }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {

@@ -1,16 +1,16 @@
 import FolderKit
 public import QuantCore
 
-/// NVFP4 as NVIDIA's ModelOpt exports it (`quant_algo: NVFP4`, or `W4A16_NVFP4` for weights alone): two E2M1 codes a byte, an E4M3
-/// scale for 16 columns, and an F32 scale for the tensor, which is multiplied with.
+/// NVFP4 as NVIDIA's ModelOpt exports it (`quant_algo: NVFP4`, or `W4A16_NVFP4` for weights alone): two E2M1 codes per byte, an
+/// E4M3 scale per 16 columns, and an F32 scale for the tensor, which multiplies.
 ///
-/// For a matrix `X.weight [out, in]`: `X.weight` U8 `[out, in / 2]` with the even column in the low half, `X.weight_scale` F8_E4M3
+/// For a matrix `X.weight [out, in]`: `X.weight` U8 `[out, in / 2]` with the even column in the low nibble, `X.weight_scale` F8_E4M3
 /// `[out, in / 16]`, `X.weight_scale_2` F32 `[]`, and `X.input_scale` F32 `[]`. The trap: compressed-tensors stores the reciprocals
 /// of both F32 scales.
 public struct ModelOptNVFP4: FolderPacking, ActivationPacking, Unpacker, ModelOptPacking {
   public static let id = "modelopt-nvfp4"
   public static let summary =
-    "NVFP4: E2M1 weights with an E4M3 scale for 16 columns and an F32 scale that multiplies, as ModelOpt exports them."
+    "NVFP4: E2M1 weights with an E4M3 scale per 16 columns and an F32 scale that multiplies, as ModelOpt exports them."
   public static let reference = "https://github.com/NVIDIA/Model-Optimizer"
 
   private static let layout = ScaledFloatLayout(globalScale: "_scale_2", numberShape: [])
@@ -45,7 +45,7 @@ public struct ModelOptNVFP4: FolderPacking, ActivationPacking, Unpacker, ModelOp
     if roundsInputs, let other = modules.first(where: { $0.activations == nil }) {
       throw Failure(
         .unsupported, "modelopt.mixed-inputs",
-        "has an input that is not rounded, and others have; this layout knows one way for all layers",
+        "does not round its input, but other layers do; this packing rounds the inputs of all layers or of none",
         tensor: other.name, remedy: "Give all layers the same --activations, or choose nvfp4-pack-quantized.")
     }
     return ModelOptConfiguration.json(

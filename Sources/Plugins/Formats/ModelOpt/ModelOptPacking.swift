@@ -1,9 +1,9 @@
 import FolderKit
 import QuantCore
 
-/// What ModelOpt's layouts share: the configuration, the file beside it, and the scales of inputs and of the cache.
+/// What ModelOpt's packings share: the configuration, the file beside it, and the scales of inputs and of the cache.
 protocol ModelOptPacking: FolderPacking, ActivationPacking, Unpacker {
-  /// Suffixes of what a matrix is stored as, besides its codes.
+  /// Suffixes of the parts of a matrix, besides its codes.
   static var weightParts: [String] { get }
 }
 

@@ -1,36 +1,36 @@
 import QuantCore
 
-/// Reads a pickle of tensors by an interpreter that can do nothing else: it knows the instructions and the names that
-/// `torch.save` writes for a dictionary of tensors, and refuses every other. Nothing is ever imported or called.
+/// Reads a pickle of tensors with an interpreter that can do nothing else: it knows the instructions and names that
+/// `torch.save` writes for a dictionary of tensors, and refuses all others. Nothing is ever imported or called.
 struct PickleMachine {
-  /// Dictionaries in the order in which they were made.
+  /// Dictionaries, in the order in which they were made.
   private(set) var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
 
   private var reader: ByteReader
   private var stack: [PickleValue] = []
-  /// Lengths of the stack where marks were set.
+  /// The lengths of the stack when marks were set.
   private var marks: [Int] = []
   private var memo: [PickleValue] = []
-  /// Position of the instruction that is carried out.
+  /// The position of the current instruction.
   private var position = 0
 
-  /// A pickle of 100 000 tensors has some 15 MB.
+  /// A pickle of 100 000 tensors has about 15 MB.
   static let maximumBytes = 32 << 20
-  /// `torch.save` hands over dictionaries a thousand pairs at a time.
+  /// `torch.save` writes dictionaries a thousand pairs at a time.
   private static let maximumDepth = 10_000
-  /// A tensor's arguments hold its shape; deeper nesting serves no tensor, and freeing it would take as deep a stack.
+  /// A tensor's arguments hold its shape; no tensor needs deeper nesting, and freeing it would need an equally deep stack.
   private static let maximumNesting = 4
 
-  /// - Throws: `Failure` `limit.pickle-size`, without a place.
+  /// - Throws: `Failure` `limit.pickle-size`, without a byte offset.
   init(_ pickle: ByteView) throws(Failure) {
     guard pickle.count <= PickleMachine.maximumBytes else {
       throw Failure(
-        .data, "limit.pickle-size", "its pickle has \(pickle.count) bytes where at most \(PickleMachine.maximumBytes) are read")
+        .data, "limit.pickle-size", "its pickle has \(pickle.count) bytes; at most \(PickleMachine.maximumBytes) are supported")
     }
     reader = ByteReader(pickle)
   }
 
-  /// The value that the pickle stands for.
+  /// The value that the pickle describes.
   /// - Throws: `Failure` `pt.pickle.…` with its byte offset in the pickle.
   mutating func run() throws(Failure) -> PickleValue {
     while true {
@@ -49,7 +49,7 @@ struct PickleMachine {
     }
     let result = try pop()
     guard stack.isEmpty, marks.isEmpty, reader.remaining == 0 else {
-      throw failure("pt.pickle.end", "ends with values left on the stack, or with bytes behind its end")
+      throw failure("pt.pickle.end", "ends with values left on the stack, or is followed by more bytes")
     }
     return result
   }
@@ -65,7 +65,7 @@ struct PickleMachine {
     case .protocolVersion:
       let version = try reader.u8()
       guard position == 0, (2...5).contains(version) else {
-        throw failure("pt.pickle.protocol", "is of protocol \(version); 2 to 5 are read")
+        throw failure("pt.pickle.protocol", "has protocol \(version); only 2 to 5 are supported")
       }
     case .frame: try reader.skip(8)
     case .none: stack.append(.none)
@@ -112,7 +112,7 @@ struct PickleMachine {
       guard case .global(let global) = call[0], case .tuple(let arguments, _) = call[1] else { throw mismatch("a name and its arguments") }
       stack.append(try build(global, arguments))
     case .build:
-      // Attributes of a dictionary (versions of its modules) say nothing about tensors.
+      // The attributes of a dictionary (versions of its modules) say nothing about tensors.
       let pair = try pop(2)
       guard case .dictionary = pair[0], case .dictionary = pair[1] else { throw mismatch("a dictionary and its attributes") }
       stack.append(pair[0])
@@ -182,11 +182,11 @@ struct PickleMachine {
   }
 
   private func top() throws(Failure) -> PickleValue {
-    guard stack.count > marks.last ?? 0, let value = stack.last else { throw failure("pt.pickle.stack", "looks at an empty stack") }
+    guard stack.count > marks.last ?? 0, let value = stack.last else { throw failure("pt.pickle.stack", "reads from an empty stack") }
     return value
   }
 
-  /// Python numbers what it remembers one after the other, so that nothing larger than the pickle can be asked for.
+  /// Python numbers memo entries consecutively, so the memo cannot grow beyond the pickle.
   private mutating func put(_ index: Int) throws(Failure) {
     let value = try top()
     if index < memo.count {
@@ -194,12 +194,12 @@ struct PickleMachine {
     } else if index == memo.count {
       memo.append(value)
     } else {
-      throw failure("pt.pickle.memo", "remembers a value as number \(index), and has \(memo.count) so far")
+      throw failure("pt.pickle.memo", "stores memo entry \(index), but has only \(memo.count) so far")
     }
   }
 
   private mutating func get(_ index: Int) throws(Failure) {
-    guard index < memo.count else { throw failure("pt.pickle.memo", "asks for value \(index), and has \(memo.count) so far") }
+    guard index < memo.count else { throw failure("pt.pickle.memo", "reads memo entry \(index), but has only \(memo.count) so far") }
     stack.append(memo[index])
   }
 
@@ -224,7 +224,7 @@ struct PickleMachine {
     return .tuple(values, depth: depth)
   }
 
-  /// What a name would make of its arguments.
+  /// What calling a name with its arguments would give.
   private mutating func build(_ global: PickleGlobal, _ arguments: [PickleValue]) throws(Failure) -> PickleValue {
     switch global {
     case .orderedDictionary where arguments.isEmpty: return newDictionary()
@@ -281,7 +281,7 @@ struct PickleMachine {
 
   private func refusal(of byte: UInt8) -> Failure {
     guard let name = PickleOpcode.refused[byte] else {
-      return failure("pt.pickle.opcode", "has the byte \(byte), which is no instruction")
+      return failure("pt.pickle.opcode", "has the byte \(byte), which is not an instruction")
     }
     return refusal("pt.pickle.opcode", "has the instruction \(name)")
   }
@@ -289,6 +289,6 @@ struct PickleMachine {
   private func refusal(_ id: String, _ message: String) -> Failure {
     Failure(
       .unsupported, id, "its pickle \(message), which no dictionary of tensors needs; nothing was executed", byteOffset: position,
-      remedy: "Load it where you trust it, and save the model's state_dict() alone.")
+      remedy: "If you trust it, load it with torch.load and save only the model's state_dict().")
   }
 }

@@ -1,46 +1,46 @@
 import QuantCore
 
-/// What a pickle of tensors is made of.
+/// The values in a pickle of tensors.
 enum PickleValue {
   case none
   case bool(Bool)
   case integer(Int)
-  /// A floating-point number; its value means nothing to a reader of tensors.
+  /// A float, whose value does not matter for tensors.
   case real
   case string(String)
   /// - depth: 1 for a tuple without tuples in it.
   case tuple([PickleValue], depth: Int)
-  /// A list; what is in it means nothing to a reader of tensors.
+  /// A list, whose content does not matter for tensors.
   case list
-  /// A dictionary, ordered or not: its place among the machine's dictionaries, because later instructions add to it.
+  /// A dictionary, ordered or not: its index among the machine's dictionaries, because later instructions add to it.
   case dictionary(Int)
   case global(PickleGlobal)
   indirect case storage(PickledStorage)
   indirect case tensor(PickledTensor)
 }
 
-/// A stretch of numbers that tensors are views of: an entry of the archive.
+/// The values that tensors are views of: an entry of the archive.
 struct PickledStorage {
-  /// Name of the entry below `data/`.
+  /// The name of the entry below `data/`.
   var key: String
-  /// Type of its numbers; nil where it is bytes and the tensor has the type.
+  /// The type of its values; nil for untyped bytes, whose type the tensor states.
   var type: ElementType?
-  /// Numbers, or bytes where there is no type.
+  /// How many values it holds, or bytes if it has no type.
   var count: Int
 }
 
-/// A view of a storage. The numbers are the file's and unchecked.
+/// A view of a storage. Its offset, shape and strides are unchecked, as the file states them.
 struct PickledTensor {
   var storage: PickledStorage
   var type: ElementType
-  /// Distance of the first number from the start of the storage, in numbers.
+  /// The index of the first value in the storage.
   var offset: Int
   var shape: [Int]
-  /// Distance in numbers between neighbours along each dimension.
+  /// How many values apart neighbours are, along each dimension.
   var strides: [Int]
 }
 
-/// The only names that a pickle may look up. Each is a case, and none is ever called: the machine knows what they would do.
+/// The only names that a pickle may look up. Each is a case and none is ever called: the machine knows what they would do.
 enum PickleGlobal: Equatable {
   case orderedDictionary
   /// A view of a typed storage.
@@ -55,7 +55,7 @@ enum PickleGlobal: Equatable {
   static let known: [String: PickleGlobal] = [
     "collections OrderedDict": .orderedDictionary,
     "torch._utils _rebuild_tensor_v2": .tensor,
-    "torch._utils _rebuild_tensor_v3": .typedTensor,  // types that have no storage of their own, such as FP8
+    "torch._utils _rebuild_tensor_v3": .typedTensor,  // types without a storage class, such as FP8
     "torch._utils _rebuild_parameter": .parameter,
     "torch.storage UntypedStorage": .storage(nil),
     "torch DoubleStorage": .storage(.f64),
@@ -89,7 +89,7 @@ enum PickleGlobal: Equatable {
   ]
 }
 
-/// Instructions of the pickle format, by their bytes.
+/// The instructions of the pickle format, by their bytes.
 ///
 /// Specification: https://github.com/python/cpython/blob/main/Lib/pickletools.py
 enum PickleOpcode: UInt8 {
@@ -129,7 +129,7 @@ enum PickleOpcode: UInt8 {
   case memoize = 0x94
   case frame = 0x95
 
-  /// Names of those that no dictionary of tensors needs.
+  /// Names of the instructions that no dictionary of tensors needs.
   static let refused: [UInt8: String] = [
     0x30: "POP", 0x31: "POP_MARK", 0x32: "DUP", 0x42: "BINBYTES", 0x43: "SHORT_BINBYTES", 0x46: "FLOAT", 0x49: "INT", 0x4c: "LONG",
     0x50: "PERSID", 0x53: "STRING", 0x54: "BINSTRING", 0x55: "SHORT_BINSTRING", 0x56: "UNICODE", 0x64: "DICT", 0x67: "GET",

@@ -9,7 +9,7 @@ enum PyTorchArchive {
     let pickles = archive.names.filter { $0 == "data.pkl" || $0.hasSuffix("/data.pkl") }
     guard let pickle = pickles.first, pickles.count == 1 else {
       throw Failure(
-        .data, "pt.no-pickle", "is a ZIP archive, but has \(pickles.count) entries data.pkl where torch.save writes one", byteOffset: 0)
+        .data, "pt.no-pickle", "is a ZIP archive, but has \(pickles.count) data.pkl entries instead of torch.save's one", byteOffset: 0)
     }
     let prefix = String(pickle.dropLast("data.pkl".count))
     guard archive.count(of: prefix + "constants.pkl") == nil else {
@@ -25,7 +25,7 @@ enum PyTorchArchive {
       var machine = try PickleMachine(content)
       dictionary = try StateDictionary(machine.run(), of: machine)
     } catch {
-      // Places in a stored pickle are places in the file.
+      // Offsets in a stored pickle are offsets in the file.
       let place = archive.isStored(pickle) ? error.byteOffset ?? 0 : 0
       throw error.at((archive.offset(of: pickle) ?? 0) + place)
     }
@@ -50,28 +50,29 @@ enum PyTorchArchive {
     return tensors
   }
 
-  /// Files without the entry are older than the question, and were written on little-endian machines.
+  /// Files without this entry predate it and were written on little-endian machines.
   private static func checkByteOrder(_ archive: ZipArchive, _ name: String, _ inflated: inout Int) throws(Failure) {
     guard let count = archive.count(of: name) else { return }
     guard count <= 16, try archive.content(of: name, checksInPlace: true, inflated: &inflated).bytes == Array("little".utf8) else {
       throw Failure(
-        .unsupported, "pt.byte-order", "its numbers are not little-endian", byteOffset: archive.offset(of: name) ?? 0,
-        remedy: "Save it again on a machine of today.")
+        .unsupported, "pt.byte-order", "its values are not little-endian", byteOffset: archive.offset(of: name) ?? 0,
+        remedy: "Save it again on a little-endian machine.")
     }
   }
 
-  /// The numbers of a view, after every number of the pickle was checked against the storage.
+  /// The values of a view, after checking everything that the pickle says against the storage.
   private static func storage(_ tensor: PickledTensor, _ bytes: ByteView) throws(Failure) -> any TensorStorage {
     let size = tensor.type.bitCount / 8
     let unit = tensor.storage.type == nil ? 1 : size
     guard Checked.product(tensor.storage.count, unit) == bytes.count else {
       throw Failure(
-        .data, "pt.storage-size", "its storage has \(bytes.count) bytes where the pickle says \(tensor.storage.count) elements of \(unit)")
+        .data, "pt.storage-size",
+        "its storage has \(bytes.count) bytes, but the pickle says \(tensor.storage.count) elements of \(unit) bytes")
     }
     guard tensor.shape.count <= maximumRank else {
-      throw Failure(.data, "limit.rank", "has \(tensor.shape.count) dimensions where at most \(maximumRank) are read")
+      throw Failure(.data, "limit.rank", "has \(tensor.shape.count) dimensions; at most \(maximumRank) are supported")
     }
-    let bad = Failure(.data, "pt.view", "shape \(tensor.shape) at \(tensor.offset) with strides \(tensor.strides) leaves its storage")
+    let bad = Failure(.data, "pt.view", "shape \(tensor.shape) at \(tensor.offset) with strides \(tensor.strides) exceeds its storage")
     guard tensor.strides.count == tensor.shape.count, tensor.offset >= 0, tensor.shape.allSatisfy({ $0 >= 0 }),
       tensor.strides.allSatisfy({ $0 >= 0 }), Checked.product(of: tensor.shape.lazy.filter { $0 != 0 }) != nil
     else { throw bad }
@@ -91,17 +92,18 @@ enum PyTorchArchive {
       let end = Checked.sum(first, length), let view = bytes.slice(first..<end)
     else { throw bad }
     if isContiguous(tensor) { return PlainStorage(tensor.type, view) }
-    // Elements that stand for several would make a tensor larger than the file.
+    // Elements that are used several times would make a tensor larger than the file.
     guard tensor.shape.count == 2, count <= span, tensor.strides.allSatisfy({ $0 > 0 }) else {
       throw Failure(
-        .unsupported, "pt.strides", "is a view with strides \(tensor.strides); only matrices are read in another order than their rows'",
+        .unsupported, "pt.strides",
+        "is a view with strides \(tensor.strides); strided views are supported only for matrices without repeated elements",
         remedy: "Save .contiguous() tensors.")
     }
     return StridedStorage(
       elementType: tensor.type, bytes: view, rowStride: tensor.strides[0], columnStride: tensor.strides[1], byteCount: count * size)
   }
 
-  /// Whether the elements lie one after the other. Strides of dimensions of length 1 mean nothing.
+  /// Whether the elements are contiguous. Strides of dimensions of length 1 mean nothing.
   private static func isContiguous(_ tensor: PickledTensor) -> Bool {
     var expected = 1
     for (length, stride) in zip(tensor.shape, tensor.strides).reversed() where length != 1 {

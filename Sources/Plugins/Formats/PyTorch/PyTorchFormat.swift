@@ -1,12 +1,12 @@
 import FolderKit
 public import QuantCore
 
-/// Files that `torch.save` writes: a ZIP archive with a pickle that describes tensors, and an entry with the numbers of each.
+/// Files that `torch.save` writes: a ZIP archive with a pickle that describes tensors, and an entry with the values of each.
 ///
-/// The pickle is read by an interpreter of its own, which knows the few instructions and names that a dictionary of tensors
-/// is made of and executes nothing; see `PickleMachine`. The numbers stay in the file: entries that are stored as they are, as
-/// PyTorch writes them, are mapped; deflated ones are held in memory. Checksums of what describes tensors are verified, those
-/// of stored numbers are not, because that would read all of them when a file is opened.
+/// A custom interpreter reads the pickle. It knows the few instructions and names that make up a dictionary of tensors, and
+/// executes nothing; see `PickleMachine`. The values stay in the file: entries that are not compressed, as PyTorch writes them,
+/// are mapped; deflated ones are held in memory. Checksums are verified for what describes tensors, but not for stored values,
+/// because that would read all of them when a file is opened.
 ///
 /// Specification: https://docs.pytorch.org/docs/stable/notes/serialization.html
 public struct PyTorchFormat: WeightFormat {
@@ -15,11 +15,11 @@ public struct PyTorchFormat: WeightFormat {
   public static let reference = "https://docs.pytorch.org/docs/stable/notes/serialization.html"
   public static let fileExtensions = ["bin", "pt", "pth"]
   public static let singleName = "pytorch_model.bin"
-  /// Beside a `config.json`.
+  /// Tensors have the names of Hugging Face folders.
   public static let naming = Naming(rawValue: "huggingFace")
 
   private static let archiveStart = Array("PK\u{3}\u{4}".utf8)
-  /// What PyTorch wrote before version 1.6: several pickles one after the other, the first of which is a number.
+  /// What PyTorch wrote before version 1.6: several pickles in a row, of which the first is a number.
   private static let legacyStart: [UInt8] = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19]
 
   /// Whether the first bytes are those of a ZIP archive or of an old PyTorch file.
@@ -29,13 +29,13 @@ public struct PyTorchFormat: WeightFormat {
     return start.starts(with: archiveStart) || start == legacyStart
   }
 
-  /// Trainers leave their own state beside the model.
+  /// Trainers store their own state beside the model.
   public static func holdsWeights(_ name: String) -> Bool {
     let state = ["training_args", "optimizer", "scheduler", "rng_state", "scaler"]
     return fileExtensions.contains { name.hasSuffix("." + $0) } && !state.contains { name.hasPrefix($0) }
   }
 
-  /// The tensors of a file, by its pickle.
+  /// The tensors that the pickle of a file describes.
   /// - Throws: `Failure` `input.…`, `zip.…`, `pt.…` or `limit.…` that names the file.
   public static func weights(_ path: String) throws(Failure) -> WeightFile {
     let file = try MappedFile(path)
@@ -50,12 +50,12 @@ public struct PyTorchFormat: WeightFormat {
     let start = contents.withUnsafeBytes { [UInt8]($0.prefix(legacyStart.count)) }
     if start == legacyStart {
       throw Failure(
-        .unsupported, "pt.legacy", "is in the form that PyTorch wrote before version 1.6, which is not read", byteOffset: 0,
+        .unsupported, "pt.legacy", "is in the format that PyTorch wrote before version 1.6, which is not supported", byteOffset: 0,
         remedy: "Load it with torch.load and save it again with torch.save.")
     }
     guard start.starts(with: archiveStart) else {
       if let wrong = WrongKind.failure(contents, expected: "a ZIP archive (PyTorch .bin or .pt)") { throw wrong }
-      throw Failure(.data, "pt.signature", "does not begin like a file of torch.save", byteOffset: 0)
+      throw Failure(.data, "pt.signature", "does not begin like a file that torch.save writes", byteOffset: 0)
     }
     return try ZipArchive(contents)
   }

@@ -1,11 +1,11 @@
 import QuantCore
 
-/// The tensors of a saved model: a dictionary by name, or one within the dictionary of a training run.
+/// The tensors of a saved model: a dictionary by name, or one inside the dictionary of a training run.
 struct StateDictionary {
   /// In the order of the file.
   let tensors: [(name: String, tensor: PickledTensor)]
 
-  /// Under which names training programs keep the model beside the state of their optimizer.
+  /// The keys under which training programs store the model beside the state of the optimizer.
   private static let modelKeys = ["state_dict", "model_state_dict", "model", "module"]
   static let maximumTensors = 100_000
   private static let maximumNameBytes = 65_535
@@ -30,7 +30,7 @@ struct StateDictionary {
     _ entries: [(key: PickleValue, value: PickleValue)], of machine: PickleMachine
   ) throws(Failure) -> [(name: String, tensor: PickledTensor)] {
     guard entries.count <= maximumTensors else {
-      throw Failure(.data, "limit.tensor-count", "holds \(entries.count) tensors where at most \(maximumTensors) are read")
+      throw Failure(.data, "limit.tensor-count", "holds \(entries.count) tensors; at most \(maximumTensors) are supported")
     }
     var tensors: [(name: String, tensor: PickledTensor)] = []
     var names: Set<String> = []
@@ -39,13 +39,13 @@ struct StateDictionary {
       guard !name.isEmpty, name.utf8.count <= maximumNameBytes,
         !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
       else { throw Failure(.data, "pt.name", "the name of a tensor is empty, too long, or not printable") }
-      guard names.insert(name).inserted else { throw Failure(.data, "pt.tensor.duplicate", "is there twice", tensor: name) }
+      guard names.insert(name).inserted else { throw Failure(.data, "pt.tensor.duplicate", "appears twice", tensor: name) }
       switch value {
       case .tensor(let tensor): tensors.append((name, tensor))
       case .dictionary(let index) where machine.dictionaries[index].contains(where: { isTensor($0.value) }):
         throw Failure(
-          .unsupported, "pt.nested", "is a dictionary with tensors of its own beside tensors, and names in it are not the model's",
-          tensor: name, remedy: "Save the model's state_dict() alone.")
+          .unsupported, "pt.nested", "is a dictionary of tensors beside other tensors, so the names in it are not the model's",
+          tensor: name, remedy: "Save only the model's state_dict().")
       // Numbers and lists beside the tensors are not part of a model.
       default: break
       }
@@ -61,6 +61,6 @@ struct StateDictionary {
   private static func none(_ found: String) -> Failure {
     Failure(
       .unsupported, "pt.no-state-dict", "holds \(found), not a model's tensors by name",
-      remedy: "Save the model's state_dict(); it may also lie under \(modelKeys.joined(separator: ", ")).")
+      remedy: "Save the model's state_dict(), alone or under one of the keys \(modelKeys.joined(separator: ", ")).")
   }
 }

@@ -1,14 +1,14 @@
 import QuantCore
 
-/// A matrix whose rows do not follow each other: a transposed or cut-out view, as PyTorch saves it.
+/// A matrix that is not contiguous: a transposed or sliced view, as PyTorch saves it.
 struct StridedStorage: TensorStorage {
   /// The type of each element.
   let elementType: ElementType
   /// From the first element of the view to the last one that any row reaches.
   let bytes: ByteView
-  /// Elements between a row and the next.
+  /// Elements from one row to the next.
   let rowStride: Int
-  /// Elements between neighbours in a row.
+  /// Elements from one column to the next.
   let columnStride: Int
   let byteCount: Int
 
@@ -18,7 +18,7 @@ struct StridedStorage: TensorStorage {
 
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
     let size = elementType.bitCount / 8
-    // Elements are gathered as they are and then read like any other row.
+    // Elements are gathered unchanged and then decoded like any other row.
     let row = [UInt8](unsafeUninitializedCapacity: rows.count * rowLength * size) { buffer, count in
       bytes.withUnsafeBytes { source in
         for (local, row) in rows.enumerated() {

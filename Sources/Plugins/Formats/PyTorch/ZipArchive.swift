@@ -3,21 +3,21 @@ import QuantCore
 
 /// A ZIP archive whose entries are read in place.
 ///
-/// Read strictly: directory and local headers agree, entries do not share bytes, names are unique. A file that two programs
-/// could unpack differently is not read at all.
+/// Read strictly: the directory and the local headers must agree, entries must not share bytes, and names must be unique. A file
+/// that two programs could unpack differently is refused.
 struct ZipArchive {
   private let file: ByteView
   private let entries: [String: Stored]
   /// In the order of the directory.
   let names: [String]
 
-  /// An entry with the place of its data.
+  /// An entry with the byte range of its data.
   private struct Stored {
     var entry: ZipEntry
     var data: Range<Int>
   }
 
-  /// Deflated weights shrink by a tenth or so; what shrinks more is made to fill the memory.
+  /// Deflated weights shrink by about a tenth; entries that shrink far more are made to fill the memory.
   private static let maximumRatio = 100
   /// Inflated entries are held in memory.
   private static let maximumInflated = 1 << 30
@@ -46,7 +46,7 @@ struct ZipArchive {
     names = directory.entries.map(\.name)
   }
 
-  /// The data of an entry, after its local header was held against the directory.
+  /// The byte range of an entry's data, after comparing its local header with the directory.
   private static func data(of entry: ZipEntry, in file: ByteView, before end: Int) throws(Failure) -> Range<Int> {
     let name = JSON.string(entry.name).text()
     let outside = Failure(.data, "zip.entry", "entry \(name) lies outside the file")
@@ -62,7 +62,7 @@ struct ZipArchive {
     let nameCount = Int(try reader.u16(outside)), extraCount = Int(try reader.u16(outside))
     let localName = try reader.view(nameCount, outside).bytes
     try reader.skip(extraCount, outside)
-    // Where the sizes follow the data (bit 3), the header leaves them out; where they take 64 bits, they are all ones.
+    // If the sizes follow the data (bit 3), the header omits them; if they take 64 bits, it has all ones.
     let followed = entry.flags & 8 != 0
     func agrees(_ local: UInt32, _ central: Int) -> Bool { local == .max || Int(local) == central || followed && local == 0 }
     guard flags == entry.flags, method == entry.method, localName == Array(entry.name.utf8),
@@ -71,27 +71,27 @@ struct ZipArchive {
     guard flags & 1 == 0 else { throw Failure(.unsupported, "zip.encrypted", "entry \(name) is encrypted") }
     guard method == 0 || method == 8 else {
       throw Failure(
-        .unsupported, "zip.method", "entry \(name) is compressed by method \(method); only stored and deflated ones are read")
+        .unsupported, "zip.method", "entry \(name) is compressed with method \(method); only stored and deflated entries are supported")
     }
     guard method == 8 || entry.count == entry.storedCount else {
-      throw Failure(.data, "zip.size", "entry \(name) is stored as it is, and still has two sizes")
+      throw Failure(.data, "zip.size", "entry \(name) is not compressed, but has two different sizes")
     }
     guard let last = Checked.sum(reader.offset, entry.storedCount), last <= end else { throw outside }
     return reader.offset..<last
   }
 
-  /// Length of an entry's content, or nil where there is none of this name.
+  /// The length of an entry's content, or nil if there is no such entry.
   func count(of name: String) -> Int? { entries[name]?.entry.count }
 
-  /// Where the data of an entry begin in the file.
+  /// Where the data of an entry begins in the file.
   func offset(of name: String) -> Int? { entries[name]?.data.lowerBound }
 
-  /// Whether an entry lies in the file as it is.
+  /// Whether an entry is stored uncompressed.
   func isStored(_ name: String) -> Bool { entries[name]?.entry.method == 0 }
 
-  /// The content of an entry: in place where it is stored, else inflated.
+  /// The content of an entry: in place if it is stored uncompressed, else inflated.
   /// - Parameters:
-  ///   - checksInPlace: whether the checksum of a stored entry is computed, which reads all of it. That of a deflated one always is.
+  ///   - checksInPlace: whether to verify the checksum of a stored entry, which reads all of it. That of a deflated entry always is.
   ///   - inflated: bytes inflated so far.
   /// - Throws: `Failure` `zip.…` or `limit.…`.
   func content(of name: String, checksInPlace: Bool, inflated: inout Int) throws(Failure) -> ByteView {
@@ -107,7 +107,7 @@ struct ZipArchive {
       else {
         throw Failure(
           .data, "limit.inflated-size",
-          "entry \(JSON.string(name).text()) would grow from \(raw.count) to \(stored.entry.count) bytes when it is inflated",
+          "entry \(JSON.string(name).text()) would grow from \(raw.count) to \(stored.entry.count) bytes when inflated",
           byteOffset: offset, remedy: "Save the model again with torch.save, which does not compress.")
       }
       inflated = total
@@ -115,26 +115,26 @@ struct ZipArchive {
     }
     guard !isDeflated && !checksInPlace || Inflation.crc(content) == stored.entry.crc else {
       throw Failure(
-        .data, "zip.crc", "entry \(JSON.string(name).text()) does not have the checksum that the archive says", byteOffset: offset,
+        .data, "zip.crc", "entry \(JSON.string(name).text()) does not have the checksum that the archive states", byteOffset: offset,
         remedy: "Fetch the file again; it is damaged.")
     }
     return content
   }
 }
 
-/// What zlib does for an archive.
+/// What an archive needs from zlib.
 private enum Inflation {
-  /// CRC-32 of some bytes.
+  /// The CRC-32 of some bytes.
   static func crc(_ bytes: ByteView) -> UInt32 {
     bytes.withUnsafeBytes { UInt32(truncatingIfNeeded: crc32_z(0, $0.bindMemory(to: UInt8.self).baseAddress, $0.count)) }
   }
 
-  /// Inflates a raw stream that must give exactly `count` bytes.
+  /// Inflates a raw stream, which must give exactly `count` bytes.
   static func inflate(_ raw: ByteView, to count: Int, name: String, offset: Int) throws(Failure) -> ByteView {
     let bad = Failure(
-      .data, "zip.deflate", "entry \(JSON.string(name).text()) is no deflated stream of \(count) bytes", byteOffset: offset,
+      .data, "zip.deflate", "entry \(JSON.string(name).text()) is not a deflated stream of \(count) bytes", byteOffset: offset,
       remedy: "Fetch the file again; it is damaged.")
-    // Lengths of zlib are 32 bits; entries are limited to less.
+    // zlib's lengths have 32 bits; entries are limited to less.
     guard let inputCount = UInt32(exactly: raw.count), let outputCount = UInt32(exactly: count) else { throw bad }
     var stream = z_stream()
     guard inflateInit2_(&stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { throw bad }

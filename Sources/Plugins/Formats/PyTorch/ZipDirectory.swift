@@ -2,7 +2,7 @@ import QuantCore
 
 /// One entry of a ZIP archive, as the central directory describes it.
 struct ZipEntry {
-  /// Name with its folders, unique in the archive.
+  /// The name with its folders, unique in the archive.
   var name: String
   /// 0: stored, 8: deflated.
   var method: UInt16
@@ -16,20 +16,20 @@ struct ZipEntry {
   var headerOffset: Int
 }
 
-/// The central directory of a ZIP archive with its end record, in the plain and the 64-bit form.
+/// The central directory of a ZIP archive and its end record, in the plain and the 64-bit variant.
 ///
 /// Specification: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT (sections 4.3.12 to 4.3.16, 4.5.3)
 struct ZipDirectory {
   /// In the order of the directory.
   let entries: [ZipEntry]
-  /// Where the directory begins: all entries lie before it.
+  /// Where the directory begins: all entries are before it.
   let offset: Int
 
-  /// Far above any published checkpoint: an entry per tensor.
+  /// Far above any published checkpoint, which has one entry per tensor.
   static let maximumEntries = 200_000
   private static let maximumNameBytes = 4096
 
-  /// Where the directory lies, by the end record.
+  /// Where the directory is, according to the end record.
   private struct Place {
     var entries: UInt64
     var size: UInt64
@@ -46,7 +46,7 @@ struct ZipDirectory {
     else { throw Failure(.data, "zip.directory", "the central directory lies outside the file", byteOffset: place.end) }
     guard place.entries <= UInt64(ZipDirectory.maximumEntries) else {
       throw Failure(
-        .data, "limit.entry-count", "the archive claims \(place.entries) entries where at most \(ZipDirectory.maximumEntries) are read",
+        .data, "limit.entry-count", "the archive claims \(place.entries) entries; at most \(ZipDirectory.maximumEntries) are supported",
         byteOffset: place.end)
     }
     var reader = ByteReader(bytes)
@@ -66,7 +66,7 @@ struct ZipDirectory {
     }
     guard reader.remaining == 0 else {
       throw Failure(
-        .data, "zip.directory", "the central directory has \(reader.remaining) bytes behind its last entry",
+        .data, "zip.directory", "the central directory has \(reader.remaining) bytes after its last entry",
         byteOffset: start + reader.offset)
     }
     self.entries = entries
@@ -76,7 +76,7 @@ struct ZipDirectory {
   private static func entry(_ reader: inout ByteReader) throws(Failure) -> ZipEntry {
     let short = Failure(.data, "zip.directory", "the central directory ends in the middle of an entry")
     guard try reader.u32(short) == 0x0201_4b50 else {
-      throw Failure(.data, "zip.directory", "no entry begins here in the central directory")
+      throw Failure(.data, "zip.directory", "no entry of the central directory begins here")
     }
     try reader.skip(4, short)
     let flags = try reader.u16(short), method = try reader.u16(short)
@@ -89,19 +89,19 @@ struct ZipDirectory {
     guard nameCount > 0, nameCount <= maximumNameBytes,
       let name = String(validating: try reader.view(nameCount, short).bytes, as: UTF8.self),
       !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
-    else { throw Failure(.data, "zip.name", "the name of an entry is empty, too long, or no printable UTF-8") }
+    else { throw Failure(.data, "zip.name", "the name of an entry is empty, too long, or not printable UTF-8") }
     let wide = try WideFields(reader.view(extraCount, short))
     try reader.skip(commentCount, short)
-    guard disk == 0 || disk == .max else { throw Failure(.unsupported, "zip.disks", "is one part of an archive in several") }
+    guard disk == 0 || disk == .max else { throw Failure(.unsupported, "zip.disks", "is one of several files of a split archive") }
     var fields = wide
     guard let count = Int(exactly: try fields.value(size)), let storedCount = Int(exactly: try fields.value(stored)),
       let headerOffset = Int(exactly: try fields.value(header))
-    else { throw Failure(.data, "zip.directory", "the sizes of entry \(JSON.string(name).text()) are beyond 63 bits") }
+    else { throw Failure(.data, "zip.directory", "the sizes of entry \(JSON.string(name).text()) exceed 63 bits") }
     return ZipEntry(
       name: name, method: method, flags: flags, crc: crc, storedCount: storedCount, count: count, headerOffset: headerOffset)
   }
 
-  /// The 64-bit values of an entry: they stand in the extra field, in a fixed order, for those that are all ones.
+  /// The 64-bit values of an entry: the extra field holds them, in a fixed order, for the narrow values that are all ones.
   private struct WideFields {
     private var reader: ByteReader
 
@@ -138,7 +138,7 @@ struct ZipDirectory {
     if isWide, let wide = try widePlace(file, before: end) {
       place = wide
     } else if disk != 0 || startDisk != 0 || entries != entriesHere {
-      throw Failure(.unsupported, "zip.disks", "is one part of an archive in several", byteOffset: end)
+      throw Failure(.unsupported, "zip.disks", "is one of several files of a split archive", byteOffset: end)
     }
     return place
   }
@@ -159,7 +159,7 @@ struct ZipDirectory {
     }
   }
 
-  /// What the 64-bit end record says, or nil where none stands before the end record.
+  /// What the 64-bit end record says, or nil if none precedes the end record.
   private static func widePlace(_ file: ByteView, before end: Int) throws(Failure) -> Place? {
     guard end >= 20 else { return nil }
     var locator = ByteReader(file, from: end - 20)
@@ -178,7 +178,7 @@ struct ZipDirectory {
 }
 
 extension Failure {
-  /// The same failure with its place filled in.
+  /// The same failure with the byte offset filled in.
   func at(_ offset: Int) -> Failure {
     var copy = self
     copy.byteOffset = offset
