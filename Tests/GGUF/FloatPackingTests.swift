@@ -61,7 +61,7 @@ struct FloatPackingTests {
 
   @Test func rowsThatBlocksDoNotDivideAreRefused() throws {
     let nvfp4 = packing.stored(try #require(MicroscalingSchemes.scheme(named: "nvfp4", modelType: .bf16)))
-    #expect(packing.obstacle(shape: [2, 80], scheme: nvfp4) == "rows are no multiple of 64")
+    #expect(packing.obstacle(shape: [2, 80], scheme: nvfp4) == "rows are not a multiple of 64")
     #expect(packing.obstacle(shape: [2, 128], scheme: nvfp4) == nil)
     #expect(!packing.holds(try #require(MicroscalingSchemes.scheme(named: "mxfp8", modelType: .bf16)).grid))
   }

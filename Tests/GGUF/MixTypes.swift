@@ -127,7 +127,7 @@ private struct SnapshotModel {
     #expect(choices.map(\.scheme) == schemes, "\(name)")
   }
   let choices = try #require(GGUFMixes.preset(named: "q4_k_m")).choose(tensors, model: nil)
-  #expect(choices[1].note == "rows of 64 are no multiple of 256, which q4_k needs")
+  #expect(choices[1].note == "rows of 64 are not a multiple of 256, which q4_k needs")
 }
 
 @Test func modelsOfEightExpertsKeepKeysAndValuesAtEightBits() throws {

@@ -83,7 +83,7 @@ struct GGUFBytes {
     for place in [31, 63] {
       var changed = file
       changed.data[place] = 1
-      #expect(try open(changed).warnings == ["x.gguf: the padding at byte \(start + place) is not zero; what stands there is not read."])
+      #expect(try open(changed).warnings == ["x.gguf: the padding at byte \(start + place) is not zero; its content is ignored."])
     }
     var bytes = file.file
     bytes[start - 1] = 1

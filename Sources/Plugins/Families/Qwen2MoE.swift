@@ -20,7 +20,7 @@ public enum Qwen2MoE: ModelFamily {
     family: id, ggufArchitecture: "qwen2moe", architecture: "Qwen2MoeForCausalLM", modelType: "qwen2_moe", defaultKeyValueHeads: 16,
     defaultInnerSize: 1408, defaultSharedSize: 5632, biased: [.query, .key, .value], biasKey: "qkv_bias", hasBiasesByDefault: true,
     normalisesHeads: false, isNormalisedInGGUF: false,
-    obstacleOfTies: "llama.cpp needs an output matrix in a GGUF of 'qwen2moe', but this model ties it to the embedding")
+    obstacleOfTies: "llama.cpp needs an output matrix in a GGUF of 'qwen2moe', but this model ties its output to the embedding")
 
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {

@@ -71,7 +71,7 @@ public struct GPTQ: QuantizationMethod {
     guard statistics.tokens >= statistics.channels else {
       return PlainRounder(
         scheme: task.scheme, importance: task.importance,
-        reason: "only \(statistics.tokens) calibration tokens reach its \(statistics.channels) inputs; rounded to nearest "
+        reason: "only \(statistics.tokens) tokens of calibration text reach its \(statistics.channels) inputs; rounded to nearest "
           + "instead. Use more calibration text")
     }
     let order = VisitingOrder(
