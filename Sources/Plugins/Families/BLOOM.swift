@@ -6,7 +6,7 @@ public import QuantCore
 /// The trap: a Hugging Face folder holds query, key and value of each head side by side in one matrix; a GGUF holds all queries
 /// before all keys before all values.
 public enum BLOOM: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "bloom"
   /// One sentence for lists.
   public static let summary = "BLOOM and BLOOMZ, all sizes"

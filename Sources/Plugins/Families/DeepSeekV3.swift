@@ -7,7 +7,7 @@ public import QuantCore
 /// The traps: one matrix of a folder makes keys and values of all heads, head by head; a GGUF stores it as two, the keys' matrix
 /// transposed. The last blocks of a folder predict further tokens and are not part of the model.
 public enum DeepSeekV3: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "deepseek3"
   /// One sentence for lists.
   public static let summary = "DeepSeek-V3 and R1, Kimi K2"

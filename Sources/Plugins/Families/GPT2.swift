@@ -6,7 +6,7 @@ public import QuantCore
 /// The traps: a Hugging Face folder holds the matrices of the blocks as `[in, out]`, with queries, keys and values side by
 /// side in one matrix; and it may hold masks, which are not weights.
 public enum GPT2: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "gpt2"
   /// One sentence for lists.
   public static let summary = "GPT-2, all sizes"

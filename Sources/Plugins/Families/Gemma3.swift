@@ -8,7 +8,7 @@ public import QuantCore
 /// width (a model that runs in BF16 rounds it to that type; the engine here runs in 32 bits); scores are scaled by a value of their own,
 /// for which a GGUF has no key; the configuration of a model with a vision tower omits all defaults.
 public enum Gemma3: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "gemma3"
   /// One sentence for lists.
   public static let summary = "Gemma 3, all sizes; only the language model of models with a vision tower"

@@ -7,7 +7,7 @@ public import QuantCore
 /// The traps: a folder holds gate and up of all experts as alternating columns of one stack, which is transposed relative to linear
 /// layers; and the ends of YaRN's ramp are not whole dimensions, for which a GGUF has no key, and llama.cpp rounds them.
 public enum GptOss: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "gpt-oss"
   /// One sentence for lists.
   public static let summary = "gpt-oss, both sizes"

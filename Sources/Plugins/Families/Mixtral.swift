@@ -6,7 +6,7 @@ public import QuantCore
 /// The trap: the norm before the experts feeds the router too. Code that scales its channels must scale the router's columns and
 /// those of every expert.
 public enum Mixtral: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "mixtral"
   /// One sentence for lists.
   public static let summary = "Mixtral: Mistral with a mixture of experts"

@@ -6,7 +6,7 @@ public import QuantCore
 /// The traps: the table of positions begins with two rows that no token uses; the 350m model has its norms after the
 /// residual additions, no norm after the last block, and embeddings narrower than the blocks.
 public enum OPT: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "opt"
   /// One sentence for lists.
   public static let summary = "OPT, all sizes; not supported by llama.cpp"

@@ -6,7 +6,7 @@ public import QuantCore
 ///
 /// The trap: the weights of the chosen experts are not divided by their sum unless `norm_topk_prob` says so.
 public enum Qwen2MoE: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "qwen2-moe"
   /// One sentence for lists.
   public static let summary = "Qwen1.5-MoE and Qwen2-MoE: routed experts and a shared one"

@@ -6,7 +6,7 @@ public import QuantCore
 /// The trap: transformers divides the weights of the chosen experts by their sum only if `norm_topk_prob` says so, as it does in all
 /// published models.
 public enum Qwen3MoE: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "qwen3-moe"
   /// One sentence for lists.
   public static let summary = "Qwen3 with a mixture of experts"

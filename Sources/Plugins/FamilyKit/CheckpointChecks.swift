@@ -12,7 +12,7 @@ extension Checkpoint {
 }
 
 extension ConfigurationKeys {
-  /// Refuses a configuration with more blocks than the checkpoint has tensors before it takes up memory.
+  /// Refuses a configuration with more blocks than the checkpoint has tensors, which would only waste memory.
   public func check(blockCount: Int, in tensors: Checkpoint) throws(Failure) {
     guard blockCount > tensors.tensors.count else { return }
     throw Failure(

@@ -4,7 +4,7 @@ extension GGUFHeader {
   /// Byte range of each tensor in the file.
   ///
   /// Tensors must follow each other in the order of the table, each padded to the alignment: llama.cpp reads no other
-  /// layout, and every gap or overlap leaves room for data that only some readers see.
+  /// layout, and every gap or overlap leaves room for data that only some clients see.
   /// - Returns: the ranges, and whether the padding after the last tensor is missing (harmless: some writers omit it).
   func layout(fileSize: Int) throws(Failure) -> (ranges: [Range<Int>], lacksPadding: Bool) {
     try checkOffsets()
