@@ -3,7 +3,7 @@ import QuantCore
 /// `mxfp4-ggml` and `nvfp4-ggml`: E2M1 values under a power of two for 32 weights, or an E4M3 scale for 16, by llama.cpp's rules.
 ///
 /// The power of two is two below that of the largest magnitude, which allows values up to 6 times the power and clips larger ones; it
-/// comes from a 32-bit logarithm, which may round up to the next power of two just below it. The E4M3 scale is a sixth of the largest
+/// comes from a 32-bit logarithm, which may round up just below a power of two. The E4M3 scale is a sixth of the largest
 /// magnitude, without a scale of the tensor above it, so that weights below 0.003 vanish; ties round up, and from 256 on it is 448.
 /// A weight halfway between two values gets the smaller one, and zero has no sign.
 ///

@@ -26,8 +26,8 @@ static inline void qc_round_far_e2m1(const float *x, int length, float scale, ui
   }
 }
 
-// The E8M0 exponent two below that of `magnitude`. llama.cpp takes the latter from a 32-bit logarithm, which may round up to a
-// power of two just below it.
+// The E8M0 exponent two below that of `magnitude`. llama.cpp takes the latter from a 32-bit logarithm, which may round up
+// just below a power of two.
 static inline uint8_t qc_shared_exponent(float magnitude) {
   uint32_t bits = qc_float_bits(magnitude);
   int32_t exponent = (int32_t)(bits >> 23) - 127;
