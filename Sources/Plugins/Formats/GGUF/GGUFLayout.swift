@@ -116,7 +116,7 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
         .unsupported, "gg.name", "has a name of \(part.name.utf8.count) bytes, but GGUF allows \(maximumNameLength)", tensor: part.name)
     }
     guard part.shape.count <= maximumDimensions else {
-      throw Failure(.unsupported, "gg.dimensions", "has \(part.shape.count) dimensions, but GGUF allows 4", tensor: part.name)
+      throw Failure(.unsupported, "gg.dimensions", "has \(part.shape.count) dimensions, but GGUF allows at most 4", tensor: part.name)
     }
     guard let type = GGUFTensorType.type(of: part.type) else {
       let scheme =

@@ -19,7 +19,7 @@ enum TokenizerMetadata {
     }
     guard tokenizer.tokens.count <= vocabularySize else {
       throw Failure(
-        .data, "gg.vocabulary", "has \(tokenizer.tokens.count)  tokens but only \(vocabularySize) embedding rows", file: path,
+        .data, "gg.vocabulary", "has \(tokenizer.tokens.count) tokens but only \(vocabularySize) embedding rows", file: path,
         remedy: "Give the tokenizer that belongs to the weights, or resize the embedding.")
     }
     for (key, value) in tokenizer.padded(to: vocabularySize).keyValues {
