@@ -1,4 +1,4 @@
-"""Prints the GB/s, read and written, of copying memory with one thread: the best of some."""
+"""Prints the GB/s, read and written, of copying memory with one thread: the best of several runs."""
 import time
 
 source, best = bytearray(1 << 28), 0.0

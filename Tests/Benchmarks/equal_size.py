@@ -1,4 +1,4 @@
-"""Tables of what files of one size lose in llama.cpp. Called by equal-size.sh; the files are those of Tests/Interop."""
+"""Tables of the quality lost by files of equal size in llama.cpp. Called by equal-size.sh; the files are those of Tests/Interop."""
 import os
 import shutil
 import sys
@@ -13,7 +13,7 @@ METHODS = os.environ.get("METHODS", "gptq gptq:correct=0.5 awq+gptq awq+gptq:cor
 
 
 def rows(model, scheme):
-    """One row a text. The cells of methods also hold their share of llama-quantize's loss, the unavoidable part left out."""
+    """One row per text. The cells of methods also give their share of llama-quantize's loss, without the unavoidable part."""
     for text in TEXTS:
         def lost(file):
             return divergence(file, model, text, WINDOWS)[0]

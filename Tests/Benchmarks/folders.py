@@ -1,4 +1,4 @@
-"""Measures folders written without calibration beside llm-compressor and prints a Markdown page. Called by folders.sh."""
+"""Measures folders written without calibration against llm-compressor and prints a Markdown page. Called by folders.sh."""
 import argparse
 import os
 import pathlib
@@ -12,18 +12,18 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOKENIZER = HERE.parents[2] / "shared" / "tokenizers" / "mistral-7b"
 QCONVERT = os.environ["QCONVERT"]
 
-# What it is called here, and there.
+# Our name and llm-compressor's name.
 SCHEMES = [
     ("w4a16", "W4A16"), ("w4a16-asym", "W4A16_ASYM"), ("w8a8", "INT8"), ("fp8", "FP8_DYNAMIC"), ("fp8-block", "FP8_BLOCK"),
     ("nvfp4a16", "NVFP4A16"), ("mxfp4a16", "MXFP4A16"), ("mxfp8a16", "MXFP8A16"),
 ]
-# Names that are no presets.
+# Names that are not presets.
 OPTIONS = {"w4a16-asym": ["--scheme", "int4-g128-asym"]}
 
-# One tensor of more than 4 GB beside small ones.
+# One tensor of more than 4 GB and small ones.
 LARGE = ["--hidden", 65536, "--vocabulary", 32768, "--heads", 1, "--key-value-heads", 1, "--head-size", 64, "--ffn", 64,
          "--layers", 1, "--tied"]
-# Folders leave embeddings in 16 bits.
+# Folders keep embeddings in 16 bits.
 LARGE_WORKS = [("folder, f16", "folder", ["--scheme", "f16"])] + [
     (f"GGUF, {scheme}", "model.gguf", ["--scheme", scheme]) for scheme in ("q8_0", "q4_0", "q4_k_m")]
 
@@ -79,7 +79,7 @@ def large(work, wanted):
         print(f"| {name} | {use.anonymous:.0f} | {use.cpu:.1f} | {use.wall:.1f} |", flush=True)
         worst = max(worst, use.anonymous)
     if worst >= 200:
-        sys.exit("benchmark: more than 200 MiB of its own")
+        sys.exit("benchmark: more than 200 MiB of anonymous memory")
 
 
 def main():
@@ -90,14 +90,14 @@ def main():
     arguments = parser.parse_args()
     parts = arguments.parts or ["beside", "large"]
     if not TOKENIZER.exists():
-        sys.exit("benchmark: needs ../shared/tokenizers/mistral-7b, which is not here")
+        sys.exit("benchmark: needs ../shared/tokenizers/mistral-7b, which is missing")
     work = pathlib.Path(tempfile.mkdtemp(prefix="qconvert-benchmark-"))
     try:
         if "beside" in parts:
             count = processes.make_model(work / "model", TOKENIZER, "--ffn", 3328)
             print(f"Llama with random weights, {count / 1e6:.0f} million parameters, BF16. {processes.machine()}.")
             print(f"Medians of {arguments.runs} alternating runs of whole processes; CPU is user + system time; anonymous is the peak "
-                  f"of RssAnon, looked at every {processes.INTERVAL * 1000:.0f} ms.\n")
+                  f"of RssAnon, sampled every {processes.INTERVAL * 1000:.0f} ms.\n")
             beside(work / "model", work, arguments.runs, arguments.only)
             shutil.rmtree(work / "model")
         if "large" in parts:

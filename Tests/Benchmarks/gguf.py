@@ -1,6 +1,6 @@
-"""Measures GGUF files beside llama.cpp's tools and makes a Markdown page and a plot. Called by gguf.sh.
+"""Measures GGUF files against llama.cpp's tools and makes a Markdown page and a plot. Called by gguf.sh.
 
-Figures go to a file as they come, and what it holds is not measured again.
+Figures are stored in a file as they come, and those that the file contains are not measured again.
 """
 import argparse
 import dataclasses
@@ -23,21 +23,21 @@ MODELS = {
     "100m": ["--layers", 9],
     "1b": ["--hidden", 2048, "--layers", 22, "--heads", 32, "--key-value-heads", 4, "--ffn", 5632],
 }
-# Threads, and whether the source is read from the disk.
+# Threads, and whether the source is read from disk.
 SETTINGS = [(2, False), (1, False), (2, True)]
-# Types that are measured in every way. Of the larger model all others are measured in the first one, and no converter is waited for.
+# Types that are measured in every way. The larger model's other types are measured only in the first way, without the converter.
 THOROUGH = ("q8_0", "q4_k_m")
-# What llama-quantize takes minutes for: measured on the smaller model, in the first way.
+# Types for which llama-quantize needs minutes: measured only on the smaller model, in the first way.
 SLOW = ("iq1", "iq2", "iq3")
-# Both programs want importance for these.
+# Both programs need importance for these.
 IMPORTANT = ("iq1", "iq2", "iq3_xs", "iq3_xxs", "q2_k_s")
-# Short runs vary most: they are repeated up to so many times, as long as all together take no more than so many seconds.
+# Short runs vary most: they are repeated up to QUICK_RUNS times, as long as all together take no more than QUICK_SECONDS.
 QUICK_RUNS, QUICK_SECONDS = 5, 3
 QUANTIZER = CLIENTS / "bin" / "llama-quantize"
 
 
 def types():
-    """Names of the types that both programs have, in the order in which qconvert has them."""
+    """Names of the types that both programs have, in qconvert's order."""
     plugins = json.loads(subprocess.run([QCONVERT, "plugins", "--json"], check=True, capture_output=True, text=True).stdout)["plugins"]
     own = [name for plugin in plugins if plugin["id"] == "llama.cpp" for name in plugin["schemes"]]
     text = subprocess.run([QUANTIZER, "--help"], capture_output=True, text=True)
@@ -51,7 +51,7 @@ class Bench:
         self.figures = json.loads(results.read_text()) if results.exists() else {}
 
     def measure(self, place, commands, source, output):
-        """Medians of some runs under the key of a place, from the file where it has them; None where a run failed."""
+        """Medians of some runs under the key of a place, from the file if it has them; None if a run failed."""
         name = key(*place)
         if name not in self.figures:
             self.make(place[0])
@@ -81,13 +81,13 @@ class Bench:
         return self.work / f"{name}.imatrix"
 
     def make(self, name):
-        """Makes them, and importance, where they are not there."""
+        """Makes models and importance that do not exist yet."""
         folder, source = self.model(name)
         if not source.exists():
             self.figures[f"{name} parameters"] = processes.make_model(folder, TOKENIZER, *MODELS[name])
             if processes.run([[*converter(folder), "f16", "--outfile", source]]) is None:
-                sys.exit("benchmark: no source")
-            # -P: this folder has a file of the package's name.
+                sys.exit("benchmark: llama.cpp's converter failed")
+            # -P: this folder has a file named like a package.
             subprocess.run([sys.executable, "-P", HERE / "make_importance.py", source, self.importance(name)], check=True)
             self.save()
 
@@ -125,7 +125,7 @@ def measure_model(bench, model, names):
             bench.measure((model, "llama-quantize", name, threads, is_cold), [quantize(source, *asked)], source, output)
             weights = folder / "model.safetensors"
             use = bench.measure((model, "qconvert, folder", name, threads, is_cold), [own(folder, *asked)], weights, output)
-            # The converter does not know threads, and takes most of the time.
+            # The converter has no option for threads, and takes most of the time.
             if threads > 1 and not is_cold and name in THOROUGH and use:
                 both = [[*converter(folder), "bf16", "--outfile", plain], quantize(plain, *asked)]
                 bench.measure((model, "converter + llama-quantize", name, threads, is_cold), both, weights, output)
@@ -137,7 +137,7 @@ def key(model, program, name, threads, is_cold):
 
 
 def bandwidth():
-    """GB/s of copying memory, found by a process of its own: this one stays small."""
+    """GB/s of copying memory, measured by a separate process: this one must stay small."""
     return float(subprocess.run([sys.executable, HERE / "bandwidth.py"], check=True, capture_output=True, text=True).stdout)
 
 
@@ -146,10 +146,10 @@ def page(figures, names, runs):
         found = figures.get(key(*place))
         return found and processes.Use(**found)
 
-    print(f"Llamas of random weights. {processes.machine()}. Memory is copied with {figures['memory bandwidth']:.0f} GB/s.")
-    print(f"Medians of {runs} runs of whole processes, of up to {QUICK_RUNS} where these take less than {QUICK_SECONDS} s; CPU is user + "
-          "system time; M w/s is million weights per CPU-second; anonymous is the peak of RssAnon in MiB, looked at every "
-          f"{processes.INTERVAL * 1000:.0f} ms; read and written is what went from and to the disk, in MiB. The floor of the wall time is "
+    print(f"Llama models with random weights. {processes.machine()}. Memory is copied at {figures['memory bandwidth']:.0f} GB/s.")
+    print(f"Medians of {runs} runs of whole processes, up to {QUICK_RUNS} if these take less than {QUICK_SECONDS} s; CPU is user + "
+          "system time; M w/s is million weights per CPU-second; anonymous is the peak of RssAnon in MiB, sampled every "
+          f"{processes.INTERVAL * 1000:.0f} ms; read and written are disk traffic in MiB. The floor of the wall time is "
           "the larger of CPU time over threads and `cp` of the source with `sync`.")
     for model in MODELS:
         count = figures.get(f"{model} parameters")
@@ -183,7 +183,7 @@ def page(figures, names, runs):
 
 
 def draw(figures, names, folder):
-    """Weights per CPU-second by type, of the largest model that was measured."""
+    """Weights per CPU-second by type, for the largest model that was measured."""
     for model in reversed(MODELS):
         count = figures.get(f"{model} parameters")
         rows = []
@@ -208,7 +208,7 @@ def main():
     parser.add_argument("--page", type=pathlib.Path, help="folder of the plot")
     arguments = parser.parse_args()
     if not TOKENIZER.exists():
-        sys.exit("benchmark: needs ../shared/tokenizers/mistral-7b, which is not here")
+        sys.exit("benchmark: needs ../shared/tokenizers/mistral-7b, which is missing")
     names = types()
     work = arguments.work or pathlib.Path(tempfile.mkdtemp(prefix="qconvert-benchmark-"))
     work.mkdir(exist_ok=True)

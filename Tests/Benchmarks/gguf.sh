@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# CPU time, wall time, memory and traffic of GGUF files beside llama.cpp's converter and quantizer, as a Markdown page and a plot:
+# CPU time, wall time, memory and traffic of GGUF files, compared with llama.cpp's converter and quantizer, as a Markdown page and a plot:
 #   gguf.sh [--models 100m 1b] [--types q8_0 …] [--runs N] [--results FILE] [--page FOLDER]
 #   QCONVERT   the program to measure (default: the release build of this checkout)
-# The types are those that both programs write. Figures are collected in a file, and what it holds is not measured
-# again: a table can be made in pieces. All of it takes about half an hour with one run of each.
+# The types are those that both programs write. Figures are collected in a file, and those that it contains are not measured
+# again: a table can be made in several runs. All of it takes about half an hour with one run of each.
 # Needs ../shared/tokenizers and, for the larger model, 10 GB of disk in $TMPDIR; installs llama.cpp on the first run, like
 # Tests/Interop.
 set -euo pipefail

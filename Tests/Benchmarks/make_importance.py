@@ -1,4 +1,4 @@
-"""Writes importance for the matrices of a GGUF, drawn at random, in the form that every version of llama-quantize reads.
+"""Writes random importance for the matrices of a GGUF, in the format that every version of llama-quantize reads.
 
 usage: make_importance.py GGUF OUT
 """
@@ -15,5 +15,5 @@ entries = [
 with open(sys.argv[2], "wb") as file:
     file.write(struct.pack("<i", len(entries)))
     for name, values in entries:
-        # How often the values were added to, and that they are sums.
+        # The values are sums over one call.
         file.write(struct.pack("<i", len(name)) + name + struct.pack("<ii", 1, len(values)) + values.tobytes())

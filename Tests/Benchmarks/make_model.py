@@ -1,6 +1,6 @@
 """make_model.py FOLDER TOKENIZER [--hidden N --heads N …]: a Llama with random weights; prints its number of parameters.
 
-Tensors are written one after another, in pieces: the model may be larger than the memory.
+Tensors are written one after another, in pieces: the model may be larger than memory.
 """
 import argparse
 import json

@@ -1,9 +1,9 @@
-"""Measures qconvert's GPTQ and AWQ beside other programs on the same model and text and prints a Markdown page. Called by methods.sh.
+"""Measures qconvert's GPTQ and AWQ against other programs on the same model and text and prints a Markdown page. Called by methods.sh.
 
-The work: a Llama of random weights (12 blocks, or --blocks N), 128 windows of 256 tokens, 4-bit integers in groups of 128.
+The task: a Llama with random weights (12 blocks, or --blocks N), 128 windows of 256 tokens, 4-bit integers in groups of 128.
 A program whose environment could not be made is left out, and the page says so.
 
-This process stays small, and the model is made by another: what Linux reports as the peak of a child starts with the size of the
+This process stays small, and the model is made by another: the peak that Linux reports for a child starts with the size of the
 process that forked it.
 """
 import argparse
@@ -27,7 +27,7 @@ PEERS = {"GPTQModel": "GPTQMODEL_PYTHON", "llm-compressor": "LLMCOMPRESSOR_PYTHO
 
 
 def measure(command):
-    """CPU seconds (user + system), wall seconds and peak MiB of one process, or None where it fails."""
+    """CPU seconds (user + system), wall seconds and peak MiB of one process, or None if it fails."""
     start = time.monotonic()
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -46,7 +46,7 @@ def own(model, out, *method):
 
 
 def programs(part, model, out):
-    """Rows of a table: name, command or None."""
+    """Rows of a table: name, and command or None."""
     if part == "gptq":
         rows = [("qconvert", own(model, out, "gptq")), ("qconvert `--products bf16`", own(model, out, "gptq", "--products", "bf16"))]
         peers = [("llm-compressor", "gptq-f32", ", F32"), ("llm-compressor", "gptq", ", BF16"), ("GPTQModel", "gptq", "")]
@@ -61,7 +61,7 @@ def programs(part, model, out):
 
 
 def compare(part, model, work, runs):
-    """A table of all programs, which take turns."""
+    """A table of all programs, which run in turn."""
     rows = programs(part, model, work / "out")
     found = {name: [] for name, _ in rows}
     for _ in range(runs):
@@ -93,7 +93,7 @@ def cpu_name():
 
 
 def memory(work, blocks):
-    """The peak with as many blocks and with four times as many. The text is short: its hidden states take the same in both."""
+    """The peak with this many blocks and with four times as many. The text is short, so hidden states need the same memory in both."""
     print("\n| GPTQ on 16 windows: blocks | million parameters | peak MiB |\n|---:|---:|---:|")
     for count in (blocks, 4 * blocks):
         model = work / f"memory-{count}"
@@ -108,7 +108,7 @@ def memory(work, blocks):
 def profile(model, work):
     """Where the CPU time of GPTQ goes, by function."""
     if not shutil.which("perf"):
-        print("\nNo profile: perf (package linux-perf) is not here.")
+        print("\nNo profile: perf (package linux-perf) is missing.")
         return
     data = work / "perf.data"
     command = [str(part) for part in own(model, work / "out", "gptq")]
@@ -140,7 +140,7 @@ def main():
     options = parser.parse_args()
     parts = options.parts or PARTS
     if not TEXT.exists():
-        sys.exit("benchmark: needs ../shared, which is not here")
+        sys.exit("benchmark: needs ../shared, which is missing")
     with tempfile.TemporaryDirectory(prefix="qconvert-methods-") as work:
         work = pathlib.Path(work)
         # GPTQModel leaves its logs in the working directory.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# CPU time, wall time and memory of GPTQ and AWQ beside GPTQModel, llm-compressor and AutoAWQ, as a Markdown page:
+# CPU time, wall time and memory of GPTQ and AWQ, compared with GPTQModel, llm-compressor and AutoAWQ, as a Markdown page:
 #   methods.sh [gptq|awq|memory|profile …] [--blocks N] [--runs N]      (default: all four, 12 blocks, 1 run of each program)
 #   QCONVERT   the program to measure (default: the release build of this checkout)
 #   PEERS      folder of the peers' environments (default: ~/.cache/qconvert/peers); made on the first run, some GB each.
-#              A peer that cannot be installed is left out of the page. PEERS= leaves all of them out.
-# Needs ../shared. Times mean something on an idle machine only: the peers' threads spin while they wait for each other.
+#              A peer that cannot be installed is left out of the page. PEERS= skips all of them.
+# Needs ../shared. Times are only meaningful on an idle machine: the peers' threads spin while they wait for each other.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 QCONVERT=$(realpath "${QCONVERT:-$here/../../.build/release/qconvert}")

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What 8 and 4 bits cost an OPT, as a Markdown table like those of ZeroQuant-V2 (arXiv 2303.08302): by how much the perplexity
-# rises, as the mean over two texts, and the class of sensitivity that the paper gives that: 1 up to 0.1, 2 up to 0.5, else 3.
+# The quality that an OPT loses with 8 and 4 bits, as a Markdown table like those of ZeroQuant-V2 (arXiv 2303.08302): the rise in
+# perplexity, as the mean over two texts, and the paper's class of sensitivity for it: 1 up to 0.1, 2 up to 0.5, else 3.
 #   opt.sh [WINDOWS]     windows of 512 tokens of each text (default 60)
-#   QCONVERT, MODEL override what is measured.
+#   QCONVERT, MODEL select what is measured.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
@@ -10,7 +10,7 @@ qconvert=${QCONVERT:-$root/.build/release/qconvert}
 shared=$root/../shared
 model=${MODEL:-$shared/models/tiny-opt}
 windows=${1:-60}
-[ -d "$shared/models" ] || { echo "opt: needs ../shared, which is not here" >&2; exit 66; }
+[ -d "$shared/models" ] || { echo "opt: needs ../shared, which is missing" >&2; exit 66; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -31,7 +31,7 @@ folder() {
   echo "$work/$1-$2"
 }
 
-# row TITLE EIGHT-BITS FOUR-BITS: both with exact and with rounded inputs; an empty folder has empty cells.
+# row TITLE EIGHT-BITS FOUR-BITS: both with exact and with rounded inputs; without a folder, cells stay empty.
 row() {
   printf '| %s' "$1"
   for folder in "$2" "$3"; do

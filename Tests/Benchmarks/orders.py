@@ -1,4 +1,4 @@
-"""Sums tr(ΔW·H·ΔWᵀ) over the layers of tiny-llama for the orders of GPTQ, in double precision. Called by orders.sh."""
+"""Sums tr(ΔW·H·ΔWᵀ) over the layers of tiny-llama for GPTQ's column orders, in double precision. Called by orders.sh."""
 import shutil
 import sys
 
@@ -60,7 +60,7 @@ def main():
     sites, original = grams(statistics), matrices(convert(MODEL, WORK / "plain.gguf", "--scheme", "f32"))
     print("| scheme | " + " | ".join(title for title, _, _ in COLUMNS) + " |\n|---|" + "---:|" * len(COLUMNS))
     for scheme in sys.argv[1:] or SCHEMES:
-        # Integers are fitted without importance.
+        # Integer schemes are fitted without importance.
         columns = [column for column in COLUMNS if scheme.startswith("q") or column[2] == "off"]
         found = {
             title: output_error(rounded(scheme, order, importance, statistics), original, sites)

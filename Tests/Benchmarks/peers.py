@@ -1,7 +1,7 @@
 """peers.py PROGRAM METHOD MODEL TEXT OUT: quantizes with another program, on the windows that qconvert uses. Called by methods.py.
 
 PROGRAM is llm-compressor, GPTQModel or AutoAWQ, each with its own defaults at 4 bits in groups of 128. METHOD may end in
-"-f32": the model is then loaded in F32 instead of in the type of its file.
+"-f32": the model is then loaded in F32 instead of the type of its file.
 """
 import os
 import sys
@@ -18,7 +18,7 @@ def windows(model, text):
 
 
 def gptqmodel(model, text, out):
-    # Its workers are chosen for machines with many cores; without a limit two cores wait for each other.
+    # Its default number of workers suits machines with many cores; without a limit, two cores wait for each other.
     os.environ.setdefault("GPTQMODEL_CPU_WORKERS", str(len(os.sched_getaffinity(0))))
     from gptqmodel import GPTQModel, QuantizeConfig
     loaded = GPTQModel.load(model, QuantizeConfig(bits=4, group_size=128), device="cpu")
@@ -33,7 +33,7 @@ def llmcompressor(method, dtype, model, text, out):
     from llmcompressor.modifiers.transform.awq import AWQModifier
     from llmcompressor.pipelines.cache import IntermediatesCache
     from transformers import AutoModelForCausalLM
-    # Pinning memory needs an accelerator; AWQ asks for it without looking for one.
+    # Pinned memory needs an accelerator; AWQ requests it without checking for one.
     IntermediatesCache.pin_memory = lambda *_: None
     target = {"targets": "Linear", "scheme": "W4A16", "ignore": ["lm_head"]}
     recipe = [AWQModifier(), QuantizationModifier(**target)] if method == "awq" else [GPTQModifier(**target)]
@@ -46,7 +46,7 @@ def llmcompressor(method, dtype, model, text, out):
 def autoawq(dtype, model, text, out):
     from awq import AutoAWQForCausalLM
     from awq.quantize import quantizer
-    # On a CPU `v.cpu()` is no copy: the "original" weights, to which the search returns after each candidate, would keep the
+    # On a CPU, `v.cpu()` does not copy: the "original" weights, to which the search returns after each candidate, would keep the
     # scales of the first. Loading from copies makes it the search that its authors describe.
     import torch
     original = torch.nn.Module.state_dict

@@ -1,6 +1,6 @@
 """Runs programs and measures what they use. Shared by the benchmarks.
 
-The measuring process stays small, and models are made by others: what Linux reports as the peak of a child starts with the size of
+The measuring process stays small, and models are made by others: the peak that Linux reports for a child starts with the size of
 the process that forked it.
 """
 import dataclasses
@@ -13,25 +13,25 @@ import sys
 import tempfile
 import time
 
-# Seconds between two looks at the memory of a running process.
+# Seconds between two samples of the memory of a running process.
 INTERVAL = 0.004
 
 
 @dataclasses.dataclass
 class Use:
-    """What a work of one or several processes, one after another, used."""
+    """What a task of one or several consecutive processes used."""
     cpu: float = 0.0
     wall: float = 0.0
-    # Largest resident set of a process, and what of it was its own and no mapped file, in MiB.
+    # Largest resident set of a process, and its peak of anonymous memory, in MiB.
     peak: float = 0.0
     anonymous: float = 0.0
-    # MiB that went from and to the disk.
+    # MiB read from and written to disk.
     read: float = 0.0
     written: float = 0.0
 
 
 def anonymous(process):
-    """MiB of a process that are no pages of files; 0 where it is gone."""
+    """Anonymous memory of a process in MiB; 0 if it has ended."""
     try:
         for line in pathlib.Path(f"/proc/{process}/status").read_text().splitlines():
             if line.startswith("RssAnon:"):
@@ -42,7 +42,7 @@ def anonymous(process):
 
 
 def run(commands, environment=None):
-    """Runs commands one after another; None where one fails, whose last words go to standard error."""
+    """Runs commands one after another; None if one fails, whose last output goes to standard error."""
     use = Use()
     start = time.monotonic()
     for command in commands:
@@ -69,14 +69,14 @@ def run(commands, environment=None):
 
 
 def medians(uses):
-    """The median of each number, or None where a run failed."""
+    """The median of each figure, or None if a run failed."""
     if not uses or None in uses:
         return None
     return Use(*(statistics.median(getattr(use, field.name) for use in uses) for field in dataclasses.fields(Use)))
 
 
 def drop_from_cache(*paths):
-    """Has files read from the disk the next time."""
+    """Drops files from the page cache, so that they are read from disk the next time."""
     for path in paths:
         for file in [path] if path.is_file() else sorted(path.iterdir()):
             descriptor = os.open(file, os.O_RDONLY)
@@ -86,13 +86,13 @@ def drop_from_cache(*paths):
 
 
 def make_model(folder, tokenizer, *options):
-    """A random model by make_model.py; returns its number of parameters."""
+    """Makes a random model with make_model.py; returns its number of parameters."""
     maker = [sys.executable, pathlib.Path(__file__).with_name("make_model.py"), folder, tokenizer, *options]
     return int(subprocess.run([str(part) for part in maker], check=True, capture_output=True, text=True).stdout)
 
 
 def machine():
-    """Cores and processor, in words."""
+    """Number of cores and name of the processor."""
     name = platform.machine()
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

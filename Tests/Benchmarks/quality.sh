@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# What each method loses on the small trained models, as a Markdown table: the figures of Docs/results.md.
+# The quality that each method loses on the small trained models, as a Markdown table: the figures of Docs/results.md.
 #   quality.sh [WINDOWS]     windows of 512 tokens of WikiText-2's validation text (default 60)
-#   QCONVERT, SCHEMES, METHODS, MODELS, TEXT override what is measured; a method such as awq+gptq is a chain.
-#   Inputs are rounded where the written folder asks for it (w8a8, fp8).
+#   QCONVERT, SCHEMES, METHODS, MODELS, TEXT select what is measured; a method such as awq+gptq is a chain.
+#   Inputs are rounded if the written folder says so (w8a8, fp8).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/../..
 qconvert=${QCONVERT:-$root/.build/release/qconvert}
 shared=$root/../shared
 windows=${1:-60}
-[ -d "$shared/models" ] || { echo "quality: needs ../shared, which is not here" >&2; exit 66; }
+[ -d "$shared/models" ] || { echo "quality: needs ../shared, which is missing" >&2; exit 66; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# number KEY: from the flat JSON document on standard input.
+# number KEY: the value of a key in the flat JSON document on standard input.
 number() { sed -n "s/.*\"$1\" *: *\([-+0-9.eE]*\).*/\1/p"; }
 
 echo '| model | scheme | method | perplexity | KL | top-1 |'

@@ -236,7 +236,7 @@ import Testing
     #expect(named.metadata["tokenizer.ggml.pre"] == .string("llama-bpe"))
     // A name that only later programs know may be written, and is said to be unknown.
     let unknown = try inputs.plan("F16 a.gguf --scheme keep --pre of-tomorrow", in: folder)
-    #expect(unknown.warnings.contains { $0.contains("'of-tomorrow' is not known here") })
+    #expect(unknown.warnings.contains { $0.contains("'of-tomorrow' is unknown") })
   }
 
   @Test func aGGUFWithoutThatNameIsSaidToHaveNone() throws {
@@ -249,7 +249,7 @@ import Testing
       request.preTokenizer = options.isEmpty ? nil : options
       return try Planner(Registry(QConvert.builtIn)).plan(request).warnings
     }
-    #expect(try warnings("").contains { $0.contains("--pre NAME adds the name") })
+    #expect(try warnings("").contains { $0.contains("name it with --pre NAME") })
     #expect(try !warnings("gpt-2").contains { $0.contains("pre-tokenizer") })
   }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import GGUF
 
-/// What the decoders read, against what llama.cpp reads.
+/// The values that the decoders read, against those that llama.cpp reads.
 struct BlockDecodingTests {
   /// Every block type in the order of its number, which is that of the fixtures.
   static let types = BlockType.all.sorted { $0.id < $1.id }
@@ -38,7 +38,7 @@ struct BlockDecodingTests {
   }
 
   @Test func anyBytesAreDecodedWithinTheirGrids() throws {
-    // Points of a grid have known levels: under a scale of one, no index can have led elsewhere.
+    // Points of a grid have known levels: under a scale of one, any other value would come from an index outside the grid.
     let grids = try #require(BlockType.iq1_s.decoder)
     var random = BlockSamples.Generator(state: 3)
     for _ in 0..<200 {

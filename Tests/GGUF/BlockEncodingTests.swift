@@ -28,7 +28,7 @@ struct BlockEncodingTests {
     return bytes
   }
 
-  /// Rows of the fixture for which llama.cpp converts a negative exponent to a byte: subnormal ones.
+  /// Rows of the fixture for which llama.cpp converts a negative exponent to a byte: the subnormal ones.
   private static func isUndefined(_ name: String, row: Int) -> Bool { name == "mxfp4-ggml" && (row == 18 || row == 20) }
 
   @Test(arguments: GGUFBlocks.schemeNames) func bytesEqualThoseOfLlamaCpp(name: String) throws {

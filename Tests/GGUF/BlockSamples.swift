@@ -2,12 +2,12 @@ import QuantCore
 
 @testable import GGUF
 
-/// Rows that try every corner of the block encoders, from a fixed generator.
+/// Rows that test every edge case of the block encoders, from a fixed generator.
 struct BlockSamples {
   let rows: Int
   let columns: Int
   var values: [Float]
-  /// One weight per column, some of them zero.
+  /// The importance of each column, sometimes zero.
   let importance: [Float]
 
   static let allSchemes: [any GGUFBlockScheme] = GGUFBlocks.schemeNames.compactMap { GGUFBlocks.blockScheme(named: $0) }
@@ -53,7 +53,7 @@ struct BlockSamples {
 
   var matrix: Matrix { Matrix(rows: rows, columns: columns, values: values) }
 
-  /// Sums of uniform numbers are close enough to a normal distribution.
+  /// Sums of uniform values are close enough to a normal distribution.
   struct Generator {
     var state: UInt64
     mutating func uniform() -> Float {
@@ -68,5 +68,5 @@ struct BlockSamples {
   }
 }
 
-/// Floats by their bits, so that signs of zero and NaN count.
+/// Floats as bits, so that the sign of zero and NaN are compared too.
 func bits(_ values: [Float]) -> [UInt32] { values.map { $0.isNaN ? 0x7FC0_0000 : $0.bitPattern } }

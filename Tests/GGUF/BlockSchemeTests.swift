@@ -4,7 +4,7 @@ import Testing
 
 @testable import GGUF
 
-/// What codes and parameters mean, and the pieces that error-feedback methods use.
+/// The meaning of codes and parameters, and the operations that error-feedback methods use.
 struct BlockSchemeTests {
   let samples = BlockSamples()
 
@@ -47,7 +47,7 @@ struct BlockSchemeTests {
   }
 
   @Test(arguments: GGUFBlocks.schemeNames) func unpackingRestoresWhatWasPacked(name: String) throws {
-    // Any bytes are a block: codes and parameters read from them must give the same bytes again.
+    // Any bytes are a valid block: codes and parameters read from them must give the same bytes again.
     let scheme = try #require(GGUFBlocks.blockScheme(named: name))
     var random = BlockSamples.Generator(state: 7)
     let bytes = (0..<8 * scheme.layout.rowBytes(columns: 512)).map { _ in UInt8(random.uniform() * 255) }
@@ -84,7 +84,7 @@ struct BlockSchemeTests {
     let scheme = try #require(GGUFBlocks.blockScheme(named: name))
     let top: Int32 = name == "q8_0" ? 127 : (1 << Int32(scheme.layout.bits)) - 1
     let bottom: Int32 = name == "q8_0" ? -128 : 0
-    // Ordinary rows: where scales are finite, every code but the nearest must be at least as far.
+    // Ordinary rows: if scales are finite, every code but the nearest must be at least as far away.
     let rows = 3
     let matrix = Matrix(rows: rows, columns: samples.columns, values: Array(samples.values[0..<rows * samples.columns]))
     var panel = scheme.emptyPanel(rows: rows, columns: samples.columns)
@@ -110,7 +110,7 @@ struct BlockSchemeTests {
 
   @Test(arguments: GGUFBlocks.schemeNames) func fitAndNearestRoundAboutAsWellAsEncoding(name: String) throws {
     let scheme = try #require(GGUFBlocks.blockScheme(named: name))
-    // Mean squared error relative to the mean square, of Gaussian weights; a bound well above the type's known error.
+    // Mean squared error relative to the mean square, for Gaussian weights; the bounds are well above the known errors of the types.
     let bounds = [
       "q8_0": 4e-5, "q4_0": 0.012, "q4_1": 0.012, "q5_0": 3e-3, "q5_1": 3e-3, "q4_k": 0.009, "q5_k": 0.0025, "q6_k": 7e-4,
       "q2_k": 0.12, "q3_k": 0.03, "iq4_nl": 0.01, "iq4_xs": 0.01, "tq1_0": 0.7, "tq2_0": 0.7, "q1_0": 0.4, "q2_0": 0.6,

@@ -44,11 +44,11 @@ struct BlockTypeTests {
     for type in BlockType.all {
       if let fallback = type.fallback { #expect(fallback.blockLength < type.weights, "\(type.name)") }
       #expect(BlockFallback.replacing(type.schemeName, columns: 2 * type.weights) == nil)
-      // No block type has rows of odd length.
+      // No block type fits rows of odd length.
       let odd = BlockFallback.replacing(type.schemeName, columns: 2 * type.weights + 1)
       #expect(odd?.scheme == (type.fallback == nil ? nil : "f16"), "\(type.name)")
     }
-    // As `tensor_type_fallback` of llama.cpp has them.
+    // As in llama.cpp's `tensor_type_fallback`.
     let expected = ["q2_k": "q4_0", "q4_k": "q5_0", "q5_k": "q5_1", "q6_k": "q8_0", "iq4_xs": "iq4_nl", "iq1_m": "iq4_nl", "q2_0": "q4_0"]
     for (name, other) in expected {
       let found = try #require(BlockFallback.replacing(name, columns: 32 * 5))

@@ -5,7 +5,7 @@ import Testing
 
 @testable import GGUF
 
-/// MXFP4 and NVFP4 of other programs' rules in blocks of GGUF.
+/// MXFP4 and NVFP4 by the rules of other projects, in GGUF blocks.
 struct FloatPackingTests {
   private let packing = GGUFFloatPacking()
 
@@ -34,10 +34,10 @@ struct FloatPackingTests {
     let read = ScaledStorage.folding(tensors)
     #expect(read.count == 1)
     for (found, expected) in zip(read[0].matrix().values, scheme.values(panel)) {
-      // A reader multiplies with both scales one after the other.
+      // A client multiplies by both scales, one after the other.
       #expect((found - expected).magnitude <= 2e-7 * expected.magnitude)
     }
-    // Codes and scales come back as they were, on the scheme's own grid.
+    // Codes and scales come back unchanged, on the scheme's own grid.
     let codes = try #require(read[0].storage.codes)
     #expect(codes.scheme.grid == scheme.grid && read[0].storage.schemeName == name)
     #expect(codes.panel(rows: 0..<5, rowLength: 192) == panel)
@@ -61,7 +61,7 @@ struct FloatPackingTests {
 
   @Test func rowsThatBlocksDoNotDivideAreRefused() throws {
     let nvfp4 = packing.stored(try #require(MicroscalingSchemes.scheme(named: "nvfp4", modelType: .bf16)))
-    #expect(packing.obstacle(shape: [2, 80], scheme: nvfp4) == "rows are no multiple of 64")
+    #expect(packing.obstacle(shape: [2, 80], scheme: nvfp4) == "rows are not a multiple of 64")
     #expect(packing.obstacle(shape: [2, 128], scheme: nvfp4) == nil)
     #expect(!packing.holds(try #require(MicroscalingSchemes.scheme(named: "mxfp8", modelType: .bf16)).grid))
   }
@@ -87,7 +87,7 @@ struct FloatPackingTests {
     #expect(GGUFBlocks.scheme(named: "nvfp4-ggml", modelType: .bf16)?.adoption(of: source) == nil)
   }
 
-  /// Every scale that a block can have, but for the two that are no number there: they stay what they are under a scale of 1.
+  /// Every scale that a block can have, except for the two that are not finite there: they do not change under a scale of 1.
   @Test(arguments: [Grid.GlobalScale.factor, .divisor]) func blocksWithoutAScaleOfTheTensorAreGroupsUnderAScaleOfOne(
     _ meaning: Grid.GlobalScale
   ) throws {

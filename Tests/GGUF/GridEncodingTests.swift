@@ -51,7 +51,7 @@ struct GridEncodingTests {
         for block in 0..<golden.count / layout.bytes {
           let range = block * layout.bytes..<(block + 1) * layout.bytes
           if own[range] == golden[range] { continue }
-          // Behind a sub-block of zeros, llama.cpp's iq3_s puts points at the wrong places: that can only be better here.
+          // After a sub-block of zeros, llama.cpp's iq3_s writes points to the wrong places: here the error can only be smaller.
           let x = rows[256 * block..<256 * (block + 1)], start = 256 * block % Self.columns
           let hasEmptySubBlock = stride(from: x.startIndex, to: x.endIndex, by: 32).contains { x[$0..<$0 + 32].allSatisfy { $0 == 0 } }
           #expect(type == .iq3s && hasEmptySubBlock, "\(name), block \(block) at level \(level)")
@@ -64,7 +64,7 @@ struct GridEncodingTests {
 
   @Test(arguments: GridType.allCases) func kernelsOfEveryLevelEqualTheReadableRule(type: GridType) throws {
     let scheme = GridBlocks(type), samples = BlockSamples(columns: 256, copies: 1)
-    // What a scale that is no number looks like depends on the order of operands: no conversion stores one.
+    // The bits of a scale that is not finite depend on the order of operands: no conversion stores one.
     let overflows = (0..<samples.rows).filter { row in
       !samples.values[row * samples.columns..<(row + 1) * samples.columns].reduce(0, { $0 + $1 * $1 }).isFinite
     }
@@ -82,7 +82,7 @@ struct GridEncodingTests {
   }
 
   @Test(arguments: GridType.allCases) func rowsAreRoundedAloneAsTogether(type: GridType) throws {
-    // Lanes hold sub-blocks of neighbouring super-blocks: none may depend on which.
+    // Lanes hold sub-blocks of neighbouring super-blocks: no result may depend on its neighbours.
     for importance in [nil, importance] {
       for level in 0...qc_cpu_level() {
         let together = try Self.bytes(type, rows, rows: Self.rowCount, importance: importance, level: level)

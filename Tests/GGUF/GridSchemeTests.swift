@@ -4,7 +4,7 @@ import Testing
 
 @testable import GGUF
 
-/// Points of grids, and what codes and parameters on them mean.
+/// Points of grids, and the meaning of codes and parameters on them.
 struct GridSchemeTests {
   let samples = BlockSamples(columns: 512, copies: 1)
 
@@ -48,7 +48,7 @@ struct GridSchemeTests {
     let scheme = GridBlocks(type), packing = GGUFBlockPacking()
     var random = BlockSamples.Generator(state: 7)
     var bytes = (0..<8 * scheme.layout.rowBytes(columns: 512)).map { _ in UInt8(random.uniform() * 255) }
-    // A scale that is no number keeps its sign only: these are small ones.
+    // A scale that is not finite keeps only its sign, so the scales here are small.
     for block in 0..<bytes.count / scheme.layout.bytes { bytes[block * scheme.layout.bytes + (type == .iq1m ? 55 : 1)] &= 0x3F }
     let panel = try #require(bytes.withUnsafeBytes { packing.unpack($0, layout: type.block.name, rows: 8, columns: 512) })
     #expect(packing.pack(panel, rows: 0..<8, of: [8, 512], scheme: scheme) == [bytes])
@@ -67,7 +67,7 @@ struct GridSchemeTests {
     }
     let found = squaredErrors(scheme.values(nearest), matrix.values)
     #expect(found.reduce(0, +) <= rule.reduce(0, +))
-    // What can be stored is what was meant.
+    // Packing and unpacking does not change them.
     let packing = GGUFBlockPacking(), bytes = packing.pack(nearest, rows: 0..<1, of: [1, 256], scheme: scheme)[0]
     #expect(bytes.withUnsafeBytes { packing.unpack($0, layout: type.block.name, rows: 1, columns: 256) } == nearest)
   }
@@ -92,7 +92,7 @@ struct GridSchemeTests {
       let expected = near.flatMap { distance in all.indices.filter { measured[$0] == distance }.map { all[$0] } }
       let found = points.neighbours(levels[...]).map { packed in (0..<points.length).map { points.level($0, packed: packed) } }
       #expect(Array(found.prefix(expected.count)) == expected)
-      // Chunks are filled up with what changes nothing.
+      // Chunks are padded with a point that changes nothing.
       #expect(found.dropFirst(expected.count).allSatisfy { $0 == expected[0] } && found.count < expected.count + 8)
     }
   }

@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Files of importance. That llama.cpp reads what is written here, and writes what is read here, is checked in Tests/Interop.
+/// Importance files. Tests/Interop checks that llama.cpp reads what is written here, and that what it writes is read here.
 @Suite struct ImportanceTests {
   private let folder = TemporaryFolder()
   private let sample = Importance(
@@ -43,10 +43,10 @@ import Testing
 
   @Test func everyCutOffFileIsRefused() throws {
     let whole = try ImportanceMatrix.bytes(sample)
-    // The padding behind the last tensor may be missing.
+    // The padding after the last tensor may be missing.
     for count in 0..<whole.count - 32 { #expect(failure(ImportanceMatrix.self, Array(whole[..<count])) != nil, "\(count) bytes") }
     let legacy = try LegacyImportanceMatrix.bytes(sample)
-    // Number of windows and name of the text are optional.
+    // The number of windows and the name of the text are optional.
     let trailer = 8 + "a.txt".utf8.count
     for count in 0..<legacy.count - trailer {
       #expect(failure(LegacyImportanceMatrix.self, Array(legacy[..<count]))?.id == "importance.entry", "\(count) bytes")

@@ -4,7 +4,7 @@ import Testing
 
 @testable import GGUF
 
-/// Inputs as llama.cpp rounds them, against its reference code (Interop/make_block_fixtures.py).
+/// Activations as llama.cpp rounds them, against its reference code (Interop/make_block_fixtures.py).
 @Suite struct InputBlocksTests {
   private static func floats(_ name: String) -> [Float] { BlockEncodingTests.floats(readFile(SharedData.fixture("blocks/" + name))) }
 

@@ -41,7 +41,7 @@ private func request(format: String, metadata: KeyValues, tensors: [PlannedTenso
     provenance: [("version", "1.0"), ("qconvert.plugin", "rtn")], targetName: "target")
 }
 
-/// A reader of headers that shares nothing with the writer.
+/// A reader of headers that shares no code with the writer.
 private struct Header {
   var keys: [String] = []
   var values: [String: [UInt8]] = [:]
@@ -125,7 +125,7 @@ private struct Header {
   #expect(header.values["general.file_type"] == [4, 0, 0, 0, 15, 0, 0, 0])
   #expect(header.values["llama.attention.head_count_kv"] == [4, 0, 0, 0, 4, 0, 0, 0])
   #expect(header.values["llama.attention.layer_norm_rms_epsilon"]?.prefix(4) == [6, 0, 0, 0])
-  // The missing fourth token is filled up, as unused.
+  // The missing fourth token is added as an unused one.
   #expect(string("tokenizer.ggml.tokens").hasSuffix("[PAD3]"))
   #expect(header.values["tokenizer.ggml.token_type"]?.suffix(4) == [5, 0, 0, 0])
 }

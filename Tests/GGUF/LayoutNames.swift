@@ -5,7 +5,7 @@ import Testing
 
 @testable import GGUF
 
-/// What gguf-py's `Metadata.get_model_id_components` and `id_to_title` answer.
+/// The results of gguf-py's `Metadata.get_model_id_components` and `id_to_title`.
 private let names: [(id: String, weights: Int, parts: [String?], title: String)] = [
   (
     "meta-llama/Llama-3.2-1B-Instruct", 1_235_814_400,
@@ -57,7 +57,7 @@ private let names: [(id: String, weights: Int, parts: [String?], title: String)]
   for (count, label) in expected { #expect(GeneralMetadata.sizeLabel(count) == label) }
 }
 
-/// Bits of the factors between the two ramps, computed with PyTorch as the converter computes them.
+/// Bits of the factors between the two ramps, computed with PyTorch in the same way as the converter.
 @Test func ropeFactorsEqualThoseOfTheConverter() throws {
   var rope = Rope()
   rope.theta = 500000

@@ -10,7 +10,7 @@ private func tensor(_ name: String, _ shape: [Int]) -> PresetTensor {
   return tensor
 }
 
-/// One model of llama.cpp's snapshots; `Tests/Interop/make_mix_fixtures.py` describes the form.
+/// One model of llama.cpp's snapshots; `Tests/Interop/make_mix_fixtures.py` describes the format.
 private struct SnapshotModel {
   let name: String
   let configuration: Configuration
@@ -36,7 +36,7 @@ private struct SnapshotModel {
     }
   }
 
-  /// The names behind `output:attn_v@0-3,7`.
+  /// The names that `output:attn_v@0-3,7` abbreviates.
   static func names(_ text: String) -> [String] {
     text.split(separator: ":").flatMap { part -> [String] in
       let halves = part.split(separator: "@")
@@ -76,7 +76,7 @@ private struct SnapshotModel {
   for model in models {
     #expect(model.expected.count == 33)
     for (name, type, exceptions) in model.expected {
-      // Types with several rules are named with llama.cpp's.
+      // Types with several rules are named after llama.cpp's rule.
       let base = type == "mxfp4" ? "mxfp4-ggml" : type
       let mix = try #require(Mix.named(name), "\(name)")
       #expect(mix.base.schemeName == base)
@@ -113,7 +113,7 @@ private struct SnapshotModel {
   }
 }
 
-/// llama-quantize --dry-run of a model with rows of 64 and 172.
+/// From llama-quantize --dry-run of a model with rows of 64 and 172.
 @Test func rowsThatNoBlockDividesFallBack() throws {
   let tensors = [
     tensor("token_embd.weight", [512, 64]), tensor("blk.0.attn_q.weight", [64, 64]), tensor("blk.0.ffn_down.weight", [64, 172]),
@@ -127,7 +127,7 @@ private struct SnapshotModel {
     #expect(choices.map(\.scheme) == schemes, "\(name)")
   }
   let choices = try #require(GGUFMixes.preset(named: "q4_k_m")).choose(tensors, model: nil)
-  #expect(choices[1].note == "rows of 64 are no multiple of 256, which q4_k needs")
+  #expect(choices[1].note == "rows of 64 are not a multiple of 256, which q4_k needs")
 }
 
 @Test func modelsOfEightExpertsKeepKeysAndValuesAtEightBits() throws {

@@ -4,15 +4,15 @@ import Testing
 
 @testable import GGUF
 
-/// What every block type makes of weights, importance and rows that it cannot store: a refusal that names the place.
+/// What every block type does with weights, importance and rows that it cannot store: it refuses them and says where they are.
 @Suite struct ProblemInputTests {
   private let folder = TemporaryFolder()
   private let registry: Registry
   private static let rows = 3, layer = "blk.0.ffn_up.weight"
 
-  /// Every block type by llama.cpp's rule.
+  /// Every block type with llama.cpp's rule.
   static let types = BlockSamples.allSchemes.map { $0.name } + GGUFGrids.schemeNames
-  /// Those that are rounded with importance only, wherever they are used.
+  /// Those that always need importance.
   static let important = types.filter { need($0) != .none }
 
   static func need(_ type: String) -> ImportanceNeed { BlockType.named(type)?.importanceNeed ?? .none }
@@ -27,7 +27,7 @@ import Testing
   /// Converts a file with one layer to one type.
   /// - Parameters:
   ///   - importance: of its columns; empty: none is given.
-  ///   - change: what is wrong.
+  ///   - change: makes the error.
   private func convert(
     _ type: String, columns: Int = 512, tensor: String = layer, importance: [Float]? = nil, change: (inout [Float]) -> Void = { _ in }
   ) throws -> [Float] {
@@ -35,13 +35,13 @@ import Testing
     var values = (0..<ProblemInputTests.rows * columns).map { _ in random.gaussian() * 0.05 }
     change(&values)
     var file = GGUFBytes()
-    // An architecture of no family: the name decides alone.
+    // An architecture without a family: the name alone decides.
     file.pairs = []
     file.pair("general.architecture", 8, GGUFBytes.string("nobodys"))
     file.floats(tensor, [UInt64(columns), UInt64(ProblemInputTests.rows)], values)
     writeFile(folder.file("in.gguf"), file.file)
     var request = ConversionRequest(input: folder.file("in.gguf"), output: folder.file("out.gguf"))
-    // The mix that is called like this type is mostly another.
+    // The mix of this name consists mostly of another type.
     request.scheme = type == "iq2_s" ? "iq2_m" : type
     request.isPure = true
     request.force = true
@@ -66,7 +66,7 @@ import Testing
 
   // MARK: - Weights
 
-  @Test(arguments: types) func aWeightThatIsNoNumberIsNamedByItsPlace(type: String) {
+  @Test(arguments: types) func aWeightThatIsNotFiniteIsNamedByItsPlace(type: String) {
     for bad in [Float.nan, -.infinity] {
       let failure = refusal(type) { $0[512 + 301] = bad }
       #expect(failure?.id == "data.nonfinite" && failure?.tensor == ProblemInputTests.layer)
@@ -74,8 +74,8 @@ import Testing
     }
   }
 
-  /// One weight that no scale reaches, from where squares overflow to the largest there is; then a whole row of such weights.
-  /// What is nearly nothing beside what is large may become nothing, as in llama.cpp.
+  /// One weight too large for any scale, from where squares overflow to the largest float; then a whole row of such weights.
+  /// Weights that are tiny compared with it may become zero, as in llama.cpp.
   @Test(arguments: types) func aRowOfNearlyNothingIsStoredBesideALargeOne(type: String) throws {
     do {
       let stored = try convert(type) { values in
@@ -86,7 +86,7 @@ import Testing
       }
       #expect(stored[512..<1024].allSatisfy { $0.magnitude < 1e-3 })
     } catch let failure as Failure {
-      // Some types cannot hold the large one either.
+      // Some types cannot hold the large row either.
       #expect(failure.id == "data.overflow" && failure.message.hasPrefix("the value in row 0,"), "\(failure.message)")
     }
   }
@@ -116,7 +116,7 @@ import Testing
 
   // MARK: - Rows
 
-  /// As `tensor_type_fallback` of llama-quantize has it.
+  /// As in llama-quantize's `tensor_type_fallback`.
   @Test func rowsThatNoBlockDividesFallBackOrAreRefusedWithARemedy() throws {
     let fallbacks: [(from: [String], to: String)] = [
       (["iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s", "iq4_xs"], "iq4_nl"),
@@ -131,7 +131,7 @@ import Testing
     }
     for (types, fallback) in fallbacks {
       for type in types {
-        // What blocks of 32 divide, and what they do not.
+        // One length that is a multiple of 32, and one that is not.
         if fallback != "f16" { #expect(try stored(type, columns: 160) == fallback, "\(type)") }
         #expect(try stored(type, columns: 100) == "f16", "\(type)")
       }
@@ -166,7 +166,7 @@ import Testing
     }
   }
 
-  /// Channels without any input, up to all of them, weigh nothing: what is stored is still made of numbers.
+  /// Channels without any input, up to all of them, weigh nothing: the stored values must still be finite.
   @Test(arguments: types) func channelsThatWeighNothingAreRoundedAllTheSame(type: String) throws {
     let plain = try convert(type, importance: [Float](repeating: 1, count: 512))
     for silent in [0..<1, 128..<384, 0..<512] {
@@ -175,7 +175,7 @@ import Testing
       let stored = try convert(type, importance: importance)
       #expect(stored.allSatisfy { $0.isFinite }, "\(type), \(silent)")
       #expect(silent.count == 512 || stored.contains { $0 != 0 }, "\(type), \(silent)")
-      // Blocks of others are not touched by it.
+      // Blocks of other columns are not affected.
       if silent == 0..<1 { #expect(stored[256..<512].elementsEqual(plain[256..<512]) || type == "nvfp4-ggml", "\(type)") }
     }
   }

@@ -83,7 +83,7 @@ struct GGUFBytes {
     for place in [31, 63] {
       var changed = file
       changed.data[place] = 1
-      #expect(try open(changed).warnings == ["x.gguf: the padding at byte \(start + place) is not zero; what stands there is not read."])
+      #expect(try open(changed).warnings == ["x.gguf: the padding at byte \(start + place) is not zero; its content is ignored."])
     }
     var bytes = file.file
     bytes[start - 1] = 1
@@ -177,7 +177,7 @@ struct GGUFBytes {
     writeFile(second, shard(1, 2, "b").file)
     writeFile(first, shard(0, 2, total: 3, "a").file)
     #expect(id(first) == "gg.split.tensor-count")
-    // A part of another model of as many files.
+    // A shard of another model with the same number of shards.
     writeFile(first, shard(0, 2, "a").file)
     writeFile(second, shard(1, 2, total: 7, "b").file)
     #expect(id(first) == "gg.split.tensor-count" && id(second) == "gg.split.tensor-count")
@@ -198,12 +198,12 @@ struct GGUFBytes {
   }
 
   @Test func sizesEveryTypeAsTheReferencePackageDoes() throws {
-    // Written by the package itself (Fixtures/gguf/make.py).
+    // Written by the gguf package itself (Fixtures/gguf/make.py).
     let checkpoint = try GGUFFormat.open(SharedData.fixture("gguf/types.gguf"), options: OpenOptions())
     #expect(checkpoint.tensors.count == 33)
     for tensor in checkpoint.tensors {
       #expect(tensor.shape == [2, 256])
-      // Schemes of folders have the name that the package has for llama.cpp's kind of it.
+      // The package's names lack the suffix of llama.cpp's rules.
       let name = tensor.storage.schemeName.uppercased()
       #expect("t." + (name.hasSuffix("-GGML") ? String(name.dropLast("-GGML".count)) : name) == tensor.name)
     }

@@ -7,12 +7,12 @@ import Testing
 
 /// `--search best`: the same grids, never a larger error.
 struct WideSearchTests {
-  /// Schemes that have one, with the share of the default's error that must go on ordinary weights.
+  /// Schemes with a wider search, and the share of the default's error that must disappear on ordinary weights.
   static let gains = [
     "q4_0": 0.05, "q4_1": 0.02, "q5_0": 0.03, "q5_1": 0.02, "q2_k": 0.05, "q3_k": 0.05, "q4_k": 0.02, "q5_k": 0.01, "q6_k": 0.01,
     "iq4_nl": 0.01, "iq4_xs": 0.01, "tq1_0": 0.5, "tq2_0": 0.5, "q1_0": 0, "q2_0": 0.5,
   ]
-  /// Without the rows whose scales are beyond 16-bit floats, or whose squares are beyond floats.
+  /// Without the rows whose scales overflow 16-bit floats, or whose squares overflow floats.
   let samples: Matrix
   let importance: [Float]
 
@@ -32,7 +32,7 @@ struct WideSearchTests {
     return stride(from: 0, to: values.count, by: length).map { start in
       (start..<start + length).reduce(0.0) { sum, i in
         let difference = Double(values[i]) - Double(matrix.values[i])
-        // Without importance large weights count more.
+        // Without importance, large weights count more.
         let own = i / shared * shared..<(i / shared + 1) * shared
         let square = own.reduce(Float(0)) { $0 + matrix.values[$1] * matrix.values[$1] }
         let weight = importance?[i % matrix.columns] ?? (square / Float(shared)).squareRoot() + matrix.values[i].magnitude

@@ -1,4 +1,4 @@
-"""What other programs read from blocks of GGUF: llama.cpp through its library, and the gguf package."""
+"""The values that other programs read from GGUF blocks: llama.cpp through its library, and the gguf package."""
 import ctypes
 import dataclasses
 import functools
@@ -58,7 +58,7 @@ def traits(library, number):
 
 
 def reference_values(library, layout, blocks):
-    """What llama.cpp reads; q8_1 and q8_k, which it has no reader for, by their definition."""
+    """The values that llama.cpp reads; those of q8_1 and q8_k, for which it has no decoder, by their definition."""
     found = traits(str(library), layout.number)
     assert (found.blck_size, found.type_size) == (layout.weights, layout.size)
     if not found.to_float:
@@ -72,7 +72,7 @@ def reference_values(library, layout, blocks):
 
 
 def second_values(layout, blocks):
-    """What the gguf package reads, or None for a type that it does not know."""
+    """The values that the gguf package reads, or None for a type that it does not support."""
     known = {kind.value: kind for kind in gguf.quants._type_traits}
     if layout.number not in known:
         return None
@@ -81,5 +81,5 @@ def second_values(layout, blocks):
 
 
 def same(a, b):
-    """Whether all values have the same bits; one NaN is like another."""
+    """Whether all values have the same bits; all NaNs count as equal."""
     return bool(((a.view("<u4") == b.view("<u4")) | (np.isnan(a) & np.isnan(b))).all())

@@ -1,11 +1,11 @@
-"""Rows that are hard to round, and what llama.cpp makes of them."""
+"""Rows that are hard to round, and the blocks that llama.cpp makes of them."""
 import ctypes
 
 import numpy as np
 
 
 def make_rows(rng, columns):
-    """Rows of many kinds; squares of none overflow, for which the reference stops."""
+    """Rows of many kinds; no squares overflow, because the reference aborts on those."""
     gauss = rng.standard_normal(columns)
     outliers = gauss.copy()
     outliers[::97] *= 60
@@ -27,7 +27,7 @@ def make_rows(rng, columns):
         np.sign(gauss),
         np.round(gauss * 3),  # many equal weights
         gauss * 1e-7,  # scales are subnormal 16-bit floats
-        gauss * 1e-8,  # about the least that some types look at
+        gauss * 1e-8,  # about the smallest weights that some types do not treat as zero
         gauss * 1e-12,
         gauss * 1e-39,  # subnormal 32-bit floats
         gauss * 1e6,  # scales overflow 16 bits
@@ -43,7 +43,7 @@ def make_importance(rng, columns):
 
 
 def quantized(library, number, weights, size, rows, importance):
-    """Blocks of llama.cpp's own, of so many weights and bytes: `[rows, blocks, bytes]`."""
+    """Blocks by llama.cpp's own quantizer, with this many weights and bytes: `[rows, blocks, bytes]`."""
     quantize = ctypes.CDLL(str(library)).ggml_quantize_chunk
     quantize.restype = ctypes.c_size_t
     quantize.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p] + [ctypes.c_int64] * 3 + [ctypes.c_void_p]

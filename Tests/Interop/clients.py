@@ -1,4 +1,4 @@
-"""The programs: where they are, and how they are run."""
+"""The clients: where they are, and how they are run."""
 import atexit
 import json
 import os
@@ -18,7 +18,7 @@ WORK = pathlib.Path(tempfile.mkdtemp(prefix="qconvert-interop-"))
 
 
 def run(command, **extra_environment):
-    """Runs a command and returns its standard output; raises with the last lines of its errors where it fails."""
+    """Runs a command and returns its standard output; if it fails, raises with the last lines of its standard error."""
     command = [str(part) for part in command]
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", timeout=1800, stdin=subprocess.DEVNULL,
@@ -30,7 +30,7 @@ def run(command, **extra_environment):
 
 
 class Peer:
-    """A Python program that is started when it is first asked, and stays. Without `python`, it is installed then, in an environment
+    """A Python program that is started on its first call and stays loaded. Without `python`, it is then installed in an environment
     of its own (Tests/environment.sh)."""
 
     def __init__(self, name, python=None, **environment):
@@ -68,7 +68,7 @@ LLAMA_CONVERTER = Peer("llama_converter", sys.executable)
 GPTQMODEL = Peer("gptqmodel", GPTQMODEL_CPU_WORKERS="2")
 LLMCOMPRESSOR = Peer("llmcompressor")
 MODELOPT = Peer("modelopt")
-# One thread: several wait for each other in loops. One process: the engine's workers are not started anew for each folder.
+# One thread: several wait for each other in busy loops. One process: the engine's workers are not restarted for each folder.
 VLLM = Peer(
     "vllm", VLLM_CPU_KVCACHE_SPACE="1", VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_NO_USAGE_STATS="1", VLLM_LOGGING_LEVEL="WARNING",
     OMP_NUM_THREADS="1")
@@ -91,7 +91,7 @@ def evaluate(model, *options):
 
 
 def llama(tool, *arguments):
-    """Runs one of llama.cpp's tools; returns everything it printed. One that aborts from two threads could wait for its own backtraces."""
+    """Runs one of llama.cpp's tools; returns everything it printed. No backtraces: a tool that aborts in two threads could hang in them."""
     return run([CLIENTS / "bin" / tool, *arguments], LD_PRELOAD=str(CLIENTS / "bin" / "flush_log.so"), GGML_NO_BACKTRACE="1")
 
 
@@ -104,14 +104,14 @@ def llama_convert(folder, target, type_name, *options):
 def llama_figures(model, text, windows, *options):
     """Runs llama-perplexity on windows of 512 tokens and returns its output. KV cache in F32, no flash attention.
 
-    One thread: several wait for each other in loops, which takes many times as long where other programs run too."""
+    One thread: several wait for each other in busy loops, which is many times slower if other programs are running."""
     return llama(
         "llama-perplexity", "-m", model, "-f", text, "-c", 512, "--chunks", windows, "-t", 1, "-ctk", "f32", "-ctv", "f32",
         "-fa", "off", *options)
 
 
 def figure(output, label):
-    """The number behind `label` and its standard error, as llama-perplexity prints them."""
+    """The number after `label` and its standard error, as llama-perplexity prints them."""
     found = re.search(re.escape(label) + r"\s*[:=]\s*([\d.]+)(?:\s*(?:±|\+/-)\s*([\d.]+))?", re.sub(" +", " ", output))
     if not found:
         raise RuntimeError(f"llama-perplexity printed no '{label}'")
@@ -119,10 +119,10 @@ def figure(output, label):
 
 
 def shared(relative):
-    """A file or folder of ../shared; skips the check where it is not here."""
+    """A file or folder of ../shared; skips the check if it is missing."""
     from registry import Skip
 
     path = SHARED / relative
     if not path.exists():
-        raise Skip(f"needs ../shared/{relative}, which is not here")
+        raise Skip(f"needs ../shared/{relative}, which is missing")
     return path

@@ -1,5 +1,5 @@
-// Preloaded into llama.cpp's tools, whose log is written by a thread that the program leaks: at exit its last lines, the
-// results, may be lost. Pausing the log empties the queue and joins the thread.
+// Preloaded into llama.cpp's tools, whose log is written by a thread that the program leaks: its last lines, the results,
+// may be lost at exit. Pausing the log empties the queue and joins the thread.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-"""Reading GGUF files. The gguf package needs a minute for a vocabulary of 150000 tokens, hence these few lines beside it."""
+"""Reads GGUF files. The gguf package needs a minute for a vocabulary of 150000 tokens, hence this short reader."""
 import dataclasses
 import functools
 import math
@@ -9,7 +9,7 @@ import gguf
 
 from block_decoders import TYPES
 
-# The package does not know the newest types.
+# The package does not support the newest types.
 KINDS = {kind.value: (kind.name.lower(), *gguf.GGML_QUANT_SIZES[kind]) for kind in gguf.GGMLQuantizationType}
 KINDS |= {layout.number: (name, layout.weights, layout.size) for name, layout in TYPES.items()}
 SCALARS = dict(enumerate("B b H h I i f ? _ _ Q q d".split()))
@@ -41,7 +41,7 @@ class Cursor:
         return self.data[self.position - length: self.position]
 
     def value(self, kind):
-        """(type, value); an array's type is that of its elements, marked."""
+        """(type, value); for an array, the type of its elements, marked as an array."""
         if kind == STRING:
             return "string", self.string()
         if kind == ARRAY:
@@ -58,7 +58,7 @@ def read(path, _changed):
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     cursor = Cursor(data)
     if cursor.take("I", 2) != (0x46554747, 3):
-        raise ValueError(f"{path} is no GGUF file of version 3")
+        raise ValueError(f"{path} is not a GGUF file of version 3")
     tensor_count, key_count = cursor.take("Q", 2)
     keys, tensors = {}, {}
     for _ in range(key_count):
@@ -91,7 +91,7 @@ def tensors(path):
 
 
 def without_ones(shape):
-    """The shape without last dimensions of 1, which ggml does not keep: llama-quantize makes vectors of matrices with one row."""
+    """The shape without trailing dimensions of 1, which ggml does not keep: llama-quantize turns matrices with one row into vectors."""
     while len(shape) > 1 and shape[-1] == 1:
         shape = shape[:-1]
     return shape
@@ -99,7 +99,6 @@ def without_ones(shape):
 
 def compare_tensors(own, reference, is_from_ggml=False):
     """Sentences about tensors that are missing, superfluous, or differ in type, shape or bytes.
-
     With `is_from_ggml`, the reference was written by a program that uses ggml, not by the converter."""
     own, reference = tensors(own), tensors(reference)
     found = [f"no tensor {name}" for name in reference if name not in own]

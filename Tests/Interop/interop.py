@@ -1,4 +1,4 @@
-"""Runs the checks in `checks/` and counts them. Called by run.sh."""
+"""Runs the checks in `checks/` and counts the results. Called by run.sh."""
 import argparse
 import collections
 import importlib
@@ -55,7 +55,7 @@ def main():
         shutil.rmtree(WORK, ignore_errors=True)
     print(f"{times.total():.0f} s: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in times.most_common()))
     print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-    # Where CI is set, every check has to run.
+    # If CI is set, every check must run.
     sys.exit(1 if counts["failed"] or not counts["passed"] or (counts["skipped"] and os.environ.get("CI")) else 0)
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make_activation_fixtures.py OUT
 
-Writes Tests/Fixtures/engine/activations.safetensors: activations of some tokens, and what compressed-tensors makes of them in
+Writes Tests/Fixtures/engine/activations.safetensors: activations of some tokens, and how compressed-tensors rounds them in
 float32 for each scheme, by the scheme's name. Run with the versions pinned in requirements.txt."""
 import sys
 

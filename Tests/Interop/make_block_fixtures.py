@@ -3,8 +3,8 @@
 usage: make_block_fixtures.py LIBGGML_BASE FOLDER
 
 Writes rows.f32 and importance.f32 (512 columns), and for each type the bytes that `ggml_quantize_chunk` makes of the rows
-without and with importance (TYPE.bin, TYPE-weighted.bin). inputs-q8_0.f32 and inputs-q8_k.f32 are the numbers that its reference
-makes of the rows where they are multiplied with blocks of weights. LIBGGML_BASE is a default (not native) build of libggml-base.so.
+without and with importance (TYPE.bin, TYPE-weighted.bin). inputs-q8_0.f32 and inputs-q8_k.f32 are the values to which its reference
+rounds the rows for products with blocks of weights. LIBGGML_BASE is a default (not native) build of libggml-base.so.
 """
 
 import ctypes
@@ -45,7 +45,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(20240)
     rows, importance = make_rows(rng, COLUMNS), make_importance(rng, COLUMNS)
-    # Nearly nothing: a few subnormal 32-bit floats.
+    # Almost zero: a few subnormal 32-bit floats.
     rows = np.vstack([rows, (rng.standard_normal(COLUMNS) * 1e-43).astype(np.float32)])
     rows.tofile(folder / "rows.f32")
     importance.tofile(folder / "importance.f32")

@@ -1,9 +1,9 @@
-"""Prints the grids of GGUF's layouts of two and three bits as they stand in codebooks.c.
+"""Prints the grids of GGUF's layouts of two and three bits in the form used in codebooks.c.
 
 usage: make_codebooks.py
 
 A grid is a set of points whose coordinates are levels; the gguf package lists its points. They are in ascending order if the first
-coordinate is the least significant digit, so that the set says everything: one bit for every point that levels can make.
+coordinate is the least significant digit, so the set says everything: one bit for every possible point.
 """
 import textwrap
 

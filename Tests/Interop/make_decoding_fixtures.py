@@ -1,9 +1,9 @@
-"""Blocks of every GGUF type with the numbers that they mean.
+"""Blocks of every GGUF type with their values.
 
 usage: make_decoding_fixtures.py LIBGGML_BASE FOLDER
 
-Writes decoded.bin, three blocks of each type in the order of the types' numbers, and decoded.f32, what llama.cpp makes of them.
-Blocks are random bytes, in all but the last with scales of ordinary size. The gguf package must agree on the types that it knows.
+Writes decoded.bin, three blocks of each type in the order of the types' numbers, and decoded.f32, the values that llama.cpp reads.
+Blocks are random bytes, in all but the last with scales of ordinary size. The gguf package must agree on the types it supports.
 """
 import pathlib
 import sys

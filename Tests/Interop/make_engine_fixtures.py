@@ -3,7 +3,7 @@
 
 Writes the fixtures of Tests/Engine: small random models of every supported family as Hugging Face folders (weights on the
 BF16 grid), each with `expected.safetensors`: token ids, logits and the mean absolute inputs of the second block's linear
-layers, as transformers computes them in float32. For the trained models in SHARED/models only the expectations are written,
+layers, as transformers computes them in float32. For the trained models in SHARED/models, only the expectations are written,
 with the perplexity of the first windows of wikitext2-valid. With MODELs, only these are written. Run with the versions pinned in
 requirements.txt."""
 import math
@@ -39,16 +39,16 @@ MODELS = {
     "qwen2": transformers.Qwen2Config(**COMMON, use_sliding_window=False, rope_theta=1000000.0),
     "qwen3": transformers.Qwen3Config(**COMMON, head_dim=12),
     "mixtral": transformers.MixtralConfig(**COMMON, num_local_experts=4, num_experts_per_tok=2, rope_theta=10000.0),
-    # A window in every other block; linear scaling in the blocks without one alone.
+    # A window in every other block; linear scaling only in the blocks without one.
     "gemma3": transformers.Gemma3TextConfig(
         **{**COMMON, "tie_word_embeddings": True, "num_hidden_layers": 3}, head_dim=16, query_pre_attn_scalar=16, sliding_window=7,
         layer_types=["sliding_attention", "full_attention", "sliding_attention"], rope_theta=1000.0, rope_local_base_freq=100.0,
         rope_scaling=dict(rope_type="linear", factor=4.0)),
-    # What no published model has but the class allows: capped logits, and an output of its own.
+    # Features of no published model that the class allows: capped logits, and a separate output matrix.
     "gemma3-cap": transformers.Gemma3TextConfig(
         **COMMON, head_dim=16, query_pre_attn_scalar=40, sliding_window=7, final_logit_softcapping=3.0),
-    # Experts of another size than a dense layer; the second of each pair has a dense block in front of one with experts, and what the
-    # first has not.
+    # Experts of another size than a dense network; the second of each pair has a dense block before one with experts, and features that
+    # the first does not have.
     "qwen2-moe": transformers.Qwen2MoeConfig(**COMMON, **MOE, shared_expert_intermediate_size=40, norm_topk_prob=False),
     "qwen2-moe-dense": transformers.Qwen2MoeConfig(
         **{**COMMON, "tie_word_embeddings": True}, **MOE, shared_expert_intermediate_size=16, norm_topk_prob=True, mlp_only_layers=[0],
@@ -58,22 +58,22 @@ MODELS = {
         **{**COMMON, "tie_word_embeddings": True}, **MOE, head_dim=8, norm_topk_prob=False, decoder_sparse_step=2, attention_bias=True,
         use_sliding_window=True, sliding_window=7),
     "deepseek-v3": transformers.DeepseekV3Config(**LATENT, n_shared_experts=1, n_group=4, topk_group=2),
-    # Queries without a latent, rotated halves, biases, weights as they are.
+    # Queries without a latent, rotated halves, biases, unnormalised expert weights.
     "deepseek-v3-yarn": transformers.DeepseekV3Config(
         **{**LATENT, "q_lora_rank": None}, n_shared_experts=2, n_group=1, topk_group=1, norm_topk_prob=False, rope_interleave=False,
         attention_bias=True, rope_scaling=DEEPSEEK_YARN),
     "opt": transformers.OPTConfig(**OPT),
-    # As the model of 350 million weights: norms behind, embeddings narrower than the blocks, no final norm.
+    # Like the model of 350 million weights: norms after the branches, embeddings narrower than the blocks, no final norm.
     "opt-post-norm": transformers.OPTConfig(**OPT, do_layer_norm_before=False, word_embed_proj_dim=16),
-    # As Galactica: another activation, no biases, an output of its own.
+    # Like Galactica: another activation, no biases, a separate output matrix.
     "opt-gelu": transformers.OPTConfig(**{**OPT, "activation_function": "gelu"}, enable_bias=False, tie_word_embeddings=False),
     "gpt2": transformers.GPT2Config(vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64, bos_token_id=0, eos_token_id=1),
-    # Three heads of a size that is no power of two; four heads.
+    # Three heads of a size that is not a power of two; four heads.
     "bloom": transformers.BloomConfig(vocab_size=96, hidden_size=36, n_layer=2, n_head=3, bos_token_id=0, eos_token_id=1),
     "bloom-residual": transformers.BloomConfig(
         vocab_size=96, hidden_size=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=1,
         apply_residual_connection_post_layernorm=True),
-    # Borders of YaRN's ramp that are no whole dimensions.
+    # YaRN's ramp ends at fractional dimensions.
     "gpt-oss": transformers.GptOssConfig(
         **{**COMMON, "intermediate_size": 64}, head_dim=16, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
         rope_theta=1000.0, rope_scaling=dict(
@@ -124,14 +124,14 @@ def randomise(model):
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         if model.config.model_type == "gemma3_text" and name.endswith("norm.weight"):
-            # Gains are one more than these.
+            # The gain is one plus this.
             value = 0.2 * noise
         elif name.endswith("norm.weight") or ".ln_" in name and name.endswith("weight") or "layernorm.weight" in name:
             value = 1 + 0.2 * noise
         else:
             value = noise * (0.3 if name.endswith("bias") else 1.5 / math.sqrt(parameter.shape[-1]))
         if name.endswith("experts.gate_up_proj"):
-            # Beyond the limits at which gate and up are cut.
+            # Beyond the limits at which gate and up are clamped.
             value *= 4
         parameter.data = value.to(torch.bfloat16).float()
     for name, buffer in model.named_buffers():
@@ -140,7 +140,7 @@ def randomise(model):
 
 
 def observe_stack(experts, seen):
-    """Notes what the experts of one stack read and what is between their matrices."""
+    """Records the inputs of the experts of one stack and the values between their matrices."""
 
     def hook(module, arguments, options):
         hidden = arguments[0].flatten(0, -2)

@@ -3,7 +3,7 @@
 usage: make_grid_fixtures.py LIBGGML_BASE FOLDER
 
 Writes rows.f32 and importance.f32 (512 columns), and for each type the bytes that `ggml_quantize_chunk` makes of the rows with
-importance (TYPE-weighted.bin) and, where it works without, without it (TYPE.bin). LIBGGML_BASE is a default (not native) build of
+importance (TYPE-weighted.bin) and, if importance is optional, without it (TYPE.bin). LIBGGML_BASE is a default (not native) build of
 libggml-base.so.
 """
 import pathlib
@@ -14,7 +14,7 @@ import numpy as np
 from block_rows import make_importance, make_rows, quantized
 
 COLUMNS = 512
-# Number of the type in GGUF, bytes of a block, whether importance may be left out.
+# Number of the type in GGUF, bytes of a block, whether importance is optional.
 TYPES = {
     "iq1_s": (19, 50, False), "iq1_m": (29, 56, True), "iq2_xxs": (16, 66, False), "iq2_xs": (17, 74, False),
     "iq2_s": (22, 82, True), "iq3_xxs": (18, 98, True), "iq3_s": (21, 110, True),

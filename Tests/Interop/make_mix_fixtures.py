@@ -1,9 +1,9 @@
 """Writes Tests/Fixtures/mixes/llama-quantize.txt from the snapshots in llama.cpp's tests (MIT licence): which type llama-quantize
 gives every matrix of twelve published models under every mix. Run as: make_mix_fixtures.py LLAMA_CPP_SOURCES
 
-A snapshot names, for each mix, the common type and the tensors with another one. A tensor that is nowhere an exception is in no
-snapshot; stacks of experts, of which the mix of three of a block is told, are completed. What matters of a shape (whether its rows
-are a multiple of 256 or of 32, and whether it is a stack) follows from the types."""
+A snapshot names, for each mix, the common type and the tensors with another one. A tensor that is never an exception is in no
+snapshot; if only some of a block's three stacks of experts are named, the others are added. The relevant facts about a shape (whether
+its rows are a multiple of 256 or of 32, and whether it is a stack) follow from the types."""
 import collections
 import pathlib
 import re
@@ -48,7 +48,7 @@ def ranges(blocks):
 
 
 def grouped(names):
-    """Names without blocks as they are, those of blocks as KIND@RANGES."""
+    """Names outside blocks unchanged, those in blocks as KIND@RANGES."""
     kinds = collections.defaultdict(list)
     for name in names:
         kind, block = split(name)
@@ -66,7 +66,7 @@ def tensors(sections):
             for other in ("ffn_up_exps", "ffn_gate_exps"):
                 if any(split(found)[0] == other for found in names):
                     names.add(f"blk.{block}.{other}.weight")
-    # Beside a mix of Q6_K, rows that its blocks do not divide become Q8_0.
+    # In a mix of Q6_K, rows that its blocks do not divide become Q8_0.
     short = {name for name, kind in sections["q6_k"][1].items() if kind == "q8_0"}
     flat = sections["mxfp4_moe"][1]
     return {name: (32 if name in short else 256, name not in flat) for name in names}

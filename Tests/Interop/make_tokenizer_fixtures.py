@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""make_tokenizer_fixtures.py ROOT: writes Tests/Fixtures/tokenizers from the sources of this project below ROOT.
+"""make_tokenizer_fixtures.py ROOT: writes Tests/Fixtures/tokenizers from this project's sources below ROOT.
 
-`byte-level/`: one small vocabulary (tokenizer.json) and patterns.json: the ids that the `tokenizers` library gives with each
+`byte-level/`: a small vocabulary (tokenizer.json) and patterns.json: the ids that the `tokenizers` library gives with each
 known pre-tokenizer. `sentencepiece/`: a small tokenizer.model and the ids that `sentencepiece` gives."""
 import glob
 import io

@@ -25,19 +25,19 @@ LATENT = dict(
     num_key_value_heads=4, q_lora_rank=48, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=64, head_dim=16,
     rms_norm_eps=1e-6, n_routed_experts=8, num_experts_per_tok=2, moe_intermediate_size=96, n_shared_experts=1,
     first_k_dense_replace=1)
-# What published configurations say and transformers does not save.
+# Keys that published configurations state and transformers does not save.
 SIGMOID = dict(scoring_func="sigmoid", topk_method="noaux_tc")
 DEEPSEEK_YARN = {
     "type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0,
     "mscale_all_dim": 1.0,
 }
 # YaRN whose ramp ends, with a small base, at the first and last dimension: then it does not matter whether its borders are rounded,
-# which llama.cpp does and gpt-oss does not.
+# as llama.cpp does and gpt-oss does not.
 WHOLE_YARN = {
     "rope_type": "yarn", "factor": 4.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 64,
 }
 
-# Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except where a
+# Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except if a
 # model pads its embedding.
 RANDOM_MODELS = {
     "llama-mha": ("Llama", "gpt2", dict(vocab_size=50257, num_key_value_heads=4)),
@@ -68,7 +68,7 @@ RANDOM_MODELS = {
     "deepseek-v3": ("DeepseekV3", "deepseek", dict(
         vocab_size=129280, **LATENT, **SIGMOID, n_group=4, topk_group=2, num_hidden_layers=3, rope_scaling=DEEPSEEK_YARN)),
     "deepseek-v3-saved": ("DeepseekV3", "gpt2", dict(vocab_size=50257, **LATENT, n_group=1, topk_group=1, norm_topk_prob=False)),
-    # llama.cpp knows models whose queries have no latent by their number of blocks.
+    # llama.cpp recognises models whose queries have no latent by their number of blocks.
     "deepseek-v3-lite": ("DeepseekV3", "gpt2", dict(
         vocab_size=50257, **{**LATENT, **SIGMOID, "q_lora_rank": None, "n_shared_experts": 2, "n_routed_experts": 4}, n_group=2,
         topk_group=1, num_hidden_layers=26, tie_word_embeddings=True)),
@@ -77,17 +77,17 @@ RANDOM_MODELS = {
     "gpt-oss": ("GptOss", "gpt2", dict(
         vocab_size=50257, intermediate_size=96, head_dim=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
         rope_theta=3.0, rope_scaling=WHOLE_YARN)),
-    # Five blocks with a window in front of one without; llama.cpp takes the size of a head for what scores are divided by.
+    # Five blocks with a window before one without; llama.cpp assumes that scores are divided by the root of the head size.
     "gemma3": ("Gemma3", "gpt2", dict(
         vocab_size=50257, num_hidden_layers=6, head_dim=32, query_pre_attn_scalar=32, sliding_window=8, tie_word_embeddings=True,
         rope_theta=10000.0, rope_local_base_freq=100.0)),
     "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
-    # Heads whose number is no power of two.
+    # A number of heads that is not a power of two.
     "bloom": ("Bloom", "gpt2", dict(vocab_size=50257, hidden_size=96, n_head=6, seq_length=256)),
     "opt": ("OPT", "opt", dict(vocab_size=50272)),
     "opt-post-norm": ("OPT", "opt", dict(vocab_size=50272, do_layer_norm_before=False, word_embed_proj_dim=32)),
 }
-# Those that llama.cpp has no architecture for, or computes otherwise.
+# Those for which llama.cpp has no architecture, or which it computes differently.
 FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 
@@ -95,21 +95,21 @@ SHAPE = dict(
     hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
     max_position_embeddings=256, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, rms_norm_eps=1e-5)
 TOKENS = dict(bos_token_id=1, eos_token_id=2)
-# Families whose configurations name other numbers.
+# Families whose configurations use other keys.
 SHAPES = {
     "GPT2": dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, **TOKENS),
     "Bloom": dict(hidden_size=64, n_layer=2, n_head=4, **TOKENS),
     "OPT": dict(
         hidden_size=64, ffn_dim=160, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=256, pad_token_id=1, **TOKENS),
 }
-# The class of a model and of its configuration, where they are not named like the family.
+# The classes of a model and its configuration, if they are not named after the family.
 CLASSES = {"GPT2": "GPT2LMHeadModel"}
 CONFIGURATIONS = {"Gemma3": "Gemma3TextConfig"}
 
 
 @functools.cache
 def random_model(name):
-    """Folder of a model in F32 whose every tensor is random, norms and biases included."""
+    """Folder of a model in F32 in which every tensor is random, norms and biases included."""
     family, tokenizer, changes = RANDOM_MODELS[name]
     source = shared(f"tokenizers/{tokenizer}")
     config = getattr(transformers, CONFIGURATIONS.get(family, family + "Config"))(**{**SHAPES.get(family, SHAPE), **changes})
@@ -118,7 +118,7 @@ def random_model(name):
     for key, parameter in model.named_parameters():
         noise = torch.randn_like(parameter)
         is_gain = key.endswith("weight") and ("norm" in key or "ln_" in key)
-        # Gemma stores gains of 1 + w, which are exact where w is BF16, as it is in all published models.
+        # Gemma stores w for gains of 1 + w; w is BF16 here, as in all published models, which keeps the gains exact.
         gain = (0.2 * noise).bfloat16() if family == "Gemma3" else 1 + 0.2 * noise
         parameter.copy_(gain if is_gain else 0.1 * noise)
     for key, buffer in model.named_buffers():
@@ -147,7 +147,7 @@ def load(folder, **options):
 def transformers_logits(folder, ids, widens=False, **options):
     """Logits `[tokens, vocabulary]` by transformers, in F32.
 
-    With `widens`, weights that a library unpacked to a shorter type become F32: the model's own method refuses that.
+    With `widens`, weights that a library unpacked to a shorter type become F32, which the model's own method refuses.
     """
     model = load(folder, **options)
     if widens:
@@ -156,5 +156,5 @@ def transformers_logits(folder, ids, widens=False, **options):
 
 
 def vocabulary_size(folder):
-    """Rows of the embedding."""
+    """Number of rows of the embedding."""
     return json.loads((folder / "config.json").read_text())["vocab_size"]

@@ -1,14 +1,14 @@
-"""The list of checks. A check is a function that raises where the programs disagree and may return a detail to print."""
+"""The list of checks. A check is a function that raises if the programs disagree and may return a detail to print."""
 
 CHECKS = []
 
 
 class Skip(Exception):
-    """Raised by a check whose data is not here; the message says what is missing."""
+    """Raised by a check whose data is missing; the message says which."""
 
 
 def check(title, cases=(None,), slow_cases=(), slow=False):
-    """Registers a check, once for each case. `{}` in the title stands for the case.
+    """Registers a check, once for each case. `{}` in the title is replaced by the case.
 
     A tuple is named by its parts. `slow_cases` run only with --all; `slow` makes every case slow.
     """
@@ -23,6 +23,6 @@ def check(title, cases=(None,), slow_cases=(), slow=False):
 
 
 def require(condition, message):
-    """Raises `message` where `condition` does not hold."""
+    """Raises `message` if `condition` does not hold."""
     if not condition:
         raise AssertionError(message)

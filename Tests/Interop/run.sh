@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Holds qconvert against the programs that read its output. Installs them on the first run (some minutes).
+# Checks qconvert against the clients of its output. Installs them on the first run (some minutes).
 #   run.sh [--all | --slow] [--only WORD] [--keep]
-#     --all    also the slow checks: more models, schemes and text; vLLM (loads every layout that its CPU build supports, equal
-#              codes in four layouts), llm-compressor (bytes of its rounding, MX formats and FP8 blocks in its transformers) and ModelOpt
-#              (bytes and scales of its FP8 with rounded caches), which are installed for it in environments of their own
+#     --all    also the slow checks: more models, schemes and text; vLLM (loads every format that its CPU build supports, equal
+#              codes in four packings), llm-compressor (bytes of its rounding, MX formats and FP8 blocks in its transformers) and
+#              ModelOpt (bytes and scales of its FP8 with rounded caches), which are installed for it in environments of their own
 #              (../environment.sh, 5 GB)
 #     --slow   only what --all adds
 #     --only   only checks whose title contains WORD, or those of checks/WORD.py
-#     --keep   leave the working folder behind
+#     --keep   keep the working folder
 #   QCONVERT   the program to test (default: the release build of this checkout)
-# One line per check, then what each file of checks/ took; the last line is "N passed, N failed, N skipped". Exit code 1
+# One line per check, then the time of each file in checks/; the last line is "N passed, N failed, N skipped". Exit code 1
 # if anything failed, or was skipped with CI set.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

@@ -3,12 +3,12 @@
 #   $CLIENTS/venv    transformers, compressed-tensors, bitsandbytes, peft, gguf, tokenizers, sentencepiece (PyPI, pinned)
 #   $CLIENTS/bin     llama.cpp's own tools, built from the source package on PyPI
 #   $CLIENTS/llama   llama.cpp's source tree (its Hugging Face converter is run from there)
-# Prints the folder on stdout. Safe to run again; a finished installation is left alone.
+# Prints the folder on stdout. Safe to run again; a finished installation is kept.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${QCONVERT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/qconvert}
-# The build uses this CPU's instructions, so a cache that moves to another CPU is not reused.
+# The build uses this CPU's instructions, so a cache that is moved to another CPU is not reused.
 cpu=$( (grep -m1 '^flags' /proc/cpuinfo || uname -m) | cksum | cut -d' ' -f1)
 pins=$(cksum <"$here/requirements.txt" | cut -d' ' -f1)
 llama_version=0.3.36
@@ -29,7 +29,7 @@ if [ ! -e "$clients/.bitsandbytes-done" ]; then
   touch "$clients/.bitsandbytes-done"
 fi
 if [ ! -e "$clients/.peft-done" ]; then
-  # What it needs is there already.
+  # Its requirements are installed already.
   "$clients/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps peft==0.21.2 >&2
   touch "$clients/.peft-done"
 fi
@@ -54,7 +54,7 @@ if [ ! -e "$clients/.llama-done" ]; then
   touch "$clients/.llama-done"
 fi
 
-# A few lines of C++ beside llama.cpp's library: prints the logits of given token ids as raw F32.
+# A few lines of C++ on top of llama.cpp's library: prints the logits of given token ids as raw F32.
 if [ "$here/llama_logits.cpp" -nt "$clients/bin/llama-logits" ]; then
   c++ -O2 -o "$clients/bin/llama-logits" "$here/llama_logits.cpp" -I"$clients/llama/include" -I"$clients/llama/ggml/include" \
     -L"$clients/bin" -lllama -lggml -lggml-base -Wl,-rpath,'$ORIGIN'

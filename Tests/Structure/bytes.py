@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""bytes.py QCONVERT OUT.tsv [--compare OLD.tsv] [--only REGEX] [--jobs N]: converts the fixtures in every way, one hash per output.
+"""bytes.py QCONVERT OUT.tsv [--compare OLD.tsv] [--only REGEX] [--jobs N]: converts the fixtures in many ways; one hash per output.
 
-To check that a change leaves every output as it was, run this with the program from before the change and the one from after it:
+To check that a change leaves every output unchanged, run this with the program from before the change and the one from after it:
 
     Tests/Structure/bytes.py before/qconvert before.tsv
     Tests/Structure/bytes.py .build/release/qconvert after.tsv --compare before.tsv
@@ -12,7 +12,7 @@ those named `start/`, whose outputs other rows read.
 
 Inputs are copies of Tests/Fixtures, models that this script cuts or widens from them, and the outputs of the rows named `start/`.
 If ../shared exists beside the checkout, its models, its folders written by other tools and its tokenizers are converted too; the
-first line of OUT.tsv says whether they were. --compare counts rows that are missing for want of ../shared, but does not fail.
+first line of OUT.tsv says whether they were. --compare counts rows that are missing because ../shared is missing, but does not fail.
 
 Columns: name; exit code; bytes; SHA-256 over the names and contents of all files of the output, metadata included; SHA-256 of the
 result document without times and memory; the message of a refused conversion; arguments. Methods with calibration give the same
@@ -50,7 +50,7 @@ def hash_of(paths, folder):
 
 
 def timeless(document):
-    """A result document without what depends on the machine and its load."""
+    """A result document without values that depend on the machine and its load."""
     if isinstance(document, dict):
         without = ("seconds", "cpu_seconds", "peak_memory_bytes")
         return {key: timeless(value) for key, value in document.items() if key not in without}
@@ -58,7 +58,7 @@ def timeless(document):
 
 
 def run(row, program, work):
-    """Runs a row in a folder of its own; returns its columns."""
+    """Runs a row in a separate folder; returns its columns."""
     place = work / "rows" / re.sub(r"[^\w.-]+", "_", row.name)
     place.mkdir(parents=True)
     (place / "in").symlink_to(work / "in")
@@ -88,7 +88,7 @@ def load(path):
 
 
 def compare(new, old, selected):
-    """Prints what differs; returns how many rows do."""
+    """Prints the differences; returns the number of rows that differ."""
     different = 0
     for name, row in new.items():
         before = old.get(name)
@@ -105,7 +105,7 @@ def compare(new, old, selected):
     for name in set(gone) - set(absent):
         print(f"gone       {name}")
         different += 1
-    print(f"{different} of {len(new)} rows are different" + (f"; {len(absent)} need ../shared, which is not here" if absent else ""))
+    print(f"{different} of {len(new)} rows differ" + (f"; {len(absent)} need ../shared, which is missing" if absent else ""))
     return different
 
 
@@ -127,7 +127,7 @@ def main():
         others = [row for row in rest(work / "in") if selected(row.name)]
         print(f"{len(first) + len(others)} rows", file=sys.stderr, flush=True)
         counts = collections.Counter(row.name for row in first + others)
-        assert max(counts.values()) == 1, f"two rows have one name: {counts.most_common(3)}"
+        assert max(counts.values()) == 1, f"two rows have the same name: {counts.most_common(3)}"
         made, last = {}, begun
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
             for rows in (first, others):

@@ -1,6 +1,6 @@
-"""The conversions that bytes.py makes: what each row is called, reads and asks for."""
+"""The conversions that bytes.py makes: the name, inputs and options of each row."""
 
-# Presets that llama-quantize knows, block types, and those that need importance.
+# Presets of llama-quantize, block types, and those that need importance.
 MIXES = """f32 bf16 f16 q8_0 q6_k q5_k_m q5_k_s q5_1 q5_0 q4_k_m q4_k_s q4_1 q4_0 iq4_nl iq4_xs mxfp4_moe q3_k_l q3_k_m q3_k_s iq3_m
 iq3_s iq3_xs iq3_xxs q2_k q2_k_s q2_0 tq2_0 tq1_0 q1_0 iq2_m iq2_s iq2_xs iq2_xxs iq1_m iq1_s""".split()
 BLOCKS = """q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs tq1_0 tq2_0 q1_0 q2_0 mxfp4-ggml nvfp4-ggml iq1_s iq1_m
@@ -15,7 +15,7 @@ PACKINGS = """plain pack-quantized int-quantized float-quantized gptq gptq_v2 aw
 mxfp8-quantized fp8 fp8-block modelopt-fp8 modelopt-nvfp4 gpt-oss bitsandbytes hqq torchao gguf gguf-float""".split()
 PACKED = """int4-g128 int4-g128-asym int4-g32 int3-g128 int2-g32-asym int8-channel int8-g128 fp8-channel fp8-tensor fp8-block128
 fp8-block128-e8m0 nvfp4 mxfp4 mxfp8 nf4 llm-int8""".split()
-# What the rows that move codes start from.
+# Sources of the rows that repack codes.
 SOURCES = list(dict.fromkeys(PRESETS + PACKED))
 ACTIVATIONS = """none int8-token int4-token fp8-token int8-g64 int8-tensor-dynamic fp8-g128 int8-tensor int8-tensor-asym int4-tensor
 fp8-tensor fp8-tensor-dynamic int8-token-asym nvfp4""".split()
@@ -44,7 +44,7 @@ BASES = {
 }
 FEW = ("--samples", "4", "--context", "64")
 TEXT = ("--calibration", "in/text.txt")
-# Slow block types are used for the blocks only: embedding and output are most of a cut model.
+# Slow block types are used only for the blocks: embedding and output matrix are most of a cut model.
 ENDS_PLAIN = ("--embedding-scheme", "q8_0", "--output-scheme", "q8_0")
 
 
@@ -109,7 +109,7 @@ def block_rows():
 
 
 def folder_rows():
-    """Into folders and lone files: every scheme, every preset, packings, clients, activations."""
+    """Into folders and single files: every scheme, every preset, packings, clients, activations."""
     for scheme in [*INTEGERS, *FLOATS, "f32", "f16", "bf16", "keep"]:
         yield Row(f"folder/{scheme}", "in/short", OUT, "--scheme", scheme)
     for preset in PRESETS:
@@ -135,7 +135,7 @@ def folder_rows():
 
 
 def method_rows():
-    """Every method and chain on every kind of target, and the ways to calibrate."""
+    """Every method and chain on every kind of output, and the ways to calibrate."""
     for name, plugins in methods(METHODS):
         for scheme in "w4a16 w8a8 int4-g128-asym int3-g128 fp8-static fp8-block nvfp4 mxfp4 nf4 zeroquant-w4a8 f32".split():
             yield Row(f"method/{name}/{scheme}", "in/short", OUT, "--scheme", scheme, *plugins, *FEW)
@@ -163,7 +163,7 @@ def method_rows():
 
 
 def family_rows(inputs):
-    """Every family in both containers, narrow and wide."""
+    """Every family in both formats, narrow and wide."""
     few = ("--samples", "8", "--context", "32", *TEXT)
     for model in names(inputs, "engine-"):
         for scheme in "f32 bf16 f16 keep int4-g4 int8-channel fp8-channel nf4 llm-int8 w8a8 w4a16".split():
@@ -194,7 +194,7 @@ def family_rows(inputs):
 
 
 def move_rows():
-    """Codes from one container into another, GGUF edited, files split."""
+    """Codes from one format into another, edited GGUF files, split files."""
     for source in SOURCES:
         for packing in ("plain", "pack-quantized", "int-quantized", "float-quantized", "gptq", "gptq_v2", "awq", "fp8", "fp8-block",
                         "modelopt-fp8", "modelopt-nvfp4", "nvfp4-pack-quantized"):
@@ -292,8 +292,8 @@ def shared_rows(inputs):
 
 
 def golden_rows(inputs, prefix):
-    """Folders of other tools: kept, moved into every packing and into GGUF, rounded again."""
-    # They have no tokenizer, and most have 512 tokens of their model's 4096.
+    """Folders of other tools: kept, repacked into every packing and into GGUF, requantized."""
+    # They have no tokenizer, and most have 512 of their model's 4096 tokens.
     tokenizer = ("--tokenizer", "in/ascii")
     for model in names(inputs, prefix + "-"):
         for packing in PACKINGS:

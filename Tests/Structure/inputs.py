@@ -63,7 +63,7 @@ def cut(source, target, blocks):
     (target / "config.json").write_text(json.dumps(configuration | {"num_hidden_layers": blocks}))
 
 
-# Random BF16 numbers: the upper byte is one of these, so that magnitudes lie between 1/512 and 1/16.
+# Random BF16 weights: the upper byte is one of these, so that magnitudes are between 1/512 and 1/16.
 UPPER = bytes(((0x3b, 0xbb, 0x3c, 0xbc, 0x3d, 0xbd, 0x3c, 0xbc)[value % 8]) for value in range(256))
 
 
@@ -74,7 +74,7 @@ def random_weights(count, source):
 
 
 def widened(source, target, factor=8):
-    """A model of Fixtures/engine with layers that many times as wide, of random weights, so that its rows fill super-blocks."""
+    """A model of Fixtures/engine with layers this many times as wide, of random weights, so that its rows fill super-blocks."""
     target.mkdir()
     configuration, tensors = json.loads((source / "config.json").read_text()), {}
     for key in ("hidden_size", "intermediate_size", "n_embd", "ffn_dim", "word_embed_proj_dim", "head_dim"):
@@ -93,7 +93,7 @@ def widened(source, target, factor=8):
 
 
 def with_vocabulary(source, tokenizer, target):
-    """A Llama of Fixtures/engine with rows of embedding and output for every token of a tokenizer."""
+    """A Llama of Fixtures/engine with rows of embedding and output matrix for every token of a tokenizer."""
     target.mkdir()
     for path in tokenizer.iterdir():
         if path.is_file() and path.suffix in (".json", ".model", ".txt") and path.name != "config.json":
@@ -120,7 +120,7 @@ def with_vocabulary(source, tokenizer, target):
 
 
 def prepare(inputs):
-    """Everything that rows read, below `in`."""
+    """All inputs of the rows, below `in`."""
     inputs.mkdir()
     shutil.copytree(FIXTURES / "models" / "tiny-llama", inputs / "tiny-llama")
     cut(inputs / "tiny-llama", inputs / "short", 2)
@@ -140,7 +140,7 @@ def prepare(inputs):
     shutil.copytree(FIXTURES / "pytorch", inputs / "pytorch")
     (inputs / "ascii").mkdir()
     (inputs / "ascii" / "tokenizer.json").write_text(json.dumps(byte_tokenizer()))
-    # Others among these folders are single layers, which are no model to convert.
+    # The other folders here are single layers, which are not a model to convert.
     for source in sorted(path.parent for path in (FIXTURES / "golden").glob("*/forward-check.json")):
         shutil.copytree(source, inputs / f"cut-{source.name}")
     tokenizers = sorted((FIXTURES / "tokenizers").iterdir())

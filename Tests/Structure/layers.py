@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Holds the drawing of the layers in Docs/architecture.md against Package.swift.
+"""Checks the drawing of the layers in Docs/architecture.md against Package.swift.
 
 Usage: layers.py [ROOT]   (default: the checkout that holds this file)
-Prints one line per check; the last line is "N passed, N failed". Exit status 1 where the two differ.
+Prints one line per check; the last line is "N passed, N failed". Exit status 1 if the two differ.
 """
 import os
 import re
@@ -10,7 +10,7 @@ import sys
 
 
 def drawn(text):
-    """Layer -> what it depends on, as the block of arrows says."""
+    """Layer -> its dependencies, from the block of arrows."""
     arrows = re.findall(r"^([A-Z]\w+) +→ (.+)$", text, re.M)
     return {name: {word.strip() for word in words.split(",")} for name, words in arrows}
 

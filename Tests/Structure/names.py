@@ -1,29 +1,29 @@
 #!/usr/bin/env python3
-"""No file of the core names a container, and no format names a family: each fact stands in the plug-in that owns it.
+"""No file of the core names a format, and no format names a family: each fact is in the plug-in that owns it.
 
 Usage: names.py [ROOT]   (default: the checkout that holds this file)
-Comments are not looked at. Prints one line per check; the last line is "N passed, N failed". Exit status 1 where a name is found, or
-where an exception is listed that nobody needs any more.
+Comments are ignored. Prints one line per check; the last line is "N passed, N failed". Exit status 1 if a name is found, or if an
+exception is listed that is no longer needed.
 """
 import os
 import re
 import sys
 
-# Containers, and who made them up, in any part of an identifier or a text.
+# Formats and their authors, in any part of an identifier or a text.
 CONTAINERS = re.compile(r"gguf|huggingface|hugging face|safetensors|llama\.?cpp|tokenizer\.ggml|(?<=[\"'])general\.", re.I)
 
-# File: names that it may have, and why.
+# File: names that it may contain, and why.
 CORE_EXCEPTIONS = {
     "Base/Files/WrongKind.swift": (
-        ["GGUF", "gguf", "safetensors"], "the one table of files that people hand over by mistake, and what to do with them"),
-    "Engine/Evaluation/Evaluation.swift": (["llamaCpp", "llama.cpp"], "a way to score a text is called after the tool that has it"),
-    "Model/Formats/MetadataEdit.swift": (["general."], "an example of a key, as people type it"),
+        ["GGUF", "gguf", "safetensors"], "the one table of files that users give by mistake, and what to do with them"),
+    "Engine/Evaluation/Evaluation.swift": (["llamaCpp", "llama.cpp"], "an evaluation protocol is named after its tool"),
+    "Model/Formats/MetadataEdit.swift": (["general."], "an example of a key, as users type it"),
     "Model/Packings/PlainPacking.swift": (["huggingface", "safetensors"], "the address of a specification"),
 }
 FORMAT_EXCEPTIONS = {
     "GGUF/GGUFTokenizer.swift": (["gpt2", "llama"], "what llama.cpp calls kinds of tokenizers"),
-    "GGUF/GGUFModelChecks.swift": (["gpt2"], "likewise"),
-    "GGUF/GGUFLayout.swift": (["gpt2"], "likewise"),
+    "GGUF/GGUFModelChecks.swift": (["gpt2"], "the same"),
+    "GGUF/GGUFLayout.swift": (["gpt2"], "the same"),
     "GGUF/Mixes/MixFacts.swift": (["llama", "qwen2"], "llama-quantize decides by names of architectures"),
 }
 
@@ -36,7 +36,7 @@ def swift_files(folder):
 
 
 def code(text):
-    """The text without comments. Two slashes inside of a string, as in an address, begin none."""
+    """The text without comments. Two slashes inside a string, as in an address, do not begin a comment."""
     parts = re.findall(r'"""(?:.|\n)*?"""|#"[^\n]*?"#|"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*(?:.|\n)*?\*/|.|\n', text)
     return "".join(part for part in parts if not part.startswith(("//", "/*")))
 
@@ -47,11 +47,11 @@ def read(path):
 
 
 def check(title, folder, pattern, exceptions):
-    """One line per file with names that it may not have, and per exception without need. Returns how many there were."""
+    """Prints one line per file with forbidden names, and one per unneeded exception. Returns how many there were."""
     failed = 0
     for path in swift_files(folder):
         relative = os.path.relpath(path, folder).replace(os.sep, "/")
-        # A plug-in's own id names nothing else, whatever else has it.
+        # A plug-in's own id names nothing else, even if other plug-ins have the same id.
         text = re.sub(r'static let id = "[^"]*"', "", read(path))
         found = {match.group(0).strip('"') for match in pattern.finditer(text)}
         allowed, reason = exceptions.get(relative, ([], ""))
@@ -65,7 +65,7 @@ def check(title, folder, pattern, exceptions):
     for relative in exceptions:
         if not os.path.exists(os.path.join(folder, relative)):
             failed += 1
-            print(f"FAIL {title}: an exception for {relative}, which is not there")
+            print(f"FAIL {title}: an exception for {relative}, which does not exist")
     if not failed:
         print(f"ok   {title}")
     return failed
@@ -87,7 +87,7 @@ def main(root):
         return 1
     family = re.compile('"(?:' + "|".join(re.escape(name) for name in sorted(ids)) + ')"')
     results = [
-        check("the core names no container", os.path.join(source, "QuantCore"), CONTAINERS, CORE_EXCEPTIONS),
+        check("the core names no format", os.path.join(source, "QuantCore"), CONTAINERS, CORE_EXCEPTIONS),
         check("formats name no family", os.path.join(source, "Plugins/Formats"), family, FORMAT_EXCEPTIONS),
     ]
     failed = sum(1 for count in results if count)

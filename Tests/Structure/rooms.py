@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""rooms.py FOLDER...: fails where the folders ("rooms") directly below a FOLDER of Swift code use each other in a circle.
+"""rooms.py FOLDER...: fails if the folders ("rooms") directly below a FOLDER of Swift code use each other in a cycle.
 
-A room uses another where its code names a type that a file of the other declares at the top level. Names that several rooms
-declare are left out. Files directly in FOLDER are a room of their own, which may use all others. Each FOLDER is looked at by
-itself; one that is missing or holds no Swift code is an error. Exits with 1 where there is a circle, and prints for each of its
-arrows the names that make it.
+A room uses another if its code names a type that a file of the other declares at the top level. Names that several rooms
+declare are ignored. Files directly in FOLDER are a room of their own, which may use all others. Each FOLDER is checked by
+itself; one that is missing or holds no Swift code is an error. Exits with 1 if there is a cycle, and prints for each of its
+arrows the names that cause it.
 """
 import pathlib
 import re
 import sys
 
-# Strings before comments: a string may hold "//", and a comment a quotation mark.
+# Strings before comments: a string may contain "//", and a comment a quotation mark.
 TEXT = re.compile(r'"""(.*?)"""|"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 DECLARATION = re.compile(
     r"^(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|final|indirect|nonisolated)\s+)*"
@@ -20,7 +20,7 @@ INTERPOLATION = re.compile(r"\\\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 
 
 def code(path):
-    """A file without comments, and of its strings only what is put into them."""
+    """A file without comments, and of its strings only the interpolations."""
     def kept(match):
         return " ".join(INTERPOLATION.findall(match[0])) if match[0].startswith('"') else " "
 
@@ -54,7 +54,7 @@ def arrows(files):
 
 
 def reachable(start, uses):
-    """The rooms that are used from `start`, directly or by way of others."""
+    """The rooms that are used from `start`, directly or through others."""
     seen, waiting = set(), [start]
     while waiting:
         for room in uses.get(waiting.pop(), ()):
@@ -65,7 +65,7 @@ def reachable(start, uses):
 
 
 def circles(found):
-    """Groups of rooms each of which reaches all others of its group."""
+    """Groups of rooms in which each room reaches all others."""
     uses = {}
     for room, used in found:
         uses.setdefault(room, set()).add(used)
@@ -82,7 +82,7 @@ def main(names):
         folder = pathlib.Path(name)
         files = rooms(folder) if folder.is_dir() else {}
         if not files:
-            print(f"FAIL rooms of {name}: no Swift code is there")
+            print(f"FAIL rooms of {name}: there is no Swift code")
             failed = True
             continue
         found = arrows(files)
@@ -94,7 +94,7 @@ def main(names):
                 if room in group and used in group:
                     print(f"       {room} uses {used}: {', '.join(sorted(what)[:4])}")
         if not wrong:
-            print(f"ok   rooms of {name}: {len(files)} rooms, {len(found)} arrows, no circle")
+            print(f"ok   rooms of {name}: {len(files)} rooms, {len(found)} arrows, no cycle")
     sys.exit(failed)
 
 

@@ -1,12 +1,12 @@
 import FamilyKit
 public import QuantCore
 
-/// BLOOM: positions enter as biases of attention scores that fall with the distance, and embeddings are normalised.
+/// BLOOM: positions enter as biases of the attention scores that decrease with distance, and embeddings are normalised.
 ///
-/// The trap: a Hugging Face folder holds query, key and value of each head side by side in one matrix, a GGUF all queries
+/// The trap: a Hugging Face folder holds query, key and value of each head side by side in one matrix; a GGUF holds all queries
 /// before all keys before all values.
 public enum BLOOM: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "bloom"
   /// One sentence for lists.
   public static let summary = "BLOOM and BLOOMZ, all sizes"
@@ -35,7 +35,7 @@ public enum BLOOM: ModelFamily {
       back: [TensorName(.outputNorm, "ln_f", "output_norm"), TensorName(.output, .outside("lm_head"), "output")],
       blockPrefixes: [.huggingFace: "h.*.", .gguf: "blk.*."]))
   private static let fused = NamedPlace("self_attention.query_key_value").ordered(.headsByTurns)
-  /// Tokens of a training sequence, where a configuration does not say: those of all published models.
+  /// Tokens of a training sequence if the configuration does not state them: those of all published models.
   private static let trainedLength = 2048
 
   /// - Throws: `Failure` with an id `model.*`.
@@ -57,7 +57,7 @@ public enum BLOOM: ModelFamily {
       tensors["transformer.word_embeddings.weight"] ?? tensors["word_embeddings.weight"] ?? tensors["token_embd.weight"])
 
     var decoder = decoder
-    // llama.cpp always carries the input of the norm on.
+    // llama.cpp always adds a branch to the input of its norm.
     if keepsNormedResidual { decoder.ggufArchitecture = nil }
     var model = try decoder.describe(n, variant, tensors: tensors)
     model.configurations[.huggingFace] = .huggingFace(.object([

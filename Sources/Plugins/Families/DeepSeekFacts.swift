@@ -1,7 +1,7 @@
 import FamilyKit
 import QuantCore
 
-/// What a configuration states of a model like DeepSeek-V3, and the configurations that mean the same.
+/// What the configuration of a model like DeepSeek-V3 states, and the equivalent configurations in other formats.
 struct DeepSeekFacts {
   var numbers = DecoderNumbers()
   let latent: LatentNumbers
@@ -9,12 +9,12 @@ struct DeepSeekFacts {
   var experts: RoutedExperts?
   /// Linear layers with biases.
   var biased: Set<TensorRole> = []
-  /// Whether llama.cpp takes a file without a latent of queries for such a one: it goes by the number of blocks.
+  /// Whether llama.cpp would read a file as one without a query latent: it decides by the number of blocks.
   private var isReadWithoutQueryLatent: Bool {
     [26, 27].contains(numbers.blockCount) || numbers.blockCount == 48 && numbers.vocabularySize == 128_256
   }
 
-  /// What the classes of transformers fill in where a configuration does not say.
+  /// What the classes of transformers assume for absent keys.
   private static var defaultLatent: LatentNumbers {
     var n = LatentNumbers()
     (n.rank, n.queryRank, n.plainSize, n.rotarySize, n.valueSize) = (512, 1536, 128, 64, 128)
@@ -33,13 +33,13 @@ struct DeepSeekFacts {
     var n = DecoderNumbers()
     n.hiddenSize = try keys.positiveSize("hidden_size", "embedding_length")
     n.blockCount = try keys.positiveSize("num_hidden_layers", "block_count")
-    // A GGUF counts blocks that predict further tokens too.
+    // The block count of a GGUF includes the blocks that predict further tokens.
     if let further = try keys.size("", "nextn_predict_layers"), further < n.blockCount { n.blockCount -= further }
     try keys.check(blockCount: n.blockCount, in: tensors)
     n.headCount = try keys.positiveSize("num_attention_heads", "attention.head_count")
     n.keyValueHeadCount = n.headCount
     if let groups = try keys.size("num_key_value_heads", ""), groups != n.headCount {
-      throw keys.unsupported("model.head-count", "latent attention with \(n.headCount) heads and keys and values of \(groups) is not supported")
+      throw keys.unsupported("model.head-count", "latent attention of \(n.headCount) heads and \(groups) key-value heads is not supported")
     }
     n.feedForwardSize = try keys.positiveSize("intermediate_size", "feed_forward_length")
     n.contextLength = try keys.size("max_position_embeddings", "context_length") ?? 0
@@ -61,11 +61,11 @@ struct DeepSeekFacts {
     numbers = n
   }
 
-  /// Whether llama.cpp computes what the model does.
+  /// Whether llama.cpp computes what the model computes.
   var isOfLlamaCpp: Bool { latent.isOfLlamaCpp && biased.isEmpty && (latent.queryRank == nil) == isReadWithoutQueryLatent }
 
-  /// As the converter writes them. It leaves the function of scores out where a configuration does not name it, which no configuration
-  /// that transformers saved does: such a file would be run with a softmax.
+  /// As llama.cpp's converter writes them. The converter omits the scoring function if a configuration does not name it; no configuration
+  /// saved by transformers names it, and such a file would be run with a softmax.
   var ggufKeys: GGUFKeys {
     var n = numbers
     n.keyValueHeadCount = 1
@@ -86,7 +86,7 @@ struct DeepSeekFacts {
     return keys
   }
 
-  /// Nil for models of other classes, which a GGUF calls the same.
+  /// Nil for models of other classes, which have the same architecture name in a GGUF.
   var huggingFaceConfiguration: JSON? {
     guard let experts, experts.isSigmoid, experts.routing.hasCorrection, experts.sharedCount > 0, let scaling = latent.huggingFaceScaling
     else { return nil }

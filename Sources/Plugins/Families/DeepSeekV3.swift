@@ -1,13 +1,13 @@
 import FamilyKit
 public import QuantCore
 
-/// DeepSeek-V3 and R1, and models of other publishers with the same blocks (Kimi K2, GigaChat): latent attention, and experts in groups
-/// that are chosen by corrected scores, beside one that every token visits.
+/// DeepSeek-V3 and R1, and models of other publishers with the same blocks (Kimi K2, GigaChat): latent attention, and experts in groups,
+/// chosen by corrected scores, beside a shared expert that every token visits.
 ///
-/// The traps: one matrix of a folder makes keys and values of all heads, head by head, and a GGUF cuts it in two, with that of the keys
-/// transposed; the last blocks of a folder predict further tokens and are no part of the model.
+/// The traps: one matrix of a folder makes keys and values of all heads, head by head; a GGUF stores it as two, the keys' matrix
+/// transposed. The last blocks of a folder predict further tokens and are not part of the model.
 public enum DeepSeekV3: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "deepseek3"
   /// One sentence for lists.
   public static let summary = "DeepSeek-V3 and R1, Kimi K2"
@@ -17,7 +17,7 @@ public enum DeepSeekV3: ModelFamily {
   /// Names in `config.json` and in `general.architecture`.
   public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? ["deepseek2"] : ["DeepseekV3ForCausalLM"] }
 
-  /// Names and places, by whether queries are made from a latent of their own.
+  /// Names and places, depending on whether queries have a latent of their own.
   private static func names(hasQueryLatent: Bool) -> TensorNames {
     let fused = NamedPlace("self_attn.kv_b_proj").ordered(.headsByTurns)
     var names = TensorNames.llama
@@ -42,7 +42,7 @@ public enum DeepSeekV3: ModelFamily {
     return names
   }
 
-  /// Published models have one; the configurations do not always count it.
+  /// An upper limit: published models have one, and their configurations do not always count it.
   private static let mostPredictingBlocks = 8
 
   /// - Throws: `Failure` with an id `model.*`.

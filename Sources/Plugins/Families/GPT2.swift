@@ -4,9 +4,9 @@ public import QuantCore
 /// GPT-2.
 ///
 /// The traps: a Hugging Face folder holds the matrices of the blocks as `[in, out]`, with queries, keys and values side by
-/// side in one; and it may hold masks that are no weights.
+/// side in one matrix; and it may hold masks, which are not weights.
 public enum GPT2: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "gpt2"
   /// One sentence for lists.
   public static let summary = "GPT-2, all sizes"
@@ -43,15 +43,15 @@ public enum GPT2: ModelFamily {
     var variant = LayerNormDecoder.Variant()
     variant.positionOffset = 0
     variant.activation = try keys.activation("activation_function", default: "gelu_new")
-    try keys.refuse("scale_attn_weights", when: false, "attention scores without a scale are not supported")
-    try keys.refuse("scale_attn_by_inverse_layer_idx", when: true, "attention scores scaled by block are not supported")
-    try keys.refuse("add_cross_attention", when: true, "attention to an encoder is not supported")
+    try keys.refuse("scale_attn_weights", when: false, "unscaled attention scores are not supported")
+    try keys.refuse("scale_attn_by_inverse_layer_idx", when: true, "attention scores scaled by the block's index are not supported")
+    try keys.refuse("add_cross_attention", when: true, "cross-attention is not supported")
     n.vocabularySize = try keys.vocabularySize(
       tensors["transformer.wte.weight"] ?? tensors["wte.weight"] ?? tensors["token_embd.weight"])
 
     var decoder = decoder
     decoder.statesKeyValueHeads = false
-    // llama.cpp has this one activation for the architecture.
+    // llama.cpp has only this activation for the architecture.
     if variant.activation != .geluTanh { decoder.ggufArchitecture = nil }
     var model = try decoder.describe(n, variant, tensors: tensors)
     if variant.activation == .geluTanh {

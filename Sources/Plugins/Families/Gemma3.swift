@@ -1,17 +1,17 @@
 import FamilyKit
 public import QuantCore
 
-/// Gemma 3: norms in front of and behind each branch, and five blocks with a window for each one that attends to everything, with another
-/// base of the rotary embedding.
+/// Gemma 3: norms before and after each branch; five blocks with an attention window for each block that attends to everything, which has
+/// another base of the rotary embedding.
 ///
-/// The traps: a folder stores `w` for gains of `1 + w`, and a GGUF the gains; embeddings are multiplied by the root of their width (a
-/// model that runs in BF16 rounds it to that type, the engine here runs in 32 bits); scores are scaled by a number of their own, of which a GGUF knows nothing; the
-/// configuration of a model with a vision tower leaves out whatever is the default.
+/// The traps: a folder stores `w` for gains of `1 + w`, and a GGUF stores the gains; embeddings are multiplied by the root of their
+/// width (a model that runs in BF16 rounds it to that type; the engine here runs in 32 bits); scores are scaled by a value of their own,
+/// for which a GGUF has no key; the configuration of a model with a vision tower omits all defaults.
 public enum Gemma3: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "gemma3"
   /// One sentence for lists.
-  public static let summary = "Gemma 3, all sizes; of models with a vision tower the language model"
+  public static let summary = "Gemma 3, all sizes; only the language model of models with a vision tower"
   /// Report.
   public static let reference = "arXiv:2503.19786"
 
@@ -20,10 +20,10 @@ public enum Gemma3: ModelFamily {
     naming == .gguf ? ["gemma3"] : ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"]
   }
 
-  /// Where the language model stands in folders that were saved by different classes and versions.
+  /// Prefix of the language model in folders that different classes and versions saved.
   private static let prefixes = ["model.", "language_model.model.", "model.language_model."]
 
-  /// Llama's names, with norms behind both branches.
+  /// Llama's names, with norms after both branches.
   private static let names: TensorNames = {
     func norm(_ role: TensorRole, _ huggingFace: NamedPlace, _ gguf: NamedPlace) -> TensorName {
       TensorName(role, huggingFace.storing(.plus(1)), gguf)
@@ -53,9 +53,9 @@ public enum Gemma3: ModelFamily {
     n.tiesEmbeddings = try keys.tiesEmbeddings(
       default: whole.json("tie_word_embeddings")?.boolValue ?? true, tensors, output: names.name(.output, .huggingFace) ?? "",
       embedding: embedding?.name ?? "")
-    try keys.refuse("attention_bias", when: true, "biases of the attention are not supported")
-    try keys.refuse("use_bidirectional_attention", when: true, "attention to later tokens is not supported")
-    // Gemma 2 had these; the class of transformers reads and ignores them.
+    try keys.refuse("attention_bias", when: true, "attention biases are not supported")
+    try keys.refuse("use_bidirectional_attention", when: true, "bidirectional attention is not supported")
+    // Gemma 2 had these; the transformers class reads and ignores them.
     if keys.json("attn_logit_softcapping") != nil { throw keys.unsupported("model.variant", "capped attention scores are not supported") }
     let blocks = try Gemma3Blocks(n, keys)
 
@@ -81,14 +81,14 @@ public enum Gemma3: ModelFamily {
   }
 }
 
-/// What the blocks of a Gemma 3 differ in, and what they have in common.
+/// How the blocks of a Gemma 3 differ, and what they have in common.
 private struct Gemma3Blocks: Sendable {
   /// Which blocks have the window.
   let isWindowed: [Bool]
   let window: Int
-  /// In blocks that attend to everything, and in those with a window.
+  /// For blocks that attend to everything, and for those with a window.
   let (global, local): (Rope, Rope)
-  /// What scores are divided by the root of.
+  /// Scores are divided by the root of this.
   let scoreDivisor: Double
   let activation: Activation
   private let attention: Attention
@@ -109,7 +109,7 @@ private struct Gemma3Blocks: Sendable {
     self.attention = attention
   }
 
-  /// What llama.cpp takes for granted: the size of a head but for the model of 27 billion weights, which it knows by its 62 blocks.
+  /// What llama.cpp assumes: the head size, except for the model of 27 billion weights, which it recognises by its 62 blocks.
   private static func assumedDivisor(_ n: DecoderNumbers) -> Double { Double(n.blockCount == 62 ? n.hiddenSize / n.headCount : n.headSize) }
 
   func attention(_ block: Int) -> Attention {
@@ -120,21 +120,21 @@ private struct Gemma3Blocks: Sendable {
     return attention
   }
 
-  /// Nil where llama.cpp would compute something else.
+  /// Nil if llama.cpp would compute something else.
   func stored(_ n: DecoderNumbers, cap: Float?) -> Configuration? {
     guard scoreDivisor == Gemma3Blocks.assumedDivisor(n), activation == .geluTanh else { return nil }
     var keys = GGUFKeys("gemma3")
     keys.setCommon(n, rope: global, localTheta: local.theta, statesHeadSize: true)
     if let cap { keys.set("final_logit_softcapping", Double(cap)) }
     if window > 0 { keys.set("attention.sliding_window", window) }
-    // Without a list llama.cpp takes every sixth block for one that attends to everything.
+    // Without a list, llama.cpp assumes that every sixth block attends to everything.
     if window > 0, isWindowed != isWindowed.indices.map({ ($0 + 1) % 6 != 0 }) {
       keys.set("attention.sliding_window_pattern", .bools(isWindowed))
     }
     return keys.configuration
   }
 
-  /// Nil where a rule of the rotary embedding has no name.
+  /// Nil if the configuration has no name for a scaling of the rotary embedding.
   func huggingFace(_ n: DecoderNumbers, cap: Float?) -> JSON? {
     guard let scaling = global.huggingFaceScaling else { return nil }
     let kinds = isWindowed.map { JSON.string($0 && window > 0 ? "sliding_attention" : "full_attention") }

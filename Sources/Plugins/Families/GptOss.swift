@@ -1,13 +1,13 @@
 import FamilyKit
 public import QuantCore
 
-/// gpt-oss: every other block has an attention window, every head a score that stands for no token, every linear layer a bias; a
-/// mixture of experts whose gate and other input are clamped.
+/// gpt-oss: every other block has an attention window, every head has a score that belongs to no token (an attention sink), and every
+/// linear layer has a bias; the gate and the other input of each expert are clamped.
 ///
-/// The traps: a folder holds gate and up of all experts as columns by turns of one stack that lies the other way round than linear
-/// layers do; and the ends of YaRN's ramp are no whole dimensions, for which a GGUF has no key and llama.cpp takes whole ones.
+/// The traps: a folder holds gate and up of all experts as alternating columns of one stack, which is transposed relative to linear
+/// layers; and the ends of YaRN's ramp are not whole dimensions, for which a GGUF has no key, and llama.cpp rounds them.
 public enum GptOss: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "gpt-oss"
   /// One sentence for lists.
   public static let summary = "gpt-oss, both sizes"
@@ -29,7 +29,7 @@ public enum GptOss: ModelFamily {
     return names
   }()
 
-  /// What llama.cpp computes with whatever a file says.
+  /// What llama.cpp always computes with; a file cannot change it.
   private static let activation = Activation.clampedSwish(alpha: 1.702, limit: 7)
 
   /// - Throws: `Failure` with an id `model.*`.
@@ -38,7 +38,7 @@ public enum GptOss: ModelFamily {
     var numbers = try keys.decoderNumbers(defaultKeyValueHeads: 8, defaultHeadSize: 64, defaultNormEpsilon: 1e-5, tensors: tensors)
     numbers.tiesEmbeddings = try keys.tiesEmbeddings(default: false, tensors, embedding: "model.embed_tokens.weight")
     numbers.vocabularySize = try keys.vocabularySize(tensors["model.embed_tokens.weight"] ?? tensors["token_embd.weight"])
-    // A GGUF states the channels inside an expert by a key of their own.
+    // A GGUF has a separate key for the channels inside an expert.
     let inner = "expert_feed_forward_length"
     if keys.metadata(inner) != nil { numbers.feedForwardSize = try keys.positiveSize("", inner) }
     let n = numbers
@@ -68,7 +68,7 @@ public enum GptOss: ModelFamily {
     model.configurations[.huggingFace] = .huggingFace(json(n, rope, windows, experts))
     if case .yarn(let yarn) = rope.scaling, !yarn.isRounded {
       model.cautions[.gguf] = [
-        "a GGUF has no key for a ramp of YaRN whose ends are no whole dimensions, and llama.cpp takes whole ones: it computes logits that "
+        "the ends of YaRN's ramp are not whole dimensions; a GGUF has no key for that, and llama.cpp rounds them: it computes logits that "
           + "differ a little from the folder's, and so does the evaluation of the GGUF"
       ]
     }
@@ -84,7 +84,7 @@ public enum GptOss: ModelFamily {
     return rope
   }
 
-  /// The window of each block. A GGUF means every other one, from the first on.
+  /// The window of each block. A GGUF means every other block, starting with the first.
   private static func windows(_ keys: ConfigurationKeys, _ blocks: Int) throws(Failure) -> [Int?] {
     let size = try keys.size("sliding_window", "attention.sliding_window") ?? (keys.isStored ? 0 : 128)
     let window = size > 0 ? size : nil
@@ -94,13 +94,13 @@ public enum GptOss: ModelFamily {
       switch type.stringValue {
       case "sliding_attention": return window
       case "full_attention": return nil
-      default: throw keys.bad("layer_types", "names a kind of attention that is not known")
+      default: throw keys.bad("layer_types", "names an unknown kind of attention")
       }
     }
   }
 
-  /// The keys of a GGUF; nil where llama.cpp would take other blocks for windowed ones, or rotate otherwise: of YaRN it reads the factor
-  /// and the context alone.
+  /// The keys of a GGUF; nil if llama.cpp would give windows to other blocks, or rotate differently: of YaRN it reads only the factor
+  /// and the original context.
   private static func stored(
     _ n: DecoderNumbers, _ rope: Rope, _ windows: [Int?], _ experts: (count: Int, used: Int)
   ) -> Configuration? {
@@ -117,7 +117,7 @@ public enum GptOss: ModelFamily {
   }
 
   private static func json(_ n: DecoderNumbers, _ rope: Rope, _ windows: [Int?], _ experts: (count: Int, used: Int)) -> JSON {
-    // Of a GGUF nobody knows, so that it is as in all published models.
+    // A GGUF does not say this, so it is assumed to be as in all published models.
     let rope = rope.withExactBorders
     return .object([
       .init("architectures", .array([.string("GptOssForCausalLM")])), .init("model_type", .string("gpt_oss")),
@@ -136,7 +136,7 @@ public enum GptOss: ModelFamily {
 }
 
 extension Rope {
-  /// The same with the ends of YaRN's ramp where they fall, not at whole dimensions; any other scaling stays.
+  /// The same with the ends of YaRN's ramp at their exact, fractional positions; any other scaling is unchanged.
   fileprivate var withExactBorders: Rope {
     guard case .yarn(let yarn) = scaling else { return self }
     var exact = yarn

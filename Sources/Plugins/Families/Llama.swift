@@ -1,10 +1,10 @@
 import FamilyKit
 public import QuantCore
 
-/// Llama 1, 2 and 3.x, and the many models that share their code. In a GGUF also Mistral and Mixtral, which have no name of
-/// their own there.
+/// Llama 1, 2 and 3.x, and the many models that share their code. In a GGUF also Mistral and Mixtral, which have no architecture name
+/// of their own there.
 public enum Llama: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "llama"
   /// One sentence for lists.
   public static let summary = "Llama 1 to 3.x and models that share their architecture"

@@ -3,10 +3,10 @@ public import QuantCore
 
 /// Mistral 7B and its successors: Llama with an attention window.
 ///
-/// The trap: version 0.1 has a window of 4096 and the configuration class assumes it where the key is missing; later
-/// versions state null, which means no window.
+/// The trap: version 0.1 has a window of 4096, which the configuration class assumes if the key is missing; later versions state
+/// null, which means no window.
 public enum Mistral: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "mistral"
   /// One sentence for lists.
   public static let summary = "Mistral 7B and successors with dense feed-forward layers"

@@ -1,12 +1,12 @@
 import FamilyKit
 public import QuantCore
 
-/// Mixtral: Mistral with several feed-forward layers (experts) in each block, of which a router chooses two for each token.
+/// Mixtral: Mistral with several feed-forward networks (experts) in each block, of which a router chooses two for each token.
 ///
-/// The trap: the norm in front of the experts feeds the router too. Whoever scales its channels has to scale the router's
-/// columns and those of every expert.
+/// The trap: the norm before the experts feeds the router too. Code that scales its channels must scale the router's columns and
+/// those of every expert.
 public enum Mixtral: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "mixtral"
   /// One sentence for lists.
   public static let summary = "Mixtral: Mistral with a mixture of experts"

@@ -3,13 +3,13 @@ public import QuantCore
 
 /// OPT and models that share its code (Galactica).
 ///
-/// The traps: the table of positions begins with two rows that no token uses; the 350m model has its norms behind the
-/// residual additions, no norm behind the last block, and embeddings narrower than the blocks.
+/// The traps: the table of positions begins with two rows that no token uses; the 350m model has its norms after the
+/// residual additions, no norm after the last block, and embeddings narrower than the blocks.
 public enum OPT: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "opt"
   /// One sentence for lists.
-  public static let summary = "OPT, all sizes; llama.cpp does not know it"
+  public static let summary = "OPT, all sizes; not supported by llama.cpp"
   /// Paper.
   public static let reference = "arXiv:2205.01068"
 

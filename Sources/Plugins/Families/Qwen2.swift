@@ -5,7 +5,7 @@ public import QuantCore
 ///
 /// The trap: the configurations state a `sliding_window`, but `use_sliding_window` is false in nearly all of them.
 public enum Qwen2: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "qwen2"
   /// One sentence for lists.
   public static let summary = "Qwen2 and Qwen2.5 with dense feed-forward layers"

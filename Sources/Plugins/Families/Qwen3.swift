@@ -1,10 +1,10 @@
 import FamilyKit
 public import QuantCore
 
-/// Qwen3: every head of Q and K is normalised before the rotary embedding, and the head size is a number of its own
-/// (128 also where the hidden size divided by the heads is another).
+/// Qwen3: every head of Q and K is normalised before the rotary embedding, and the head size is independent of the hidden size
+/// (128 even if the hidden size divided by the number of heads is something else).
 public enum Qwen3: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "qwen3"
   /// One sentence for lists.
   public static let summary = "Qwen3 with dense feed-forward layers"

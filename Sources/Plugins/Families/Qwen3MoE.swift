@@ -3,10 +3,10 @@ public import QuantCore
 
 /// Qwen3-MoE: Qwen3's attention, and experts that a router chooses.
 ///
-/// The trap: transformers divides the weights of the chosen experts by their sum only where `norm_topk_prob` says so, as it does in all
+/// The trap: transformers divides the weights of the chosen experts by their sum only if `norm_topk_prob` says so, as it does in all
 /// published models.
 public enum Qwen3MoE: ModelFamily {
-  /// What people type.
+  /// Id of the family.
   public static let id = "qwen3-moe"
   /// One sentence for lists.
   public static let summary = "Qwen3 with a mixture of experts"
@@ -20,7 +20,7 @@ public enum Qwen3MoE: ModelFamily {
     family: id, ggufArchitecture: "qwen3moe", architecture: "Qwen3MoeForCausalLM", modelType: "qwen3_moe", defaultKeyValueHeads: 4,
     defaultInnerSize: 768, biased: [.query, .key, .value, .attentionOutput], biasKey: "attention_bias", hasBiasesByDefault: false,
     normalisesHeads: true, isNormalisedInGGUF: true,
-    obstacleOfBiases: "llama.cpp has no bias of the attention's output in 'qwen3moe', and this model has one")
+    obstacleOfBiases: "llama.cpp has no bias of the attention's output in 'qwen3moe', but this model has one")
 
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {

@@ -1,24 +1,24 @@
 import FamilyKit
 import QuantCore
 
-/// What Qwen's mixtures of experts share: the attention of the dense model of their time, then experts behind a router, in place of
-/// which the configuration may leave some blocks one dense feed-forward layer.
+/// What Qwen's mixtures of experts share: the attention of the dense model of their generation, then experts behind a router; in some
+/// blocks, the configuration may put one dense feed-forward network in their place.
 ///
-/// The trap: whether the weights of the chosen experts are divided by their sum is stated in a folder, but is a constant of the
-/// architecture in llama.cpp.
+/// The trap: a folder states whether the weights of the chosen experts are divided by their sum; in llama.cpp this is a constant of
+/// the architecture.
 struct QwenMixture {
   /// Id of the family.
   var family: String
   /// What a GGUF calls the architecture.
   var ggufArchitecture: String
-  /// The class of transformers, and its `model_type`.
+  /// The class in transformers, and its `model_type`.
   var architecture: String
   var modelType: String
-  /// Where a `config.json` does not say: key-value heads, channels inside an expert, and inside the shared one (nil: there is none).
+  /// Defaults for a `config.json`: key-value heads, channels inside an expert, and inside the shared one (nil: there is none).
   var defaultKeyValueHeads: Int
   var defaultInnerSize: Int
   var defaultSharedSize: Int?
-  /// The layers of the attention that have biases where this key says so or, without it, by default.
+  /// The layers of the attention that have biases if this key says so; without the key, the default decides.
   var biased: Set<TensorRole>
   var biasKey: String
   var hasBiasesByDefault: Bool
@@ -26,15 +26,15 @@ struct QwenMixture {
   var normalisesHeads: Bool
   /// Whether llama.cpp divides the weights of the chosen experts by their sum.
   var isNormalisedInGGUF: Bool
-  /// Why llama.cpp would not load or compute such a model with biases, and one whose output is the embedding; nil: it does.
+  /// Why llama.cpp would not load or compute such a model with biases, or with tied embeddings; nil: it does.
   var obstacleOfBiases: String?
   var obstacleOfTies: String?
 
-  /// What was read of a model.
+  /// What was read from the configuration and the checkpoint.
   private struct Facts {
     var numbers = DecoderNumbers()
     var rope = Rope()
-    /// Attention windows of the blocks; nil for all tokens.
+    /// Attention windows of the blocks; nil: the block attends to all tokens.
     var windows: [Int?] = []
     /// Blocks without experts.
     var dense: [Int] = []
@@ -87,7 +87,7 @@ struct QwenMixture {
   // MARK: Names
 
   /// Llama's names with those of the shared expert.
-  /// - Parameter areStacked: whether the experts of a folder are stacked, gate and up in one tensor, as transformers 5 holds them.
+  /// - Parameter areStacked: whether the experts of a folder are stacked, gate and up in one tensor, as transformers 5 stores them.
   private func names(areStacked: Bool) -> TensorNames {
     var names = TensorNames.llama
     names.insert(
@@ -117,7 +117,7 @@ struct QwenMixture {
     if let activation = keys.json("hidden_act")?.stringValue, activation != "silu" {
       throw keys.unsupported("model.activation", "the activation '\(activation)' is not supported")
     }
-    // transformers 5 may write the other name.
+    // transformers 5 may write the other key.
     let count = keys.json("num_experts") == nil && keys.json("num_local_experts") != nil ? "num_local_experts" : "num_experts"
     facts.experts = try keys.experts(count: count, blocks: n.blockCount)
     let share = n.feedForwardSize / facts.experts.used
@@ -139,17 +139,17 @@ struct QwenMixture {
   }
 
   /// - Parameters:
-  ///   - stored: what llama.cpp takes where a GGUF does not say.
-  ///   - value: where a `config.json` does not say.
+  ///   - stored: what llama.cpp assumes if a GGUF does not state it.
+  ///   - value: what is assumed if a `config.json` does not state it.
   private func size(
     _ keys: ConfigurationKeys, _ huggingFace: String, _ gguf: String, stored: Int, default value: Int
   ) throws(Failure) -> Int {
     let size = try keys.size(huggingFace, gguf) ?? (keys.isStored ? stored : value)
-    guard size > 0 else { throw keys.bad(keys.name(huggingFace, gguf), "is \(size)") }
+    guard size > 0 else { throw keys.bad(keys.name(huggingFace, gguf), "is \(size), but must be positive") }
     return size
   }
 
-  /// The window of each block: of those that `layer_types` names or, where it does not say, of all. llama.cpp has none.
+  /// The window of each block: only the blocks that `layer_types` names or, without that key, all. llama.cpp has no window here.
   private func windows(_ keys: ConfigurationKeys, _ blocks: Int) throws(Failure) -> [Int?] {
     guard keys.json("use_sliding_window")?.boolValue ?? false, let window = try keys.window() else {
       return [Int?](repeating: nil, count: blocks)
@@ -169,14 +169,14 @@ struct QwenMixture {
 
   // MARK: Configurations
 
-  /// Why llama.cpp does not compute the model; nil: it does.
+  /// Why llama.cpp does not compute this model; nil: it does.
   private func obstacle(_ facts: Facts) -> String? {
     if let first = facts.dense.first {
-      return "llama.cpp wants experts in every block of '\(ggufArchitecture)', and block \(first) of this model has none"
+      return "llama.cpp needs experts in every block of '\(ggufArchitecture)', but block \(first) of this model has none"
     }
     if facts.isNormalised != isNormalisedInGGUF {
       return "llama.cpp \(isNormalisedInGGUF ? "always" : "never") divides the weights of chosen experts by their sum in "
-        + "'\(ggufArchitecture)', and 'norm_topk_prob' of this model is \(facts.isNormalised)"
+        + "'\(ggufArchitecture)', but 'norm_topk_prob' of this model is \(facts.isNormalised)"
     }
     return (facts.hasBiases ? obstacleOfBiases : nil) ?? (facts.numbers.tiesEmbeddings ? obstacleOfTies : nil)
   }
@@ -189,7 +189,7 @@ struct QwenMixture {
     return stored.configuration
   }
 
-  /// - Returns: nil where no rule gives the stored rotary factors.
+  /// - Returns: nil if no known rule gives the stored rotary factors.
   private func huggingFaceConfiguration(_ facts: Facts) -> Configuration? {
     var keys = HuggingFaceKeys(architecture, modelType: modelType)
     guard keys.setCommon(facts.numbers, rope: facts.rope, statesHeadSize: facts.numbers.statesHeadSize) else { return nil }

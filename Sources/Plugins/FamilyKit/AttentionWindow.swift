@@ -1,16 +1,16 @@
 public import QuantCore
 
 extension ConfigurationKeys {
-  /// The window that `sliding_window` states; nil where it is null or zero.
+  /// The window that `sliding_window` states; nil if it is null or zero.
   public func window() throws(Failure) -> Int? {
     guard let window = try size("sliding_window", "attention.sliding_window"), window > 0 else { return nil }
     return window
   }
 
-  /// Which blocks have the window and which attend to everything: as `layer_types` names them, else by the period that the configuration
-  /// states, of which the last block attends to everything.
-  /// - Parameter defaultPeriod: where it states none.
-  /// - Throws: `Failure` `model.key-value` for a list of another length than blocks, or a kind of block that is neither.
+  /// Which blocks have the window and which attend to everything: as `layer_types` names them, otherwise by the period that the
+  /// configuration states; the last block of each period attends to everything.
+  /// - Parameter defaultPeriod: the period if the configuration states none.
+  /// - Throws: `Failure` `model.key-value` for a list that does not have one entry per block, or an unknown kind of block.
   public func windowedBlocks(_ blocks: Int, defaultPeriod: Int) throws(Failure) -> [Bool] {
     let pattern = "attention.sliding_window_pattern"
     if case .bools(let list)? = metadata(pattern) {
@@ -23,7 +23,7 @@ extension ConfigurationKeys {
         switch type.stringValue {
         case "sliding_attention": return true
         case "full_attention": return false
-        default: throw bad("layer_types", "names blocks of a kind that is not known")
+        default: throw bad("layer_types", "names an unknown kind of block")
         }
       }
     }

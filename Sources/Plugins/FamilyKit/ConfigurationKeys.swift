@@ -1,8 +1,8 @@
 public import QuantCore
 
-/// The numbers of a configuration, by their key in either container.
-///
-/// GGUF keys are given without the architecture prefix. Sizes must lie in 0…2³¹−1, so that products of two of them
+/// The values of a configuration, by their keys in either format.
+/// GGUF keys are given without the architecture prefix. Sizes must be in 0…2³¹−1, so that products of two of them
+/// cannot overflow.
 /// cannot overflow.
 public struct ConfigurationKeys: Sendable {
   /// What is read.
@@ -17,10 +17,10 @@ public struct ConfigurationKeys: Sendable {
     prefix = (configuration.architecture ?? "") + "."
   }
 
-  /// Whether the model was opened from a GGUF, which states what was worked out when it was written.
+  /// Whether the model was opened from a GGUF, whose keys hold what its converter worked out.
   public var isStored: Bool { configuration.keyValues != nil }
 
-  /// The keys of an object inside a `config.json`, such as the `text_config` of a model with a vision tower; these where there is none.
+  /// The keys of an object inside a `config.json`, such as the `text_config` of a model with a vision tower; `self` if there is none.
   public func nested(_ key: String) -> ConfigurationKeys {
     guard let inner = json(key), inner.objectValue != nil else { return self }
     return ConfigurationKeys(.huggingFace(inner), path: path)
@@ -37,7 +37,7 @@ public struct ConfigurationKeys: Sendable {
     configuration.keyValues?[prefix + key]
   }
 
-  /// A size or a count, or nil where the container does not state it.
+  /// A size or a count, or nil if the configuration does not state it.
   public func size(_ huggingFace: String, _ gguf: String) throws(Failure) -> Int? {
     if isStored {
       guard let value = metadata(gguf) else { return nil }
@@ -47,19 +47,19 @@ public struct ConfigurationKeys: Sendable {
     return try checked(value.doubleValue.flatMap(Int.init(exactly:)), huggingFace)
   }
 
-  /// A size or a count that must be there and positive.
+  /// A size or a count that must be present and positive.
   public func positiveSize(_ huggingFace: String, _ gguf: String) throws(Failure) -> Int {
     guard let value = try size(huggingFace, gguf) else { throw missing(huggingFace, gguf) }
-    guard value > 0 else { throw bad(name(huggingFace, gguf), "is \(value)") }
+    guard value > 0 else { throw bad(name(huggingFace, gguf), "is \(value), but must be positive") }
     return value
   }
 
-  /// The same where a `config.json` may use one of several keys.
+  /// The same for a `config.json` that may use one of several keys.
   public func positiveSize(_ huggingFace: [String], _ gguf: String) throws(Failure) -> Int {
     try positiveSize(huggingFace.first { json($0) != nil } ?? huggingFace[0], gguf)
   }
 
-  /// A finite positive number, or nil where the container does not state it.
+  /// A finite positive number, or nil if the configuration does not state it.
   public func number(_ huggingFace: String, _ gguf: String) throws(Failure) -> Double? {
     let value: Double?
     if isStored {
@@ -88,15 +88,15 @@ public struct ConfigurationKeys: Sendable {
 
   public func unsupported(_ id: String, _ message: String) -> Failure {
     Failure(
-      .unsupported, id, message, file: path, remedy: "Methods that need no calibration can still convert this model.")
+      .unsupported, id, message, file: path, remedy: "Use a method that needs no calibration, such as 'rtn'.")
   }
 
   public func name(_ huggingFace: String, _ gguf: String) -> String {
     isStored ? prefix + gguf : huggingFace
   }
 
-  /// Sizes or counts of the blocks, of which a GGUF may state one for all or a list; nil where it states none.
-  /// - Throws: `Failure` `model.key-value` for a list of another length.
+  /// A size or count for each block. A GGUF may state one value for all blocks or a list; nil if it states neither.
+  /// - Throws: `Failure` `model.key-value` for a list that does not have one entry per block.
   public func sizes(stored key: String, blocks: Int) throws(Failure) -> [Int]? {
     let values: [Int]
     switch metadata(key) {
@@ -115,7 +115,7 @@ public struct ConfigurationKeys: Sendable {
     return value
   }
 
-  /// An integer, or the one value of an array that has one entry per block.
+  /// An integer, or the common value of an array that has one entry per block.
   private func uniform(_ value: MetadataValue, _ key: String) throws(Failure) -> Int? {
     let values: [Int]
     switch value {

@@ -1,25 +1,25 @@
 public import QuantCore
 
-/// Makes the description of a decoder from its numbers, a table of names and a closure that says what a block is made of.
+/// Builds the description of a decoder from its hyperparameters, a table of names and a closure that says what a block consists of.
 ///
-/// Most of a family is values: numbers read with `ConfigurationKeys`, parts such as `Attention` made from them, and the names in which
-/// the family differs from `TensorNames.llama`. Shapes follow from the parts, places in containers from the table.
+/// Most of a family is values: hyperparameters read with `ConfigurationKeys`, parts such as `Attention` made from them, and the names in
+/// which the family differs from `TensorNames.llama`. Shapes follow from the parts, places in formats from the table.
 public struct Decoder: Sendable {
   /// Id of the family.
   public var family: String
-  /// Numbers of the whole.
+  /// Hyperparameters of the model.
   public var numbers: DecoderNumbers
-  /// Names in the containers.
+  /// Tensor names in each format.
   public var names = TensorNames.llama
-  /// In front of the blocks.
+  /// Before the blocks.
   public var embedding: EmbeddingDescription
-  /// Behind the blocks.
+  /// After the blocks.
   public var head: HeadDescription
-  /// Whether a linear layer has a bias, by its weight.
+  /// Whether a linear layer has a bias, given its weight.
   public var bias: @Sendable (PartTensor) -> BiasPresence = { _ in .never }
-  /// The branches of a block, by its number.
+  /// The branches of a block, given its number.
   public var block: @Sendable (Int) throws(Failure) -> [Branch]
-  /// Rotary embedding of which a GGUF holds factors in a table; nil: there is no such table.
+  /// The rotary embedding whose factors a GGUF stores in a table; nil: there is no such table.
   public var tabulatedRope: Rope?
 
   public init(family: String, numbers: DecoderNumbers, norm: Norm?, block: @escaping @Sendable (Int) throws(Failure) -> [Branch]) {
@@ -77,7 +77,7 @@ public struct Decoder: Sendable {
   /// Whether layer norms have biases.
   public var normBias = BiasPresence.always
 
-  /// What stands around the blocks.
+  /// The tensors outside the blocks.
   private func outer(_ rows: [TensorName]) -> [ModelTensor] {
     let (width, hidden, vocabulary) = (embedding.width, numbers.hiddenSize, numbers.vocabularySize)
     var members = [TensorPlacement.Member(tensor: PartTensor(.tokenEmbedding, [vocabulary, width], .embedding))]

@@ -1,6 +1,6 @@
 public import QuantCore
 
-/// The numbers that decoders have, whatever they are made of. Names are those of the literature.
+/// The hyperparameters that all decoders have. Names are those of the literature.
 public struct DecoderNumbers: Sendable, Equatable {
   /// Channels between blocks.
   public var hiddenSize = 0
@@ -8,7 +8,7 @@ public struct DecoderNumbers: Sendable, Equatable {
   public var blockCount = 0
   /// Query heads of a block.
   public var headCount = 0
-  /// Key-value heads of a block; each serves as many query heads.
+  /// Key-value heads of a block; each serves the same number of query heads.
   public var keyValueHeadCount = 0
   /// Dimension of one head.
   public var headSize = 0
@@ -16,23 +16,23 @@ public struct DecoderNumbers: Sendable, Equatable {
   public var feedForwardSize = 0
   /// Rows of the embedding.
   public var vocabularySize = 0
-  /// Tokens that the model was trained to see at once; 0 where nobody says.
+  /// Tokens that the model was trained to see at once; 0 if unknown.
   public var contextLength = 0
   /// What is added to the mean square in norms.
   public var normEpsilon = 1e-5
   /// Whether the output matrix is the token embedding.
   public var tiesEmbeddings = false
-  /// Whether the configuration states the head size itself (it decides which metadata llama.cpp's converter writes).
+  /// Whether the configuration states the head size itself (this decides which metadata llama.cpp's converter writes).
   public var statesHeadSize = false
 
   public init() {}
 
-  /// An attention of these numbers.
+  /// An attention of these sizes.
   public func attention(rope: Rope? = nil) -> Attention {
     Attention(width: hiddenSize, headCount: headCount, keyValueHeadCount: keyValueHeadCount, headSize: headSize, rope: rope)
   }
 
-  /// A gated feed-forward layer of these numbers.
+  /// A feed-forward network of these sizes, gated by default.
   public func feedForward(_ activation: Activation = .silu, innerSize: Int? = nil, isGated: Bool = true) -> FeedForward {
     FeedForward(width: hiddenSize, innerSize: innerSize ?? feedForwardSize, activation: activation, isGated: isGated)
   }
@@ -45,13 +45,13 @@ public struct DecoderNumbers: Sendable, Equatable {
 }
 
 extension ConfigurationKeys {
-  /// The numbers that configurations of decoders with RMS norms state, in the spelling of Llama and most models after it.
+  /// The hyperparameters that configurations of decoders with RMS norms state, in the spelling of Llama and most models after it.
   /// - Parameters:
-  ///   - defaultHeads: query heads where a `config.json` does not say; nil: it must.
-  ///   - defaultKeyValueHeads: where a `config.json` does not say; nil: as many as query heads.
-  ///   - defaultHeadSize: where a `config.json` does not say; nil: the hidden size divided by the heads.
-  ///   - defaultNormEpsilon: where a `config.json` does not say.
-  ///   - feedForwardSize: whether a dense feed-forward layer must be stated.
+  ///   - defaultHeads: query heads if a `config.json` does not state them; nil: it must.
+  ///   - defaultKeyValueHeads: key-value heads if a `config.json` does not state them; nil: as many as query heads.
+  ///   - defaultHeadSize: head size if a `config.json` does not state it; nil: the hidden size divided by the heads.
+  ///   - defaultNormEpsilon: epsilon if a `config.json` does not state it.
+  ///   - feedForwardSize: whether the size of a dense feed-forward network must be stated.
   public func decoderNumbers(
     defaultHeads: Int? = nil, defaultKeyValueHeads: Int? = nil, defaultHeadSize: Int? = nil, defaultNormEpsilon: Double = 1e-6, tensors: Checkpoint,
     feedForwardSize isStated: Bool = true
@@ -80,14 +80,14 @@ extension ConfigurationKeys {
     }
     let stated = try size("head_dim", "attention.key_length")
     if let values = try size("head_dim", "attention.value_length"), values != stated {
-      throw unsupported("model.head-size", "heads of keys and values differ in size")
+      throw unsupported("model.head-size", "key heads and value heads differ in size")
     }
     if stated == nil, isStored || defaultHeadSize == nil, !n.hiddenSize.isMultiple(of: heads) {
-      throw failure("model.head-size", "the hidden size \(n.hiddenSize) is not a multiple of \(heads) heads")
+      throw failure("model.head-size", "the hidden size \(n.hiddenSize) is not divisible by \(heads) heads")
     }
     let headSize = stated ?? (isStored ? nil : defaultHeadSize) ?? n.hiddenSize / heads
     guard headSize > 0, headSize.isMultiple(of: 2) else {
-      throw failure("model.head-size", "a head of \(headSize) dimensions has no rotary pairs")
+      throw failure("model.head-size", "a head of \(headSize) dimensions cannot be split into rotary pairs")
     }
     n.headCount = heads
     n.keyValueHeadCount = groups

@@ -1,8 +1,8 @@
 public import QuantCore
 
-/// The keys by which a GGUF states a model, in the order in which llama.cpp's converter writes them.
+/// The keys with which a GGUF describes a model, in the order in which llama.cpp's converter writes them.
 public struct GGUFKeys: Sendable {
-  /// What was set so far, `general.architecture` first.
+  /// What has been set so far, `general.architecture` first.
   public private(set) var values = KeyValues()
   private let architecture: String
 
@@ -11,24 +11,24 @@ public struct GGUFKeys: Sendable {
     values["general.architecture"] = .string(architecture)
   }
 
-  /// Sets a key behind the architecture's name.
+  /// Sets a key, prefixed with the architecture's name.
   public mutating func set(_ key: String, _ number: Int) { set(key, .u32(UInt32(clamping: number))) }
   public mutating func set(_ key: String, _ number: Double) { set(key, .f32(Float(number))) }
   public mutating func set(_ key: String, _ value: MetadataValue) { values[architecture + "." + key] = value }
 
-  /// Leaves room for the number of the type that most weights have, which the format fills in.
+  /// Reserves the entry for the type that most weights have, which the format fills in.
   public mutating func setFileType() { values["general.file_type"] = .u32(0) }
 
   /// What the converter writes for every decoder before an architecture's own keys: sizes, heads, rotary embedding, norms, experts, and
-  /// the type of the file.
+  /// the file's type.
   /// - Parameters:
-  ///   - rope: nil: there is none. Where blocks differ, that of blocks which attend to everything.
-  ///   - localTheta: base of the frequencies in blocks with a window, where it is another.
+  ///   - rope: nil: there is none. If blocks differ, that of the blocks that attend to everything.
+  ///   - localTheta: base of the frequencies in blocks with a window, if it differs.
   ///   - layerNorms: whether norms subtract the mean.
   ///   - experts: nil: there are none.
-  ///   - routing: how experts are chosen, where the converter writes that.
+  ///   - routing: how experts are chosen, if the converter writes that.
   ///   - statesKeyValueHeads: false for architectures without shared heads.
-  ///   - statesHeadSize: whether the size of a head is written.
+  ///   - statesHeadSize: whether the head size is written.
   public mutating func setCommon(
     _ n: DecoderNumbers, rope: Rope?, localTheta: Double? = nil, layerNorms: Bool = false, experts: (count: Int, used: Int)? = nil,
     routing: RoutedExperts? = nil, statesKeyValueHeads: Bool = true, statesHeadSize: Bool
@@ -59,7 +59,7 @@ public struct GGUFKeys: Sendable {
 
   private mutating func setScaling(_ scaling: Rope.Scaling) {
     switch scaling {
-    // Factors of the other two are a table among the tensors.
+    // The factors of the other two are a tensor.
     case .none, .llama3, .factors: return
     case .linear(let factor):
       set("rope.scaling.type", .string("linear"))
@@ -74,10 +74,10 @@ public struct GGUFKeys: Sendable {
     }
   }
 
-  /// Leaves room for the space prefix of a byte-level tokenizer, which the converter writes for few architectures. The format fills
-  /// in what the tokenizer says, where it says so.
+  /// Reserves the entry for the space prefix of a byte-level tokenizer, which the converter writes for few architectures. The format
+  /// replaces it if the tokenizer says otherwise.
   public mutating func setSpacePrefix() { values["tokenizer.ggml.add_space_prefix"] = .bool(false) }
 
-  /// As the configuration of a container.
+  /// As a configuration.
   public var configuration: Configuration { Configuration(values, architecture: architecture) }
 }

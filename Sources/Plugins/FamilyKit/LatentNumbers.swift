@@ -1,12 +1,12 @@
 import Glibc
 public import QuantCore
 
-/// The numbers of a latent attention, as DeepSeek's configurations state them.
+/// The hyperparameters of latent attention, as DeepSeek's configurations state them.
 public struct LatentNumbers: Sendable {
-  /// Channels of the latent, and of that of queries, if there is one.
+  /// Channels of the latent, and of the query latent, if there is one.
   public var rank = 0
   public var queryRank: Int?
-  /// Channels of a head that the position leaves alone, and that it turns.
+  /// Channels of a head that are not rotated, and those that are.
   public var plainSize = 0
   public var rotarySize = 0
   /// Channels of a head's value.
@@ -14,16 +14,16 @@ public struct LatentNumbers: Sendable {
   /// What the norms over the latents add to the mean square.
   public var epsilon = 1e-6
   public var rope = Rope()
-  /// YaRN for long texts multiplies rotated channels by one such magnitude over the other, and products by the square of the second.
+  /// For long texts, YaRN multiplies rotated channels by the first magnitude over the second, and products by the square of the second.
   public var magnitude: Double?
   public var magnitudeOfAll: Double?
 
   public init() {}
 
-  /// Channels of a head's query and of its key.
+  /// Channels of a head's query, and of its key.
   public var keySize: Int { plainSize + rotarySize }
 
-  /// The attention of so many heads.
+  /// The attention with this many heads.
   public func attention(width: Int, headCount: Int) -> LatentAttention {
     var scale = 1 / Double(max(1, keySize)).squareRoot()
     if case .yarn(let yarn) = rope.scaling, let magnitudeOfAll, yarn.factor > 1 {
@@ -35,14 +35,14 @@ public struct LatentNumbers: Sendable {
       epsilon: epsilon, scale: Float(scale))
   }
 
-  /// Whether llama.cpp turns and scales as the model does: it knows one magnitude, and neighbours as pairs.
+  /// Whether llama.cpp rotates and scales as the model does: it supports one magnitude, and only neighbours as pairs.
   public var isOfLlamaCpp: Bool {
     guard rope.pairs == .neighbours else { return false }
     guard case .yarn = rope.scaling else { return true }
     return magnitude != nil && magnitude == magnitudeOfAll
   }
 
-  /// What `rope_scaling` states; nil where it states nothing of the kind.
+  /// The value of `rope_scaling`; nil if no such value means this scaling.
   public var huggingFaceScaling: JSON? {
     guard case .yarn(var yarn) = rope.scaling else { return rope.huggingFaceScaling }
     var plain = rope
@@ -58,16 +58,16 @@ public struct LatentNumbers: Sendable {
 extension ConfigurationKeys {
   /// The latent attention that the configuration states.
   /// - Parameters:
-  ///   - defaults: where a `config.json` does not say.
-  ///   - normEpsilon: of the other norms; llama.cpp has one for all.
+  ///   - defaults: what is assumed if a `config.json` does not state it.
+  ///   - normEpsilon: epsilon of the other norms; llama.cpp has one for all.
   public func latentNumbers(defaults: LatentNumbers, defaultTheta: Double, normEpsilon: Double) throws(Failure) -> LatentNumbers {
     var n = defaults
     if isStored {
       guard let keySize = try size("", "attention.key_length_mla"), metadata("attention.value_length_mla") != nil else {
-        throw unsupported("model.latent-attention", "the file is from before keys and values of latent attention were kept apart")
+        throw unsupported("model.latent-attention", "keys and values of latent attention are in one tensor, as old converters wrote them")
       }
       if metadata("attention.temperature_scale") != nil {
-        throw unsupported("model.attention-temperature", "attention whose scale grows with the position is not supported")
+        throw unsupported("model.attention-temperature", "attention scaled by position is not supported")
       }
       n.rotarySize = try positiveSize("", "rope.dimension_count")
       n.plainSize = keySize - n.rotarySize
@@ -100,9 +100,9 @@ extension ConfigurationKeys {
     case .none: return
     case .yarn(var yarn):
       if isStored {
-        // llama.cpp writes a tenth of it, and takes both for the same.
+        // llama.cpp writes a tenth of it, and assumes that both are equal.
         guard let tenth = metadata("rope.scaling.yarn_log_multiplier")?.doubleValue, yarn.attentionFactor == nil else {
-          throw unsupported("model.rope-scaling", "YaRN without the factor that belongs to latent attention is not supported")
+          throw unsupported("model.rope-scaling", "YaRN without the log multiplier of latent attention is not supported")
         }
         let magnitude = Double(Float(try positive(tenth, "rope.scaling.yarn_log_multiplier")) / 0.1)
         (n.magnitude, n.magnitudeOfAll) = (magnitude, magnitude)
@@ -113,7 +113,7 @@ extension ConfigurationKeys {
       let stated = json("rope_scaling") ?? json("rope_parameters") ?? .null
       func magnitude(_ key: String) -> Double? { (stated[key]?.doubleValue).flatMap { $0 > 0 && $0.isFinite ? $0 : nil } }
       guard stated["attention_factor"]?.isNull ?? true else {
-        throw unsupported("model.rope-scaling", "'attention_factor' is not supported beside latent attention")
+        throw unsupported("model.rope-scaling", "'attention_factor' is not supported with latent attention")
       }
       (n.magnitude, n.magnitudeOfAll) = (magnitude("mscale"), magnitude("mscale_all_dim"))
     default: throw unsupported("model.rope-scaling", "latent attention with rotary scaling other than YaRN is not supported")
@@ -122,8 +122,8 @@ extension ConfigurationKeys {
 }
 
 extension GGUFKeys {
-  /// What the converter writes for latent attention after the common keys, which state one key-value head: programs attend to the latent
-  /// as all heads' key and value.
+  /// What the converter writes for latent attention after the common keys, which state one key-value head: clients use the latent as key
+  /// and value of all heads.
   public mutating func setLatent(_ n: LatentNumbers) {
     if let rank = n.queryRank { set("attention.q_lora_rank", rank) }
     set("attention.kv_lora_rank", n.rank)

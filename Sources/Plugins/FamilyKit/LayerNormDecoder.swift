@@ -1,15 +1,15 @@
 public import QuantCore
 
-/// What sets one family of decoders with layer norms apart from the others: biases everywhere and a feed-forward layer of two
-/// matrices without a gate are common to all, and every block is made alike.
+/// What distinguishes one family of decoders with layer norms from the others. Common to all: biases everywhere, a feed-forward network
+/// of two matrices without a gate, and blocks that are all alike.
 public struct LayerNormDecoder: Sendable {
   /// Id of the family.
   public var family: String
-  /// What a GGUF calls the architecture; nil where llama.cpp does not know it.
+  /// What a GGUF calls the architecture; nil if llama.cpp does not support it.
   public var ggufArchitecture: String?
-  /// Names. Where llama.cpp does not know the architecture, those for a GGUF are left out.
+  /// Tensor names. If llama.cpp does not support the architecture, those for a GGUF are omitted.
   public var names: TensorNames
-  /// In front of names in a folder, in one of the ways in which checkpoints were saved.
+  /// Prefixes of names in a folder, one of which a checkpoint uses.
   public var prefixes: [String]
   /// Whether linear layers have biases.
   public var hasBiases = true
@@ -23,29 +23,29 @@ public struct LayerNormDecoder: Sendable {
     self.names = names
   }
 
-  /// How such a model differs from others of its kind.
+  /// How one model differs from others of the family.
   public struct Variant: Sendable {
-    /// Rows of the table of positions in front of that of position 0; nil: positions are not learned.
+    /// Rows of the position table before that of position 0; nil: positions are not learned.
     public var positionOffset: Int?
-    /// Whether a bias that falls linearly with the distance is added to attention scores.
+    /// Whether a bias that decreases linearly with distance is added to attention scores.
     public var hasLinearBias = false
-    /// Between the matrices of the feed-forward layer.
+    /// Between the matrices of the feed-forward network.
     public var activation = Activation.gelu
-    /// Whether the norms of a block stand over the sums, not in front of what is added.
+    /// Whether the norms of a block are applied after the residual additions, not before the branches.
     public var hasNormsOverSums = false
     /// What the result of a branch is added to.
     public var residual = Branch.Residual.input
     /// Whether embeddings are normalised.
     public var normalisesEmbedding = false
-    /// Whether there is a norm behind the last block.
+    /// Whether there is a norm after the last block.
     public var hasOutputNorm = true
-    /// Channels of the embedding, where they are not those between blocks.
+    /// Channels of the embedding, if they differ from those between blocks.
     public var embeddingSize: Int?
 
     public init() {}
   }
 
-  /// Builds the description of a model of these numbers.
+  /// Builds the description of a model with these hyperparameters.
   public func describe(_ n: DecoderNumbers, _ variant: Variant, tensors: Checkpoint) throws(Failure) -> ModelDescription {
     var decoder = Decoder(family: family, numbers: n, norm: variant.hasOutputNorm ? n.layerNorm(.outputNorm) : nil) {
       _ throws(Failure) in LayerNormDecoder.branches(n, variant)
@@ -85,7 +85,7 @@ public struct LayerNormDecoder: Sendable {
 }
 
 extension TensorNames {
-  /// Leaves out the names of a container.
+  /// Drops the names of one format.
   mutating func drop(_ naming: Naming) {
     for index in front.indices { front[index].places[naming] = nil }
     for index in block.indices { block[index].places[naming] = nil }
@@ -94,8 +94,8 @@ extension TensorNames {
 }
 
 extension ConfigurationKeys {
-  /// Numbers that all decoders with layer norms have.
-  /// - Parameters: the keys of a `config.json`, any of which may be used.
+  /// The hyperparameters that all decoders with layer norms have.
+  /// - Parameters: alternative keys of a `config.json`.
   public func layerNormNumbers(
     hidden: [String], blocks: [String], heads: [String], epsilon: Double, tensors: Checkpoint
   ) throws(Failure) -> DecoderNumbers {
@@ -126,7 +126,7 @@ extension ConfigurationKeys {
     }
   }
 
-  /// Refuses a model whose `config.json` switches on what is not run here.
+  /// Refuses a model whose `config.json` switches on a feature that the engine does not have.
   public func refuse(_ key: String, when value: Bool, _ what: String) throws(Failure) {
     if json(key)?.boolValue == value { throw unsupported("model.variant", "\(what) ('\(key)' is \(value))") }
   }

@@ -1,12 +1,12 @@
 public import QuantCore
 
-/// A class of transformers that computes models like Llama, and what its configuration states.
+/// A transformers class that computes models like Llama, and what its configuration states.
 public struct LlamaClass: Sendable {
   public var architecture: String
   public var modelType: String
-  /// Whether it states if the attention has biases.
+  /// Whether it states that the attention has biases.
   public var statesBiases = false
-  /// Whether it states if the feed-forward layer has biases.
+  /// Whether it states that the feed-forward network has biases.
   public var statesFeedForwardBiases = false
   /// Whether it has an attention window.
   public var hasWindow = true
@@ -28,8 +28,8 @@ public struct LlamaClass: Sendable {
 }
 
 extension LlamaDecoder {
-  /// The `config.json` of a model: the keys that `describe` reads, with what gives the same numbers.
-  /// - Returns: nil where no class has these biases, or no rule gives the stored rotary factors.
+  /// The `config.json` of a model: the keys that `describe` reads, with values that give the same description.
+  /// - Returns: nil if no class has these biases, or no known rule gives the stored rotary factors.
   func huggingFaceConfiguration(_ facts: LlamaFacts, of model: ModelDescription, stored: Checkpoint) -> Configuration? {
     let n = facts.numbers, kind = modelClass(facts.experts != nil, facts.window != nil)
     guard let attentionBias = haveBias([.query, .key, .value, .attentionOutput], model, stored),
@@ -47,27 +47,27 @@ extension LlamaDecoder {
     }
     if kind.switchesWindow {
       keys.set("use_sliding_window", facts.window != nil)
-      // The window begins with this block.
+      // The first block with the window.
       if facts.window != nil { keys.set("max_window_layers", 0) }
     }
     if kind.hasWindow { keys.set("sliding_window", facts.window.map { .int($0) } ?? .null) }
     return keys.configuration
   }
 
-  /// Whether the stored layers have biases that the family leaves open: all of them or none; nil for some.
+  /// Whether the stored layers have the biases that the family leaves open: true for all, false for none, nil for some.
   private func haveBias(_ roles: Set<TensorRole>, _ model: ModelDescription, _ stored: Checkpoint) -> Bool? {
     let open = roles.subtracting(biased)
     let layers = model.blocks.count * open.count
     let found = model.tensors.count { tensor in
       tensor.id.isBias && open.contains(tensor.id.role) && tensor.name(stored.naming).map { stored[$0] != nil } ?? false
     }
-    // A family may have the biases of some roles only; what is left open must then be without.
+    // A family may allow biases of some roles only; then none of the open roles may have one.
     return found == 0 ? false : found == layers && open == roles ? true : nil
   }
 }
 
 extension Rope {
-  /// What `rope_scaling` states for this scaling; nil where stored factors follow no rule, or the rule is written otherwise.
+  /// The value of `rope_scaling` for this scaling; nil if the stored factors follow no known rule, or the rule is written elsewhere.
   public var huggingFaceScaling: JSON? {
     switch scaling {
     case .none: return .null

@@ -1,7 +1,7 @@
 public import QuantCore
 
-/// What sets one family of decoders like Llama apart from the others: RMS norms, rotary embedding, grouped heads and a gated
-/// feed-forward layer, or a mixture of such, are common to all, and every block is made alike.
+/// What distinguishes one family of decoders like Llama from the others. Common to all: RMS norms, rotary embedding, grouped heads, a
+/// gated feed-forward network or a mixture of such, and blocks that are all alike.
 public struct LlamaDecoder: Sendable {
   /// Id of the family.
   public var family: String
@@ -15,25 +15,25 @@ public struct LlamaDecoder: Sendable {
   public var mayHaveBiases = false
   /// Whether every head of Q and K is normalised before the rotary embedding.
   public var normalisesHeads = false
-  /// Key-value heads where the configuration does not say; nil: as many as query heads.
+  /// Key-value heads if the configuration does not state them; nil: as many as query heads.
   public var defaultKeyValueHeads: Int?
-  /// Head size where a `config.json` does not say; nil: the hidden size divided by the heads.
+  /// Head size if a `config.json` does not state it; nil: the hidden size divided by the heads.
   public var defaultHeadSize: Int?
-  /// Whether the feed-forward layer is a mixture of experts behind a router; nil: the container says so.
+  /// Whether the feed-forward network is a mixture of experts behind a router; nil: the configuration says so.
   public var mixesExperts: Bool? = false
-  /// Base of the rotary frequencies where a `config.json` does not say.
+  /// Base of the rotary frequencies if a `config.json` does not state it.
   public var defaultTheta = 10000.0
-  /// Epsilon of the norms where a `config.json` does not say.
+  /// Epsilon of the norms if a `config.json` does not state it.
   public var defaultNormEpsilon = 1e-6
   /// The attention window that a `config.json` states.
   public var slidingWindow: @Sendable (ConfigurationKeys, _ blockCount: Int) throws(Failure) -> Int? = { _, _ throws(Failure) in nil }
-  /// The class of transformers that computes a model, by whether it has experts and a window.
+  /// The transformers class that computes a model, depending on whether it has experts and a window.
   public var modelClass: @Sendable (_ hasExperts: Bool, _ hasWindow: Bool) -> LlamaClass
-  /// Whether the keys of a GGUF always state the size of a head, because the configuration's class fills it in.
+  /// Whether the keys of a GGUF always state the head size, because the configuration class fills it in.
   public var alwaysStatesHeadSize = false
-  /// Whether they name the vocabulary and the rotated dimensions.
+  /// Whether the keys of a GGUF state the vocabulary size and the rotated dimensions.
   public var namesRotation = false
-  /// Whether they state the space prefix of byte-level tokenizers too.
+  /// Whether the keys of a GGUF state the space prefix even for byte-level tokenizers.
   public var statesSpacePrefix = false
 
   public init(
@@ -44,8 +44,8 @@ public struct LlamaDecoder: Sendable {
     self.modelClass = modelClass
   }
 
-  /// Llama as a GGUF knows it: Mistral and Mixtral, which have no name of their own there, are told apart by their numbers.
-  /// - Parameter family: whose id the description gets.
+  /// Llama as in a GGUF: Mistral and Mixtral, which have no architecture name of their own there, are recognised by their values.
+  /// - Parameter family: the id that the description gets.
   public static func llama(_ family: String) -> LlamaDecoder {
     var decoder = LlamaDecoder(family: family, ggufArchitecture: "llama") { hasExperts, hasWindow in
       hasExperts ? .mixtral : family == "mistral" || hasWindow ? .mistral : .llama
@@ -58,12 +58,12 @@ public struct LlamaDecoder: Sendable {
   }
 }
 
-/// What was read of a model like Llama.
+/// What was read from a model like Llama.
 struct LlamaFacts {
   var numbers = DecoderNumbers()
   var rope = Rope()
   var window: Int?
-  /// Experts of a block and those that a token visits; nil for one feed-forward layer.
+  /// Experts of a block and how many of them a token visits; nil: one feed-forward network.
   var experts: (count: Int, used: Int)?
 }
 
@@ -111,7 +111,7 @@ extension LlamaDecoder {
     return [Branch(norm: n.rootMeanSquareNorm(.attentionNorm), attention), Branch(norm: n.rootMeanSquareNorm(.feedForwardNorm), second)]
   }
 
-  /// Llama's names, with those that Mixtral's folders give to experts.
+  /// Llama's names, with those that Mixtral's folders use for experts.
   private var names: TensorNames {
     var names = TensorNames.llama
     if interleavesRotaryRows {
@@ -148,7 +148,7 @@ extension LlamaDecoder {
     return facts
   }
 
-  /// Refuses what the engine would run as something else.
+  /// Refuses features that the engine would compute differently.
   private func checkVariant(_ keys: ConfigurationKeys) throws(Failure) {
     if mixesExperts == false, let experts = try keys.size("num_local_experts", "expert_count"), experts > 0 {
       throw keys.unsupported("model.experts", "the model is a mixture of \(experts) experts")
@@ -163,7 +163,7 @@ extension LlamaDecoder {
     return try keys.experts(count: "num_local_experts", blocks: blocks)
   }
 
-  /// A `config.json` says whether there are biases; a GGUF just has them.
+  /// A `config.json` says whether there are biases; in a GGUF, only the tensors show it.
   private func mayHaveBias(_ tensor: PartTensor, _ keys: ConfigurationKeys) -> Bool {
     guard mayHaveBiases, tensor.expert == nil, tensor.kind != .router else { return false }
     return keys.isStored || keys.json(tensor.kind == .feedForward ? "mlp_bias" : "attention_bias")?.boolValue ?? false
@@ -171,13 +171,13 @@ extension LlamaDecoder {
 }
 
 extension ConfigurationKeys {
-  /// Experts of all blocks together; published models have some ten thousand.
+  /// Experts of all blocks together; published models have about ten thousand.
   private static let largestExpertCount = 1 << 17
 
   /// Experts of a block, and how many of them a token visits.
   /// - Parameters:
   ///   - count: the key in a `config.json`.
-  ///   - used: likewise.
+  ///   - used: the same.
   public func experts(
     count countKey: String, used usedKey: String = "num_experts_per_tok", blocks: Int
   ) throws(Failure) -> (count: Int, used: Int) {
@@ -195,8 +195,8 @@ extension ConfigurationKeys {
 
   /// Whether the output matrix is the embedding. A GGUF of such a model has no output matrix.
   /// - Parameters:
-  ///   - value: where a `config.json` does not say.
-  ///   - embedding: name in a folder.
+  ///   - value: what is assumed if a `config.json` does not state it.
+  ///   - embedding: its name in a folder.
   public func tiesEmbeddings(
     default value: Bool, _ tensors: Checkpoint, output: String = "lm_head.weight", embedding: String
   ) throws(Failure) -> Bool {

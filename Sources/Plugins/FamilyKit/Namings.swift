@@ -1,6 +1,6 @@
 public import QuantCore
 
-// The containers that families here have names for.
+// The formats whose names the families here know.
 
 extension Naming {
   /// The model's own names: those of transformers, and of folders on the hub.

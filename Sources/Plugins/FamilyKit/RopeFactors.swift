@@ -1,7 +1,7 @@
 public import QuantCore
 import QuantPlatform
 
-/// The frequency factors that GGUF stores as a tensor where a configuration has numbers.
+/// The frequency factors that a GGUF stores as a tensor and a configuration as a rule.
 public enum RopeFactors {
   /// Name of the tensor in a GGUF.
   public static let name = "rope_freqs.weight"
@@ -14,11 +14,11 @@ public enum RopeFactors {
       isOptional: true)
   }
 
-  /// One factor per pair of rotated dimensions, by which its frequency is divided; nil where there is nothing to scale.
+  /// One factor per pair of rotated dimensions, by which its frequency is divided; nil if nothing is scaled.
   ///
-  /// Llama 3.1: wavelengths that fit `highFrequency` times into the original context stay, those that fit less than
-  /// `lowFrequency` times are stretched by `factor`, and between the two the frequency is blended. Every step is in 32
-  /// bits, as the converter of llama.cpp computes it.
+  /// Llama 3.1: wavelengths that fit `highFrequency` times into the original context are kept, those that fit less than
+  /// `lowFrequency` times are stretched by `factor`, and in between the frequency is blended. Every step is in 32 bits, as
+  /// in llama.cpp's converter.
   public static func values(_ rope: Rope) -> [Float]? {
     switch rope.scaling {
     case .none, .linear, .yarn: return nil

@@ -5,13 +5,13 @@ extension ConfigurationKeys {
   /// The rotary embedding that the configuration states, for heads of `headSize`.
   ///
   /// A `config.json` has `rope_theta` beside `rope_scaling`, or (transformers 5) both inside `rope_parameters`; the type is
-  /// called `rope_type` or, in older files, `type`. A GGUF states linear scaling in its keys; Llama 3's scaling is a
-  /// tensor of frequency factors there.
+  /// called `rope_type` or, in older files, `type`. A GGUF states linear scaling in its keys and Llama 3's scaling as a
+  /// tensor of frequency factors.
   /// - Parameters:
-  ///   - factors: such a tensor, where there is one.
-  ///   - kind: the kind of blocks (`full_attention`) whose object is read, where `rope_parameters` has one for each.
-  ///   - mayBePartial: whether the family rotates a part of each head where the configuration says so.
-  ///   - mayBeYarn: whether the family knows YaRN.
+  ///   - factors: this tensor, if there is one.
+  ///   - kind: the kind of blocks (`full_attention`) whose object is read, if `rope_parameters` has one for each.
+  ///   - mayBePartial: whether the family supports rotating only a part of each head.
+  ///   - mayBeYarn: whether the family supports YaRN.
   public func rope(
     headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, kind: String? = nil, mayBePartial: Bool = false, mayBeYarn: Bool = false
   ) throws(Failure) -> Rope {
@@ -21,7 +21,7 @@ extension ConfigurationKeys {
       rope.theta = try number("", "rope.freq_base") ?? rope.theta
       if let dimension = try size("", "rope.dimension_count"), dimension != headSize {
         guard mayBePartial, dimension > 0, dimension < headSize, dimension.isMultiple(of: 2) else {
-          throw unsupported("model.rope-partial", "rotary embedding covers \(dimension) of \(headSize) dimensions of a head")
+          throw unsupported("model.rope-partial", "rotary embedding covers only \(dimension) of the \(headSize) dimensions of a head")
         }
         rope.dimension = dimension
       }
@@ -33,7 +33,7 @@ extension ConfigurationKeys {
       let theta = json("rope_theta") ?? parameters?["rope_theta"]
       rope.theta = try theta.map { value throws(Failure) in try positive(value.doubleValue, "rope_theta") } ?? defaultTheta
       if let partial = json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"], partial.doubleValue != 1 {
-        guard mayBePartial else { throw unsupported("model.rope-partial", "'partial_rotary_factor' is not 1 in this model") }
+        guard mayBePartial else { throw unsupported("model.rope-partial", "'partial_rotary_factor' below 1 is not supported") }
         rope.dimension = try rotated(partial, of: headSize)
       }
       rope.scaling = try scaling(of: json("rope_scaling") ?? parameters ?? .null, mayBeYarn: mayBeYarn)
@@ -41,7 +41,7 @@ extension ConfigurationKeys {
     return rope
   }
 
-  /// Dimensions of a head that are rotated: the share of it that a configuration states.
+  /// Dimensions of a head that are rotated, from the share that a configuration states.
   private func rotated(_ share: JSON, of headSize: Int) throws(Failure) -> Int {
     let dimension = try positive(share.doubleValue, "partial_rotary_factor") * Double(headSize)
     guard dimension >= 2, dimension <= Double(headSize), Int(dimension).isMultiple(of: 2) else {
@@ -50,7 +50,7 @@ extension ConfigurationKeys {
     return Int(dimension)
   }
 
-  /// The rule by which the object that states it stretches frequencies.
+  /// The rule by which frequencies are stretched, from the object that states it.
   public func scaling(of value: JSON, mayBeYarn: Bool = false) throws(Failure) -> Rope.Scaling {
     let type = (value["rope_type"] ?? value["type"])?.stringValue ?? "default"
     func field(_ key: String) throws(Failure) -> Double { try positive(value[key]?.doubleValue, "rope_scaling.\(key)") }
@@ -81,7 +81,7 @@ extension ConfigurationKeys {
     }
     let stated = value["original_max_position_embeddings"]?.intValue
     let context = if let stated { stated } else { try positiveSize("max_position_embeddings", "") }
-    guard let factor = try field("factor"), context > 0 else { throw bad("rope_scaling", "lacks numbers that YaRN needs") }
+    guard let factor = try field("factor"), context > 0 else { throw bad("rope_scaling", "lacks values that YaRN needs") }
     var yarn = Rope.Yarn(factor: factor, originalContext: context)
     yarn.betaFast = try field("beta_fast") ?? yarn.betaFast
     yarn.betaSlow = try field("beta_slow") ?? yarn.betaSlow
@@ -95,7 +95,7 @@ extension ConfigurationKeys {
   }
 
   private func storedScaling(mayBeYarn: Bool) throws(Failure) -> Rope.Scaling {
-    // A factor of zero means that there is none; a factor without a type is linear.
+    // A factor of zero means none; a factor without a type means linear scaling.
     let factor = metadata("rope.scaling.factor")?.doubleValue ?? metadata("rope.scale_linear")?.doubleValue ?? 0
     let type = metadata("rope.scaling.type")?.stringValue ?? "linear"
     switch type {
@@ -108,7 +108,7 @@ extension ConfigurationKeys {
       var yarn = Rope.Yarn(factor: try positive(factor, "rope.scaling.factor"), originalContext: context)
       yarn.betaFast = try number("", "rope.scaling.yarn_beta_fast") ?? yarn.betaFast
       yarn.betaSlow = try number("", "rope.scaling.yarn_beta_slow") ?? yarn.betaSlow
-      // llama.cpp multiplies what the paper says by this.
+      // llama.cpp multiplies the paper's factor by this one.
       let key = metadata("rope.scaling.yarn_attn_factor") == nil ? "rope.scaling.attn_factor" : "rope.scaling.yarn_attn_factor"
       if let own = try number("", key) { yarn.attentionFactor = own * (0.1 * log(max(1, yarn.factor)) + 1) }
       return .yarn(yarn)
@@ -119,7 +119,7 @@ extension ConfigurationKeys {
   private func values(of tensor: CheckpointTensor, count: Int) throws(Failure) -> [Float] {
     guard tensor.storage.isNumeric, tensor.shape == [count] else {
       throw Failure(
-        .data, "model.tensor-shape", "the table of rotary factors has shape \(tensor.shape), expected [\(count)]", file: path,
+        .data, "model.tensor-shape", "the tensor of rotary factors has shape \(tensor.shape), expected [\(count)]", file: path,
         tensor: tensor.name)
     }
     let values = tensor.matrix().values

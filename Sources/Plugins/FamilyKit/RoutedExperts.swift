@@ -1,9 +1,9 @@
 public import QuantCore
 
-/// The mixture of experts of DeepSeek and the many models after it: experts in groups, chosen by corrected scores, beside one that every
-/// token visits; the first blocks have one feed-forward layer instead.
+/// The mixture of experts of DeepSeek and the many models after it: experts in groups, chosen by corrected scores, beside a shared
+/// expert that every token visits; the first blocks have one feed-forward network instead.
 public struct RoutedExperts: Sendable {
-  /// Blocks in front of the first mixture.
+  /// Blocks before the first mixture.
   public var denseBlocks = 0
   /// Experts of a block.
   public var count = 0
@@ -22,15 +22,15 @@ public struct RoutedExperts: Sendable {
       layer(innerSize), expertCount: count, routing: routing, shared: sharedCount > 0 ? layer(innerSize * sharedCount) : nil)
   }
 
-  /// Whether weights are divided by their sum.
+  /// Whether expert weights are divided by their sum.
   public var isNormalised: Bool { routing.weights == .normalisedSigmoid || routing.weights == .softmaxOfChosen }
-  /// Whether scores are logistic functions, and no softmax.
+  /// Whether scores are sigmoids rather than a softmax.
   public var isSigmoid: Bool { routing.weights == .sigmoid || routing.weights == .normalisedSigmoid }
 }
 
 extension ConfigurationKeys {
   /// The experts that the configuration states, by the keys of DeepSeek-V3.
-  /// - Parameter defaults: where a `config.json` does not say. Its classes know how scores are made; a GGUF says so.
+  /// - Parameter defaults: assumed for absent keys of a `config.json`, whose class determines how scores are made; a GGUF states it.
   public func routedExperts(defaults: RoutedExperts, blocks: Int, tensors: Checkpoint) throws(Failure) -> RoutedExperts {
     var e = defaults
     (e.count, e.routing.expertsPerToken) = try experts(count: "n_routed_experts", blocks: blocks)
@@ -52,7 +52,7 @@ extension ConfigurationKeys {
     return e
   }
 
-  /// Nil where all experts are one group.
+  /// Nil if all experts are one group.
   private func groups(_ e: RoutedExperts, _ defaults: ExpertRouting.Groups?) throws(Failure) -> ExpertRouting.Groups? {
     let count = try size("n_group", "expert_group_count") ?? (isStored ? 1 : defaults?.count ?? 1)
     let chosen = try size("topk_group", "expert_group_used_count") ?? (isStored ? 1 : defaults?.chosen ?? 1)
@@ -65,34 +65,34 @@ extension ConfigurationKeys {
     return ExpertRouting.Groups(count: count, chosen: chosen, scoredBy: 2)
   }
 
-  /// Blocks with one feed-forward layer, which come first.
+  /// Blocks with one feed-forward network, which come first.
   private func denseBlocks(_ blocks: Int) throws(Failure) -> Int? {
     if let frequency = try size("moe_layer_freq", ""), frequency != 1, !isStored {
-      throw unsupported("model.expert-blocks", "mixtures of experts in some of the later blocks only are not supported")
+      throw unsupported("model.expert-blocks", "blocks without experts after the first mixture of experts are not supported")
     }
     guard let kinds = json("mlp_layer_types")?.arrayValue else { return try size("first_k_dense_replace", "leading_dense_block_count") }
     let dense = kinds.prefix { $0.stringValue == "dense" }.count
     guard kinds.count == blocks, kinds.dropFirst(dense).allSatisfy({ $0.stringValue == "sparse" }) else {
-      throw unsupported("model.expert-blocks", "mixtures of experts in some of the later blocks only are not supported")
+      throw unsupported("model.expert-blocks", "blocks without experts after the first mixture of experts are not supported")
     }
     return dense
   }
 }
 
 extension RoutedExperts {
-  /// llama.cpp's numbers of the functions that make scores.
+  /// llama.cpp's numbers for the scoring functions.
   static let softmax = 1, sigmoid = 2
 }
 
 extension GGUFKeys {
-  /// Groups and the function of scores, which the converter writes after the common keys of experts.
+  /// Groups and the scoring function, which the converter writes after the common keys of experts.
   mutating func setRouting(_ e: RoutedExperts) {
     set("expert_group_count", e.routing.groups?.count ?? 1)
     set("expert_group_used_count", e.routing.groups?.chosen ?? 1)
     set("expert_gating_func", e.isSigmoid ? RoutedExperts.sigmoid : RoutedExperts.softmax)
   }
 
-  /// What follows from an architecture's own part of the converter.
+  /// What the architecture's own part of the converter writes next.
   public mutating func setRouted(_ e: RoutedExperts) {
     set("expert_feed_forward_length", e.innerSize)
     set("expert_count", e.count)

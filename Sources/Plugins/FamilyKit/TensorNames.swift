@@ -1,19 +1,19 @@
 public import QuantCore
 
-/// What containers call the tensors of a model, and how they hold them: the table that a family mostly is.
+/// How each format names and stores the tensors of a model. This table is most of a family.
 ///
-/// Tensors come in the order of the table. Rows whose role the model does not have are passed over, so that one table serves variants.
-/// Rows of the same name in a container are parts of one tensor there: one after another, or by turns where the first says so.
+/// Tensors come in the order of the table. Rows whose role the model does not have are skipped, so that one table serves variants.
+/// Rows with the same name in a format are parts of one tensor there: one after another, or interleaved if the first row says so.
 public struct TensorNames: Sendable {
-  /// In front of the blocks.
+  /// Before the blocks.
   public var front: [TensorName]
   /// Of every block.
   public var block: [TensorName]
-  /// Behind the blocks.
+  /// After the blocks.
   public var back: [TensorName]
-  /// What names begin with in each container.
+  /// Prefix of all names in each format.
   public var prefixes: [Naming: String]
-  /// What stands between that and the name of a block's tensor; `*` is the block's number.
+  /// Prefix of the names in a block, after that of the model; `*` is the block's number.
   public var blockPrefixes: [Naming: String]
 
   public init(
@@ -27,7 +27,7 @@ public struct TensorNames: Sendable {
     self.blockPrefixes = blockPrefixes
   }
 
-  /// The names that Llama and most models after it use; of experts those of Qwen.
+  /// The names that Llama and most models after it use; those of experts are Qwen's.
   public static let llama = TensorNames(
     front: [TensorName(.tokenEmbedding, "embed_tokens", "token_embd")],
     block: [
@@ -51,7 +51,7 @@ public struct TensorNames: Sendable {
       TensorName(.outputNorm, "norm", "output_norm"), TensorName(.output, .outside("lm_head"), "output"),
     ])
 
-  /// The row of a role in a block; a role that the table does not have yet gets one at its end.
+  /// The row of a role in a block; a role that the table does not have yet is added at the end.
   public subscript(role: TensorRole, ofExperts ofExperts: Bool = false) -> TensorName {
     get { block.first { $0.role == role && $0.isOfExperts == ofExperts } ?? TensorName(role, isOfExperts: ofExperts, [:]) }
     set {
@@ -63,38 +63,38 @@ public struct TensorNames: Sendable {
     }
   }
 
-  /// Gives roles of a block other names in their rows.
+  /// Replaces the rows of these roles.
   public mutating func rename(_ rows: TensorName...) {
     for row in rows { self[row.role, ofExperts: row.isOfExperts] = row }
   }
 
-  /// Takes the prefix under which a folder holds the embedding, where models of one family are saved under several.
+  /// Chooses the prefix under which a folder holds the embedding, for families whose models are saved under several.
   public mutating func choosePrefix(_ prefixes: [String], in tensors: Checkpoint) {
     guard let place = front.first?.places[.huggingFace] else { return }
     let found = prefixes.first { tensors[$0 + place.name + place.suffix] != nil }
     if let prefix = found ?? prefixes.first { self.prefixes[.huggingFace] = prefix }
   }
 
-  /// What a container calls a tensor outside of the blocks; nil where it has no place for it.
+  /// What a format calls a tensor outside the blocks; nil if it has no place for it.
   public func name(_ role: TensorRole, _ naming: Naming) -> String? {
     (front + back).first { $0.role == role }?.places[naming].map { place in
       (place.isOutside ? "" : prefixes[naming] ?? "") + place.name + place.suffix
     }
   }
 
-  /// Puts rows behind that of a role.
+  /// Inserts rows after that of a role.
   public mutating func insert(_ rows: TensorName..., after role: TensorRole) {
     let index = block.lastIndex { $0.role == role } ?? block.endIndex - 1
     block.insert(contentsOf: rows, at: index + 1)
   }
 }
 
-/// One row: a role with its name in each container.
+/// One row: a role with its name in each format.
 public struct TensorName: Sendable {
   public var role: TensorRole
-  /// Whether it is about the experts of a mixture.
+  /// Whether it is a tensor of the experts of a mixture.
   public var isOfExperts: Bool
-  /// By whose names the container uses; absent: such a container has no place for it.
+  /// By format; absent: the format has no place for it.
   public var places: [Naming: NamedPlace]
 
   public init(_ role: TensorRole, isOfExperts: Bool = false, _ places: [Naming: NamedPlace]) {
@@ -108,52 +108,52 @@ public struct TensorName: Sendable {
     self.init(role, [.huggingFace: huggingFace, .gguf: gguf].compactMapValues { $0 })
   }
 
-  /// Of every expert. A name with `*` for its number means a tensor each, one without a stack of all.
+  /// Of every expert. A name with `*` for the expert's number means one tensor for each; a name without it, one stack of all.
   public init(expert role: TensorRole, _ huggingFace: NamedPlace, _ gguf: NamedPlace?) {
     self.init(role, isOfExperts: true, [.huggingFace: huggingFace, .gguf: gguf].compactMapValues { $0 })
   }
 }
 
-/// A tensor's name in one container, and what the container does to it.
+/// A tensor's name in one format, and how the format stores it.
 public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
-  /// How the rows of several tensors that make one follow each other, or those of one.
+  /// The order of the rows of one tensor, or of several that are stored as one.
   public enum Order: Sendable {
     /// As in the model, tensor after tensor.
     case same
     /// Row i and row i + half of each head next to each other.
     case rotaryPairs
-    /// By key-value heads: what belongs to the first of all tensors, then what belongs to the second.
+    /// By key-value heads: the rows of the first head of every tensor, then those of the second.
     case headsByTurns
-    /// A row of each in turn.
+    /// One row of each tensor in turn.
     case rowsByTurns
   }
 
   /// Without prefix and suffix.
   public var name: String
-  /// Behind the name of a weight, and of its bias.
+  /// Suffixes of the name of a weight, and of its bias.
   public var suffix = ".weight"
   public var biasSuffix = ".bias"
-  /// Whether the prefix of the model does not stand in front.
+  /// Whether the name has no model prefix.
   public var isOutside = false
   public var order = Order.same
   /// Whether matrices are `[in, out]`.
   public var isTransposed = false
-  /// Whether the rows of each key-value head are a matrix of their own, in a stack of all.
+  /// Whether the rows of each key-value head are a separate matrix in a stack of all.
   public var isStackedByHeads = false
-  /// Which numbers are stored.
+  /// Which values are stored.
   public var values = ValueMap.same
 
   public init(_ name: String) { self.name = name }
   public init(stringLiteral name: String) { self.name = name }
 
-  /// A name in front of which the model's prefix does not stand.
+  /// A name without the model's prefix.
   public static func outside(_ name: String) -> NamedPlace {
     var place = NamedPlace(name)
     place.isOutside = true
     return place
   }
 
-  /// The same under other suffixes.
+  /// The same with other suffixes.
   public func named(suffix: String, biasSuffix: String = ".bias") -> NamedPlace {
     var place = self
     place.suffix = suffix
@@ -168,21 +168,21 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
     return place
   }
 
-  /// The same with matrices the other way round.
+  /// The same with transposed matrices.
   public var transposed: NamedPlace {
     var place = self
     place.isTransposed = true
     return place
   }
 
-  /// The same with a matrix for each key-value head.
+  /// The same with one matrix per key-value head.
   public var stackedByHeads: NamedPlace {
     var place = self
     place.isStackedByHeads = true
     return place
   }
 
-  /// The same with other numbers stored.
+  /// The same with other values stored.
   public func storing(_ values: ValueMap) -> NamedPlace {
     var place = self
     place.values = values

@@ -1,13 +1,13 @@
 import QuantCore
 
-/// Finds where containers hold the tensors of one block, or of what stands around the blocks.
+/// Finds where formats hold the tensors of one block, or those outside the blocks.
 struct TensorPlacement {
   /// Rows of the table, in their order.
   let names: [TensorName]
   let table: TensorNames
-  /// Nil: around the blocks.
+  /// Nil: outside the blocks.
   let block: Int?
-  /// Dimension of a head, and key-value heads, for orders that go by heads.
+  /// Dimensions of a head, and the number of key-value heads, for orders that depend on heads.
   let headSize: Int
   let keyValueHeads: Int
 
@@ -46,7 +46,7 @@ struct TensorPlacement {
   private func place(
     _ tensor: PartTensor, _ place: NamedPlace, _ naming: Naming, _ rows: [(name: TensorName, members: [Member])], isBias: Bool
   ) -> TensorPlace {
-    // What lies in the same tensor of the container, in its order.
+    // The rows that share a tensor of the format, in its order.
     let fused = rows.filter { $0.name.places[naming]?.name == place.name && !$0.members.isEmpty }
     let lengths = fused.map { $0.members[0].tensor.shape[0] }
     let index = fused.firstIndex { $0.name.role == tensor.role } ?? 0
@@ -90,6 +90,6 @@ struct TensorPlacement {
 public enum BiasPresence: Sendable {
   case never
   case always
-  /// Where the checkpoint holds one.
+  /// If the checkpoint holds one.
   case optional
 }

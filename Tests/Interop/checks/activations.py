@@ -1,5 +1,5 @@
-"""Folders that say how inputs and caches are rounded: transformers rounds so, and comes as close to the model as it does with the
-folders of llm-compressor."""
+"""Folders that say how inputs and caches are rounded: transformers rounds them so, and comes as close to the model as it does with
+llm-compressor's folders."""
 import functools
 
 import torch
@@ -11,8 +11,8 @@ from clients import WORK, convert, shared
 from models import TINY_LLAMA, load
 from registry import check, require
 
-# Options, and the mean KL divergence that llm-compressor's folder of the same scheme has in shared/golden/README.md (60 windows;
-# the checks take 20, which differ by a few percent). Its INT8 with stored scales is smoothed and has zero points; here neither.
+# Options, and the mean KL divergence of llm-compressor's folder of the same scheme in shared/golden/README.md (60 windows; the checks
+# run 20, which differ by a few percent). Its INT8 with stored scales is smoothed and has zero points; here it has neither.
 RUNS = {
     "w8a8": (["--scheme", "w8a8"], 0.00043),
     "w8a8-static": (["--scheme", "w8a8-static"], 0.00201),
@@ -28,7 +28,7 @@ TOLERANCE = 1.15
 
 @functools.cache
 def converted(run):
-    """Calibrated on the windows that the golden folders were calibrated on."""
+    """Calibrated on the same windows as the golden folders."""
     return convert(
         TINY_LLAMA, WORK / run.replace(" ", "-"), *RUNS[run][0], "--plugin", "rtn", "--calibration",
         shared("text/calibration.txt"), "--samples", "128", "--context", "256", "--bos", "off")
@@ -36,7 +36,7 @@ def converted(run):
 
 @functools.cache
 def reference():
-    """Batches of windows, and the model's log-probabilities of them."""
+    """Batches of windows, and the model's log-probabilities for them."""
     batches = load_file(shared("golden/evaluation-tokens.safetensors"))["input_ids"][:20].split(5)
     model = load(TINY_LLAMA)
     return [(batch, torch.log_softmax(model(batch).logits, -1)) for batch in batches]
@@ -56,7 +56,7 @@ def divergence(run):
 
 @functools.cache
 def ranges():
-    """Largest magnitudes by transformers on the calibration windows: inputs by module, keys and values by block."""
+    """Largest magnitudes that transformers finds on the calibration windows: inputs by module, keys and values by block."""
     model = load(TINY_LLAMA)
     found = {}
 
@@ -75,7 +75,7 @@ def ranges():
     return found
 
 
-@check("{}: stored scales are those of what transformers observes", ["fp8-static", "fp8 with a rounded cache"])
+@check("{}: stored scales equal those that transformers observes", ["fp8-static", "fp8 with a rounded cache"])
 def scales(run):
     count, seen = 0, ranges()
     for name, scale in stored(converted(run)).items():
@@ -83,14 +83,14 @@ def scales(run):
         if kind not in ("input_scale", "k_scale", "v_scale"):
             continue
         largest = seen[name.removesuffix(".input_scale")]
-        # One step of bfloat16: sums in another order may land on the other side of it.
+        # One step of bfloat16: sums in another order may round to the other side.
         require(abs(scale.item() * 448 / largest - 1) < 2**-7, f"{name}: {scale.item()}, transformers sees {largest / 448}")
         count += 1
     require(count == (16 if "cache" in run else 56), f"{count} stored scales")
     return f"{count} scales"
 
 
-@check("{}: qconvert opens it and leaves stored scales out", ["ct-sq-w8a8-static", "ct-fp8-kv", "ct-fp8-static"])
+@check("{}: qconvert opens it and skips stored scales", ["ct-sq-w8a8-static", "ct-fp8-kv", "ct-fp8-static"])
 def opens(folder):
     golden = stored(shared(f"golden/{folder}"))
     read = stored(convert(shared(f"golden/{folder}"), WORK / f"{folder}-weights", "--scheme", "f32"))
@@ -98,5 +98,5 @@ def opens(folder):
     require(set(read) == expected, f"other tensors: {sorted(set(read) ^ expected)[:3]}")
     for name in expected:
         scale = golden.get(name + "_scale", torch.ones(1)).float()
-        require(torch.equal(read[name].float(), golden[name].float() * scale), f"{name}: numbers differ")
+        require(torch.equal(read[name].float(), golden[name].float() * scale), f"{name}: weights differ")
     return f"{len(expected)} tensors"

@@ -1,4 +1,4 @@
-"""LoRA adapters, merged and moved between containers, against PEFT and llama.cpp."""
+"""LoRA adapters, merged and converted between formats, against PEFT and llama.cpp."""
 import functools
 import sys
 
@@ -24,14 +24,14 @@ TARGETS = {
     "opt": dict(target_modules=["q_proj", "v_proj", "fc1"], bias="all"),
 }
 IN_GGUF = [name for name in TARGETS if name != "opt"]
-# llama.cpp's converter passes over use_rslora and alpha_pattern, stops at a fused matrix whose parts it reorders, and swaps the
-# matrices of GPT-2, which no model of its own then fits.
+# llama.cpp's converter ignores use_rslora and alpha_pattern, stops at a fused matrix whose parts it reorders, and swaps the
+# matrices of GPT-2, so that they fit none of its own models.
 LIKE_CONVERTER = ["llama3-rope", "qwen3", "mixtral"]
 
 
 @functools.cache
 def adapter(name):
-    """A random adapter of a random model: its folder, the logits with it, and the merged weights, by PEFT."""
+    """A random adapter of a random model: its folder, and, by PEFT, the logits with it and the merged weights."""
     config = peft.LoraConfig(r=4, lora_alpha=6, task_type="CAUSAL_LM", **TARGETS[name])
     model = peft.get_peft_model(load(random_model(name)), config).eval()
     torch.manual_seed(3)
@@ -85,7 +85,7 @@ def converter_agrees(name):
     convert(folder, ours, "--base", random_model(name))
     theirs, ours = GGUFReader(theirs), GGUFReader(ours)
     for key in ("general.architecture", "general.type", "adapter.type", "adapter.lora.alpha"):
-        require(ours.get_field(key).contents() == theirs.get_field(key).contents(), f"another {key}")
+        require(ours.get_field(key).contents() == theirs.get_field(key).contents(), f"{key} differs")
     found = {tensor.name: tensor.data for tensor in ours.tensors}
     require(found.keys() == {tensor.name for tensor in theirs.tensors}, "other tensors")
     for tensor in theirs.tensors:
@@ -93,7 +93,7 @@ def converter_agrees(name):
     return f"{len(found)} tensors"
 
 
-@check("adapter of {}: from a GGUF back in a folder, PEFT computes the same", IN_GGUF)
+@check("adapter of {}: converted back from a GGUF into a folder, PEFT computes the same", IN_GGUF)
 def peft_agrees(name):
     folder, logits, _ = adapter(name)
     moved = convert(folder, WORK / f"{name}.there.gguf", "--base", random_model(name))

@@ -1,4 +1,4 @@
-"""Every block type is written as llama.cpp's library writes it, from rows of every kind, with importance and without."""
+"""Every block type is written as llama.cpp's library writes it, from rows of every kind, with and without importance."""
 import ctypes
 import functools
 import struct
@@ -21,7 +21,7 @@ COLUMNS = 1024
 
 
 def random_rows(rng):
-    """Rows of every kind that the reference defines; scales of the types stay within 16-bit floats."""
+    """Rows of every kind for which the reference is defined; scales of the types stay within 16-bit floats."""
     def gauss():
         return rng.standard_normal(COLUMNS)
 
@@ -63,7 +63,7 @@ def source():
 
 @functools.cache
 def importance():
-    """One weight per column, some of them zero, and the file that states them."""
+    """The importance of each column, sometimes zero, and the file that states it."""
     rng = numpy.random.default_rng(8)
     values = rng.gamma(0.5, 1.0, COLUMNS).astype("<f4")
     values[::13] = 0
@@ -88,7 +88,7 @@ def reference(name, weights):
 def compare(name, weights, *options):
     own = convert(source(), WORK / "blocks.gguf", "--scheme", name, "--pure", "--plugin", "rtn", "--force", *options)
     expected = reference(name, weights)
-    # The only tensor ends the file, padding aside. The gguf package does not know all types.
+    # The only tensor is at the end of the file, followed only by padding. The gguf package does not support all types.
     padding = -expected.size % 32
     found = numpy.fromfile(own, numpy.uint8)[-expected.size - padding :][: expected.size]
     wrong = numpy.flatnonzero((found != expected).reshape(len(rows()), -1).any(1))

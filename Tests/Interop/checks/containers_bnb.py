@@ -1,4 +1,4 @@
-"""Folders of bitsandbytes load in transformers and hold qconvert's numbers, and qconvert reads what transformers saves of them."""
+"""bitsandbytes folders load in transformers and have qconvert's weights, and qconvert reads those that transformers saves."""
 import bitsandbytes
 import torch
 import transformers
@@ -19,7 +19,7 @@ SAVED = {
 
 
 def dequantized(module):
-    """The F32 weights of a layer as the library computes them."""
+    """The F32 weights of a layer, as the library computes them."""
     weight = module.weight
     if isinstance(module, bitsandbytes.nn.Linear4bit):
         state = weight.quant_state
@@ -31,7 +31,7 @@ def dequantized(module):
 
 
 def compare(folder, model):
-    """The logits of `folder` by qconvert against those of a loaded model, as it runs and with its weights as F32."""
+    """The logits of `folder` by qconvert against those of a loaded model, as it runs and with its weights in F32."""
     torch.manual_seed(3)
     ids = torch.randint(0, vocabulary_size(folder), (64,))
     path = WORK / "bnb.ids"
@@ -42,10 +42,10 @@ def compare(folder, model):
         if isinstance(module, (bitsandbytes.nn.Linear4bit, bitsandbytes.nn.Linear8bitLt))
     }
     require(len(layers) == 7 * 8, f"{len(layers)} quantized layers instead of {7 * 8}")
-    # Running the model packs its weights anew for the CPU.
+    # Running the model repacks its weights for the CPU.
     weights = {name + ".weight": dequantized(module) for name, module in layers.items()}
     weights |= {name: value.float() for name, value in model.state_dict().items() if not any(name.startswith(layer + ".") for layer in layers)}
-    # The library's own products round what they multiply.
+    # The library's own products round their inputs.
     running = deviation(own, model(ids[None]).logits[0].float())
     require(running < 0.1, f"deviation {running:.1e} from the model as it runs")
     plain = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.from_pretrained(TINY_LLAMA), torch_dtype=torch.float32).eval()

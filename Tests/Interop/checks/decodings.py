@@ -28,7 +28,7 @@ def write_blocks(path, layout, blocks):
     return path
 
 
-@check("blocks of any bytes as {} mean what llama.cpp and the gguf package read", TYPES)
+@check("any bytes as blocks of {} are read as by llama.cpp and the gguf package", TYPES)
 def any_bytes(name):
     layout, library = TYPES[name], CLIENTS / "bin" / "libggml-base.so"
     blocks = random_blocks(layout, 4 * BLOCKS_PER_ROW * ROWS, numpy.random.default_rng(layout.number))
@@ -39,12 +39,12 @@ def any_bytes(name):
     read = convert(packed, WORK / "read.gguf", "--scheme", "f32", "--force")
     own = numpy.frombuffer(tensors(read)["blocks.weight"].data, "<f4")
     values, second = reference_values(library, layout, blocks), second_values(layout, blocks)
-    require(same(own, values), "other values than llama.cpp's")
-    require(second is None or same(own, second), "other values than the gguf package's")
-    return f"{own.size} values" + ("" if second is not None else ", unknown to the gguf package")
+    require(same(own, values), "values differ from llama.cpp's")
+    require(second is None or same(own, second), "values differ from the gguf package's")
+    return f"{own.size} values" + ("" if second is not None else ", not supported by the gguf package")
 
 
-# Type: how llama-quantize is asked for it, and whether it insists on importance.
+# Type: its name in llama-quantize's options, and whether it needs importance.
 FILES = {
     "q5_1": (["--pure"], "Q5_1", False), "q2_k": (["--pure"], "Q2_K", False), "q3_k": (["--pure"], "Q3_K_M", False),
     "iq4_nl": (["--pure"], "IQ4_NL", False), "iq4_xs": (["--pure"], "IQ4_XS", False), "iq3_s": (["--pure"], "IQ3_S", True),
@@ -67,9 +67,9 @@ def importance():
     return path
 
 
-# Those that take llama-quantize long.
+# Types that take llama-quantize a long time.
 SLOW = ["iq2_s", "iq1_m", "iq1_s"]
-# llama.cpp rounds the sums of inputs that minima are multiplied with to 16 bits, which is not simulated.
+# llama.cpp rounds the sums of inputs by which minima are multiplied to 16 bits, which is not simulated.
 COARSE_SUMS = ["q5_1"]
 
 
@@ -78,10 +78,10 @@ def computes(name):
     options, preset, needs_importance = FILES[name]
     model, ids, out = WORK / f"one-block.{name}.gguf", WORK / "one-block.ids", WORK / "one-block.f32"
     given = ["--imatrix", importance()] if needs_importance else []
-    # Importance has no entries for the embedding and the output.
+    # There is no importance for the embedding and the output matrix.
     rest = ["--token-embedding-type", "q8_0", "--output-tensor-type", "q8_0"]
     llama("llama-quantize", *options, *given, *rest, plain(), model, preset, 2)
-    # NVFP4 without a scale of the tensor is a grid of its own.
+    # NVFP4 without a scale of the tensor is a different grid.
     stored = "nvfp4-ggml" if name == "nvfp4" else name
     require(f" {stored} " in qconvert("inspect", model), f"the file has no {stored}")
     ids.write_text(" ".join(str(5 + 3 * i) for i in range(128)))

@@ -1,4 +1,4 @@
-"""From GGUF to GGUF: mixes choose llama-quantize's types, and llama.cpp reads split, merged and edited files as the first one."""
+"""From GGUF to GGUF: mixes choose llama-quantize's types, and llama.cpp computes the same with split, merged and edited files."""
 import functools
 import json
 import re
@@ -27,7 +27,7 @@ def own_types(source, mix, *options):
 
 
 def reference_types(source, mix, *options):
-    """What llama-quantize would write; nothing where it refuses."""
+    """The types that llama-quantize would write; nothing if it refuses."""
     try:
         output = llama("llama-quantize", "--dry-run", "--allow-requantize", *options, source, mix.upper())
     except RuntimeError:
@@ -41,7 +41,7 @@ def reference_types(source, mix, *options):
 
 def compare_types(source, mix, own=(), reference=()):
     expected = reference_types(source, mix, *reference)
-    require(expected, "llama-quantize names no tensors")
+    require(expected, "llama-quantize lists no tensors")
     found = own_types(source, mix, *own)
     wrong = [f"{name} {found.get(name)} instead of {kind}" for name, kind in expected.items() if found.get(name) != kind]
     require(not wrong, f"{len(wrong)} of {len(expected)} tensors differ: " + "; ".join(wrong[:4]))
@@ -60,7 +60,7 @@ def options(name):
 
 
 def is_refused(source, mix, *options):
-    """Whether qconvert asks for importance."""
+    """Whether qconvert requires importance."""
     done = subprocess.run(
         [QCONVERT, "plan", source, WORK / "none.gguf", "--scheme", mix, "--json", *options], capture_output=True, text=True)
     if done.returncode == 0:
@@ -89,7 +89,7 @@ def refusals(form):
     for mix, options in asked:
         expected = is_refused_there(source, mix, *options)
         if options and options[-1] in ("iq1_s", "iq2_xxs", "iq2_xs"):
-            # The dry run lets these pass, and the run aborts.
+            # The dry run accepts these, and the run aborts.
             try:
                 llama("llama-quantize", *options, source, WORK / "refused.gguf", mix.upper())
             except RuntimeError:
@@ -109,7 +109,7 @@ def short_rows(name):
         compare_types(source, mix, ["--pure"], ["--pure"])
 
 
-@check("{} of llama-quantize: the bytes are its", ["--prune-layers", "--include-weights", "--exclude-weights"])
+@check("{} of llama-quantize: qconvert writes the same bytes", ["--prune-layers", "--include-weights", "--exclude-weights"])
 def bytes_of_options(option):
     source, reference = plain(TINY_LLAMA), WORK / "options.reference.gguf"
     given = {"--prune-layers": ["2,5"], "--include-weights": ["attn", option, "blk.3."], "--exclude-weights": ["ffn", option, "blk.3."]}[option]
@@ -119,7 +119,7 @@ def bytes_of_options(option):
         own = convert(source, WORK / "options.own.gguf", "--imatrix", importance("tiny-llama"), option, *given, "--scheme", mix, "--force")
         wrong = compare_tensors(own, reference)
         require(not wrong, f"{mix}: {wrong}")
-        require(metadata(own)["llama.block_count"] == metadata(reference)["llama.block_count"], "another number of blocks")
+        require(metadata(own)["llama.block_count"] == metadata(reference)["llama.block_count"], "a different number of blocks")
         compared += 1
     return f"{compared} mixes"
 
@@ -155,7 +155,7 @@ def computes(form):
 
 @functools.cache
 def architectures():
-    """Small files of every architecture, from one of llama.cpp's tests."""
+    """Small files of every architecture, made by one of llama.cpp's tests."""
     folder = WORK / "architectures"
     folder.mkdir()
     program = WORK / "test-llama-archs"

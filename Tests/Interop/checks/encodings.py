@@ -1,5 +1,5 @@
-"""Quantized GGUF tensors equal llama-quantize's byte for byte, from other files than those of mixes.py, and mean what the gguf package
-reads from them."""
+"""Quantized GGUF tensors equal llama-quantize's byte for byte, from other files than those of mixes.py, and have the values that the
+gguf package reads from them."""
 import functools
 
 import gguf
@@ -43,13 +43,13 @@ def from_f32(scheme):
     compare(TINY_LLAMA, plain(TINY_LLAMA, "f32"), "f32", scheme)
 
 
-@check("{} of rows that no super-block divides equals llama-quantize's", ["q4_k_m", "q4_0"], slow_cases=SCHEMES)
+@check("{} of rows that super-blocks do not divide equals llama-quantize's", ["q4_k_m", "q4_0"], slow_cases=SCHEMES)
 def odd_rows(scheme):
     folder = random_model("llama-odd-shape")
     compare(folder, folder, "f32", scheme)
 
 
-@check("{} of a tied head equals llama-quantize's", ["q4_k_m"], slow_cases=SCHEMES)
+@check("{} with a tied embedding equals llama-quantize's", ["q4_k_m"], slow_cases=SCHEMES)
 def tied_head(scheme):
     folder = random_model("llama-gqa-tied")
     compare(folder, folder, "f32", scheme)
@@ -61,7 +61,7 @@ def other_layouts(name):
     compare(folder, folder, "f32", "q4_k_m")
 
 
-@check("{} unpacks to the values that the gguf package reads", SCHEMES)
+@check("{} is read with the values that the gguf package reads", SCHEMES)
 def unpacks(scheme):
     packed, plain_file = WORK / "packed.gguf", WORK / "unpacked.gguf"
     convert(TINY_LLAMA, packed, "--scheme", scheme, "--plugin", "rtn", "--force")

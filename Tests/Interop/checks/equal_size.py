@@ -1,11 +1,11 @@
-"""Files of one size, by llama-quantize with an importance matrix and by qconvert, and what llama.cpp loses with each of them."""
+"""Files of equal size, by llama-quantize with an importance matrix and by qconvert, and the quality lost with each in llama.cpp."""
 import functools
 
 from clients import WORK, convert, figure, llama, llama_figures, qconvert, shared
 from registry import check, require
 
 SAMPLES = ("--samples", 128, "--context", 256)
-# Whether a scheme is llama-quantize's own mix; else all blocks get it, and embedding and output Q8_0.
+# Whether a scheme is one of llama-quantize's mixes; otherwise all blocks get it, and embedding and output matrix get Q8_0.
 IS_MIX = {"q4_0": False, "q4_k": False, "q4_k_m": True}
 BLOCKS = r"re:^blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight$"
 
@@ -21,7 +21,7 @@ def plain(model):
 
 @functools.cache
 def importance(model):
-    """Mean squares of what flows into the layers of the unquantized model, on the tokens that methods observe."""
+    """Mean squares of the inputs of the unquantized model's layers, on the tokens that methods observe."""
     path = WORK / f"{model}.imatrix.gguf"
     qconvert("calibrate", shared(f"models/{model}"), path, *calibration())
     return path
@@ -47,7 +47,7 @@ def own(model, scheme, methods):
 
 @functools.cache
 def whole_blocks(model, scheme):
-    """Embedding and output of a mix, the blocks in F16: what no method for the blocks gets below."""
+    """Embedding and output matrix as in a mix, the blocks in F16: the lower bound for every method on the blocks."""
     return convert(
         shared(f"models/{model}"), WORK / f"{model}.{scheme}.blocks.gguf", "--scheme", scheme, "--tensor", f"{BLOCKS}=f16",
         "--plugin", "rtn")
@@ -70,16 +70,16 @@ def divergence(file, model, text, windows):
 
 
 TEXTS = ["wikitext2-valid", "prose-valid"]
-# Channels are loud in one of the models; llama.cpp rounds inputs to 8 bits, so there the scales have to move first.
+# One of the models has outlier channels; llama.cpp rounds inputs to 8 bits, so scales must move there first.
 CHAINS = {"tiny-llama": "gptq:correct=0.5", "tiny-llama-outlier": "awq+gptq:correct=0.5"}
 CASES = [("tiny-llama", scheme, "gptq", "wikitext2-valid", 10) for scheme in ("q4_0", "q4_k")]
 LONG_CASES = [
     (model, scheme, chain, text, 60) for model, chain in CHAINS.items() for scheme in ("q4_0", "q4_k", "q4_k_m") for text in TEXTS]
 
 
-@check("at one size, half of what an importance matrix loses in llama.cpp, {} windows", CASES, slow_cases=LONG_CASES)
+@check("at equal size, half of an importance matrix's loss in llama.cpp, {} windows", CASES, slow_cases=LONG_CASES)
 def loses_half(case):
-    """Where embedding and output are rounded too, of what both lose beyond that."""
+    """If embedding and output matrix are rounded too, half of what both lose beyond that."""
     model, scheme, methods, text, windows = case
     files = own(model, scheme, methods), theirs(model, scheme)
     sizes = [file.stat().st_size for file in files]

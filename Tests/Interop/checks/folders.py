@@ -1,4 +1,4 @@
-"""compressed-tensors folders load in transformers, compute what qconvert computes, and hold what its own library rounds to."""
+"""compressed-tensors folders load in transformers, compute what qconvert computes, and have the codes that its own library makes."""
 import functools
 import json
 
@@ -16,11 +16,11 @@ from models import TINY_LLAMA, transformers_logits, vocabulary_size
 from registry import check, require
 
 SCHEMES = ["w4a16", "w8a16"]
-# Schemes say nothing of inputs, presets have readers round them.
+# Schemes do not say how inputs are rounded; presets do.
 FLOAT_SCHEMES = ["fp8-channel", "fp8-block128", "fp8-tensor"]
 FLOAT_PRESETS = ["fp8", "fp8-block", "fp8-static"]
 INTEGER_PRESETS = ["w8a8", "w8a8-static", "w4a8"]
-# Folders that llm-compressor wrote from the same model, and what rounds to the same weights.
+# Folders that llm-compressor wrote from the same model, and the preset that rounds to the same weights.
 GOLDEN = {"ct-fp8-dynamic": "fp8", "ct-fp8-block": "fp8-block", "ct-fp8-static": "fp8-static"}
 PACKED_GOLDEN = {"ct-rtn-w4a16-asym": "int4-g128-asym"}
 
@@ -108,12 +108,12 @@ def equals_golden(folder):
     modules = [name.removesuffix(".weight_scale") for name in golden if name.endswith(".weight_scale")]
     require(len(modules) >= 7 * 2, f"{len(modules)} quantized modules")
     for name in [name for name in golden for module in modules if name.startswith(module + ".weight")]:
-        require(golden[name].dtype == own[name].dtype and golden[name].shape == own[name].shape, f"{name}: another type or shape")
+        require(golden[name].dtype == own[name].dtype and golden[name].shape == own[name].shape, f"{name}: type or shape differs")
         require(torch.equal(golden[name].view(torch.uint8), own[name].view(torch.uint8)), f"{name}: bytes differ")
     return f"{len(modules)} matrices"
 
 
-@check("{}: qconvert reads its numbers", GOLDEN)
+@check("{}: qconvert reads its weights", GOLDEN)
 def reads_golden(folder):
     golden = stored(shared(f"golden/{folder}"))
     read = stored(convert(shared(f"golden/{folder}"), WORK / f"{folder}-f32", "--scheme", "f32"))
@@ -124,5 +124,5 @@ def reads_golden(folder):
             for axis in range(scale.ndim if scale.numel() > 1 else 0):
                 scale = scale.repeat_interleave(expected.shape[axis] // scale.shape[axis], axis)
             expected = expected * scale
-        require(torch.equal(values.float(), expected), f"{name}: numbers differ")
+        require(torch.equal(values.float(), expected), f"{name}: weights differ")
     return f"{len(read)} tensors"

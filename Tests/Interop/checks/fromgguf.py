@@ -1,4 +1,4 @@
-"""Folders made from a GGUF alone: transformers loads them, and they are the model and the tokenizer that the GGUF was made from."""
+"""Folders made from a GGUF alone: transformers loads them, and they have the model and the tokenizer that the GGUF was made from."""
 import functools
 
 import torch
@@ -14,7 +14,7 @@ from registry import check, require
 
 @functools.cache
 def rebuilt(name):
-    """Folder of the F32 GGUF of a random model."""
+    """A folder made from the F32 GGUF of a random model."""
     return convert(f32_gguf(name), WORK / f"{name}.rebuilt", "--scheme", "f32")
 
 
@@ -24,7 +24,7 @@ def difference(name, folder):
     return deviation(transformers_logits(folder, ids).numpy().ravel(), transformers_logits(random_model(name), ids))
 
 
-@check("weights of {}: the folder of its GGUF has those of the folder that the GGUF was made from", GGUF_MODELS)
+@check("weights of {}: a folder made from its GGUF has those of the original folder", GGUF_MODELS)
 def weights(name):
     expected, found = load(random_model(name)).state_dict(), load(rebuilt(name)).state_dict()
     require(expected.keys() == found.keys(), f"other tensors: {sorted(expected.keys() ^ found.keys())[:4]}")
@@ -35,7 +35,7 @@ def weights(name):
     return f"{len(expected)} tensors, logits {measured:.1e}"
 
 
-@check("weights of {}: the folder of the GGUF of llama.cpp's converter has those of the first folder", ["llama-gqa-tied", "gpt2", "bloom"])
+@check("weights of {}: a folder made from the GGUF of llama.cpp's converter has those of the original", ["llama-gqa-tied", "gpt2", "bloom"])
 def weights_from_converter(name):
     source = llama_convert(random_model(name), WORK / f"{name}.converter.gguf", "f32")
     folder = convert(source, WORK / f"{name}.from-converter", "--scheme", "f32")
@@ -44,7 +44,7 @@ def weights_from_converter(name):
     return f"logits {measured:.1e}"
 
 
-@check("tokens of {}: the tokenizer of the folder of its GGUF gives the same ids", MODELS)
+@check("tokens of {}: the tokenizer of a folder made from its GGUF gives the same ids", MODELS)
 def tokens(tokenizer):
     name = MODELS[tokenizer]
     own = transformers.AutoTokenizer.from_pretrained(rebuilt(name))
@@ -61,7 +61,7 @@ def tokens(tokenizer):
     return f"{len(texts)} texts"
 
 
-@check("the folder of a {} GGUF computes what the GGUF computes", ["q4_k_m", "q8_0"])
+@check("a folder made from a {} GGUF computes what the GGUF computes", ["q4_k_m", "q8_0"])
 def quantized(scheme):
     source = convert(TINY_LLAMA, WORK / f"tiny-llama.{scheme}.source.gguf", "--scheme", scheme)
     folder = convert(source, WORK / f"tiny-llama.{scheme}.folder", "--scheme", "f32")

@@ -1,10 +1,10 @@
-"""Whole checkpoints of other tools: qconvert reads them and finds the perplexity that was measured with the libraries that own them."""
+"""Whole checkpoints of other tools: qconvert reads them and gets the perplexity that was measured with their own libraries."""
 import json
 
 from clients import evaluate, shared
 from registry import check, require
 
-# Folder, and how inputs are rounded in the figures.
+# Folder, and how inputs were rounded for the recorded figures.
 WHOLE = {
     "gptqmodel-gptq4": (), "ct-gptq-w4a16": (), "autoawq-w4": (),
     "ct-fp8-dynamic": ("--simulate", "file"), "ct-sq-gptq-w8a8": ("--simulate", "file"),

@@ -1,5 +1,5 @@
-"""gpt-oss: transformers unpacks the stacked experts that qconvert writes, both ways back give the same numbers, and a GGUF of codes is
-that of llama.cpp's converter."""
+"""gpt-oss: transformers unpacks the stacked experts that qconvert writes, both round trips give the same weights, and a GGUF of codes
+equals that of llama.cpp's converter."""
 import functools
 import json
 import shutil
@@ -23,7 +23,7 @@ STACKS = ("gate_up_proj", "down_proj")
 
 @functools.cache
 def original():
-    """Folder of a random model in BF16 whose experts are wider than they are high."""
+    """Folder of a random model in BF16 whose expert matrices are wider than they are high."""
     config = transformers.GptOssConfig(
         hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=32,
         num_local_experts=4, num_experts_per_tok=2, vocab_size=256, max_position_embeddings=256, sliding_window=16, bos_token_id=1,
@@ -47,11 +47,11 @@ def tensors(folder):
 
 
 def logits(folder):
-    """By transformers, which unpacks experts to BF16."""
+    """Logits by transformers, which unpacks experts to BF16."""
     return transformers_logits(folder, [37 * place % 256 for place in range(40)], widens=True)
 
 
-@check("stacked experts of gpt-oss are rounded to the nearest number, and nothing else is changed")
+@check("stacked experts of gpt-oss are rounded to the nearest value, and nothing else changes")
 def rounds():
     before, after = tensors(original()), tensors(packed())
     experts = [name for name in before if name.endswith(STACKS)]
@@ -59,7 +59,7 @@ def rounds():
     changed = {name + part for name in experts for part in ("_blocks", "_scales")}
     require(after.keys() == before.keys() - set(experts) | changed, f"{sorted(after.keys() ^ before.keys())}")
     for name in before.keys() & after.keys():
-        require(torch.equal(before[name], after[name]), f"{name} is another")
+        require(torch.equal(before[name], after[name]), f"{name} differs")
     for name in experts:
         # Floats are [experts, in, out], codes [experts, out, in].
         weights = before[name].float().transpose(1, 2).unflatten(2, (-1, 32))
@@ -68,34 +68,34 @@ def rounds():
         require(codes.shape == weights.shape and scales.shape == weights.shape[:-1], f"{name}: {tuple(blocks.shape)}")
         scale = torch.exp2(scales.float() - 127)[..., None]
         nearest = (weights[..., None] - VALUES * scale[..., None]).abs().min(-1).values
-        require(torch.equal((weights - VALUES[codes] * scale).abs(), nearest), f"{name}: not the nearest number")
-        # Of a group, the largest is between 4 and 7 steps of its scale, where 6 is the largest number.
+        require(torch.equal((weights - VALUES[codes] * scale).abs(), nearest), f"{name}: not the nearest value")
+        # The largest weight of a group is between 4 and 7 times its scale, where 6 is the largest value of a code.
         steps = (weights.abs().amax(-1) / scale[..., 0])
         require(((steps > 3.4) & (steps <= 7)).all(), f"{name}: scales of {steps.min():.2f} to {steps.max():.2f}")
     return f"{len(experts)} stacks"
 
 
-@check("experts of gpt-oss in transformers are the numbers that qconvert reads")
+@check("experts of gpt-oss in transformers have the weights that qconvert reads")
 def reads():
     config = json.loads((packed() / "config.json").read_text())["quantization_config"]
     require(config["quant_method"] == "mxfp4", str(config))
     floats = convert(packed(), WORK / "gptoss-floats", "--scheme", "bf16")
     theirs, own = load(packed()).state_dict(), tensors(floats)
     for name, tensor in own.items():
-        # It holds what it unpacks in BF16, in which all of these are exact.
-        require(torch.equal(theirs[name].float(), tensor.float()), f"{name}: other numbers")
+        # It keeps unpacked weights in BF16, in which all of these are exact.
+        require(torch.equal(theirs[name].float(), tensor.float()), f"{name}: weights differ")
     difference = (logits(packed()) - logits(floats)).abs().max().item()
     changed = (logits(packed()) - logits(original())).abs().max().item()
     require(difference == 0 and changed > 0.01, f"logits differ by {difference}, from the original's by {changed}")
     return f"{len(own)} tensors, logits equal"
 
 
-@check("experts of gpt-oss keep their bytes from folder to folder, and through floats")
+@check("experts of gpt-oss keep their bytes from folder to folder, and by way of floats")
 def keeps():
     expected = tensors(packed())
     kept = tensors(convert(packed(), WORK / "gptoss-kept"))
     require(kept.keys() == expected.keys() and all(torch.equal(kept[name], expected[name]) for name in kept), "other bytes")
-    # What was rounded once is on the grid, and the largest of a group asks for the same scale.
+    # Rounded weights are on the grid, and the largest of a group leads to the same scale again.
     floats = convert(packed(), WORK / "gptoss-through", "--scheme", "bf16")
     again = tensors(convert(floats, WORK / "gptoss-again", "--scheme", "mxfp4"))
     require(again.keys() == expected.keys(), "other tensors through floats")
@@ -106,7 +106,7 @@ def keeps():
 
 
 def unsigned_zeros(blocks):
-    """Codes without the sign of zero, which rounding makes from small negative numbers and not from zero itself."""
+    """Codes without the sign of zero, which rounding gives to small negative weights but not to zero itself."""
     low, high = blocks & 15, blocks >> 4
     return torch.where(low == 8, 0, low) | torch.where(high == 8, 0, high) << 4
 
@@ -129,7 +129,7 @@ def llama_logits(model):
     return numpy.fromfile(out, "<f4")
 
 
-@check("MXFP4 of gpt-oss in a GGUF is that of llama.cpp's converter, and comes back byte by byte")
+@check("MXFP4 of gpt-oss in a GGUF equals that of llama.cpp's converter, and its bytes come back")
 def blocks():
     own = convert(codes(), WORK / "gpt-oss.codes.gguf")
     reference = llama_convert(codes(), WORK / "gpt-oss.codes.reference.gguf", "f32")
@@ -145,7 +145,7 @@ def blocks():
     return f"{len(expected)} tensors, logits {measured:.1e}"
 
 
-@check("gpt-oss with borders of YaRN that are no whole dimensions: a folder is as in transformers, its GGUF as in llama.cpp")
+@check("gpt-oss with fractional YaRN borders: a folder computes as in transformers, its GGUF as in llama.cpp")
 def borders():
     folder = WORK / "gpt-oss.borders"
     shutil.copytree(random_model(MODEL), folder)
@@ -156,7 +156,7 @@ def borders():
     measured = deviation(own_logits(folder, ids_file(MODEL)), theirs)
     require(measured < 1e-4, f"deviation {measured:.1e} of the folder")
     said = qconvert("plan", folder, WORK / "gpt-oss.borders.gguf", "--scheme", "f32", "--json")
-    require("YaRN" in said, "nothing is said of the difference")
+    require("YaRN" in said, "the difference is not mentioned")
     file = convert(folder, WORK / "gpt-oss.borders.gguf", "--scheme", "f32")
     expected = llama_logits(file)
     stored = deviation(own_logits(file, ids_file(MODEL)), expected)
@@ -170,18 +170,18 @@ def borders():
 def methods(case):
     method, scheme = case
     file = convert(random_model(MODEL), WORK / f"gpt-oss.{method}.{scheme}.gguf", "--scheme", scheme, "--plugin", method, *METHOD)
-    # llama.cpp rounds what it multiplies with blocks to 8 bits, by which a token of a random model may go to another expert: the
-    # numbers are compared as floats.
+    # llama.cpp rounds the inputs of block products to 8 bits, by which a token of a random model may go to another expert: the
+    # weights are compared as floats.
     floats = convert(file, WORK / f"gpt-oss.{method}.{scheme}.f32.gguf", "--scheme", "f32")
     ids = ids_file(MODEL)
     own = own_logits(file, ids)
     measured = max(deviation(own, own_logits(floats, ids)), deviation(own, llama_logits(floats)))
     require(measured < 1e-3, f"deviation {measured:.1e}")
-    require(deviation(own, llama_logits(file)) < 0.5, "another model in blocks")
+    require(deviation(own, llama_logits(file)) < 0.5, "the blocks hold a different model")
     return f"{measured:.1e}"
 
 
-@check("gpt-oss by {} in a folder: experts stay as they are or are MXFP4, and transformers computes the same", [
+@check("gpt-oss by {} in a folder: experts are unchanged or MXFP4, and transformers computes the same", [
     ("gptq", "int4-g32"), ("awq", "int4-g32-asym"), ("gptq", "mxfp4")])
 def folders(case):
     method, scheme = case

@@ -1,4 +1,4 @@
-"""GGUF types that index grids: blocks equal llama.cpp's. Files with them are in mixes.py."""
+"""GGUF types that index grids: blocks equal llama.cpp's. Files with them are checked in mixes.py."""
 import gguf
 import numpy
 
@@ -14,7 +14,7 @@ COLUMNS = 1536
 
 
 def write_model(path, name, rows):
-    """A file of one matrix, of an architecture that nobody knows."""
+    """A file of one matrix, with an unknown architecture."""
     writer = gguf.GGUFWriter(path, "blocks")
     writer.add_tensor(name, rows)
     finish(writer)
@@ -38,7 +38,7 @@ def finish(writer):
 
 
 def misplaced(name, rows):
-    """Blocks in which llama.cpp's iq3_s stores points at the places of earlier ones: a sub-block of zeros has others behind it."""
+    """Blocks in which llama.cpp's iq3_s stores points in the places of earlier ones: those after a sub-block of zeros."""
     if name != "iq3_s":
         return numpy.zeros((rows.shape[0], COLUMNS // 256), bool)
     return (rows.reshape(rows.shape[0], -1, 8, 32) == 0).all(3).any(2)
@@ -54,7 +54,7 @@ def blocks(case):
     # A conversion refuses scales that 16 bits cannot hold.
     rows = rows[numpy.abs(rows).max(1) < 1e5]
     importance = make_importance(rng, COLUMNS) if kind != "without" else None
-    # Only embeddings are rounded to all of these types without importance.
+    # Without importance, only embeddings are rounded to all of these types.
     tensor = "blk.0.ffn_up.weight" if importance is not None else "token_embd.weight"
     source = write_model(WORK / "grids.gguf", tensor, rows)
     given = ["--importance", write_importance(WORK / "grids.imatrix.gguf", tensor, importance)] if importance is not None else []

@@ -14,7 +14,7 @@ SCHEMES = ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_k_s", "q4_k_m", "q5_k_m",
 
 @functools.cache
 def text():
-    """Some whole windows of text: one program takes windows from its start, the other spread over it."""
+    """Some whole windows of text: one program takes windows from the start, the other spreads them over the text."""
     path = WORK / "importance.txt"
     path.write_bytes(shared("text/calibration.txt").read_bytes()[:40_000])
     return path
@@ -27,7 +27,7 @@ def plain(type_name):
 
 @functools.cache
 def reference(form):
-    """What llama-imatrix finds in a text, as `gguf` or `dat`."""
+    """The importance that llama-imatrix finds in a text, as `gguf` or `dat`."""
     path = WORK / f"reference.imatrix.{form}"
     llama(
         "llama-imatrix", "-m", plain("f32"), "-f", text(), "-c", 512, "-t", 1, "--no-ppl", "--output-format", form, "-o", path)
@@ -64,7 +64,7 @@ def accepted(form):
 
 
 def compare(own_file, expected_file, tolerance):
-    """The largest relative difference of a sum of squares, of two files with the same entries."""
+    """The largest relative difference between sums of squares in two files with the same entries."""
     files = [gguf.GGUFReader(path) for path in (own_file, expected_file)]
     values, expected = ({tensor.name: numpy.array(tensor.data) for tensor in file.tensors} for file in files)
     require(values.keys() == expected.keys(), f"entries differ: {sorted(values.keys() ^ expected.keys())[:4]}")
@@ -86,8 +86,8 @@ def found():
 
 @functools.cache
 def experts():
-    """A model of experts, as a GGUF that stacks them, and what llama-imatrix finds in it."""
-    # Where windows begin with BOS, llama-imatrix cuts them at other places.
+    """A mixture of experts as a GGUF, which stacks them, and the importance that llama-imatrix finds in it."""
+    # If windows begin with BOS, llama-imatrix cuts them at other places.
     model = convert(
         random_model("mixtral"), WORK / "experts.f32.gguf", "--scheme", "f32", "--set-meta", "tokenizer.ggml.add_bos_token=bool:false")
     path = WORK / "experts.imatrix.gguf"
@@ -99,7 +99,7 @@ def experts():
 def found_experts():
     path = WORK / "experts.own.imatrix.gguf"
     qconvert("calibrate", random_model("mixtral"), path, "--calibration", text(), "--samples", 1000, "--context", 256, "--bos", "off")
-    # A token whose experts are nearly tied may go to others in another arithmetic.
+    # A token with a near tie between experts may go to another one with other arithmetic.
     return compare(path, experts()[1], 1e-2)
 
 

@@ -1,4 +1,4 @@
-"""llm-compressor at work: it rounds to qconvert's bytes, and the transformers of its age computes with qconvert's folders."""
+"""llm-compressor at work: it rounds to qconvert's bytes, and the transformers of its time computes with qconvert's folders."""
 import numpy
 import torch
 
@@ -9,7 +9,7 @@ from clients import LLMCOMPRESSOR, WORK, convert
 from models import TINY_LLAMA, vocabulary_size
 from registry import check, require
 
-# Schemes, and llm-compressor's names of the same.
+# Schemes, and llm-compressor's names for them.
 PRESETS = {"w4a16": "W4A16", "w8a8": "W8A8", "int8-g128": "W8A16"}
 
 
@@ -20,13 +20,13 @@ def same_bytes(preset):
     theirs, own = stored(folder), stored(converted(preset, "rtn"))
     require(theirs.keys() == own.keys(), f"other tensors: {sorted(theirs.keys() ^ own.keys())[:4]}")
     for name, tensor in theirs.items():
-        require(tensor.dtype == own[name].dtype and tensor.shape == own[name].shape, f"{name}: another type or shape")
+        require(tensor.dtype == own[name].dtype and tensor.shape == own[name].shape, f"{name}: type or shape differs")
         require(torch.equal(tensor.flatten().view(torch.uint8), own[name].flatten().view(torch.uint8)), f"{name}: bytes differ")
     return f"{len(theirs)} tensors"
 
 
 def compared(folder):
-    """How far the logits of that transformers are from qconvert's."""
+    """How far that transformers' logits are from qconvert's."""
     ids, out = WORK / "llmcompressor.ids", WORK / "llmcompressor.f32"
     torch.manual_seed(3)
     tokens = torch.randint(0, vocabulary_size(folder), (64,)).tolist()
@@ -41,7 +41,7 @@ SHORT_FLOATS = ["nvfp4a16", "mxfp4a16", "mxfp8a16"]
 @check("{} folder in transformers with compressed-tensors 0.19 gives qconvert's logits", (), slow_cases=SHORT_FLOATS)
 def loads(preset):
     measured = compared(short_floats(preset))
-    # The library unpacks to bfloat16, which holds E2M1 and E4M3 under a power of two, and rounds the product of two scales.
+    # The library unpacks to bfloat16, which holds E2M1 and E4M3 under a power of two, but rounds the product of two scales.
     require(measured < (2e-2 if preset == "nvfp4a16" else 1e-4), f"deviation {measured:.1e}")
     return f"{measured:.1e}"
 

@@ -22,7 +22,7 @@ def ids_file(name):
 
 
 def own_logits(model, ids, *options):
-    """Logits by qconvert's engine, `ids` being a file."""
+    """Logits by qconvert's engine; `ids` is a file."""
     out = WORK / "own.f32"
     qconvert("logits", model, out, "--ids", ids, "--force", *options)
     return numpy.fromfile(out, "<f4")

@@ -9,9 +9,9 @@ from registry import check, require
 # Keys that may differ, by model and key, with the reason.
 ALLOWED = {
     ("deepseek-v3", "tokenizer.ggml.pre"):
-        "two names of one rule; the converter tells them apart by a hash of the ids of one string",
+        "two names of the same rule; the converter distinguishes them by a hash of the ids of one string",
     ("deepseek-v3-saved", "deepseek2.expert_gating_func"):
-        "transformers does not save it; without it llama.cpp takes a softmax, and gives other logits without a word",
+        "transformers does not save it; without it llama.cpp silently uses a softmax and gives other logits",
     ("*", "qconvert.*"): "provenance that only qconvert writes",
     ("mistral-model-only", "tokenizer.ggml.token_type"):
         "user-defined pieces of tokenizer.model keep their type, so that they are found before merging; the converter calls them normal",

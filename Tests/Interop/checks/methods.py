@@ -15,7 +15,7 @@ GROUP = 128
 
 
 def converted(scheme, methods, *options, model=MODEL):
-    """A model by a chain such as awq+gptq, on the calibration tokens of the golden checkpoints: 128 windows of 256."""
+    """A model converted by a chain such as awq+gptq, on the calibration tokens of the golden checkpoints: 128 windows of 256."""
     return converted_once(scheme, methods, model, options)
 
 
@@ -40,13 +40,13 @@ def codes(folder, layer):
 
 
 def share(left, right):
-    """The share of equal codes in percent."""
+    """The percentage of equal codes."""
     return (left == right).double().mean().item() * 100
 
 
 @functools.cache
 def gram(dtype):
-    """2/n times the sum of x xᵀ over what q, k and v of the first block read, in a model that runs in `dtype`."""
+    """2/n times the sum of x xᵀ over the inputs of q, k and v of the first block, in a model that runs in `dtype`."""
     source = tensors(shared(MODEL))
     ids = safetensors.torch.load_file(shared("golden/calibration-tokens.safetensors"))["input_ids"]
     hidden = source["model.embed_tokens.weight"][ids].float()
@@ -56,7 +56,7 @@ def gram(dtype):
 
 
 def feedback_codes(layer, dtype):
-    """GPTQ by its definition, loudest column first, with the golden scales; inputs and values are rounded to `dtype`."""
+    """GPTQ by its definition, columns in order of decreasing activations, with the golden scales; inputs and values rounded to `dtype`."""
     weights, scales, matrix = tensors(shared(MODEL))[layer].float(), tensors(shared(GOLDEN))[layer + "_scale"], gram(dtype)
     order = torch.argsort(matrix.diagonal(), descending=True, stable=True)
     weights, matrix = weights[:, order], matrix[order][:, order]
@@ -75,7 +75,7 @@ def feedback_codes(layer, dtype):
 @check("GPTQ's scales and codes of q, k and v in the first block are those of llm-compressor, {}", ["in F32", "in BF16"])
 def first_block_equals(arithmetic):
     """llm-compressor ran the model in BF16 and took errors against values rounded to BF16. Done the same way, codes are equal
-    to its codes; done in F32, as is the default, they are equal to those of the same definition in F32."""
+    to its codes; done in F32, the default, they are equal to those of the same definition in F32."""
     if arithmetic == "in F32":
         dtype, options = torch.float32, ("w4a16", "gptq")
     else:
@@ -90,18 +90,18 @@ def first_block_equals(arithmetic):
         require(defined >= 99, details[-1])
         require(theirs >= (99 if dtype == torch.bfloat16 else 97), details[-1])
         if dtype == torch.bfloat16:
-            require(share(codes(golden, layer), feedback_codes(layer, dtype)) >= 99.9, f"the definition in BF16 is not theirs, {layer}")
+            require(share(codes(golden, layer), feedback_codes(layer, dtype)) >= 99.9, f"the BF16 definition is not theirs, {layer}")
     return ", ".join(details)
 
 
 def theirs(run):
-    """The mean KL divergence that another program's run was recorded with."""
+    """The mean KL divergence recorded for another program's run."""
     runs = json.loads(shared("golden/figures.json").read_text())["runs"]
     return next(entry["evaluation"]["kl_mean"] for entry in runs if entry["run"] == run)
 
 
 OUTLIER = "models/tiny-llama-outlier"
-# The best of the other programs with each recipe. FP8 has the bytes of llm-compressor (folders.py, activations.py).
+# The best of the other programs with each recipe. FP8 has llm-compressor's bytes (folders.py, activations.py).
 RUNS = [
     ("w4a16", "gptq", MODEL, "tl-llmc-gptq_w4a16"),
     ("int4-g128-asym", "gptq", MODEL, "tl-llmc-gptq_w4a16_asym"),
@@ -131,7 +131,7 @@ def lost(folder, model, windows, *options):
     "a method loses at most 5 % more than another program's, {} windows", [(*run, 10) for run in RUNS],
     slow_cases=[(*run, 60) for run in LONG_RUNS])
 def loses_no_more(case):
-    """The others' figures are over 60 windows; fewer get twice their standard error on top."""
+    """The others' figures are over 60 windows; fewer windows get twice their standard error as tolerance."""
     scheme, methods, model, run, windows = case
     simulated = ("--simulate", "file") if scheme == "w8a8" else ()
     mean, error = lost(converted(scheme, methods, model=model), model, windows, *simulated)

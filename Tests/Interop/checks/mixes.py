@@ -1,4 +1,4 @@
-"""Files in every mix of llama-quantize, and of every block type alone, hold its bytes, and llama.cpp finds one perplexity with both."""
+"""Files in every mix of llama-quantize, and of every block type alone, have its bytes, and llama.cpp gets the same perplexity with both."""
 import functools
 import re
 import subprocess
@@ -8,22 +8,22 @@ from gguf_files import compare_tensors, metadata, tensors
 from models import EVALUATION_TEXT, TINY_LLAMA
 from registry import check, require
 
-# Those that the program lists, other names of the same ones included.
+# Those that the program lists, including aliases.
 MIXES = re.findall(r"^ *\d+ +or +(\w+) *:", subprocess.run(
     [CLIENTS / "bin" / "llama-quantize", "--help"], capture_output=True, text=True).stdout.lower(), re.M)
-# Block types, and the mix that each is the main one of.
+# Block types, and the mix whose main type each is.
 TYPES = {
     **{name: name for name in (
         "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q6_k", "iq4_nl", "iq4_xs", "iq3_s", "iq3_xxs", "iq2_xs", "iq2_xxs", "iq1_m",
         "iq1_s", "tq1_0", "tq2_0", "q1_0", "q2_0")},
     "q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m", "iq2_s": "iq2_m", "mxfp4": "mxfp4_moe",
 }
-# Those that llama-quantize writes with importance only.
+# Those that llama-quantize writes only with importance.
 IMPORTANT = ["q2_k_s", "iq3_xs", "iq3_xxs", "iq2_m", "iq2_s", "iq2_xs", "iq2_xxs", "iq1_m", "iq1_s"]
-# Embedding and output have no importance.
+# Embedding and output matrix have no importance.
 REST = ("--token-embedding-type", "q8_0", "--output-tensor-type", "q8_0")
 MODELS = {"tiny-llama": "bf16", "tiny-llama-outlier": "bf16", "stories260k": "f32"}
-# Rows of 64, for which llama-quantize knows no other type.
+# Rows of 64, for which llama-quantize has no fallback.
 REFUSED = [("q1_0", "stories260k")]
 
 
@@ -33,7 +33,7 @@ def folder(model):
 
 @functools.cache
 def plain(model):
-    """llama-quantize reads GGUF files only: the weights as they are."""
+    """llama-quantize reads only GGUF files: the weights, unquantized."""
     return convert(folder(model), WORK / f"mixes.{model}.gguf", "--scheme", MODELS[model])
 
 

@@ -10,7 +10,7 @@ from clients import MODELOPT, VLLM, WORK, convert, shared
 from models import TINY_LLAMA
 from registry import check, require
 
-# One folder a line: what is asked for, and what vLLM calls ModelOpt's algorithm.
+# One folder per line: its options, and vLLM's name for ModelOpt's algorithm.
 CACHES = {
     "modelopt-fp8": (["--scheme", "fp8-tensor", "--activations", "fp8-tensor"], "modelopt"),
     "modelopt-nvfp4": (["--scheme", "nvfp4"], "modelopt_fp4"),
@@ -20,18 +20,18 @@ WINDOWS = 4
 
 @functools.cache
 def converted(packing):
-    """Calibrated on some of the windows that the golden folders were calibrated on, with keys and values cached in FP8."""
+    """Calibrated on some of the golden folders' windows, with keys and values cached in FP8."""
     return convert(
         TINY_LLAMA, WORK / f"{packing}-cache", *CACHES[packing][0], "--packing", packing, "--kv-cache", "fp8", "--calibration",
         shared("text/calibration.txt"), "--samples", WINDOWS, "--context", "256", "--bos", "off")
 
 
 def configurations(folder):
-    """What config.json and hf_quant_config.json say."""
+    """The quantization parts of config.json and hf_quant_config.json."""
     return json.loads((folder / "config.json").read_text())["quantization_config"], json.loads((folder / "hf_quant_config.json").read_text())
 
 
-@check("FP8 with rounded caches by ModelOpt has the bytes of qconvert's folder, scales of activations aside", slow=True)
+@check("FP8 with rounded caches by ModelOpt has the bytes of qconvert's folder, except for activation scales", slow=True)
 def exported():
     folder = WORK / "modelopt-export"
     windows = load_file(shared("golden/calibration-tokens.safetensors"))["input_ids"]

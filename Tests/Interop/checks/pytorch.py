@@ -13,7 +13,7 @@ IDS = "1 17 300 4000 5 9 77 1234"
 
 
 def saved(name):
-    """A folder of tiny-llama as PyTorch files."""
+    """A folder of tiny-llama in PyTorch files."""
     folder = WORK / f"pytorch-{name}"
     model = transformers.AutoModelForCausalLM.from_pretrained(TINY_LLAMA, dtype=torch.bfloat16)
     options = {"max_shard_size": "4MB"} if name == "sharded" else {}
@@ -69,5 +69,5 @@ def executes_nothing():
     except RuntimeError as refusal:
         require("pt.pickle.global" in str(refusal) and "io.open" in str(refusal), str(refusal))
     else:
-        raise AssertionError("it was read")
+        raise AssertionError("it was not refused")
     require(not marker.exists(), "the function was called")

@@ -1,4 +1,4 @@
-"""What quantization loses: qconvert's figures are those of transformers and llama.cpp, and AWQ loses less than rounding."""
+"""Quality lost in quantization: qconvert's figures are those of transformers and llama.cpp, and AWQ loses less than rounding."""
 import functools
 import json
 import math
@@ -37,7 +37,7 @@ def llama_base(name, windows):
 
 @functools.cache
 def dequantized(name, scheme, method):
-    """The values of the quantized file in F32."""
+    """The quantized file's weights in F32."""
     return convert(quantized(name, scheme, method), WORK / f"{name}.{scheme}.{method}.f32.gguf", "--scheme", "f32")
 
 
@@ -51,7 +51,7 @@ def llama_divergence(name, scheme, method, windows, file=quantized):
 
 @functools.cache
 def own_divergence(name, scheme, method, windows):
-    """The same by qconvert, under llama.cpp's protocol."""
+    """The same by qconvert, with llama.cpp's protocol."""
     figures = evaluate(
         quantized(name, scheme, method), "--reference", reference(name), "--text", EVALUATION_TEXT, "--protocol", "llama.cpp",
         "--context", 512, "--windows", windows)
@@ -79,8 +79,8 @@ def divergences_agree(case):
     details = []
     for method in ("rtn", "awq"):
         own, own_error = own_divergence(name, scheme, method, windows)
-        # llama.cpp multiplies quantized weights with activations that it rounds to 8 bits. Unsmoothed outliers do not survive
-        # that, which is a loss of its own; there the weights' loss is compared, through the values in F32.
+        # llama.cpp multiplies quantized weights by activations that it rounds to 8 bits. Unsmoothed outliers do not survive this,
+        # which is a loss of its own; for that model, the loss of the weights is compared, with their values in F32.
         file = dequantized if (name, method) == ("tiny-llama-outlier", "rtn") else quantized
         other, other_error = llama_divergence(name, scheme, method, windows, file)
         allowed = 3 * math.hypot(own_error, other_error) + 0.0005
@@ -90,7 +90,7 @@ def divergences_agree(case):
 
 
 def transformers_perplexity(folder, text, windows):
-    """Perplexity in windows of 512 tokens, every position but the first counted, in F32 with sums in F64."""
+    """Perplexity in windows of 512 tokens, counting every position but the first, in F32 with sums in F64."""
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
     ids = tokenizer.encode(text.read_bytes().decode()).ids
     batches = torch.tensor(ids[: len(ids) // 512 * 512]).view(-1, 512)[:windows].split(4)

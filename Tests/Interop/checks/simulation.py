@@ -1,4 +1,4 @@
-"""Rounded activations as they are simulated, against the programs that round them, and what SmoothQuant saves from them."""
+"""Simulated rounding of activations against the programs that round them, and the quality that SmoothQuant saves."""
 import json
 import math
 
@@ -15,7 +15,7 @@ WINDOWS = 12
 
 
 def one_block():
-    """tiny-llama with its first block alone. Rounding amplifies differences in the order of sums from block to block."""
+    """tiny-llama with only its first block. Rounding amplifies differences in the order of sums from block to block."""
     folder, source = WORK / "one-block", shared("models/tiny-llama")
     if not folder.exists():
         folder.mkdir()
@@ -45,7 +45,7 @@ def llama_rounds_so(scheme):
     return f"deviation {near:.1e}, without rounding {far:.1e}"
 
 
-@check("what outliers lose in llama.cpp is what is simulated, {}", ["q8_0", "q4_k_m"])
+@check("the loss from outliers in llama.cpp is the simulated one, {}", ["q8_0", "q4_k_m"])
 def outliers_lose_so(scheme):
     base = WORK / "outlier.base"
     name = "tiny-llama-outlier"
@@ -66,7 +66,7 @@ def outliers_lose_so(scheme):
     return detail
 
 
-# Runs of llm-compressor that transformers evaluated with its rounding of activations in force.
+# Runs of llm-compressor that transformers evaluated with llm-compressor's rounding of activations.
 GOLDEN = {"w8a8": "tl-llmc-rtn_w8a8", "fp8": "tl-llmc-fp8_dynamic", "fp8-block": "tl-llmc-fp8_block"}
 
 

@@ -9,7 +9,7 @@ from models import EVALUATION_TEXT, random_model
 from registry import check, require
 from checks.logits import f32_gguf
 
-# Tokenizer: a random model that has it. The engine needs none of the model, but a model is what people have.
+# Tokenizer: a random model that has it. The engine is not needed, but users have models.
 MODELS = {
     "gpt2": "llama-mha", "cl100k": "llama3-rope", "qwen2": "qwen2-tied", "mistral-7b": "llama-gqa-tied",
     "mistral-v3-model-only": "mistral-model-only", "phi-3": "phi-3-tokenizer",
@@ -18,13 +18,13 @@ HARD_STRINGS = 24
 
 
 def hard_strings(tokenizer, step):
-    """Every `step`-th string of the list of difficult ones."""
+    """Every `step`-th string in the list of difficult ones."""
     lines = shared(f"tokenizers/{tokenizer}/expected.jsonl").read_text().splitlines()
     return [json.loads(line)["text"] for line in lines][::step]
 
 
 def library(folder):
-    """A function from text to ids, special tokens in the text recognised and none added."""
+    """A function from text to ids that recognises special tokens in the text and adds none."""
     if (folder / "tokenizer.json").exists():
         tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         tokenizer.no_truncation()

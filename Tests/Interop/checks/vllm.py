@@ -1,4 +1,4 @@
-"""vLLM loads what qconvert writes and computes with it what qconvert does; the same codes in another layout make no difference to it."""
+"""vLLM loads what qconvert writes and computes what qconvert does; the same codes in another packing make no difference to it."""
 import functools
 import json
 
@@ -12,8 +12,8 @@ from clients import VLLM, WORK, convert, shared
 from models import TINY_LLAMA
 from registry import check, require
 
-# What is written, and the layout that it must be in. These are what the CPU build has kernels for: none for packed 8 bits (w8a16), FP8
-# with one scale for a tensor (fp8-static, fp8, modelopt-fp8), MXFP4, MXFP8 and NVFP4, and one for FP8 in blocks on processors with AMX.
+# Options, and the format that the folder must have. These are what the CPU build has kernels for: there are none for packed 8 bits
+# (w8a16), FP8 with one scale per tensor (fp8-static, fp8, modelopt-fp8), MXFP4, MXFP8 and NVFP4, and that for FP8 blocks needs AMX.
 WRITTEN = {
     "w4a16": ("pack-quantized", ["--scheme", "w4a16"]),
     "int4-g128-asym": ("pack-quantized", ["--scheme", "int4-g128-asym"]),
@@ -26,15 +26,15 @@ WRITTEN = {
     "w4a16 as gptq_v2": ("gptq_v2", ["--scheme", "w4a16", "--packing", "gptq_v2"]),
     "int4-g128-asym as awq": ("awq", ["--scheme", "int4-g128-asym", "--packing", "awq"]),
 }
-# vLLM computes in bfloat16: log-probabilities are 0.016 apart without anything rounded. Where inputs are rounded too, a difference
+# vLLM computes in bfloat16: log-probabilities are 0.016 apart even without rounding. If inputs are rounded too, a difference
 # of one bit moves some of them to the next code, and integers have the range 127 instead of 127.5. Its CPU kernel
-# cuts keys and values off to E4M3 instead of rounding them (`cpu_attn_reshape_and_cache`: errors are twice those of rounding to
-# nearest, and all towards zero), so that a cache of FP8 loses more than the format does, with llm-compressor's folder as well.
+# truncates keys and values to E4M3 instead of rounding them (`cpu_attn_reshape_and_cache`: errors are twice those of rounding to
+# nearest, and all towards zero), so that an FP8 cache loses more than the format does, with llm-compressor's folder as well.
 PRECISION = {
     "w8a8": (0.03, 1e-3), "w8a8-static": (0.03, 3e-3), "w4a8": (0.03, 1e-3), "fp8": (0.06, 1e-3), "fp8 with a rounded cache": (0.15, 3e-2),
 }
 ROUNDED_INPUTS = list(PRECISION)
-# Codes in the layout of compressed-tensors, and the other layouts that hold them.
+# Codes in the packing of compressed-tensors, and the other packings that can hold them.
 SAME = [("w4a16", "gptq"), ("w4a16", "gptq_v2"), ("w4a16", "awq"), ("int4-g128-asym", "awq")]
 # What the profile refuses.
 REFUSED = {"gptq of 3 bits": ["--scheme", "int3-g128"], "gptq with zero points": ["--scheme", "int4-g128-asym"]}
@@ -46,7 +46,7 @@ def prompts():
 
 
 def source(name):
-    """Rounded inputs amplify differences in the order of sums from block to block, so there is one block where there are such."""
+    """Rounded inputs amplify differences in the order of sums from block to block, so models with them have only one block."""
     return one_block() if name in ROUNDED_INPUTS else TINY_LLAMA
 
 

@@ -1,6 +1,6 @@
 """The other end of `clients.Peer`: a program that stays loaded and answers jobs, because its imports take longer than most of them.
 
-To be imported before everything else: what others print goes to the standard errors from then on.
+Must be imported before everything else: from then on, what other modules print goes to standard error.
 """
 import json
 import os
@@ -12,8 +12,8 @@ os.dup2(2, 1)
 
 
 def answer(**commands):
-    """Reads jobs from standard input, a JSON object {"command": …, arguments} a line, and writes one line for each:
-    {"answer": …}, or {"error": …} where the command raises."""
+    """Reads jobs from standard input, one JSON object {"command": …, arguments} per line, and writes one line for each:
+    {"answer": …}, or {"error": …} if the command raises."""
     for line in sys.stdin:
         job = json.loads(line)
         try:

@@ -1,4 +1,4 @@
-"""GPTQModel, and transformers with it: what they make of a folder."""
+"""GPTQModel, and transformers with it: the weights and logits they get from a folder."""
 from answering import answer  # first: it redirects what the others print
 
 import json
@@ -17,7 +17,7 @@ transformers.logging.set_verbosity_error()
 
 
 def gptq_weight(parts, config):
-    """One weight by GPTQModel's kernel for CPUs, with scales widened to F32."""
+    """One weight matrix by GPTQModel's CPU kernel, with scales widened to F32."""
     bits, (inputs, outputs) = config["bits"], (parts["g_idx"].numel(), parts["scales"].shape[1])
     layer = TorchLinear(
         bits=bits, group_size=config["group_size"], sym=config["sym"], desc_act=config["desc_act"], in_features=inputs,

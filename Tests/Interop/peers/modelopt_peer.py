@@ -13,7 +13,7 @@ transformers.logging.set_verbosity_error()
 
 
 def fp8_with_cache(model, batches, out):
-    """Writes the folder that ModelOpt exports of a model with FP8 weights, inputs, keys and values, calibrated on token ids."""
+    """Writes ModelOpt's export of a model with FP8 weights, inputs, keys and values, calibrated on token ids."""
     loaded = transformers.AutoModelForCausalLM.from_pretrained(model, dtype="auto").eval()
     config = copy.deepcopy(quantization.FP8_DEFAULT_CFG)
     config["quant_cfg"] += quantization.FP8_KV_CFG["quant_cfg"]

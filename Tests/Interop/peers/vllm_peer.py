@@ -29,7 +29,7 @@ def log_probabilities(folder, prompts):
 
 
 class Attention(torch.nn.Module):
-    """As much of an attention layer as takes part in loading the scales of its cache."""
+    """The part of an attention layer that is needed to load the scales of its cache."""
 
     def __init__(self, method):
         super().__init__()
@@ -41,8 +41,8 @@ class Attention(torch.nn.Module):
 
 
 def cache_scales(folder, method, description, blocks):
-    """The scales of keys and values that each block computes with, where a quantization is described so. The layers of this method have
-    no kernels for processors: only its cache is set up, by the functions that do it for a whole model."""
+    """The scales of keys and values that each block computes with under this quantization. The layers of this method have no CPU
+    kernels: only their caches are set up, by the functions that do it for a whole model."""
     config = get_quantization_config(method).from_config(description)
     algorithm = getattr(config, "kv_cache_quant_method", None) or getattr(config, "kv_cache_quant_algo", None)
     if algorithm != "FP8":

@@ -9,7 +9,7 @@ struct BlockCodes: QuantizedStorage {
   private let blocks: any GGUFBlockScheme
   private let bytes: ByteView
 
-  /// Nil for a type that can be decoded, but not taken apart.
+  /// Nil for a type that can be decoded, but whose codes and parameters cannot be separated.
   init?(_ type: BlockType, _ bytes: ByteView) {
     guard let blocks = type.scheme else { return nil }
     self.blocks = blocks

@@ -7,14 +7,14 @@ struct BlockStorage: TensorStorage {
   let bytes: ByteView
   private let decoder: qc_block_decoder?
 
-  /// - Parameter bytes: exactly the blocks of the tensor; the reader checked their number.
+  /// - Parameter bytes: exactly the blocks of the tensor; the reader has checked the byte count.
   init(_ type: BlockType, _ bytes: ByteView) {
     self.type = type
     self.bytes = bytes
     decoder = type.decoder
   }
 
-  /// That of the codes: NVFP4 without a scale of the tensor is another grid than the one of other programs.
+  /// The scheme of the codes: NVFP4 without a scale of the tensor is not the grid of that name in other formats.
   var schemeName: String { codes?.schemeName ?? type.name }
   var byteCount: Int { bytes.count }
   var verbatim: ByteView? { bytes }

@@ -1,9 +1,9 @@
 import QuantCore
 
-/// LoRA adapters in a GGUF: two tensors for each weight, named after it, and one `alpha` for all.
+/// LoRA adapters in a GGUF: two tensors for each weight matrix, named after it, and one `alpha` for all.
 ///
-/// llama.cpp scales by `alpha / rank`, and by 1 where alpha is 0. It looks tokens up in `lora_a` of an embedding, which is
-/// therefore transposed. Weights of experts are stacked as in a model.
+/// llama.cpp scales by `alpha / rank`, and by 1 if alpha is 0. It looks up tokens in `lora_a` of an embedding, which is
+/// therefore transposed. The matrices of experts are stacked as in a model.
 enum GGUFAdapter {
   static let typeKey = "general.type"
   static let typeName = "adapter"
@@ -12,11 +12,11 @@ enum GGUFAdapter {
   static let alphaKey = "adapter.lora.alpha"
   private static let endings = (a: ".lora_a", b: ".lora_b")
   private static let embedding = "token_embd.weight"
-  /// Weights whose adapter llama.cpp would pass over: it reads them without.
+  /// Weights whose adapter llama.cpp would ignore.
   private static let unread = ["position_embd.weight"]
 
-  /// The adapter in a file, or nil where its metadata says that it is none.
-  /// - Throws: `Failure` `adapter.…` where its tensors are no pairs of one rank.
+  /// The adapter in a file, or nil if its metadata says that it is not an adapter.
+  /// - Throws: `Failure` `adapter.…` if its tensors are not pairs of one rank.
   static func read(_ metadata: KeyValues, _ tensors: [CheckpointTensor]) throws(Failure) -> LowRankAdapter? {
     guard metadata[typeKey]?.stringValue == typeName, metadata[kindKey]?.stringValue == kindName else { return nil }
     let alpha = metadata[alphaKey]?.doubleValue ?? 0
@@ -38,7 +38,7 @@ enum GGUFAdapter {
   }
 
   private static func incomplete(_ name: String) -> Failure {
-    Failure(.data, "adapter.pair", "is one of two matrices, and the other is missing", tensor: name, remedy: "Fetch the adapter again.")
+    Failure(.data, "adapter.pair", "is one of a pair, and the other matrix is missing", tensor: name, remedy: "Fetch the adapter again.")
   }
 
   private static func updates(
@@ -51,7 +51,7 @@ enum GGUFAdapter {
       dimensions == 2 || a.shape[0] == b.shape[0], !a.shape.contains(0), !b.shape.contains(0), b.shape[dimensions - 1] == rank
     else {
       throw Failure(
-        .data, "adapter.shape", "has shape \(b.shape) beside a matrix of shape \(a.shape), which do not make a product", tensor: b.name)
+        .data, "adapter.shape", "has shape \(b.shape), which cannot be multiplied with its partner of shape \(a.shape)", tensor: b.name)
     }
     let scale = alpha == 0 ? 1 : alpha / Double(rank)
     if isEmbedding {
@@ -72,7 +72,7 @@ enum GGUFAdapter {
 
   // MARK: Writing
 
-  /// - Throws: `Failure` `gg.adapter` for a weight that llama.cpp reads without an adapter.
+  /// - Throws: `Failure` `gg.adapter` for a weight to which llama.cpp applies no adapter.
   static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] {
     let alpha = writtenAlpha(adapter)
     let byTarget = Dictionary(grouping: adapter.updates) { $0.target }
@@ -106,10 +106,10 @@ enum GGUFAdapter {
     return tensors
   }
 
-  /// The adapter's, as a 32-bit float; 0 would not mean a scale of zero.
+  /// The adapter's alpha, as a 32-bit float; 0 would not mean a scale of zero.
   private static func writtenAlpha(_ adapter: LowRankAdapter) -> Double { adapter.alpha == 0 ? 1 : Double(Float(adapter.alpha)) }
 
-  /// The pairs that make a file an adapter for models of an architecture.
+  /// The metadata that makes a file an adapter for models of an architecture.
   static func keyValues(_ adapter: LowRankAdapter, architecture: String) -> KeyValues {
     var values = KeyValues()
     values["general.architecture"] = .string(architecture)

@@ -4,8 +4,8 @@ extension GGUFHeader {
   /// Byte range of each tensor in the file.
   ///
   /// Tensors must follow each other in the order of the table, each padded to the alignment: llama.cpp reads no other
-  /// layout, and every hole or overlap is room for data that only some readers see.
-  /// - Returns: the ranges, and whether the padding behind the last tensor is missing (harmless: some writers leave it out).
+  /// layout, and every gap or overlap leaves room for data that only some clients see.
+  /// - Returns: the ranges, and whether the padding after the last tensor is missing (harmless: some writers omit it).
   func layout(fileSize: Int) throws(Failure) -> (ranges: [Range<Int>], lacksPadding: Bool) {
     try checkOffsets()
     guard dataStart <= fileSize || tensors.isEmpty else { throw GGUFHeader.cutOff(by: dataStart - fileSize, at: fileSize) }
@@ -19,7 +19,7 @@ extension GGUFHeader {
       }
       guard offset == position else {
         throw Failure(
-          .data, "gg.hole", "begins \(offset - position) bytes behind the end of what precedes it", tensor: tensor.name,
+          .data, "gg.hole", "is preceded by a gap of \(offset - position) bytes", tensor: tensor.name,
           byteOffset: tensor.entryOffset)
       }
       guard let start = Checked.sum(dataStart, offset), let end = Checked.sum(start, tensor.byteCount) else {
@@ -34,13 +34,13 @@ extension GGUFHeader {
     }
     guard let end = Checked.sum(dataStart, position) else { throw GGUFHeader.overflow.atByte(dataStart) }
     if fileSize > end {
-      throw Failure(.data, "gg.trailing-bytes", "has \(fileSize - end) bytes behind the last tensor", byteOffset: end)
+      throw Failure(.data, "gg.trailing-bytes", "has \(fileSize - end) bytes after the last tensor", byteOffset: end)
     }
     return (ranges, !tensors.isEmpty && fileSize < end)
   }
 
-  /// The first byte of the padding that is not zero: harmless to readers, but somebody may have hidden something there.
-  /// - Parameter ranges: the tensors, as `layout` gave them.
+  /// The first byte of the padding that is not zero: harmless to clients, but someone may have hidden data there.
+  /// - Parameter ranges: the tensors, as returned by `layout`.
   func firstHiddenByte(of file: ByteView, between ranges: [Range<Int>]) -> Int? {
     let ends = [tableEnd] + ranges.map { $0.upperBound }
     let starts = [min(dataStart, file.count)] + ranges.dropFirst().map { $0.lowerBound } + [file.count]
@@ -52,14 +52,14 @@ extension GGUFHeader {
     }
   }
 
-  /// Checks on the offsets alone, so that a table that makes no sense is not taken for an incomplete file.
+  /// Checks the offsets alone, so that an inconsistent table is not reported as an incomplete file.
   private func checkOffsets() throws(Failure) {
     var total = 0
     var previous: UInt64 = 0
     for tensor in tensors {
       guard let sum = Checked.sum(total, tensor.byteCount) else {
         throw Failure(
-          .data, "gg.overflow", "the sizes of the tensors together are beyond what 64 bits can count", tensor: tensor.name,
+          .data, "gg.overflow", "the total size of the tensors does not fit in 64 bits", tensor: tensor.name,
           byteOffset: tensor.entryOffset)
       }
       total = sum
@@ -67,11 +67,11 @@ extension GGUFHeader {
     for tensor in tensors {
       let problem: (String, String)? =
         if tensor.offset > UInt64(Int.max) {
-          ("gg.offset.range", "has the offset \(tensor.offset)")
+          ("gg.offset.range", "has the impossible offset \(tensor.offset)")
         } else if tensor.offset % UInt64(alignment) != 0 {
-          ("gg.offset.unaligned", "has the offset \(tensor.offset), no multiple of the alignment \(alignment)")
+          ("gg.offset.unaligned", "has the offset \(tensor.offset), which is not a multiple of the alignment \(alignment)")
         } else if tensor.offset < previous {
-          ("gg.offset.order", "lies before the tensor that precedes it in the table, an order that llama.cpp does not read")
+          ("gg.offset.order", "is stored before its predecessor in the table, an order that llama.cpp does not read")
         } else {
           nil
         }
@@ -83,7 +83,7 @@ extension GGUFHeader {
   }
 
   private static func cutOff(by missing: Int?, at fileSize: Int) -> Failure {
-    let amount = missing.map { "\($0) bytes are" } ?? "more bytes than a file can have are"
+    let amount = missing.map { "\($0) bytes are" } ?? "more bytes than a file can hold are"
     return Failure(.data, "gg.truncated", "is cut off inside the data: \(amount) missing", byteOffset: fileSize, remedy: again)
   }
 }

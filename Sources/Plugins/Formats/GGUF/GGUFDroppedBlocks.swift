@@ -1,7 +1,7 @@
 public import QuantCore
 
 extension GGUFFormat {
-  /// The numbers behind `blk` in the names of tensors.
+  /// The numbers after `blk` in the names of tensors.
   public static func numberedBlocks(of checkpoint: Checkpoint) -> NumberedBlocks? {
     var tensors: [String: Int] = [:]
     for name in checkpoint.tensors.map(\.name) {
@@ -14,7 +14,7 @@ extension GGUFFormat {
     return NumberedBlocks(count: stated ?? (tensors.values.max() ?? -1) + 1, tensors: tensors)
   }
 
-  /// Edits the keys of the architecture. Every list with a value for each block is one by block, but for those below `rope.`.
+  /// Edits the keys of the architecture. Every list with one value per block is a list by block, except for those below `rope.`.
   public static func drop(_ blocks: DroppedBlocks, from checkpoint: inout Checkpoint) throws(Failure) {
     guard let configuration = checkpoint.configuration, let values = configuration.keyValues else { return }
     var edited = values

@@ -1,18 +1,18 @@
 public import QuantCore
 
-/// GGUF, the container of llama.cpp: one file, or shards that gguf-split made, with configuration and tokenizer inside.
+/// GGUF, the format of llama.cpp: one file, or shards made by gguf-split, with configuration and tokenizer inside.
 ///
 /// Specification: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 public struct GGUFFormat: Sendable {
   public static let id = "gguf"
-  public static let summary = "GGUF, the file of llama.cpp: weights, configuration and tokenizer in one."
+  public static let summary = "GGUF, llama.cpp's format: weights, configuration and tokenizer in one file."
   public static let reference = "https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"
   public static let fileExtensions = ["gguf"]
   public static let isFolder = false
   public static let naming = Naming(rawValue: "gguf")
   public static let typesSayAll = true
 
-  /// Whether the path is a file that begins with the magic bytes, or that is named like one.
+  /// Whether the path is a file that begins with the magic bytes, or has the extension.
   public static func recognises(_ path: String) -> Bool {
     guard Files.isFile(path) else { return false }
     if path.hasSuffix(".gguf") { return true }
@@ -20,7 +20,7 @@ public struct GGUFFormat: Sendable {
     return file.contents.withUnsafeBytes { $0.starts(with: Array("GGUF".utf8)) }
   }
 
-  /// Opens the file, or with any of its shards all of them. Reads headers only.
+  /// Opens the file; given any one of several shards, opens all of them. Reads only headers.
   /// - Throws: `Failure` `input.…`, `gg.…`, `limit.…`, `model.…`.
   public static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
     let shards = try GGUFShard(path).family()
@@ -45,7 +45,7 @@ public struct GGUFFormat: Sendable {
     return checkpoint
   }
 
-  /// The keys of a file, which name their architecture.
+  /// A configuration from the keys of a file, which name their architecture.
   static func configuration(_ metadata: KeyValues) -> Configuration {
     Configuration(metadata, architecture: metadata["general.architecture"]?.stringValue)
   }

@@ -1,8 +1,8 @@
 import QuantCore
 
-/// The header of a GGUF file: magic, version, counts, key-value pairs, the table of tensors, padding; then the data.
+/// The header of a GGUF file: magic, version, counts, key-value pairs, the table of tensors, padding; the data follows.
 ///
-/// Versions 2 and 3 are the same for little-endian files. Read more strictly than llama.cpp does: keys and names are clean
+/// Versions 2 and 3 are the same for little-endian files. Reading is stricter than in llama.cpp: keys and names are clean
 /// text, booleans are 0 or 1, tensors follow each other without gaps and nothing follows the last.
 ///
 /// Specification: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
@@ -15,7 +15,7 @@ struct GGUFHeader {
     var byteCount: Int
     /// From the start of the data, as stored.
     var offset: UInt64
-    /// Where the file describes the tensor.
+    /// Where the tensor's entry in the table begins in the file.
     var entryOffset: Int
   }
 
@@ -40,7 +40,7 @@ struct GGUFHeader {
   static let maximumAlignment = 65_536
 
   /// - Parameter file: the whole file.
-  /// - Throws: `Failure` `gg.…`, `limit.…`, or `input.…` where the file is of another kind.
+  /// - Throws: `Failure` `gg.…`, `limit.…`, or `input.…` if the file is of another kind.
   init(_ file: ByteView) throws(Failure) {
     var reader = ByteReader(file)
     version = try GGUFHeader.version(&reader, file)
@@ -48,15 +48,15 @@ struct GGUFHeader {
     let pairCount = try GGUFHeader.count(&reader, "key-value pairs")
     for (count, what) in [(tensorCount, "tensors"), (pairCount, "key-value pairs")] where count > reader.remaining {
       throw Failure(
-        .data, "gg.count.beyond-file", "claims \(count) \(what), more than the file has bytes", byteOffset: 8)
+        .data, "gg.count.beyond-file", "claims \(count) \(what), which is more than the file has bytes", byteOffset: 8)
     }
     guard tensorCount <= GGUFHeader.maximumTensors else {
       throw Failure(
-        .data, "limit.tensor-count", "has \(tensorCount) tensors; at most \(GGUFHeader.maximumTensors) are read", byteOffset: 8)
+        .data, "limit.tensor-count", "has \(tensorCount) tensors; at most \(GGUFHeader.maximumTensors) are supported", byteOffset: 8)
     }
     guard pairCount <= GGUFHeader.maximumPairs else {
       throw Failure(
-        .data, "limit.metadata-count", "has \(pairCount) key-value pairs; at most \(GGUFHeader.maximumPairs) are read",
+        .data, "limit.metadata-count", "has \(pairCount) key-value pairs; at most \(GGUFHeader.maximumPairs) are supported",
         byteOffset: 16)
     }
     (metadata, keyOffsets) = try GGUFHeader.metadata(&reader, count: pairCount)
@@ -85,9 +85,9 @@ struct GGUFHeader {
     if (1...0xffff).contains(version.byteSwapped) { throw bigEndian }
     let what =
       switch version {
-      case 1: "version 1, with 32-bit counts, is no longer read"
+      case 1: "version 1, with 32-bit counts, is no longer supported"
       case 0: "version 0 does not exist"
-      default: "version \(version) is newer than 3, the last that is known"
+      default: "version \(version) is newer than 3, the latest supported version"
       }
     throw Failure(.data, "gg.version", what, byteOffset: 4)
   }
@@ -96,7 +96,7 @@ struct GGUFHeader {
     let offset = reader.offset
     let value = try reader.u64(truncated("header"))
     guard let count = Int(exactly: value) else {
-      throw Failure(.data, "gg.count.range", "claims \(value) \(what)", byteOffset: offset)
+      throw Failure(.data, "gg.count.range", "claims an impossible \(value) \(what)", byteOffset: offset)
     }
     return count
   }
@@ -125,8 +125,8 @@ struct GGUFHeader {
         .data, "gg.key.length", "a key claims \(length) bytes; at most \(maximumKeyBytes) are allowed and \(reader.remaining) are left",
         byteOffset: start)
     }
-    // The specification asks for lower_snake_case segments. Published files have dashes and capitals in keys too, so only
-    // bytes that are no visible ASCII are refused.
+    // The specification demands lower_snake_case segments. Published files have dashes and capitals in keys too, so only
+    // bytes that are not visible ASCII are refused.
     let bytes = try reader.view(Int(length)).bytes
     guard bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) else {
       throw Failure(.data, "gg.key.charset", "a key contains bytes that are not visible ASCII characters", byteOffset: start)
@@ -137,7 +137,7 @@ struct GGUFHeader {
   private static func alignment(_ metadata: KeyValues) throws(Failure) -> Int {
     guard let value = metadata["general.alignment"] else { return 32 }
     guard case .u32(let stored) = value else {
-      throw Failure(.data, "gg.alignment.type", "general.alignment is not a 32-bit unsigned number")
+      throw Failure(.data, "gg.alignment.type", "general.alignment is not an unsigned 32-bit integer")
     }
     let alignment = Int(stored)
     guard alignment >= 8, alignment <= maximumAlignment, alignment & (alignment - 1) == 0 else {
@@ -154,7 +154,7 @@ struct GGUFHeader {
       let tensor = try GGUFTensorEntry.read(&reader)
       guard names.insert(tensor.name).inserted else {
         throw Failure(
-          .data, "gg.tensor.duplicate", "is in the table twice", tensor: tensor.name, byteOffset: tensor.entryOffset)
+          .data, "gg.tensor.duplicate", "appears twice in the table of tensors", tensor: tensor.name, byteOffset: tensor.entryOffset)
       }
       tensors.append(tensor)
     }
@@ -162,10 +162,10 @@ struct GGUFHeader {
   }
 
   static let again = "Fetch the file again; it is incomplete."
-  static let overflow = Failure(.data, "gg.overflow", "its size is beyond what 64 bits can count")
+  static let overflow = Failure(.data, "gg.overflow", "has a size that does not fit in 64 bits")
   private static let bigEndian = Failure(
-    .data, "gg.big-endian", "is in big-endian byte order, which is not read", byteOffset: 0,
-    remedy: "Convert it with gguf_convert_endian.py of llama.cpp.")
+    .data, "gg.big-endian", "is in big-endian byte order, which is not supported", byteOffset: 0,
+    remedy: "Convert it with llama.cpp's gguf_convert_endian.py.")
 
   /// The failure for a file that ends inside one of its parts.
   static func truncated(_ part: String) -> Failure {
@@ -174,7 +174,7 @@ struct GGUFHeader {
 }
 
 extension Failure {
-  /// The same failure with the place filled in.
+  /// The same failure with the byte offset filled in.
   func atByte(_ offset: Int?) -> Failure {
     var copy = self
     copy.byteOffset = copy.byteOffset ?? offset

@@ -3,8 +3,8 @@ public import QuantCore
 extension GGUFFormat: ModelFormat, AdapterFormat {
   public static var defaultScheme: String { "q4_k_m" }
 
-  /// llama.cpp aborts on vectors and norms that are not 32-bit floats. Other tensors keep 16-bit floats as they are, so
-  /// that nothing is rounded without having been asked for. What a GGUF holds already, stays as it is.
+  /// llama.cpp aborts on vectors and norms that are not 32-bit floats. Other tensors keep 16-bit floats, so that nothing is
+  /// rounded unasked. Tensors that already come from a GGUF stay as they are.
   public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String {
     if tensor.configuration?.keyValues != nil { return stored }
     let isMatrix = tensor.shape.drop { $0 == 1 }.count >= 2
@@ -14,8 +14,8 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
     return stored
   }
 
-  /// What llama-quantize would quantize. A parameter of the whole tensor lies beside it as `X.scale`, for which llama.cpp does not look
-  /// at an embedding: such a file would not load.
+  /// What llama-quantize would quantize. A scale of the whole tensor is stored beside it as `X.scale`, which llama.cpp does not look for
+  /// beside an embedding: such a file would not load.
   public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
     QuantizableTensors.contains(tensor) && (scheme?.sharedScale == nil || tensor.name != "token_embd.weight")
   }
@@ -25,7 +25,7 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
     return Failure(
       .unsupported, "gguf.architecture",
       model.obstacles[naming] ?? "llama.cpp has no architecture for this model of family '\(model.family)'",
-      remedy: "Write a folder instead.")
+      remedy: "Write a Hugging Face folder instead.")
   }
 
   public static func preTokenizerEdits(
@@ -35,27 +35,27 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
     guard let name else {
       if splitsText, source.metadata[TokenizerData.preTokenizerKey] == nil {
         warnings.append(
-          "the file does not name its pre-tokenizer, so that llama.cpp falls back to its default, which may give other tokens than "
-            + "the model was trained on; --pre NAME adds the name")
+          "the file does not name its pre-tokenizer: llama.cpp falls back to its default, which may give other tokens than "
+            + "the model was trained on; name it with --pre NAME")
       }
       return []
     }
     guard splitsText else { throw Tokenizers.unusedPreTokenizer(file: source.path) }
     if !Tokenizers.knows(preTokenizer: name) {
-      warnings.append("the pre-tokenizer '\(name)' is not known here; its name is written as it was given")
+      warnings.append("the pre-tokenizer '\(name)' is unknown to qconvert; it is written as given")
     }
     return [MetadataEdit(key: TokenizerData.preTokenizerKey, value: .string(name))]
   }
 
   public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] { try GGUFAdapter.tensors(of: adapter) }
 
-  /// Longest name that llama.cpp keeps, in bytes.
+  /// Length of the longest name that llama.cpp supports, in bytes.
   private static let maximumNameLength = 63
   private static let maximumDimensions = 4
-  /// The default. llama-quantize ignores any other that a file states, and then writes a corrupt one.
+  /// The default. llama-quantize ignores any other alignment that a file states, and then writes a corrupt file.
   private static let alignment = 32
 
-  /// llama-quantize goes by the names of tensors.
+  /// llama-quantize decides by the names of tensors.
   public static var knowsLayersByName: Bool { true }
   public static var splits: Bool { true }
   public static var holdsKeyValues: Bool { true }
@@ -64,7 +64,7 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
     BlockFallback.replacing(scheme, columns: columns).map { ($0.scheme, $0.note) }
   }
 
-  /// One file, or those that `GGUFSplit` cuts it into: the first has the metadata, and each says which of how many it is.
+  /// One file, or those into which `GGUFSplit` cuts it: the first has the metadata, and each states its index and the count.
   public static func layout(_ request: OutputRequest) throws -> OutputLayout {
     let values = try GGUFMetadata.keyValues(request)
     let split = try GGUFSplit(request)
@@ -82,8 +82,8 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
     return layout
   }
 
-  /// Everything in front of the data, padded to where it begins.
-  /// - Returns: the bytes; where each part lies, from the start of the data; and the size of the data, last padding included.
+  /// Everything before the data, padded to where the data begins.
+  /// - Returns: the bytes; the offset of each part from the start of the data; and the size of the data, last padding included.
   static func header(_ values: KeyValues, _ parts: [StoredPart]) throws(Failure) -> (bytes: [UInt8], offsets: [Int], dataSize: Int) {
     var writer = GGUFWriter()
     writer.append(UInt32(0x4655_4747))
@@ -113,10 +113,10 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
   private static func describe(_ part: StoredPart, offset: Int, in writer: inout GGUFWriter) throws(Failure) {
     guard part.name.utf8.count <= maximumNameLength else {
       throw Failure(
-        .unsupported, "gg.name", "has a name of \(part.name.utf8.count) bytes, and GGUF holds \(maximumNameLength)", tensor: part.name)
+        .unsupported, "gg.name", "has a name of \(part.name.utf8.count) bytes, but GGUF allows \(maximumNameLength)", tensor: part.name)
     }
     guard part.shape.count <= maximumDimensions else {
-      throw Failure(.unsupported, "gg.dimensions", "has \(part.shape.count) dimensions, and GGUF holds 4", tensor: part.name)
+      throw Failure(.unsupported, "gg.dimensions", "has \(part.shape.count) dimensions, but GGUF allows at most 4", tensor: part.name)
     }
     guard let type = GGUFTensorType.type(of: part.type) else {
       let scheme =
@@ -127,7 +127,7 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
       throw Failure(.unsupported, "gg.type", "is stored as '\(scheme)', for which GGUF has no type", tensor: part.name)
     }
     writer.append(part.name)
-    // A scalar is a vector of one.
+    // A scalar becomes a vector of one element.
     let dimensions = part.shape.isEmpty ? [1] : part.shape
     writer.append(UInt32(dimensions.count))
     for length in dimensions.reversed() { writer.append(UInt64(length)) }
@@ -135,6 +135,6 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
     writer.append(UInt64(offset))
   }
 
-  /// Bytes of the data with what fills them up to the alignment.
+  /// The size of some data after padding to the alignment.
   static func aligned(_ value: Int) -> Int { (value + alignment - 1) / alignment * alignment }
 }

@@ -4,18 +4,18 @@ import QuantCore
 enum GGUFMetadata {
   /// The version of the block layouts: 2 since May 2023.
   private static let quantizationVersion: UInt32 = 2
-  /// Where the number of the type stands that holds most weights.
+  /// The key of the number of the type that most weights have.
   private static let fileTypeKey = "general.file_type"
 
-  /// From a GGUF, its own pairs in their order, with what quantization changes; else what llama.cpp's converter would write
-  /// for the model, in its order; then what a person wants otherwise.
-  /// - Throws: `Failure` where the model or its tokenizer is not one that llama.cpp knows, or for a change that readers would
-  ///   not take.
+  /// For a GGUF, its own pairs in their order, updated for the quantization; otherwise what llama.cpp's converter would write
+  /// for the model, in its order; then the user's edits.
+  /// - Throws: `Failure` if llama.cpp does not support the model or its tokenizer, or for an edit that clients would
+  ///   reject.
   static func keyValues(_ request: OutputRequest) throws -> KeyValues {
     var values: KeyValues
     if request.source.format == GGUFFormat.id {
       values = request.source.metadata
-      // The layout is the default one, and one file.
+      // The output has the default alignment and is not split.
       for key in ["general.alignment", "split.no", "split.count", "split.tensors.count"] { values[key] = nil }
     } else {
       values = try converted(request)
@@ -25,7 +25,7 @@ enum GGUFMetadata {
     return values
   }
 
-  /// How the weights are stored and how that came about. Where a GGUF's tensors are all copied, it says so already.
+  /// States how the weights are stored and where they come from. If a GGUF's tensors are all copied, it states that already.
   private static func stateQuantization(_ request: OutputRequest, _ values: inout KeyValues) {
     if request.source.format == GGUFFormat.id, request.tensors.allSatisfy({ $0.isCopy }) { return }
     if let number = fileType(request) { values[fileTypeKey] = .u32(number) }
@@ -40,7 +40,7 @@ enum GGUFMetadata {
       let architecture = model.architecture(GGUFFormat.naming)
     else {
       throw Failure(
-        .unsupported, "gg.architecture", "is of an architecture that llama.cpp does not know or that has no description here",
+        .unsupported, "gg.architecture", "has an architecture that llama.cpp or qconvert does not support",
         file: request.source.path, remedy: "Write a Hugging Face folder instead.")
     }
     if let adapter = request.source.adapter {
@@ -50,8 +50,8 @@ enum GGUFMetadata {
     }
     guard let tokenizer = request.tokenizer else {
       throw Failure(
-        .noInput, "gg.tokenizer", "has no tokenizer, which a GGUF carries inside", file: request.source.path,
-        remedy: "Give the folder of its tokenizer with --tokenizer.")
+        .noInput, "gg.tokenizer", "has no tokenizer, but a GGUF must contain one", file: request.source.path,
+        remedy: "Give the tokenizer's folder with --tokenizer.")
     }
     var values = KeyValues()
     values["general.architecture"] = .string(architecture)
@@ -67,8 +67,8 @@ enum GGUFMetadata {
     return values
   }
 
-  /// llama.cpp's number of the preset; where a plain scheme was asked for, that of the type which holds most weights. Experts that were
-  /// MXFP4 already make it that of experts in MXFP4, however large the embedding is.
+  /// llama.cpp's number of the preset or, for a plain scheme, of the type that most weights have. Experts that were MXFP4 already make
+  /// it the number for experts in MXFP4, however large the embedding is.
   private static func fileType(_ request: OutputRequest) -> UInt32? {
     if let number = GGUFMixes.fileType(preset: request.presetName) { return number }
     let hasMovedExperts = request.tensors.contains { $0.adoption != nil && $0.id?.expert != nil && $0.scheme.name == "mxfp4" }

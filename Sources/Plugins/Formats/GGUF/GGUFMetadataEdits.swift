@@ -1,11 +1,11 @@
 import QuantCore
 
-/// Changes that a person makes to the metadata of an output, and what they may not change.
+/// The user's edits of the metadata of an output, and which keys they must not change.
 enum GGUFMetadataEdits {
-  /// Keys that say how the file is laid out: the writer alone knows.
+  /// Keys that describe the layout of the file, which only the writer knows.
   private static let layoutKeys: Set<String> = ["general.alignment", "split.no", "split.count", "split.tensors.count"]
 
-  /// - Throws: `Failure` of kind usage for a change that would make a file that readers misread or refuse.
+  /// - Throws: `Failure` of kind usage for an edit that would make a file that clients misread or refuse.
   static func apply(_ request: OutputRequest, to values: inout KeyValues) throws(Failure) {
     for edit in request.metadataEdits {
       try check(edit, values)
@@ -16,7 +16,7 @@ enum GGUFMetadataEdits {
     do {
       try GGUFModelChecks(metadata: values, keyOffsets: [:], tensors: request.source.tensors).run(&warnings)
     } catch {
-      throw Failure(.usage, "metadata.refused", "after --set-meta and --drop-meta, " + error.message, remedy: "Leave this change out.")
+      throw Failure(.usage, "metadata.refused", "after --set-meta and --drop-meta, " + error.message, remedy: "Omit this change.")
     }
   }
 
@@ -25,26 +25,26 @@ enum GGUFMetadataEdits {
       Failure(.usage, "metadata.refused", "'\(edit.key)' " + message, remedy: remedy)
     }
     if layoutKeys.contains(edit.key) {
-      throw refused("says how the file is laid out, and is written as that is", "Leave it out; --shard-size splits an output.")
+      throw refused("describes the layout of the file and cannot be set", "Omit it; split the output with --shard-size.")
     }
     guard let value = edit.value else {
-      if edit.key == "general.architecture" { throw refused("is what every reader asks for first", "Give it another value instead.") }
+      if edit.key == "general.architecture" { throw refused("is needed by every client", "Set another value instead.") }
       guard values[edit.key] != nil else {
-        throw refused("is not in the metadata", "'qconvert inspect' lists what is there.")
+        throw refused("is not in the metadata", "List the keys with 'qconvert inspect'.")
       }
       return
     }
     guard edit.key.utf8.count <= GGUFHeader.maximumKeyBytes, edit.key.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) else {
-      throw refused("is no key", "Use visible ASCII characters, at most \(GGUFHeader.maximumKeyBytes).")
+      throw refused("is not a valid key", "Use visible ASCII characters, at most \(GGUFHeader.maximumKeyBytes).")
     }
     if let old = values[edit.key], !old.hasType(of: value) {
-      throw refused("has another type, and readers are strict about types", "Give the type it has, or drop it too with --drop-meta.")
+      throw refused("has another type, and clients are strict about types", "Give a value of its type, or drop it too with --drop-meta.")
     }
   }
 }
 
 extension MetadataValue {
-  /// Whether both are stored under one type of GGUF, lists under that of their elements too.
+  /// Whether GGUF stores both with the same type, including the types of list elements.
   fileprivate func hasType(of other: MetadataValue) -> Bool {
     func type(_ value: MetadataValue) -> [UInt8] {
       var writer = GGUFWriter()

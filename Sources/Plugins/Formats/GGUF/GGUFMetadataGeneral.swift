@@ -1,9 +1,9 @@
 import QuantCore
 import QuantPlatform
 
-/// The keys below `general.` that say what a model is and whose: from its model card, its configuration, and its name.
+/// The keys below `general.` that describe a model and its origin: from its model card, its configuration, and its name.
 enum GeneralMetadata {
-  /// Prefix under which a folder's model card stands in the metadata of a checkpoint.
+  /// Prefix of a folder's model card in the metadata of a checkpoint.
   private static let card = "card."
 
   static func add(to values: inout KeyValues, _ request: OutputRequest) {
@@ -42,7 +42,7 @@ enum GeneralMetadata {
     if let value { values["general." + key] = .string(value) }
   }
 
-  /// Names that the model may be called by: in its configuration (unless it is a path), then its folder.
+  /// Possible names of the model: from its configuration (unless it is a path), then its folder.
   private static func names(_ request: OutputRequest) -> [String] {
     var result: [String] = []
     if let name = request.source.configuration?.json?["_name_or_path"]?.stringValue,
@@ -66,7 +66,7 @@ enum GeneralMetadata {
     }
   }
 
-  /// The value of the first key that the card has.
+  /// The value of the first of these keys that the card has.
   private static func list(_ source: KeyValues, _ keys: String...) -> [String]? {
     keys.lazy.compactMap { list(source[card + $0]) }.first
   }
@@ -96,7 +96,7 @@ enum GeneralMetadata {
     }
   }
 
-  /// `organization/model` of an address on the hub, or nil.
+  /// The `organization/model` of an address on the hub, or nil.
   private static func hubPath(_ address: String) -> String? {
     let words = address.split(separator: "/", omittingEmptySubsequences: false)
     guard words.count == 5, words[2] == "huggingface.co", !words[3].isEmpty, !words[4].isEmpty else { return nil }
@@ -105,7 +105,7 @@ enum GeneralMetadata {
 
   // MARK: Numbers
 
-  /// Of a mixture, the experts and what one of them has together with the rest: `8x7B`.
+  /// For a mixture, the number of experts and the size of one of them together with the rest: `8x7B`.
   private static func sizeLabel(_ request: OutputRequest, _ count: Int) -> String? {
     guard let last = request.model?.tensors.lazy.compactMap(\.id.expert).max() else { return sizeLabel(count) }
     let experts = last + 1

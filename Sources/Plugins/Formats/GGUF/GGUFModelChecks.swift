@@ -1,6 +1,6 @@
 import QuantCore
 
-/// Checks on what the metadata says about the model: numbers that readers divide by, loop over or index with.
+/// Checks on what the metadata says about the model: values that clients divide by, loop over or index with.
 struct GGUFModelChecks {
   let metadata: KeyValues
   /// Where each key begins in the file.
@@ -10,12 +10,12 @@ struct GGUFModelChecks {
   /// - Throws: `Failure` `gg.architecture.…`, `model.…`.
   func run(_ warnings: inout [String]) throws(Failure) {
     guard let architecture = metadata["general.architecture"] else {
-      throw Failure(.data, "gg.architecture.missing", "does not say its architecture (general.architecture)", byteOffset: 24)
+      throw Failure(.data, "gg.architecture.missing", "does not state its architecture (general.architecture)", byteOffset: 24)
     }
     guard let name = architecture.stringValue else {
       throw bad("gg.architecture.type", "general.architecture", "is not a string")
     }
-    // Adapters and projectors carry the keys of a model that is not in the file.
+    // Adapters and projectors have the keys of a model that is not in the file.
     if metadata["general.type"]?.stringValue ?? "model" == "model" {
       try checkBlocks(name)
       try checkHeads(name)
@@ -31,7 +31,7 @@ struct GGUFModelChecks {
     }
   }
 
-  /// Values that llama.cpp gives a meaning; 1024 is a flag for a guessed type.
+  /// Values that have a meaning in llama.cpp; 1024 is a flag for a guessed type.
   private static let fileTypes = Set((Mix.table.map { $0.fileType } + BlockType.all.compactMap { $0.fileType }).map { Int($0) })
 
   private func bad(_ id: String, _ key: String, _ message: String) -> Failure {
@@ -46,13 +46,13 @@ struct GGUFModelChecks {
   }
 
   private func checkHeads(_ architecture: String) throws(Failure) {
-    // Layers without attention give 0 heads: as one number in models of state spaces, in a list in hybrid ones.
+    // Blocks without attention state 0 heads: as one number in state-space models, in a list in hybrid ones.
     let isRecurrent = metadata.entries.contains {
       $0.key.hasPrefix("\(architecture).ssm.") || $0.key.hasPrefix("\(architecture).wkv.")
     }
     guard let heads = metadata["\(architecture).attention.head_count"]?.intValue, !isRecurrent else { return }
     guard heads > 0 else {
-      throw bad("model.head-count", "\(architecture).attention.head_count", "is \(heads)")
+      throw bad("model.head-count", "\(architecture).attention.head_count", "is \(heads), but must be positive")
     }
     if let shared = metadata["\(architecture).attention.head_count_kv"]?.intValue, shared <= 0 || heads % shared != 0 {
       throw bad(
@@ -63,7 +63,7 @@ struct GGUFModelChecks {
       ?? metadata["\(architecture).embedding_length"]?.intValue.map { $0 / heads }
     if let length, let rotated = metadata["\(architecture).rope.dimension_count"]?.intValue, rotated > length {
       throw bad(
-        "model.rope-dimension", "\(architecture).rope.dimension_count", "is \(rotated), more than the \(length) values of a head")
+        "model.rope-dimension", "\(architecture).rope.dimension_count", "is \(rotated), more than the \(length) dimensions of a head")
     }
   }
 
@@ -72,7 +72,7 @@ struct GGUFModelChecks {
       let count = metadata["\(architecture).expert_count"]?.intValue
     else { return }
     guard used <= count else {
-      throw bad("model.expert-count", "\(architecture).expert_used_count", "is \(used), more than the \(count) experts")
+      throw bad("model.expert-count", "\(architecture).expert_used_count", "is \(used), but there are only \(count) experts")
     }
   }
 
@@ -87,7 +87,7 @@ struct GGUFModelChecks {
       guard let id = value.intValue, !tokens.indices.contains(id) else { continue }
       // Converters write −1, often as an unsigned number, for "none".
       if id == -1 || id == Int(UInt32.max) { continue }
-      throw bad("model.tokenizer.id-range", key, "is \(id), outside the \(tokens.count) tokens")
+      throw bad("model.tokenizer.id-range", key, "is \(id), but there are only \(tokens.count) tokens")
     }
   }
 
@@ -97,13 +97,13 @@ struct GGUFModelChecks {
     for (index, merge) in merges.enumerated() where merge.utf8.count(where: { $0 == UInt8(ascii: " ") }) != 1 {
       throw bad(
         "model.tokenizer.merges", "tokenizer.ggml.merges",
-        "has at position \(index) \(JSON.string(merge).text()), not two tokens with one space between")
+        "has at position \(index) \(JSON.string(merge).text()) instead of two tokens separated by one space")
     }
   }
 }
 
 extension MetadataValue {
-  /// Number of elements of the arrays that a tokenizer has, or nil.
+  /// Number of elements of an array of a type that tokenizers use, or nil.
   fileprivate var arrayCount: Int? {
     switch self {
     case .i32s(let values): values.count

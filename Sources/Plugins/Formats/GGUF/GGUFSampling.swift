@@ -1,13 +1,13 @@
 import QuantCore
 
-/// How a model is meant to be sampled: keys below `general.sampling.`, and those of a `generation_config.json`.
+/// How a model is meant to be sampled: the keys below `general.sampling.`, and those of a `generation_config.json`.
 enum GGUFSampling {
   private struct Key {
-    /// Behind the prefix.
+    /// After the prefix.
     var name: String
-    /// Keys of a `generation_config.json`, of which the first counts.
+    /// Keys of a `generation_config.json`; the first that is present is used.
     var sources: [String]
-    /// The one of them that transformers knows, nil where it knows none.
+    /// The one of them that transformers supports, or nil.
     var transformers: String?
     var isInteger: Bool
 
@@ -30,8 +30,8 @@ enum GGUFSampling {
     Key("mirostat", isInteger: true), Key("mirostat_tau"), Key("mirostat_eta"),
   ]
 
-  /// Adds what the `generation_config.json` of a folder says. One that cannot be read says nothing about the weights; the converter
-  /// passes over it too.
+  /// Adds what the `generation_config.json` of a folder says. A file that cannot be read is skipped, because it says nothing about the
+  /// weights; the converter skips it too.
   static func add(to values: inout KeyValues, folder: String?) {
     guard let folder, let json = try? JSON.load(Files.join(folder, "generation_config.json")) else { return }
     if let sequence = json["sequence"]?.stringValue { values[prefix + "sequence"] = .string(sequence) }
@@ -41,7 +41,7 @@ enum GGUFSampling {
     }
   }
 
-  /// The same for a `generation_config.json`, as far as transformers knows it.
+  /// The same for a `generation_config.json`, restricted to keys that transformers supports.
   static func settings(_ metadata: KeyValues) -> [JSON.Member] {
     keys.compactMap { key in
       guard let name = key.transformers, let value = metadata[prefix + key.name]?.doubleValue else { return nil }

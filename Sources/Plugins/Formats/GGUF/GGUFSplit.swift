@@ -1,9 +1,9 @@
 import QuantCore
 
-/// How the tensors of an output are cut into files, as gguf-split does: `NAME-00001-of-00003.gguf`, each with keys that say which
-/// of how many it is.
+/// How the tensors of an output are split into files, as by gguf-split: `NAME-00001-of-00003.gguf`, each with keys that state its
+/// index and the count.
 struct GGUFSplit {
-  /// One stored part with its place in the request.
+  /// One stored part with its indices in the request.
   typealias Part = (tensor: Int, part: Int, stored: StoredPart)
 
   /// The parts of each file.
@@ -11,10 +11,10 @@ struct GGUFSplit {
   private let prefix: String
   private let tensorCount: Int
 
-  /// The numbers of files are stored in 16 bits.
+  /// File numbers are stored in 16 bits.
   private static let maximumFiles = Int(UInt16.max)
 
-  /// - Throws: `Failure` of kind usage for more files than can be numbered.
+  /// - Throws: `Failure` of kind usage if there are more files than can be numbered.
   init(_ request: OutputRequest) throws(Failure) {
     let parts = request.tensors.enumerated().map { index, tensor in
       tensor.parts.enumerated().map { part, stored in (tensor: index, part: part, stored: stored) }
@@ -24,13 +24,13 @@ struct GGUFSplit {
     files = request.keepsSplit ? GGUFSplit.cut(parts, as: request) : GGUFSplit.cut(parts, limit: request.shardSize)
     guard files.count <= GGUFSplit.maximumFiles else {
       throw Failure(
-        .usage, "gg.split.count", "would be \(files.count) files, and \(GGUFSplit.maximumFiles) can be numbered",
+        .usage, "gg.split.count", "would have \(files.count) shards, but at most \(GGUFSplit.maximumFiles) are possible",
         remedy: "Give a larger --shard-size.")
     }
   }
 
-  /// Tensors in their order, cut where the next one would make a file's data larger than `limit`. A tensor larger than that has
-  /// a file of its own; what belongs to one tensor stays together.
+  /// Tensors in order, cut where the next one would make a file's data larger than `limit`. A larger tensor gets a file of its own;
+  /// the parts of one tensor stay together.
   private static func cut(_ tensors: [[Part]], limit: Int?) -> [[Part]] {
     var files: [[Part]] = [[]]
     var size = 0
@@ -46,7 +46,7 @@ struct GGUFSplit {
     return files
   }
 
-  /// A file for each of the source's; tensors that it does not have go into the last.
+  /// One file for each of the source's; tensors that the source does not have go into the last.
   private static func cut(_ tensors: [[Part]], as request: OutputRequest) -> [[Part]] {
     var files = [[Part]](repeating: [], count: max(1, request.source.files.count))
     for (tensor, parts) in zip(request.tensors, tensors) {
@@ -55,10 +55,10 @@ struct GGUFSplit {
     return files.filter { !$0.isEmpty }
   }
 
-  /// Name of a file beside the target; empty where there is only one, which is the target itself.
+  /// Name of a file beside the target; empty for a single file, which is the target itself.
   func name(of file: Int) -> String { files.count > 1 ? prefix + GGUFSplit.suffix(file, files.count) : "" }
 
-  /// Adds the keys that number a file.
+  /// Sets the keys that state the index of a file.
   func state(_ file: Int, in values: inout KeyValues) {
     guard files.count > 1 else { return }
     values["split.no"] = .u16(UInt16(clamping: file))
@@ -77,7 +77,7 @@ struct GGUFSplit {
     return "-\(padded(index + 1))-of-\(padded(count)).gguf"
   }
 
-  /// What stands in front of the numbers in the name of a part; nil for a name without them.
+  /// The text before the numbers in the name of a shard; nil for a name without them.
   static func prefix(of name: String) -> String? {
     name.wholeMatch(of: #/(.+)-[0-9]{5}-of-[0-9]{5}[.]gguf/#).map { String($0.1) }
   }

@@ -46,7 +46,7 @@ enum GGUFTensorEntry {
     for _ in 0..<rank {
       let stored = try reader.u64(GGUFHeader.truncated("tensor table"))
       guard let size = Int(exactly: stored) else {
-        throw Failure(.data, "gg.tensor.dim", "has a dimension of \(stored)")
+        throw Failure(.data, "gg.tensor.dim", "has the impossible dimension \(stored)")
       }
       dimensions.append(size)
     }
@@ -64,7 +64,7 @@ enum GGUFTensorEntry {
     if GGUFTensorType.removedIDs.contains(id) {
       throw Failure(
         .data, "gg.tensor.type-removed", "has type \(id), which was removed from the format",
-        remedy: "Convert the model again from its source.")
+        remedy: "Convert the model from its source again.")
     }
     throw Failure(.data, "gg.tensor.type", "has the unknown type \(id)")
   }
@@ -73,7 +73,7 @@ enum GGUFTensorEntry {
     let rowLength = dimensions[0]
     guard rowLength % type.blockLength == 0 else {
       throw Failure(
-        .data, "gg.tensor.block", "has rows of \(rowLength) weights, no multiple of the \(type.blockLength) of a \(type.name) block")
+        .data, "gg.tensor.block", "has rows of \(rowLength) weights, not a multiple of the \(type.blockLength) of a \(type.name) block")
     }
     guard let elements = Checked.product(of: dimensions),
       let bytes = Checked.product(elements / type.blockLength, type.blockBytes)

@@ -1,11 +1,11 @@
 import QuantCore
 
-/// A tensor type of GGUF: plain numbers, or blocks.
+/// A tensor type of GGUF: plain values, or blocks.
 enum GGUFTensorType: Sendable, Hashable {
   case plain(Plain)
   case blocks(BlockType)
 
-  /// The plain numbers that GGUF has, with their numbers in files.
+  /// GGUF's types of plain values, with their numbers in files.
   enum Plain: UInt32, CaseIterable {
     case f32 = 0
     case f16 = 1
@@ -54,7 +54,7 @@ enum GGUFTensorType: Sendable, Hashable {
     }
   }
 
-  /// Weights in a block, 1 for plain numbers; the length of a row is a multiple.
+  /// Weights in a block, 1 for plain values; the length of a row is a multiple of this.
   var blockLength: Int {
     switch self {
     case .plain: 1
@@ -80,7 +80,7 @@ enum GGUFTensorType: Sendable, Hashable {
     }
   }
 
-  /// Numbers that older files used and that no reader knows any more.
+  /// Numbers of types in older files that no client supports any more.
   static let removedIDs: Set<UInt32> = [4, 5, 31, 32, 33, 36, 37, 38]
 
   private static let byID: [UInt32: GGUFTensorType] = {

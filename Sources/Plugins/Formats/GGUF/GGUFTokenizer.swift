@@ -1,10 +1,10 @@
 import QuantCore
 
-/// Tokenizers as the keys of a GGUF (`tokenizer.ggml.*`).
+/// Tokenizers as stored in the keys of a GGUF (`tokenizer.ggml.*`).
 extension TokenizerData {
   /// The key that names the pre-tokenizer.
   static let preTokenizerKey = "tokenizer.ggml.pre"
-  /// What stands for a space in the tokens of SentencePiece.
+  /// The character for a space in the pieces of SentencePiece.
   private static let writtenSpace: Unicode.Scalar = "\u{2581}"
 
   /// Special ids in the order in which llama.cpp's converter writes them, with their keys.
@@ -18,11 +18,11 @@ extension TokenizerData {
     var entries: [(String, MetadataValue)] = []
     if let addsSpacePrefix { entries.append((TokenizerMetadata.spacePrefixKey, .bool(addsSpacePrefix))) }
     entries.append(("tokenizer.ggml.model", .string(kind == .byteLevelBPE ? "gpt2" : "llama")))
-    // The SentencePiece reader ignores the name; the converter always writes this one.
+    // The SentencePiece tokenizer ignores the name; the converter always writes this one.
     if let name = kind == .byteLevelBPE ? preTokenizer : "default" {
       entries.append((TokenizerData.preTokenizerKey, .string(name)))
     }
-    // Readers look for user-defined tokens in text as it is written, where spaces are spaces.
+    // Clients look for user-defined tokens in plain text, in which spaces are spaces.
     let texts = zip(tokens, types).map { text, type in
       guard type == .userDefined else { return text }
       return String(String.UnicodeScalarView(text.unicodeScalars.map { $0 == TokenizerData.writtenSpace ? " " : $0 }))
@@ -35,7 +35,7 @@ extension TokenizerData {
     for name in TokenizerData.specialOrder + others {
       if let id = special[name].flatMap({ UInt32(exactly: $0) }) { entries.append(("tokenizer.ggml.\(name)_token_id", .u32(id))) }
     }
-    // The converter writes the flags as it finds them: Llama's template speaks of BOS and separator, and only the
+    // The converter writes the flags in the order in which it finds them: Llama's template mentions BOS and separator, and only the
     // configuration, which is read later, says that there is no EOS.
     let rules = [("bos", addsBOS), ("eos", addsEOS), ("sep", addsSeparator)]
     let order = kind == .sentencePieceBPE && addsEOS == false ? [rules[0], rules[2], rules[1]] : rules
@@ -47,27 +47,27 @@ extension TokenizerData {
   }
 
   /// Reads the tokenizer of a GGUF file.
-  /// - Throws: `Failure` `tokenizer.missing`, `tokenizer.model-type` for other kinds than `gpt2` and `llama`, or as `check`.
+  /// - Throws: `Failure` `tokenizer.missing`, `tokenizer.model-type` for kinds other than `gpt2` and `llama`, or as `check`.
   init(ggufMetadata metadata: KeyValues) throws {
     guard let model = metadata["tokenizer.ggml.model"]?.stringValue,
       case .strings(let tokens)? = metadata["tokenizer.ggml.tokens"]
-    else { throw Failure(.data, "tokenizer.missing", "the metadata holds no tokenizer") }
+    else { throw Failure(.data, "tokenizer.missing", "the metadata contains no tokenizer") }
     switch model {
     case "gpt2": self.init(kind: .byteLevelBPE, tokens: tokens)
     case "llama": self.init(kind: .sentencePieceBPE, tokens: tokens)
-    default: throw Failure(.unsupported, "tokenizer.model-type", "a tokenizer of kind '\(model)' is not supported")
+    default: throw Failure(.unsupported, "tokenizer.model-type", "tokenizers of kind '\(model)' are not supported")
     }
     if kind == .byteLevelBPE { preTokenizer = metadata[TokenizerData.preTokenizerKey]?.stringValue }
     if case .f32s(let values)? = metadata["tokenizer.ggml.scores"] { scores = values }
     if case .strings(let values)? = metadata["tokenizer.ggml.merges"] { merges = values }
     if case .i32s(let values)? = metadata["tokenizer.ggml.token_type"] {
-      // A type that is not known is a token that text never becomes.
+      // A token of unknown type is one that text never becomes.
       types = values.map { TokenType(rawValue: $0) ?? .unused }
     }
     let end = "_token_id"
     for (key, value) in metadata.entries where key.hasPrefix("tokenizer.ggml.") && key.hasSuffix(end) {
       guard let id = value.intValue else {
-        throw Failure(.data, "tokenizer.special-id", "the key '\(key)' is not a whole number")
+        throw Failure(.data, "tokenizer.special-id", "the key '\(key)' is not an integer")
       }
       special[String(key.dropFirst("tokenizer.ggml.".count).dropLast(end.count))] = id
     }
@@ -76,7 +76,7 @@ extension TokenizerData {
     addsSeparator = metadata["tokenizer.ggml.add_sep_token"]?.boolValue
     addsSpacePrefix = metadata[TokenizerMetadata.spacePrefixKey]?.boolValue
     chatTemplate = metadata["tokenizer.chat_template"]?.stringValue
-    // GGUF has no key for this; the name of the pre-tokenizer implies it.
+    // GGUF has no key for this; it follows from the name of the pre-tokenizer.
     ignoreMerges = TokenizerData.ignoresMerges(preTokenizer)
     try check()
   }

@@ -9,7 +9,7 @@ struct GGUFValueReader {
   enum ValueType: UInt32 {
     case u8, i8, u16, i16, u32, i32, f32, bool, string, array, u64, i64, f64
 
-    /// Bytes of one value; the least that one needs for strings and arrays.
+    /// Bytes of one value; for strings and arrays, the smallest possible number.
     var byteCount: Int {
       switch self {
       case .u8, .i8, .bool: 1
@@ -60,7 +60,7 @@ struct GGUFValueReader {
     let start = reader.offset
     let length = try reader.u64(short)
     guard length <= UInt64(reader.remaining) else {
-      throw bad("gg.string.length", "claims \(length) bytes where \(reader.remaining) are left", at: start)
+      throw bad("gg.string.length", "claims \(length) bytes, but only \(reader.remaining) are left", at: start)
     }
     let text = try reader.view(Int(length)).withUnsafeBytes { String(validating: $0, as: UTF8.self) }
     guard let text else { throw bad("gg.string.utf8", "contains text that is not UTF-8", at: start) }
@@ -95,7 +95,7 @@ struct GGUFValueReader {
     }
   }
 
-  /// Successive elements; the count was held against the bytes that are left.
+  /// Consecutive elements; the count has been checked against the remaining bytes.
   private func elements<Element>(_ count: Int, _ next: () throws(Failure) -> Element) throws(Failure) -> [Element] {
     var result: [Element] = []
     result.reserveCapacity(count)
@@ -103,7 +103,7 @@ struct GGUFValueReader {
     return result
   }
 
-  /// What to say about an array of arrays: the specification allows it, but no program writes it.
+  /// The error for an array of arrays: the specification allows it, but no program writes it.
   private func nesting(_ reader: inout ByteReader, at start: Int) throws(Failure) -> Failure {
     for _ in 0..<GGUFValueReader.maximumNesting {
       guard ValueType(rawValue: try reader.u32(short)) == .array else {

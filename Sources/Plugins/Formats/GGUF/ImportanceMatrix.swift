@@ -1,12 +1,12 @@
 public import QuantCore
 
-/// llama.cpp's importance matrix in a GGUF file: per matrix the sum of squares `NAME.in_sum2` `[columns]` and the number
+/// llama.cpp's importance matrix in a GGUF file: for each matrix the sums of squares `NAME.in_sum2` `[columns]` and the number
 /// of tokens `NAME.counts` `[1]`, both F32; with experts `[experts, columns]` and `[experts, 1]`.
 ///
 /// Reference: `tools/imatrix/imatrix.cpp` and `common/imatrix-loader.cpp` of llama.cpp.
 public enum ImportanceMatrix: ImportanceFormat {
   public static let id = "imatrix"
-  public static let summary = "Importance matrix of llama.cpp, GGUF form."
+  public static let summary = "llama.cpp's importance matrix in a GGUF file."
   public static let reference = "https://github.com/ggml-org/llama.cpp/tree/master/tools/imatrix"
   public static let fileExtensions = ["gguf"]
   public static let naming = GGUFFormat.naming
@@ -25,28 +25,28 @@ public enum ImportanceMatrix: ImportanceFormat {
     var entries: [String: Importance.Entry] = [:]
     for tensor in shard.tensors where tensor.name.hasSuffix(sums) {
       let name = String(tensor.name.dropLast(sums.count))
-      guard let count = tensors[name + counts] else { throw mismatch("has sums and no counts", path, name) }
+      guard let count = tensors[name + counts] else { throw mismatch("has sums but no counts", path, name) }
       guard tensor.storage.schemeName == "f32", count.storage.schemeName == "f32" else {
         throw mismatch("has sums or counts that are not F32", path, name)
       }
       let tokens = count.matrix().values
       let values = tensor.matrix().values
       guard !tokens.isEmpty, !values.isEmpty, values.count.isMultiple(of: tokens.count) else {
-        throw mismatch("has \(values.count) sums and \(tokens.count) counts", path, name)
+        throw mismatch("has \(values.count) sums for \(tokens.count) counts", path, name)
       }
       guard tokens.allSatisfy({ $0 >= 0 && $0 < 0x1p62 }) else {
-        throw mismatch("has counts that are no numbers of tokens", path, name)
+        throw mismatch("has counts that are not numbers of tokens", path, name)
       }
       let whole = tokens.map { Int($0.rounded()) }
       let width = values.count / tokens.count
-      // What no token reached weighs the same everywhere.
+      // Columns that no token reached all have the same importance.
       let means = values.indices.map { i in whole[i / width] > 0 ? values[i] / Float(whole[i / width]) : 1 }
       entries[name] = Importance.Entry(meanSquares: means, tokens: whole)
     }
     guard !entries.isEmpty else {
       throw Failure(
         .data, "importance.kind", "is a GGUF file without sums of squares", file: path,
-        remedy: "Give what llama-imatrix or 'qconvert calibrate' wrote.")
+        remedy: "Give a file that llama-imatrix or 'qconvert calibrate' wrote.")
     }
     var importance = Importance(entries: entries)
     if case .strings(let texts)? = shard.metadata["imatrix.datasets"] { importance.texts = texts }
@@ -56,7 +56,7 @@ public enum ImportanceMatrix: ImportanceFormat {
   }
 
   private static func mismatch(_ message: String, _ path: String, _ name: String) -> Failure {
-    Failure(.data, "importance.entry", message, file: path, tensor: name, remedy: "The file is damaged; make it again.")
+    Failure(.data, "importance.entry", message, file: path, tensor: name, remedy: "Create the file again; it is damaged.")
   }
 
   public static func bytes(_ importance: Importance) throws -> [UInt8] {
@@ -87,11 +87,11 @@ public enum ImportanceMatrix: ImportanceFormat {
   }
 }
 
-/// llama.cpp's importance matrix in the form that it wrote before GGUF: counted entries of name, calls, values; numbers are
-/// little-endian and 32 bits wide. Values are mean squares times the number of calls.
+/// llama.cpp's importance matrix in the form before GGUF: the number of entries, then name, calls and values of each; integers and
+/// floats are little-endian and 32 bits wide. Values are mean squares times the number of calls.
 public enum LegacyImportanceMatrix: ImportanceFormat {
   public static let id = "imatrix-dat"
-  public static let summary = "Importance matrix of llama.cpp, form of before GGUF."
+  public static let summary = "llama.cpp's importance matrix in its old binary format."
   public static let reference = "https://github.com/ggml-org/llama.cpp/blob/master/common/imatrix-loader.cpp"
   public static let fileExtensions = ["dat"]
   public static let naming = GGUFFormat.naming
@@ -99,7 +99,7 @@ public enum LegacyImportanceMatrix: ImportanceFormat {
   private static let maximumEntries = 100_000
   private static let maximumNameBytes = 65_535
 
-  /// The form has no signature: a plausible number of entries and a first name of visible characters have to do.
+  /// The format has no signature: it is recognised by a plausible number of entries and a first name of visible characters.
   public static func recognises(_ path: String) -> Bool {
     guard let file = try? MappedFile(path) else { return false }
     var reader = ByteReader(file.contents)
@@ -129,7 +129,7 @@ public enum LegacyImportanceMatrix: ImportanceFormat {
       let calls = try Int(reader.u32(truncated)), length = try Int(reader.u32(truncated))
       guard length >= 1, length <= reader.remaining / 4, calls <= Int(Int32.max) else {
         throw Failure(
-          .data, "importance.entry", "claims \(length) values of \(calls) calls", tensor: name, byteOffset: start,
+          .data, "importance.entry", "claims \(length) values from \(calls) calls", tensor: name, byteOffset: start,
           remedy: "Fetch the file again; it is incomplete.")
       }
       var values: [Float] = []
@@ -162,7 +162,7 @@ public enum LegacyImportanceMatrix: ImportanceFormat {
     Failure(.data, "importance.entry", "is cut off", remedy: "Fetch the file again; it is incomplete.")
   }
 
-  /// One call is one window, rounded up: the form keeps no number of tokens.
+  /// One call is one window, rounded up: the format does not store the number of tokens.
   public static func bytes(_ importance: Importance) throws -> [UInt8] {
     var writer = GGUFWriter()
     writer.append(UInt32(clamping: importance.entries.count))

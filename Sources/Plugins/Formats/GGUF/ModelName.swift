@@ -12,8 +12,8 @@ struct ModelName: Equatable {
   private enum Kind { case basename, size, finetune, version, type }
 
   /// - Parameters:
-  ///   - id: `organization/model`, or `model`. A name with spaces is a title and is not taken apart.
-  ///   - weightCount: number of weights, which tells a size from a context length; 0 where it is not known.
+  ///   - id: `organization/model`, or `model`. A name with spaces is a title and is not split.
+  ///   - weightCount: number of weights, which distinguishes a size from a context length; 0 if unknown.
   init(_ id: String, weightCount: Int) {
     guard !id.contains(" ") else {
       name = id
@@ -28,7 +28,7 @@ struct ModelName: Equatable {
     var parts = full.split(separator: "-").map(String.init)
     var kinds = [Set<Kind>](repeating: [], count: parts.count)
     for index in parts.indices { kinds[index] = ModelName.classify(&parts[index], isFirst: index == 0, weightCount: weightCount) }
-    // A size in words (`small`) says nothing beside one in numbers.
+    // A size in words (`small`) does not count if there is one in digits.
     let hasNumber = zip(parts, kinds).contains { $1.contains(.size) && $0.contains { $0.isNumber } }
     for index in parts.indices where hasNumber && parts[index].allSatisfy(\.isLetter) { kinds[index].remove(.size) }
     ModelName.markBasename(parts, &kinds)
@@ -42,7 +42,7 @@ struct ModelName: Equatable {
     sizeLabel = text(sizes)
     finetune = text(joined(.finetune))
     version = text(joined(.version) { !$0.contains(.basename) })
-    // Without any of the others nobody can say where the basename ends.
+    // Without any of the others, the end of the basename is unknown.
     if sizeLabel != nil || finetune != nil || version != nil { basename = text(joined(.basename)) }
   }
 
@@ -59,7 +59,7 @@ struct ModelName: Equatable {
     return part.wholeMatch(of: #/chat|instruct|vision|lora/#.ignoresCase()) != nil ? [.finetune] : []
   }
 
-  /// Spells a size in one way, and takes one far from the number of weights for something else.
+  /// Normalises the spelling of a size; one far from the number of weights is not treated as a size.
   private static func size(_ part: inout String, weightCount: Int) -> Set<Kind> {
     var letters = Array(part.replacing("_", with: "."))
     // `7b1` is 7.1 billion.
@@ -89,7 +89,7 @@ struct ModelName: Equatable {
     }
   }
 
-  /// The basename is what stands in front: words, and versions between them.
+  /// The basename comes first: words, with versions between them.
   private static func markBasename(_ parts: [String], _ kinds: inout [Set<Kind>]) {
     var isInFront = true
     for index in parts.indices {
@@ -101,14 +101,14 @@ struct ModelName: Equatable {
         if kinds[index].isEmpty { kinds[index].insert(.finetune) }
       }
     }
-    // A version at the end of the whole name is a version and no part of the basename.
+    // A version at the end of the whole name is a version and not part of the basename.
     for index in parts.indices.reversed() {
       guard kinds[index].contains(.basename), kinds[index].count > 1 else { return }
       kinds[index].remove(.basename)
     }
   }
 
-  /// `tiny-llama` as `Tiny Llama`: words in lower case get capitals, versions and acronyms stay.
+  /// `tiny-llama` as `Tiny Llama`: words in lower case get capitals, versions and acronyms are kept.
   static func title(_ id: String) -> String {
     id.replacing("-", with: " ").split(whereSeparator: \.isWhitespace).map { word in
       let isLower = word.contains { $0.isLetter } && !word.contains { $0.isUppercase }

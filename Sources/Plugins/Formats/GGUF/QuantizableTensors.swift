@@ -1,8 +1,8 @@
 import QuantCore
 
-/// Which tensors llama.cpp lets be quantized, by name and number of dimensions.
+/// Which tensors llama.cpp allows to be quantized, by name and number of dimensions.
 enum QuantizableTensors {
-  /// Parts of names that are never quantized, with who has them.
+  /// Parts of names that are never quantized, with the models that have them.
   private static let excluded: [String] = [
     "_norm.weight",
     // Routers of experts, and a table of integers that routes by token.
@@ -24,7 +24,7 @@ enum QuantizableTensors {
   /// Tables of positions and token types.
   private static let excludedNames: Set<String> = ["position_embd.weight", "token_types.weight"]
 
-  /// What one architecture alone leaves as it is.
+  /// What only one architecture keeps as it is.
   private static let excludedOf: [String: [String]] = [
     "glm5-next": [
       "hc_", "indexer.attn_q_b", "indexer.attn_k", "indexer.proj", "indexer_compressor_gate", "indexer_compressor_ape",
@@ -39,7 +39,7 @@ enum QuantizableTensors {
     if let configuration = tensor.configuration, configuration.keyValues != nil, let architecture = configuration.architecture {
       parts += excludedOf[architecture] ?? []
     }
-    // A dimension of 1 at the outer end does not count: ggml does not store it.
+    // Outer dimensions of 1 do not count: ggml does not store them.
     return tensor.shape.drop { $0 == 1 }.count >= 2 && name.hasSuffix("weight") && !excludedNames.contains(name)
       && !parts.contains { name.hasPart($0) }
   }

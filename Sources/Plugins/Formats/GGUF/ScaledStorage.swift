@@ -1,9 +1,9 @@
 import QuantCore
 
-/// A tensor whose values are multiplied with a number that the file holds as a tensor of its own.
+/// A tensor whose values are multiplied by a factor that the file holds as a separate tensor.
 ///
-/// NVFP4 needs a scale in 32 bits above those of its blocks, but llama.cpp takes one for any weight: `blk.0.attn_q.scale`
-/// beside `blk.0.attn_q.weight`, one number, or one for each of the stacked experts.
+/// NVFP4 needs a 32-bit scale above those of its blocks, but llama.cpp reads one for any weight: `blk.0.attn_q.scale`
+/// beside `blk.0.attn_q.weight`, one value, or one for each of the stacked experts.
 struct ScaledStorage: TensorStorage {
   private let base: any TensorStorage
   private let scale: CheckpointTensor
@@ -12,10 +12,10 @@ struct ScaledStorage: TensorStorage {
 
   var schemeName: String { codes?.schemeName ?? base.schemeName }
   var byteCount: Int { base.byteCount + 4 * scales.count }
-  /// What lies in the file are two tensors.
+  /// Nil: the file holds two tensors.
   var verbatim: ByteView? { nil }
   var isNumeric: Bool { base.isNumeric }
-  /// Where one scale holds for the whole tensor.
+  /// Only if one scale holds for the whole tensor.
   var codes: (any QuantizedStorage)? {
     guard let blocks = base as? BlockStorage, let scale = scales.first, scale > 0, scales.allSatisfy({ $0 == scale }) else { return nil }
     return FloatBlockCodes(blocks.type, blocks.bytes, globalScale: scale)
@@ -44,7 +44,7 @@ struct ScaledStorage: TensorStorage {
     (name.hasSuffix("weight") ? String(name.dropLast("weight".count)) : name + ".") + "scale"
   }
 
-  /// The tensors of a file, each with the scale that lies beside it: scales of weights are no tensors of their own.
+  /// The tensors of a file, each combined with the scale beside it: scales of weights are not tensors of their own.
   static func folding(_ tensors: [CheckpointTensor]) -> [CheckpointTensor] {
     var scales: [String: CheckpointTensor] = [:]
     for tensor in tensors where tensor.name.hasSuffix(".scale") && tensor.storage.schemeName == "f32" { scales[tensor.name] = tensor }

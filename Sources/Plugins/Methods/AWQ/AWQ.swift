@@ -1,34 +1,35 @@
 public import QuantCore
 
 /// Activation-aware weight quantization: scale the input channels that matter before rounding, and clip outliers of groups
-/// where that lowers the error of the output.
+/// if that lowers the error of the output.
 ///
-/// A channel with large activations deserves small rounding errors. Its weights are multiplied by `s > 1`, so that they
-/// lose less relative to themselves, and the producer of the channel is divided by `s`: the block computes the same. The
-/// scales are powers of the mean activation, found on a grid; every candidate is rounded with the *actual* target scheme
-/// and scored by `tr(ΔW·H·ΔWᵀ)`, the squared error of the layer's output on the calibration text, straight from the Gram
-/// matrix. Where another method rounds behind it (`--plugin awq --plugin gptq`), that method's rounding is scored. The identity is always a candidate, so a site is never made worse on the calibration text.
+/// A channel with large activations needs small rounding errors. Its weights are multiplied by `s > 1`, which makes their
+/// relative errors smaller, and the producer of the channel is divided by `s`: the block computes the same. The scales are
+/// powers of the mean activation, found by a grid search; every candidate is rounded with the *actual* scheme and scored by
+/// `tr(ΔW·H·ΔWᵀ)`, the squared error of the layer's output on the calibration text, straight from the Gram matrix. If
+/// another method rounds after this one (`--plugin awq --plugin gptq`), that method's rounding is scored. The identity is
+/// always a candidate, so that no site gets worse on the calibration text.
 ///
-/// Where people fall: a producer must be divided for *every* consumer (the graph lists them); through grouped heads the
-/// scales must be tied; and clipping belongs to rounding, on the scaled weights.
+/// The traps: a producer must be divided for *every* consumer (the graph lists them); with grouped heads, the scales must be
+/// tied; and clipping is part of rounding, applied to the scaled weights.
 ///
 /// Source: Lin et al., *AWQ: Activation-aware Weight Quantization for LLM Compression and Acceleration* (arXiv 2306.00978),
 /// §3.2; scale formula with weight magnitudes ("duo") as in AutoAWQ; scoring per linear layer as in ModelOpt's `awq_lite`.
 public struct AWQ: QuantizationMethod {
   public static let id = "awq"
-  public static let summary = "Activation-aware scaling of channels, then clipping, against the actual target scheme."
+  public static let summary = "Scales channels by their activations, then clips weights; searches with the actual scheme."
   public static let reference = "arXiv 2306.00978"
   public static let requirements: Set<Statistic> = [.meanAbsolute, .gram]
   public static let options = [
-    OptionDeclaration(name: "scale", summary: "search a scale per channel", defaultValue: "on"),
-    OptionDeclaration(name: "clip", summary: "search clip bounds per group (queries and keys excepted)", defaultValue: "on"),
-    OptionDeclaration(name: "grid", summary: "points of the scale search", defaultValue: "20"),
+    OptionDeclaration(name: "scale", summary: "search for a scale per channel", defaultValue: "on"),
+    OptionDeclaration(name: "clip", summary: "search for clip bounds per group, except for queries and keys", defaultValue: "on"),
+    OptionDeclaration(name: "grid", summary: "try this many exponents in the scale search", defaultValue: "20"),
     OptionDeclaration(
       name: "duo", summary: "also try scales that divide by the mean weight magnitude", defaultValue: "on"),
     OptionDeclaration(
-      name: "importance", summary: "weigh the fit of parameters with the inputs' power, where the scheme can", defaultValue: "on"),
+      name: "importance", summary: "weight the fit of parameters by importance, if the scheme can", defaultValue: "on"),
     OptionDeclaration(
-      name: "search", summary: "scheme to search against where layers stay unquantized (for tests of the folds)",
+      name: "search", summary: "search with this scheme if layers stay unquantized (for tests of folds)",
       defaultValue: "target"),
   ]
 
@@ -39,7 +40,7 @@ public struct AWQ: QuantizationMethod {
   let weighsFit: Bool
   let searchScheme: String?
 
-  /// - Throws: `Failure` where an option's value is out of range.
+  /// - Throws: `Failure` if an option's value is out of range.
   public init(_ options: OptionValues) throws {
     scales = try options.flag("scale")
     clips = try options.flag("clip")
@@ -56,7 +57,7 @@ public struct AWQ: QuantizationMethod {
     return stages
   }
 
-  /// With a scheme to search against, layers that stay unquantized are scaled too.
+  /// With an explicit search scheme, layers that stay unquantized are scaled too.
   public var roundsByStatistics: Bool { searchScheme == nil }
 
   public func transform(_ block: inout BlockWorkspace) throws -> [String] {
@@ -85,22 +86,22 @@ public struct AWQ: QuantizationMethod {
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     guard let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
     let importance = weighsFit ? statistics.importance : nil
-    // Where rows share a scale, one row alone cannot be clipped. Clipping queries and keys changes attention scores out of
-    // proportion to their own error.
+    // If rows share a scale, a single row cannot be clipped. Clipping queries and keys changes attention scores far more
+    // than their own error suggests.
     let role = task.id?.role
     if clips, task.scheme.grid.tileRows == 1, role != .query, role != .key {
       return ClipRounder(scheme: task.scheme, statistics: statistics.withoutSilence, importance: importance)
     }
-    // Of all rules only those of block layouts look at importance.
+    // Only the rules of block layouts use importance.
     guard let importance, task.scheme.grid.kind == .block else { return nil }
     return WeightedRounder(scheme: task.scheme, importance: importance)
   }
 }
 
-/// The scheme's own rule, with columns weighed.
+/// The scheme's own rule, with weighted columns.
 struct WeightedRounder: Rounder {
   let scheme: any Scheme
-  /// Nil: all columns weigh the same.
+  /// Nil: all columns have the same weight.
   let importance: [Float]?
 
   func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
@@ -109,16 +110,16 @@ struct WeightedRounder: Rounder {
 }
 
 extension SiteStatistics {
-  /// What an error in a channel weighs: its mean square, relative to their mean, which keeps the arithmetic far from overflow.
+  /// What an error in a channel weighs: its mean square relative to the mean of all, which keeps the arithmetic far from overflow.
   var importance: [Float]? {
     let diagonal = (0..<channels).map { gram[$0 * channels + $0] }
     let mean = Float(diagonal.reduce(0.0) { $0 + Double($1) } / Double(max(1, channels)))
     guard mean > 0, mean.isFinite else { return nil }
-    // A silent channel may speak later.
+    // A channel that was dead on the calibration text may be active on other text.
     return diagonal.map { max($0 / mean, 1e-6) }
   }
 
-  /// With silent channels as loud as the mean: they may speak later, and an error in them must not be free.
+  /// With dead channels set to the mean: they may be active on other text, so an error in them must not be free.
   var withoutSilence: SiteStatistics {
     let silent = (0..<channels).filter { gram[$0 * channels + $0] == 0 }
     guard !silent.isEmpty else { return self }

@@ -1,10 +1,10 @@
 import QuantCore
 
-/// Rounds with clipped groups: each stretch of weights that has a scale of its own is clamped to the fraction of its largest
-/// magnitude that gives the smallest output error, then the scheme's rule encodes the clamped weights.
+/// Rounds with clipped groups: each group is clamped to the fraction of its largest magnitude that gives the smallest
+/// output error, then the scheme's rule encodes the clamped weights.
 ///
-/// The fractions are 1, 0.95, …, 0.55. A stretch is scored by its own part of the output, `Δ_g·H_gg·Δ_gᵀ`, as the paper's
-/// code does. In super-blocks, where stretches share a scale of scales, the clamped tile is kept only where the whole tile
+/// The fractions are 1, 0.95, …, 0.55. A group is scored by its own part of the output error, `Δ_g·H_gg·Δ_gᵀ`, as in the
+/// paper's code. In super-blocks, whose sub-blocks share a scale of scales, a clamped tile is kept only if the whole tile
 /// gets better.
 ///
 /// Source: arXiv 2306.00978, §3.2; `auto_clip` of its reference code.
@@ -13,7 +13,7 @@ struct ClipRounder: Rounder {
 
   let scheme: any Scheme
   let statistics: SiteStatistics
-  /// One weight per column for the scheme's rule, or nil.
+  /// The importance of each column for the scheme's rule, or nil.
   let importance: [Float]?
 
   func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) {
@@ -25,13 +25,13 @@ struct ClipRounder: Rounder {
     clipped.withPanel { scheme.encode($0, importance: importance, into: &result) }
   }
 
-  /// The bound of each (row, unit) with the smallest error.
+  /// The bound with the smallest error for each (row, unit).
   private func unitBounds(_ panel: Panel, unit: Int) -> [Float] {
     var largest: [Float] = []
     for row in 0..<panel.rows {
       for start in stride(from: 0, to: panel.columns, by: unit) {
         var magnitude: UInt32 = 0
-        // Magnitudes are ordered like their bit patterns, and integers can be compared side by side.
+        // Magnitudes are ordered like their bit patterns, and integer comparisons can be vectorized.
         for c in start..<start + unit { magnitude = max(magnitude, panel.row(row)[c].magnitude.bitPattern) }
         largest.append(Float(bitPattern: magnitude))
       }
@@ -67,7 +67,7 @@ struct ClipRounder: Rounder {
     return Matrix(rows: panel.rows, columns: columns, values: values)
   }
 
-  /// `Δ_g·H_gg·Δ_gᵀ` of each (row, stretch of `length` columns), where `Δ = round(candidate) − original`.
+  /// `Δ_g·H_gg·Δ_gᵀ` of each (row, group of `length` columns), where `Δ = round(candidate) − original`.
   private func errors(of candidate: Panel, original: Panel, length: Int) -> [Float] {
     let (rows, columns) = (candidate.rows, candidate.columns)
     let stretches = columns / length

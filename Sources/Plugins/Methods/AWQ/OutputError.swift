@@ -2,7 +2,7 @@ import QuantCore
 
 /// The squared error of a layer's output on the calibration text, from the Gram matrix of its input.
 enum OutputError {
-  /// Least number of rows scored in one piece of work. Part of the definition of the sum's order: not to be made depend on threads.
+  /// Smallest number of rows scored at once. It determines the order of the sum, so it must not depend on the number of threads.
   private static let leastPieceRows = 128
 
   /// Column scales of a candidate, and their reciprocals.
@@ -19,14 +19,14 @@ enum OutputError {
   /// `tr(ΔW·H·ΔWᵀ)` with `ΔW = round(W·s)/s − W`; without scales, `round(W) − W`.
   /// - Parameters:
   ///   - gram: H, of the inputs before they are divided by the scales.
-  ///   - rounder: makes what rounds on a scheme.
+  ///   - rounder: makes the rounder for a scheme.
   static func ofRounding(
     _ matrix: Matrix, scheme: any Scheme, scales: Scales?, gram: [Float], parallel: Parallel,
     rounder: (any Scheme) throws -> any Rounder
   ) rethrows -> Double {
     let scheme = scheme.sharedScale?.fitted(largestMagnitude: largestMagnitude(matrix, scales: scales)) ?? scheme
     let rounding = Rounding(scheme: scheme, rounder: try rounder(scheme))
-    // Whole tiles: blocks of several rows are not cut.
+    // Whole tiles: tiles of several rows are not cut.
     let tileRows = scheme.grid.tileRows ?? 1
     let pieceRows = (leastPieceRows + tileRows - 1) / tileRows * tileRows
     let pieces = (matrix.rows + pieceRows - 1) / pieceRows
@@ -47,7 +47,7 @@ enum OutputError {
     let rounder: any Rounder
 
     func values(_ panel: Panel, rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
-      // Without the detour through codes where the scheme's own rule rounds.
+      // The scheme's own rule needs no detour through codes.
       if let plain = rounder as? WeightedRounder { return scheme.roundTrip(panel, importance: plain.importance, into: destination) }
       var quantized = scheme.emptyPanel(rows: panel.rows, columns: panel.columns)
       rounder.round(panel, rows: Array(rows), into: &quantized)
@@ -78,7 +78,7 @@ enum OutputError {
     }
   }
 
-  /// The largest |w·s|, which a scale of the whole matrix is fitted to.
+  /// The largest |w·s|, to which a scale of the whole matrix is fitted.
   private static func largestMagnitude(_ matrix: Matrix, scales: Scales?) -> Float {
     var largest: Float = 0
     for row in 0..<matrix.rows {

@@ -1,8 +1,8 @@
 import QuantCore
 
-/// The search for one scale per channel of a site, over all linear layers that read it.
+/// The search for one scale per channel of a site, for all linear layers that read it.
 struct ScaleSearch {
-  /// Rounding with feedback costs more than rounding to nearest, and depends less on the scales: one candidate in four is tried.
+  /// Rounding with feedback is slower than rounding to nearest, and depends less on the scales: only every fourth candidate is tried.
   private static let coarsening = 4
 
   struct Consumer {
@@ -11,7 +11,7 @@ struct ScaleSearch {
     let scheme: any Scheme
   }
 
-  /// The winner. `scales` is nil where nothing beat the identity.
+  /// The winner. `scales` is nil if nothing beat the identity.
   struct Outcome {
     var scales: [Float]?
     var alpha: Double
@@ -21,7 +21,7 @@ struct ScaleSearch {
 
     var description: String {
       guard scales != nil else { return "no scaling beats plain rounding" }
-      // Rounding can make a squared error of almost nothing negative.
+      // Rounding errors can make a squared error of almost zero negative.
       let percent = Int((min(1, max(0, ratio)) * 100).rounded())
       return "alpha \(alpha)\(isDuo ? " with weight magnitudes" : ""), error \(percent) % of plain rounding"
     }
@@ -35,7 +35,7 @@ struct ScaleSearch {
   let weighsFit: Bool
   /// Number of the block.
   let block: Int
-  /// Of the methods that round what is scaled here.
+  /// The rounder of the methods that follow in the chain.
   let rounderBehind: @Sendable (RoundingTask) throws -> (any Rounder)?
   let parallel: Parallel
 
@@ -48,7 +48,7 @@ struct ScaleSearch {
     for isDuo in duo ? [false, true] : [false] {
       for step in 0..<gridSize {
         let alpha = Double(step) / Double(gridSize)
-        // Alpha 0 without magnitudes is the identity, which is scored already.
+        // Alpha 0 without magnitudes is the identity, which has been scored already.
         if step == 0 && !isDuo { continue }
         guard let scales = candidate(alpha: alpha, magnitudes: isDuo ? magnitudes : nil) else { continue }
         let loss = try loss(scales: scales)
@@ -61,14 +61,14 @@ struct ScaleSearch {
     return best
   }
 
-  /// `s = mean|x|^α` (divided by `w̄^(1-α)` where magnitudes are given), at least 1e-4, normalised so that the largest and
-  /// the smallest are each other's reciprocal, and tied where the fold asks for it. A channel that was silent may speak later:
-  /// it keeps 1, so that its weights are not rounded away. Nil where a scale is not finite, or all channels were silent.
+  /// `s = mean|x|^α` (divided by `w̄^(1-α)` if magnitudes are given), at least 1e-4, normalised so that the largest and
+  /// the smallest are each other's reciprocals, and tied if the fold requires it. A dead channel may be active on other text:
+  /// it keeps 1, so that its weights are not rounded away. Nil if a scale is not finite, or all channels were dead.
   private func candidate(alpha: Double, magnitudes: [Float]?) -> [Float]? {
     var scales = [Float](repeating: 1, count: statistics.channels)
     let active = (0..<statistics.channels).filter { statistics.meanAbsolute[$0] > 0 }
     for c in active {
-      // The floor keeps the power finite.
+      // The lower bound keeps the power finite.
       var scale = Power.of(max(statistics.meanAbsolute[c], 1e-8), Float(alpha))
       if let magnitudes { scale /= Power.of(magnitudes[c], Float(1 - alpha)) + 1e-4 }
       scales[c] = max(scale, 1e-4)

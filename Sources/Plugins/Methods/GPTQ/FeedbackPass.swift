@@ -1,6 +1,6 @@
 import QuantCore
 
-/// The state of one panel on its way through the columns.
+/// The state of one panel during its pass through the columns.
 struct FeedbackPass {
   private let scheme: any Scheme
   private let order: VisitingOrder
@@ -9,16 +9,16 @@ struct FeedbackPass {
   private let importance: [Float]?
   private let rows: Int
   private let tileLength: Int
-  /// `[columns, rows]` in the visiting order: the weights with the errors made so far taken into account.
+  /// `[columns, rows]` in the visiting order: the weights, corrected for the errors made so far.
   private let weights: FloatStorage
-  /// `[batch, rows]`: errors of the columns of a batch, divided by the diagonal of the factor, negative.
+  /// `[batch, rows]`: errors of the columns of a batch, divided by the diagonal of the factor, negated.
   private let errors: FloatStorage
-  /// `[rows, tileLength]`: weights of a tile, or what codes mean.
+  /// `[rows, tileLength]`: weights of a tile, or the values of its codes.
   private let tileValues: FloatStorage
   /// One panel per tile of the row.
   private var tiles: [QuantizedPanel]
 
-  /// - Parameter fitted: parameters to begin with.
+  /// - Parameter fitted: initial parameters.
   init(_ rounder: FeedbackRounder, panel: Panel, fitted: QuantizedPanel) {
     scheme = rounder.scheme
     order = rounder.order
@@ -43,7 +43,7 @@ struct FeedbackPass {
     }
   }
 
-  /// Rounds the columns at some places of the order and passes their errors on.
+  /// Rounds the columns at these places of the order and passes their errors on.
   mutating func round(_ batch: Range<Int>) {
     for place in batch {
       if order.kind != .static, place.isMultiple(of: tileLength) { fit(order.columns[place] / tileLength, from: place) }
@@ -52,7 +52,7 @@ struct FeedbackPass {
     passOn(batch)
   }
 
-  /// Parameters of a tile from the weights as they are now. The tile's columns stand at the places from `first`.
+  /// Fits the parameters of a tile to the weights as they are now. The tile's columns begin at place `first`.
   private mutating func fit(_ tile: Int, from first: Int) {
     let width = width(of: tile)
     for place in first..<first + width {
@@ -64,13 +64,13 @@ struct FeedbackPass {
       importance: importance.map { Array($0[tile * tileLength..<tile * tileLength + width]) }, into: &tiles[tile])
   }
 
-  /// Columns of a tile: blocks of several rows may be cut short at the edge of the matrix.
+  /// Columns of a tile: tiles of several rows may be cut short at the edge of the matrix.
   private func width(of tile: Int) -> Int { min(tileLength, order.columns.count - tile * tileLength) }
 
   private mutating func roundColumn(at place: Int, batch: Range<Int>) {
     let (tile, column) = order.columns[place].quotientAndRemainder(dividingBy: tileLength)
     let weight = weights.base + place * rows
-    // Rows of stride 1 whose only readable column is `column`.
+    // Rows of stride 1, of which only column `column` may be read.
     let panel = Panel(base: weight - column, rows: rows, columns: tileLength, rowStride: 1)
     scheme.nearest(panel, columns: column..<column + 1, into: &tiles[tile])
     scheme.value(tiles[tile], columns: column..<column + 1, into: tileValues.base)
@@ -91,7 +91,7 @@ struct FeedbackPass {
     }
   }
 
-  /// One product for all columns behind the batch.
+  /// One product for all columns after the batch.
   private func passOn(_ batch: Range<Int>) {
     let size = order.columns.count
     let rest = size - batch.upperBound
@@ -118,7 +118,7 @@ struct FeedbackPass {
   }
 }
 
-/// Floats of a fixed number, zero at first, freed with the value. Used by one thread.
+/// A fixed number of floats, zero at first, freed with the object. Used by one thread.
 private final class FloatStorage {
   let base: UnsafeMutablePointer<Float>
 

@@ -1,17 +1,17 @@
 import QuantCore
 
-/// Rounds rows with error feedback. Rows do not depend on each other, given the factor.
+/// Rounds rows with error feedback. Given the factor, rows are independent of each other.
 ///
 /// The weights of a panel are held by column in the visiting order, so that every step is a loop over contiguous rows.
 struct FeedbackRounder: Rounder {
   let scheme: any Scheme
   let order: VisitingOrder
   let factor: InverseFactor
-  /// The float to which readers round values, or nil.
+  /// The float type to which clients round values, or nil.
   let valueType: ElementType?
-  /// One weight per column for the fit of parameters, or nil.
+  /// The importance of each column for the fit of parameters, or nil.
   let importance: [Float]?
-  /// Moves the weights that are rounded, or nil.
+  /// Corrects the weights before they are rounded, or nil.
   let correction: TargetCorrection?
   let requestedDamp: Double
 

@@ -9,10 +9,10 @@ struct InverseFactor: Sendable {
   let upper: [Float]
   /// What was added to the diagonal, relative to its mean.
   let damp: Double
-  /// What the Gram matrix was multiplied with before it was factored.
+  /// The factor by which the Gram matrix was multiplied before it was factored.
   let scale: Float
 
-  /// Nil where the matrix holds values that are not finite, or no damping up to `largestDamp` makes it positive definite.
+  /// Nil if the matrix holds values that are not finite, or no damping up to `largestDamp` makes it positive definite.
   init?(of statistics: SiteStatistics, order: VisitingOrder, damp: Double, parallel: Parallel) {
     let size = statistics.channels
     guard statistics.gram.count == size * size, statistics.gram.allSatisfy(\.isFinite) else { return nil }
@@ -33,7 +33,7 @@ struct InverseFactor: Sendable {
     return nil
   }
 
-  /// The mean square of each channel relative to their mean; 1 for channels that were silent.
+  /// The mean square of each channel relative to their mean; 1 for dead channels.
   static func livelyDiagonal(_ statistics: SiteStatistics) -> [Float] {
     let size = statistics.channels
     let diagonal = (0..<size).map { statistics.gram[$0 * size + $0] }
@@ -41,7 +41,7 @@ struct InverseFactor: Sendable {
     return diagonal.map { $0 > 0 && mean > 0 && mean.isFinite ? Float(Double($0) / mean) : 1 }
   }
 
-  /// Scaled to a mean diagonal of 1, which keeps the arithmetic far from overflow, with silent channels at that mean.
+  /// Scaled to a mean diagonal of 1, which keeps the arithmetic far from overflow, with dead channels at that mean.
   private static func damped(_ gram: [Float], order: VisitingOrder, scale: Float, damp: Float) -> [Float] {
     let size = order.columns.count
     return [Float](unsafeUninitializedCapacity: size * size) { buffer, count in
@@ -54,7 +54,7 @@ struct InverseFactor: Sendable {
   }
 }
 
-/// Remembers the factor of the last site: layers that read one site are rounded one after another.
+/// Keeps the factor of the last site: the layers that read a site are rounded one after another.
 final class FactorCache: Sendable {
   private struct Entry: Sendable {
     var gram: [Float]
@@ -65,9 +65,9 @@ final class FactorCache: Sendable {
   private let last = Mutex<Entry?>(nil)
 
   func factor(of statistics: SiteStatistics, order: VisitingOrder, damp: Double, parallel: Parallel) -> InverseFactor? {
-    // Comparing is free where the arrays share their storage, and ends at the first difference elsewhere.
+    // Comparing is free if the arrays share their storage, and otherwise ends at the first difference.
     if let entry = last.withLock({ $0 }), entry.order == order, entry.gram == statistics.gram { return entry.factor }
-    // One factor at a time is in memory.
+    // Only one factor at a time is in memory.
     last.withLock { $0 = nil }
     let factor = InverseFactor(of: statistics, order: order, damp: damp, parallel: parallel)
     last.withLock { $0 = Entry(gram: statistics.gram, order: order, factor: factor) }

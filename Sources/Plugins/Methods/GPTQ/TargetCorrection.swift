@@ -1,11 +1,11 @@
 import QuantCore
 
-/// Moves the weights so that a layer makes up for the errors of all layers in front of it.
+/// Changes the weights so that a layer compensates for the errors of all layers before it.
 ///
-/// The layer reads x where the original model reads x₀. The weights that give the original output best are those with
-/// `W*·x ≈ W·x₀`: by least squares `W* = W + W·C·H⁻¹` with `C = Σ (x₀ − x) xᵀ`. Rounding `W*` with feedback through `H` then
-/// minimises the distance from the output of the original stream, which the published recursion approaches column by column.
-/// Only a share of the step is taken, because `C` is mostly noise where the errors are small.
+/// The layer reads x, while the layer of the original model reads x₀. The weights that best give the original output are those
+/// with `W*·x ≈ W·x₀`: by least squares `W* = W + W·C·H⁻¹` with `C = Σ (x₀ − x) xᵀ`. Rounding `W*` with feedback through `H`
+/// then minimises the distance to the output of the original stream, which the published recursion approaches column by
+/// column. Only a share of the step is taken, because `C` is mostly noise if the errors are small.
 struct TargetCorrection: Sendable {
   /// C, `[channels, channels]`.
   private let cross: [Float]
@@ -13,7 +13,7 @@ struct TargetCorrection: Sendable {
   private let factor: InverseFactor
   private let share: Float
 
-  /// Nil without a share, or where the original stream was not observed.
+  /// Nil without a share, or if the original stream was not observed.
   init?(_ statistics: SiteStatistics, share: Double, order: VisitingOrder, factor: InverseFactor) {
     guard share > 0, !statistics.cross.isEmpty, statistics.cross.allSatisfy(\.isFinite) else { return nil }
     cross = statistics.cross

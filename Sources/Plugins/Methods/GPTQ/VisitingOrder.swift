@@ -1,17 +1,17 @@
 import QuantCore
 
-/// The order in which columns are rounded. On disk columns stay where they are.
+/// The order in which columns are rounded. The order on disk does not change.
 struct VisitingOrder: Sendable, Equatable {
   enum Kind: String, Sendable, CaseIterable {
-    /// All parameters are fitted to the original weights; then the loudest column first, whatever its tile.
+    /// All parameters are fitted to the original weights; then columns in order of decreasing activations, across tiles.
     case `static`
-    /// The tile with the loudest column first, inside it the loudest column first; parameters are fitted on arrival.
+    /// Tiles, and the columns in each, in order of decreasing activations; the parameters of a tile are fitted when it is reached.
     case block
-    /// Tile after tile from left to right; parameters are fitted on arrival.
+    /// Tile after tile from left to right; the parameters of a tile are fitted when it is reached.
     case plain
 
     /// The order with the smaller output error, as measured (Docs/methods.md). Short blocks of few bits gain from parameters
-    /// that know the corrections; elsewhere taking the loudest column first gains more.
+    /// that are fitted to corrected weights; other schemes gain more from the order of decreasing activations.
     static func best(for grid: Grid) -> Kind {
       grid.kind == .block && grid.scaleLength == grid.groupLength && grid.codeBits < 8 ? .block : .static
     }
@@ -31,7 +31,7 @@ struct VisitingOrder: Sendable, Equatable {
     self.diagonal = diagonal
     let tileLength = max(1, tileLength)
     self.tileLength = tileLength
-    /// Descending; the sort is stable by the index.
+    /// Descending; ties in order of the index.
     func isLouder(_ a: (Int, Float), _ b: (Int, Float)) -> Bool { a.1 == b.1 ? a.0 < b.0 : a.1 > b.1 }
     func sorted(_ range: Range<Int>) -> [Int] { range.map { ($0, diagonal[$0]) }.sorted(by: isLouder).map(\.0) }
     switch kind {
@@ -48,8 +48,8 @@ struct VisitingOrder: Sendable, Equatable {
     }
   }
 
-  /// Stretches of the order whose columns pass their errors on to each other at once, and to the rest in one product.
-  /// None of them ends inside a tile whose parameters are fitted on arrival, unless it began inside it or at its start.
+  /// Runs of the order whose columns pass their errors on to each other at once, and to the rest in one product.
+  /// None of them ends inside a tile whose parameters are fitted when it is reached, unless it began inside it or at its start.
   var batches: [Range<Int>] {
     let largest = VisitingOrder.largestBatch
     let count = columns.count

@@ -1,19 +1,19 @@
 public import QuantCore
 
-/// Round to nearest: every weight takes the nearest number of its group, under parameters that the scheme's own rule
+/// Round to nearest: every weight gets the nearest value of its group, under parameters that the scheme's own rule
 /// chooses from the group alone.
 ///
 /// It needs no text and no family. It is the baseline that every other method must beat, and the fallback of all of them.
-/// Where a scheme belongs to another project (llama.cpp's blocks, compressed-tensors' integers), the bytes are that
-/// project's own.
+/// For a scheme of another project (llama.cpp's blocks, compressed-tensors' integers), the bytes equal those that
+/// the project itself writes.
 public struct RTN: QuantizationMethod {
   public static let id = "rtn"
-  public static let summary = "Round to nearest, by the scheme's own rule; needs no calibration."
+  public static let summary = "Rounds to nearest by the scheme's own rule; needs no calibration."
   public static let reference = "the baseline of every quantization paper; rules: Docs/schemes.md"
 
   /// - Throws: never; RTN has no options.
   public init(_ options: OptionValues) throws {}
 
-  /// All is left to the scheme's rule, or to other methods of the chain.
+  /// Everything is left to the scheme's rule, or to other methods of the chain.
   public var stages: Set<MethodStage> { [] }
 }

@@ -1,8 +1,8 @@
 import QuantCore
 
-/// The search for the share of the difficulty that moves into the weights of one norm's readers.
+/// The search for alpha, the share of the outliers that moves into the weights of one norm's consumers.
 struct AlphaSearch {
-  /// A layer that reads the channels, with tokens that reach it.
+  /// A layer that reads the channels, with the tokens that reach it.
   struct Consumer {
     let matrix: Matrix
     let weights: any Scheme
@@ -13,22 +13,22 @@ struct AlphaSearch {
     let statistics: SiteStatistics
   }
 
-  /// The winner: nil where nothing beat the identity.
+  /// The winner: alpha is nil if nothing beat the identity.
   struct Outcome {
     var alpha: Double?
-    /// Squared output error relative to plain rounding; nil where it was not measured.
+    /// Squared output error relative to plain rounding; nil if it was not measured.
     var ratio: Double?
   }
 
-  /// Candidates are multiples of the inverse of this.
+  /// Candidates are multiples of 1 / `steps`.
   private static let steps = 20
 
   let magnitudes: ChannelMagnitudes
   let consumers: [Consumer]
   let parallel: Parallel
 
-  /// The layers of a fold that will be rounded, weights or inputs. Where the whole block stays unquantized, the output is
-  /// a source for other programs: then the search is for 8-bit integers.
+  /// The layers of a fold whose weights or inputs will be rounded. If the whole block stays unquantized, the output is
+  /// meant for a client that rounds it later: then the search assumes 8-bit integers.
   static func consumers(_ fold: Fold, _ block: BlockWorkspace) throws -> [Consumer] {
     let isUnquantized = block.schemes.isEmpty
     var consumers: [Consumer] = []

@@ -5,10 +5,10 @@ struct ChannelMagnitudes {
   let activations: [Float]
   let weights: [Float]
 
-  /// What is taken for less, so that a quotient of powers stays a number.
+  /// Lower bound of the magnitudes, so that the quotient of powers stays finite.
   private static let floor: Float = 1e-5
 
-  /// Nil where nothing was observed, or something that is not finite.
+  /// Nil if nothing was observed, or a magnitude is not finite.
   init?(_ fold: Fold, _ block: BlockWorkspace) {
     guard let first = block.statistics[fold.site], first.tokens > 0 else { return nil }
     var activations = [Float](repeating: 0, count: first.channels)
@@ -26,7 +26,7 @@ struct ChannelMagnitudes {
     self.weights = weights
   }
 
-  /// One positive scale per channel. A channel that was never active keeps 1: nothing is known about it.
+  /// One positive scale per channel. A dead channel keeps 1: nothing is known about it.
   func scales(alpha: Double) -> [Float] {
     activations.indices.map { c in
       guard activations[c] > 0 else { return 1 }
@@ -35,7 +35,7 @@ struct ChannelMagnitudes {
     }
   }
 
-  /// How many times the largest channel is larger than the median one, for reports.
+  /// The ratio of the largest channel to the median one, for reports.
   func spread(dividedBy scales: [Float]? = nil) -> Double {
     let sorted = activations.indices.map { activations[$0] / (scales?[$0] ?? 1) }.sorted()
     guard let largest = sorted.last, sorted[sorted.count / 2] > 0 else { return 0 }

@@ -1,45 +1,45 @@
 public import QuantCore
 
-/// Moves the difficulty of rounding activations into the weights: every channel behind a norm is divided by
+/// Moves outliers of activations into the weights: every channel after a norm is divided by
 /// `s = max|x|^α / max|w|^(1−α)`, and the columns of all layers that read it are multiplied by `s`.
 ///
-/// A channel whose activations are a hundred times larger than those of its neighbours takes nearly all steps of an 8-bit
-/// scale that a token's channels share. Weights are small there and can carry part of it. The norm absorbs `1/s`, so the
-/// block computes the same. With `alpha=auto`, the share is searched for each norm: the candidate wins whose rounded
-/// inputs and rounded weights give outputs nearest to the exact ones on tokens of the calibration text.
+/// A channel whose activations are a hundred times larger than those of its neighbours uses nearly all levels of an 8-bit
+/// scale that all channels of a token share. The weights of this channel are small and can take part of its magnitude. The
+/// norm is divided by `s`, so the block computes the same. With `alpha=auto`, alpha is searched for each norm: the winner is
+/// the candidate whose rounded inputs and weights give outputs nearest to the exact ones on tokens of the calibration text.
 ///
-/// Where people fall: *every* layer that reads the norm must be scaled, routers and all experts included (the graph lists
-/// them), and other producers than norms are left alone, because an outlier behind a gate is another one at each token.
+/// The traps: *every* layer that reads the norm must be scaled, routers and all experts included (the graph lists
+/// them); and producers other than norms are left alone, because outliers after a gate are in other channels for each token.
 ///
 /// Source: Xiao et al., *SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models*
 /// (arXiv 2211.10438), §4.
 public struct SmoothQuant: QuantizationMethod {
   public static let id = "smoothquant"
-  public static let summary = "Scales channels behind norms so that activations with outliers can be rounded to 8 bits."
+  public static let summary = "Scales channels after norms so that activations with outliers can be rounded to 8 bits."
   public static let reference = "arXiv 2211.10438"
   public static let requirements: Set<Statistic> = [.range]
   public static let options = [
     OptionDeclaration(
-      name: "alpha", summary: "share of the difficulty that moves into the weights, 0 to 1; auto: searched for each norm",
+      name: "alpha", summary: "move this share of the outliers into the weights, 0 to 1; auto: search per norm",
       defaultValue: "0.5")
   ]
 
-  /// Nil: searched.
+  /// Nil: searched for.
   let alpha: Double?
 
-  /// - Throws: `Failure` where an option's value is out of range.
+  /// - Throws: `Failure` if an option's value is out of range.
   public init(_ options: OptionValues) throws {
     alpha = options.string("alpha") == "auto" ? nil : try options.number("alpha", in: 0...1)
   }
 
   public var stages: Set<MethodStage> { [.transform] }
 
-  /// Tokens themselves are looked at only where the share is searched.
+  /// Tokens themselves are needed only if alpha is searched for.
   public var statistics: Set<Statistic> { alpha == nil ? [.range, .sample] : [.range] }
 
   public func obstacle(in model: ModelDescription) -> String? {
     let hasNorm = model.blocks.contains { $0.graph.folds.contains { if case .norm = $0.producer { true } else { false } } }
-    return hasNorm ? nil : "no norm of its blocks feeds linear layers alone, so that none can absorb a scale"
+    return hasNorm ? nil : "none of its norms feeds only linear layers, so that no channel can be scaled"
   }
 
   public func transform(_ block: inout BlockWorkspace) throws -> [String] {

@@ -1,23 +1,23 @@
 public import QuantCore
 
-/// Fine-grained rounding without calibration: weights in groups or channels, inputs with a scale for each token.
+/// Fine-grained rounding without calibration: weights in groups or channels, inputs with one scale per token.
 ///
-/// What ZeroQuant says about numbers is a choice of schemes, and `ZeroQuantPresets` makes it; the codes are those of rounding
-/// to nearest. Its layer-by-layer distillation needs gradients and is not done here: error feedback (`--plugin gptq` on the
-/// same scheme) makes up for rounding without them.
+/// ZeroQuant's number formats are a choice of schemes, which `ZeroQuantPresets` makes; the codes are those of round to
+/// nearest. Its layer-by-layer distillation needs gradients and is not implemented: error feedback (`--plugin gptq` on the
+/// same scheme) compensates for rounding without them.
 ///
 /// Source: Yao et al., *ZeroQuant: Efficient and Affordable Post-Training Quantization for Large-Scale Transformers*
 /// (arXiv 2206.01861), §4.1 and §5. The trap: its code divides an asymmetric range by `2^b` instead of `2^b − 1`, and lets
 /// groups straddle rows.
 public struct ZeroQuant: QuantizationMethod {
   public static let id = "zeroquant"
-  public static let summary = "Rounds to nearest: attention to 8 bits, feed-forward to groups of 4, inputs per token; needs no calibration."
+  public static let summary = "Rounds to nearest: attention to 8 bits, feed-forward to 4, inputs per token; needs no calibration."
   public static let reference = "arXiv 2206.01861"
   public static let defaultScheme: String? = ZeroQuantPresets.mixed
 
   /// - Throws: never; ZeroQuant has no options.
   public init(_ options: OptionValues) throws {}
 
-  /// All is left to the scheme's rule, or to other methods of the chain.
+  /// Everything is left to the scheme's rule, or to other methods of the chain.
   public var stages: Set<MethodStage> { [] }
 }

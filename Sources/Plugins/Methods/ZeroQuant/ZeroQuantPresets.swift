@@ -5,7 +5,7 @@ public enum ZeroQuantPresets: PresetProvider {
   static let mixed = "zeroquant-w4a8"
 
   public static let id = "zeroquant"
-  public static let summary = "Attention in 8-bit channels, feed-forward layers in 4-bit groups; with inputs rounded per token, or not."
+  public static let summary = "Attention in 8-bit channels, feed-forward layers in 4-bit groups; inputs rounded per token or not at all."
   public static let reference = "arXiv 2206.01861, §5"
   public static let presetNames = table.map { $0.preset }
 
@@ -31,13 +31,13 @@ public enum ZeroQuantPresets: PresetProvider {
         let columns = tensor.shape[1]
         guard columns.isMultiple(of: Mixed.groupLength) else {
           return PresetChoice(
-            scheme: channels.scheme, activations: activations, note: "rows of \(columns) are no multiple of \(Mixed.groupLength)")
+            scheme: channels.scheme, activations: activations, note: "rows of \(columns) are not a multiple of \(Mixed.groupLength)")
         }
         return PresetChoice(scheme: "int4-g\(Mixed.groupLength)", activations: activations)
       }
     }
 
-    /// The graph says so; without one the name has to do.
+    /// The graph says so; without a graph, the tensor's name decides.
     private func isAttention(_ tensor: PresetTensor, _ model: ModelDescription?) -> Bool {
       if let id = tensor.id, let model { return [.attentionInput, .attentionOutput].contains(model.input(of: id)) }
       return tensor.name.contains("attn") || tensor.name.contains("attention")

@@ -1,7 +1,7 @@
 import CBlocks
 import QuantCore
 
-/// A block type of GGUF. The rows below are the only place where the facts about each type are written down. Sizes are those of
+/// A block type of GGUF. The rows below are the only place that states the facts about each type. Sizes are those of
 /// llama.cpp (`ggml-common.h`); a test compares them with the structs of the C kernels.
 struct BlockType: Sendable {
   /// The key under which the C kernels keep the encoder, decoder and refiner of the type.
@@ -12,19 +12,19 @@ struct BlockType: Sendable {
   let weights: Int
   /// Bytes of one block.
   let bytes: Int
-  /// Weights that share a scale: a stretch of a super-block, or the whole block.
+  /// Weights that share a scale: a sub-block of a super-block, or the whole block.
   let scaleWeights: Int
-  /// Bits of one code, rounded up; for a type that indexes a grid, those of points and signs for one weight, rounded down.
+  /// Bits of one code, rounded up; for a type that indexes a grid, the bits of points and signs per weight, rounded down.
   let bits: Int
-  /// Average bits of a code in files, not whole where several codes share a byte. The rest of a block is parameters.
+  /// Average bits of a code in files, fractional if several codes share a byte. The rest of a block is parameters.
   let codeBits: Double
   /// Floats that hold the parameters of one block.
   let parameterCount: Int
-  /// Which tensors must have importance: with very few bits, too much is lost where all columns count the same. As in llama.cpp:
+  /// Which tensors must have importance: with very few bits, too much is lost if all columns weigh the same. As in llama.cpp:
   /// `tensor_requires_imatrix` of `src/llama-quant.cpp` exempts the embedding and the output matrix,
   /// `ggml_quantize_requires_imatrix` of `ggml.c` exempts nothing.
   let importanceNeed: ImportanceNeed
-  /// The `general.file_type` of a file that holds mostly this type, for types that no mix is named after.
+  /// The `general.file_type` of a file that holds mostly this type, for types without a mix of that name.
   let fileType: UInt32?
   /// The number of `fallback` in files. If a row held another row, copying a block type would update a reference count that all
   /// threads share.
@@ -94,7 +94,7 @@ struct BlockType: Sendable {
     QC_BLOCK_IQ4_XS, "iq4_xs", weights: 256, bytes: 136, scaleWeights: 32, bits: 4, parameters: 9, fallback: .blocks(.iq4_nl)
   ) { LevelSuperBlocks(layout: $0) }
 
-  // MARK: - Two or three numbers for a weight
+  // MARK: - Two or three values per weight
 
   static let tq1_0 = BlockType(
     QC_BLOCK_TQ1_0, "tq1_0", weights: 256, bytes: 54, bits: 2, codeBits: 1.625, fallback: .blocks(.q4_0)
@@ -146,7 +146,7 @@ struct BlockType: Sendable {
     QC_BLOCK_IQ3_S, "iq3_s", weights: 256, bytes: 110, scaleWeights: 32, bits: 3, parameters: 9, fallback: .blocks(.iq4_nl)
   ) { _ in GridBlocks(.iq3s) }
 
-  // MARK: - Inputs of a product while computing: not expected in files, but read
+  // MARK: - Types of activations at run time: not expected in files, but readable
 
   static let q8_1 = BlockType(QC_BLOCK_Q8_1, "q8_1", weights: 32, bytes: 36, bits: 8, fallback: .plain(.f16), scheme: nil)
   static let q8_k = BlockType(QC_BLOCK_Q8_K, "q8_k", weights: 256, bytes: 292, bits: 8, fallback: nil, scheme: nil)
@@ -172,7 +172,7 @@ extension BlockType {
   /// The type of this name, or nil.
   static func named(_ name: String) -> BlockType? { byName[name] }
 
-  /// The type whose blocks hold what a scheme chooses, or nil. A scheme of a type with several rules is named after both:
+  /// The type whose blocks hold the codes of a scheme, or nil. A scheme of a type with several rules has both in its name:
   /// `mxfp4-ggml`.
   static func holding(scheme: String) -> BlockType? { scheme.split(separator: "-").first.flatMap { named(String($0)) } }
 
@@ -180,7 +180,7 @@ extension BlockType {
   var id: UInt32 { kernel.rawValue }
 
   /// The type used instead for rows whose length is not a multiple of `weights` (`tensor_type_fallback` of `src/llama-quant.cpp`);
-  /// nil where llama.cpp has none.
+  /// nil if llama.cpp has none.
   var fallback: GGUFTensorType? { fallbackID.flatMap { GGUFTensorType.type(id: $0) } }
 
   /// The scheme with llama.cpp's rounding rule; nil for a type that is only read.
@@ -191,12 +191,12 @@ extension BlockType {
   /// Bytes of one row of `columns` weights.
   func rowBytes(columns: Int) -> Int { columns / weights * bytes }
 
-  /// The kernel from floats to blocks, for this processor; nil for a type that is only read.
+  /// The kernel that turns floats into blocks, for this processor; nil for a type that is only read.
   var encoder: qc_block_encoder? { qc_block_encoder_at(kernel, qc_cpu_level()) }
 
   /// The kernel that improves stored parameters; nil for a type without a wider search.
   var refiner: qc_block_refiner? { qc_block_refiner_at(kernel, qc_cpu_level()) }
 
-  /// The kernel from blocks to floats, for this processor.
+  /// The kernel that turns blocks into floats, for this processor.
   var decoder: qc_block_decoder? { qc_block_decoder_at(kernel, qc_cpu_level()) }
 }

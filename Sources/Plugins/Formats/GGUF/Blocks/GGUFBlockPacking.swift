@@ -1,9 +1,9 @@
 public import QuantCore
 
-/// Stores a block grid as the one tensor of packed blocks that GGUF readers know.
+/// Stores a block grid as a single tensor of packed blocks, as GGUF clients expect it.
 public struct GGUFBlockPacking: Packing {
   public static let id = "gguf"
-  public static let summary = "Packed blocks of GGUF."
+  public static let summary = "Packs weights into the blocks of GGUF."
   public static let reference = "https://github.com/ggml-org/llama.cpp: ggml/src/ggml-common.h"
 
   public static let formats = ["gguf"]
@@ -15,7 +15,7 @@ public struct GGUFBlockPacking: Packing {
     grid.kind == .block && BlockType.named(grid.layout) != nil
   }
 
-  /// llama.cpp multiplies with whatever rows a file has.
+  /// llama.cpp multiplies with the rows as they are in the file.
   public var holdsTransposed: Bool { true }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
@@ -43,8 +43,8 @@ public struct GGUFBlockPacking: Packing {
     }
   }
 
-  /// Codes and parameters of `rows` packed rows of `columns` weights, or nil where the layout is unknown, does not divide
-  /// the row, or the bytes are not exactly those rows: the inverse of `pack`.
+  /// Codes and parameters of `rows` packed rows of `columns` weights: the inverse of `pack`. Nil if the layout is unknown or does not
+  /// divide the row, or if the bytes are not exactly those rows.
   func unpack(_ bytes: UnsafeRawBufferPointer, layout name: String, rows: Int, columns: Int) -> QuantizedPanel? {
     guard let scheme = BlockType.named(name)?.scheme else { return nil }
     return unpack(bytes, as: scheme, rows: rows, columns: columns)
@@ -66,7 +66,7 @@ public struct GGUFBlockPacking: Packing {
   }
 
   public func fused(scheme: any Scheme) -> FusedEncoder? {
-    // Only the rule of this provider is in the kernels; another rule on the same grid goes through `encode`.
+    // The kernels contain only this provider's rule; any other rule on the same grid goes through `encode`.
     guard let encode = (scheme as? any GGUFBlockScheme)?.layout.encoder else { return nil }
     return { source, rows, columns, importance, destination in
       encode(source, Int64(rows), Int64(columns), importance, destination)

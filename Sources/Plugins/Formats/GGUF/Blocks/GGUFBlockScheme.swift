@@ -4,11 +4,11 @@ import QuantCore
 /// A block layout of GGUF with the rounding rule of llama.cpp (`ggml-quants.c`).
 ///
 /// A tile is one block. Codes and parameters are those of the file, as each type documents. The rule runs in the C
-/// kernels; `readableEncode` is the same rule written plainly, and the oracle of their tests.
+/// kernels; `readableEncode` is the same rule in plain Swift, the oracle of their tests.
 ///
-/// With importance, llama.cpp weighs x by `importance * sqrt(s + x²)`, where `s` is the mean square of the *row* for `q4_0` to
+/// With importance, llama.cpp weights x by `importance * sqrt(s + x²)`, where `s` is the mean square of the *row* for `q4_0` to
 /// `q5_1`, that of the block for `q2_k`, and twice that of the block for `q3_k`, `q4_k`, `q5_k`, `iq4_nl` and `iq4_xs`; `q6_k`
-/// weighs by importance alone, and the others ignore it. A panel that is narrower than the row takes its own mean square.
+/// weights by importance alone, and the others ignore it. A panel that is narrower than the row uses its own mean square.
 protocol GGUFBlockScheme: Scheme {
   var layout: BlockType { get }
 
@@ -19,7 +19,7 @@ protocol GGUFBlockScheme: Scheme {
   /// Codes of the columns of one block under stored parameters.
   func nearest(
     _ x: UnsafePointer<Float>, columns: Range<Int>, parameters: UnsafePointer<Float>, codes: UnsafeMutablePointer<Int32>)
-  /// The numbers of the columns of one block.
+  /// The values of the columns of one block.
   func value(
     _ codes: UnsafePointer<Int32>, columns: Range<Int>, parameters: UnsafePointer<Float>,
     destination: UnsafeMutablePointer<Float>)
@@ -30,9 +30,9 @@ protocol GGUFBlockScheme: Scheme {
     _ bytes: UnsafePointer<UInt8>, codes: UnsafeMutablePointer<Int32>, parameters: UnsafeMutablePointer<Float>)
 }
 
-/// What a block's weighted search needs beside the block.
+/// What a weighted search needs besides the block.
 struct BlockWeighting {
-  /// One weight for each column of the block.
+  /// The importance of each column of the block.
   var importance: UnsafePointer<Float>
   /// Mean square of the block's row.
   var rowMeanSquare: Float
@@ -68,7 +68,7 @@ extension GGUFBlockScheme {
     }
   }
 
-  /// Through the packed bytes: both directions run in the kernels.
+  /// Goes through the packed bytes: both directions run in the kernels.
   func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>) {
     withEncodedBlocks(panel, importance) { bytes in
       layout.decoder?(bytes, Int64(panel.rows * panel.columns), destination)
@@ -108,7 +108,7 @@ extension GGUFBlockScheme {
     }
   }
 
-  /// The rule in plain Swift: what `encode` does, slowly.
+  /// The rule in plain Swift: does what `encode` does, slowly.
   func readableEncode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     let length = layout.weights, perRow = result.groupsPerRow
     forEachBlock(of: &result) { index, codes, parameters in
@@ -135,7 +135,7 @@ extension GGUFBlockScheme {
       count = buffer.count
       func run(_ weights: UnsafePointer<Float>?) {
         if panel.rowStride == panel.columns {
-          // One stretch fills the vector lanes across row ends.
+          // As one long row, blocks fill the vector lanes across row ends.
           encode(panel.base, Int64(panel.rows), columns, weights, base)
         } else {
           for row in 0..<panel.rows { encode(panel.row(row), 1, columns, weights, base + row * rowBytes) }

@@ -1,13 +1,13 @@
 public import QuantCore
 
-/// Stores the groups of `mxfp4` and `nvfp4`, whoever chose them, as the blocks that GGUF has for them.
+/// Stores the groups of `mxfp4` and `nvfp4`, whatever chose their codes, as GGUF's blocks for them.
 ///
-/// For a matrix `X.weight [out, in]`: `X.weight` as blocks of type MXFP4 or NVFP4; with NVFP4 the scale of the tensor beside it,
-/// `X.scale` F32 `[1]`, or as many times as there are stacked experts, which is multiplied with. The trap: llama.cpp looks for that
-/// scale beside the linear layers and the output matrix, and refuses a file with one beside the embedding.
+/// For a matrix `X.weight [out, in]`: `X.weight` as blocks of type MXFP4 or NVFP4; with NVFP4, the scale of the tensor beside it:
+/// `X.scale` F32 `[1]`, or one per stacked expert, by which values are multiplied. The trap: llama.cpp looks for this
+/// scale beside linear layers and the output matrix, and refuses a file with one beside the embedding.
 public struct GGUFFloatPacking: Packing {
   public static let id = "gguf-float"
-  public static let summary = "MXFP4 and NVFP4 as blocks of GGUF, NVFP4 with the scale of the tensor beside them."
+  public static let summary = "Packs MXFP4 and NVFP4 as GGUF blocks, NVFP4 with a separate tensor scale."
   public static let reference = "https://github.com/ggml-org/llama.cpp: ggml/src/ggml-common.h, src/llama-model.cpp"
 
   public static let formats = ["gguf"]
@@ -24,7 +24,7 @@ public struct GGUFFloatPacking: Packing {
 
   public func obstacle(shape: [Int], scheme: any Scheme) -> String? {
     guard let blocks = blocks(scheme.grid), let columns = shape.last, !columns.isMultiple(of: blocks.layout.weights) else { return nil }
-    return "rows are no multiple of \(blocks.layout.weights)"
+    return "rows are not a multiple of \(blocks.layout.weights)"
   }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
@@ -58,17 +58,17 @@ public struct GGUFFloatPacking: Packing {
     return [bytes, rows.lowerBound == 0 ? NumberConversion.bytes(of: scales, as: .f32) : []]
   }
 
-  /// The blocks for a grid, or nil for one that this packing does not hold.
+  /// The blocks for a grid, or nil if this packing cannot hold it.
   private func blocks(_ grid: Grid) -> FloatBlocks? {
     if grid == GGUFFloatPacking.nvfp4 { return FloatBlocks(layout: .nvfp4) }
     return grid == GGUFFloatPacking.mxfp4 ? FloatBlocks(layout: .mxfp4) : nil
   }
 
-  /// Stacked experts have a scale each.
+  /// Stacked experts have one scale each.
   private static func scaleCount(_ shape: [Int]) -> Int { shape.count == 3 ? shape[0] : 1 }
 }
 
-/// Codes and scales of a tensor that is stored as blocks of MXFP4, or of NVFP4 under a scale of the tensor.
+/// Codes and scales of a tensor stored as blocks of MXFP4, or of NVFP4 under a scale of the tensor.
 struct FloatBlockCodes: QuantizedStorage {
   let scheme: any Scheme
   var byteCount: Int { bytes.count + (globalScale == nil ? 0 : 4) }
@@ -78,7 +78,7 @@ struct FloatBlockCodes: QuantizedStorage {
   private let bytes: ByteView
   private let globalScale: Float?
 
-  /// Nil for another type, for MXFP4 with a scale of the tensor, and for NVFP4 without one: the scheme of that has one.
+  /// Nil for another type, for MXFP4 with a scale of the tensor, and for NVFP4 without one, whose scheme requires one.
   init?(_ type: BlockType, _ bytes: ByteView, globalScale: Float?) {
     switch (type, globalScale) {
     case (.mxfp4, nil):
@@ -119,7 +119,7 @@ struct FloatBlockCodes: QuantizedStorage {
 }
 
 extension FloatBlocks {
-  /// Without a scale of the tensor, that is 1. The scales of blocks are E4M3 without a sign, so that all of them stay what they are.
+  /// With a tensor scale of 1. The scales of blocks are unsigned E4M3 values, so all of them can be kept.
   var generalizations: [(scheme: any Scheme, adoption: Adoption)] {
     guard layout == .nvfp4 else { return [] }
     return [Grid.GlobalScale.factor, .divisor].map { meaning in
@@ -134,7 +134,7 @@ extension FloatBlocks {
     }
   }
 
-  /// Groups of `mxfp4` are blocks of `mxfp4-ggml`, whatever rule chose them.
+  /// Groups of `mxfp4` are blocks of `mxfp4-ggml`, whatever rule chose their codes.
   func adoption(of source: any Scheme) -> Adoption? {
     if source.grid == grid { return .identity }
     guard layout == .mxfp4, let groups = source as? MicroscalingScheme, groups.element == .f4 else { return nil }

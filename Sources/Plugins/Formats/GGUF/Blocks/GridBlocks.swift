@@ -1,10 +1,10 @@
 import CBlocks
 import QuantCore
 
-/// `iq1_s` to `iq3_s`: 256 weights in stretches of 8 or 4, whose levels are a point of a grid.
+/// `iq1_s` to `iq3_s`: 256 weights, every 8 or 4 of which have a point of a grid as their levels.
 ///
-/// Parameters: `[d, scale…, shift…]`, scales being the integers of the file and shifts 1 where a point (`iq1_m`) or 32 weights
-/// (`iq1_s`) are shifted down. Codes: twice the level, and 1 for a minus sign; without signs the level.
+/// Parameters: `[d, scale…, shift…]`; scales are the integers of the file, and a shift is 1 if its point (`iq1_m`) or 32 weights
+/// (`iq1_s`) are shifted down. Codes: twice the level, plus 1 for a minus sign; in types without signs, the level.
 struct GridBlocks: GGUFBlockScheme {
   let layout: BlockType
   let type: GridType
@@ -16,7 +16,7 @@ struct GridBlocks: GGUFBlockScheme {
     scaleCount = type.scaleCount
   }
 
-  /// Signs are shared by 8 weights, so that two short points belong together.
+  /// Signs are shared by 8 weights, so two points of 4 belong together.
   var jointColumns: Int { 8 }
 
   func readableEncode(
@@ -30,8 +30,8 @@ struct GridBlocks: GGUFBlockScheme {
     for (index, code) in fit.codes.enumerated() { codes[index] = code }
   }
 
-  /// The points nearest to whole stretches of 8 under stored parameters. Of an odd number of minus signs where it has to be even,
-  /// that of the smallest weight goes.
+  /// The points nearest to whole runs of 8 weights under stored parameters. If the number of minus signs must be even and is odd,
+  /// the smallest weight changes its sign.
   func nearest(
     _ x: UnsafePointer<Float>, columns: Range<Int>, parameters: UnsafePointer<Float>, codes: UnsafeMutablePointer<Int32>
   ) {
@@ -103,7 +103,7 @@ struct GridBlocks: GGUFBlockScheme {
     let points = GridPoints(type.grid), length = type.pointLength
     for p in 0..<layout.weights / length {
       let levels = (0..<length).map { level(codes[length * p + $0]) }
-      // Codes that are no point were made by nobody here: they become the point next to them.
+      // Codes that are not a point cannot come from this scheme: they become the nearest point.
       let index = points.nearestIndex(levels[...])
       let (low, high) = type.index(p)
       low.write(index & (1 << low.width - 1), bytes)
@@ -145,12 +145,12 @@ struct GridBlocks: GGUFBlockScheme {
 
   private func level(_ code: Int32) -> Int32 { type.isTernary ? code : code >> 1 }
 
-  /// What the level of a weight is multiplied with.
+  /// The factor of a weight's level.
   private func factor(_ column: Int, _ parameters: UnsafePointer<Float>) -> Float {
     type.factor(d: parameters[0], scale: parameters[1 + column / layout.scaleWeights])
   }
 
-  /// What is added to the level of a weight.
+  /// The shift that is added to a weight's level.
   private func shift(_ column: Int, _ parameters: UnsafePointer<Float>) -> Float {
     guard type.isTernary else { return 0 }
     return parameters[1 + scaleCount + column * type.shiftCount / layout.weights] == 1 ? -TernaryGridRule.shift : TernaryGridRule.shift

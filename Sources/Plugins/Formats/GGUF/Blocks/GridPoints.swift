@@ -1,21 +1,21 @@
 import CBlocks
 
-/// The points of a grid by their levels, and which of them are looked at in place of a combination of levels that is none.
+/// The points of a grid by their levels, and the points to try for a combination of levels that is not a point.
 struct GridPoints {
   private let table: qc_neighbours
 
   init(_ grid: qc_grid) { table = qc_block_neighbours(grid).pointee }
 
   var count: Int { Int(table.points) }
-  /// Coordinates of a point.
+  /// Number of coordinates of a point.
   var length: Int { Int(table.length) }
-  /// Levels of a coordinate.
+  /// Number of levels of a coordinate.
   var levelCount: Int32 { table.levels }
 
   /// Level of a coordinate of a point.
   func level(_ coordinate: Int, of index: Int) -> Int32 { level(coordinate, packed: table.packed[index]) }
 
-  /// Level of a coordinate of a combination as `neighbours` gives it.
+  /// Level of a coordinate of a packed combination, as returned by `neighbours`.
   func level(_ coordinate: Int, packed: UInt16) -> Int32 {
     Int32(packed >> UInt16(table.bits * Int32(coordinate))) & (1 << table.bits - 1)
   }
@@ -26,21 +26,21 @@ struct GridPoints {
     return table.entries[packed]
   }
 
-  /// The index of a point, or nil where the levels are those of none.
+  /// The index of a point, or nil if the levels are not a point.
   func index(_ levels: ArraySlice<Int32>) -> Int? {
     let entry = entry(levels)
     return entry & 255 == 0 ? Int(entry >> 8) : nil
   }
 
-  /// The index of the point with these levels, or of the first one next to them.
+  /// The index of the point with these levels, or otherwise of its first neighbour.
   func nearestIndex(_ levels: ArraySlice<Int32>) -> Int {
     if let index = index(levels) { return index }
     guard let near = neighbours(levels).first else { return 0 }
     return Int(table.entries[Int(near)] >> 8)
   }
 
-  /// The points to look at in place of levels that are those of none, packed: the nearest ones by the squared distance of levels,
-  /// in that order and of equally near ones in the order of their indices.
+  /// The points to try for levels that are not a point, packed: the nearest ones by squared distance of levels, in that order;
+  /// equally near ones in the order of their indices.
   func neighbours(_ levels: ArraySlice<Int32>) -> [UInt16] {
     let entry = entry(levels), rows = Int(entry & 255), start = Int(entry >> 8), width = QC_NEIGHBOURS_PER_CHUNK
     let chunks = UnsafeRawPointer(table.chunks)
@@ -50,9 +50,9 @@ struct GridPoints {
     }
   }
 
-  /// Levels that are a point, for each stretch of weights the one with the smallest Σ w·(scale·number − x)² among its neighbours,
-  /// and whether they were one before.
-  /// - Parameter number: what a level means before the scale.
+  /// Replaces each run of levels that is not a point by the neighbour with the smallest Σ w·(scale·value − x)². Also returns which
+  /// runs were points before.
+  /// - Parameter number: the value of a level before the scale.
   func snap(
     _ levels: [Int32], _ x: [Float], _ w: [Float], scale: Float, number: (Int, Int32) -> Float
   ) -> (levels: [Int32], werePoints: [Bool]) {

@@ -1,11 +1,11 @@
 import CBlocks
 import QuantCore
 
-/// The block types that index grids: where the bits are (`layouts.h` of the kernels), and what they mean.
+/// The block types that index grids: where their bits are (`layouts.h` of the kernels), and what they mean.
 enum GridType: Sendable, CaseIterable {
   case iq1s, iq1m, iq2xxs, iq2xs, iq2s, iq3xxs, iq3s
 
-  /// The row of the table that these facts belong to.
+  /// The row of the block-type table to which these facts belong.
   var block: BlockType {
     switch self {
     case .iq1s: .iq1_s
@@ -31,16 +31,16 @@ enum GridType: Sendable, CaseIterable {
 
   /// Points of -1, 0 and 1 with a common shift, instead of magnitudes with signs.
   var isTernary: Bool { self == .iq1s || self == .iq1m }
-  /// Weights of a point.
+  /// Weights in a point.
   var pointLength: Int { self == .iq3xxs || self == .iq3s ? 4 : 8 }
-  /// Scales of a super-block.
+  /// Number of scales of a super-block.
   var scaleCount: Int { block.weights / block.scaleWeights }
-  /// Shifts of a super-block.
+  /// Number of shifts of a super-block.
   var shiftCount: Int { self == .iq1s ? 8 : self == .iq1m ? 32 : 0 }
-  /// Of the signs of 8 weights as many are stored: with 7, the number of minus signs is even.
+  /// Stored signs per 8 weights: if 7, the number of minus signs is even.
   var storedSigns: Int { self == .iq2s || self == .iq3s ? 8 : 7 }
 
-  /// What the levels of a coordinate mean before scale and sign.
+  /// The values of a coordinate's levels before scale and sign.
   var levels: [Float] {
     switch self {
     case .iq1s, .iq1m: [-1, 0, 1]
@@ -50,7 +50,7 @@ enum GridType: Sendable, CaseIterable {
     }
   }
 
-  /// What levels are multiplied with under a stored scale.
+  /// The factor of levels under a stored scale.
   func factor(d: Float, scale: Float) -> Float {
     switch self {
     case .iq2xxs, .iq2xs, .iq2s: d * (0.5 + scale) * 0.25
@@ -61,7 +61,7 @@ enum GridType: Sendable, CaseIterable {
 
   // MARK: - Places
 
-  /// A run of bits, counted from the lowest of a block's first byte.
+  /// A run of bits, counted from the lowest bit of a block's first byte.
   struct Run {
     let bit: Int
     let width: Int
@@ -78,7 +78,7 @@ enum GridType: Sendable, CaseIterable {
       return word >> shift & (1 << width - 1)
     }
 
-    /// - Precondition: the bits are zero, and `value` has no others.
+    /// - Precondition: the bits are zero, and `value` fits in them.
     func write(_ value: Int, _ bytes: UnsafeMutablePointer<UInt8>) {
       let byte = bit / 8, word = value << (bit % 8)
       bytes[byte] |= UInt8(truncatingIfNeeded: word)
@@ -86,10 +86,10 @@ enum GridType: Sendable, CaseIterable {
     }
   }
 
-  /// The 16-bit float d, from its lowest bits.
+  /// The 16-bit float d, lowest bits first.
   var d: [Run] { self == .iq1m ? (0..<4).map { Run(8 * 48 + 16 * $0 + 12, 4) } : [Run(0, 16)] }
 
-  /// The index of a point: its low bits, and high bits where they are elsewhere.
+  /// The index of a point: its low bits, and its high bits if they are stored elsewhere.
   func index(_ point: Int) -> (low: Run, high: Run?) {
     switch self {
     case .iq2xxs: (Run(8 * 2 + 64 * (point / 4) + 8 * (point % 4), 8), nil)
@@ -102,7 +102,7 @@ enum GridType: Sendable, CaseIterable {
     }
   }
 
-  /// The signs of a stretch of 8 weights, or nil.
+  /// The signs of 8 weights, or nil.
   func signs(_ stretch: Int) -> Run? {
     switch self {
     case .iq2xxs: Run(8 * 6 + 64 * (stretch / 4) + 7 * (stretch % 4), 7)

@@ -4,7 +4,7 @@ struct HalfFloat {
   let bits: UInt16
 
   init(_ value: Float) {
-    // The sign of a NaN is kept and its payload is fixed, as readers of the format write it.
+    // The sign of a NaN is kept and its payload is fixed, as llama.cpp writes it.
     bits = value.isNaN ? UInt16(value.bitPattern >> 16 & 0x8000) | 0x7E00 : Float16(value).bitPattern
   }
 
@@ -13,7 +13,7 @@ struct HalfFloat {
   /// From two little-endian bytes.
   init(_ bytes: UnsafePointer<UInt8>) { bits = UInt16(bytes[0]) | UInt16(bytes[1]) << 8 }
 
-  /// The number that is stored.
+  /// The stored value.
   var value: Float { Float(Float16(bitPattern: bits)) }
 
   /// Writes two little-endian bytes.

@@ -1,14 +1,14 @@
 import QuantCore
 
-/// Integer groups of other containers as blocks: every code stays, and each block has the scale of its group.
+/// Integer groups of other formats as blocks: every code is kept, and each block gets the scale of its group.
 extension GGUFBlockScheme {
   /// - Parameters:
-  ///   - isSymmetric: of the groups that become such blocks.
-  ///   - fidelity: given the type of the groups' scales.
-  ///   - rounded: which parameter is, where one is.
-  ///   - shift: is added to each code.
+  ///   - isSymmetric: whether the groups that become such blocks are symmetric.
+  ///   - fidelity: of the repacking, given the type of the groups' scales.
+  ///   - rounded: which parameter is rounded, if one is.
+  ///   - shift: added to each code.
   ///   - parameters: of a block, from scale and zero point.
-  /// - Returns: nil where groups are others, or are not made of whole blocks.
+  /// - Returns: nil for groups of another kind, or groups that are not made of whole blocks.
   fileprivate func adoption(
     of source: any Scheme, isSymmetric: Bool, fidelity: (ElementType) -> Adoption.Fidelity, rounded: String = "scale", shift: Int32,
     parameters: @escaping @Sendable (_ scale: Float, _ zero: Float) -> [Float]
@@ -34,12 +34,12 @@ extension GGUFBlockScheme {
     }
   }
 
-  /// Blocks with one scale, an F16.
+  /// For blocks with a single F16 scale.
   fileprivate func scaleFidelity(_ type: ElementType) -> Adoption.Fidelity { type == .f16 ? .exact : .parametersRounded }
 }
 
 extension SymmetricBlocks {
-  /// Symmetric integers of as many bits or fewer.
+  /// Symmetric integers of at most as many bits.
   func adoption(of source: any Scheme) -> Adoption? {
     adoption(of: source, isSymmetric: true, fidelity: scaleFidelity, shift: 1 << Int32(layout.bits - 1)) { scale, _ in
       [HalfFloat(scale).value]
@@ -55,7 +55,7 @@ extension Q8Blocks {
 }
 
 extension RangeBlocks {
-  /// Asymmetric integers of as many bits or fewer. The minimum, `-zero * scale`, is rounded to an F16, and is added after the
+  /// Asymmetric integers of at most as many bits. The minimum, `-zero * scale`, is rounded to F16, and is added after the
   /// product instead of being part of it.
   func adoption(of source: any Scheme) -> Adoption? {
     adoption(of: source, isSymmetric: false, fidelity: { _ in .parametersRounded }, rounded: "minimum", shift: 0) { scale, zero in

@@ -1,8 +1,8 @@
 import QuantCore
 
-/// `iq4_nl`: 32 weights `d * level[q]`, where levels are 16 uneven numbers.
+/// `iq4_nl`: 32 weights `d * level[q]`, with 16 unevenly spaced levels.
 ///
-/// Parameters: `[d]`, of either sign. Codes: 0...15. They come from the scale of the search before it is rounded to 16 bits.
+/// Parameters: `[d]`, of either sign. Codes: 0...15, computed with the scale of the search before it is rounded to 16 bits.
 struct LevelBlocks: GGUFBlockScheme {
   let layout: BlockType
 
@@ -45,14 +45,14 @@ struct LevelBlocks: GGUFBlockScheme {
   }
 }
 
-/// The 16 levels of `iq4_nl` and `iq4_xs`, denser about zero.
+/// The 16 levels of `iq4_nl` and `iq4_xs`, denser near zero.
 enum UnevenLevels {
   static let values: [Float] = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113]
 
-  /// The middle between each two levels.
+  /// The midpoints between neighbouring levels.
   private static let borders = zip(values, values.dropFirst()).map { ($0 + $1) / 2 }
 
-  /// Index of the level next to `x`; of two that are as near the upper one, and the last one for NaN.
+  /// Index of the level nearest to `x`; the upper one of two equally near, and the last one for NaN.
   static func nearest(_ x: Float) -> Int32 {
     var index: Int32 = 15
     for border in borders where x < border { index -= 1 }

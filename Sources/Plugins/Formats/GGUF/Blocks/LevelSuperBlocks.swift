@@ -2,7 +2,7 @@ import QuantCore
 
 /// `iq4_xs`: 256 weights in 8 sub-blocks of 32, `d * scale[s] * level[q]`, with the levels of `iq4_nl`.
 ///
-/// Parameters: `[d, scale 0…7]`, the scales being the 6-bit integers of the file less 32. Codes: 0...15. They come from `d`
+/// Parameters: `[d, scale 0…7]`, the scales being the 6-bit integers of the file minus 32. Codes: 0...15, computed with `d`
 /// before it is rounded to 16 bits.
 struct LevelSuperBlocks: GGUFBlockScheme {
   let layout: BlockType
@@ -54,7 +54,7 @@ struct LevelSuperBlocks: GGUFBlockScheme {
 
   func pack(codes: UnsafePointer<Int32>, parameters: UnsafePointer<Float>, into bytes: UnsafeMutablePointer<UInt8>) {
     HalfFloat(parameters[0]).store(bytes)
-    // Two high bits of each scale in a 16-bit word, then the nibbles.
+    // The two high bits of each scale in a 16-bit word, then the nibbles.
     var high: UInt16 = 0
     var low = [UInt8](repeating: 0, count: 4)
     for s in 0..<8 {

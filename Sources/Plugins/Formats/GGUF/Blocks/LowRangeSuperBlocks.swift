@@ -3,7 +3,7 @@ import QuantCore
 /// `q2_k`: 256 weights in 16 sub-blocks of 16, `d * scale[s] * q - dmin * min[s]`.
 ///
 /// Parameters: `[d, dmin, scale 0…15, min 0…15]`, the last 32 being the 4-bit integers of the file. Codes: 0...3. Without
-/// importance, weights are magnitudes, and the search adds up absolute errors.
+/// importance, errors are weighted by magnitudes, and the search sums absolute errors.
 struct LowRangeSuperBlocks: RangedSubBlocks {
   let layout: BlockType
 
@@ -46,7 +46,7 @@ struct LowRangeSuperBlocks: RangedSubBlocks {
     }
   }
 
-  /// Without importance the largest gets 15. What a division by almost nothing makes of the others is cut to a byte.
+  /// Without importance, the largest gets 15. Others that a division by almost zero makes too large are truncated to a byte.
   private func roundToNibbles(_ x: [Float], shift: Int32, _ packed: inout [UInt8]) -> Float {
     var maximum: Float = 0
     for value in x where value > maximum { maximum = value }
@@ -77,7 +77,7 @@ struct LowRangeSuperBlocks: RangedSubBlocks {
   }
 }
 
-/// The two low bits of 256 codes: four codes that lie 32 apart share a byte, and halves of a block follow each other.
+/// The two low bits of 256 codes: four codes at a distance of 32 share a byte, one half of the block after the other.
 enum CodePairs {
   static func pack(_ codes: UnsafePointer<Int32>, into bytes: UnsafeMutablePointer<UInt8>) {
     for half in 0..<2 {

@@ -2,7 +2,7 @@ import QuantCore
 
 /// `q3_k`: 256 weights in 16 sub-blocks of 16, `d * scale[s] * (q - 4)`.
 ///
-/// Parameters: `[d, scale 0…15]`, the scales being the 6-bit integers of the file less 32. Codes: 0...7. A block of zeros has the
+/// Parameters: `[d, scale 0…15]`, the scales being the 6-bit integers of the file minus 32. Codes: 0...7. A block of zeros has the
 /// scales -32 under `d = 0`.
 struct LowSymmetricSuperBlocks: ScaledSubBlocks {
   let layout: BlockType
@@ -38,7 +38,7 @@ struct LowSymmetricSuperBlocks: ScaledSubBlocks {
     }
   }
 
-  /// Without importance the scale of largest magnitude gets -32.
+  /// Without importance, the scale of largest magnitude gets -32.
   private func roundToSixBits(_ scales: [Float]) -> (Float, [Int32]) {
     var maximum: Float = 0
     for scale in scales where scale.magnitude > maximum.magnitude { maximum = scale }
@@ -54,7 +54,7 @@ struct LowSymmetricSuperBlocks: ScaledSubBlocks {
       bytes[i] = UInt8(truncatingIfNeeded: word)
     }
     CodePairs.pack(codes, into: bytes + 32)
-    // Low nibbles of scales 0…7 and 8…15 share bytes 0…7; the top two bits of four scales that lie 4 apart a byte behind them.
+    // Low nibbles of scales 0…7 and 8…15 share bytes 0…7; then the top two bits of four scales at a distance of 4 share a byte.
     func integer(_ s: Int) -> UInt8 { UInt8(clamp(parameters[1 + s], -32, 31) + 32) }
     for s in 0..<8 { bytes[96 + s] = integer(s) & 15 | (integer(s + 8) & 15) << 4 }
     for s in 0..<4 {

@@ -15,7 +15,7 @@ struct Q8Blocks: GGUFBlockScheme {
     let d = magnitude / 127
     let inverse = d != 0 ? 1 / d : 0
     parameters[0] = HalfFloat(d).value
-    // From the scale before it is rounded to 16 bits; halves away from zero.
+    // With the scale before it is rounded to 16 bits; ties away from zero.
     for i in 0..<32 {
       codes[i] = inverse.isFinite ? Int32(clamp((x[i] * inverse).rounded(.toNearestOrAwayFromZero), -128, 127)) : 0
     }

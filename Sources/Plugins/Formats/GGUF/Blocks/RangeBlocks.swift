@@ -2,7 +2,7 @@ import QuantCore
 
 /// `q4_1` and `q5_1`: 32 weights `d * q + m`.
 ///
-/// Parameters: `[d, m]`. Codes: 0...15 or 0...31. Without importance the range is exactly that of the block; with it the
+/// Parameters: `[d, m]`. Codes: 0...15 or 0...31. Without importance, the range is exactly that of the block; with it, the
 /// minimum is at most zero.
 struct RangeBlocks: GGUFBlockScheme {
   let layout: BlockType
@@ -30,7 +30,7 @@ struct RangeBlocks: GGUFBlockScheme {
     let inverse = d != 0 ? 1 / d : 0
     parameters[0] = HalfFloat(d).value
     parameters[1] = HalfFloat(low).value
-    // From the scale and minimum before they are rounded to 16 bits; halves up.
+    // With the scale and minimum before they are rounded to 16 bits; ties up.
     for i in 0..<32 {
       codes[i] = inverse.isFinite && d.isFinite ? Int32(clamp((x[i] - low) * inverse + 0.5, 0, Float(top))) : 0
     }

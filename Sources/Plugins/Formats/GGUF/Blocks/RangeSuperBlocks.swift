@@ -40,7 +40,7 @@ struct RangeSuperBlocks: RangedSubBlocks {
     }
   }
 
-  /// Without importance the largest sub-block scale gets 63.
+  /// Without importance, the largest sub-block scale gets 63.
   private func roundToSixBits(_ x: [Float]) -> (Float, [UInt8]) {
     var maximum: Float = 0
     for value in x where value > maximum { maximum = value }
@@ -52,7 +52,7 @@ struct RangeSuperBlocks: RangedSubBlocks {
     HalfFloat(parameters[0]).store(bytes)
     HalfFloat(parameters[1]).store(bytes + 2)
     // The first four scales and minima fill the low six bits of bytes 0…3 and 4…7; the last four are nibbles in bytes
-    // 8…11, with their top two bits above those of the first.
+    // 8…11, with their top two bits in the high bits of the first eight.
     func integer(_ index: Int) -> UInt8 { UInt8(clamp(parameters[index], 0, 63)) }
     for s in 0..<4 {
       bytes[4 + s] = integer(2 + s) | (integer(6 + s) >> 4) << 6

@@ -1,5 +1,5 @@
 extension ScaleSearch {
-  /// Least squares `x = scale * (code - half)` with weights `x²`, codes in `0...2 * half - 1`, improved by moving single codes as
+  /// Least squares `x = scale * (code - half)` with weights `x²`, codes in `0...2 * half - 1`, improved by changing single codes as
   /// long as that explains more of `x`. A block of zeros gets scale 0 and codes 0.
   static func moves(_ x: UnsafePointer<Float>, count: Int, half: Int32) -> (scale: Float, codes: [Int32]) {
     var maximum: Float = 0

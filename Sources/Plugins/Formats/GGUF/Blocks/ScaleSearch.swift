@@ -1,4 +1,4 @@
-/// Weighted searches for the scale (and minimum) of a block, as llama.cpp does them: one operation after the other in
+/// Weighted searches for the scale (and minimum) of a block, as llama.cpp does them: one operation after another in
 /// 32-bit floats. The C kernels do the same for many blocks at once and must agree in every bit.
 enum ScaleSearch {
   /// Steps of a range search: for s in `0...last`, codes are computed with the scale `(first + step * s + top) / range`.
@@ -20,10 +20,10 @@ enum ScaleSearch {
     var codes: [Int32]
   }
 
-  /// Below this a block counts as zero.
+  /// A block whose magnitudes are below this counts as zero.
   static let smallest: Float = 1e-15
 
-  /// What a range search adds up, weighted, to compare its fits.
+  /// The error that a range search sums, weighted, to compare its fits.
   enum ErrorKind { case squared, absolute }
 
   /// Codes in `0...top`, minimum at most zero.
@@ -46,7 +46,7 @@ enum ScaleSearch {
     var best = RangeFit(scale: 1 / (Float(top) / (maximum - minimum)), minimum: minimum, codes: codes)
     var bestError = error(kind, x, w, best.scale, best.minimum, codes)
     for step in 0...steps.last {
-      // The minimum found so far takes part: every improvement changes the later candidates.
+      // The minimum found so far is used: every improvement changes the later candidates.
       let inverse = (steps.first + steps.step * Float(step) + Float(top)) / (maximum - best.minimum)
       codes = rangeCodes(x, count, inverseScale: inverse, minimum: best.minimum, top: top)
       var sumL: Float = 0, sumLL: Float = 0, sumXL: Float = 0
@@ -138,7 +138,7 @@ enum ScaleSearch {
       return sum
     }
     var inverse = Float(top) / maximum
-    // The first candidate is not limited to `top`, which rounding cannot exceed here.
+    // The first candidate is not limited to `top`, because rounding cannot exceed it here.
     var best = error(inverse, limit: 255)
     for step in -4...4 where step != 0 {
       let candidate = (0.1 * Float(step) + Float(top)) / maximum
@@ -151,7 +151,7 @@ enum ScaleSearch {
       sumXL += w[i] * x[i] * Float(codes[i])
       sumLL += w[i] * Float(codes[i]) * Float(codes[i])
     }
-    // Move single codes as long as that explains more of x.
+    // Change single codes as long as that explains more of x.
     for _ in 0..<5 {
       var changed = false
       for i in x.indices {
@@ -175,7 +175,7 @@ enum ScaleSearch {
   }
 }
 
-/// Rounds to nearest, ties to even, by adding 1.5 * 2^23; what infinities and NaN give is part of the format's reference.
+/// Rounds to nearest, ties to even, by adding 1.5 * 2^23; what this gives for infinities and NaN is part of the reference.
 @inline(__always)
 func nearestInteger(_ value: Float) -> Int32 {
   Int32(truncatingIfNeeded: (value + 12_582_912).bitPattern & 0x007F_FFFF) - 0x0040_0000

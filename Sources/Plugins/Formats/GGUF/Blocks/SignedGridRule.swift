@@ -6,33 +6,33 @@ struct GridFit {
   var codes: [Int32]
 }
 
-/// How llama.cpp rounds to `iq2_xxs` … `iq3_s`, written plainly.
+/// How llama.cpp rounds to `iq2_xxs` … `iq3_s`, in plain Swift.
 ///
-/// For each sub-block: signs are taken off; under scales that give the largest magnitude a little more or less than the highest
-/// level, every weight gets its nearest level, and stretches that are then no point become one; the scale that explains most is
-/// fitted, and points are looked for once more under it. Scales are then rounded to odd multiples of one.
+/// For each sub-block: signs are separated; scales are tried that put the largest magnitude slightly above or below the highest
+/// level; under each, every weight gets its nearest level, and points of levels that are not in the grid are replaced by points that
+/// are; the scale that explains most is fitted, and points are searched again under it. Scales are then rounded to odd multiples.
 struct SignedGridRule {
-  /// Which points are looked for again under the scale that was found.
+  /// Which points are searched again under the scale that was found.
   enum Again { case offGrid, allIfAnyOffGrid, always }
 
   let type: GridType
   /// Weights of a sub-block.
   let length: Int
-  /// Scales are tried for `steps` steps below and above.
+  /// The number of scales tried below and above.
   var steps = 9
   var step: Float = 0.1
   /// Sub-blocks whose largest magnitude is below this are zero.
   var smallest: Float = 1e-15
   var again = Again.offGrid
-  /// The largest magnitude is that under a scale fitted without the grid.
+  /// Whether the largest magnitude is that under a scale fitted without the grid.
   var fitsFirst = false
-  /// Mean squares count this often in what errors weigh.
+  /// How often mean squares count in the weight of errors.
   var spread: Float = 2
-  /// Without importance errors weigh x² and this share of the mean square; nil: as with an importance of one.
+  /// Without importance, errors are weighted by x² plus this share of the mean square; nil: as with an importance of one.
   var share: Float?
-  /// What d is multiplied with before it is stored.
+  /// The factor by which d is multiplied before it is stored.
   var correction: Float = 1
-  /// Points and signs are stored even where all scales are zero.
+  /// Whether points and signs are stored even if all scales are zero.
   var keepsPoints = false
 
   init(_ type: GridType) {
@@ -51,7 +51,7 @@ struct SignedGridRule {
 
   private var top: Int32 { type.pointLength == 8 ? 2 : 7 }
 
-  /// What one sub-block becomes.
+  /// The result for one sub-block.
   private struct SubBlock {
     var scale: Float
     var levels: [Int32]
@@ -112,13 +112,13 @@ struct SignedGridRule {
       let (xq, qq) = products(x, w, kept)
       if qq > 0 { scale = xq / qq }
     }
-    // A negative scale would need codes of its own: the signs take it.
+    // There are no codes for negative scales: the signs change instead.
     if scale < 0 { (scale, isNegative) = (-scale, isNegative.map { !$0 }) }
     return SubBlock(scale: scale, levels: kept, isNegative: isNegative)
   }
 
-  /// Magnitudes and signs. Where only an even number of minus signs can be stored, the weight whose sign matters least gets the
-  /// other one and a negative magnitude.
+  /// Magnitudes and signs. If only an even number of minus signs can be stored, the weight whose sign matters least changes its
+  /// sign and gets a negative magnitude.
   private func takeSigns(_ source: [Float], _ w: [Float]) -> ([Float], [Bool]) {
     var x = source.map { $0 >= 0 ? $0 : -$0 }, isNegative = source.map { !($0 >= 0) }
     guard type.storedSigns == 7 else { return (x, isNegative) }
@@ -170,7 +170,7 @@ struct SignedGridRule {
       ll += w[i] * Float(code) * Float(code)
       codes.append(byte(code))
     }
-    // Move single codes as long as that explains more of x.
+    // Change single codes as long as that explains more of x.
     for _ in 0..<5 {
       var changed = false
       for i in x.indices {
@@ -191,9 +191,9 @@ struct SignedGridRule {
   }
 }
 
-/// Scales rounded to odd multiples of one.
+/// Scales rounded to odd multiples of a unit.
 enum OddScales {
-  /// d and the codes l of scales `(2 l + 1) d`, of which the largest gets `top`; zeros where no scale is above zero.
+  /// d and the codes l of scales `(2 l + 1) d`, the largest of which gets `top`; zeros if no scale is above zero.
   static func round(_ scales: [Float], top: Int32) -> (d: Float, codes: [Float]) {
     let maximum = scales.reduce(Float(0)) { $0 > $1 ? $0 : $1 }
     guard maximum != 0 else { return (0, scales.map { _ in 0 }) }

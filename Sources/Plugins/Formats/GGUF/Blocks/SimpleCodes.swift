@@ -1,5 +1,5 @@
-/// Codes of 4 or 5 bits in blocks of 32: the low halves of byte j are those of weights j and j + 16; fifth bits, where
-/// there are any, precede them as one little-endian 32-bit word.
+/// Codes of 4 or 5 bits in blocks of 32: byte j holds the low four bits of codes j and j + 16; fifth bits, if there are any,
+/// precede them as one little-endian 32-bit word.
 enum SimpleCodes {
   static func pack(_ codes: UnsafePointer<Int32>, bits: Int, into bytes: UnsafeMutablePointer<UInt8>) {
     var low = bytes

@@ -1,8 +1,8 @@
 import QuantCore
 
-/// Super-blocks whose sub-blocks have a scale each: a weight is `d * scale[s] * (q - half)`.
+/// Super-blocks whose sub-blocks have one scale each: a weight is `d * scale[s] * (q - half)`.
 ///
-/// Parameters: `[d, scale 0…]`. Codes: `0 ..< 2 * half`. A sub-block whose stored scale is zero says nothing of its weights.
+/// Parameters: `[d, scale 0…]`. Codes: `0 ..< 2 * half`. The weights of a sub-block whose stored scale is zero are lost.
 protocol ScaledSubBlocks: GGUFBlockScheme {}
 
 extension ScaledSubBlocks {
@@ -34,7 +34,7 @@ extension ScaledSubBlocks {
     }
   }
 
-  /// Rounds a sub-block again under what is stored of its parameters; where its scale is zero, the codes of the search stay.
+  /// Rounds a sub-block again under its stored parameters; if its scale is zero, the codes of the search are kept.
   func roundAgain(_ x: UnsafePointer<Float>, _ s: Int, parameters: UnsafePointer<Float>, codes: UnsafeMutablePointer<Int32>) {
     let scale = parameters[0] * parameters[1 + s], own = layout.scaleWeights * s..<layout.scaleWeights * (s + 1)
     if scale == 0 { return }
@@ -51,7 +51,7 @@ extension RangedSubBlocks {
   /// The largest code.
   var top: Int32 { (1 << Int32(layout.bits)) - 1 }
 
-  /// What a sub-block's codes are multiplied by, and what is taken off.
+  /// The factor of a sub-block's codes, and what is subtracted.
   private func line(_ s: Int, _ parameters: UnsafePointer<Float>) -> (scale: Float, minimum: Float) {
     (parameters[0] * parameters[2 + s], parameters[1] * parameters[2 + layout.weights / layout.scaleWeights + s])
   }
@@ -80,7 +80,7 @@ extension RangedSubBlocks {
     }
   }
 
-  /// Rounds a sub-block again under what is stored of its parameters; where its scale is zero, the codes of the search stay.
+  /// Rounds a sub-block again under its stored parameters; if its scale is zero, the codes of the search are kept.
   func roundAgain(_ x: UnsafePointer<Float>, _ s: Int, parameters: UnsafePointer<Float>, codes: UnsafeMutablePointer<Int32>) {
     let (scale, minimum) = line(s, parameters), own = layout.scaleWeights * s..<layout.scaleWeights * (s + 1)
     if scale == 0 { return }
@@ -88,7 +88,7 @@ extension RangedSubBlocks {
   }
 }
 
-/// Calls `body` with each sub-block that `columns` touches, and the columns inside it.
+/// Calls `body` with each sub-block that `columns` overlaps, and the columns inside it.
 @inline(__always)
 func forEachSubBlock(_ columns: Range<Int>, length: Int, _ body: (Int, Range<Int>) -> Void) {
   var start = columns.lowerBound

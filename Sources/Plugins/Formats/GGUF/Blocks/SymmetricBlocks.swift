@@ -2,8 +2,8 @@ import QuantCore
 
 /// `q4_0` and `q5_0`: 32 weights `d * (q - half)`, half being 8 or 16.
 ///
-/// Parameters: `[d]`, which is negative where the weight of largest magnitude is positive: that weight gets code 0, the
-/// only one with the full range. Codes: 0...2 * half - 1.
+/// Parameters: `[d]`, which is negative if the weight of largest magnitude is positive: that weight gets code 0, the
+/// only one that reaches the full range. Codes: 0...2 * half - 1.
 struct SymmetricBlocks: GGUFBlockScheme {
   let layout: BlockType
 
@@ -25,7 +25,7 @@ struct SymmetricBlocks: GGUFBlockScheme {
     let d = maximum / -Float(half)
     let inverse = d != 0 ? 1 / d : 0
     parameters[0] = HalfFloat(d).value
-    // From the scale before it is rounded to 16 bits; halves away from the full-range end.
+    // With the scale before it is rounded to 16 bits; ties away from the full-range end.
     for i in 0..<32 {
       codes[i] = inverse.isFinite ? Int32(clamp(x[i] * inverse + (Float(half) + 0.5), 0, Float(2 * half - 1))) : 0
     }

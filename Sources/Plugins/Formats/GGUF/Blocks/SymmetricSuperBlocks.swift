@@ -34,7 +34,7 @@ struct SymmetricSuperBlocks: ScaledSubBlocks {
   }
 
   func pack(codes: UnsafePointer<Int32>, parameters: UnsafePointer<Float>, into bytes: UnsafeMutablePointer<UInt8>) {
-    // Each half of the block: low nibbles of quarters 0 and 2, then of 1 and 3; two high bits of each quarter in a byte.
+    // Each half of the block: low nibbles of quarters 0 and 2, then of 1 and 3; the two high bits of all quarters in a byte.
     for half in 0..<2 {
       let q = codes + 128 * half, low = bytes + 64 * half, high = bytes + 128 + 32 * half
       for i in 0..<64 { low[i] = UInt8(truncatingIfNeeded: q[i] & 15 | (q[i + 64] & 15) << 4) }

@@ -2,8 +2,8 @@ import QuantCore
 
 /// `tq1_0`, `tq2_0` and `q2_0`: 256 (64) weights `d * (q - 1)`, rounded to -1, 0 and 1 times the largest magnitude.
 ///
-/// Parameters: `[d]`. Codes: 0...2; `q2_0` has a code 3, which no weight is nearest to while `d` is the largest magnitude, but error
-/// feedback may use. Importance is not looked at.
+/// Parameters: `[d]`. Codes: 0...2; `q2_0` has a code 3, which is nearest to no weight while `d` is the largest magnitude, but which
+/// error feedback may use. Importance is not used.
 struct TernaryBlocks: GGUFBlockScheme {
   let layout: BlockType
 
@@ -18,7 +18,7 @@ struct TernaryBlocks: GGUFBlockScheme {
     let inverse = d != 0 ? 1 / d : 0
     parameters[0] = HalfFloat(d).value
     for i in 0..<layout.weights {
-      // What an infinite reciprocal gives is the reference's: its conversion to an integer is that of x86.
+      // What an infinite reciprocal gives follows the reference: its conversion to an integer is that of x86.
       let nearest = clamp((x[i] * inverse).rounded(.toNearestOrAwayFromZero), -1, 1)
       codes[i] = inverse.isFinite ? Int32(nearest) + 1 : layout == .q2_0 ? 0 : 1
     }
@@ -66,7 +66,7 @@ struct TernaryBlocks: GGUFBlockScheme {
         var power: UInt8 = 1
         for digit in 0..<stretch.digits {
           for i in 0..<stretch.count {
-            // Multiplied with a power of three, a digit is at the front; three times what is left carries it out.
+            // A power of three moves the digit to the front; multiplying the rest by three carries it out of the byte.
             codes[stretch.start + i + digit * stretch.count] = Int32((UInt16(bytes[first + i] &* power) * 3) >> 8)
           }
           power &*= 3
@@ -81,13 +81,13 @@ struct TernaryBlocks: GGUFBlockScheme {
   private var scaleOffset: Int { layout == .q2_0 ? 0 : layout.bytes - 2 }
 
   /// Bytes of five ternary digits, the first being the most significant, as 256 / 243 of their number rounded up: where the bytes
-  /// begin, and the weight of the first digit, the number of bytes and of digits used. Digits of a byte lie `count` apart.
+  /// begin, and the weight of the first digit, the number of bytes and of digits used. Digits of a byte are `count` weights apart.
   private static let stretches: [(Int, (start: Int, count: Int, digits: Int))] = [(0, (0, 32, 5)), (32, (160, 16, 5)), (48, (240, 4, 4))]
 }
 
-/// `q1_0`: 128 weights `d` or `-d`, with d the mean magnitude.
+/// `q1_0`: 128 weights `d` or `-d`, where d is the mean magnitude.
 ///
-/// Parameters: `[d]`. Codes: 1 for what is not negative, else 0. Importance is not looked at.
+/// Parameters: `[d]`. Codes: 0 for negative weights, otherwise 1. Importance is not used.
 struct SignBlocks: GGUFBlockScheme {
   let layout: BlockType
 

@@ -1,9 +1,9 @@
 import QuantCore
 
-/// How llama.cpp rounds to `iq1_s` and `iq1_m`, written plainly.
+/// How llama.cpp rounds to `iq1_s` and `iq1_m`, in plain Swift.
 ///
-/// Ascending weights are cut twice, and what is below, between and above becomes -1, 0 and 1, shifted by an eighth. Every pair of
-/// cuts is tried under every shift; of the best one, stretches that are no point of the grid become one.
+/// The sorted weights are cut twice; those below, between and above the cuts become -1, 0 and 1, shifted by an eighth. Every pair of
+/// cuts is tried under every shift; for the best one, levels that are not a point of the grid are replaced by one.
 struct TernaryGridRule {
   static let shift: Float = 0.125
 
@@ -19,14 +19,14 @@ struct TernaryGridRule {
     smallest = type == .iq1s ? 1e-12 : 1e-7
   }
 
-  /// Weights that have a shift in common.
+  /// Weights that share a shift.
   private var shiftLength: Int { 256 / type.shiftCount }
   private var shiftsPerScale: Int { type.shiftCount / type.scaleCount }
 
   private struct SubBlock {
     var scale: Float
     var levels: [Int32]
-    /// By shift: whether it is down.
+    /// For each shift, whether it is downwards.
     var isDown: [Bool]
   }
 
@@ -56,7 +56,7 @@ struct TernaryGridRule {
     return GridFit(parameters: [HalfFloat(d).value] + scales + shifts, codes: codes)
   }
 
-  /// d for which all weights of the super-block fit best; nil where nothing weighs.
+  /// The d that fits all weights of the super-block best; nil if no weight counts.
   private func fittedScale(_ x: [Float], _ w: [Float], _ codes: [Int32], _ scales: [Float], _ shifts: [Float]) -> Float? {
     var xq: Float = 0, qq: Float = 0
     for i in x.indices {
@@ -75,7 +75,7 @@ struct TernaryGridRule {
       scale: 0, levels: x.indices.map { points.level($0 % 8, of: 0) }, isDown: [Bool](repeating: false, count: shiftsPerScale))
     let maximum = x.reduce(x[0].magnitude) { $0 > $1.magnitude ? $0 : $1.magnitude }
     guard !(maximum < smallest) else { return none }
-    // Equal weights stay in order.
+    // Equal weights keep their order.
     let order = x.indices.sorted { x[$0] != x[$1] ? x[$0] < x[$1] : $0 < $1 }
     guard let cuts = type == .iq1s ? cutWithOneShift(x, w, order) : cutWithTwoShifts(x, w, order) else { return none }
     var scale = cuts.scale, isDown = cuts.isDown
@@ -101,7 +101,7 @@ struct TernaryGridRule {
 
   // MARK: - Cuts
 
-  /// Two places in ascending order, with the scale that fits best.
+  /// Two cuts in ascending order, with the scale that fits best.
   private struct Cuts {
     var first: Int
     var second: Int
@@ -110,7 +110,7 @@ struct TernaryGridRule {
     /// How much of the weights is explained.
     var score: Float
 
-    /// The cuts with these sums, where they are better than `other`.
+    /// The cuts with these sums, if they are better than `other`.
     init?(_ first: Int, _ second: Int, _ isDown: [Bool], xq: Float, qq: Float, than other: Cuts?) {
       guard qq > 0, xq * xq > (other?.score ?? -.greatestFiniteMagnitude) * qq else { return nil }
       scale = xq / qq
@@ -119,7 +119,7 @@ struct TernaryGridRule {
     }
   }
 
-  /// Sums over the first 0, 1, … weights of an order, of those that are in `part`.
+  /// Sums over the first 0, 1, … weights of an order, counting only those in `part`.
   private func sums(_ values: [Float], _ order: [Int], part: Range<Int>) -> [Float] {
     order.reduce(into: [0]) { sums, i in sums.append((sums.last ?? 0) + (part.contains(i) ? values[i] : 0)) }
   }
@@ -148,7 +148,7 @@ struct TernaryGridRule {
     var best: Cuts?
     for first in 0...length {
       for second in first...length {
-        // Of a half with a shift; steps between levels are one, whatever the shift.
+        // For one half with a shift; the distance between levels is one, whatever the shift.
         func xq(_ half: Int, _ shift: Float) -> Float { sx[half][length] * (1 + shift) - (sx[half][first] + sx[half][second]) }
         func qq(_ half: Int, _ shift: Float) -> Float {
           let (low, high) = (-1 + shift, 1 + shift), own = sw[half]

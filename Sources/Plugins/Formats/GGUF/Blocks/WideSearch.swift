@@ -1,13 +1,13 @@
 import CBlocks
 import QuantCore
 
-/// Blocks with a wider search for their parameters than llama.cpp's: what `--search best` asks for.
+/// Blocks with a wider search for their parameters than llama.cpp's, used with `--search best`.
 ///
-/// Scale and minimum are found together by least squares from many beginnings, those of super-blocks with the integers that scale
-/// their sub-blocks, and always for what a reader computes. Errors weigh what the importance of their column says; without it those
-/// of large weights more, as in the default rule of `q4_k`: `rms + |x|`, with the root mean square of what shares a scale. No
-/// block gets a larger weighted error than the default rule gives it. Bytes are on the grid of the base, so that packings and
-/// readers are the same.
+/// Scale and minimum are fitted together by least squares from many starting points, in super-blocks together with the integers that
+/// scale their sub-blocks, and always for the values that a client computes. Errors are weighted by the importance of their column;
+/// without importance, errors of large weights count more, as in the default rule of `q4_k`: `rms + |x|`, with the root mean square of
+/// the weights that share a scale. No block gets a larger weighted error than by the default rule. Bytes are on the grid of the base,
+/// so that packings and clients are the same.
 struct WideSearch<Base: GGUFBlockScheme>: Scheme {
   let base: Base
   private let refine: qc_block_refiner
@@ -63,7 +63,7 @@ struct WideSearch<Base: GGUFBlockScheme>: Scheme {
     }
   }
 
-  /// What the errors of a row weigh.
+  /// The weights of the errors of a row.
   private func weights(_ x: UnsafePointer<Float>, _ columns: Int, _ importance: [Float]?) -> [Float] {
     if let importance { return importance }
     let length = base.layout.scaleWeights

@@ -1,4 +1,4 @@
-// Codebooks of GGUF's layouts. The grids were chosen for the weights of real models and follow from no rule, so that their
+// Codebooks of GGUF's layouts. The grids were chosen for the weights of real models and follow no rule, so their
 // points are data: facts of the format, taken from the gguf package by Tests/Interop/make_codebooks.py.
 #include <pthread.h>
 
@@ -8,7 +8,7 @@ const int8_t qc_uneven_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1
 const int8_t qc_doubled_e2m1[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 // Each grid is a set. A point is numbered by the indices of its coordinates' levels, the first coordinate being the least
-// significant digit; bit b of digit n says whether point 4n + b belongs to the grid. Points are indexed in ascending order.
+// significant digit; bit b of hexadecimal digit n says whether point 4n + b is in the grid. Points are indexed in ascending order.
 static const char iq2_xxs_set[] =
     "55514155014414140040414400010000004004004100040000000040000005010414110010414004054004000100005001000005000010000004"
     "00001441400441410000400000400000400000000000004001000000000000000041400101000400401100401001000404001000000000001040"
@@ -101,7 +101,7 @@ static const int8_t odd_levels[] = {1, 3, 5, 7, 9, 11, 13, 15};
 
 static qc_grids grids;
 
-// Writes at most `count` points, so that the table bounds them and not the text.
+// Writes at most `count` points, so that the table is the limit and not the text.
 static void fill(int8_t *point, int count, int length, const char *set, const int8_t *levels, int level_count) {
   for (int number = 0; set[number / 4] && count > 0; ++number) {
     int character = set[number / 4], digit = character <= '9' ? character - '0' : character - 'a' + 10;

@@ -1,12 +1,12 @@
-// The numbers that codes stand for where they are no even ladder.
+// The values of codes that are not evenly spaced.
 #ifndef QC_CODEBOOKS_H
 #define QC_CODEBOOKS_H
 
 #include <stdint.h>
 
-/// Levels of iq4_nl and iq4_xs, denser about zero.
+/// Levels of iq4_nl and iq4_xs, denser near zero.
 extern const int8_t qc_uneven_levels[16];
-/// Twice the numbers of E2M1 (OCP Microscaling Formats, section 5.3.3); negative zero is zero.
+/// Twice the values of E2M1 (OCP Microscaling Formats, section 5.3.3); negative zero is zero.
 extern const int8_t qc_doubled_e2m1[16];
 
 /// Points of the grids. A point is 8 or 4 weights before scale and signs.
@@ -15,7 +15,7 @@ typedef struct {
   int8_t iq3_xxs[256][4], iq3_s[512][4];
 } qc_grids;
 
-/// The grids, which are made at the first call.
+/// The grids, which are built on the first call.
 const qc_grids *qc_block_grids(void);
 
 #endif

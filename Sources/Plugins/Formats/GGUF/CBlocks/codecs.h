@@ -1,8 +1,8 @@
-// The kernels of every block type, a table for each instruction set.
+// The kernels of every block type, one table for each instruction set.
 #ifndef QC_CODECS_H
 #define QC_CODECS_H
 
-// A product and a sum stay two operations, each rounded: fused, they would give other bits where a processor can fuse them.
+// A product and a sum remain two operations, each rounded: fused, they would give other bits on processors that can fuse them.
 #pragma STDC FP_CONTRACT OFF
 
 #include "cblocks.h"
@@ -12,7 +12,7 @@
 #include "half_float.h"
 #include "layouts.h"
 
-// What is missing is NULL or 0.
+// Missing entries are NULL or 0.
 typedef struct {
   qc_block_size size;
   qc_block_encoder _Nullable encode;

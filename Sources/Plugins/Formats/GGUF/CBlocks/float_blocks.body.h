@@ -1,7 +1,7 @@
-// Encoders of the layouts whose nibbles are E2M1 numbers, by llama.cpp's own rules. None of them looks at importance.
+// Encoders of the layouts whose nibbles are E2M1 values, by llama.cpp's own rules. None of them uses importance.
 
-// Nibbles of `length` weights under a scale in units of half the smallest number: the number of borders below the magnitude,
-// which are exact products; a tie goes to the smaller one, and zero has no sign.
+// Nibbles of `length` weights under a scale in units of half the smallest value: the number of borders below the magnitude,
+// which are exact products; a tie goes to the smaller value, and zero has no sign.
 static inline void qc_round_e2m1(const float *x, int length, float scale, uint8_t *codes) {
   static const float borders[7] = {0.5f, 1.5f, 2.5f, 3.5f, 5, 7, 10};
   for (int i = 0; i < length; ++i) {
@@ -12,7 +12,7 @@ static inline void qc_round_e2m1(const float *x, int length, float scale, uint8_
   }
 }
 
-// The same for weights far beyond the largest number, whose distances from several numbers are the same float: the first number of
+// The same for weights far beyond the largest value, whose distances to several values are the same float: the first value in
 // the table is taken.
 static inline void qc_round_far_e2m1(const float *x, int length, float scale, uint8_t *codes) {
   for (int i = 0; i < length; ++i) {
@@ -26,14 +26,14 @@ static inline void qc_round_far_e2m1(const float *x, int length, float scale, ui
   }
 }
 
-// The exponent of E8M0 two below that of `magnitude`. llama.cpp takes the latter from a logarithm in 32 bits, which just below
-// a power of two may round up to it.
+// The E8M0 exponent two below that of `magnitude`. llama.cpp takes the latter from a 32-bit logarithm, which may round up
+// just below a power of two.
 static inline uint8_t qc_shared_exponent(float magnitude) {
   uint32_t bits = qc_float_bits(magnitude);
   int32_t exponent = (int32_t)(bits >> 23) - 127;
-  // Exponents below the range, where the reference is undefined, become the smallest.
+  // Exponents below the range, for which the reference is undefined, become the smallest.
   if (exponent < -125) return 0;
-  // To first order in the distance from the next power, which is all that matters where this rounds to it.
+  // To first order in the distance from the next power, which is exact enough where it rounds to that power.
   int32_t next = exponent + 1;
   double distance = (double)(0x800000 - (bits & 0x7fffff)) * 0x1p-24;
   if (distance < 0x1p-10 && (float)((double)next - distance * 1.4426950408889634) == (float)next) exponent = next;
@@ -53,7 +53,7 @@ static void QC_NAME(encode_mxfp4)(
   }
 }
 
-// The E4M3 code of a scale that is not negative: halves up, and everything from 256 on is 448.
+// The E4M3 code of a non-negative scale: ties round up, and everything from 256 on is 448.
 static inline uint8_t qc_e4m3_code(float value) {
   if (!(value > 0)) return 0;
   uint32_t bits = qc_float_bits(value);
@@ -63,7 +63,7 @@ static inline uint8_t qc_e4m3_code(float value) {
     int32_t mantissa = (int32_t)(value * 512.0f + 0.5f);
     return (uint8_t)(mantissa < 7 ? mantissa : 7);
   }
-  // A mantissa that is rounded up may run into the exponent.
+  // A mantissa that is rounded up may carry into the exponent.
   uint32_t code = (uint32_t)exponent << 3 | (bits >> 20 & 7);
   code += bits >> 19 & 1;
   return (uint8_t)(code < 0x78 ? code : 0x7e);

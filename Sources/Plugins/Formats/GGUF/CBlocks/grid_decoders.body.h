@@ -1,12 +1,12 @@
-// Decoders of layouts whose stretches of 8 or 4 weights index a grid of points. Every index lies in its grid whatever the
-// bytes are: it has as many bits as the grid has points.
+// Decoders of layouts that index a grid of points for every 8 or 4 weights. Every index is valid whatever the bytes are: its
+// bits cannot express a number beyond the grid.
 
 // One point with signs.
 static inline void qc_decode_point(const int8_t *point, int length, float scale, unsigned signs, float *destination) {
   for (int i = 0; i < length; ++i) destination[i] = scale * (float)point[i] * (signs >> i & 1 ? -1.0f : 1.0f);
 }
 
-// Eight signs of which seven are stored: the number of minus signs is even.
+// Eight signs, of which seven are stored: the number of minus signs is even.
 static inline unsigned qc_even_signs(unsigned seven) { return seven | ((unsigned)__builtin_popcount(seven) & 1) << 7; }
 
 static inline unsigned qc_load_short(const uint8_t source[2]) { return source[0] | (unsigned)source[1] << 8; }
@@ -27,7 +27,7 @@ static void QC_NAME(decode_iq2_xxs)(const void *source, int64_t weights, float *
   }
 }
 
-// The scale of the 16 weights that points `p` and its neighbour hold, from nibbles.
+// The scale of the 16 weights of point `p` and its neighbour, from nibbles.
 static inline float qc_nibble_scale(float d, const uint8_t *scales, int p) {
   return d * (0.5f + (float)(scales[p / 4] >> p % 4 / 2 * 4 & 15)) * 0.25f;
 }
@@ -88,7 +88,7 @@ static void QC_NAME(decode_iq3_s)(const void *source, int64_t weights, float *de
   }
 }
 
-// One point of the ternary grid, all of it shifted by an eighth.
+// One point of the ternary grid, shifted as a whole by an eighth.
 static inline void qc_decode_shifted(const int8_t *point, float scale, int is_below, float *destination) {
   float shift = is_below ? -0.125f : 0.125f;
   for (int i = 0; i < 8; ++i) destination[i] = scale * ((float)point[i] + shift);

@@ -1,10 +1,10 @@
 // Encoders of the layouts with signs and grids of magnitudes.
 
-// How errors are weighed: by importance * sqrt(spread * mean square of the super-block + x^2), or without importance by the sum
-// of a share of that and x^2.
+// How errors are weighted: by importance * sqrt(spread * mean square of the super-block + x^2), or without importance by the sum
+// of a share of the spread and x^2.
 typedef struct {
   float spread;
-  // Without importance: a share of the spread beside x^2; below zero for the same as an importance of one.
+  // Without importance: the share of the spread that is added to x^2; negative: as with an importance of one.
   float share;
 } qc_grid_weighting;
 
@@ -20,7 +20,7 @@ static const qc_grid_rule qc_rule_iq2_s = {
 static const qc_grid_rule qc_rule_iq3_xxs = {
     .grid = QC_GRID_IQ3_XXS, .weights = 32, .length = 4, .bits = 3, .top = 7, .steps = 15, .step = 0.2f, .smallest = 1e-8f,
     .has_even_signs = 1, .again = QC_AGAIN_OFF_GRID};
-// Only zeros are below the smallest positive number.
+// Only zeros are below the smallest positive float.
 static const qc_grid_rule qc_rule_iq3_s = {
     .grid = QC_GRID_IQ3_S, .weights = 32, .length = 4, .bits = 3, .top = 7, .steps = 9, .step = 0.2f, .smallest = 0x1p-149f,
     .again = QC_AGAIN_ALL_IF_ANY_OFF_GRID};
@@ -34,7 +34,7 @@ static inline void qc_spreads(const float *source, int supers, float factor, flo
   }
 }
 
-// Weights of the sub-blocks in `x`, the first of which is number `at` of those that `spreads` and `importance` begin with.
+// Weights of errors for the sub-blocks in `x`. The first of them is number `at`, counted from the start of `spreads` and `importance`.
 static inline __attribute__((always_inline)) void qc_grid_weights(
     qc_grid_weighting weighting, const qc_row *x, int length, const float *spreads, const float *importance, int at, int count,
     qc_row *w
@@ -59,7 +59,7 @@ static inline __attribute__((always_inline)) void qc_grid_weights(
   }
 }
 
-// Codes l of scales (2 l + 1) * d, the largest scale being (2 * top + 1) * d. Returns whether any scale is above zero.
+// Codes l of scales (2 l + 1) * d, where the largest scale is (2 * top + 1) * d. Returns whether any scale is above zero.
 static inline int qc_round_odd_scales(const float *scales, int count, int32_t top, float *d, uint8_t *codes) {
   float maximum = 0;
   for (int s = 0; s < count; ++s) maximum = qc_larger(maximum, scales[s]);
@@ -80,7 +80,7 @@ static inline uint32_t qc_sign_word(const uint8_t signs[4], uint8_t scale) {
   return signs[0] | (uint32_t)signs[1] << 7 | (uint32_t)signs[2] << 14 | (uint32_t)signs[3] << 21 | (uint32_t)scale << 28;
 }
 
-// One block of a layout from the fits of its sub-blocks, of which the first is number `at`.
+// Writes one block of a layout from the fits of its sub-blocks, the first of which is number `at`.
 typedef void (*qc_grid_writer)(const qc_grid_fits *fits, int at, void *block);
 
 static inline void qc_write_iq2_xxs(const qc_grid_fits *fits, int at, void *destination) {
@@ -111,7 +111,7 @@ static inline void qc_write_iq2_xs(const qc_grid_fits *fits, int at, void *desti
   for (int s = 0; s < 8; ++s) block->scales[s] = (uint8_t)(codes[2 * s] | codes[2 * s + 1] << 4);
 }
 
-// Scales that vanish leave points and signs as they are, here and in iq3_s.
+// If all scales vanish, points and signs are stored all the same, here and in iq3_s.
 static inline void qc_write_iq2_s(const qc_grid_fits *fits, int at, void *destination) {
   qc_iq2_s *block = destination;
   uint8_t codes[16];
@@ -158,7 +158,7 @@ static inline void qc_write_iq3_s(const qc_grid_fits *fits, int at, void *destin
   for (int s = 0; s < 4; ++s) block->scales[s] = (uint8_t)(codes[2 * s] | codes[2 * s + 1] << 4);
 }
 
-// Encodes blocks of a stretch that is contiguous in `source` and in `importance`.
+// Encodes a run of blocks that is contiguous in `source` and in `importance`.
 static inline __attribute__((always_inline)) void qc_encode_grid(
     qc_grid_rule rule, qc_grid_weighting weighting, const float *source, int64_t blocks, const float *importance,
     uint8_t *destination, int64_t stride, qc_grid_writer write

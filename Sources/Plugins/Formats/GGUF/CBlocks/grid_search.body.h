@@ -1,18 +1,18 @@
 // Search for the points of a grid and the scale of sub-blocks, one sub-block per lane.
 //
-// Sums run as in the other searches: each lane does the reference's operations in its order. Where the nearest levels of a
-// stretch are no point, the points to look at for it are eight lanes of their own, for one stretch of one sub-block at a time.
+// Sums are formed as in the other searches: each lane does the reference's operations in its order. If the nearest levels of some
+// weights are not a point, their candidates fill eight lanes, for one point of one sub-block at a time.
 
 enum { QC_POINT_LANES = QC_NEIGHBOURS_PER_CHUNK };
 typedef int32_t qc_eight_codes __attribute__((ext_vector_type(QC_POINT_LANES)));
 
-// Packed combinations of one stretch of each sub-block, or masks.
+// Packed combinations of one point of each sub-block, or masks.
 typedef union {
   qc_mask all;
   int32_t lane[QC_LANES];
 } qc_codes;
 
-// Sub-blocks by weights, for the points: what lanes hold, transposed back.
+// Sub-blocks by weights, for the points: the contents of the lanes, transposed back.
 typedef struct {
   float x[QC_LANES][32], w[QC_LANES][32];
 } qc_stretches;
@@ -24,8 +24,8 @@ static inline qc_mask qc_lanes_nearest_code(qc_lanes value, int32_t top) {
   return code < tops ? code : tops;
 }
 
-// Adds entries of a table by the lowest three bits of codes. Vectors of eight go by address: by value not every level has a
-// convention for them.
+// Adds entries of a table by the lowest three bits of codes. Vectors of eight are passed by address: not every level has a
+// convention for passing them by value.
 static inline void qc_add_picked(const qc_eight *table, qc_eight_codes *codes, qc_eight *sum) {
 #if QC_LANES > 4
   *sum += (qc_eight)_mm256_permutevar8x32_ps((__m256)*table, (__m256i)*codes);
@@ -54,8 +54,8 @@ static inline int32_t qc_code_of_smallest(const qc_eight *values, const qc_eight
 #endif
 }
 
-// The packed point of some chunks with the smallest sum of w * (number - x)^2, and of equal ones the first. `numbers` are what
-// the levels mean, under a scale; those of three levels appear twice, in four places each.
+// The packed point in some chunks with the smallest sum of w * (value - x)^2; of equal ones, the first. `numbers` are the scaled
+// values of the levels; those of three levels appear twice, four places apart.
 static inline __attribute__((always_inline)) int32_t qc_nearest_point(
     const uint16_t (*chunks)[QC_NEIGHBOURS_PER_CHUNK], unsigned count, const float *x, const float *w, const qc_eight *numbers,
     int length, int bits
@@ -83,25 +83,25 @@ static inline __attribute__((always_inline)) int32_t qc_nearest_point(
 // How a layout is searched.
 typedef struct {
   qc_grid grid;
-  // Weights of a sub-block; coordinates of a point and the bits of one.
+  // Weights of a sub-block; coordinates of a point and the bits of a coordinate.
   int weights, length, bits;
-  // The highest level; level l stands for 2 l + 1.
+  // The highest level; level l means 2 l + 1.
   int top;
   // The search tries scales that give the largest magnitude 2 * top + 1 + s * step, for s in -steps...steps.
   int steps;
   float step;
   // A largest magnitude below this makes the sub-block zero.
   float smallest;
-  // Seven signs are stored: their number is made even.
+  // Whether only seven signs are stored: then the number of minus signs is made even.
   int has_even_signs;
-  // Which points are looked for again under the scale that was found.
+  // Which points are searched again under the scale that was found.
   enum { QC_AGAIN_OFF_GRID, QC_AGAIN_ALL_IF_ANY_OFF_GRID, QC_AGAIN_ALWAYS } again;
-  // Largest magnitudes are those under a scale fitted without the grid.
+  // Whether largest magnitudes are those under a scale fitted without the grid.
   int fits_first;
 } qc_grid_rule;
 
-// Replaces combinations that are no points by the points to take for them, and notes which ones were points. `unit` has, for
-// each lane, what the difference between half a level and none means.
+// Replaces combinations that are not points by the best points, and notes which ones were points. `unit` is, for each lane, half
+// the distance between two levels.
 static inline __attribute__((always_inline)) void qc_snap(
     qc_grid_rule rule, const qc_neighbours *grid, const qc_stretches *stretches, qc_lanes unit, int count, qc_codes *codes,
     qc_codes *are_points
@@ -134,7 +134,7 @@ static inline __attribute__((always_inline)) void qc_nearest_levels(
   }
 }
 
-// Sums of w * x * q and w * q * q over the numbers q of the combinations.
+// Sums of w * x * q and w * q * q over the values q of the combinations.
 static inline __attribute__((always_inline)) void qc_sum_products(
     qc_grid_rule rule, const qc_row *wx, const qc_row *w, const qc_codes *codes, qc_lanes *sum_xq, qc_lanes *sum_qq
 ) {
@@ -147,8 +147,8 @@ static inline __attribute__((always_inline)) void qc_sum_products(
   }
 }
 
-// The scale of the weighted fit x = scale * code with codes of at most 4, which negative x do not bound below. Codes are bytes:
-// negative ones wrap, as they do in the reference.
+// The scale of the weighted fit x = scale * code with codes of at most 4; negative x do not limit them from below. Codes are bytes:
+// negative ones wrap, as in the reference.
 static inline qc_lanes qc_fit_without_grid(const qc_row *x, const qc_row *w, qc_lanes maximum) {
   const float top = 4;
   qc_lanes zero = qc_broadcast(0), tops = qc_broadcast(top);
@@ -178,7 +178,7 @@ static inline qc_lanes qc_fit_without_grid(const qc_row *x, const qc_row *w, qc_
     sum_ll += w[i].all * code * code;
     codes[i] = __builtin_convertvector(__builtin_convertvector(code, qc_mask) & 255, qc_lanes);
   }
-  // Move single codes as long as that explains more of x. A lane where nothing moves stays as it is.
+  // Change single codes as long as that explains more of x. A lane in which nothing changes stays as it is.
   for (int round = 0; round < 5; ++round) {
     qc_mask changed = 0;
     for (int i = 0; i < 32; ++i) {
@@ -201,15 +201,15 @@ static inline qc_lanes qc_fit_without_grid(const qc_row *x, const qc_row *w, qc_
   return sum_ll > zero ? sum_xl / sum_ll : zero;
 }
 
-// Results of searches over the sub-blocks of a super-block: a scale, points by packed combination, signs of stretches of 8.
+// Results of searches over the sub-blocks of a super-block: a scale, points as packed combinations, signs of every 8 weights.
 typedef struct {
   float scale[16];
   uint16_t points[16][8];
   uint8_t signs[16][4];
 } qc_grid_fits;
 
-// Takes the signs off the weights. Where only seven are stored and their number is odd, the weight whose sign matters least
-// gets the other one, and stays negative.
+// Separates the signs from the weights. If only seven can be stored and the number of minus signs is odd, the weight whose sign
+// matters least changes its sign, and stays negative.
 static inline __attribute__((always_inline)) void qc_take_signs(qc_grid_rule rule, qc_row *x, const qc_row *w, qc_codes *signs) {
   qc_lanes zero = qc_broadcast(0);
   for (int s = 0; s < rule.weights / 8; ++s) {
@@ -235,7 +235,7 @@ static inline __attribute__((always_inline)) void qc_take_signs(qc_grid_rule rul
   }
 }
 
-// Searches sub-blocks. `x` holds their weights, and is left without signs. Results go to index `at` onwards.
+// Searches sub-blocks. `x` holds their weights, from which the signs are removed. Results go to index `at` onwards.
 static inline __attribute__((always_inline)) void qc_search_grid(
     qc_grid_rule rule, const qc_neighbours *grid, qc_row *x, const qc_row *w, qc_grid_fits *fits, int at, int count
 ) {
@@ -302,7 +302,7 @@ static inline __attribute__((always_inline)) void qc_search_grid(
     scale = again ? sum_xq / sum_qq : scale;
   }
 
-  // A negative scale would need codes of its own: the signs take it.
+  // There are no codes for negative scales: the signs change instead.
   qc_mask is_negative = scale < zero;
   qc_row scales = {is_empty ? zero : is_negative ? -scale : scale};
   for (int lane = 0; lane < count; ++lane) fits->scale[at + lane] = scales.lane[lane];

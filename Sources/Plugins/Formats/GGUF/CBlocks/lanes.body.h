@@ -1,6 +1,6 @@
 // Vectors of QC_LANES floats, one block per lane. The including file sets QC_LANES and the instruction set.
 //
-// A scale search is a chain of dependent sums, whose bits depend on their order. With one block per lane each lane does
+// A scale search is a chain of dependent sums, whose bits depend on their order. With one block per lane, each lane does
 // the reference's operations in the reference's order, and choices become masks.
 #include <stdint.h>
 #include <string.h>
@@ -32,14 +32,14 @@ static inline qc_lanes qc_lanes_sqrt(qc_lanes value) {
 }
 
 // Rounds to the nearest integer, ties to even, by adding 1.5 * 2^23. The result is taken from the low 23 bits alone, so
-// that infinities and NaN also give what the reference reads from them.
+// that infinities and NaN also give what the reference gives.
 static inline qc_lanes qc_lanes_nearest(qc_lanes value) {
   union { qc_lanes f; qc_mask i; } bits = {value + 12582912.0f};
   bits.i = (bits.i & 0x007fffff) | 0x4b000000;
   return bits.f - 12582912.0f;
 }
 
-// The same where no magnitude exceeds 2^22, with one or two instructions. Zero may come out negative.
+// The same for magnitudes up to 2^22, with one or two instructions. Zero may come out negative.
 static inline qc_lanes qc_lanes_round(qc_lanes value) {
 #if QC_LANES > 4
   return __builtin_elementwise_roundeven(value);
@@ -91,8 +91,8 @@ typedef float qc_two __attribute__((ext_vector_type(2)));
 #define qc_smaller(a, b) ((a) < (b) ? (a) : (b))
 #define qc_larger(a, b) ((a) > (b) ? (a) : (b))
 
-// Smallest and largest of `start` and 32 values, NaN being neither unless it is `start`. Of zeros of both signs either one
-// may come out.
+// Smallest and largest of `start` and 32 values; NaN is neither unless it is `start`. If there are zeros of both signs, either
+// one may come out.
 static inline void qc_extremes(const float *x, float start, float *smallest, float *largest) {
   qc_lanes low = qc_broadcast(start), high = low;
   for (int i = 0; i < 32; i += QC_LANES) {
@@ -115,7 +115,7 @@ static inline void qc_extremes(const float *x, float start, float *smallest, flo
   *largest = qc_larger(high2.x, high2.y);
 }
 
-// The lower and the upper halves of two vectors, value by value in turn.
+// The lower and the upper halves of two vectors, interleaved value by value.
 #if QC_LANES == 16
 #define qc_zip_low(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define qc_zip_high(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
@@ -127,7 +127,7 @@ static inline void qc_extremes(const float *x, float start, float *smallest, flo
 #define qc_zip_high(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #endif
 
-// What QC_LANES vectors choose, each from its own lanes, in the order of the vectors. They are used up.
+// Reduces QC_LANES vectors, each over its own lanes, in the order of the vectors. The vectors are overwritten.
 #define QC_FOLD(name, type, choose)                                                                  \
   static inline __attribute__((always_inline)) type name(type vectors[QC_LANES]) {                   \
     _Pragma("clang loop unroll(full)") for (int count = QC_LANES / 2; count > 0; count /= 2) {       \
@@ -144,7 +144,7 @@ QC_FOLD(qc_fold_smaller, qc_lanes, qc_smaller)
 QC_FOLD(qc_fold_larger, qc_lanes, qc_larger)
 QC_FOLD(qc_fold_larger_bits, qc_mask, qc_larger)
 
-// Turns `blocks` blocks of `length` floats, a multiple of the lanes, into rows across lanes. Lanes without a block repeat the
+// Transposes `blocks` blocks of `length` floats, a multiple of the lanes, into rows across lanes. Lanes without a block repeat the
 // last one.
 static inline void qc_transpose(const float *source, int blocks, int length, qc_row *rows) {
   for (int start = 0; start < length; start += QC_LANES) {

@@ -25,7 +25,7 @@
 #include "ternary_grid_encoders.body.h"
 
 // A row of the table below: the weights of a block, its bytes, and its kernels. A type that is only read has a decoder; one that is
-// written also has an encoder; one with a wider search also has a refiner, which takes `floats` parameters for each block.
+// written also has an encoder; one with a wider search also has a refiner, which needs `floats` parameters for each block.
 #define QC_READ(type, length) .size.weights = length, .size.bytes = sizeof(qc_##type), .decode = QC_NAME(decode_##type)
 #define QC_WRITTEN(type, length) QC_READ(type, length), .encode = QC_NAME(encode_##type)
 #define QC_REFINED_BY(refiner, floats) .refine = QC_NAME(refine_##refiner), .size.parameters = floats

@@ -1,4 +1,4 @@
-// Encoders of layouts with two or three numbers for a weight (four for q2_0). None of them looks at importance.
+// Encoders of layouts with two or three values per weight (four for q2_0). None of them uses importance.
 
 // The largest magnitude of `length` weights. Bit patterns of magnitudes are ordered like the magnitudes.
 static inline float qc_largest_magnitude(const float *x, int length) {
@@ -10,7 +10,7 @@ static inline float qc_largest_magnitude(const float *x, int length) {
   return qc_float_from_bits(magnitude);
 }
 
-// Codes 0, 1 and 2 for -1, 0 and 1: x / d rounded, halves away from zero, with d the largest magnitude. Where 1 / d is
+// Codes 0, 1 and 2 for -1, 0 and 1: x / d rounded, ties away from zero, where d is the largest magnitude. If 1 / d is
 // infinite, all are 1. Returns d.
 static inline float qc_round_ternary(const float *x, int length, uint8_t *codes) {
   float d = qc_largest_magnitude(x, length);
@@ -32,7 +32,7 @@ static void QC_NAME(encode_q1_0)(
   qc_row x[128], d;
   for (int64_t left = rows * columns / 128; left > 0;) {
     int count = left < QC_LANES ? (int)left : QC_LANES;
-    // The mean magnitude is a sum in the order of the weights: one block per lane.
+    // The mean magnitude is summed in the order of the weights: one block per lane.
     qc_transpose(source, count, 128, x);
     d.all = qc_broadcast(0);
     for (int i = 0; i < 128; ++i) d.all += qc_lanes_abs(x[i].all);
@@ -59,7 +59,7 @@ static void QC_NAME(encode_q2_0)(
     float d = qc_round_ternary(source, 64, codes);
     int usable;
     qc_reciprocal(d, &usable);
-    // An infinite reciprocal makes products that x86 converts to the lowest code.
+    // With an infinite reciprocal, x86 converts the products to the lowest code.
     if (!usable) memset(codes, 0, sizeof codes);
     qc_store_half(block->d, d);
     for (int i = 0; i < 16; ++i) {
@@ -68,8 +68,8 @@ static void QC_NAME(encode_q2_0)(
   }
 }
 
-// Five ternary digits of each byte, the first being the most significant one, as 256 / 243 of their number rounded up.
-// Fewer digits are the first ones. Digits of one byte lie `count` apart.
+// Packs five ternary digits per byte, the first being the most significant one, as 256 / 243 of their number rounded up.
+// If there are fewer digits, the last ones are missing. Digits of one byte are `count` codes apart.
 static inline const uint8_t *qc_pack_ternary(const uint8_t *codes, int count, int digits, uint8_t *bytes) {
   for (int i = 0; i < count; ++i) {
     uint32_t number = 0;

@@ -1,4 +1,4 @@
-// Decoders of layouts with two or three numbers for a weight (four for q2_0).
+// Decoders of layouts with two or three values per weight (four for q2_0).
 
 static void QC_NAME(decode_q1_0)(const void *source, int64_t weights, float *destination) {
   const qc_q1_0 *block = source;
@@ -17,7 +17,7 @@ static void QC_NAME(decode_q2_0)(const void *source, int64_t weights, float *des
 }
 
 // Ternary digits of `count` bytes: all first digits, all second digits and so on. Multiplication by a power of three moves a
-// digit to the front of the byte, and the product of what is left with three carries it out.
+// digit to the front of the byte, and multiplying the rest by three carries it out.
 static inline float *qc_decode_ternary(const uint8_t *bytes, int count, int digits, float d, float *destination) {
   uint8_t power = 1;
   for (int n = 0; n < digits; ++n, power = (uint8_t)(power * 3)) {

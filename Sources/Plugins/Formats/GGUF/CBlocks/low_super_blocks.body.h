@@ -2,7 +2,7 @@
 
 enum { QC_LOW_SUBS = 16, QC_LOW_LENGTH = 16 };
 
-// Two low bits of four codes in a byte: those of weights that lie 32 apart.
+// The two low bits of four codes share a byte: those of weights at a distance of 32.
 static inline void qc_pack_pairs(const uint8_t codes[QC_SUPER_LENGTH], uint8_t low[64]) {
   for (int half = 0; half < 2; ++half, codes += 128, low += 32) {
     for (int i = 0; i < 32; ++i) {
@@ -11,8 +11,8 @@ static inline void qc_pack_pairs(const uint8_t codes[QC_SUPER_LENGTH], uint8_t l
   }
 }
 
-// Weights of the search with importance, for the 16-weight sub-blocks in `x`: importance * sqrt(spread + x^2), where the
-// spread of a super-block is `factor` times its mean square. They begin with sub-block `first` of `count`.
+// Weights of errors with importance, for the 16-weight sub-blocks in `x`: importance * sqrt(spread + x^2), where the
+// spread of a super-block is `factor` times its mean square. `x` begins with sub-block `first` of `count`.
 static inline void qc_low_weights(
     const float *source, const float *importance, int first, int count, float factor, const qc_row *x, qc_row *w
 ) {
@@ -30,8 +30,8 @@ static inline void qc_low_weights(
 
 // MARK: q2_k
 
-// Nibbles without importance: the largest gets 15. What a division by almost nothing makes of the others is cut to the low
-// bits of a byte, as in the reference. Returns the scale of the nibbles.
+// Nibbles without importance: the largest gets 15. Others that a division by almost zero makes too large are truncated to the
+// low bits of a byte, as in the reference. Returns the scale of the nibbles.
 static inline float qc_round_nibbles(const float x[QC_LOW_SUBS], int shift, uint8_t nibbles[QC_LOW_SUBS]) {
   float maximum = 0;
   for (int s = 0; s < QC_LOW_SUBS; ++s) maximum = x[s] > maximum ? x[s] : maximum;
@@ -65,7 +65,7 @@ static inline void qc_finish_q2_k(const float *x, const qc_fits *fits, int at, i
     const float *own = x + QC_LOW_LENGTH * s;
     uint8_t *into = codes + QC_LOW_LENGTH * s;
     if (scale == 0) {
-      // Nothing to round under: the codes of the search stay.
+      // The scale is zero: the codes of the search are kept.
       for (int i = 0; i < QC_LOW_LENGTH; ++i) into[i] = (uint8_t)qc_range_code(fits, at + s, own[i], 3);
       continue;
     }
@@ -77,7 +77,7 @@ static inline void qc_finish_q2_k(const float *x, const qc_fits *fits, int at, i
 static void QC_NAME(encode_q2_k)(
     const float *source, int64_t rows, int64_t columns, const float *importance, void *destination
 ) {
-  // Super-blocks whose sub-blocks fill the vectors, one at least; importance ends with the row.
+  // Super-blocks that fill the vectors with their sub-blocks, at least one; importance ends with the row.
   enum { AT_ONCE = QC_AT_ONCE > QC_LOW_SUBS ? QC_AT_ONCE / QC_LOW_SUBS : 1 };
   qc_row x[QC_CHAINS * QC_LOW_LENGTH], w[QC_CHAINS * QC_LOW_LENGTH];
   qc_fits fits;
@@ -109,18 +109,18 @@ static void QC_NAME(encode_q2_k)(
 
 // MARK: q3_k
 
-// Vectors of sub-blocks side by side: a search that moves one code after the other is a chain of divisions, and independent
-// chains overlap. And the super-blocks whose sub-blocks are looked at together: about a quarter of those needs such a search, and
-// these shall just fill the vectors.
+// QC_MOVES: vectors processed together. A search that changes one code after another is a chain of divisions, and independent
+// chains overlap. QC_MOVE_SUPERS: super-blocks whose sub-blocks are examined together. About a quarter of these need such a search,
+// and they should just fill the vectors.
 enum { QC_MOVES = 4, QC_MOVE_SUPERS = 7 * QC_LANES / 8, QC_MOVE_SUBS = QC_MOVE_SUPERS * QC_LOW_SUBS };
 
-// Where a search that moves codes begins: x = scale * code with codes -4...3 and weights x^2, the largest magnitude at -4.
+// The start of a search that changes codes: x = scale * code with codes -4...3 and weights x^2, the largest magnitude at -4.
 typedef struct {
   qc_lanes sum_xl, sum_ll;
   qc_mask empty;
 } qc_moves_start;
 
-// What x has in lanes of zeros is set to zero: without a sum to improve, none of their codes moves.
+// In lanes of zeros, x is set to zero: without a sum to improve, none of their codes changes.
 static inline __attribute__((always_inline)) qc_moves_start qc_start_moves(qc_row x[QC_LOW_LENGTH], qc_row codes[QC_LOW_LENGTH]) {
   qc_lanes zero = qc_broadcast(0), maximum = zero, magnitude = zero, xl = zero, ll = zero;
   for (int i = 0; i < QC_LOW_LENGTH; ++i) {
@@ -142,8 +142,8 @@ static inline __attribute__((always_inline)) qc_moves_start qc_start_moves(qc_ro
   return (qc_moves_start){empty ? zero : xl, empty ? zero : ll, empty};
 }
 
-// Whether no code can move, surely: under the best scale for the others each one is nearest, and not just so. This takes no
-// division, and most sub-blocks end here. Codes of lanes of zeros become -4, and scales are those of the codes.
+// Whether it is certain that no code can change: under the best scale for the others, each one is clearly the nearest. This needs no
+// division, and most sub-blocks are finished here. Codes of lanes of zeros become -4, and scales are those of the codes.
 static inline __attribute__((always_inline)) qc_mask qc_settle(qc_row x[QC_LOW_LENGTH], qc_row codes[QC_LOW_LENGTH], qc_row *scale) {
   qc_lanes zero = qc_broadcast(0);
   qc_moves_start start = qc_start_moves(x, codes);
@@ -159,7 +159,7 @@ static inline __attribute__((always_inline)) qc_mask qc_settle(qc_row x[QC_LOW_L
   return settled;
 }
 
-// The search: single codes move as long as that explains more of x. Lanes of zeros get scale 0 and code -4.
+// The search: single codes change as long as that explains more of x. Lanes of zeros get scale 0 and code -4.
 static inline void qc_search_moves(
     qc_row x[QC_MOVES][QC_LOW_LENGTH], qc_row codes[QC_MOVES][QC_LOW_LENGTH], qc_row scales[QC_MOVES]
 ) {
@@ -172,7 +172,7 @@ static inline void qc_search_moves(
     empty[c] = start.empty;
   }
   for (int round = 0; round < 5; ++round) {
-    // A lane without a change in one round has none in the next: all may go on until the last is done.
+    // A lane without a change in one round has none in the next: all lanes may continue until the last is done.
     qc_lanes old_xl[QC_MOVES], old_ll[QC_MOVES];
 #pragma clang loop unroll(full)
     for (int c = 0; c < QC_MOVES; ++c) {
@@ -193,7 +193,7 @@ static inline void qc_search_moves(
         sum_ll[c] = better ? new_ll : sum_ll[c];
       }
     }
-    // A code that moved has changed one of the sums, which must have explained more.
+    // A code that changed has changed one of the sums, which must have explained more.
     qc_mask changed = empty[0] ^ empty[0];
 #pragma clang loop unroll(full)
     for (int c = 0; c < QC_MOVES; ++c) changed |= (sum_xl[c] != old_xl[c]) | (sum_ll[c] != old_ll[c]);
@@ -205,7 +205,7 @@ static inline void qc_search_moves(
   }
 }
 
-// Scales without importance: the one of largest magnitude gets code 0, which is -32. Returns their scale.
+// Scales without importance: the one of largest magnitude gets code 0, which means -32. Returns their scale.
 static inline float qc_round_signed_scales(const float x[QC_LOW_SUBS], uint8_t codes[QC_LOW_SUBS]) {
   float maximum = 0, magnitude = 0;
   for (int s = 0; s < QC_LOW_SUBS; ++s) {
@@ -233,7 +233,7 @@ static inline void qc_finish_q3_k(const float *x, float d, const uint8_t scales[
   d = qc_load_half(block->d);
   for (int s = 0; s < QC_LOW_SUBS; ++s) {
     float scale = d * (float)(scales[s] - 32);
-    // Nothing to round under: the codes of the search stay.
+    // The scale is zero: the codes of the search are kept.
     if (scale == 0) continue;
     for (int i = QC_LOW_LENGTH * s; i < QC_LOW_LENGTH * (s + 1); ++i) {
       codes[i] = (uint8_t)(4 + qc_clamp(qc_nearest(x[i] / scale), -4, 3));
@@ -296,7 +296,7 @@ static inline void qc_encode_q3_k_plain(const float *source, int supers, qc_q3_k
   }
 }
 
-// The same with importance, of up to QC_FITS / QC_LOW_SUBS and a stretch that is contiguous in `source` and in `importance`.
+// The same with importance, for a run of up to QC_FITS / QC_LOW_SUBS that is contiguous in `source` and in `importance`.
 static inline void qc_encode_q3_k_weighted(const float *source, int supers, const float *importance, qc_q3_k *block) {
   qc_row x[QC_LOW_LENGTH], w[QC_LOW_LENGTH], scales[QC_LOW_SUBS], sums[QC_LOW_SUBS];
   qc_fits fits, of_scales;
@@ -332,7 +332,7 @@ static void QC_NAME(encode_q3_k)(
     const float *source, int64_t rows, int64_t columns, const float *importance, void *destination
 ) {
   qc_q3_k *block = destination;
-  // Importance ends with the row; without it blocks fill the vectors across rows.
+  // Importance ends with the row; without it, blocks fill the vectors across rows.
   int64_t stretches = importance ? rows : 1, length = rows * columns / QC_SUPER_LENGTH / stretches;
   for (int64_t stretch = 0; stretch < stretches; ++stretch) {
     for (int64_t done = 0; done < length;) {

@@ -1,5 +1,5 @@
-// Which points of a grid are looked at for weights whose nearest levels are no point of it. Part of llama.cpp's rule: all
-// points at the few smallest distances, where every step between two levels counts the same.
+// The points of a grid to try for weights whose nearest levels are not a point. Part of llama.cpp's rule: all points at the
+// few smallest distances, where every step from one level to the next counts the same.
 #include <pthread.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 
 enum {
   LARGEST_GRID = 2048,
-  // Combinations of eight coordinates in two bits each, none being 3, and of four in three bits.
+  // Combinations of eight coordinates in two bits each, none of which is 3, and of four in three bits.
   TWO_BIT_COMBINATIONS = 0xaaab,
   THREE_BIT_COMBINATIONS = 4096,
 };
@@ -28,7 +28,7 @@ typedef struct {
   int32_t length, bits, levels, points;
   // Levels are (number - first) / step, rounded down.
   int8_t first, step;
-  // Different distances that are looked at.
+  // How many different distances are tried.
   int distances;
   uint32_t *entries;
   uint16_t (*chunks)[QC_NEIGHBOURS_PER_CHUNK];
@@ -75,7 +75,7 @@ static void measure(const uint8_t (*levels)[LARGEST_GRID], const plan *grid, int
   }
 }
 
-// Writes the chunks of a combination that is no point from number `next` on, and returns how many they are.
+// Writes the chunks of a combination that is not a point, starting with number `next`, and returns how many there are.
 static uint32_t list(const plan *grid, const uint8_t *distances, const int *counts, uint32_t next) {
   // Where the points at each distance begin in the list.
   int starts[256], total = 0, last = 0;
@@ -109,7 +109,7 @@ static void find(qc_grid which) {
   int combinations = grid->bits == 2 ? TWO_BIT_COMBINATIONS : THREE_BIT_COMBINATIONS;
   uint32_t next = 0;
   for (int combination = 0; combination < combinations; ++combination) {
-    // Of two bits only the numbers 0 to 2 are levels.
+    // With two bits, only 0 to 2 are levels.
     if (grid->bits == 2 && (combination & combination >> 1 & 0x5555)) continue;
     int counts[256] = {0};
     measure(levels, grid, combination, distances);

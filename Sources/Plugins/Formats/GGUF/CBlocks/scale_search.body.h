@@ -1,9 +1,9 @@
 // Weighted searches for the scale (and minimum) of a block, one block per lane.
 //
-// The codes that a search settled on are described by the scale (and minimum) it computed them with: whoever needs them
-// computes them again, which is far cheaper than keeping them at each improvement.
+// The codes that a search chose are described by the scale (and minimum) with which it computed them: callers that need them
+// compute them again, which is far cheaper than keeping them at each improvement.
 
-// Vectors side by side: what one waits for, the other computes.
+// Vectors processed together: while one waits, another computes.
 enum { QC_SEARCH_LENGTH = 32, QC_CHAINS = 2, QC_AT_ONCE = QC_CHAINS * QC_LANES, QC_FITS = 4 * QC_LANES };
 
 // Steps of a range search: for s in 0...last, codes are computed with the scale (first + step * s + top) / range.
@@ -24,7 +24,7 @@ typedef struct {
   float weight_sum[QC_FITS];
 } qc_fits;
 
-// Turns up to QC_AT_ONCE blocks into rows across lanes, vector after vector. Vectors without a block repeat the first one.
+// Transposes up to QC_AT_ONCE blocks into rows across lanes, vector after vector. Vectors without a block repeat the first one.
 static inline void qc_transpose_chains(const float *source, int blocks, int length, qc_row *rows) {
   for (int c = 0; c < QC_CHAINS; ++c) {
     int first = c * QC_LANES < blocks ? c * QC_LANES : 0;
@@ -32,7 +32,7 @@ static inline void qc_transpose_chains(const float *source, int blocks, int leng
   }
 }
 
-// What a range search adds up, weighted, to compare its fits.
+// The error that a range search sums, weighted, to compare its fits.
 typedef enum { QC_SQUARED, QC_ABSOLUTE } qc_error_kind;
 
 static inline qc_lanes qc_error(qc_error_kind kind, qc_lanes difference) {
@@ -77,7 +77,7 @@ static inline __attribute__((always_inline)) void qc_add_errors(
   }
 }
 
-// What a range search knows of one vector of blocks.
+// The state of a range search for one vector of blocks.
 typedef struct {
   qc_lanes smallest, maximum, sum_w, sum_x;
   qc_lanes scale, minimum, code_scale, code_minimum, best;
@@ -126,7 +126,7 @@ static inline __attribute__((always_inline)) void qc_search_range(
       minimum[c] = state->minimum;
       qc_lanes range = state->maximum - state->minimum;
       trial_scale[c] = (steps.first + steps.step * (float)step + top) / range;
-      // Where no code can be beyond what the short way of rounding holds, it is taken.
+      // The fast rounding is used if no code can exceed its range.
       qc_lanes low = qc_lanes_abs(trial_scale[c] * (state->smallest - state->minimum)), high = qc_lanes_abs(trial_scale[c] * range);
       wild |= ~((low < 4e6f) & (high < 4e6f)) & ~state->constant;
     }
@@ -146,7 +146,7 @@ static inline __attribute__((always_inline)) void qc_search_range(
     qc_add_errors(x, w, length, kind, scales, minima, codes, errors);
     for (int c = 0; c < QC_CHAINS; ++c) {
       qc_range_state *state = states + c;
-      // The improved minimum also changes the range that the later steps divide: it belongs to the search.
+      // The improved minimum also changes the range by which later steps divide: this is part of the search.
       qc_mask better = (state->sum_w * sums[c].ll - sums[c].l * sums[c].l > zero) & (errors[c] < state->best);
       state->best = better ? errors[c] : state->best;
       state->scale = better ? scales[c] : state->scale;
@@ -166,13 +166,13 @@ static inline __attribute__((always_inline)) void qc_search_range(
   }
 }
 
-// The code that a range search settled on.
+// The code that a range search chose.
 static inline int32_t qc_range_code(const qc_fits *fits, int block, float x, int32_t top) {
   return qc_clamp(qc_nearest(fits->code_scale[block] * (x - fits->code_minimum[block])), 0, top);
 }
 
 // The sums of two steps of a symmetric search, side by side. No product exceeds the extreme one, whose code before rounding is
-// known: it says which ends need a limit, and that the short way of rounding holds.
+// known: it tells which ends need a limit, and that the fast rounding is valid.
 static inline __attribute__((always_inline)) void qc_add_signed_codes(
     const qc_row *x, const qc_row *w, const qc_lanes *wx, int length, float half, const qc_lanes code_scale[2], int limits_low,
     int limits_high, qc_lanes sum_xl[2], qc_lanes sum_ll[2]
@@ -216,7 +216,7 @@ static inline __attribute__((always_inline)) void qc_search_symmetric(
   }
   qc_mask empty = magnitude < qc_broadcast(1e-15f);
 
-  // Steps -9 to 9 but 0, and before them that of the range as it is.
+  // Steps -9 to 9 except 0, preceded by the step of the range as it is.
   qc_lanes code_scale = zero, scale = zero, best = zero;
   for (int pair = -1; pair < 9; ++pair) {
     qc_lanes trial_scale[2], sum_xl[2], sum_ll[2];
@@ -249,7 +249,7 @@ static inline __attribute__((always_inline)) void qc_search_symmetric(
   qc_store_row(fits->code_scale + at, empty ? zero : code_scale);
 }
 
-// The code that a symmetric search settled on. A block of zeros has code 0, not `half`: its scale is zero.
+// The code that a symmetric search chose. A block of zeros has code 0, not `half`: its scale is zero.
 static inline int32_t qc_symmetric_code(const qc_fits *fits, int block, float x, int32_t half) {
   if (fits->code_scale[block] == 0) return 0;
   return half + qc_clamp(qc_nearest(fits->code_scale[block] * x), -half, half - 1);
@@ -291,7 +291,7 @@ static inline float qc_search_positive(const float *x, const float *w, int count
     sum_xl += w[i] * x[i] * (float)code;
     sum_ll += w[i] * (float)code * (float)code;
   }
-  // Move single codes as long as that explains more of x.
+  // Change single codes as long as that explains more of x.
   for (int round = 0; round < 5; ++round) {
     int changes = 0;
     for (int i = 0; i < count; ++i) {

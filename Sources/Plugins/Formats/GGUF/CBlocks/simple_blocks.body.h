@@ -1,5 +1,5 @@
-// Encoders of the layouts with 32 weights and one scale. Without importance the codes come from the scale before it is
-// rounded to 16 bits; with importance from the weighted search.
+// Encoders of the layouts with 32 weights and one scale. Without importance, codes are computed with the scale before it is
+// rounded to 16 bits; with importance, they come from the weighted search.
 
 typedef uint8_t qc_sixteen_bytes __attribute__((ext_vector_type(16)));
 
@@ -12,7 +12,7 @@ static inline void qc_pack_nibbles(const uint8_t *codes, uint8_t *low) {
 }
 
 static inline void qc_pack_fifth_bits(const uint8_t *codes, uint8_t *high) {
-  // A factor with a bit per byte gathers the lowest bits of eight bytes in the top one.
+  // Multiplication by a factor with one bit per byte gathers the lowest bits of eight bytes in the top one.
   for (int i = 0; i < 4; ++i) {
     uint64_t eight = 0;
     for (int j = 0; j < 8; ++j) eight |= (uint64_t)codes[8 * i + j] << 8 * j;
@@ -20,8 +20,8 @@ static inline void qc_pack_fifth_bits(const uint8_t *codes, uint8_t *high) {
   }
 }
 
-// 1 / d for codes, or 0 where d is zero. Where the reciprocal or d itself is infinite, the products are infinite or not
-// numbers and x86 converts them to code 0: then `*usable` is 0.
+// 1 / d for codes, or 0 if d is zero. If the reciprocal or d itself is infinite, the products are infinite or NaN, and
+// x86 converts them to code 0: then `*usable` is 0.
 static inline float qc_reciprocal(float d, int *usable) {
   float inverse = d != 0 ? 1.0f / d : 0.0f;
   uint32_t infinite = 0x7f800000;
@@ -48,13 +48,13 @@ static inline void qc_encode_q8_0_block(const float *x, qc_q8_0 *block) {
   qc_store_half(block->d, d);
   for (int i = 0; i < 32; ++i) {
     float value = x[i] * inverse;
-    // Halves round away from zero. The largest float below 0.5 keeps 0.49999997 from becoming 1.
+    // Ties round away from zero. The largest float below 0.5 keeps 0.49999997 from becoming 1.
     float half = qc_float_from_bits(0x3effffff | (qc_float_bits(value) & 0x80000000));
     block->codes[i] = (int8_t)(usable ? (int32_t)(value + half) : 0);
   }
 }
 
-// QC_LANES blocks at once, or none of them: 0 where a reciprocal is not usable.
+// Encodes QC_LANES blocks at once, or none: returns 0 if a reciprocal is not usable.
 static inline int qc_encode_q8_0_blocks(const float *x, qc_q8_0 *block) {
   qc_mask magnitudes[QC_LANES], usable;
   for (int b = 0; b < QC_LANES; ++b) {
@@ -99,14 +99,14 @@ static void QC_NAME(encode_q8_0)(
   }
 }
 
-// Cuts off the fraction of codes that are at least 0, and stores them as bytes.
+// Truncates codes that are at least 0, and stores them as bytes.
 static inline void qc_store_codes(qc_lanes value, float top, uint8_t *codes) {
   qc_lanes tops = qc_broadcast(top);
   qc_bytes bytes = __builtin_convertvector(__builtin_convertvector(qc_smaller(value, tops), qc_mask), qc_bytes);
   memcpy(codes, &bytes, sizeof bytes);
 }
 
-// The value of largest magnitude; of two that differ in sign the first.
+// The value of largest magnitude; the first one of two with opposite signs.
 static inline float qc_signed_maximum(const float *x) {
   float low, high;
   qc_extremes(x, 0, &low, &high);
@@ -118,7 +118,7 @@ static inline float qc_signed_maximum(const float *x) {
   return 0;
 }
 
-// Codes 0...2 * half - 1 for x = d * (code - half) where the largest magnitude gets code 0. Returns d.
+// Codes 0...2 * half - 1 for x = d * (code - half), where the largest magnitude gets code 0. Returns d.
 static inline float qc_round_symmetric(const float *x, float half, uint8_t *codes) {
   float d = qc_signed_maximum(x) / -half;
   int usable;
@@ -136,7 +136,7 @@ static inline float qc_round_symmetric(const float *x, float half, uint8_t *code
 static inline float qc_round_range(const float *x, float top, uint8_t *codes, float *minimum) {
   float low, high;
   qc_extremes(x, x[0], &low, &high);
-  // The sign of a zero is stored: it is that of the first one, which is also the largest value where all are zeros.
+  // The sign of a zero is stored: it is that of the first zero, which is also the largest value if all are zeros.
   for (int i = 0; low == 0 && i < 32; ++i) {
     if (x[i] != 0) continue;
     low = x[i];
@@ -181,7 +181,7 @@ static inline __attribute__((always_inline)) void qc_encode_simple_block(
   qc_write_simple(block, bits, has_minimum, qc_half_bits(d), qc_half_bits(minimum), codes);
 }
 
-// QC_LANES blocks at once, or none of them: 0 where one needs a closer look.
+// Encodes QC_LANES blocks at once, or none: returns 0 if one needs a closer look.
 static inline __attribute__((always_inline)) int qc_encode_simple_blocks(
     const float *x, uint8_t *block, int bits, int has_minimum, int64_t stride
 ) {
@@ -197,7 +197,7 @@ static inline __attribute__((always_inline)) int qc_encode_simple_blocks(
   }
   qc_lanes low = qc_fold_smaller(lows), high = qc_fold_larger(highs);
   qc_lanes d = has_minimum ? (high - low) / top : (high > -low ? high : low) / -half;
-  // Which of two extremes came first, or which sign a zero has, is not seen here.
+  // Which of two extremes came first, or which sign a zero has, cannot be seen here.
   qc_mask usable, clear = has_minimum ? low != 0 : high != -low;
   qc_row inverses = {qc_reciprocals(d, &usable)}, minima = {low};
   if (!__builtin_reduce_and(usable & clear)) return 0;
@@ -272,7 +272,7 @@ static inline __attribute__((always_inline)) void qc_encode_simple(
   }
 }
 
-// What the types of 4 and 5 bits differ in.
+// The differences between the types of 4 and 5 bits.
 typedef struct {
   int bits;
   int has_minimum;

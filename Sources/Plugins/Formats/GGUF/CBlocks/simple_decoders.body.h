@@ -1,4 +1,4 @@
-// Decoders of blocks with one scale for all their weights: the products and sums of llama.cpp's readers, in their order.
+// Decoders of blocks with one scale for all their weights: llama.cpp's products and sums, in its order.
 
 static void QC_NAME(decode_q8_0)(const void *source, int64_t weights, float *destination) {
   const qc_q8_0 *block = source;
@@ -37,7 +37,7 @@ static const int32_t QC_NAME(qc_bit)[16] = {
     1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768,
 };
 
-// Explicit lanes: left to itself, the compiler spreads bytes and bits one by one.
+// Explicit lanes: otherwise the compiler widens bytes and bits one by one.
 static inline void qc_decode_simple(
     const uint8_t *block, int64_t weights, float *destination, int bits, int has_minimum, int64_t stride
 ) {

@@ -64,7 +64,7 @@ static void QC_NAME(decode_q6_k)(const void *source, int64_t weights, float *des
 }
 
 // Layouts of 16 sub-blocks of 16 with their two low bits in one quarter of 32 bytes: where those of sub-block `s` begin,
-// and how far to shift them.
+// and by how much to shift them.
 static inline const uint8_t *qc_low_pairs(const uint8_t *low, int s) { return low + s / 8 * 32 + s % 2 * 16; }
 static inline int qc_pair_shift(int s) { return s % 8 / 2 * 2; }
 
@@ -83,7 +83,7 @@ static void QC_NAME(decode_q2_k)(const void *source, int64_t weights, float *des
   }
 }
 
-// The 6-bit scale of sub-block `s`: nibbles in eight bytes, then four bytes of two high bits.
+// The 6-bit scale of sub-block `s`: nibbles in eight bytes, then two high bits each in four bytes.
 static inline int qc_q3_k_scale(const uint8_t *scales, int s) {
   int low = s < 8 ? scales[s] & 15 : scales[s - 8] >> 4;
   return low | (scales[8 + s % 4] >> s / 4 * 2 & 3) << 4;

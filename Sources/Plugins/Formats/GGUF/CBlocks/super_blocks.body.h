@@ -45,7 +45,7 @@ static inline void qc_finish_range(
   for (int j = 0; j < 8; ++j, x += 32, codes += 32) {
     float scale = d * (float)scale_codes[j], minimum = dmin * (float)minimum_codes[j];
     if (scale == 0) {
-      // Nothing to round under: the codes of the search stay.
+      // The scale is zero: the codes of the search are kept.
       for (int i = 0; i < 32; ++i) codes[i] = (uint8_t)qc_range_code(fits, at + j, x[i], top);
       continue;
     }
@@ -53,7 +53,7 @@ static inline void qc_finish_range(
   }
 }
 
-// Weights of the search for the 32-weight sub-blocks in `x`, which begin with sub-block `first` of `count`.
+// Weights of errors for the 32-weight sub-blocks in `x`, which begin with sub-block `first` of `count`.
 static inline void qc_range_weights(
     const float *source, const float *importance, int first, int count, const qc_row *x, qc_row *w
 ) {
@@ -64,7 +64,7 @@ static inline void qc_range_weights(
     for (int i = 0; i < 32; ++i) w[i].all = root + qc_lanes_abs(x[i].all);
     return;
   }
-  // Twice the mean square of the super-block that each lane's sub-block belongs to.
+  // Twice the mean square of the super-block to which each lane's sub-block belongs.
   qc_row spread;
   if (first >= count) first = 0;
   for (int lane = 0; lane < QC_LANES; lane += 8) {
@@ -77,7 +77,7 @@ static inline void qc_range_weights(
   for (int i = 0; i < 32; ++i) w[i].all *= qc_lanes_sqrt(spread.all + x[i].all * x[i].all);
 }
 
-// Encodes blocks of a stretch that is contiguous in `source` and in `importance`.
+// Encodes a run of blocks that is contiguous in `source` and in `importance`.
 static inline void qc_encode_range(
     const float *source, int64_t blocks, const float *importance, uint8_t *destination, int bits, qc_search_steps steps
 ) {
@@ -168,7 +168,7 @@ static inline void qc_finish_q6_k(const float *source, const qc_fits *fits, qc_q
       for (int i = 0; i < 16; ++i) codes[16 * s + i] = (uint8_t)(32 + qc_clamp(qc_nearest(x[i] / scale), -32, 31));
     }
   }
-  // Each half of the block: low nibbles of quarters 0 and 2, of 1 and 3, and two high bits of each quarter.
+  // Each half of the block: low nibbles of quarters 0 and 2, of 1 and 3, and two high bits of all quarters.
   for (int h = 0; h < 2; ++h) {
     const uint8_t *q = codes + 128 * h;
     for (int i = 0; i < 64; ++i) block->low[64 * h + i] = (uint8_t)((q[i] & 15) | q[i + 64] << 4);

@@ -2,12 +2,12 @@
 
 enum { QC_LEVELS = 16, QC_LEVEL_TRIES = 7 };
 
-// The number between levels `k` and `k + 1` from which on the upper one is nearer: exact, and so is the comparison.
+// The midpoint of levels `k` and `k + 1`, from which on the upper one is nearer: it is exact, and so is the comparison.
 static inline float qc_level_border(int k) { return 0.5f * (float)(qc_uneven_levels[k] + qc_uneven_levels[k + 1]); }
 
 #if QC_LANES == 16
-// Cells of equal width, each with at most one border: a level is found with one comparison. The width keeps all borders well
-// inside of cells, so that rounding at the edge of a cell does no harm.
+// Cells of equal width with at most one border each: a level is found with one comparison. The width keeps all borders well
+// inside cells, so that rounding at the edge of a cell does no harm.
 typedef struct {
   __m512 border[2], levels;
   __m512i below[2];
@@ -23,7 +23,7 @@ static inline qc_level_table qc_make_level_table(void) {
     float end = QC_CELL_WIDTH * ((float)(cell - 16) + 0.5f);
     int next = 0;
     while (next < QC_LEVELS - 1 && qc_level_border(next) < end) ++next;
-    // The last border before the end of the cell, be it inside or before.
+    // The last border before the end of the cell, inside the cell or before it.
     border[cell] = next > 0 ? qc_level_border(next - 1) : -1000.0f;
     below[cell] = next > 0 ? next - 1 : -1;
   }
@@ -34,9 +34,9 @@ static inline qc_level_table qc_make_level_table(void) {
   return table;
 }
 
-// Index of the level next to x, which is at most 134 in magnitude; of two that are as near the upper one; 15 for NaN.
+// Index of the level nearest to x, which is at most 134 in magnitude; the upper one of two equally near; 15 for NaN.
 static inline qc_mask qc_level_index(const qc_level_table *table, qc_lanes x) {
-  // Adding 1.5 * 2^23 leaves the rounded cell in the lowest bits, which are all that the permutations look at.
+  // Adding 1.5 * 2^23 leaves the rounded cell in the lowest bits, which are all that the permutations use.
   qc_lanes place = x * (1 / QC_CELL_WIDTH) + (12582912.0f + 16.0f);
   __m512i cell = _mm512_castps_si512((__m512)place);
   __m512 border = _mm512_permutex2var_ps(table->border[0], cell, table->border[1]);
@@ -88,7 +88,7 @@ static inline qc_lanes qc_search_levels(const qc_level_table *table, const qc_ro
   qc_lanes scale = zero, best = zero;
   for (int step = -QC_LEVEL_TRIES - 1; step <= QC_LEVEL_TRIES; ++step) {
     int is_first = step < -QC_LEVEL_TRIES;
-    // What is tried first is the reciprocal of a quotient, which rounds differently from that of step 0.
+    // The first candidate is the reciprocal of a quotient, which rounds differently from that of step 0.
     qc_lanes code_scale = is_first ? 1.0f / (-maximum / lowest) : ((float)step + lowest) / maximum;
     qc_lanes sum_xl = zero, sum_ll = zero;
     for (int i = 0; i < 32; ++i) {
@@ -109,7 +109,7 @@ static inline qc_lanes qc_search_levels(const qc_level_table *table, const qc_ro
   return magnitude < qc_broadcast(1e-15f) ? zero : scale;
 }
 
-// Packed indices of the levels next to `inverse * x`, for 32 weights.
+// Packed indices of the levels nearest to `inverse * x`, for 32 weights.
 static inline void qc_pack_levels(const qc_level_table *table, const float *x, float inverse, uint8_t *packed) {
   uint8_t codes[32];
   for (int i = 0; i < 32; i += QC_LANES) {
@@ -123,8 +123,8 @@ static inline void qc_pack_levels(const qc_level_table *table, const float *x, f
   qc_pack_nibbles(codes, packed);
 }
 
-// Weights importance * sqrt(spread + x^2) from twice the mean square of `length` weights: of each block of 32, or of the
-// super-block that each lane's sub-block belongs to.
+// Weights importance * sqrt(spread + x^2), where the spread is twice the mean square of `length` weights: of each block of 32, or
+// of the super-block to which each lane's sub-block belongs.
 static inline void qc_level_weights(
     const float *source, const float *importance, int count, int length, const qc_row *x, qc_row *w
 ) {
@@ -150,7 +150,7 @@ static inline void qc_level_weights(
 
 // MARK: Layouts
 
-// Encodes blocks of a stretch that is contiguous in `source` and in `importance`.
+// Encodes a run of blocks that is contiguous in `source` and in `importance`.
 static inline void qc_encode_iq4_nl(
     const qc_level_table *table, const float *source, int64_t blocks, const float *importance, qc_iq4_nl *block
 ) {
@@ -163,7 +163,7 @@ static inline void qc_encode_iq4_nl(
     for (int b = 0; b < count; ++b, source += 32, ++block) {
       float scale = scales.lane[b];
       qc_store_half(block->d, scale);
-      // Codes come from the scale before it is rounded to 16 bits.
+      // Codes are computed with the scale before it is rounded to 16 bits.
       qc_pack_levels(table, source, scale != 0 ? 1 / scale : 0, block->codes);
     }
     if (importance) importance += 32 * count;
@@ -197,7 +197,7 @@ static inline void qc_finish_iq4_xs(const qc_level_table *table, const float *x,
   memset(block->scales_low, 0, sizeof block->scales_low);
   for (int s = 0; s < 8; ++s) {
     int32_t code = qc_clamp(qc_nearest(inverse * scales[s]), -32, 31);
-    // Under the scale before it is rounded to 16 bits.
+    // With the scale before it is rounded to 16 bits.
     float scale = d * (float)code;
     qc_pack_levels(table, x + 32 * s, scale != 0 ? 1 / scale : 0, block->codes + 16 * s);
     code += 32;
@@ -214,7 +214,7 @@ static void QC_NAME(encode_iq4_xs)(
   qc_level_table table = qc_make_level_table();
   qc_iq4_xs *block = destination;
   qc_row x[32], w[32], scales[2];
-  // Super-blocks side by side: as many as fill the lanes, but importance ends with the row.
+  // Super-blocks processed together: as many as fill the lanes, but importance ends with the row.
   enum { AT_ONCE = QC_LANES > 8 ? 2 : 1 };
   int64_t column = 0;
   for (int64_t left = rows * columns / QC_SUPER_LENGTH; left > 0;) {
@@ -222,7 +222,7 @@ static void QC_NAME(encode_iq4_xs)(
     for (int first = 0; first < 8 * supers; first += QC_LANES) {
       int count = 8 * supers - first < QC_LANES ? 8 * supers - first : QC_LANES;
       qc_transpose(source + 32 * first, count, 32, x);
-      // A vector narrower than a super-block takes the spread of all of it.
+      // A vector narrower than a super-block uses the spread of the whole super-block.
       qc_level_weights(
           source + first / 8 * QC_SUPER_LENGTH, importance ? importance + column + 32 * first : 0, count, QC_SUPER_LENGTH, x, w);
       scales[first / QC_LANES].all = qc_search_levels(&table, x, w);

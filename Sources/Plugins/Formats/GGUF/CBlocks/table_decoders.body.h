@@ -27,8 +27,8 @@ static void QC_NAME(decode_iq4_xs)(const void *source, int64_t weights, float *d
   }
 }
 
-// 2^(e - 128): half of what E8M0 means, because the table is doubled. The two smallest are subnormal floats, and no code
-// stands for NaN.
+// 2^(e - 128): half the value of an E8M0 code, because the table is doubled. The two smallest are subnormal floats, and no code
+// means NaN.
 static inline float qc_half_e8m0(uint8_t e) {
   return qc_float_from_bits(e < 2 ? 0x00200000u << e : (uint32_t)(e - 1) << 23);
 }
@@ -40,7 +40,7 @@ static void QC_NAME(decode_mxfp4)(const void *source, int64_t weights, float *de
   }
 }
 
-// Half of what the E4M3 code of a scale means. The sign is ignored, and 0x7f, which is NaN in E4M3, is zero.
+// Half the value of a scale's E4M3 code. The sign is ignored, and 0x7f, which is NaN in E4M3, is zero.
 static inline float qc_half_e4m3(uint8_t code) {
   if (code == 0x7f) return 0;
   uint32_t exponent = code >> 3 & 15, mantissa = code & 7;

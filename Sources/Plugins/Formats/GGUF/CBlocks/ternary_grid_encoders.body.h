@@ -1,7 +1,7 @@
-// Encoders of iq1_s and iq1_m, whose points are of -1, 0 and 1, all shifted by an eighth up or down.
+// Encoders of iq1_s and iq1_m, whose points consist of -1, 0 and 1, all shifted up or down by an eighth.
 //
-// Ascending weights are cut twice, and what is below, between and above becomes -1, 0 and 1: every pair of cuts is tried under
-// every shift, before the grid is looked at.
+// The sorted weights are cut twice, and those below, between and above the cuts become -1, 0 and 1: every pair of cuts is tried
+// under every shift, before the grid is taken into account.
 
 #define QC_SHIFT 0.125f
 
@@ -12,12 +12,12 @@ typedef struct {
   uint8_t below[16][4];
 } qc_ternary_fits;
 
-// How sub-blocks are cut: sums of w * x and w over the weights before each place of the ascending order.
+// The sums for cutting sub-blocks: w * x and w over the weights before each place of the ascending order.
 typedef struct {
   qc_row x[33], w[33];
 } qc_prefixes;
 
-// The place of each weight in ascending order; of equal ones the first is before the other.
+// The place of each weight in ascending order; equal weights keep their order.
 static inline __attribute__((always_inline)) void qc_rank(const qc_row *x, int length, qc_codes *ranks) {
   for (int i = 0; i < length; ++i) ranks[i].all = 0;
   for (int i = 0; i < length; ++i) {
@@ -29,7 +29,7 @@ static inline __attribute__((always_inline)) void qc_rank(const qc_row *x, int l
   }
 }
 
-// Sums over the weights from number `first` to before `last`, in the order of all.
+// Sums over the weights from number `first` up to but not including `last`, in ascending order.
 static inline __attribute__((always_inline)) void qc_sum_ascending(
     const qc_row *x, const qc_row *w, const qc_codes *ranks, int length, int first, int last, qc_prefixes *sums
 ) {
@@ -47,10 +47,10 @@ static inline __attribute__((always_inline)) void qc_sum_ascending(
   }
 }
 
-// The best cuts so far: the first explains most of the weights, with a scale that may be negative.
+// The best cuts so far: those that explain most of the weights, with a scale that may be negative.
 typedef struct {
   qc_lanes score, scale;
-  // Places of the cuts, and which of the shifts.
+  // Places of the cuts, and the number of the shift.
   qc_mask first, second, shift;
 } qc_cuts;
 
@@ -72,7 +72,7 @@ static inline void qc_cut_iq1_s(const qc_row *x, const qc_row *w, const qc_codes
   qc_prefixes sums;
   qc_lanes x_up[LENGTH + 1], x_down[LENGTH + 1], w_up[LENGTH + 1], w_down[LENGTH + 1];
   qc_sum_ascending(x, w, ranks, LENGTH, 0, LENGTH, &sums);
-  // What the weights above the second cut add.
+  // The contribution of the weights above the second cut.
   for (int i = 0; i <= LENGTH; ++i) {
     qc_lanes rest_x = sums.x[LENGTH].all - sums.x[i].all, rest_w = sums.w[LENGTH].all - sums.w[i].all;
     x_up[i] = rest_x * up;
@@ -126,7 +126,7 @@ static inline void qc_cut_iq1_m(const qc_row *x, const qc_row *w, const qc_codes
   }
 }
 
-// Takes points and the scale of cut sub-blocks to the grid. `below` has a mask for each point.
+// Maps cut sub-blocks to points of the grid and fits their scales. `below` has a mask for each point.
 static inline __attribute__((always_inline)) void qc_snap_ternary(
     const qc_neighbours *grid, const qc_row *x, const qc_row *w, const qc_codes *ranks, const qc_cuts *cuts, qc_codes *below,
     int length, qc_mask is_empty, qc_ternary_fits *fits, int at, int count
@@ -202,7 +202,7 @@ static inline __attribute__((always_inline)) void qc_search_ternary(
   qc_snap_ternary(grid, x, w, ranks, &cuts, below, length, is_empty, fits, at, count);
 }
 
-// One block from the fits of its sub-blocks, of which the first is number `at`.
+// Writes one block from the fits of its sub-blocks, the first of which is number `at`.
 static inline void qc_write_iq1_s(const qc_ternary_fits *fits, int at, qc_iq1_s *block) {
   uint8_t codes[8];
   float d;
@@ -263,7 +263,7 @@ static void QC_NAME(encode_iq1_s)(
   qc_ternary_fits fits;
   int64_t column = 0;
   for (int64_t left = rows * columns / QC_SUPER_LENGTH; left > 0;) {
-    // Sixteen lanes are two super-blocks, where they lie in one row.
+    // Sixteen lanes hold two super-blocks if both are in one row.
     int supers = QC_LANES == 16 && left > 1 && column + QC_SUPER_LENGTH < columns ? 2 : 1;
     float spreads[2];
     qc_spreads(source, supers, weighting.spread, spreads);

@@ -1,23 +1,23 @@
-// A wider search for the stored parameters of blocks: scale and minimum together, from many beginnings, and for super-blocks
-// with the integers that scale sub-blocks. It looks at what a reader will compute, and starts from given parameters, so that it
-// never ends with a larger error, weighted as the caller says.
+// A wider search for the stored parameters of blocks: scale and minimum together, from many starting points, and for super-blocks
+// together with the integers that scale sub-blocks. It minimises the error of what a client will compute, weighted as the caller says,
+// and starts from given parameters, so that the error never grows.
 
 typedef enum { QC_EVEN, QC_UNEVEN, QC_SIGNS } qc_number_kind;
 
-// What codes mean before they are scaled, and which parameters a block has.
+// The values of codes before they are scaled, and which parameters a block has.
 typedef struct {
   qc_number_kind kind;
   int subs, length;  // sub-blocks of a block, and weights of one of them
   int has_minimum;
-  float low, high;              // the smallest and largest number of a code
-  float reach;                  // up to which multiple of `high` the largest weight is tried
+  float low, high;              // the smallest and largest value of a code
+  float reach;                  // the largest multiple of `high` at which the largest weight is tried
   float scale_low, scale_high;  // integers that multiply the scale for a sub-block; minima have 0...scale_high
 } qc_block_shape;
 
 enum { QC_WIDE_TRIALS = 16, QC_WIDE_SUBS = 16, QC_WIDE_ROUNDS = 6 };
 
-// One pass over sub-blocks, one per lane: the error under some scales and minima with the nearest codes, and what least squares
-// need to find better ones for these codes.
+// One pass over sub-blocks, one per lane: the error under some scales and minima with the nearest codes, and the sums that least
+// squares need to find better ones for these codes.
 typedef struct {
   qc_lanes error, v, vv, xv;
 } qc_pass;
@@ -50,7 +50,7 @@ typedef struct {
   qc_lanes w, x;
 } qc_totals;
 
-// Least squares for scale and minimum under the codes of a pass. Where there is no answer, they stay.
+// Least squares for scale and minimum under the codes of a pass. If there is no solution, they stay.
 static inline __attribute__((always_inline)) void qc_solve(
     const qc_block_shape shape, const qc_pass *pass, const qc_totals *totals, qc_lanes *scale, qc_lanes *minimum
 ) {
@@ -83,7 +83,7 @@ static inline __attribute__((always_inline)) qc_totals qc_add_totals(const qc_ro
   return totals;
 }
 
-// Scale and minimum of each lane by least squares, from beginnings that spread the numbers over more and less than the range.
+// Scale and minimum of each lane by least squares, from starting points that spread the values over more and less than the range.
 static inline __attribute__((always_inline)) void qc_fit_widely(
     const qc_block_shape shape, const qc_level_table *levels, const qc_row *x, const qc_row *w, qc_lanes *scale, qc_lanes *minimum
 ) {
@@ -98,7 +98,7 @@ static inline __attribute__((always_inline)) void qc_fit_widely(
   extreme = shape.has_minimum ? high - low : qc_larger(extreme, top);
   *scale = zero;
   *minimum = shape.has_minimum ? low : zero;
-  // Numbers that reach farther on one side are tried both ways round.
+  // Values that reach farther on one side are tried with both signs.
   int ways = shape.has_minimum || shape.low == -shape.high ? 1 : 2;
   for (int trial = 0; trial < QC_WIDE_TRIALS * ways; ++trial) {
     float factor = 0.9f + (shape.reach - 0.9f) * (float)(trial / ways) / (QC_WIDE_TRIALS - 1);
@@ -172,12 +172,12 @@ static inline __attribute__((always_inline)) void qc_refine_blocks(
 
 enum { QC_WIDE_VECTORS = QC_WIDE_SUBS / QC_LANES };
 
-// Weights of one super-block, sub-block by sub-block. Lanes without one have no weight.
+// Weights of one super-block, sub-block by sub-block. Lanes without one have weight zero.
 typedef struct {
   qc_row x[QC_WIDE_VECTORS][32], w[QC_WIDE_VECTORS][32];
 } qc_super_rows;
 
-// Parameters as they are stored, and what they cost.
+// Parameters as they are stored, and their errors.
 typedef struct {
   float d, dmin;
   float scales[QC_WIDE_SUBS], minima[QC_WIDE_SUBS], errors[QC_WIDE_SUBS];
@@ -208,7 +208,7 @@ static inline float qc_half_of(double value) {
   return qc_load_half(half);
 }
 
-// Moves the scale and minimum of the whole by least squares, and the integers of sub-blocks by steps, as long as the error falls.
+// Improves the scale and minimum of the whole by least squares, and the integers of sub-blocks by steps, as long as the error falls.
 static inline __attribute__((always_inline)) double qc_descend(
     const qc_block_shape shape, const qc_level_table *levels, const qc_super_rows *rows, const double sum_w[QC_WIDE_SUBS],
     const double sum_x[QC_WIDE_SUBS], qc_super_state *state
@@ -307,7 +307,7 @@ static inline __attribute__((always_inline)) void qc_refine_super_blocks(
       if (shape.has_minimum) best.minima[s] = parameters[first_scale + shape.subs + s];
     }
     double least = qc_descend(shape, &levels, &rows, sum_w, sum_x, &best);
-    // The largest scale at the end of the integers' range, a little before it, and at their other end.
+    // The largest scale at the end of the integers' range, slightly before it, and at their other end.
     float ends[4] = {shape.scale_high, 0.96f * shape.scale_high, 0.92f * shape.scale_high, shape.scale_low};
     for (int end = 0; end < 4; ++end) {
       if (ends[end] == 0 || largest_scale == 0) continue;
@@ -342,7 +342,7 @@ QC_REFINER(q5_0, qc_refine_blocks, .kind = QC_EVEN, .subs = 1, .length = 32, .ha
 QC_REFINER(q4_1, qc_refine_blocks, .kind = QC_EVEN, .subs = 1, .length = 32, .has_minimum = 1, .low = 0, .high = 15, .reach = 1.4f)
 QC_REFINER(q5_1, qc_refine_blocks, .kind = QC_EVEN, .subs = 1, .length = 32, .has_minimum = 1, .low = 0, .high = 31, .reach = 1.3f)
 QC_REFINER(iq4_nl, qc_refine_blocks, .kind = QC_UNEVEN, .subs = 1, .length = 32, .has_minimum = 0, .low = -127, .high = 113, .reach = 1.5f)
-// tq1_0 and tq2_0 differ in their bytes alone.
+// tq1_0 and tq2_0 differ only in their bytes.
 QC_REFINER(ternary, qc_refine_blocks, .kind = QC_EVEN, .subs = 1, .length = 256, .has_minimum = 0, .low = -1, .high = 1, .reach = 6)
 QC_REFINER(q2_0, qc_refine_blocks, .kind = QC_EVEN, .subs = 1, .length = 64, .has_minimum = 0, .low = -1, .high = 2, .reach = 3)
 QC_REFINER(q1_0, qc_refine_blocks, .kind = QC_SIGNS, .subs = 1, .length = 128, .has_minimum = 0, .low = -1, .high = 1, .reach = 6)

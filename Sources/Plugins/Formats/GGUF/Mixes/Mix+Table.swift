@@ -1,5 +1,5 @@
 extension Mix {
-  /// The mixes of llama-quantize, by falling size. Attention outputs of models with 8 experts get more bits in many of them.
+  /// The mixes of llama-quantize, in order of decreasing size. In many of them, attention outputs of models with 8 experts get more bits.
   static let table: [Mix] = [
     Mix(name: "f32", fileType: 0, base: .plain(.f32)),
     Mix(name: "bf16", fileType: 32, base: .plain(.bf16)),

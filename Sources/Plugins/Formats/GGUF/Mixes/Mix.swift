@@ -1,33 +1,33 @@
 import QuantCore
 
-/// One row of the table of mixes: which type each kind of tensor gets. Of the rules of a kind the first that holds decides; where
-/// none does, the tensor gets the base type.
+/// One row of the table of mixes: which type each kind of tensor gets. The first rule of a kind whose conditions hold decides; if
+/// none holds, the tensor gets the base type.
 ///
 /// Source: `src/llama-quant.cpp` of llama.cpp, `llama_tensor_get_type_impl`.
 struct Mix: Preset {
   let name: String
-  /// Another name that people type.
+  /// Another accepted name.
   var alias: String?
   /// llama.cpp's number of the mix.
   let fileType: UInt32
-  /// Type of everything that no rule names.
+  /// The type of all tensors without a rule.
   let base: GGUFTensorType
-  /// The output matrix, or the embedding where it is the output too.
+  /// The output matrix, or the embedding if tied.
   var output = BlockType.q6_k
-  /// An embedding that is not the output.
+  /// An embedding that is not tied.
   var embedding: BlockType?
-  /// Value projections (fused ones that hold the values too): the smallest matrices of a block, and the most sensitive ones.
+  /// Value layers (and fused ones that contain the values): the smallest matrices of a block, and the most sensitive ones.
   var value: [MixRule] = []
   var query: [MixRule] = []
   var key: [MixRule] = []
   var attentionOutput: [MixRule] = []
   var gateAndUp: [MixRule] = []
   var down: [MixRule] = []
-  /// What is no stack of experts, whatever its kind.
+  /// Tensors that are not stacks of experts, whatever their kind.
   var unstacked: BlockType?
   var importantSchemes: Set<String> = []
   /// Whether keys and values of models of 8 experts get 8 bits, and values of large models with shared heads at least 5: true of
-  /// all mixes but the smallest. These count down projections as they come, and not by the number of their block.
+  /// all mixes but the smallest. The smallest count down projections in order of appearance, not by the number of their block.
   var sparesSmallMatrices = true
 
   func choose(_ tensors: [PresetTensor], model: ModelDescription?) -> [PresetChoice] {
@@ -37,13 +37,13 @@ struct Mix: Preset {
     let facts = MixFacts(tensors, model: model)
     var choices = [PresetChoice](repeating: PresetChoice(scheme: nil), count: tensors.count)
     var counts: [MixTensorKind: Int] = [:]
-    // The position of a tensor among its kind counts, in the order of blocks and not of the file.
+    // The position of a tensor among those of its kind matters, in the order of blocks and not of the file.
     for index in MixFacts.loadingOrder(tensors) where tensors[index].isQuantizable && !tensors[index].isDecided {
       let tensor = tensors[index]
       let kind = MixTensorKind(tensor.name)
       let counted = counts[kind, default: 0]
       counts[kind] = counted + 1
-      // Experts may lie in any order, so that their names tell the block.
+      // Experts may be in any order, so the block is taken from their names.
       let block = kind != .value && facts.expertCount > 1 && sparesSmallMatrices ? MixFacts.block(of: tensor.name) : nil
       let scheme = type(for: tensor, kind: kind, position: block ?? counted, base: base, facts: facts).schemeName
       choices[index] = PresetChoice(scheme: scheme)

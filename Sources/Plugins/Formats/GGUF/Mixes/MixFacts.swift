@@ -1,17 +1,17 @@
 import QuantCore
 
-/// What a mix needs to know about a model: from the keys of a GGUF, else from its description, else from its tensors.
+/// What a mix needs to know about a model: from the keys of a GGUF, otherwise from its description, otherwise from its tensors.
 struct MixFacts {
   let architecture: String?
   let tiesEmbeddings: Bool
   let valueCount: Int
-  /// Those that were taken out among them: llama-quantize counts the blocks of its input.
+  /// Dropped blocks included: llama-quantize counts the blocks of its input.
   let blockCount: Int
-  /// Heads of queries to each of keys and values in the first block; 0 for a block without attention.
+  /// Query heads per key-value head in the first block; 0 for a block without attention.
   let queriesPerKey: Int
   /// Experts of a block; 0 or 1 for a dense model.
   let expertCount: Int
-  /// Whether llama.cpp counts the model as one of 70 billion weights.
+  /// Whether llama.cpp counts the model among those of 70 billion weights.
   let isSeventyBillion: Bool
 
   init(_ tensors: [PresetTensor], model: ModelDescription?) {
@@ -42,8 +42,8 @@ struct MixFacts {
     }
   }
 
-  /// How llama-quantize knows a model of 70 billion weights: by its own names of architectures, and the blocks that such a model has.
-  /// Among those that pass for Llama, heads must share keys and values, and eight experts are Mixtral's.
+  /// How llama-quantize recognises a model of 70 billion weights: by its own architecture names, and the number of blocks of such a
+  /// model. Among those that count as Llama, heads must share keys and values, and eight experts mean Mixtral.
   private static let seventyBillion: [String: (blocks: Int, needsSharedHeads: Bool)] = [
     "llama": (80, true), "llama-embed": (80, true), "qwen2": (80, false), "deci": (80, false), "olmo": (80, false), "jais2": (68, false),
   ]
@@ -51,19 +51,19 @@ struct MixFacts {
   /// Parts of the names of matrices that GLM 5 keeps at 8 bits.
   static let keepsEightBits = ["attn_q_a", "attn_q_b", "nextn.eh_proj"]
 
-  /// Whether a tensor holds the matrices of several experts. Bailing 3 has others of three dimensions too.
+  /// Whether a tensor holds the matrices of several experts. Bailing 3 has other three-dimensional tensors too.
   func isStack(_ tensor: PresetTensor, _ kind: MixTensorKind) -> Bool {
     tensor.shape.count > 2 && tensor.shape[tensor.shape.count - 3] > 1
       && (architecture != "bailingmoe3" || [.up, .gate, .down].contains(kind))
   }
 
-  /// The number in `blk.N.`, or nil. A number beyond 32 bits is none: the name is a file's, and numbers are added to.
+  /// The number in `blk.N.`, or nil. Numbers beyond 32 bits are not accepted: the name comes from a file, and the number is added to.
   static func block(of name: String) -> Int? {
     let words = name.split(separator: ".", maxSplits: 2)
     return words.count == 3 && words[0] == "blk" ? Int32(words[1]).map { Int($0) } : nil
   }
 
-  /// Tensors outside of blocks first, then block after block, and by name within each.
+  /// Tensors outside the blocks first, then block after block, and by name within each.
   static func loadingOrder(_ tensors: [PresetTensor]) -> [Int] {
     let keys = tensors.map { (block(of: $0.name) ?? -1, Array($0.name.utf8)) }
     return tensors.indices.sorted { a, b in
@@ -73,7 +73,7 @@ struct MixFacts {
 }
 
 extension MetadataValue {
-  /// An integer, or the first of a list with one for each block.
+  /// An integer, or the first element of a list with one for each block.
   fileprivate var firstNumber: Int? {
     switch self {
     case .i32s(let values): values.first.map { Int($0) }

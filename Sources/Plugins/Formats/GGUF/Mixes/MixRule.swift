@@ -1,4 +1,4 @@
-/// A type that some tensors of a kind get.
+/// A type for some tensors of a kind.
 struct MixRule {
   let type: BlockType
   /// All of them must hold.
@@ -10,17 +10,17 @@ struct MixRule {
   }
 }
 
-/// What a mix asks of a tensor, by its position among the tensors of its kind, or of its model.
+/// A condition on a tensor, by its position among the tensors of its kind, or on its model.
 enum MixCondition {
-  /// The first and last eighth, and every third block between.
+  /// The first and last eighth, and every third block in between.
   case scattered
   /// All but the first and last eighth.
   case middle
-  /// The first part of the blocks: 8 for an eighth.
+  /// The first blocks: `1/n` of all, such as 8 for an eighth.
   case firstPart(Int)
-  /// The first so many.
+  /// This many blocks at the start.
   case first(Int)
-  /// At least four heads of queries to each of keys and values.
+  /// At least four query heads per key-value head.
   case sharedHeads
   /// At least four experts, whatever the heads.
   case severalExperts
@@ -49,7 +49,7 @@ enum MixCondition {
   }
 }
 
-/// What a mix distinguishes, told by the names that GGUF gives.
+/// The kinds of tensors that a mix distinguishes, by their names in a GGUF.
 enum MixTensorKind: Hashable {
   case output, embedding, value, key, query, attentionOutput, up, gate, down, other
 
@@ -62,7 +62,7 @@ enum MixTensorKind: Hashable {
       }
   }
 
-  /// Parts of names, the first that is found decides. A fused projection that holds the values counts as one.
+  /// Parts of names; the first that is found decides. A fused matrix that contains the values counts as one.
   private static let parts: [(part: String, kind: MixTensorKind)] = [
     ("attn_qkv.weight", .value), ("attn_kv_b.weight", .value), ("attn_v.weight", .value), ("attn_k.weight", .key),
     ("attn_q.weight", .query), ("attn_output.weight", .attentionOutput), ("ffn_up", .up), ("ffn_gate", .gate), ("ffn_down", .down),

@@ -41,30 +41,30 @@ typedef enum qc_block_type {
   QC_BLOCK_TYPE_LIMIT
 } qc_block_type;
 
-/// What the kernels take one block to be.
+/// The size of one block in the kernels.
 typedef struct qc_block_size {
   int32_t weights;
   int32_t bytes;
-  /// Floats that a refiner takes for one block; 0 where there is no refiner.
+  /// Floats that a refiner needs for one block; 0 if there is no refiner.
   int32_t parameters;
 } qc_block_size;
 
 /// Encodes `rows` contiguous rows of `columns` floats. `columns` is a multiple of the block length. `importance` has one
-/// non-negative weight per column, or is NULL. `destination` has room for exactly the packed bytes.
+/// non-negative value per column, or is NULL. `destination` has room for exactly the packed bytes.
 typedef void (*qc_block_encoder)(
     const float *_Nonnull source, int64_t rows, int64_t columns, const float *_Nullable importance,
     void *_Nonnull destination);
 
-/// Decodes `weights` values, a multiple of the block length. `source` needs no alignment.
+/// Decodes `weights` weights, a multiple of the block length. `source` needs no alignment.
 typedef void (*qc_block_decoder)(
     const void *_Nonnull source, int64_t weights, float *_Nonnull destination);
 
-/// Improves the stored parameters of `blocks` blocks for `weights`, one non-negative weight per weight of the source: the error with
-/// the nearest codes under them never grows. Their order is that of the Swift schemes.
+/// Improves the stored parameters of `blocks` blocks. `weights` has the weight of each error, which is not negative: the error with
+/// the nearest codes under the parameters never grows. Parameters are in the order of the Swift schemes.
 typedef void (*qc_block_refiner)(
     const float *_Nonnull source, const float *_Nonnull weights, int64_t blocks, float *_Nonnull parameters);
 
-/// The size of a block, from the struct that the kernels read and write. Zeros for a number that is not a block type's.
+/// The size of a block, from the struct that the kernels read and write. Zeros for a number that is not a block type.
 qc_block_size qc_block_size_of(qc_block_type type);
 
 /// The encoder of a type at a level (see cpu.h) that this processor has, or NULL for a type that is only read.
@@ -73,7 +73,7 @@ qc_block_encoder _Nullable qc_block_encoder_at(qc_block_type type, int level);
 /// The refiner of a type at a level that this processor has, or NULL for a type that has none.
 qc_block_refiner _Nullable qc_block_refiner_at(qc_block_type type, int level);
 
-/// The decoder of a type at a level that this processor has, or NULL for a number that is not a block type's.
+/// The decoder of a type at a level that this processor has, or NULL for a number that is not a block type.
 qc_block_decoder _Nullable qc_block_decoder_at(qc_block_type type, int level);
 
 #endif

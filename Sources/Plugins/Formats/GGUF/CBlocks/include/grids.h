@@ -1,4 +1,4 @@
-// Grids of points that stretches of weights index, and which of their points to look at for weights between them.
+// Grids of points that weights index, and which of their points to try for weights between them.
 #ifndef QC_GRIDS_H
 #define QC_GRIDS_H
 
@@ -17,7 +17,7 @@ typedef enum qc_grid {
 
 enum { QC_NEIGHBOURS_PER_CHUNK = 8 };
 
-/// What becomes of each combination of levels. A combination is packed: coordinate i is in `bits` bits from bit `bits * i` on.
+/// What each combination of levels becomes. A combination is packed: coordinate i has `bits` bits from bit `bits * i` on.
 typedef struct qc_neighbours {
   /// Coordinates of a point: 8 or 4.
   int32_t length;
@@ -27,18 +27,18 @@ typedef struct qc_neighbours {
   int32_t levels;
   /// Points of the grid.
   int32_t points;
-  /// By packed combination: the number of chunks in the lowest 8 bits, above them the number of the first one. A point has no
-  /// chunks, and above them its index.
+  /// By packed combination: the number of chunks in the lowest 8 bits, and above them the number of the first chunk. A point has no
+  /// chunks; the bits above hold its index.
   const uint32_t *_Nonnull entries;
-  /// Packed points to look at in place of a combination that is none: the nearest ones of the plain lattice, ordered by
-  /// distance, then index. Read down the columns of a combination's chunks: what comes first in that order is in an earlier
-  /// column, or in an earlier chunk of the same. The end is filled with the first point.
+  /// Packed points to try for a combination that is not a point: the nearest ones of the plain lattice, ordered by distance, then
+  /// index. Read down the columns of a combination's chunks: what comes first in that order is in an earlier column, or in an earlier
+  /// chunk of the same column. The end is filled with the first point.
   const uint16_t (*_Nonnull chunks)[QC_NEIGHBOURS_PER_CHUNK];
   /// Packed combinations of the points by index.
   const uint16_t *_Nonnull packed;
 } qc_neighbours;
 
-/// The neighbours in a grid, which are found at the first call for it.
+/// The neighbours in a grid, which are found on the first call for it.
 const qc_neighbours *_Nonnull qc_block_neighbours(qc_grid grid);
 
 #endif
