@@ -90,12 +90,12 @@ import Testing
 
   /// Command lines with an option that cannot have an effect, and what their error or warning says.
   private static let idle: [(option: String, line: String, code: Int32, said: String)] = [
-    ("--leave-output-tensor", "plan MODEL a.gguf --leave-output-tensor --output-scheme q8_0", 64, "exclude each other"),
-    ("--no-report", "plan MODEL a.gguf --no-report --report r.json", 64, "exclude each other"),
+    ("--leave-output-tensor", "plan MODEL a.gguf --leave-output-tensor --output-scheme q8_0", 64, "cannot be combined"),
+    ("--no-report", "plan MODEL a.gguf --no-report --report r.json", 64, "cannot be combined"),
     ("--tensor-type-file", "plan MODEL a.gguf --tensor-type-file EMPTY", 64, "rule.none"),
     ("--override-kv", "plan MODEL out --override-kv a.b=int:1", 64, "metadata.format"),
-    ("--quiet", "plan MODEL a.gguf --quiet --verbose", 64, "exclude each other"),
-    ("--progress", "plan MODEL a.gguf --quiet --progress plain", 64, "exclude each other"),
+    ("--quiet", "plan MODEL a.gguf --quiet --verbose", 64, "cannot be combined"),
+    ("--progress", "plan MODEL a.gguf --quiet --progress plain", 64, "cannot be combined"),
     ("calibrate --for", "calibrate MODEL a.gguf \(few) --for awq", 64, "calibrate.for"),
     ("calibrate --for", "calibrate MODEL none.stats \(few) --for rtn", 0, "warning: method 'rtn' observes nothing"),
     ("calibrate --config", "calibrate F16 a.stats \(few) --config CONFIG", 64, "usage.config"),
