@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Conversions that say how inputs and caches are rounded.
+/// Conversions that determine how inputs and caches are rounded.
 @Suite struct ActivationConversionTests {
   private let registry: Registry
   private let folder = TemporaryFolder()
@@ -27,7 +27,7 @@ import Testing
     return try Opening(registry).open(folder.file(output))
   }
 
-  /// What one block sees on the calibration text, from the statistics that the engine collects by itself.
+  /// Statistics of one block on the calibration text, collected by running the engine directly.
   private func observed(_ checkpoint: Checkpoint, block: Int, _ wanted: Set<Statistic>) throws -> [Site: SiteStatistics] {
     let opening = Opening(registry)
     let description = try opening.describe(checkpoint)
@@ -76,7 +76,7 @@ import Testing
       let scale = try #require(stored.first { $0.name == "model.layers.2.self_attn." + name })
       #expect(scale.shape == [] && scale.storage.schemeName == "f32")
     }
-    // As ModelOpt's export_hf_checkpoint states it for a cache of FP8.
+    // What ModelOpt's export_hf_checkpoint writes for an FP8 cache.
     let configuration = try JSON.load(folder.file("modelopt/config.json"))["quantization_config"]
     #expect(configuration?["kv_cache_scheme"]?.text() == #"{"dynamic":false,"num_bits":8,"type":"float"}"#)
     let file = try JSON.load(folder.file("modelopt/hf_quant_config.json"))
@@ -107,7 +107,7 @@ import Testing
       let range = try #require(seen[site].flatMap { RangeCalibrator.meanSquaredError.range(of: $0, for: .int8Static) })
       let expected = ActivationScheme.int8Static.parameters(minimum: range.minimum, maximum: range.maximum, in: .bf16).scale
       let stored = try #require(made.activations.inputs["model.layers.1." + name]?.scale)
-      // The smoothed folder was written in 32 bits, and read again.
+      // Not exact: the smoothed folder was written in 32 bits and read again.
       #expect(abs(stored / expected - 1) < 0.01, "\(name): \(stored), \(expected)")
     }
   }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import QConvertKit
 
-/// Quantized folders that are broken in one way each: the command line says what is wrong, where, and writes nothing.
+/// Quantized folders that are broken in one way each: the command says what is wrong and where, and writes nothing.
 @Suite struct DamagedContainerTests {
   private let checked: CheckedFolder
   private let outputs = TemporaryFolder()
@@ -20,7 +20,7 @@ import Testing
     var remedy: String?
   }
 
-  /// What a conversion of a folder ends with. Nothing is left where something is wrong.
+  /// The answer of a conversion of a folder. A failed conversion leaves nothing behind.
   private func answer(_ path: String, _ arguments: [String] = ["--scheme", "bf16"]) throws -> Answer {
     let capture = Capture()
     let code = QConvert.run(
@@ -84,7 +84,7 @@ import Testing
     #expect(missing.tensor?.hasPrefix("model.layers.0.mlp.up_proj.") == true && missing.message.count > 10)
 
     folder = sound
-    // One row less, or one number more.
+    // One row less, or one value more.
     let width = stored.bytes.count / max(1, stored.shape.reduce(1, *))
     folder.change(name) { tensor in
       if tensor.shape.count > 1 {
@@ -174,7 +174,7 @@ import Testing
     #expect(try answer(folder.path).code == 0)
   }
 
-  // MARK: Numbers that are none
+  // MARK: Values that are not finite
 
   /// The first scale of the second row.
   @Test(

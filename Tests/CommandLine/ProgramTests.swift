@@ -7,7 +7,7 @@ import Testing
 @testable import QuantEngine
 @testable import QuantModel
 
-/// A method that does nothing, as someone else might add it.
+/// A custom method that does nothing.
 private struct Idle: QuantizationMethod {
   static let id = "idle"
   static let summary = "Does nothing."

@@ -76,7 +76,7 @@ private let complete = """
   report: r.json
   """
 
-/// A recipe that says everything.
+/// A recipe with every setting.
 func completeRecipe() throws -> Recipe { try recipe(complete) }
 
 private let completeCommandLine = [
@@ -232,7 +232,7 @@ func depthIsBounded(_ text: String) {
       """)
 }
 
-/// Text between the first line of three backticks and `yaml` and the next of three backticks.
+/// The first YAML code block of the page.
 private func documentedRecipe() throws -> String {
   let page = String(decoding: readFile(SharedData.fixture("../../Docs/recipes.md")), as: UTF8.self)
   return try #require(page.firstMatch(of: /```yaml\n((?:.*\n)*?)```/)).output.1.description
