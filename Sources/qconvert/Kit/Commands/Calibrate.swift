@@ -67,7 +67,7 @@ struct Calibrate: QConvertCommand {
     let kinds = Statistic.allCases.filter { report.kinds.contains($0) }.map { $0.rawValue }
     let windows = report.calibration.windowCount, context = report.calibration.context
     session.log.notice(
-      "wrote \(output): \(ByteSize.format(report.size)), \(kinds.joined(separator: ", ")) of \(windows) windows of \(context) tokens")
+      "wrote \(output): \(ByteSize.format(report.size)), \(kinds.joined(separator: ", ")) from \(windows) windows of \(context) tokens")
     guard session.isJSON else { return }
     let document = JSON.object([
       .init("ok", .bool(true)), .init("output", .string(output)), .init("bytes", .int(report.size)), .init("windows", .int(windows)),

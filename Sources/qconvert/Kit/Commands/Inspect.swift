@@ -174,7 +174,7 @@ struct CheckpointFacts {
     facts.append(("loaded by", clients.isEmpty ? "no known client" : clients.joined(separator: ", ")))
     var text = ""
     for (name, value) in facts { text += name.padded(to: 14) + Wording.printable(value) + "\n" }
-    var table = Table([("PURPOSE", .left), ("SCHEME", .left), ("TENSORS", .right), ("WEIGHTS", .right), ("BYTES", .right), ("BITS", .right)])
+    var table = Table([("KIND", .left), ("SCHEME", .left), ("TENSORS", .right), ("WEIGHTS", .right), ("BYTES", .right), ("BITS", .right)])
     for group in groups {
       let bits = group.values == 0 ? "" : (Double(group.bytes) * 8 / Double(group.values)).fixed(3)
       table.add([group.purpose, group.scheme, group.count.grouped, group.values.grouped, group.bytes.grouped, bits])
