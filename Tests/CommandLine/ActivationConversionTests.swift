@@ -68,7 +68,7 @@ import Testing
     #expect(made.activations.caches[2] == .init(keys: scale(.keys), values: scale(.values)))
   }
 
-  @Test func scalesOfACacheStandWhereModelOptPutsThem() throws {
+  @Test func scalesOfACacheAreStoredWhereModelOptPutsThem() throws {
     let made = try convert("modelopt") { ($0.scheme, $0.packing, $0.keyValueCache) = ("fp8-static", "modelopt-fp8", "fp8") }
     #expect(made.packing == "modelopt-fp8" && made.activations.caches.count == 8)
     let stored = storedTensors(folder.file("modelopt/model.safetensors"))
@@ -93,7 +93,7 @@ import Testing
     for (a, b) in zip(bytes.tensors, plain.tensors) { #expect(a.matrix().values == b.matrix().values, "\(a.name)") }
   }
 
-  @Test func histogramsAreObservedAgainBehindATransform() throws {
+  @Test func histogramsAreObservedAgainAfterATransform() throws {
     let smoothed = try convert("smooth") {
       $0.methods = [(id: "smoothquant", options: [:])]
       $0.scheme = "f32"

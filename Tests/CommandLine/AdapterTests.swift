@@ -168,7 +168,7 @@ import Testing
     #expect(try deviation(merge(stored.path, into: model, "merged"), from: name) < AdapterTests.tolerance)
   }
 
-  @Test(arguments: movable.filter { $0 != "mixtral" }) func thereAndBackTheNumbersAreTheSame(_ name: String) throws {
+  @Test(arguments: movable.filter { $0 != "mixtral" }) func valuesSurviveTheRoundTrip(_ name: String) throws {
     let model = try base(name)
     let stored = try convert(AdapterTests.adapter(name), "adapter.gguf", scheme: nil) { $0.basePath = model }
     let back = try convert(stored.path, "back", scheme: nil) { $0.basePath = model }
@@ -242,7 +242,7 @@ import Testing
     ("q_proj.lora_B.weight", "q_proj.lora_Z.weight", "adapter.part"),
     ("0.self_attn.q_proj.lora_B", "0.self_attn.z_proj.lora_B", "adapter.pair"),
     ("[4,32]", "[32,4]", "adapter.shape"),
-  ]) func matricesThatAreNoPairsAreRefused(_ old: String, _ new: String, _ id: String) throws {
+  ]) func unpairedMatricesAreRefused(_ old: String, _ new: String, _ id: String) throws {
     let path = try changed("llama", "r", .int(4))
     let file = path + "/adapter_model.safetensors"
     let bytes = readFile(file), wanted = Array(old.utf8), other = Array(new.utf8)

@@ -105,7 +105,7 @@ import Testing
 
   /// A norm with the largest finite gain of its type: its output is finite only for some channels and tokens.
   @Test(arguments: [["-p", "awq"], ["-p", "gptq"], ["-p", "smoothquant"], ["--scheme", "w8a8-static"], []])
-  func activationsThatAreNoNumbersAreNamedWithBlockAndToken(_ arguments: [String]) throws {
+  func activationsThatAreNotFiniteAreNamedWithBlockAndToken(_ arguments: [String]) throws {
     let model = try RandomModel.copy("qwen2", into: folder)
     let shard = model + "/model.safetensors"
     let tensor = try #require(checkpoint(model)["model.layers.1.input_layernorm.weight"])
@@ -176,7 +176,7 @@ import Testing
     #expect(try run([model, folder.file("out"), "-p", "smoothquant"] + given).code == 0)
   }
 
-  @Test func windowsBehindTheLastLearnedPositionAreRefusedInThePlan() throws {
+  @Test func windowsBeyondTheLastLearnedPositionAreRefusedInThePlan() throws {
     let model = try RandomModel.copy("opt", into: folder), words = text(RandomModel.text)
     func id(_ arguments: [String]) throws -> String? {
       let (code, document, _) = try run(arguments)

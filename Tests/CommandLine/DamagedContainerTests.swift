@@ -180,7 +180,7 @@ import Testing
   @Test(
     arguments: [("int4-g128", [0xc0, 0x7f], "nan"), ("int4-g128-asym", [0x80, 0x7f], "inf"), ("fp8-channel", [0x80, 0xff], "-inf")]
       as [(String, [UInt8], String)], [nil, "keep"])
-  func scalesThatAreNoNumbersDoNotMove(_ given: (scheme: String, bytes: [UInt8], text: String), moved: String?) throws {
+  func scalesThatAreNotFiniteAreNotRepacked(_ given: (scheme: String, bytes: [UInt8], text: String), moved: String?) throws {
     var folder = try EditedFolder(checked.made(given.scheme))
     let groups = given.scheme == "fp8-channel" ? 1 : 2
     folder.change("mlp.up_proj.weight_scale") { $0.bytes.replaceSubrange(2 * groups..<2 * groups + 2, with: given.bytes) }
@@ -195,7 +195,7 @@ import Testing
     #expect(try answer(folder.path, ["--allow-nonfinite"]).code == 0)
   }
 
-  @Test func codesThatAreNoNumbersDoNotMove() throws {
+  @Test func codesThatAreNotFiniteAreNotRepacked() throws {
     var folder = try EditedFolder(checked.made("fp8-channel"))
     folder.change("mlp.up_proj.weight") { $0.bytes[300] = 0x7f }
     folder.save()

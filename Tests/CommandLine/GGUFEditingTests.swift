@@ -114,7 +114,7 @@ import Testing
     #expect(!tensors.isEmpty && tensors.allSatisfy { $0.note != nil || $0.scheme.name == "q4_k" })
   }
 
-  @Test func rulesOfLlamaQuantizeAreSearchedForInSmallLettersAndTheFirstWins() throws {
+  @Test func rulesOfLlamaQuantizeAreSearchedForInLowerCaseAndTheFirstWins() throws {
     let found = try types(
       convert(model, "x.gguf") {
         $0.scheme = "q4_k_s"
@@ -279,7 +279,7 @@ import Testing
 
   // MARK: - Bad input
 
-  @Test func aValueThatIsNoNumberIsFoundByRowAndColumn() throws {
+  @Test func aWeightThatIsNotFiniteIsFoundByRowAndColumn() throws {
     let plain = try source("f32")
     let tensor = try #require(try open(plain)["blk.2.ffn_up.weight"])
     try change(plain, tensor, at: 5 * tensor.rowLength + 17, to: .nan, as: "nan.gguf")

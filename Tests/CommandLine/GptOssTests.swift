@@ -150,7 +150,7 @@ import Testing
     #expect(try distance(logits(again, tokens), logits(path, tokens)) < 1e-5)
   }
 
-  @Test func floatsOfCodesAreTurnedAndFloatsAreRoundedAsStacks() throws {
+  @Test func floatsOfCodesAreTransposedAndFloatsAreRoundedAsStacks() throws {
     let source = try rounded()
     let packed = try convert(source, "packed") { $0.scheme = "mxfp4" }
     #expect(try opening.open(packed).packing == "gpt-oss")

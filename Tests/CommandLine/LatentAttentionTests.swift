@@ -184,7 +184,7 @@ import Testing
     ("kv_lora_rank", .int(16), "model.tensor-shape", .data),
   ]
 
-  @Test(arguments: refusals.indices) func whatIsNoSuchModelIsRefused(_ index: Int) throws {
+  @Test(arguments: refusals.indices) func invalidConfigurationsAreRefused(_ index: Int) throws {
     let refusal = Self.refusals[index]
     var edited = try EditedFolder(model)
     edited.set(refusal.key, to: refusal.value)

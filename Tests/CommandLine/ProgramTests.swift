@@ -133,7 +133,7 @@ private struct Idle: QuantizationMethod {
   #expect(QConvert.run(["--help"], plugins: [], console: console) == 141)
 }
 
-@Test func aFullDiskBehindStandardOutputIsAnError() {
+@Test func aFullDiskUnderStandardOutputIsAnError() {
   let capture = Capture()
   let through = capture.console()
   let console = Console(facts: Console.Facts()) { stream, bytes in

@@ -202,7 +202,7 @@ func depthIsBounded(_ text: String) {
   #expect(throws: Failure.self) { try recipe(text) }
 }
 
-@Test func aRecipeThatIsNotThereOrIsNoTextIsAnError() throws {
+@Test func aRecipeThatIsMissingOrNotTextIsAnError() throws {
   let folder = TemporaryFolder()
   writeFile(folder.file("r.yaml"), [0xff, 0xfe, 0x00])
   let failure = try #require(throws: Failure.self) { try said(["--recipe", folder.file("r.yaml")]) }

@@ -99,7 +99,7 @@ struct ClampingMethod: QuantizationMethod {
     try check(plan, roundedFrom: source, atLeast: 10)
   }
 
-  @Test func stacksOfModelsThatNobodyKnowsAreRoundedMatrixByMatrix() throws {
+  @Test func stacksWithoutAFamilyAreRoundedMatrixByMatrix() throws {
     let known = try convert(RandomModel.copy("mixtral", into: folder), "known.gguf") { $0.scheme = "f32" }
     let source = try convert(known, "source.gguf") {
       $0.scheme = "keep"
@@ -126,7 +126,7 @@ struct ClampingMethod: QuantizationMethod {
     #expect(stacks == 4)
   }
 
-  @Test func layersOfAFolderThatNobodyKnowsAreRoundedByTheMethod() throws {
+  @Test func layersWithoutAFamilyAreRoundedByTheMethod() throws {
     var edited = try EditedFolder(RandomModel.copy("qwen2", into: folder))
     edited.set("architectures", to: .array([.string("UnheardOfForCausalLM")]))
     edited.set("model_type", to: .string("unheard-of"))

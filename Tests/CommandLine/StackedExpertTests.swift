@@ -65,7 +65,7 @@ import Testing
     return panel
   }
 
-  @Test(arguments: [nil, "gpt-oss"]) func stacksOfFloatsAreTurnedAndRounded(packing: String?) throws {
+  @Test(arguments: [nil, "gpt-oss"]) func stacksOfFloatsAreTransposedAndRounded(packing: String?) throws {
     let source = try open(model())
     let path = try convert(model(), "packed") {
       $0.scheme = "mxfp4"
@@ -95,7 +95,7 @@ import Testing
     #expect(try #require(made[Self.attention]).hasSameContent(as: #require(source[Self.attention])))
   }
 
-  @Test func floatsOfCodesAreTurnedBack() throws {
+  @Test func floatsOfCodesAreTransposedBack() throws {
     let packed = try convert(model(), "packed") { $0.scheme = "mxfp4" }
     let floats = try convert(packed, "floats") { $0.scheme = "f32" }
     let (codes, values) = (try open(packed), try open(floats))

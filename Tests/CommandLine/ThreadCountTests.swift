@@ -64,7 +64,7 @@ import Testing
     #expect(found[0].values.allSatisfy { !$0.isEmpty } && found[1] == found[0] && found[2] == found[0])
   }
 
-  @Test func layersBehindRoundedOnesAreThoseOfOneThread() throws {
+  @Test func trueSequentialBytesAreThoseOfOneThread() throws {
     let found = try outputs(["gptq"], "m.gguf") {
       $0.scheme = "q4_0"
       $0.isTrueSequential = true

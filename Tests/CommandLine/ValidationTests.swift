@@ -79,7 +79,7 @@ import Testing
     arguments: [
       ("scale.nonfinite", [0xc0, 0x7f]), ("scale.nonfinite", [0x80, 0x7f]), ("scale.zero", [0, 0]), ("scale.negative", [0x80, 0xbc]),
     ] as [(String, [UInt8])])
-  func scalesThatAreNoScalesAreNamed(id: String, bytes: [UInt8]) throws {
+  func invalidScalesAreNamed(id: String, bytes: [UInt8]) throws {
     var folder = try EditedFolder(checked.made("int4-g32"))
     folder.change("layers.0.mlp.up_proj.weight_scale", first(bytes))
     folder.save()
@@ -122,7 +122,7 @@ import Testing
   }
 
   /// A byte can hold zero points that are not 4-bit codes.
-  @Test func zeroPointsThatAreNoCodesAreNamed() throws {
+  @Test func zeroPointsOutsideTheRangeOfCodesAreNamed() throws {
     var folder = try EditedFolder(checked.made("int4-channel", activations: "int8-token"))
     for weight in folder.tensors where weight.type == "I8" {
       let points = [UInt8](repeating: 0, count: weight.shape[0])
@@ -139,7 +139,7 @@ import Testing
     #expect(found.first?.severity == .error && found.first?.message.hasPrefix("2 of ") == true)
   }
 
-  @Test func numbersThatAreNoneAreNamed() throws {
+  @Test func valuesThatAreNotFiniteAreNamed() throws {
     var folder = try EditedFolder(checked.made("bf16"))
     folder.change("model.norm.weight", first([0xc0, 0x7f]))
     folder.save()
