@@ -7,7 +7,7 @@ import TestSupport
 /// Small inputs of every kind that options distinguish, and command lines that use them.
 struct OptionInputs {
   private let folder = TemporaryFolder()
-  /// What the words in capitals of a command line stand for.
+  /// The paths that replace words in capitals in a command line.
   private let words: [String: String]
 
   /// - Parameter needed: the files to make by conversion or calibration; nil: all.

@@ -60,8 +60,8 @@ enum Wording {
 
   /// The exit codes that commands end with.
   static let exitCodes: [(code: String, meaning: String)] = [
-    ("0", "success: an output is complete, verified and has its name"),
-    (code(.gate), "rejected by a --fail-if; no OUT"),
+    ("0", "success: any output is complete and verified"),
+    (code(.gate), "rejected by a --fail-if gate; no OUT is left"),
     (code(.differs), "compare: tensors are different or missing"),
     (code(.usage), "usage error"),
     (code(.data), "malformed input"),
