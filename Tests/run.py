@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """run.py: runs the unit tests and the end-to-end checks; the last line counts both: N passed, N failed, N skipped.
 
-A test that cannot run on this machine is skipped, and the output says why. If CI is set in the environment, a skipped test is a
-failure: `make test` and .ci/run then end with an error.
+A test that cannot run on this machine is skipped, and the output says why. If CI is set in the environment, a skipped test counts as
+a failure: `make test` and .ci/run then end with an error.
 """
 import collections
 import os
@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-# As `swift test` reports a test function, and as Tests/EndToEnd/run.sh reports a check. A run that ends early has no summary.
+# How `swift test` reports a test function, and how Tests/EndToEnd/run.sh reports a check. A run that ends early has no summary.
 UNIT = re.compile(r"^\S+ +Test (\S+)(?: with \d+ test cases?)? (passed|failed|skipped)\b")
 UNIT_END = re.compile(r"^\S+ +Test run with (\d+) tests? ")
 CHECK = re.compile(r"^(FAIL|skip) ")
@@ -53,7 +53,7 @@ def main():
         broken.append(f"make end-to-end ended with {code}")
 
     if counts["skipped"] and os.environ.get("CI"):
-        broken.append("CI is set, so that no test may be skipped")
+        broken.append("CI is set, so no test may be skipped")
     print("\n" + "\n".join(notable + broken))
     print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
     sys.exit(bool(counts["failed"] or broken))

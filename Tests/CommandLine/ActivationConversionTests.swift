@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Conversions that say how inputs and caches are rounded.
+/// Conversions that determine how inputs and caches are rounded.
 @Suite struct ActivationConversionTests {
   private let registry: Registry
   private let folder = TemporaryFolder()
@@ -27,7 +27,7 @@ import Testing
     return try Opening(registry).open(folder.file(output))
   }
 
-  /// What one block sees on the calibration text, from the statistics that the engine collects by itself.
+  /// Statistics of one block on the calibration text, collected by running the engine directly.
   private func observed(_ checkpoint: Checkpoint, block: Int, _ wanted: Set<Statistic>) throws -> [Site: SiteStatistics] {
     let opening = Opening(registry)
     let description = try opening.describe(checkpoint)
@@ -68,7 +68,7 @@ import Testing
     #expect(made.activations.caches[2] == .init(keys: scale(.keys), values: scale(.values)))
   }
 
-  @Test func scalesOfACacheStandWhereModelOptPutsThem() throws {
+  @Test func scalesOfACacheAreStoredWhereModelOptPutsThem() throws {
     let made = try convert("modelopt") { ($0.scheme, $0.packing, $0.keyValueCache) = ("fp8-static", "modelopt-fp8", "fp8") }
     #expect(made.packing == "modelopt-fp8" && made.activations.caches.count == 8)
     let stored = storedTensors(folder.file("modelopt/model.safetensors"))
@@ -76,7 +76,7 @@ import Testing
       let scale = try #require(stored.first { $0.name == "model.layers.2.self_attn." + name })
       #expect(scale.shape == [] && scale.storage.schemeName == "f32")
     }
-    // As ModelOpt's export_hf_checkpoint states it for a cache of FP8.
+    // What ModelOpt's export_hf_checkpoint writes for an FP8 cache.
     let configuration = try JSON.load(folder.file("modelopt/config.json"))["quantization_config"]
     #expect(configuration?["kv_cache_scheme"]?.text() == #"{"dynamic":false,"num_bits":8,"type":"float"}"#)
     let file = try JSON.load(folder.file("modelopt/hf_quant_config.json"))
@@ -93,7 +93,7 @@ import Testing
     for (a, b) in zip(bytes.tensors, plain.tensors) { #expect(a.matrix().values == b.matrix().values, "\(a.name)") }
   }
 
-  @Test func histogramsAreObservedAgainBehindATransform() throws {
+  @Test func histogramsAreObservedAgainAfterATransform() throws {
     let smoothed = try convert("smooth") {
       $0.methods = [(id: "smoothquant", options: [:])]
       $0.scheme = "f32"
@@ -107,7 +107,7 @@ import Testing
       let range = try #require(seen[site].flatMap { RangeCalibrator.meanSquaredError.range(of: $0, for: .int8Static) })
       let expected = ActivationScheme.int8Static.parameters(minimum: range.minimum, maximum: range.maximum, in: .bf16).scale
       let stored = try #require(made.activations.inputs["model.layers.1." + name]?.scale)
-      // The smoothed folder was written in 32 bits, and read again.
+      // Not exact: the smoothed folder was written in 32 bits and read again.
       #expect(abs(stored / expected - 1) < 0.01, "\(name): \(stored), \(expected)")
     }
   }

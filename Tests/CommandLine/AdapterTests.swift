@@ -5,8 +5,8 @@ import QuantPlatform
 import TestSupport
 import Testing
 
-/// LoRA adapters that PEFT saved (Fixtures/adapters/make.py), merged into models and moved between containers. The oracle is what
-/// transformers and PEFT compute with the adapter beside the model.
+/// LoRA adapters that PEFT saved (Fixtures/adapters/make.py), merged into models and converted between formats. The oracle is what
+/// transformers and PEFT compute with the unmerged adapter.
 @Suite struct AdapterTests {
   /// Adapters with the model that each was made for.
   private static let bases = [
@@ -15,9 +15,9 @@ import Testing
     "opt-projected": "opt-post-norm",
   ]
   private static let names = bases.keys.sorted()
-  /// PEFT's own merged models are up to 1.2e-5 away from the adapters beside theirs.
+  /// PEFT's own merged models differ from the unmerged adapters by up to 1.2e-5.
   private static let tolerance: Float = 3e-5
-  /// Those whose model llama.cpp knows, and that change nothing but by products.
+  /// Those whose model llama.cpp supports and that only add products.
   private static let movable = ["llama", "llama-second", "qwen2", "qwen3-outer", "mixtral", "gpt2", "bloom"]
 
   private let registry: Registry
@@ -49,7 +49,7 @@ import Testing
     try convert(model, output) { $0.adapters = [AdapterRequest(path: name)] }
   }
 
-  /// The largest deviation of logits from those of PEFT, relative to the largest.
+  /// The largest deviation from PEFT's logits, relative to the largest logit.
   private func deviation(_ model: Checkpoint, from name: String) throws -> Float {
     let expected = storedTensors(AdapterTests.adapter(name) + "/expected.safetensors")
     let stored = try #require(expected.first { $0.name == "tokens" }?.storage.verbatim)
@@ -75,7 +75,7 @@ import Testing
     #expect(try deviation(merged, from: name) < AdapterTests.tolerance)
   }
 
-  // A GGUF does not say the window of Mistral.
+  // A GGUF does not store Mistral's sliding window.
   @Test(arguments: names.filter { !$0.hasPrefix("opt") && $0 != "mistral-head" }) func aGGUFOfTheMergedModelComputesTheSame(_ name: String)
     throws
   {
@@ -168,7 +168,7 @@ import Testing
     #expect(try deviation(merge(stored.path, into: model, "merged"), from: name) < AdapterTests.tolerance)
   }
 
-  @Test(arguments: movable.filter { $0 != "mixtral" }) func thereAndBackTheNumbersAreTheSame(_ name: String) throws {
+  @Test(arguments: movable.filter { $0 != "mixtral" }) func valuesSurviveTheRoundTrip(_ name: String) throws {
     let model = try base(name)
     let stored = try convert(AdapterTests.adapter(name), "adapter.gguf", scheme: nil) { $0.basePath = model }
     let back = try convert(stored.path, "back", scheme: nil) { $0.basePath = model }
@@ -238,11 +238,11 @@ import Testing
   }
 
   @Test(arguments: [
-    // Names of one length, so that nothing else in the file changes.
+    // Names of equal length, so that nothing else in the file changes.
     ("q_proj.lora_B.weight", "q_proj.lora_Z.weight", "adapter.part"),
     ("0.self_attn.q_proj.lora_B", "0.self_attn.z_proj.lora_B", "adapter.pair"),
     ("[4,32]", "[32,4]", "adapter.shape"),
-  ]) func matricesThatAreNoPairsAreRefused(_ old: String, _ new: String, _ id: String) throws {
+  ]) func unpairedMatricesAreRefused(_ old: String, _ new: String, _ id: String) throws {
     let path = try changed("llama", "r", .int(4))
     let file = path + "/adapter_model.safetensors"
     let bytes = readFile(file), wanted = Array(old.utf8), other = Array(new.utf8)
@@ -259,7 +259,7 @@ import Testing
     writeFile(model + "/config.json", Array(JSON.object(unknown).text().utf8))
     let other = try merge(path, into: model, "other")
     for tensor in merged.tensors { #expect(try values(tensor) == values(other[tensor.name]), "\(tensor.name)") }
-    // Names of a GGUF mean nothing then.
+    // Without a family, the names of a GGUF cannot be matched.
     let stored = try convert(path, "a.gguf", scheme: nil) { $0.basePath = SharedData.fixture("engine/llama3-rope") }
     #expect(failure { _ = try merge(stored.path, into: model, "none") } == "model.architecture")
   }

@@ -3,12 +3,12 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Models that lose some of their blocks.
+/// Conversions that drop blocks of a model.
 @Suite struct BlockRemovalTests {
   private let registry: Registry
   private let folder = TemporaryFolder()
   private let model = SharedData.fixture("models/tiny-llama")
-  /// Of 8 blocks.
+  /// The model has 8 blocks.
   private let dropped = [5, 2, 5]
   private let left = [0, 1, 3, 4, 6, 7]
 
@@ -26,7 +26,7 @@ import Testing
     #expect(throws: Failure.self) { try convert(model, "refused.gguf", change) }
   }
 
-  /// The name that a tensor had before.
+  /// The name that a tensor had before blocks were dropped.
   private func original(_ name: String, _ section: String) -> String {
     var words = name.split(separator: ".").map { String($0) }
     guard let word = words.firstIndex(of: section), let block = Int(words[word + 1]) else { return name }
@@ -55,7 +55,7 @@ import Testing
     #expect(json["num_hidden_layers"] == .int(6) && json["hidden_size"] == .int(256))
   }
 
-  /// First dropped and then moved, or the other way round.
+  /// Blocks are dropped while a folder becomes a GGUF, or afterwards.
   @Test func theWayThroughAGGUFChangesNothing() throws {
     let direct = try convert(model, "direct.gguf") {
       $0.scheme = "q4_k_m"
@@ -87,7 +87,7 @@ import Testing
     #expect(result.metadata["general.tags"] == .strings(["a", "b", "c", "d", "e", "f", "g", "h"]))
   }
 
-  /// Weighed by what was observed in front of it, under the number that it had.
+  /// A block is weighed by the importance that was stored under its old number.
   @Test func importanceFollowsItsBlock() throws {
     var entries: [String: Importance.Entry] = [:]
     for block in 0..<8 {

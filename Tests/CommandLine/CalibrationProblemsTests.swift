@@ -4,7 +4,7 @@ import Testing
 
 @testable import QConvertKit
 
-/// What calibrated methods do where there is little or nothing to learn from.
+/// What calibrated methods do with little or no usable calibration text.
 @Suite struct CalibrationProblemsTests {
   private let folder = TemporaryFolder()
   private let llama = SharedData.fixture("models/tiny-llama")
@@ -61,7 +61,7 @@ import Testing
     for tensor in plain.tensors { #expect(few4[tensor.name]?.storage.verbatim?.bytes == tensor.storage.verbatim?.bytes, "\(tensor.name)") }
   }
 
-  /// Each window of 40 tokens sends 80 to the four experts of a block, whose inputs have 32 channels.
+  /// A window of 40 tokens gives the four experts of a block 80 in all; their inputs have 32 channels.
   @Test(arguments: ["gptq", "awq"], ["folder", "m.gguf"]) func expertsThatSawTooFewTokensAreRoundedToNearest(
     _ method: String, _ output: String
   ) throws {
@@ -75,14 +75,14 @@ import Testing
     #expect(!starved.isEmpty)
     #expect(starved.values.allSatisfy { $0.contains("fewer calibration tokens than input channels reached expert") }, "\(starved)")
     guard method == "gptq", output == "folder" else { return }
-    // An expert that the text did reach is rounded with feedback; the others as without a method.
+    // An expert with enough tokens is rounded with feedback; the others as without a method.
     #expect(try run([model, folder.file("plain")] + given).code == 0)
     let made = try checkpoint(folder.file(output)), plain = try checkpoint(folder.file("plain"))
     for name in starved.keys { #expect(made[name]?.matrix() == plain[name]?.matrix(), "\(name)") }
     #expect(made.tensors.contains { $0.matrix() != plain[$0.name]?.matrix() })
   }
 
-  /// What is folded into norms does not depend on which expert a token came to, and rounding goes by no statistics.
+  /// Folding into norms does not depend on the expert that a token is routed to, and rounding needs no statistics.
   @Test(arguments: [[], ["-p", "rtn"]] as [[String]]) func smoothingAloneHasNoFallback(_ others: [String]) throws {
     let model = try RandomModel.copy("mixtral", into: folder)
     let given = ["--scheme", "int8-channel", "--calibration", text(RandomModel.text), "--samples", "1", "--context", "8"]
@@ -103,9 +103,9 @@ import Testing
 
   // MARK: Damaged models
 
-  /// The gain of a norm at the largest number of its type: what leaves it is finite for some channels and tokens only.
+  /// A norm with the largest finite gain of its type: its output is finite only for some channels and tokens.
   @Test(arguments: [["-p", "awq"], ["-p", "gptq"], ["-p", "smoothquant"], ["--scheme", "w8a8-static"], []])
-  func activationsThatAreNoNumbersAreNamedWithBlockAndToken(_ arguments: [String]) throws {
+  func activationsThatAreNotFiniteAreNamedWithBlockAndToken(_ arguments: [String]) throws {
     let model = try RandomModel.copy("qwen2", into: folder)
     let shard = model + "/model.safetensors"
     let tensor = try #require(checkpoint(model)["model.layers.1.input_layernorm.weight"])
@@ -124,7 +124,7 @@ import Testing
     #expect(try Files.list(folder.path).sorted() == ["qwen2", "text.txt"])
   }
 
-  // MARK: What does not go together
+  // MARK: Combinations that are refused
 
   @Test func statisticsAndTextExcludeEachOther() throws {
     let words = text(RandomModel.text), stats = folder.file("model.stats"), model = try RandomModel.copy("llama-biases", into: folder)
@@ -134,7 +134,7 @@ import Testing
       let (code, document, _) = try run(conversion + other)
       #expect(code == 64 && document["error"]?["id"]?.stringValue == "usage.stats-and-text", "\(other)")
     }
-    // The document says what the statistics are of, not what the options' defaults are.
+    // The document describes the text of the statistics, not the options' defaults.
     let (code, document, _) = try run(conversion)
     #expect(code == 0 && document["calibration"]?["context"]?.intValue == 40 && document["calibration"]?["windows"]?.intValue == 2)
   }
@@ -176,7 +176,7 @@ import Testing
     #expect(try run([model, folder.file("out"), "-p", "smoothquant"] + given).code == 0)
   }
 
-  @Test func windowsBehindTheLastLearnedPositionAreRefusedInThePlan() throws {
+  @Test func windowsBeyondTheLastLearnedPositionAreRefusedInThePlan() throws {
     let model = try RandomModel.copy("opt", into: folder), words = text(RandomModel.text)
     func id(_ arguments: [String]) throws -> String? {
       let (code, document, _) = try run(arguments)
@@ -189,7 +189,7 @@ import Testing
       #expect(try id(["calibrate", model, folder.file("o.stats"), "--context", context] + calibration) == "model.position-range")
       #expect(try id(["eval", model, "--text", words, "--context", context]) == "model.position-range")
     }
-    // Before hours are spent on the conversion.
+    // This fails before hours are spent on the conversion.
     let evaluated = [model, folder.file("out")] + given + ["--context", "64", "--eval-text", words]
     #expect(try id(evaluated) == "model.position-range" && !Files.exists(folder.file("out")))
     #expect(try id(evaluated + ["--eval-context", "64"]) == nil)

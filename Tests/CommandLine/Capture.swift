@@ -3,7 +3,7 @@ import Synchronization
 
 @testable import QConvertKit
 
-/// A console that keeps what is written to it.
+/// Records everything that is written to its console.
 final class Capture: Sendable {
   private let texts = Mutex((output: [UInt8](), error: [UInt8]()))
 
@@ -19,7 +19,7 @@ final class Capture: Sendable {
     }
   }
 
-  /// Runs a command line with no plug-ins but those given.
+  /// Runs a command line with only the given plug-ins.
   func run(_ arguments: String..., plugins: [any Plugin.Type] = []) -> Int32 {
     QConvert.run(arguments, plugins: plugins, console: console())
   }

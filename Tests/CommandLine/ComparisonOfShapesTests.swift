@@ -4,8 +4,8 @@ import Testing
 
 @testable import QConvertKit
 
-/// Across containers, tensors are placed by what a configuration says. One of another shape is a failure, not memory that belongs to
-/// something else.
+/// Across formats, the configuration determines the place of each tensor. A tensor of another shape is a failure, not a read of
+/// unrelated memory.
 @Suite struct ComparisonOfShapesTests: ConversionSuite {
   let registry: Registry
   let folder = TemporaryFolder()
@@ -44,7 +44,7 @@ import Testing
     #expect(capture.error.contains("[model.tensor-shape]") && capture.output.isEmpty)
   }
 
-  /// The keys of a file that do not belong to its tensors.
+  /// Keys of a file that do not fit its tensors.
   @Test(arguments: [
     ["qwen2.feed_forward_length=u32:24"], ["qwen2.feed_forward_length=u32:96"],
     ["qwen2.embedding_length=u32:16", "qwen2.attention.key_length=u32:8", "qwen2.attention.value_length=u32:8"],
@@ -62,7 +62,7 @@ import Testing
     }
   }
 
-  /// Within one container nothing but names is known, and a tensor of another shape is another tensor.
+  /// Within one format only names are matched, and a tensor of another shape counts as different.
   @Test func withinOneContainerAnotherShapeIsADifference() throws {
     let source = try RandomModel.copy("qwen2", into: folder)
     let other = TemporaryFolder()

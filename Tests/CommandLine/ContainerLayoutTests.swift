@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Conversions of models whose containers transpose, concatenate or interleave their matrices.
+/// Conversions of models whose matrices are stored transposed, concatenated or interleaved.
 @Suite struct ContainerLayoutTests {
   private let registry: Registry
   private let folder = TemporaryFolder()

@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// A suite of whole conversions, through the same objects as the program.
+/// A suite of whole conversions that uses the same objects as the program.
 protocol ConversionSuite {
   var registry: Registry { get }
   /// Where outputs are written.

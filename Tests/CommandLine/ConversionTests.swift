@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Whole conversions of the small real model, through the same objects as the program.
+/// Whole conversions of the small real model that use the same objects as the program.
 @Suite struct ConversionTests {
   private let registry: Registry
   private let folder = TemporaryFolder()
@@ -67,7 +67,7 @@ import Testing
     }
   }
 
-  /// Programs join them to one matrix. What is rounded first must not change what the others see.
+  /// Clients join these layers to one matrix. Rounding one layer must not change the scale of the others.
   @Test(arguments: ["rtn", "gptq"]) func layersThatReadOneInputShareTheScaleOfNVFP4(_ method: String) throws {
     _ = try convert(model, method) {
       $0.scheme = "nvfp4a16"
@@ -117,7 +117,7 @@ import Testing
 
   @Test func aGGUFOfAnUnknownArchitectureConvertsWithoutAFamily() throws {
     _ = try convert(model, "f16.gguf") { $0.scheme = "f16" }
-    // Same length, so that no offset moves.
+    // The same length, so that no offset changes.
     let bytes = readFile(folder.file("f16.gguf"))
     let text = String(decoding: bytes.prefix(4096), as: Unicode.ASCII.self)
     #expect(text.contains("llama"))
@@ -197,7 +197,7 @@ import Testing
         #expect(configuration["torch_dtype"]?.stringValue == name)
       }
     }
-    // A lone file is written in its default type likewise; a rule of its own comes first, and a GGUF's vectors are F32.
+    // A single safetensors file has its own default type, a tensor rule overrides the scheme, and a GGUF's vectors are F32.
     let alone = try convert(folder.file("f32-true"), "alone.safetensors")
     #expect(alone.tensors.allSatisfy { $0.scheme == "bf16" })
     let ruled = try convert(model, "ruled") {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import QConvertKit
 
-/// Quantized folders that are broken in one way each: the command line says what is wrong, where, and writes nothing.
+/// Quantized folders that are broken in one way each: the command says what is wrong and where, and writes nothing.
 @Suite struct DamagedContainerTests {
   private let checked: CheckedFolder
   private let outputs = TemporaryFolder()
@@ -20,7 +20,7 @@ import Testing
     var remedy: String?
   }
 
-  /// What a conversion of a folder ends with. Nothing is left where something is wrong.
+  /// The answer of a conversion of a folder. A failed conversion leaves nothing behind.
   private func answer(_ path: String, _ arguments: [String] = ["--scheme", "bf16"]) throws -> Answer {
     let capture = Capture()
     let code = QConvert.run(
@@ -84,7 +84,7 @@ import Testing
     #expect(missing.tensor?.hasPrefix("model.layers.0.mlp.up_proj.") == true && missing.message.count > 10)
 
     folder = sound
-    // One row less, or one number more.
+    // One row less, or one value more.
     let width = stored.bytes.count / max(1, stored.shape.reduce(1, *))
     folder.change(name) { tensor in
       if tensor.shape.count > 1 {
@@ -174,13 +174,13 @@ import Testing
     #expect(try answer(folder.path).code == 0)
   }
 
-  // MARK: Numbers that are none
+  // MARK: Values that are not finite
 
   /// The first scale of the second row.
   @Test(
     arguments: [("int4-g128", [0xc0, 0x7f], "nan"), ("int4-g128-asym", [0x80, 0x7f], "inf"), ("fp8-channel", [0x80, 0xff], "-inf")]
       as [(String, [UInt8], String)], [nil, "keep"])
-  func scalesThatAreNoNumbersDoNotMove(_ given: (scheme: String, bytes: [UInt8], text: String), moved: String?) throws {
+  func scalesThatAreNotFiniteAreNotRepacked(_ given: (scheme: String, bytes: [UInt8], text: String), moved: String?) throws {
     var folder = try EditedFolder(checked.made(given.scheme))
     let groups = given.scheme == "fp8-channel" ? 1 : 2
     folder.change("mlp.up_proj.weight_scale") { $0.bytes.replaceSubrange(2 * groups..<2 * groups + 2, with: given.bytes) }
@@ -195,7 +195,7 @@ import Testing
     #expect(try answer(folder.path, ["--allow-nonfinite"]).code == 0)
   }
 
-  @Test func codesThatAreNoNumbersDoNotMove() throws {
+  @Test func codesThatAreNotFiniteAreNotRepacked() throws {
     var folder = try EditedFolder(checked.made("fp8-channel"))
     folder.change("mlp.up_proj.weight") { $0.bytes[300] = 0x7f }
     folder.save()

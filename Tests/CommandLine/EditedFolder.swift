@@ -1,11 +1,11 @@
 import QuantCore
 import TestSupport
 
-/// A folder with one weight file, whose tensors and configuration a test changes.
+/// A folder with one weight file whose tensors and configuration a test edits.
 struct EditedFolder {
   struct Stored {
     var name: String
-    /// As the header has it: `BF16`.
+    /// The type as the header spells it: `BF16`.
     var type: String
     var shape: [Int]
     var bytes: [UInt8]
@@ -41,12 +41,12 @@ struct EditedFolder {
     return .object(others + (inner.map { [JSON.Member(key, $0)] } ?? []))
   }
 
-  /// Changes every tensor whose name ends like this.
+  /// Changes every tensor whose name has this ending.
   mutating func change(_ ending: String, _ body: (inout Stored) -> Void) {
     for index in tensors.indices where tensors[index].name.hasSuffix(ending) { body(&tensors[index]) }
   }
 
-  /// Removes every tensor whose name ends like this.
+  /// Removes every tensor whose name has this ending.
   mutating func remove(_ ending: String) { tensors.removeAll { $0.name.hasSuffix(ending) } }
 
   func save() {

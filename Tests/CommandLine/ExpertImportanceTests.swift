@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Importance of experts, which containers hold one by one or stacked: each weighs errors by the tokens that came to it.
+/// Importance of experts, which formats store one by one or stacked: each weighs errors by the tokens that were routed to it.
 @Suite struct ExpertImportanceTests {
   private let registry: Registry
   private let folder = TemporaryFolder()
@@ -26,7 +26,7 @@ import Testing
     return request
   }
 
-  /// Rows of down have 48 columns, which no block divides.
+  /// Rows of the down matrix have 48 columns, which is not a multiple of any GGUF block.
   private func convert(
     _ input: String, _ output: String, scheme: String = "q4_0", _ change: (inout ConversionRequest) -> Void = { _ in }
   ) throws -> Checkpoint {
@@ -44,7 +44,7 @@ import Testing
     return try registry.readImportance(folder.file(output))
   }
 
-  /// Whatever the router does: each token comes to two of the four experts, so that their sums of squares are twice the router's.
+  /// Each token is routed to two of the four experts, so that their sums of squares are twice the router's.
   @Test func expertsShareTheTokensOfTheirRouter() throws {
     let importance = try observed("im.gguf")
     for block in 0..<2 {
@@ -117,7 +117,7 @@ import Testing
     #expect(!Files.exists(folder.file("out.gguf")))
   }
 
-  /// What stands in for a method keeps to what a person gave.
+  /// The fallback of a method uses the importance that the user gave.
   @Test func anExpertThatTooFewTokensReachedKeepsItsImportance() throws {
     _ = try observed("im.gguf")
     func made(_ output: String, _ methods: [String]) throws -> Checkpoint {

@@ -41,7 +41,7 @@ import Testing
     try convert("rtn.gguf", [])
     try convert("gptq.gguf", ["gptq"])
     let nearest = try divergence("rtn.gguf"), feedback = try divergence("gptq.gguf")
-    // The embeddings are no layer with an input: they are rounded alike, and make up much of what is left.
+    // The embedding has no observed input: both runs round it in the same way, and it causes much of the remaining error.
     #expect(feedback < 0.75 * nearest, "\(feedback) against \(nearest)")
     try convert("chain.gguf", ["awq", "gptq"])
     let chain = try divergence("chain.gguf")
@@ -62,7 +62,7 @@ import Testing
       let value = Array((stream.rawValue + (isSequential ? ", true sequential" : "")).utf8)
       let key = Array("qconvert.propagation".utf8), bytes = try #require(outputs[name])
       let at = try #require((0..<bytes.count - key.count).first { bytes[$0] == key[0] && bytes[$0..<$0 + key.count].elementsEqual(key) })
-      // Type and length stand between key and value.
+      // Between key and value are the type and the length.
       let start = at + key.count + 12
       #expect(bytes[start..<start + value.count].elementsEqual(value) && Int(bytes[start - 8]) == value.count)
     }

@@ -55,7 +55,7 @@ import Testing
     #expect(json["quantization_config"] == other["quantization_config"])
   }
 
-  /// llama.cpp's own NVFP4 has no scale of the tensor: in a folder that is 1, and no weight changes.
+  /// llama.cpp's own NVFP4 has no scale of the tensor: in a folder that scale is 1, and no weight changes.
   @Test(arguments: ["nvfp4-pack-quantized", "modelopt-nvfp4"]) func blocksOfNVFP4BecomeGroups(_ packing: String) throws {
     let stored = try convert(model, "model.gguf", scheme: "bf16")
     var request = ConversionRequest(input: stored.path, output: folder.file("blocks.gguf"))
@@ -68,7 +68,7 @@ import Testing
     let report = try Converter(registry).run(Planner(registry).plan(request), progress: SilentProgress())
     #expect(report.tensors.contains { $0.scheme == "nvfp4" })
     let blocks = try Opening(registry).open(folder.file("blocks.gguf")), groups = try Opening(registry).open(folder.file("groups"))
-    // Values and up projections have no rotary pairs, so that their rows keep their order.
+    // Value, up and down matrices have no rotary pairs, so their rows keep their order.
     for (block, group) in [("attn_v", "self_attn.v_proj"), ("ffn_up", "mlp.up_proj"), ("ffn_down", "mlp.down_proj")] {
       let moved = try #require(groups["model.layers.3.\(group).weight"])
       #expect(moved.storage.codes?.scheme is NVFP4Scheme)

@@ -4,7 +4,7 @@ import QuantPlatform
 import TestSupport
 import Testing
 
-/// From GGUF to GGUF: other types, other files, other metadata.
+/// Conversions from GGUF to GGUF: other types, other files, other metadata.
 @Suite struct GGUFEditingTests: ConversionSuite {
   let registry: Registry
   let folder = TemporaryFolder()
@@ -23,16 +23,16 @@ import Testing
     try convert(model, "\(scheme)-source.gguf") { $0.scheme = scheme }
   }
 
-  /// What differs between the metadata of two files.
+  /// The metadata keys whose values differ between two files.
   private func changes(_ a: String, _ b: String) throws -> Set<String> {
     let (first, second) = (try open(a).metadata, try open(b).metadata)
     return Set((first.entries + second.entries).map { $0.key }.filter { first[$0] != second[$0] })
   }
 
-  /// Writes a copy of a file in which one number is another.
+  /// Writes a copy of a file with one weight changed.
   private func change(_ path: String, _ tensor: CheckpointTensor, at index: Int, to value: Float, as name: String) throws {
     var bytes = readFile(path)
-    // The file ends with its tensors, one behind another.
+    // The file ends with its tensors, one after another.
     let behind = try open(path).tensors.drop { $0.name != tensor.name }.reduce(0) { $0 + $1.storage.byteCount }
     let place = bytes.count - behind + 4 * index
     withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes.replaceSubrange(place..<place + 4, with: $0) }
@@ -114,7 +114,7 @@ import Testing
     #expect(!tensors.isEmpty && tensors.allSatisfy { $0.note != nil || $0.scheme.name == "q4_k" })
   }
 
-  @Test func rulesOfLlamaQuantizeAreSearchedForInSmallLettersAndTheFirstWins() throws {
+  @Test func rulesOfLlamaQuantizeAreSearchedForInLowerCaseAndTheFirstWins() throws {
     let found = try types(
       convert(model, "x.gguf") {
         $0.scheme = "q4_k_s"
@@ -279,7 +279,7 @@ import Testing
 
   // MARK: - Bad input
 
-  @Test func aValueThatIsNoNumberIsFoundByRowAndColumn() throws {
+  @Test func aWeightThatIsNotFiniteIsFoundByRowAndColumn() throws {
     let plain = try source("f32")
     let tensor = try #require(try open(plain)["blk.2.ffn_up.weight"])
     try change(plain, tensor, at: 5 * tensor.rowLength + 17, to: .nan, as: "nan.gguf")

@@ -17,7 +17,7 @@ func aGateRefusesWhatItSays(_ text: String, _ value: Double, _ isRejected: Bool)
 @Test(arguments: [
   "", "kld.mean", "kld.mean = 3", "> 3", "kld.mean > x", "kld.mean > nan", "kld.mean > inf", "kld.mean >> 3", "kld.mean > 3 > 2",
 ])
-func whatIsNoConditionIsWrongUsage(_ text: String) throws {
+func malformedConditionsAreUsageErrors(_ text: String) throws {
   let failure = try #require(throws: Failure.self) { try Gate(text) }
   #expect(failure.kind == .usage)
 }

@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// gpt-oss through files: experts in one stack that lies the other way round, as floats or as MXFP4.
+/// gpt-oss through files: experts in one transposed stack, as floats or as MXFP4.
 @Suite struct GptOssTests: ConversionSuite {
   let registry: Registry
   let folder = TemporaryFolder()
@@ -23,7 +23,7 @@ import Testing
     }
   }
 
-  /// The folder of the layout's owner, with a tokenizer.
+  /// The folder that the layout's owner wrote, with a tokenizer.
   private func golden() throws -> String { try RandomModel.copy("golden", from: SharedData.fixture("golden/gptoss-mxfp4"), into: folder) }
 
   private func logits(_ path: String, _ tokens: [Int] = (0..<60).map { ($0 * 37 + 5) % 96 }) throws -> Matrix {
@@ -41,8 +41,8 @@ import Testing
     return zip(a.values, b.values).reduce(0) { ($1.0 - $1.1).isFinite ? max($0, abs($1.0 - $1.1) / largest) : .infinity }
   }
 
-  /// Root mean square of the difference, as a share of the logits' own. A token that is routed to another expert moves one position
-  /// as far as it goes, but not the others.
+  /// Root mean square of the difference, relative to that of the logits. A token that is routed to another expert can change its
+  /// own position arbitrarily, but not the others.
   private func meanDistance(_ a: Matrix, _ b: Matrix) -> Double {
     func sum(_ values: some Sequence<Float>) -> Double { values.reduce(0) { $0 + Double($1) * Double($1) } }
     return (sum(zip(a.values, b.values).map { $0 - $1 }) / sum(b.values)).squareRoot()
@@ -75,7 +75,7 @@ import Testing
     for tensor in source.tensors {
       #expect(again[tensor.name]?.shape == tensor.shape && again[tensor.name]?.matrix() == tensor.matrix(), "\(tensor.name)")
     }
-    // A GGUF has no key for borders that are not rounded, which they are in no published model.
+    // A GGUF does not say whether the bounds of YaRN are rounded. No published model rounds them, so a folder from a GGUF does not.
     let model = try opening.describe(again), published = try opening.describe(opening.open(SharedData.fixture("engine/gpt-oss")))
     #expect(model.blocks.count == 2 && model.blocks == published.blocks)
   }
@@ -113,7 +113,7 @@ import Testing
     }
   }
 
-  /// Codes of one row: two to a byte, neighbours in a folder, 16 columns apart in a GGUF.
+  /// Each byte holds two codes of a row: neighbours in a folder, 16 columns apart in a GGUF.
   @Test func codesMoveToBlocksAndBackByteByByte() throws {
     let path = try golden()
     let file = try convert(path, "model.gguf")
@@ -121,7 +121,7 @@ import Testing
     func bytes(_ name: String) throws -> [UInt8] {
       try #require(original.first { $0.name == name }?.storage.verbatim).withUnsafeBytes { [UInt8]($0) }
     }
-    // [experts, out, groups, 16]; rows of gate and up by turns.
+    // [experts, out, groups, 16]; rows of gate and up alternate.
     for (name, stack, turns, first) in [("gate", Self.gateUp, 2, 0), ("up", Self.gateUp, 2, 1), ("down", Self.down, 1, 0)] {
       let tensor = try #require(stored["blk.1.ffn_\(name)_exps.weight"])
       #expect(tensor.storage.schemeName == "mxfp4")
@@ -150,7 +150,7 @@ import Testing
     #expect(try distance(logits(again, tokens), logits(path, tokens)) < 1e-5)
   }
 
-  @Test func floatsOfCodesAreTurnedAndFloatsAreRoundedAsStacks() throws {
+  @Test func floatsOfCodesAreTransposedAndFloatsAreRoundedAsStacks() throws {
     let source = try rounded()
     let packed = try convert(source, "packed") { $0.scheme = "mxfp4" }
     #expect(try opening.open(packed).packing == "gpt-oss")
@@ -159,7 +159,7 @@ import Testing
     #expect(try logits(floats) == logits(packed))
     let viaFile = try convert(convert(packed, "packed.gguf") { $0.scheme = "f32" }, "via-file") { $0.scheme = "f32" }
     #expect(try opening.open(viaFile)[Self.gateUp]?.matrix() == opening.open(floats)[Self.gateUp]?.matrix())
-    // From a GGUF of floats the same codes come.
+    // A GGUF of floats gives the same codes.
     let file = try convert(source, "floats.gguf") { $0.scheme = "bf16" }
     let fromFile = try convert(file, "from-file") { $0.scheme = "mxfp4" }
     let own = storedTensors(packed + "/model.safetensors")
@@ -167,7 +167,7 @@ import Testing
     for tensor in own where tensor.name.hasSuffix("_blocks") || tensor.name.hasSuffix("_scales") {
       #expect(made[tensor.name]?.hasSameContent(as: tensor) == true, "\(tensor.name)")
     }
-    // Without a family, the whole tensor is turned.
+    // Without a family, the whole tensor is transposed.
     let unknown = try RandomModel.copy("unknown", from: SharedData.fixture("engine/gpt-oss"), into: folder) {
       $0.replacing("GptOssForCausalLM", with: "GptOssForSomething")
     }
@@ -201,7 +201,7 @@ import Testing
     request.scheme = scheme
   }
 
-  /// What feedback wins on text, a random model's routing hides; experts that are mixed up or turned would move everything.
+  /// The routing of a random model hides the gain of feedback; experts that are mixed up or transposed would change everything.
   @Test(arguments: [
     ("gptq", "q4_0", "out.gguf"), ("gptq", "q8_0", "out.gguf"), ("gptq", "mxfp4_moe", "out.gguf"), ("gptq", "mxfp4", "out"),
     ("awq", "q4_0", "out.gguf"), ("awq", "mxfp4", "out"),
@@ -223,7 +223,7 @@ import Testing
     }
   }
 
-  /// transformers and vLLM know no packed experts of this class but MXFP4's.
+  /// transformers and vLLM load packed experts of this class only as MXFP4.
   @Test(arguments: ["gptq", "awq"]) func inFoldersOfIntegersTheExpertsStayFloats(_ method: String) throws {
     let source = try rounded()
     let made = try opening.open(convert(source, "integers") { calibrated(&$0, method, "int4-g32") })

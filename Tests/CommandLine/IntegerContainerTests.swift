@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Whole conversions into the containers of integers, and from one to the next.
+/// Whole conversions into the packings of integers, and from one to the next.
 @Suite struct IntegerContainerTests {
   private let registry: Registry
   private let folder = TemporaryFolder()

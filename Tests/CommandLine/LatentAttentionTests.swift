@@ -4,7 +4,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// DeepSeek's attention through conversions: one matrix of a folder is two tensors of a GGUF, one of them transposed head by head.
+/// Conversions of DeepSeek's attention: one matrix of a folder is two tensors of a GGUF, one of them transposed head by head.
 @Suite struct LatentAttentionTests {
   private let registry: Registry
   private let opening: Opening
@@ -45,7 +45,7 @@ import Testing
     return engine.logits(hidden)
   }
 
-  /// ‖a − b‖ / ‖b‖. A token that the router sends elsewhere after rounding is far off, but there are few.
+  /// ‖a − b‖ / ‖b‖. A token that is routed to another expert after rounding is far off, but there are few.
   private func relativeError(_ a: Matrix, _ b: Matrix) -> Float {
     let squares = zip(a.values, b.values).reduce((error: Float(0), all: Float(0))) { sums, pair in
       (sums.error + (pair.0 - pair.1) * (pair.0 - pair.1), sums.all + pair.1 * pair.1)
@@ -53,7 +53,7 @@ import Testing
     return (squares.error / squares.all).squareRoot()
   }
 
-  /// A layer's matrix in the order of a folder.
+  /// The matrix of keys and values as a folder stores it.
   private func fused(_ checkpoint: Checkpoint) throws -> [Float] {
     try #require(checkpoint["model.layers.0.self_attn.kv_b_proj.weight"]).matrix().values
   }
@@ -77,7 +77,7 @@ import Testing
     #expect(try logits(back) == logits(made))
   }
 
-  /// What is rounded are the rows of the file, whichever way they come: streamed, or as a part of a block.
+  /// The rows of the file are rounded, both when tensors are streamed and when a block is calibrated.
   @Test(arguments: [[], ["rtn"], ["awq"], ["gptq"]]) func transposedKeysAreRoundedByTheSchemeAlone(_ methods: [String]) throws {
     let plain = try convert(model, "plain.gguf", scheme: "f32").made
     let (made, plan) = try convert(model, "rounded.gguf", scheme: "q8_0", methods: methods)
@@ -93,7 +93,7 @@ import Testing
     }
     let keys = try #require(made["blk.1.attn_k_b.weight"])
     #expect(keys.storage.schemeName == "q8_0")
-    // A fold in front of the latent scales rows of the file, and so the steps of their blocks.
+    // A fold before the latent scales rows of the file, and with them the scales of their blocks.
     if methods != ["awq"] { #expect(keys.matrix().values == values) }
     #expect(plan.warnings.contains { $0.contains("attn_k_b") } == (methods == ["awq"] || methods == ["gptq"]))
     #expect(try relativeError(logits(made), logits(plain)) < 0.2)
@@ -111,7 +111,7 @@ import Testing
     #expect(try relativeError(logits(made), logits(opening.open(model))) < 0.2)
   }
 
-  /// As DeepSeek publishes it: behind the last block is one that predicts a further token.
+  /// As DeepSeek publishes it: the last block is followed by one that predicts a further token.
   private func withFurtherBlock() throws -> EditedFolder {
     var edited = try EditedFolder(model)
     edited.tensors += edited.tensors.filter { $0.name.hasPrefix("model.layers.1.self_attn.") }.map { tensor in
@@ -153,7 +153,7 @@ import Testing
     #expect(failure?.id == "convert.unmapped" && failure?.tensor == "model.layers.1.self_attn.other.weight")
   }
 
-  /// A program that runs the GGUF sees the inputs of values head by head.
+  /// A client that runs the GGUF sees the inputs of values head by head.
   @Test func importanceOfValuesIsStoredForEveryHeadAndThatOfKeysIsNot() throws {
     var warnings: [String] = []
     _ = try StatisticsRun(request(model, "im.gguf", scheme: "f16"), registry: registry, warnings: &warnings).run(progress: SilentProgress())
@@ -184,7 +184,7 @@ import Testing
     ("kv_lora_rank", .int(16), "model.tensor-shape", .data),
   ]
 
-  @Test(arguments: refusals.indices) func whatIsNoSuchModelIsRefused(_ index: Int) throws {
+  @Test(arguments: refusals.indices) func invalidConfigurationsAreRefused(_ index: Int) throws {
     let refusal = Self.refusals[index]
     var edited = try EditedFolder(model)
     edited.set(refusal.key, to: refusal.value)
@@ -196,7 +196,7 @@ import Testing
     #expect(failure?.id == refusal.id && failure?.kind == refusal.kind, "\(failure?.id ?? "")")
   }
 
-  /// Transformers 5 says in a list which blocks are dense, and drops what its class knows.
+  /// Transformers 5 lists which blocks are dense, and leaves out keys with default values.
   @Test func theSpellingOfTransformers5MeansTheSame() throws {
     let expected = try opening.describe(opening.open(model))
     var edited = try EditedFolder(model)
@@ -212,7 +212,7 @@ import Testing
   @Test(arguments: ["attention_bias", "rope_interleave"]) func whatLlamaCppComputesOtherwiseIsNotWritten(_ key: String) throws {
     let path = try RandomModel.copy("deepseek-v3-yarn", into: folder)
     var edited = try EditedFolder(path)
-    // Only one of the two reasons is left, and llama.cpp would expect a latent for queries in any case.
+    // Only one of the two reasons is left; llama.cpp would expect a latent for queries in any case.
     edited.set(key == "attention_bias" ? "rope_interleave" : "attention_bias", to: .bool(key == "attention_bias"))
     if key != "attention_bias" { edited.tensors.removeAll { $0.name.contains("self_attn") && $0.name.hasSuffix("bias") } }
     edited.save()

@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Quantized checkpoints that move from container to container.
+/// Quantized checkpoints that are converted between formats and packings.
 @Suite struct MovingTests: ConversionSuite {
   let registry: Registry
   let folder = TemporaryFolder()
@@ -15,7 +15,7 @@ import Testing
     return try Comparison(opening.open(first), opening.open(second), opening: opening, threads: 2)
   }
 
-  /// The stored tensors of a folder by name: type, shape and bytes.
+  /// The type, shape and bytes of each stored tensor of a folder, by name.
   private func weights(_ path: String) throws -> [String: [UInt8]] {
     let bytes = try Files.read(path + "/model.safetensors", maximumBytes: 1 << 28)
     let start = 8 + bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
@@ -106,7 +106,7 @@ import Testing
       let error = try #require(tensor.relativeError), cosine = try #require(tensor.cosine)
       #expect(error > 0.01 && error < 0.2 && cosine > 0.98 && cosine < 1)
     }
-    // The same model in another container, under other names and in another order of rows.
+    // The same model in another format, under other names and in another order of rows.
     let gguf = try convert(model, "model.gguf") { $0.scheme = "bf16" }
     #expect(try compare(model, gguf).holds)
   }
@@ -125,7 +125,8 @@ import Testing
     #expect(failure(model, "folder") { $0.packing = "gguf" }?.id == "packing.format")
   }
 
-  /// transformers reads one scheme of GPTQ's configuration and takes all layers of blocks, and no other, for packed; vLLM does not.
+  /// transformers reads a single scheme from GPTQ's configuration and assumes that exactly the layers of blocks are packed; vLLM does
+  /// not.
   @Test func clientsRefuseFoldersAsAWhole() throws {
     let head = "lm_head.weight=bf16"
     for (rules, culprit) in [
@@ -145,7 +146,7 @@ import Testing
         $0.client = "vllm"
       }
     }
-    // Zero points: GPTQModel takes them back to what they were in both versions, vLLM 0.32 has no use for them.
+    // Zero points: GPTQModel reads them in both versions, vLLM 0.32 does not support them.
     for client in ["transformers", "gptqmodel"] {
       _ = try plan(model, "folder") {
         $0.packing = "gptq"

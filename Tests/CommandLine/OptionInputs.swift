@@ -4,18 +4,18 @@ import TestSupport
 
 @testable import QConvertKit
 
-/// Small inputs of every kind that options tell apart, and command lines about them.
+/// Small inputs of every kind that options distinguish, and command lines that use them.
 struct OptionInputs {
   private let folder = TemporaryFolder()
-  /// What the words in capitals of a command line stand for.
+  /// The paths that replace words in capitals in a command line.
   private let words: [String: String]
 
-  /// - Parameter needed: the files that are converted or calibrated for it; nil: all.
+  /// - Parameter needed: the files to make by conversion or calibration; nil: all.
   init(_ needed: Set<String>? = nil) throws {
     let model = SharedData.fixture("models/tiny-llama"), small = SharedData.fixture("engine/llama3-rope")
     let sentencePiece = SharedData.fixture("tokenizers/sentencepiece/tokenizer.model")
     let evaluation = readFile(SharedData.fixture("text/evaluation.txt"))
-    // Other models by a number that no tensor's shape depends on.
+    // The configuration of another model: the changed value affects no tensor's shape.
     func changed(_ folder: String) -> [UInt8] {
       Array(String(decoding: readFile(folder + "/config.json"), as: UTF8.self).replacing("1e-05", with: "2e-01").utf8)
     }
@@ -51,8 +51,8 @@ struct OptionInputs {
     }
   }
 
-  /// The arguments of a command line: words in capitals are inputs, `out` and names with an ending lie in `outputs`, and `_` within
-  /// quotation marks is a space.
+  /// The arguments of a command line: words in capitals are inputs, `out` and names with an extension are files in `outputs`, and `_`
+  /// within quotation marks is a space.
   func arguments(_ line: String, in outputs: TemporaryFolder) -> [String] {
     line.split(separator: " ").map { word in
       if let path = words[String(word)] { return path }

@@ -5,12 +5,12 @@ import Testing
 
 @testable import QConvertKit
 
-/// Every option of every command changes something, or is refused where it cannot. Those of conversions that are settings too have
-/// tables of their own (`SettingTests`).
+/// Every option of every command changes something, or is refused if it cannot. Conversion options that are settings too have
+/// their own tables (`SettingTests`).
 @Suite struct OptionTests {
   private let folder = TemporaryFolder()
 
-  /// For every option, a command line without and with it, which end differently or print or write something else.
+  /// For every option, a command line without and with it, which differ in their exit code, what they print or what they write.
   private static let effective: [(option: String, without: String, with: String)] = [
     ("--recipe", "plan MODEL a.gguf", "plan MODEL a.gguf --recipe RECIPE"),
     ("--dump-recipe", "plan MODEL a.gguf", "plan MODEL a.gguf --dump-recipe"),
@@ -90,12 +90,12 @@ import Testing
 
   /// Command lines with an option that cannot have an effect, and what their error or warning says.
   private static let idle: [(option: String, line: String, code: Int32, said: String)] = [
-    ("--leave-output-tensor", "plan MODEL a.gguf --leave-output-tensor --output-scheme q8_0", 64, "exclude each other"),
-    ("--no-report", "plan MODEL a.gguf --no-report --report r.json", 64, "exclude each other"),
+    ("--leave-output-tensor", "plan MODEL a.gguf --leave-output-tensor --output-scheme q8_0", 64, "cannot be combined"),
+    ("--no-report", "plan MODEL a.gguf --no-report --report r.json", 64, "cannot be combined"),
     ("--tensor-type-file", "plan MODEL a.gguf --tensor-type-file EMPTY", 64, "rule.none"),
     ("--override-kv", "plan MODEL out --override-kv a.b=int:1", 64, "metadata.format"),
-    ("--quiet", "plan MODEL a.gguf --quiet --verbose", 64, "exclude each other"),
-    ("--progress", "plan MODEL a.gguf --quiet --progress plain", 64, "exclude each other"),
+    ("--quiet", "plan MODEL a.gguf --quiet --verbose", 64, "cannot be combined"),
+    ("--progress", "plan MODEL a.gguf --quiet --progress plain", 64, "cannot be combined"),
     ("calibrate --for", "calibrate MODEL a.gguf \(few) --for awq", 64, "calibrate.for"),
     ("calibrate --for", "calibrate MODEL none.stats \(few) --for rtn", 0, "warning: method 'rtn' observes nothing"),
     ("calibrate --config", "calibrate F16 a.stats \(few) --config CONFIG", 64, "usage.config"),
@@ -111,7 +111,7 @@ import Testing
     ("logits --calibration", "logits MODEL a.bin --ids IDS --calibration TEXT", 64, "usage.calibration"),
   ]
 
-  /// The names of a command's options, without those of every command and `--no-` forms.
+  /// The names of a command's options, without `--no-` forms.
   private func options(of command: any ParsableCommand.Type) -> Set<String> {
     let text = command.helpMessage(columns: 1000)
     let names = text.matches(of: /^  (?:-\w, )?(--[a-z][a-z-]*)/.anchorsMatchLineEndings()).map { String($0.output.1) }
@@ -123,7 +123,7 @@ import Testing
     let general = options(of: PluginList.self).subtracting(["--version", "--help"])
     #expect(general.count == 6 && general.isSubset(of: known))
     let settings = Set(Setting.all.map(\.option))
-    // They lie beside settings that they are another way to say.
+    // Options without a setting of their own are other ways to give one, and must be in the tables.
     let conversion = options(of: Convert.self).subtracting(general).subtracting(["--version", "--help"])
     #expect(conversion == options(of: PlanCommand.self).subtracting(general).subtracting(["--version", "--help"]))
     for option in conversion { #expect(settings.contains(option) || known.contains(option), "\(option)") }
@@ -140,15 +140,15 @@ import Testing
       for option in found { #expect(known.contains(option), "\(option)") }
       own.formUnion(found)
     }
-    // Nothing in the tables that is no option.
+    // The tables hold nothing but options.
     #expect(known.subtracting(own).subtracting(conversion).isEmpty)
   }
 
-  /// What a command line comes to: its end, what it prints, and the file that it writes.
+  /// The result of a command line: its exit code, what it prints, and the hash of the file that it writes.
   private func result(_ line: String, _ inputs: OptionInputs) -> [String] {
     let (code, printed) = inputs.run(line.contains("--progress") ? line : line + " --progress none", in: folder)
     let written = inputs.arguments(line, in: folder).dropFirst(2).first.flatMap { try? Fingerprint.of(files: [$0]) }
-    // How long a conversion took differs between any two.
+    // The duration of a conversion is different each time.
     return ["\(code)", printed.replacing(/, [0-9.]+ s\n/, with: ""), written ?? ""]
   }
 

@@ -123,7 +123,7 @@ func sizesAreReadWithTheirUnits(_ text: String, _ bytes: Int) throws {
 }
 
 @Test(arguments: ["", "GB", "0", "0.2", "-5", "5XB", "5 GB", "1e9", "1.2.3", "99999999999T", "٣GB"])
-func sizesThatAreNoneAreRefused(_ text: String) throws {
+func malformedSizesAreRefused(_ text: String) throws {
   let failure = try #require(throws: Failure.self) { try ByteSize.parse(text, option: "--shard-size") }
   #expect(failure.id == "usage.size")
 }

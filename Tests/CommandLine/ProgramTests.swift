@@ -7,7 +7,7 @@ import Testing
 @testable import QuantEngine
 @testable import QuantModel
 
-/// A method that does nothing, as someone else might add it.
+/// A custom method that does nothing.
 private struct Idle: QuantizationMethod {
   static let id = "idle"
   static let summary = "Does nothing."
@@ -133,7 +133,7 @@ private struct Idle: QuantizationMethod {
   #expect(QConvert.run(["--help"], plugins: [], console: console) == 141)
 }
 
-@Test func aFullDiskBehindStandardOutputIsAnError() {
+@Test func aFullDiskUnderStandardOutputIsAnError() {
   let capture = Capture()
   let through = capture.console()
   let console = Console(facts: Console.Facts()) { stream, bytes in

@@ -5,7 +5,7 @@ import Testing
 
 @testable import QConvertKit
 
-/// A clock that stands still until it is moved.
+/// A clock that advances only when it is told to.
 private final class HandClock: Sendable {
   private let now = Mutex(0.0)
   var read: @Sendable () -> Double { { self.now.withLock { $0 } } }

@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Qwen's mixtures of experts on their way between containers.
+/// Conversions of Qwen's mixtures of experts between formats.
 @Suite struct QwenMixtureConversionTests {
   private let registry: Registry
   private let opening: Opening
@@ -57,7 +57,7 @@ import Testing
     expectSameTensors(source, try convert(source.path, "folder"))
   }
 
-  /// Whatever is asked for all linear layers, what chooses and weighs experts is no code.
+  /// Schemes for all linear layers leave the layers that choose and weigh experts alone.
   @Test(arguments: ["folder", "model.gguf"]) func routersAreNotQuantized(_ output: String) throws {
     let made = try convert(RandomModel.copy("qwen2-moe", into: folder), output, scheme: output == "folder" ? "int8-channel" : "q8_0")
     let model = try opening.describe(made)
@@ -72,7 +72,7 @@ import Testing
     }
   }
 
-  /// The model in a folder in which the experts of a block are one tensor, gate above up, as transformers 5 holds them.
+  /// A folder of the model in which the experts of a block are one tensor, gate above up, as transformers 5 stores them.
   private func stackedFolder(_ name: String) throws -> String {
     let path = try RandomModel.copy(name, into: secondFolder)
     let source = try opening.open(path)

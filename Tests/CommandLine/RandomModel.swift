@@ -2,12 +2,12 @@ import QuantCore
 import QuantPlatform
 import TestSupport
 
-/// The small random models of the fixtures, one or more of every family, as whole models: with a tokenizer.
+/// The small random models of the fixtures, one or more of every family, made complete with a tokenizer.
 enum RandomModel {
   static let names =
     (try? Files.list(SharedData.fixture("engine")))?.filter { Files.isFolder(SharedData.fixture("engine/" + $0)) }.sorted() ?? []
 
-  /// Text of which every character is a token.
+  /// A text in which every character is a token.
   static let text = (0..<40).map { "The quick brown fox no. \($0) jumps over \($0 * 7) lazy dogs! " }.joined()
 
   /// The space and the printable characters of ASCII are 95 of the 96 tokens.
@@ -25,7 +25,7 @@ enum RandomModel {
     ])
   }
 
-  /// A folder of its own for the model.
+  /// Copies the model into a new folder.
   /// - Parameters:
   ///   - source: the folder to copy; nil: the fixture of this name.
   ///   - edit: changes the configuration.
@@ -33,7 +33,7 @@ enum RandomModel {
     _ name: String, from source: String? = nil, into folder: TemporaryFolder, edit: (String) -> String = { $0 }
   ) throws -> String {
     let path = folder.file(name), source = source ?? SharedData.fixture("engine/" + name)
-    guard mkdir(path, 0o777) == 0 else { throw Failure(.io, "test.folder", "cannot be made", file: path) }
+    guard mkdir(path, 0o777) == 0 else { throw Failure(.io, "test.folder", "cannot be created", file: path) }
     writeFile(path + "/config.json", Array(edit(try Files.readText(source + "/config.json")).utf8))
     writeFile(path + "/model.safetensors", readFile(source + "/model.safetensors"))
     writeFile(path + "/tokenizer.json", Array(tokenizer.text().utf8))

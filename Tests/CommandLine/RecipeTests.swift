@@ -76,7 +76,7 @@ private let complete = """
   report: r.json
   """
 
-/// A recipe that says everything.
+/// A recipe with every setting.
 func completeRecipe() throws -> Recipe { try recipe(complete) }
 
 private let completeCommandLine = [
@@ -173,14 +173,14 @@ private let completeCommandLine = [
   ("calibration:\n  smaples: 3", "recipe.unknown-key", "line 2: unknown key 'calibration.smaples'", "Did you mean 'samples'?"),
   ("scheme: q4_k\n\ncalibration:\n  samples: many", "usage.value", "line 4: 'calibration.samples' is 'many'", "1 to 1000000"),
   ("calibration:\n  samples: [1, 2]", "usage.value", "line 2: 'calibration.samples' is a list", "whole number"),
-  ("calibration: 3", "recipe.malformed", "line 1: 'calibration' is a table of keys", ""),
+  ("calibration: 3", "recipe.malformed", "line 1: 'calibration' must be a table of keys", ""),
   ("pure: maybe", "usage.value", "line 1: 'pure' is 'maybe'", "true or false"),
   ("calibration: {bos: sometimes}", "usage.value", "line 1: 'calibration.bos' is 'sometimes'", "auto or on or off"),
   ("methods:\n  - awq: [clip]", "usage.value", "line 2: 'methods' is a table of keys", "the name of a method"),
   ("methods:\n  - 'awq:clip'", "plugin.syntax", "line 2: 'methods': ", "awq:clip=off"),
-  ("gates:\n  - kld.mena > 1", "gate.unknown-key", "line 2: 'gates': 'kld.mena'", "Did you mean 'kld.mean'"),
+  ("gates:\n  - kld.mena > 1", "gate.unknown-key", "line 2: 'gates': unknown figure 'kld.mena'", "Did you mean 'kld.mean'"),
   ("shard_size: huge", "usage.size", "line 1: 'shard_size' 'huge'", "5GB"),
-  ("- awq", "recipe.malformed", "line 1: a recipe is a table of keys", ""),
+  ("- awq", "recipe.malformed", "line 1: a recipe must be a table of keys", ""),
   ("scheme: a\nscheme: b", "recipe.key-twice", "'scheme' is given twice", ""),
   ("scheme: [a\n", "recipe.malformed", "is not YAML", ""),
 ])
@@ -202,7 +202,7 @@ func depthIsBounded(_ text: String) {
   #expect(throws: Failure.self) { try recipe(text) }
 }
 
-@Test func aRecipeThatIsNotThereOrIsNoTextIsAnError() throws {
+@Test func aRecipeThatIsMissingOrNotTextIsAnError() throws {
   let folder = TemporaryFolder()
   writeFile(folder.file("r.yaml"), [0xff, 0xfe, 0x00])
   let failure = try #require(throws: Failure.self) { try said(["--recipe", folder.file("r.yaml")]) }
@@ -232,7 +232,7 @@ func depthIsBounded(_ text: String) {
       """)
 }
 
-/// Text between the first line of three backticks and `yaml` and the next of three backticks.
+/// The first YAML code block of the page.
 private func documentedRecipe() throws -> String {
   let page = String(decoding: readFile(SharedData.fixture("../../Docs/recipes.md")), as: UTF8.self)
   return try #require(page.firstMatch(of: /```yaml\n((?:.*\n)*?)```/)).output.1.description

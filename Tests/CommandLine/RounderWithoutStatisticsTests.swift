@@ -3,8 +3,8 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// A method that goes by nothing but the weights: clamps each row to a fraction of its largest magnitude. The fraction tells the
-/// model's rows and experts apart, so that a row that is taken for another one is noticed.
+/// A method that needs only the weights: it clamps each row to a fraction of its largest magnitude. The fraction differs between
+/// rows and experts, so that a mixed-up row is noticed.
 struct ClampingMethod: QuantizationMethod {
   static let id = "clamping"
   static let summary = "Clamps rows, for tests."
@@ -31,7 +31,7 @@ struct ClampingMethod: QuantizationMethod {
     return weights.map { min(max($0, -bound), bound) }
   }
 
-  /// What a reader sees of a matrix that the method rounded.
+  /// The weights that are read back from a matrix that the method rounded.
   static func rounded(_ matrix: Matrix, _ scheme: any Scheme, expert: Int = 0) -> [Float] {
     let values = (0..<matrix.rows).flatMap { row in
       clamped(Array(matrix.values[row * matrix.columns..<(row + 1) * matrix.columns]), row: row, expert: expert)
@@ -40,7 +40,7 @@ struct ClampingMethod: QuantizationMethod {
   }
 }
 
-/// A method without calibration rounds what it is said to have rounded, whichever way tensors are written.
+/// A method without calibration really rounds the tensors that are recorded as its own, for every way of writing them.
 @Suite struct RounderWithoutStatisticsTests: ConversionSuite {
   let registry: Registry
   let folder = TemporaryFolder()
@@ -49,14 +49,14 @@ struct ClampingMethod: QuantizationMethod {
 
   private static let clamping: [(id: String, options: [String: String])] = [(ClampingMethod.id, [:])]
 
-  /// The weights of a checkpoint as its family sees them.
+  /// The weights of a checkpoint as its family describes them.
   private func weights(_ path: String) throws -> (model: ModelDescription, weights: ModelWeights) {
     let opening = Opening(registry), checkpoint = try opening.open(path)
     let model = try opening.describe(checkpoint)
     return (model, try ModelWeights(checkpoint, model: model))
   }
 
-  /// Holds every quantized matrix of an output against what the method makes of the source's.
+  /// Compares every quantized matrix of an output with what the method makes of the source's.
   private func check(_ plan: ConversionPlan, roundedFrom source: String, atLeast count: Int) throws {
     let parallel = Parallel(threads: 2)
     let (before, after) = (try weights(source), try weights(plan.request.output))
@@ -87,7 +87,7 @@ struct ClampingMethod: QuantizationMethod {
     #expect(plan.tensors.contains { $0.id?.block == nil && $0.scheme.grid.kind != .float }, "the embedding is among them")
   }
 
-  /// In place, in the container's own order of rows and with its stacks.
+  /// In place, in the format's own order of rows and with its stacks.
   @Test(arguments: ["llama-biases", "mixtral"]) func blocksInPlaceAreRoundedByTheMethod(_ name: String) throws {
     let source = try convert(RandomModel.copy(name, into: folder), "source.gguf") { $0.scheme = "f32" }
     let plan = try plan(source, "model.gguf") {
@@ -99,7 +99,7 @@ struct ClampingMethod: QuantizationMethod {
     try check(plan, roundedFrom: source, atLeast: 10)
   }
 
-  @Test func stacksOfModelsThatNobodyKnowsAreRoundedMatrixByMatrix() throws {
+  @Test func stacksWithoutAFamilyAreRoundedMatrixByMatrix() throws {
     let known = try convert(RandomModel.copy("mixtral", into: folder), "known.gguf") { $0.scheme = "f32" }
     let source = try convert(known, "source.gguf") {
       $0.scheme = "keep"
@@ -126,7 +126,7 @@ struct ClampingMethod: QuantizationMethod {
     #expect(stacks == 4)
   }
 
-  @Test func layersOfAFolderThatNobodyKnowsAreRoundedByTheMethod() throws {
+  @Test func layersWithoutAFamilyAreRoundedByTheMethod() throws {
     var edited = try EditedFolder(RandomModel.copy("qwen2", into: folder))
     edited.set("architectures", to: .array([.string("UnheardOfForCausalLM")]))
     edited.set("model_type", to: .string("unheard-of"))
@@ -147,7 +147,7 @@ struct ClampingMethod: QuantizationMethod {
     }
   }
 
-  /// Blocks are observed for the method in front; it changes weights, and the last one rounds what became of them.
+  /// Blocks are observed for the first method; it changes weights, and the last method rounds the result.
   @Test func blocksThatAnotherMethodObservesAreRoundedByTheMethod() throws {
     let source = try RandomModel.copy("llama-biases", into: folder)
     writeFile(folder.file("text.txt"), Array(RandomModel.text.utf8))
@@ -166,7 +166,7 @@ struct ClampingMethod: QuantizationMethod {
     try check(plan, roundedFrom: scaled.request.output, atLeast: 10)
   }
 
-  /// Methods that go by what they observe leave the matrices outside of the blocks to the scheme's rule.
+  /// Methods that need observations leave matrices outside the blocks to the scheme's rule.
   @Test(arguments: ["gptq", "awq"]) func calibratedMethodsDoNotRoundTheEmbedding(_ method: String) throws {
     writeFile(folder.file("text.txt"), Array(RandomModel.text.utf8))
     let source = try RandomModel.copy("llama-biases", into: folder)

@@ -10,7 +10,7 @@ private func scaffold(_ name: String, _ kind: Scaffold.Kind = .method, qconvert:
   try Scaffold(name: name, kind: kind, qconvert: qconvert, registry: Registry(QConvert.builtIn))
 }
 
-/// Building and running the examples (Tests/EndToEnd/plugin-package.sh) then tests what the command writes.
+/// So Tests/EndToEnd/plugin-package.sh, which builds and runs the examples, tests what the command writes.
 @Test(arguments: [
   ("shrink", Scaffold.Kind.method), ("searched", .scheme), ("nibbles", .packing), ("shelf", .format), ("heron", .family),
 ])

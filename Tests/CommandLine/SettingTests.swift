@@ -4,13 +4,13 @@ import Testing
 @testable import QConvertKit
 @testable import QuantConversion
 
-/// No setting is passed over in silence: each has an effect, or is refused, or a warning says that it has none.
+/// No setting is silently ignored: each has an effect, or is refused, or a warning says that it has none.
 @Suite struct SettingTests {
   private let folder = TemporaryFolder()
 
   private static let observed = "-p gptq --calibration TEXT --samples 2 --context 32"
 
-  /// For every setting, two command lines that differ in it alone, and in each of which it has an effect or its default.
+  /// For every setting, two command lines that differ only in it. In each, it has an effect or its default.
   private static let effective: [(key: String, first: String, second: String)] = [
     ("input", "F16 a.gguf --scheme q8_0", "PART a.gguf --scheme q8_0"),
     ("output", "MODEL a.gguf", "MODEL b.gguf"),
@@ -83,7 +83,7 @@ import Testing
     ("report", "MODEL a.gguf", "MODEL a.gguf --report r.json"),
   ]
 
-  /// Command lines in which a setting changes nothing, with the id of the failure; nil: a warning.
+  /// Command lines in which a setting changes nothing, each with the id of the failure; nil: a warning.
   private static let idle: [(key: String, line: String, id: String?)] = [
     ("output_scheme", "ADAPTER out --output-scheme q8_0", "setting.input"),
     ("packing", "MODEL out --scheme bf16 --packing gptq", "setting.no-effect"),
@@ -143,16 +143,16 @@ import Testing
     ("gates", "MODEL a.gguf --fail-if 'kld.mean_>_1'", "gate.not-measured"),
   ]
 
-  /// Settings that hold for every conversion.
+  /// Settings that apply to every conversion.
   private static let general: Set<String> = [
     "input", "output", "from", "to", "scheme", "allow_nonfinite", "allow_requantize", "force", "resume", "evaluation.text", "report",
-    // The model without a matrix of its own refuses it; every model here has one.
+    // It would be refused for a model without an embedding; every model here has one.
     "embedding_scheme",
   ]
 
   @Test func everySettingIsInTheTables() {
     let keys = Set(Setting.all.map(\.key))
-    // Two readers for one input are needed for that, which is the next test.
+    // `from` needs an input that two readers open, as in the next test.
     #expect(Set(SettingTests.effective.map(\.key)).union(["from"]) == keys)
     #expect(Set(SettingTests.idle.map(\.key)).union(SettingTests.general) == keys)
   }
@@ -205,7 +205,7 @@ import Testing
     let model = try Opening(registry).open(inputs.arguments("MODEL", in: folder)[0])
     let all = try completeRecipe()
     for setting in Setting.all {
-      // A recipe that says this setting alone.
+      // A recipe with only this setting.
       let value = try #require(setting.value(all), "\(setting.key)")
       let parts = setting.key.split(separator: ".").map { String($0) }
       let tree = parts.reversed().reduce(value) { .object([.init($1, $0)]) }
@@ -226,7 +226,7 @@ import Testing
     return nil
   }
 
-  // MARK: - The pre-tokenizer of a GGUF that becomes another
+  // MARK: - The pre-tokenizer of a GGUF that is made from a GGUF
 
   @Test func theNameOfThePreTokenizerIsWrittenIntoAGGUF() throws {
     let inputs = try OptionInputs(["f16.gguf"])
@@ -234,7 +234,7 @@ import Testing
     #expect(code == 0, "\(printed)")
     let named = try Opening(Registry(QConvert.builtIn)).open(folder.file("named.gguf"))
     #expect(named.metadata["tokenizer.ggml.pre"] == .string("llama-bpe"))
-    // A name that only later programs know may be written, and is said to be unknown.
+    // A name that only later clients know may be written; a warning says that it is unknown.
     let unknown = try inputs.plan("F16 a.gguf --scheme keep --pre of-tomorrow", in: folder)
     #expect(unknown.warnings.contains { $0.contains("'of-tomorrow' is unknown") })
   }

@@ -2,12 +2,12 @@ import QuantCore
 import QuantPlatform
 import TestSupport
 
-/// The first blocks of the small trained model of the fixtures: its widths and its tokenizer, in a fraction of the time.
+/// The first blocks of the small trained model of the fixtures: the same sizes and tokenizer, at a fraction of the cost.
 enum ShortModel {
-  /// A folder of its own.
+  /// Writes the model into a new folder.
   static func make(blocks: Int, in folder: TemporaryFolder, _ checkpoint: Checkpoint) throws -> String {
     let source = SharedData.fixture("models/tiny-llama"), path = folder.file("short")
-    guard mkdir(path, 0o777) == 0 else { throw Failure(.io, "test.folder", "cannot be made", file: path) }
+    guard mkdir(path, 0o777) == 0 else { throw Failure(.io, "test.folder", "cannot be created", file: path) }
     for file in ["tokenizer.json", "tokenizer_config.json"] where Files.exists(source + "/" + file) {
       writeFile(path + "/" + file, readFile(source + "/" + file))
     }

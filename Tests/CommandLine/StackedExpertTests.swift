@@ -4,8 +4,8 @@ import QuantPlatform
 import TestSupport
 import Testing
 
-/// The experts of gpt-oss where no family knows the model's class: codes of all experts in one tensor, the other way round than the floats
-/// of the same model.
+/// The experts of gpt-oss if no family describes the model's class: codes of all experts in one tensor, transposed relative to the
+/// floats of the same model.
 @Suite struct StackedExpertTests {
   private let registry: Registry
   private let folder = TemporaryFolder()
@@ -15,7 +15,7 @@ import Testing
   private static let gateUp = "model.layers.0.mlp.experts.gate_up_proj", down = "model.layers.0.mlp.experts.down_proj"
   private static let attention = "model.layers.0.self_attn.q_proj.weight"
 
-  /// A folder in F32 with two experts: 64 channels between blocks and 32 inside, and one layer of an attention.
+  /// A folder in F32 with two experts, 64 channels of hidden states and 32 inside an expert, and one layer of an attention.
   private func model(type: String = "gpt_oss", inner: Int = 32) throws -> String {
     let path = folder.file("model-\(type)-\(inner)")
     mkdir(path, 0o755)
@@ -54,7 +54,7 @@ import Testing
     return nil
   }
 
-  /// Codes and scales of a matrix that was turned by hand.
+  /// Codes and scales of a matrix that was transposed here.
   private func expected(_ stack: CheckpointTensor, expert: Int, scheme: any Scheme) -> QuantizedPanel {
     let (columns, rows) = (stack.shape[1], stack.shape[2]), values = stack.matrix().values
     let matrix = Matrix(
@@ -65,7 +65,7 @@ import Testing
     return panel
   }
 
-  @Test(arguments: [nil, "gpt-oss"]) func stacksOfFloatsAreTurnedAndRounded(packing: String?) throws {
+  @Test(arguments: [nil, "gpt-oss"]) func stacksOfFloatsAreTransposedAndRounded(packing: String?) throws {
     let source = try open(model())
     let path = try convert(model(), "packed") {
       $0.scheme = "mxfp4"
@@ -95,7 +95,7 @@ import Testing
     #expect(try #require(made[Self.attention]).hasSameContent(as: #require(source[Self.attention])))
   }
 
-  @Test func floatsOfCodesAreTurnedBack() throws {
+  @Test func floatsOfCodesAreTransposedBack() throws {
     let packed = try convert(model(), "packed") { $0.scheme = "mxfp4" }
     let floats = try convert(packed, "floats") { $0.scheme = "f32" }
     let (codes, values) = (try open(packed), try open(floats))
@@ -112,7 +112,7 @@ import Testing
     }
   }
 
-  /// The owner's folder: every stored byte comes back, whole and in several files.
+  /// A folder that another tool wrote: every stored byte is kept, in one file and in shards.
   @Test(arguments: [nil, 40_000]) func codesOfOthersKeepTheirBytes(shardSize: Int?) throws {
     let golden = Golden.cut("gptoss-mxfp4")
     let path = try convert(golden, "kept") { $0.shardSize = shardSize }
@@ -157,7 +157,7 @@ import Testing
     }
     #expect(other?.id == "packing.shape" && other?.tensor == Self.attention)
     #expect(other?.message.contains("stacked experts of gpt_oss") == true)
-    // A stack of the same name in another model may lie the other way round.
+    // A stack of the same name in another model may be transposed.
     let stack = refusal(try model(type: "llama")) {
       $0.scheme = "bf16"
       $0.tensorRules = ["*.down_proj=mxfp4"]
@@ -177,7 +177,7 @@ import Testing
       $0.packing = "mxfp4-pack-quantized"
     }
     #expect(linear?.id == "packing.stack" && linear?.tensor == Self.down)
-    // 48 channels are no whole groups.
+    // 48 channels are not a multiple of the group size.
     #expect(refusal(try model(inner: 48)) { $0.scheme = "mxfp4" }?.id == "scheme.row-length")
   }
 }

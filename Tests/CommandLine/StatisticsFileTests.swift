@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// Statistics that are collected once, and conversions that use them or importance.
+/// Statistics that are collected once, and conversions that use statistics or importance.
 @Suite struct StatisticsFileTests {
   private let registry: Registry
   private let folder = TemporaryFolder()
@@ -93,7 +93,7 @@ import Testing
     let plain = try convert("plain.gguf", "rtn")
     let weighed = try convert("weighed.gguf", "rtn") { $0.importancePath = importance }
     #expect(plain != weighed)
-    // The same rounding, however the source names its tensors.
+    // The same rounding, for all namings of the source's tensors.
     _ = try convert("bf16.gguf", "rtn") { $0.scheme = "bf16" }
     var fromGGUF = request("from-gguf.gguf")
     fromGGUF.input = folder.file("bf16.gguf")
@@ -122,7 +122,7 @@ import Testing
     for scheme in ["iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_m", "iq3_xxs", "iq3_s"] {
       #expect(refused(scheme)?.id == (scheme == "iq3_s" ? nil : "importance.required"), "\(scheme)")
     }
-    // Nobody observes what flows into the embedding.
+    // The input of the embedding is not observed.
     let path = folder.file("grids.imatrix.gguf")
     let entries = (0..<8).flatMap { block in
       ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"].map { name in
@@ -134,11 +134,11 @@ import Testing
     writeFile(path, try #require(registry.importanceFormats.first).bytes(importance))
     #expect(refused("iq2_xs", importance: path)?.tensor == "token_embd.weight")
     #expect(refused("iq2_xs", importance: path, keeping: ["token_embd.weight=q8_0", "output.weight=q8_0"]) == nil)
-    // Some types do without it there.
+    // Some types need no importance there.
     for scheme in ["iq1_m", "iq2_m", "iq3_xxs"] { #expect(refused(scheme, importance: path) == nil) }
   }
 
-  /// `q2_k` is a type like any other, but for the layers of `q2_k_s`, whoever asked for it there.
+  /// `q2_k` needs no importance, except in layers under the preset `q2_k_s`, even if a rule chose it there.
   @Test func aPresetAsksForImportanceInLayers() {
     func refused(_ change: (inout ConversionRequest) -> Void) -> String? {
       failure {
@@ -175,7 +175,7 @@ import Testing
     let all = try weighed { _ in }
     #expect(try weighed { $0.includedImportance = ["attn_k", "ffn_up"] } == all.filter { $0.contains("attn_k") || $0.contains("ffn_up") })
     #expect(try weighed { $0.excludedImportance = ["attn", "ffn_up"] } == all.filter { !$0.contains("attn") && !$0.contains("ffn_up") })
-    // With none left, a mix chooses as without any.
+    // If no entry is left, a mix chooses as without importance.
     func types(_ change: (inout ConversionRequest) -> Void) throws -> [String] { try plan(change).tensors.map { $0.scheme.name } }
     let without = try types { ($0.scheme, $0.importancePath) = ("q4_0", nil) }
     #expect(try types { ($0.scheme, $0.excludedImportance) = ("q4_0", ["weight"]) } == without)

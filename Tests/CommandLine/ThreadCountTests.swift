@@ -5,7 +5,7 @@ import Testing
 
 /// The bytes of an output do not depend on the number of threads: every registered method, into a file and into a folder.
 @Suite struct ThreadCountTests {
-  /// Methods with options, behind each other.
+  /// Chains of methods with options.
   static let chains =
     QConvert.builtIn.compactMap { ($0 as? any QuantizationMethod.Type)?.id }.map { [$0] } + [
       ["gptq:correct=0.25"], ["smoothquant:alpha=auto", "gptq"], ["awq:grid=8", "gptq"],
@@ -36,7 +36,7 @@ import Testing
         let options = words.dropFirst().flatMap { $0.split(separator: ",") }.map { $0.split(separator: "=").map(String.init) }
         return (id: words[0], options: Dictionary(uniqueKeysWithValues: options.map { ($0[0], $0[1]) }))
       }
-      // More tokens than the channels of the attention; layers behind more of them fall back.
+      // More tokens than the attention has channels; layers with more input channels fall back.
       request.calibration.files = [folder.file("text.txt")]
       request.calibration.samples = 3
       request.calibration.context = 120
@@ -54,7 +54,7 @@ import Testing
     #expect(found[0].values.allSatisfy { !$0.isEmpty } && found[1] == found[0] && found[2] == found[0])
   }
 
-  /// Their sums are cut in other pieces.
+  /// Products of short floats split their sums differently.
   @Test(arguments: ["awq", "gptq", "smoothquant:alpha=auto"], [("m.gguf", "q4_0"), ("folder", "w8a8-static")])
   func productsOfShortFloatsAreThoseOfOneThread(_ method: String, _ target: (output: String, scheme: String)) throws {
     let found = try outputs([method], target.output) {
@@ -64,7 +64,7 @@ import Testing
     #expect(found[0].values.allSatisfy { !$0.isEmpty } && found[1] == found[0] && found[2] == found[0])
   }
 
-  @Test func layersBehindRoundedOnesAreThoseOfOneThread() throws {
+  @Test func trueSequentialBytesAreThoseOfOneThread() throws {
     let found = try outputs(["gptq"], "m.gguf") {
       $0.scheme = "q4_0"
       $0.isTrueSequential = true

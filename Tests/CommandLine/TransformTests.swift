@@ -4,7 +4,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// What methods change in front of rounding cancels out. Every registered method is held to it on random models of every
+/// The transforms of methods leave the computed result as it was. Every registered method is tested on random models of every
 /// registered family and on trained ones: a new plug-in is covered as soon as it is listed.
 @Suite struct TransformTests {
   struct Method: CustomTestStringConvertible, Sendable {
@@ -14,20 +14,20 @@ import Testing
   }
 
   private static let names = QConvert.builtIn.compactMap { ($0 as? any QuantizationMethod.Type)?.id }
-  /// All methods as they are, and those with a transform with options that lead to other scales.
+  /// All methods with default options; those with a transform also with options that lead to other scales.
   static let methods =
     names.map { Method(id: $0) } + [
       Method(id: "awq", options: ["duo": "off"]), Method(id: "smoothquant", options: ["alpha": "0.9"]),
       Method(id: "smoothquant", options: ["alpha": "auto"]),
     ]
-  /// Methods that are known to change weights; on them a test without any change proves nothing.
+  /// Methods that are known to change weights; a test in which they change nothing proves nothing.
   private static let transforming: Set = ["awq", "smoothquant"]
-  /// Methods that do nothing but round, and are refused where nothing is rounded.
+  /// Methods that only round, and are refused if nothing is rounded.
   private static let rounding: Set = ["gptq"]
-  /// Method and model that cannot come to an exact result: norms behind the layers, or in the way of the residual, absorb nothing.
+  /// Method and model without an exact transform: a norm after the layers, or one whose output the residual reads, cannot be folded.
   private static let refused: Set = ["smoothquant opt-post-norm", "smoothquant bloom-residual"]
 
-  /// Trained models beside the checkout. tiny-llama is among the fixtures.
+  /// Trained models in a folder beside the checkout. tiny-llama is among the fixtures.
   static let trained = ["tiny-llama-outlier", "stories260k", "tiny-opt"]
 
   private let registry: Registry
@@ -51,7 +51,7 @@ import Testing
 
   private func tokens(_ engine: Engine) -> [Int] { (0..<80).map { ($0 * 37 + 5) % engine.model.vocabularySize } }
 
-  /// max|Δ| / max|logit|, infinite where a number is none.
+  /// max|Δ| / max|logit|; infinite if a difference is not finite.
   private func distance(_ a: Matrix, _ b: Matrix) -> Float {
     let largest = b.values.reduce(0) { max($0, abs($1)) }
     return zip(a.values, b.values).reduce(0) { ($1.0 - $1.1).isFinite ? max($0, abs($1.0 - $1.1) / largest) : .infinity }
@@ -76,7 +76,7 @@ import Testing
     try checkLogits(given, name, in: SharedData.fixture("engine/" + name))
   }
 
-  // Other options are for other scales, and random models have all kinds of them.
+  // Default options only: the others are for other scales, which the random models cover.
   @Test(arguments: names) func logitsOfATrainedModelStayWhereNothingIsRounded(_ method: String) throws {
     try checkLogits(Method(id: method), "tiny-llama", in: SharedData.fixture("models/tiny-llama"))
   }
@@ -110,17 +110,17 @@ import Testing
     #expect(distance < 1e-4)
   }
 
-  /// Not only the scales that a method happens to find: every scaling that a family allows.
+  /// Tests every scaling that a family allows, not only the scales that a method happens to find.
   @Test(arguments: RandomModel.names) func everyFoldOfEveryFamilyTakesAnyScales(_ name: String) throws {
     let engine = try engine(SharedData.fixture("engine/" + name))
     let expected = try logits(engine)
     let blocks = engine.model.blocks
-    // Blocks that are alike have the same folds.
+    // Equal blocks have the same folds.
     for (index, description) in blocks.enumerated() where blocks.firstIndex(of: description) == index {
       let first = engine.loadBlock(index)
       for fold in description.graph.folds {
         let channels = try #require(description.graph.consumers(of: fold).first.flatMap { first.matrices[$0]?.columns })
-        // Powers from 1/4 to 4 in no order.
+        // Powers from 1/4 to 4, shuffled.
         let scales = fold.tied((0..<channels).map { Power.of(2, Float($0 * 37 % 41) / 10 - 2) })
         var isChanged = false
         let folded = try logits(engine) { block in
@@ -135,7 +135,7 @@ import Testing
     }
   }
 
-  /// The folds that a family leaves out are left out for a reason.
+  /// The folds that a family leaves out would change the result.
   @Test(arguments: ["opt-gelu", "gpt2", "bloom"]) func scalesDoNotPassThroughABentActivation(_ name: String) throws {
     let engine = try engine(SharedData.fixture("engine/" + name))
     let fold = Fold(site: .feedForwardOutput, producer: .rows(.up))
@@ -163,20 +163,20 @@ import Testing
     writeFile(folder.file("text.txt"), Array(RandomModel.text.utf8))
     guard let method else { return request }
     var options = method.options
-    // Nothing is rounded here, so a method that looks for the best scales of a scheme must be told of one.
+    // Nothing is rounded here, so a method that searches for the best scales of a scheme must be given one.
     if try registry.method(method.id).options.contains(where: { $0.name == "search" }) { options["search"] = "int4-channel" }
     request.methods = [(id: method.id, options: options)]
     return request
   }
 
-  /// Fused, transposed, interleaved and stacked tensors are scaled by the parts that the fold means.
+  /// In fused, transposed, interleaved and stacked tensors, the fold scales the right parts.
   @Test(arguments: RandomModel.names, ["folder", "model.gguf"]) func outputsWithoutRoundingComputeTheSame(_ name: String, _ output: String)
     throws
   {
     let path = try RandomModel.copy(name, into: folder)
     let source = try opening.open(path)
     if output.hasSuffix(".gguf"), try opening.describe(source).architecture(.gguf) == nil { return }
-    // A container may say less about a model than its source does: then the comparison is with what is left.
+    // A format may store less about a model than its source does; so the comparison is with a plain conversion.
     let plain = try request(path, "plain \(output)", nil)
     try Converter(registry).run(Planner(registry).plan(plain), progress: SilentProgress())
     let expected = try logits(engine(plain.output))

@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// What programs take silently for something else in a quantized folder: each is made here, found, and named.
+/// Errors in a quantized folder that clients silently misread: each is made here, found, and named.
 @Suite struct ValidationOfPackingsTests {
   private let checked: CheckedFolder
 
@@ -30,7 +30,7 @@ import Testing
     #expect(found == [id])
   }
 
-  /// Not the first word alone.
+  /// All words are checked, not only the first.
   @Test func oneZeroPointIsEnough() throws {
     let found = try checked.ids("int4-g128", packing: "gptq") { folder in
       folder.change("o_proj.qzeros") { $0.bytes[$0.bytes.count - 1] = 0x67 }
@@ -92,13 +92,13 @@ import Testing
 
   // MARK: Targets
 
-  /// Puts plain numbers in the place of a quantized layer.
+  /// Replaces a quantized layer with plain weights.
   private func plain(_ module: String, _ shape: [Int], in folder: inout EditedFolder) {
     folder.tensors.removeAll { $0.name.hasPrefix(module + ".") }
     add(module + ".weight", "BF16", shape, [UInt8](repeating: 0x3c, count: shape.reduce(2, *)))(&folder)
   }
 
-  /// The configuration names layers; tensors are there, or are not.
+  /// The configuration names layers as quantized whose tensors are plain.
   @Test(
     arguments: [
       ("int4-g128", nil), ("int4-g128-asym", "awq"), ("fp8-tensor", "fp8"), ("fp8-block128", "fp8-block"),
@@ -226,7 +226,7 @@ import Testing
   @Test func zeroPointsOfSymmetricGroupsAreNamed() throws {
     let found = try checked.ids("int4-g128-asym") { folder in
       folder.set("quantization_config", "config_groups", "group_0", "weights", "symmetric", to: .bool(true))
-      // Those of one layer are in the middle.
+      // One layer has all its zero points in the middle.
       folder.change("q_proj.weight_zero_point", words(0x8888_8888))
     }
     #expect(found == ["ct.zero-points"])
@@ -309,7 +309,7 @@ import Testing
 
   // MARK: What the owners of the layouts wrote
 
-  /// Errors that are right: these folders are cut from larger ones, or are what they are.
+  /// Folders that other tools wrote, some cut down from larger ones.
   @Test(arguments: Golden.cutModels.sorted() + ["gptoss-mxfp4"]) func foldersOfTheOwningToolsHaveNoErrors(_ name: String) throws {
     let errors = try checked.findings(Golden.cut(name)).filter { $0.severity == .error }
     #expect(errors.isEmpty, "\(errors)")

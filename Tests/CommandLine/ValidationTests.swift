@@ -3,7 +3,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// What `validate` finds in checkpoints that can be opened: tensors of the model, and numbers.
+/// What `validate` finds in checkpoints that can be opened: problems with tensors of the model, and with values.
 @Suite struct ValidationTests {
   private let checked: CheckedFolder
 
@@ -79,7 +79,7 @@ import Testing
     arguments: [
       ("scale.nonfinite", [0xc0, 0x7f]), ("scale.nonfinite", [0x80, 0x7f]), ("scale.zero", [0, 0]), ("scale.negative", [0x80, 0xbc]),
     ] as [(String, [UInt8])])
-  func scalesThatAreNoScalesAreNamed(id: String, bytes: [UInt8]) throws {
+  func invalidScalesAreNamed(id: String, bytes: [UInt8]) throws {
     var folder = try EditedFolder(checked.made("int4-g32"))
     folder.change("layers.0.mlp.up_proj.weight_scale", first(bytes))
     folder.save()
@@ -88,7 +88,7 @@ import Testing
     #expect(found?.message.hasPrefix("1 of ") == true)
   }
 
-  /// A group of nothing but zeros needs no scale.
+  /// A group of zeros needs no scale.
   @Test func scalesOfNothingMayBeZero() throws {
     var folder = try EditedFolder(checked.made("nf4"))
     folder.change("mlp.up_proj.weight.absmax") { $0.bytes.replaceSubrange(0..<4, with: [0, 0, 0, 0]) }
@@ -100,7 +100,7 @@ import Testing
     #expect(try checked.ids(folder.path).isEmpty)
   }
 
-  /// Reciprocals of the scales: what comes of `weight_scale_inv` that means its name.
+  /// Reciprocals of the scales, as in a file whose `weight_scale_inv` is what the name says.
   @Test(arguments: ["fp8-channel", "fp8-block128", "int8-channel"]) func reciprocalsOfScalesAreNoticed(scheme: String) throws {
     var folder = try EditedFolder(checked.made(scheme, packing: scheme == "fp8-block128" ? "fp8-block" : nil))
     folder.change(scheme == "fp8-block128" ? ".q_proj.weight_scale_inv" : ".q_proj.weight_scale") { tensor in
@@ -121,8 +121,8 @@ import Testing
     #expect(found.count == 7 && found[0].severity == .error && found[0].message.hasSuffix("codes are larger than their bits can hold"))
   }
 
-  /// A byte has room for more than 4-bit codes.
-  @Test func zeroPointsThatAreNoCodesAreNamed() throws {
+  /// A byte can hold zero points that are not 4-bit codes.
+  @Test func zeroPointsOutsideTheRangeOfCodesAreNamed() throws {
     var folder = try EditedFolder(checked.made("int4-channel", activations: "int8-token"))
     for weight in folder.tensors where weight.type == "I8" {
       let points = [UInt8](repeating: 0, count: weight.shape[0])
@@ -139,7 +139,7 @@ import Testing
     #expect(found.first?.severity == .error && found.first?.message.hasPrefix("2 of ") == true)
   }
 
-  @Test func numbersThatAreNoneAreNamed() throws {
+  @Test func valuesThatAreNotFiniteAreNamed() throws {
     var folder = try EditedFolder(checked.made("bf16"))
     folder.change("model.norm.weight", first([0xc0, 0x7f]))
     folder.save()
@@ -151,7 +151,7 @@ import Testing
   }
 }
 
-/// Folders of a short model in any packing, and what is found in them.
+/// Folders of a short model in any packing, and the findings in them.
 struct CheckedFolder {
   let registry: Registry
   private let folder = TemporaryFolder()
@@ -182,7 +182,7 @@ struct CheckedFolder {
 
   func ids(_ path: String) throws -> [String] { try findings(path).map(\.id) }
 
-  /// What becomes of a folder of this scheme and packing when it is changed: findings, or why it cannot be opened.
+  /// The findings in a folder of this scheme and packing after a change, or the error that prevents opening it.
   func ids(_ scheme: String, packing: String? = nil, _ change: (inout EditedFolder) -> Void) throws -> [String] {
     var edited = try EditedFolder(made(scheme, packing: packing))
     change(&edited)

@@ -1,4 +1,4 @@
-# LoRA adapters: merged while converting, moved between containers, inspected.
+# LoRA adapters: merged during a conversion, converted between formats, inspected.
 model=$root/Tests/Fixtures/engine/llama3-rope
 lora=$root/Tests/Fixtures/adapters/llama
 
@@ -34,10 +34,10 @@ fi
 fresh
 refused "an adapter of another model" 65 "$root/Tests/Fixtures/engine/qwen3" "$out/merged" --scheme f32 --lora "$lora"
 refused "a model where an adapter is expected" 64 "$model" "$out/merged" --scheme f32 --lora "$model"
-refused "an adapter that is not there" 66 "$model" "$out/merged" --scheme f32 --lora "$work/none"
-refused "a GGUF adapter without its model" 64 "$lora" "$out/adapter.gguf"
+refused "an adapter that does not exist" 66 "$model" "$out/merged" --scheme f32 --lora "$work/none"
+refused "a GGUF adapter without its base model" 64 "$lora" "$out/adapter.gguf"
 refused "a method on an adapter" 64 "$lora" "$out/adapter" --plugin awq
-refused "a model of an adapter's type" 69 "$work/adapter.gguf" "$out/adapter.gguf" --scheme q4_0
+refused "a quantized scheme for an adapter" 69 "$work/adapter.gguf" "$out/adapter.gguf" --scheme q4_0
 attempt eval "$lora" --text "$root/Tests/Fixtures/text/evaluation.txt"
 name="an adapter is not evaluated"
 if [ "$code" -eq 69 ] && grep -q 'LoRA adapter' "$work/err"; then pass "$name (69)"; else fail "$name" "ended with $code"; fi

@@ -1,4 +1,4 @@
-# What works: folders, shards, every kind of target.
+# Conversions that work: folders, shards, every kind of output.
 for model in good sharded; do
   fresh
   accepted "a $model model becomes a GGUF file" model.gguf "$in/$model" "$out/model.gguf" --scheme q8_0
@@ -22,8 +22,8 @@ accepted "--force replaces a file once more" model.gguf "$in/good" "$out/model.g
 
 # Without a family, only what is surely a linear layer of the language model is quantized.
 fresh
-accepted "a model that nobody knows becomes a quantized folder" model "$in/unknown-multimodal" "$out/model" --scheme int4-g32
-name="routers, gates and what is seen stay as they are, and readers are told"
+accepted "a model without a family becomes a quantized folder" model "$in/unknown-multimodal" "$out/model" --scheme int4-g32
+name="routers, gates and vision layers stay as they are, and clients are told"
 said=$(python3 - "$in/unknown-multimodal" "$out/model" "$work/err" 2>&1 <<'PYTHON'
 import json, struct, sys
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""documented.py QCONVERT: runs every command line of qconvert in README.md and Docs, and looks up every option that they name.
+"""documented.py QCONVERT: runs every command line of qconvert in README.md and Docs, and checks that every option they name exists.
 
-In a folder with a small model under all names that the pages use, conversions are planned and everything else is run on a few
-tokens. Further command lines of a pipe or a list run as they are, except for those that this machine lacks. One line per page.
+In a folder with a small model under all names that the pages use, conversions are planned and everything else runs on a few tokens.
+The other programs of a pipe or a list run as they are, except jq if it is missing. Prints one line per page.
 """
 import json
 import os
@@ -17,21 +17,21 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "Tests" / "Fixtures"
 BLOCK = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`(qconvert [^`\n]*)`")
-# Words that stand for something, and what is taken for it.
+# Placeholders, and what replaces them.
 PLACEHOLDERS = {
     "MODEL": "model", "IN": "model", "PATH": "model", "OUT": "out", "X.gguf": "x.gguf", "FILE": "test.txt", "SCHEME": "int4-g128",
     "METHOD": "rtn", "ADAPTER": "adapter", "NAME": "q4_k", "…": "",
 }
 MODELS = ["model", "models/tiny-llama", "tiny-llama", "tiny-llama-outlier"]
 TEXTS = ["text.txt", "test.txt", "calibration.txt", "wikitext2-valid.txt", "text/calibration.txt", "text/wikitext2-valid.txt"]
-# A plan writes nothing: what is read of these is another file.
+# A plan writes nothing: commands that read these outputs read another file instead.
 WRITTEN = {"out": "model", "smoothed": "model", "model.gguf": "model.f16.gguf"}
 # Options of other programs.
 FOREIGN = {"--all", "--only", "--imatrix", "--kl-divergence", "--explicit-target-dependency-import-check"}
 OTHERS = {
     "eval", "generate", "tokenize", "logits", "calibrate", "inspect", "validate", "compare", "plugins", "plugin", "plan",
 }
-# What makes a command quick.
+# Options that make a command quick.
 FEW = {"eval": ["--windows", "1", "--context", "32"], "generate": ["--tokens", "1"], "calibrate": ["--samples", "1", "--context", "32"]}
 
 
@@ -49,7 +49,7 @@ def without(arguments, options):
 
 
 def stand_in(arguments):
-    """What runs in the place of `qconvert ARGUMENTS`: its exit code; what went wrong is added to a file."""
+    """Runs in place of `qconvert ARGUMENTS`: returns the exit code; errors are appended to a file."""
     program, log = os.environ["REAL_QCONVERT"], os.environ["LOG"]
     words = [word for word in arguments if not word.startswith("-")]
     command = next((word for word in words[:1] if word in OTHERS or word == "convert"), "convert")
@@ -70,7 +70,7 @@ def stand_in(arguments):
 
 
 def command_lines(page):
-    """Every command line of qconvert on a page: in blocks, and inside of sentences."""
+    """Every command line of qconvert on a page, in code blocks and in sentences."""
     text = page.read_text(encoding="utf-8")
     for block in BLOCK.findall(text):
         for line in block.replace("\\\n", " ").splitlines():
@@ -94,7 +94,7 @@ def make_adapter(folder):
 
 
 def prepare(folder, program):
-    """The files that the pages name, and a program in front of the real one."""
+    """Makes the files that the pages name, and a wrapper that precedes the real program in PATH."""
     for name in TEXTS + MODELS:
         (folder / name).parent.mkdir(exist_ok=True)
         source = FIXTURES / "text" / "evaluation.txt" if name in TEXTS else FIXTURES / "models" / "tiny-llama"
@@ -119,12 +119,12 @@ def prepare(folder, program):
 
 
 def run(line, folder, environment):
-    """What is wrong with a command line."""
+    """The errors of a command line."""
     for word, meant in PLACEHOLDERS.items():
         line = re.sub(rf"(?<![\w./-]){re.escape(word)}(?![\w./-])", meant, line)
     log = folder / ".log"
     log.write_text("", encoding="utf-8")
-    # Each line stands for itself: what it writes is gone for the next.
+    # Each line runs by itself: what it writes is gone for the next.
     working = folder / "work"
     working.mkdir()
     for entry in folder.iterdir():
@@ -140,7 +140,7 @@ def run(line, folder, environment):
 
 
 def known_options(program):
-    """Every option that a help text names."""
+    """Every option that the help texts name."""
     text = "".join(
         subprocess.run([program, *command, "--help"], stdout=subprocess.PIPE, check=True).stdout.decode()
         for command in [[], ["convert"], *([name] for name in OTHERS - {"plugin"}), ["plugin", "new"]])
@@ -153,7 +153,7 @@ def unknown_options(page, known):
 
 
 def wrong_methods(program):
-    """Where the README's list of methods is not the program's."""
+    """An error if the README's list of methods is not the program's."""
     listed = re.search(r"^\| methods \| (.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     said = subprocess.run([program, "plugins", "--json"], stdout=subprocess.PIPE, check=True).stdout.decode()
     methods = set(re.findall(r'"axis":\s*"method",\s*"id":\s*"([^"]+)"', said))

@@ -11,17 +11,17 @@ else
   fail "$name" "ended with $code; the folder holds $(ls -A "$out" | tr '\n' ' ')"
 fi
 
-name="any part of a split GGUF merges into the file that was split"
+name="any shard of a split GGUF merges into the file that was split"
 attempt "$out/$last" "$work/merged.gguf" --scheme keep --no-report --force
 if [ "$code" -eq 0 ] && cmp -s "$work/merged.gguf" "$work/good.gguf"; then pass "$name"; else fail "$name" "ended with $code: $(cat "$work/err")"; fi
 
-name="a split GGUF with a part missing is refused by that part's name"
+name="a split GGUF with a missing shard is refused by that shard's name"
 rm "$out/$first"
 attempt "$out/$last" "$work/merged.gguf" --scheme keep --no-report --force
 if [ "$code" -eq 66 ] && grep -q "$first" "$work/err"; then pass "$name (66)"; else fail "$name" "ended with $code: $(cat "$work/err")"; fi
 
 fresh
-accepted "the metadata of a GGUF are edited" model.gguf "$work/good.gguf" "$out/model.gguf" --set-meta 'general.name=str:x' --drop-meta general.size_label
+accepted "the metadata of a GGUF is edited" model.gguf "$work/good.gguf" "$out/model.gguf" --set-meta 'general.name=str:x' --drop-meta general.size_label
 fresh
 refused "an edit of the alignment" 64 "$work/good.gguf" "$out/model.gguf" --set-meta general.alignment=u32:64
 refused "an edit of a folder" 64 "$in/good" "$out/model" --set-meta general.name=str:x

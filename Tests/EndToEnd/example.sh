@@ -19,7 +19,7 @@ said=$("$root/Examples/convert-all.sh" "$work/models" "$out" --scheme q8_0 2>/de
 code=$?
 if [ $code -eq 0 ] && [ "$said" = "0 converted, 1 already there, 0 failed" ]; then pass "$name"; else fail "$name" "$code: $said"; fi
 
-name="the example script stops where the options are wrong"
+name="the example script stops if the options are wrong"
 rm "$out/good.gguf"
 said=$("$root/Examples/convert-all.sh" "$work/models" "$out" --scheme q9_z 2>&1)
 code=$?

@@ -1,7 +1,7 @@
-# A conversion that is stopped at any moment leaves nothing under the final name, and can simply be run again.
+# A conversion that is interrupted at any moment leaves nothing under the final name, and can simply be run again.
 model=$root/Tests/Fixtures/models/tiny-llama
 calibrated="--plugin awq:grid=4 --samples 4 --context 64"
-# What is interrupted.
+# The command to interrupt.
 command=convert
 
 # interrupted SIGNAL MILLISECONDS TARGET OPTIONS...: starts $command, signals it, and sets $code.
@@ -36,8 +36,8 @@ stopped_at_random() {
       fresh
       interrupted "$signal" $((RANDOM % (whole + 1))) "$out/$target" "$@"
       if [ -e "$out/$target" ]; then
-        # It finished first; then it must be whole.
-        diff -rq "$expected" "$out/$target" >/dev/null || wrong="a partial output stands under the final name"
+        # It finished first, so it must be complete.
+        diff -rq "$expected" "$out/$target" >/dev/null || wrong="a partial output has the final name"
         continue
       fi
       stopped=$((stopped + 1))
@@ -67,14 +67,14 @@ stopped_at_random "a folder" "KILL TERM" 5 model --scheme int4-g32 --shard-size 
 stopped_at_random "a calibrated file" "TERM" 4 model.gguf --scheme q4_k_m $calibrated
 # shellcheck disable=SC2086
 stopped_at_random "a calibrated folder" "TERM" 4 model --scheme int4-g32 $calibrated
-# Statistics are collected in one go: they have no --resume, and leave nothing.
+# An interrupted run of calibrate cannot be resumed, and leaves nothing.
 command=calibrate
 stopped_at_random "statistics" "KILL TERM" 4 model.stats --samples 4 --context 64
 stopped_at_random "an importance matrix" "TERM" 2 model.gguf --samples 4 --context 64
 command=convert
 
-# continued_after_kills WHAT KILLS TARGET OPTIONS...: kills runs at random moments, at most two until one ends, each continuing
-# the last, until as many were killed as asked for.
+# continued_after_kills WHAT KILLS TARGET OPTIONS...: kills runs at random moments until KILLS were killed. Each run continues the
+# previous one; after at most two kills, it runs to its end.
 continued_after_kills() {
   local what=$1 wanted=$2 target=$3 expected=$work/uninterrupted wrong='' kills=0 rounds=0
   shift 3
@@ -94,7 +94,7 @@ continued_after_kills() {
       [ "$code" -ne 137 ] && break
       interrupted KILL $((RANDOM % (whole + 1))) "$out/$target" "$@" --resume --no-report
       [ "$code" -eq 137 ] && kills=$((kills + 1))
-      # Killed behind its last step: what could be continued is gone, because the output is complete.
+      # Killed after its last step: the output is complete, and there is nothing left to continue.
       if [ -e "$out/$target" ] && [ ! -e "$out/.$target.qc-partial/journal" ]; then
         rmdir "$out/.$target.qc-partial" 2>/dev/null
         code=0
@@ -115,11 +115,11 @@ continued_after_kills "AWQ to a file" 20 model.gguf --scheme q4_k_m $calibrated
 continued_after_kills "GPTQ to a folder" 20 model --scheme int4-g32 --plugin gptq --samples 4 --context 64
 continued_after_kills "rounding to a folder" 4 model --scheme int4-g32 --shard-size 1MB
 
-# parts: how many files of a split output there are under their names.
+# parts: how many shards of the output have their names.
 parts() { find "$out" -maxdepth 1 -name "model-0*.gguf" | wc -l; }
 
-# A split output has many names. Readers begin with the first part: where that is there, all are, with their bytes; before it, what is
-# there of the others is whole. The next run finishes it.
+# A split output has many names. Clients open the first shard: if it exists, all shards exist and are complete; until then, every
+# shard that has its name is complete. The next run finishes the output.
 split_after_kills() {
   local wanted=$1 expected=$work/uninterrupted wrong='' kills=0 rounds=0 partly=0 part
   shift
@@ -140,13 +140,13 @@ split_after_kills() {
     kills=$((kills + 1))
     for part in "$out"/model-0*.gguf; do
       [ -e "$part" ] || continue
-      cmp -s "$part" "$expected/${part##*/}" || wrong="a partial ${part##*/} stands under its name"
+      cmp -s "$part" "$expected/${part##*/}" || wrong="a partial ${part##*/} has its final name"
     done
     [ "$(parts)" -eq 0 ] || [ "$(parts)" -eq "$count" ] || partly=$((partly + 1))
     if [ -e "$out/model-00001-of-$(printf '%05d' "$count").gguf" ] && [ "$(parts)" -ne "$count" ]; then
-      wrong="the first of $count files is there, and $(parts) in all"
+      wrong="the first of $count shards exists, but only $(parts) in all"
     fi
-    # Killed behind its last step, the output is complete and is not written again.
+    # If the run was killed after its last step, the output is complete and is not written again.
     if [ "$(parts)" -ne "$count" ] || [ -e "$out/.model.gguf.qc-partial/journal" ]; then
       attempt "$model" "$out/model.gguf" "$@" --resume --no-report
       [ "$code" -eq 0 ] || wrong="ended with $code: $(head -c 200 "$work/err")"
@@ -161,7 +161,7 @@ split_after_kills() {
 
 split_after_kills 20 --scheme q4_k_m --split-max-size 256KB
 
-# unfinished: leaves in $out what a calibrated run to model.gguf has done when it is killed in its middle.
+# unfinished: leaves in $out what a calibrated run to model.gguf has done until it is killed halfway.
 unfinished() {
   for _ in $(seq 20); do
     fresh
@@ -175,7 +175,7 @@ unfinished() {
   done
 }
 
-# says NAME CODE WORD ARGUMENTS...: ends with CODE, and WORD is in the message.
+# says NAME CODE WORD ARGUMENTS...: ends with CODE, and the message contains WORD.
 says() {
   local name=$1 expected=$2 word=$3
   shift 3
@@ -191,11 +191,11 @@ unfinished
 # shellcheck disable=SC2086
 {
   says "finished blocks are not thrown away" 73 output.unfinished "$model" "$out/model.gguf" --scheme q4_k_m $calibrated
-  says "a run of other options is not continued" 64 'another scheme' "$model" "$out/model.gguf" --scheme q4_0 $calibrated --resume
-  says "a run on other text is not continued" 64 'another calibration' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --seed 1 --resume
+  says "a run with other options is not continued" 64 'another scheme' "$model" "$out/model.gguf" --scheme q4_0 $calibrated --resume
+  says "a run with other calibration windows is not continued" 64 'another calibration' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --seed 1 --resume
   says "an unfinished run is continued" 0 'continuing: ' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --resume
   unfinished
-  # Builds differ in the hash that the linker notes in the program.
+  # Builds differ in the build id that the linker stores in the program.
   cp "$qconvert" "$work/copy" && cp "$qconvert" "$work/another"
   python3 - "$work/another" <<'PYTHON'
 import sys
@@ -208,13 +208,13 @@ PYTHON
     says "a run of another build is not continued" 64 'another program' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --resume
   qconvert=$work/copy says "a copy of the program continues its run" 0 'continuing: ' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --resume
   unfinished
-  says "an unfinished run can be begun again" 0 'removed what' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --force
+  says "an unfinished run can be started over" 0 'removed what' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --force
   unfinished
   for states in "$out"/.model.gguf.qc-partial/hidden-*; do printf x >>"$states"; done
   says "a damaged leftover is refused" 65 resume.damaged "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --resume
 }
 
-# A mapped file that becomes shorter has pages that cannot be read any more.
+# A mapped file that is truncated has pages that can no longer be read.
 for way in shrinks changes; do
   name="an input that $way during the run"
   fresh

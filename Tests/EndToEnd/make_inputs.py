@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make_inputs.py OUT: a small model that is good, and models that are broken in one way each. Only the standard library.
+"""make_inputs.py OUT: writes a small valid model, and models that are broken in one way each. Needs only the standard library.
 
 The weights are random; the tokenizer is that of Tests/Fixtures/models/tiny-llama.
 """
@@ -51,7 +51,7 @@ def good_tensors(vocabulary=VOCABULARY):
 
 
 def unknown_multimodal_tensors():
-    """A mixture of experts that sees, under names of models that people publish: routers, a shared expert's gate, a vision tower and its
+    """A mixture of experts with vision, with tensor names of published models: routers, a shared expert's gate, a vision tower and its
     projector stay as they are."""
     tensors = good_tensors()
 
@@ -75,7 +75,7 @@ def unknown_multimodal_tensors():
 
 
 def safetensors(tensors, types={}):
-    """The bytes of a safetensors file; `types` are those of the tensors that are not F32."""
+    """The bytes of a safetensors file; `types` holds the types of the tensors that are not F32."""
     header, offset = {}, 0
     for name, (shape, data) in tensors.items():
         header[name] = {"dtype": types.get(name, "F32"), "shape": shape, "data_offsets": [offset, offset + len(data)]}

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""malformed.py QCONVERT FOLDER: gives every file in FOLDER/st and FOLDER/gg, and the PyTorch fixtures, to the program and judges the answer.
+"""malformed.py QCONVERT FOLDER: runs the program on every file in FOLDER/st and FOLDER/gg, and on the PyTorch fixtures, and judges the
+answers.
 
-FOLDER/cases.json says for each whether it is to be accepted or refused, or whether that is a matter of policy. Whatever the
-answer, the program must not be killed by a signal, must be quick and small, and must write nothing unless it ends with 0.
+FOLDER/cases.json says for each file whether it must be accepted or refused, or whether that is a matter of policy. In all cases the
+program must not be killed by a signal, must be quick and use little memory, and must write nothing unless it ends with 0.
 """
 import json
 import os
@@ -13,14 +14,14 @@ import sys
 import time
 
 SECONDS, MEGABYTES = 2.0, 64
-# Policy: a name of 64 bytes is legal by the specification, so it is read; llama.cpp's limit of 63 holds for what is written.
+# Policy: a name of 64 bytes is legal by the specification, so it is read; for writing, llama.cpp's limit of 63 applies.
 READ_BUT_NOT_WRITTEN = {"G47"}
 program, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 out = folder / "out"
 
 
 def attempt(arguments):
-    """Runs the program: exit status (negative for a signal), seconds, peak megabytes, last line of errors."""
+    """Runs the program: exit status (negative for a signal), seconds, peak megabytes, standard error."""
     start = time.monotonic()
     process = subprocess.Popen(
         [program, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -32,7 +33,7 @@ def attempt(arguments):
 
 
 def judge(path, owed, refusals=(65,)):
-    """Sentences about what is wrong with the answers to one file. `refusals`: exit codes that are right for a bad one."""
+    """What is wrong with the answers to one file, in sentences. `refusals`: correct exit codes for a bad file."""
     found = []
     for arguments in (["inspect", path], [path, out / "out.gguf", "--scheme", "q8_0"]):
         code, seconds, megabytes, said = attempt(arguments)
@@ -65,12 +66,12 @@ def main():
     for line in (saved / "answers.txt").read_text().splitlines():
         name, answer = line.split()
         count += 1
-        # What is forbidden in a pickle, or in a form that is not read, is unsupported.
+        # Forbidden contents of a pickle, and forms that are not read, count as unsupported.
         wrong += [f"{name}: {sentence}" for sentence in judge(saved / "bad" / f"{name}.bin", "accept" if answer == "accept" else "reject", (65, 69))]
     if wrong:
         print(f"{len(wrong)} wrong answers to {count} files: " + "; ".join(wrong[:12]))
         sys.exit(1)
-    print(f"{count} malformed, borderline and good files are answered as owed")
+    print(f"{count} malformed, borderline and valid files get the right answer")
 
 
 main()

@@ -1,4 +1,4 @@
-# One tensor of a gigabyte, a hole in a file, is converted where the program may have 200 MB of its own.
+# One tensor of a gigabyte, stored as a hole in a file, is converted although the program may use only 200 MB of private memory.
 name_of_hole=$work/hole
 mkdir "$name_of_hole"
 python3 - "$name_of_hole" <<'PYTHON'

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""notice.py: whether NOTICE has an entry, with origin and terms, for every file of this checkout that is data and not a source.
+"""notice.py: checks that NOTICE has an entry, with origin and terms, for every file of this checkout that is data and not a source.
 
 An entry begins with one or more paths at the start of a line: a file, a folder (which ends with '/'), or a pattern with * and **.
-Data are all files below Tests/Fixtures, files elsewhere whose names do not end like those of sources, and the sources in TABLES.
-Says what is wrong, a line for each; exit code 1 where anything is."""
+Data are all files below Tests/Fixtures, files elsewhere without the extension of a source, and the sources in TABLES.
+Prints one line per problem; exits with code 1 if there is any."""
 import fnmatch
 import pathlib
 import re
@@ -12,14 +12,14 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROOMS = ["Docs", "Examples", "Sources", "Tests"]
 SOURCES = {".swift", ".c", ".h", ".inc", ".cpp", ".modulemap", ".py", ".sh", ".md", ".tutorial"}
-# Sources that are tables or texts of others.
+# Sources that hold tables or texts by others.
 TABLES = re.compile(r"^(DefaultCalibrationText.*\.swift|NormalizationData\.swift|codebooks\.c|FourBitType\.swift)$")
-# What builds leave, and what git does not keep.
+# Leftovers of builds, and files that git ignores.
 LEFTOVERS = {".build", ".swiftpm", "__pycache__", ".DS_Store", "Package.resolved"}
 
 
 def entries(text):
-    """Patterns of the entries of sections 1 and 2, each with its lines."""
+    """The patterns of the entries in sections 1 and 2, each with its entry's lines."""
     found, paths, lines = [], [], []
     for line in text.splitlines():
         if re.match(rf"({'|'.join(ROOMS)})/\S*$", line):
@@ -58,7 +58,7 @@ def main():
     wrong += [
         f"no file is named '{pattern}'"
         for pattern, _ in listed if not any(matches(file.as_posix(), pattern) for file in files)]
-    # The folder of all fixtures would cover whatever is added.
+    # An entry for the folder of all fixtures would cover any file that is added.
     wrong += [f"'{pattern}' covers too much" for pattern, _ in listed if pattern.count("/") < 3 and pattern.endswith("/")]
     wrong += [
         f"'{file}' has no entry in NOTICE"

@@ -1,6 +1,6 @@
-# Outputs that cannot be.
+# Outputs that cannot be written.
 fresh
-refused "an output folder that is not there" 73 "$in/good" "$out/nowhere/model.gguf" --scheme q8_0
+refused "an output folder that does not exist" 73 "$in/good" "$out/nowhere/model.gguf" --scheme q8_0
 
 name="an output folder that cannot be written to"
 fresh
@@ -21,7 +21,7 @@ else
   fail "$name" "ended with $code; the folder holds $(ls -A "$out" | tr '\n' ' ')"
 fi
 
-# The input under another name, as a hard link and as a symbolic one: even --force must not destroy it.
+# The input under another name, as a hard link and as a symbolic link: even --force must not destroy it.
 for kind in hard symbolic; do
   name="an output that is a $kind link to the input"
   fresh
@@ -45,7 +45,7 @@ else
   fail "$name" "ended with $code, or the input has changed"
 fi
 
-# The target needs 2.2 MB; the limit lets 0.5 MB be written. The signal that comes with the limit is ignored, as a daemon would.
+# The output needs 2.2 MB; the limit allows 0.5 MB. The signal that comes with the limit is ignored, as in a daemon.
 fresh
 name="a file size limit"
 (trap '' XFSZ; ulimit -f 500; exec timeout 60 "$qconvert" "$in/good" "$out/model.gguf" --scheme f32) >/dev/null 2>"$work/err" </dev/null
@@ -69,7 +69,7 @@ else
   skip "$name" "a small file system can only be mounted by root"
 fi
 
-# What --force may not replace. $1: name of the check; $2: what must still be there, as 'ls -lA' without times shows it.
+# What --force must not replace. $1: name of the check; $2: what must still be there, as 'ls -lA' without times lists it.
 listed() { (cd "$out" && ls -lA --time-style=+ | tail -n +2); }
 untouched() {
   local name=$1 before=$2
@@ -92,13 +92,13 @@ else
   fail "the foreign file is named, and is still there" "$(head -c 200 "$work/err")"
 fi
 rm "$out/model/thesis.txt"
-accepted "a folder of ours is replaced" model "$in/good" "$out/model" --scheme int4-g32 --force
+accepted "a folder that qconvert wrote is replaced" model "$in/good" "$out/model" --scheme int4-g32 --force
 
 fresh
 mkdir "$out/model"
 accepted "an empty folder needs no --force" model "$in/good" "$out/model" --scheme int4-g32
 
-# A device of our own, where we may make one: what is tested here would otherwise be everybody's.
+# A private device node if one can be created, so that a failing check does not damage the system's.
 device=$work/null
 mknod "$device" c 1 3 2>/dev/null || device=/dev/null
 fresh
@@ -114,10 +114,10 @@ untouched "a device takes no report" "" "$in/good" "$out/model.gguf" --scheme q8
 printf '1 2 3\n' >"$work/ids"
 untouched "a device takes no logits" "" logits "$in/good" "$device" --ids "$work/ids" --force
 untouched "a device takes no statistics" "" calibrate "$in/good" "$device" --samples 1 --context 16 --force --quiet
-name="the device is what it was"
+name="the device is unchanged"
 if [ "$(stat -c '%F %t %T %i' "$device")" = "$before" ]; then pass "$name"; else fail "$name" "it is not"; fi
 untouched "standard output takes no report" "" "$in/good" "$out/model.gguf" --scheme q8_0 --force --report /dev/stdout
-# Were that wrong, root would have lost the link.
+# If that check failed as root, the link would be gone.
 [ -L /dev/stdout ] || ln -sf /proc/self/fd/1 /dev/stdout
 mkfifo "$out/model.gguf.qconvert.json"
 untouched "a pipe in the place of the result document is not replaced" "$(listed)" "$in/good" "$out/model.gguf" --scheme q8_0
@@ -134,7 +134,7 @@ ln -s "$work/precious" "$out/.model.gguf.qc-partial"
 for option in --no-report --force --resume; do
   untouched "a link where the run keeps its work is not followed ($option)" "$(listed)" "$in/good" "$out/model.gguf" --scheme q8_0 $option
 done
-name="what lies behind that link is untouched"
+name="the target of that link is untouched"
 if [ "$(cat "$work/precious/output" "$work/precious/journal" "$work/precious/thesis" | sort -u)" = precious ] &&
   grep -q 'qc-partial' "$work/err"; then
   pass "$name"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Docs/write-a-plugin.md, done: builds the packages in Examples, which add a method and a scheme from outside, and one that
-# 'qconvert plugin new' has just written; tests and uses them. They share a build folder, so that qconvert is built once.
+# Follows Docs/write-a-plugin.md: builds, tests and uses the packages in Examples, which add a custom method and a custom scheme,
+# and a package that 'qconvert plugin new' has just written. They share a build folder, so that qconvert is built once.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/qconvert-plugin-package-XXXXXX")
@@ -11,7 +11,7 @@ check() {
   if "${@:2}"; then echo "ok   $1"; else echo "FAIL $1" && exit 1; fi
 }
 
-# What the page shows must be what is built.
+# The page must show the code that is built.
 shown() { python3 - "$root/Docs/write-a-plugin.md" "$root/Examples/$1" <<'PYTHON'
 import re, sys
 blocks = re.findall(r"^```swift\n(.*?)^```$", open(sys.argv[1]).read(), re.MULTILINE | re.DOTALL)
@@ -36,17 +36,17 @@ listed() { "$program" plugins | grep -q "^$1 "; }
 check "the method is listed" listed 'method *shrink'
 check "it converts" "$program" -q "$model" "$work/shrunk" --scheme int4-g64 --plugin shrink:to=0.7
 check "rounding alone converts" "$program" -q "$model" "$work/plain" --scheme int4-g64
-# Weights are compared: metadata name the method whether it did anything or not.
+# Weights are compared, because the metadata names the method whether or not it changed anything.
 differs() { "$program" -q compare "$work/${2-plain}" "$work/$1" >/dev/null 2>&1; [ $? -eq 11 ]; }
-check "its weights are others" differs shrunk
+check "its weights differ" differs shrunk
 check "it converts into a GGUF file" "$program" -q "$model" "$work/shrunk.gguf" --scheme q4_0 --plugin shrink:to=0.7
 check "rounding alone converts into a GGUF file" "$program" -q "$model" "$work/plain.gguf" --scheme q4_0
-check "its weights are others there, too" differs shrunk.gguf plain.gguf
+check "its weights differ there, too" differs shrunk.gguf plain.gguf
 check "the result can be read" "$program" -q eval "$work/shrunk" --text "$text" --windows 1
 refused() { "$program" -q "$model" "$work/x" --plugin shrink:to=7 2>/dev/null; [ $? -eq 64 ]; }
 check "its options are checked" refused
 
-# A package is written by a program that has no such plug-in yet.
+# The program that writes the package does not contain its plug-in yet.
 cd "$work"
 check "a package is written" "$program" plugin new clip-mine --qconvert "$root"
 kept() { "$program" plugin new clip-mine --qconvert "$root" 2>/dev/null; [ $? -eq 73 ]; }
@@ -55,14 +55,14 @@ check "an existing folder is left alone" kept
 built "$root/Examples/searched"
 check "the scheme is listed" listed 'scheme *searched'
 check "it converts" "$program" -q "$model" "$work/searched" --scheme searched-g64
-check "its weights are others" differs searched
+check "its weights differ" differs searched
 closer() {
   divergence() { "$program" -q eval "$work/$1" --reference "$model" --text "$text" --windows 2 --json | sed -n 's/.*"kld.mean": \(.*\),/\1/p'; }
   python3 -c "import sys; sys.exit(not $(divergence searched) < $(divergence plain))"
 }
-check "it loses less than the scheme of the same grid" closer
+check "its error is smaller than that of the scheme with the same grid" closer
 chained() { "$program" -q "$model" "$work/chained" --scheme searched-g64 --plugin gptq --samples 4 --context 64; }
-check "other people's methods round to it" chained
+check "built-in methods round to it" chained
 
 built "$work/clip-mine"
 check "the written package converts" "$program" -q "$model" "$work/clipped" --scheme int4-g64 --plugin clip-mine:to=0.7

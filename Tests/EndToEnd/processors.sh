@@ -1,8 +1,7 @@
-# The bytes are the same on every instruction set: all schemes without calibration, and a calibrated method on the sets that share
-# their sums.
+# The bytes are the same on every instruction set, for schemes without calibration.
 model=$root/Tests/Fixtures/models/tiny-llama
 
-# bytes: hashes of the tensors' files in $out, in their order.
+# bytes: hashes of the files with tensors in $out, sorted by name.
 bytes() { (cd "$out" && find . -name '*.safetensors' -o -name '*.gguf' | sort | xargs sha256sum); }
 
 for scheme in w4a16 int3-g32 int4-g64-asym int8-channel fp8 fp8-block nvfp4a16 mxfp4a16 mxfp8a16 bf16 f16; do

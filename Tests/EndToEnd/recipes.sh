@@ -1,4 +1,4 @@
-# Recipes, gates and result documents, as a script uses them.
+# Recipes, gates and result documents, used as in a script.
 model=$root/Tests/Fixtures/models/tiny-llama
 text=$root/Tests/Fixtures/text/evaluation.txt
 evaluated="--eval-text $text --eval-windows 2 --eval-context 64"
@@ -24,13 +24,13 @@ same "a dumped recipe dumps itself" "$work/recipe.yaml" "$work/stdout"
 tidy
 printf 'scheme: q8_0\ncalibration:\n  sampels: 3\n' >"$work/wrong.yaml"
 refused "a recipe with an unknown key" 78 "$model" "$out/model.gguf" --recipe "$work/wrong.yaml"
-refused "a recipe that is not there" 66 "$model" "$out/model.gguf" --recipe "$work/none.yaml"
+refused "a recipe that does not exist" 66 "$model" "$out/model.gguf" --recipe "$work/none.yaml"
 
 # shellcheck disable=SC2086
 {
   refused "a result that fails its gate" 10 "$model" "$out/model.gguf" --scheme q4_0 $evaluated --fail-if 'kld.mean > 0.0001' --quiet
   refused "a folder that fails its gate" 10 "$model" "$out/model" --scheme w4a16 $evaluated --fail-if 'top1 < 1' --quiet
-  refused "a gate on nothing" 64 "$model" "$out/model.gguf" $evaluated --fail-if 'kld.maen > 1'
+  refused "a gate on an unknown figure" 64 "$model" "$out/model.gguf" $evaluated --fail-if 'kld.maen > 1'
   accepted "a result that passes its gates" model.gguf "$model" "$out/model.gguf" --scheme q8_0 $evaluated --fail-if 'kld.mean > 1' --fail-if 'size.bytes > 1e8'
 }
 rm -rf "$work/card"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The program from outside: exit codes, messages, and what is on disk afterwards. Needs bash and python3.
+# Tests the program from outside: exit codes, messages, and the files on disk afterwards. Needs bash and python3.
 #   QCONVERT   the program to test (default: the release build of this checkout)
 # One line per check; the last line is "N passed, N failed, N skipped". Exit code 1 if anything failed, or was skipped with CI set.
 set -u
@@ -19,7 +19,7 @@ pass() { passed=$((passed + 1)); echo "ok   $1"; }
 fail() { failed=$((failed + 1)); echo "FAIL $1: $2"; }
 skip() { skipped=$((skipped + 1)); echo "skip $1: $2"; }
 
-# fresh: an empty output folder in $out.
+# fresh: makes an empty output folder, $out.
 fresh() { out=$work/out; rm -rf "$out"; mkdir "$out"; }
 
 # attempt ARGUMENTS...: runs qconvert for at most five minutes; sets $code and leaves its errors in $work/err.

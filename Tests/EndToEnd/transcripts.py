@@ -2,8 +2,8 @@
 """transcripts.py QCONVERT [--accept]: runs the command lines in Tests/Transcripts and compares what they print.
 
 A block between lines of three backticks that begins with `$ ` is one command line for bash, its output (standard output and
-standard error together), and `exit N` where the exit code is not 0. The commands of one page share a folder, in which
-`tiny-llama` is the model of Tests/Fixtures. One line per page; --accept writes what is printed into the pages instead.
+standard error together), and `exit N` if the exit code is not 0. The commands of one page share a folder, in which
+`tiny-llama` is the model of Tests/Fixtures. Prints one line per page; with --accept, writes the output into the pages instead.
 """
 import os
 import pathlib
@@ -17,7 +17,7 @@ BLOCK = re.compile(r"^```\n\$ (.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 
 
 def run(command, folder, environment):
-    """Output of a command line, with its exit code where that is not 0."""
+    """Output of a command line, with its exit code if that is not 0."""
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, timeout=120, check=False)

@@ -1,5 +1,5 @@
-# What the program prints, word for word; whether the pages of Docs that are made from the sources are up to date; and whether
-# the command lines of all pages are those of the program.
+# Checks what the program prints, word for word; whether pages of Docs that are generated from the sources are up to date; and
+# whether the command lines on all pages are valid.
 while IFS= read -r line; do
   echo "$line"
   case $line in

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# A package can depend on a version of this one, by the address of a repository and a tag. SwiftPM refuses that where a target
-# has unsafe flags.
-# What is built is the working tree, committed or not, as the only commit of a repository with the tag 0.1.0. Needs git and a few
+# A package can depend on a version of this one, by a repository's address and a tag. SwiftPM refuses that if a target has unsafe
+# flags. The working tree, committed or not, is built as the only commit of a repository with the tag 0.1.0. Needs git and a few
 # minutes.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -41,7 +40,7 @@ weights.values = [7.5, -7.5, 1, 0.4]
 print(scheme.name, weights.withPanel { scheme.roundTrip($0) })
 SWIFT
 
-# The build folder is kept, so that a second run builds what changed.
+# The build folder is kept, so that a second run builds only what changed.
 arguments=(--package-path "$work/reader" --scratch-path "$root/.build-versioned")
 rm -rf "$root/.build-versioned/checkouts/qconvert" "$root/.build-versioned/repositories" "$root/.build-versioned/workspace-state.json"
 check "a version resolves" swift package "${arguments[@]}" resolve

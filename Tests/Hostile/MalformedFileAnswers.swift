@@ -1,4 +1,4 @@
-/// The answers of the collection's table.
+/// The expected answers, in the order of the collection's table.
 extension MalformedFileTests {
   static let safetensors = """
     S00 accept

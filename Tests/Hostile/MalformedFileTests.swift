@@ -6,17 +6,17 @@ import QuantPlatform
 import TestSupport
 import Testing
 
-/// Opens every malformed or borderline file of the collection in Fixtures/malformed and holds the answer against the one that is owed.
+/// Opens every malformed or borderline file of the collection in Fixtures/malformed and compares the answer with the expected one.
 @Suite(.serialized) struct MalformedFileTests {
-  /// What is owed: an error id, or acceptance, possibly with a warning that contains a word.
+  /// An answer: an error id, or acceptance, possibly with a warning that contains a word.
   enum Answer: Equatable {
     case id(String)
     case accept
     case warn(String)
   }
 
-  /// Case and answer, in the order of the collection's own table. Cases whose answer is owed by the converter and not by
-  /// opening (no tensors at all, non-finite weights) are accepted here.
+  /// Cases and their answers, in the order of the collection's own table. Cases that a conversion refuses but that can be opened
+  /// (no tensors at all, weights that are not finite) are accepted here.
   static func answers(_ table: String) -> [(name: String, answer: Answer)] {
     table.split(whereSeparator: \.isNewline).map { line in
       let words = line.split(separator: " ").map(String.init)
@@ -58,7 +58,7 @@ import Testing
     }
     #expect(given == answer, "\(name)")
     let time = start.duration(to: clock.now)
-    // Debug builds are not what users run.
+    // Debug builds are slow, and users do not run them.
     #expect(time < .seconds(_isDebugAssertConfiguration() ? 20 : 1), "\(name) took \(time)")
   }
 
@@ -92,7 +92,7 @@ import Testing
     }
   }
 
-  /// Every file cut at every length (short ones) or at many (long ones) is refused or accepted, and never traps.
+  /// Files that are cut at any length are refused and never trap.
   @Test func filesCutAnywhereNeverTrap() throws {
     let folder = try generate()
     for (path, isGGUF) in [("st/S00.safetensors", false), ("gg/G00.gguf", true), ("gg/G79.gguf", true)] {
@@ -107,7 +107,7 @@ import Testing
     }
   }
 
-  /// Each byte of a valid file is replaced by a few others; whatever the answer is, it is a value.
+  /// Each byte of a valid file is replaced by a few others; no replacement makes opening or decoding trap.
   @Test func filesWithOneWrongByteNeverTrap() throws {
     let folder = try generate()
     let changed = folder.file("changed")

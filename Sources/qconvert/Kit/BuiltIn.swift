@@ -20,7 +20,7 @@ import TorchAO
 import ZeroQuant
 
 extension QConvert {
-  /// The plug-ins of the `qconvert` binary, axis by axis: the only list there is. A program of one's own adds to it.
+  /// The plug-ins of the `qconvert` binary, axis by axis: the only such list. Custom programs add to it.
   public static let builtIn: [any Plugin.Type] = [
     // Methods
     RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self,
@@ -35,7 +35,7 @@ extension QConvert {
     TorchAO.self,
     // Formats
     GGUFFormat.self, PEFTFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self, PyTorchFormat.self,
-    // Files of importance; the last has no signature, so it is asked last
+    // Importance formats; the last has no signature, so it is tried last
     ImportanceMatrix.self, LegacyImportanceMatrix.self,
     // Clients
     VLLM.self, Transformers.self, LlamaCpp.self, GPTQModel.self,

@@ -2,7 +2,7 @@ import ArgumentParser
 public import QuantCore
 import QuantPlatform
 
-/// The program as a library: a `main` of one's own lists its plug-ins beside the built-in ones.
+/// The program as a library: a custom `main` lists its plug-ins in addition to the built-in ones.
 ///
 /// ```swift
 /// import QConvertKit
@@ -10,15 +10,15 @@ import QuantPlatform
 /// QConvert.main(plugins: QConvert.builtIn + [MyMethod.self])
 /// ```
 public enum QConvert {
-  /// Runs the command line that the process was started with, and ends the process with its exit code.
+  /// Runs the process's command line and ends the process with the exit code.
   /// - Parameter plugins: all plug-ins of the binary; their ids must be unique within their axis.
   public static func main(plugins: [any Plugin.Type] = builtIn) -> Never {
-    // Before anything else: threads inherit the signal mask of the thread that starts them.
+    // First of all, because threads inherit the signal mask of the thread that starts them.
     let arguments = Array(CommandLine.arguments.dropFirst())
     InterruptCleanup.install {
       Session(console: .standard(), options: nil, isJSON: arguments.contains("--json")).report(Wording.lostInput)
     }
-    // A reader that goes away (`| head`) must be an error of the write, so that unfinished outputs are removed.
+    // A closed pipe (`| head`) must fail the write instead of killing the process, so that unfinished outputs are removed.
     signal(SIGPIPE, SIG_IGN)
     exit(run(arguments, plugins: plugins, console: .standard()))
   }
@@ -43,13 +43,13 @@ public enum QConvert {
     }
   }
 
-  /// The command that a command line asks for.
-  /// - Throws: `Failure` of kind usage, or `Answer` where help or the version is asked for.
+  /// The command of a command line.
+  /// - Throws: `Failure` of kind usage, or `Answer` if help or the version is requested.
   static func parse(_ arguments: [String]) throws -> any QConvertCommand {
     do {
       var parsed = try Root.parseAsRoot(CommandOrder.commandFirst(arguments))
       if let command = parsed as? any QConvertCommand { return command }
-      // What is no command of ours is the parser's own help, whose text is thrown by running it.
+      // Any other command is the parser's own help; running it throws its text.
       try parsed.run()
       throw Answer(Root.helpMessage())
     } catch let answer as Answer {
@@ -60,13 +60,13 @@ public enum QConvert {
     }
   }
 
-  /// What help and `--version` print.
+  /// The text of help and `--version`.
   struct Answer: Error {
     let text: String
 
     init(_ text: String) { self.text = text }
 
-    /// The same for programs.
+    /// The same as a JSON document.
     var document: JSON {
       JSONOutput.document([.init(text == QuantCoreInfo.version ? "version" : "help", .string(text))])
     }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import QuantCore
 
-/// `qconvert` itself: names the commands. Without one, `convert` is meant.
+/// `qconvert` itself: lists the commands. Without a command, `convert` runs.
 struct Root: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "qconvert",
@@ -36,12 +36,12 @@ struct Root: ParsableCommand {
   )
 }
 
-/// Lets options that all commands share stand in front of the command (`qconvert --json plan IN OUT`).
+/// Allows options that all commands share before the command (`qconvert --json plan IN OUT`).
 enum CommandOrder {
   private static let flags: Set<String> = ["--json", "--quiet", "-q", "--verbose", "-v"]
   private static let options: Set<String> = ["--threads", "-j", "--color", "--progress"]
 
-  /// The same arguments with the command's name in front, where only shared options precede it.
+  /// The same arguments with the command's name first, if only shared options precede it.
   static func commandFirst(_ arguments: [String]) -> [String] {
     var index = 0
     while index < arguments.count {

@@ -6,10 +6,10 @@ import QuantCore
 struct Calibrate: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "calibrate",
-    abstract: "Run a model on text and store what flows into its layers.",
+    abstract: "Run a model on text and store statistics of its layers' inputs.",
     discussion: """
-      OUT is an importance matrix of llama.cpp where its name ends in .gguf or .dat, for --importance and llama-quantize; \
-      else a file of statistics, for --stats.
+      If its name ends in .gguf or .dat, OUT is an importance file for --importance and llama-quantize; \
+      otherwise it is a statistics file for --stats.
 
       EXAMPLES
         qconvert calibrate model/ model.imatrix.gguf --calibration text.txt
@@ -25,21 +25,21 @@ struct Calibrate: QConvertCommand {
 
   @Option(
     name: .customLong("for"), parsing: .singleValue,
-    help: ArgumentHelp("Method whose statistics to collect; repeatable. (default: every method)", valueName: "METHOD"))
+    help: ArgumentHelp("Collect the statistics of this method; repeatable. (default: all methods)", valueName: "METHOD"))
   var methods: [String] = []
 
   @OptionGroup var text: CalibrationOptions
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("Format of MODEL. (default: by content)", valueName: "FORMAT"))
+  @Option(name: .shortAndLong, help: ArgumentHelp("Read MODEL as this format. (default: by content)", valueName: "FORMAT"))
   var from: String?
 
-  @Option(help: ArgumentHelp("A config.json instead of the one beside MODEL.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("Read this config.json instead of the one beside MODEL.", valueName: "FILE"))
   var config: String?
 
-  @Option(help: ArgumentHelp("Tokenizer file or folder instead of MODEL's own.", valueName: "PATH"))
+  @Option(help: ArgumentHelp("Read the tokenizer from this file or folder, not from MODEL.", valueName: "PATH"))
   var tokenizer: String?
 
-  @Option(help: ArgumentHelp("Name of the pre-tokenizer, where it is not recognised.", valueName: "NAME"))
+  @Option(help: ArgumentHelp("Name the pre-tokenizer if it is not recognised.", valueName: "NAME"))
   var pre: String?
 
   @Flag(help: "Replace an existing output.")
@@ -67,7 +67,7 @@ struct Calibrate: QConvertCommand {
     let kinds = Statistic.allCases.filter { report.kinds.contains($0) }.map { $0.rawValue }
     let windows = report.calibration.windowCount, context = report.calibration.context
     session.log.notice(
-      "wrote \(output): \(ByteSize.format(report.size)), \(kinds.joined(separator: ", ")) of \(windows) windows of \(context) tokens")
+      "wrote \(output): \(ByteSize.format(report.size)), \(kinds.joined(separator: ", ")) from \(windows) windows of \(context) tokens")
     guard session.isJSON else { return }
     let document = JSON.object([
       .init("ok", .bool(true)), .init("output", .string(output)), .init("bytes", .int(report.size)), .init("windows", .int(windows)),

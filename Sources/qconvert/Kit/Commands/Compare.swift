@@ -7,14 +7,14 @@ struct Compare: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare", abstract: "Compare the weights of two checkpoints of one model, tensor by tensor.",
     discussion: """
-      Containers, packings and names do not count: a tensor is equal, re-packed (equal values that are stored in another way), different, or
-      missing. Ends with exit code 11 where any is different or missing.
+      Formats, packings and names may differ: a tensor is equal, re-packed (equal values, stored in another way), different, or
+      missing. Exits with code 11 if any tensor is different or missing.
       """)
 
-  @Argument(help: ArgumentHelp("The checkpoint that errors are relative to.", valueName: "A"))
+  @Argument(help: ArgumentHelp("Checkpoint that errors are relative to.", valueName: "A"))
   var first: String
 
-  @Argument(help: ArgumentHelp("The other one.", valueName: "B"))
+  @Argument(help: ArgumentHelp("Checkpoint to compare with A.", valueName: "B"))
   var second: String
 
   @Flag(help: "List every tensor, not only those that differ.")
@@ -89,6 +89,6 @@ struct Compare: QConvertCommand {
     ]
   }
 
-  /// JSON has no infinities: what is none of its numbers is null.
+  /// JSON has no NaN or infinity: such values become null.
   private static func number(_ value: Double?) -> JSON { JSONOutput.optional(value.flatMap { $0.isFinite ? $0 : nil }) }
 }

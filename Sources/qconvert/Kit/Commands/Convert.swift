@@ -8,7 +8,7 @@ struct Convert: QConvertCommand {
     commandName: "convert",
     abstract: "Quantize and convert a checkpoint (the default).",
     discussion: """
-      OUT appears under its name only when it is complete, read back and verified, and passes every --fail-if.
+      OUT gets its name only after it is complete, has been read back and verified, and passes every --fail-if.
 
       EXAMPLES
         qconvert model/ model.gguf --scheme q4_k_m
@@ -31,7 +31,7 @@ struct Convert: QConvertCommand {
     do {
       plan = try prepared.plan(threads: global.threadCount())
     } catch var failure as Failure where failure.id == "input.missing" && failure.file == recipe.conversion.input {
-      // The name of a command that does not exist is taken for IN.
+      // A mistyped command is parsed as IN.
       failure.remedy = "Check the path; 'qconvert --help' lists the commands."
       throw failure
     }
@@ -44,7 +44,7 @@ struct Convert: QConvertCommand {
     var document = JSON.null
     let file = try ResultFile(recipe, plan)
     do {
-      // Sizes are known beforehand.
+      // Gates on sizes can be decided before the conversion.
       if let failure = Gate.failure(of: recipe.gates, result.measurements) { throw failure }
       let evaluation = recipe.evaluation.text.isEmpty ? nil : try ConversionEvaluation(recipe.evaluation, plan, registry: registry)
       let progress = session.progress()
@@ -61,7 +61,7 @@ struct Convert: QConvertCommand {
       try written?.giveName()
     } catch let failure as Failure where failure.kind == .gate {
       document = result.document(failure)
-      // Beside an output that is not there, nobody would look for its document.
+      // The document of a rejected output is written only to an explicit path: there is no output to put it beside.
       if case .file = recipe.report { try file?.write(document).giveName() }
       throw Rejection(failure: failure, document: document)
     }

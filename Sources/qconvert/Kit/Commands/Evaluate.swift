@@ -2,14 +2,14 @@ import ArgumentParser
 import Logging
 import QuantCore
 
-/// `qconvert eval MODEL --text FILE`: perplexity, and the distance from a reference.
+/// `qconvert eval MODEL --text FILE`: perplexity, and the divergence from a reference.
 struct Evaluate: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "eval",
     abstract: "Measure perplexity on a text, and KL divergence from a reference model.",
     discussion: """
-      With the protocol 'windows' every token of a window but the first is predicted. With 'llama.cpp' \
-      the second half of each window is, as llama-perplexity does, so that its numbers can be compared.
+      The protocol 'windows' predicts every token of a window but the first. 'llama.cpp' predicts the second \
+      half of each window, as llama-perplexity does, so that the figures can be compared.
 
       EXAMPLES
         qconvert eval model.gguf --text test.txt
@@ -17,28 +17,28 @@ struct Evaluate: QConvertCommand {
         qconvert eval model/ --text test.txt --reference model/ --simulate w8a8,kv=fp8
       """)
 
-  @Argument(help: ArgumentHelp("Model to measure.", valueName: "MODEL"))
+  @Argument(help: ArgumentHelp("Model to evaluate.", valueName: "MODEL"))
   var model: String
 
-  @Option(help: ArgumentHelp("Text to predict.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("Read the text to predict from FILE.", valueName: "FILE"))
   var text: String
 
-  @Option(help: ArgumentHelp("Model to compare with, usually the one that was quantized.", valueName: "MODEL"))
+  @Option(help: ArgumentHelp("Compare with this model, usually the one that was quantized.", valueName: "MODEL"))
   var reference: String?
 
-  @Option(name: .customLong("protocol"), help: "Which tokens are predicted: windows or llama.cpp.")
+  @Option(name: .customLong("protocol"), help: "Choose which tokens are predicted.")
   var scoring = ProtocolChoice.windows
 
-  @Option(help: ArgumentHelp("Tokens per window.", valueName: "N"))
+  @Option(help: ArgumentHelp("Use N tokens per window.", valueName: "N"))
   var context = 512
 
-  @Option(help: ArgumentHelp("Windows to use, from the start of the text. (default: all)", valueName: "N"))
+  @Option(help: ArgumentHelp("Evaluate on N windows from the start of the text. (default: all)", valueName: "N"))
   var windows: Int?
 
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "Exit with code 10 where KEY, one of > >= < <=, and a number hold: 'kld.mean > 0.02'; repeatable.", valueName: "GATE"))
+      "Exit with code 10 if this condition holds: 'kld.mean > 0.02'; repeatable.", valueName: "GATE"))
   var failIf: [String] = []
 
   @OptionGroup var simulation: SimulationOptions
@@ -63,7 +63,7 @@ struct Evaluate: QConvertCommand {
     if let request {
       engine.simulation = try simulation.simulation(request, engine, checkpoint: checkpoint, registry: registry, session.log) { tokenizer }
     } else if !checkpoint.activations.isEmpty {
-      session.log.notice("programs that run this checkpoint round its activations; computed with exact ones (--simulate file rounds them)")
+      session.log.notice("clients of this checkpoint round its activations; this evaluation does not (--simulate file does)")
     }
     let result = try Evaluation.run(engine, reference: referenceEngine, tokens: tokens, options: settings, showing: session.progress())
     let measurements = Measurements(
@@ -76,7 +76,7 @@ struct Evaluate: QConvertCommand {
     if session.isJSON { try session.answer(document, text: "") }
   }
 
-  /// The reference needs no tokenizer: it reads the same tokens.
+  /// The reference needs no tokenizer: it runs on the same tokens.
   private static func engine(_ path: String, registry: Registry, threads: Int) throws -> Engine {
     let opening = Opening(registry)
     let checkpoint = try opening.open(path)

@@ -1,20 +1,20 @@
 import ArgumentParser
 import QuantCore
 
-/// `qconvert generate MODEL --prompt TEXT`: continues a text, to see whether a converted model still speaks.
+/// `qconvert generate MODEL --prompt TEXT`: continues a text, to see whether a converted model still works.
 struct Generate: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "generate",
     abstract: "Continue a prompt with the most likely tokens.",
-    discussion: "The continuation is written to standard output as it comes; the prompt is not repeated.")
+    discussion: "Tokens are written to standard output as they are generated; the prompt is not repeated.")
 
   @Argument(help: ArgumentHelp("Model to run.", valueName: "MODEL"))
   var model: String
 
-  @Option(help: ArgumentHelp("Text to continue.", valueName: "TEXT"))
+  @Option(help: ArgumentHelp("Continue this text.", valueName: "TEXT"))
   var prompt: String
 
-  @Option(help: ArgumentHelp("Tokens to generate at most.", valueName: "N"))
+  @Option(help: ArgumentHelp("Generate at most N tokens.", valueName: "N"))
   var tokens = 64
 
   @OptionGroup var options: ModelOptions
@@ -49,8 +49,8 @@ struct Generate: QConvertCommand {
     }
   }
 
-  /// Bytes of a token as they are, but on a terminal without control characters other than line feed and tab: a model
-  /// must not move the cursor. The bytes of one token may end inside a character, so this works on bytes.
+  /// The bytes of a token; on a terminal, without control characters other than line feed and tab, because a model must not
+  /// move the cursor. A token may end inside a character, so this works on bytes.
   static func shown(_ bytes: [UInt8], onTerminal: Bool) -> [UInt8] {
     onTerminal ? bytes.filter { $0 >= 0x20 && $0 != 0x7f || $0 == 0x0a || $0 == 0x09 } : bytes
   }

@@ -5,12 +5,12 @@ import QuantCore
 /// `qconvert inspect PATH`: what a checkpoint holds, from its headers.
 struct Inspect: QConvertCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Show container, architecture, schemes and readers of a checkpoint, from its headers.")
+    commandName: "inspect", abstract: "Show the format, architecture, schemes and clients of a checkpoint, from its headers.")
 
-  @Argument(help: ArgumentHelp("File or folder.", valueName: "PATH"))
+  @Argument(help: ArgumentHelp("Checkpoint to show: a file or a folder.", valueName: "PATH"))
   var path: String
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("Format of PATH. (default: by content)", valueName: "FORMAT"))
+  @Option(name: .shortAndLong, help: ArgumentHelp("Read PATH as this format. (default: by content)", valueName: "FORMAT"))
   var from: String?
 
   @Flag(help: "List every tensor.")
@@ -35,27 +35,27 @@ struct Inspect: QConvertCommand {
   }
 }
 
-/// The numbers and tables that `inspect` shows.
+/// The facts and tables that `inspect` shows.
 struct CheckpointFacts {
-  /// Elements of a metadata array that are shown.
+  /// How many elements of a metadata array are shown.
   private static let shownElements = 8
-  /// Characters of a metadata text that are shown.
+  /// How many characters of a metadata text are shown.
   private static let shownCharacters = 80
 
   let checkpoint: Checkpoint
   let family: String?
-  /// Values of all numeric tensors.
+  /// Elements of all numeric tensors.
   let parameterCount: Int
   /// Bytes of all tensors.
   let byteCount: Int
   let bitsPerWeight: Double
 
-  /// Programs that load it, by id.
+  /// Ids of the clients that load it.
   let clients: [String]
-  /// Tensors of one purpose and scheme together, the largest first.
+  /// Tensors grouped by purpose and scheme, the largest group first.
   let groups: [Group]
 
-  /// Tensors of one purpose that are stored alike.
+  /// Tensors of one purpose that are stored in one scheme.
   struct Group {
     var purpose: String
     var scheme: String
@@ -71,17 +71,17 @@ struct CheckpointFacts {
     clients = opening.registry.clients.filter { CheckpointFacts.loads($0, checkpoint, model) }.map { $0.id }
     groups = CheckpointFacts.groups(checkpoint, model)
     let numeric = checkpoint.tensors.filter { $0.storage.isNumeric }
-    // Readers check each size against its file; only a sum over overlapping tensors could wrap.
+    // Readers check each size against its file; only a sum over overlapping tensors could overflow.
     parameterCount = numeric.reduce(0) { CheckpointFacts.sum($0, $1.elementCount) }
     byteCount = checkpoint.tensors.reduce(0) { CheckpointFacts.sum($0, $1.storage.byteCount) }
     let numericBytes = numeric.reduce(0) { CheckpointFacts.sum($0, $1.storage.byteCount) }
     bitsPerWeight = parameterCount == 0 ? 0 : Double(numericBytes) * 8 / Double(parameterCount)
   }
 
-  /// Whether a program loads the checkpoint and computes with all of its layers.
+  /// Whether a client loads the checkpoint and computes with all of its layers.
   private static func loads(_ client: any ClientProfile.Type, _ checkpoint: Checkpoint, _ model: ModelDescription?) -> Bool {
     guard client.formats.contains(checkpoint.format) else { return false }
-    // GGUF needs no packing beside its own; what is quantized in another container was taken apart by one.
+    // GGUF has only its own packing; in other formats, whatever is quantized was unpacked by a packing.
     guard let packing = checkpoint.packing ?? (checkpoint.format == "gguf" ? "gguf" : nil) else { return checkpoint.quantization == nil }
     let ids = Dictionary((model?.tensors ?? []).compactMap { tensor in tensor.name(checkpoint.naming).map { ($0, tensor.id) } }) { $1 }
     var folder = ClientFolder(quantized: [], unquantized: [])
@@ -124,14 +124,14 @@ struct CheckpointFacts {
     return overflow ? .max : result
   }
 
-  /// How inputs of layers and caches are rounded, or nil: not at all.
+  /// How inputs of layers and caches are rounded; nil: not at all.
   private var activations: String? {
     let inputs = Set(checkpoint.activations.inputs.values.map { $0.scheme.name }).sorted()
     let parts = inputs + (checkpoint.activations.caches.isEmpty ? [] : ["fp8 cache"])
     return parts.isEmpty ? nil : parts.joined(separator: ", ")
   }
 
-  /// The tool that wrote it, as it says itself.
+  /// The tool that wrote it, according to its metadata.
   private var tool: String? {
     if let version = checkpoint.metadata["qconvert.version"]?.stringValue { return "qconvert \(version)" }
     return checkpoint.metadata["general.quantized_by"]?.stringValue
@@ -158,7 +158,7 @@ struct CheckpointFacts {
   func text(style: Style) -> String {
     var facts: [(String, String)] = [
       ("path", checkpoint.path),
-      ("container", checkpoint.format),
+      ("format", checkpoint.format),
       ("architecture", checkpoint.configuration?.architecture ?? "unknown"),
       ("family", family ?? "unknown"),
       ("parameters", parameterCount.grouped),
@@ -171,10 +171,10 @@ struct CheckpointFacts {
     if let adapter = checkpoint.adapter { facts.append(("adapter", CheckpointFacts.text(adapter))) }
     if let tool { facts.append(("made by", tool)) }
     if let methods = checkpoint.metadata["qconvert.methods"]?.stringValue { facts.append(("methods", methods)) }
-    facts.append(("loaded by", clients.isEmpty ? "no program that is known here" : clients.joined(separator: ", ")))
+    facts.append(("loaded by", clients.isEmpty ? "no known client" : clients.joined(separator: ", ")))
     var text = ""
     for (name, value) in facts { text += name.padded(to: 14) + Wording.printable(value) + "\n" }
-    var table = Table([("PART", .left), ("SCHEME", .left), ("TENSORS", .right), ("VALUES", .right), ("BYTES", .right), ("BITS", .right)])
+    var table = Table([("KIND", .left), ("SCHEME", .left), ("TENSORS", .right), ("WEIGHTS", .right), ("BYTES", .right), ("BITS", .right)])
     for group in groups {
       let bits = group.values == 0 ? "" : (Double(group.bytes) * 8 / Double(group.values)).fixed(3)
       table.add([group.purpose, group.scheme, group.count.grouped, group.values.grouped, group.bytes.grouped, bits])
@@ -182,7 +182,7 @@ struct CheckpointFacts {
     return text + "\n" + table.text(style: style)
   }
 
-  /// Every tensor.
+  /// A table of every tensor.
   func tensorList(style: Style) -> String {
     var tensors = Table([("TENSOR", .left), ("SHAPE", .left), ("SCHEME", .left), ("BYTES", .right)])
     for tensor in checkpoint.tensors {
@@ -199,7 +199,7 @@ struct CheckpointFacts {
     return metadata.text(style: style)
   }
 
-  /// The value in one line: long texts and arrays are cut and say how long they are.
+  /// The value in one line: long texts and arrays are cut and followed by their length.
   private static func shown(_ value: MetadataValue) -> String {
     switch value.json(limit: shownElements) {
     case .string(let text):
@@ -212,7 +212,7 @@ struct CheckpointFacts {
     }
   }
 
-  /// The same facts as JSON; metadata arrays say their length and hold no more than the first elements.
+  /// The same facts as JSON; metadata arrays are cut to their first elements, with the length beside them.
   var document: JSON {
     .object([
       .init("ok", .bool(true)),

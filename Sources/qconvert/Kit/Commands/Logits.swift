@@ -2,13 +2,13 @@ import ArgumentParser
 import Logging
 import QuantCore
 
-/// `qconvert logits MODEL OUT --ids FILE`: what a model computes, to compare it with another program's numbers.
+/// `qconvert logits MODEL OUT --ids FILE`: what a model computes, to compare it with another program's logits.
 struct Logits: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "logits",
     abstract: "Write the logits of given token ids as raw 32-bit floats.",
     discussion: """
-      OUT receives [tokens, vocabulary] little-endian floats, row after row. An existing file is replaced only with --force.
+      OUT holds [tokens, vocabulary] little-endian floats, row by row. An existing file is replaced only with --force.
       """)
 
   @Argument(help: ArgumentHelp("Model to run.", valueName: "MODEL"))
@@ -17,10 +17,10 @@ struct Logits: QConvertCommand {
   @Argument(help: ArgumentHelp("File to write.", valueName: "OUT"))
   var output: String
 
-  @Option(help: ArgumentHelp("File of token ids, separated by white space.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("Read token ids from FILE, separated by white space.", valueName: "FILE"))
   var ids: String
 
-  @Option(help: ArgumentHelp("A config.json instead of the one beside the model.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("Read this config.json instead of the one beside the model.", valueName: "FILE"))
   var config: String?
 
   @Flag(help: "Replace an existing file.")
@@ -29,7 +29,7 @@ struct Logits: QConvertCommand {
   @OptionGroup var simulation: SimulationOptions
   @OptionGroup var global: GlobalOptions
 
-  /// Logits in memory at one time.
+  /// How many logits are in memory at a time.
   private static let logitCount = 32 << 20
 
   func run(_ registry: Registry, _ session: Session) throws {
@@ -53,7 +53,7 @@ struct Logits: QConvertCommand {
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: tokens.count)
     }
     let vocabulary = engine.model.vocabularySize
-    // Each token had a word in a file, and each entry of the vocabulary has a row in another: the product fits.
+    // No overflow: each token was a word in a file, and each entry of the vocabulary is a row in another.
     let size = tokens.count * vocabulary * MemoryLayout<Float>.size
     let layout = OutputLayout(
       isFolder: false, files: [.init(name: "", size: size, literals: [])],

@@ -2,12 +2,12 @@ import ArgumentParser
 import Logging
 import QuantCore
 
-/// `qconvert plan IN OUT`: what `convert` would write, from headers alone.
+/// `qconvert plan IN OUT`: what `convert` would write, determined from headers alone.
 struct PlanCommand: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
     abstract: "Show what convert would write: tensors, sizes, memory. Writes nothing.",
-    discussion: "The planned size is the size of the output to the byte.")
+    discussion: "The planned size of the output is exact to the byte.")
 
   @OptionGroup var conversion: ConversionOptions
   @OptionGroup var global: GlobalOptions
@@ -27,9 +27,9 @@ struct PlanCommand: QConvertCommand {
     if session.isJSON { try session.answer(document, text: "") }
   }
 
-  /// The table of tensors, and what they come to.
+  /// The table of tensors, and their totals.
   static func text(_ plan: ConversionPlan, style: Style) -> String {
-    // Most outputs say nothing about activations.
+    // Most outputs store nothing about activations.
     let roundsInputs = plan.tensors.contains { $0.activations != nil }
     var table = Table(
       [("TENSOR", .left), ("SHAPE", .left), ("FROM", .left), ("TO", .left)] + (roundsInputs ? [("INPUTS", .left)] : [])

@@ -18,23 +18,23 @@ struct PluginList: QConvertCommand {
   }
 }
 
-/// What is known about one plug-in.
+/// What `plugins` shows of one plug-in.
 struct PluginFacts {
   let axis: String
   let id: String
   let summary: String
   let reference: String
   let options: [OptionDeclaration]
-  /// Statistics that a method asks for.
+  /// Statistics that a method requires.
   let requirements: [String]
-  /// Which stream of activations a method observes; nil for what is no method.
+  /// Which stream a method observes; nil for plug-ins that are not methods.
   let propagation: String?
-  /// Names that a scheme or preset provider knows.
+  /// Names of a provider's schemes or presets.
   let schemes: [String]
-  /// Architectures that a family answers to, or extensions that a format writes.
+  /// Architectures of a family, or file extensions of a format.
   let names: [String]
 
-  /// - Parameter namings: those under which families have names for architectures.
+  /// - Parameter namings: the namings in which to list a family's architectures.
   init(_ plugin: any Plugin.Type, namings: [Naming] = []) {
     axis = plugin.axis.rawValue
     id = plugin.id
@@ -56,7 +56,7 @@ struct PluginFacts {
 
   /// All plug-ins, axis by axis, in the order in which they were listed.
   static func ordered(_ registry: Registry) -> [PluginFacts] {
-    // Folders have the model's own names, which come first.
+    // Folders use the model's own names, which come first.
     var namings: [Naming] = []
     for naming in registry.formats.filter({ $0.isFolder }).map({ $0.naming }) + registry.readers.map({ $0.naming })
     where !namings.contains(naming) { namings.append(naming) }
@@ -64,7 +64,7 @@ struct PluginFacts {
     return PluginAxis.allCases.flatMap { axis in facts.filter { $0.axis == axis.rawValue } }
   }
 
-  /// One table; what is particular to a plug-in stands in the rows below it.
+  /// One table; details of a plug-in are in the rows below it.
   static func text(_ facts: [PluginFacts], style: Style) -> String {
     var table = Table([("AXIS", .left), ("ID", .left), ("SUMMARY", .left)])
     for fact in facts {

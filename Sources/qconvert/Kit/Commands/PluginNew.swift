@@ -2,17 +2,17 @@ import ArgumentParser
 import Logging
 import QuantCore
 
-/// `qconvert plugin …`: for those who write plug-ins.
+/// `qconvert plugin …`: for authors of plug-ins.
 struct PluginCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "plugin", abstract: "Begin a plug-in of one's own.", subcommands: [PluginNew.self])
+    commandName: "plugin", abstract: "Start a custom plug-in.", subcommands: [PluginNew.self])
 }
 
-/// `qconvert plugin new NAME`: a Swift package with a plug-in that works, to be changed into another.
+/// `qconvert plugin new NAME`: writes a Swift package with a working plug-in as a starting point.
 struct PluginNew: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "new",
-    abstract: "Write a Swift package with a plug-in that works, its tests and a program that contains it.",
+    abstract: "Create a Swift package with a working plug-in, its tests and a program that contains it.",
     discussion: """
       The package is a new folder NAME. Its README says how to build, test and run it.
 
@@ -21,13 +21,13 @@ struct PluginNew: QConvertCommand {
         qconvert plugin new my-model --kind family --qconvert ../qconvert
       """)
 
-  @Argument(help: ArgumentHelp("What people will type: lower-case letters, digits and hyphens.", valueName: "NAME"))
+  @Argument(help: ArgumentHelp("Name of the plug-in: lower-case letters, digits and hyphens.", valueName: "NAME"))
   var name: String
 
-  @Option(help: "What the plug-in is.")
+  @Option(help: "Choose the kind of plug-in.")
   var kind = Scaffold.Kind.method
 
-  @Option(help: ArgumentHelp("qconvert's sources: a folder, or the address of a repository.", valueName: "PATH|URL"))
+  @Option(help: ArgumentHelp("Use qconvert's sources from this folder or repository.", valueName: "PATH|URL"))
   var qconvert: String
 
   @OptionGroup var global: GlobalOptions

@@ -6,12 +6,12 @@ struct Tokenize: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "tokenize",
     abstract: "Print the token ids of a text.",
-    discussion: "BOS and EOS are added as the tokenizer's own rule says; --bos off leaves BOS out.")
+    discussion: "BOS and EOS are added by the tokenizer's own rule; --bos off leaves out BOS.")
 
   @Argument(help: ArgumentHelp("Model whose tokenizer is used, or a tokenizer file or folder.", valueName: "MODEL"))
   var model: String
 
-  @Option(help: ArgumentHelp("Text to tokenize.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("Read the text to tokenize from FILE.", valueName: "FILE"))
   var text: String
 
   @OptionGroup var options: TokenizerOptions
@@ -19,7 +19,7 @@ struct Tokenize: QConvertCommand {
 
   func run(_ registry: Registry, _ session: Session) throws {
     let tokenizer = try load(Opening(registry))
-    // What was asked for and is not there is an error; without the option, the tokenizer's rule decides.
+    // `--bos on` without a BOS token is an error; without the option, the tokenizer's rule decides.
     _ = try options.beginOfSequence(tokenizer)
     let ids = tokenizer.encodeForModel(try Files.readText(text), addBOS: options.bos.value)
     try session.answer(
@@ -27,7 +27,7 @@ struct Tokenize: QConvertCommand {
       text: ids.map(String.init).joined(separator: " ") + "\n")
   }
 
-  /// A folder or file that holds a tokenizer alone is enough.
+  /// A folder or file with nothing but a tokenizer is enough.
   private func load(_ opening: Opening) throws -> any Tokenizer {
     let isTokenizer = model.hasSuffix(".json") || model.hasSuffix(".model")
     let isBareFolder = Files.isFolder(model) && !Files.exists(Files.join(model, "config.json"))

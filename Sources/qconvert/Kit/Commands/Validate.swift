@@ -1,19 +1,19 @@
 import ArgumentParser
 import QuantCore
 
-/// `qconvert validate PATH`: whether a checkpoint is sound, down to its last number.
+/// `qconvert validate PATH`: whether a checkpoint is sound, down to its last value.
 struct Validate: QConvertCommand {
   static let configuration = CommandConfiguration(
-    commandName: "validate", abstract: "Check the structure and every number of a checkpoint.",
-    discussion: "Reads all of it. Ends with exit code 65 where something is wrong; warnings alone do not count.")
+    commandName: "validate", abstract: "Check the structure and every value of a checkpoint.",
+    discussion: "Reads the whole checkpoint. Exits with code 65 if there are errors; warnings alone do not count.")
 
-  @Argument(help: ArgumentHelp("File or folder.", valueName: "PATH"))
+  @Argument(help: ArgumentHelp("Checkpoint to check: a file or a folder.", valueName: "PATH"))
   var path: String
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("Format of PATH. (default: by content)", valueName: "FORMAT"))
+  @Option(name: .shortAndLong, help: ArgumentHelp("Read PATH as this format. (default: by content)", valueName: "FORMAT"))
   var from: String?
 
-  @Option(help: ArgumentHelp("A config.json instead of the one beside it.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("Read this config.json instead of the one beside PATH.", valueName: "FILE"))
   var config: String?
 
   @OptionGroup var global: GlobalOptions
@@ -26,7 +26,7 @@ struct Validate: QConvertCommand {
     if !session.isJSON { try session.console.data(text(validation, checkpoint)) }
     let failure = errors.first.map {
       Failure(
-        .data, "validate.errors", "\(errors.count.grouped) errors were found; the first: \($0.message)", file: path, tensor: $0.tensor)
+        .data, "validate.errors", "\(errors.count.grouped) errors found; the first: \($0.message)", file: path, tensor: $0.tensor)
     }
     let document = JSONOutput.document(members(validation, checkpoint), failure)
     if let failure { throw Rejection(failure: failure, document: document) }

@@ -1,7 +1,7 @@
 import QuantCore
 
-/// Holds the result of a conversion against its source. Everything that can go wrong before the conversion, because a text or
-/// the source cannot be read, goes wrong when this is made.
+/// Evaluates the result of a conversion against its source. A text or a source that cannot be read fails in the initializer,
+/// before the conversion.
 struct ConversionEvaluation {
   private let reference: Engine
   private let tokens: [Int]
@@ -9,7 +9,7 @@ struct ConversionEvaluation {
   private let opening: Opening
   private let plan: ConversionPlan
 
-  /// - Throws: `Failure` where a text or the source's tokenizer cannot be read, or no family knows the source.
+  /// - Throws: `Failure` if a text or the source's tokenizer cannot be read, or no family describes the source.
   init(_ settings: EvaluationSettings, _ plan: ConversionPlan, registry: Registry) throws {
     self.plan = plan
     opening = Opening(registry)
@@ -25,15 +25,15 @@ struct ConversionEvaluation {
     try Evaluation.check(tokens, options, for: reference.model)
   }
 
-  /// Evaluates the output where it lies.
-  /// - Parameter path: of the complete output, under whatever name.
+  /// Evaluates the output, also before it has its final name.
+  /// - Parameter path: the complete output's current path.
   func run(_ path: String, _ session: Session) throws -> EvaluationResult {
     let checkpoint = try opening.open(path, format: plan.format.id, configPath: configuration)
     let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: plan.request.threads))
     return try Evaluation.run(engine, reference: reference, tokens: tokens, options: options, showing: session.progress())
   }
 
-  /// A lone file has no configuration beside it; that of its source holds for it too.
+  /// A weight file without a folder has no configuration of its own and uses its source's.
   private var configuration: String? {
     guard plan.format is any WeightFormat.Type else { return nil }
     return plan.request.configPath

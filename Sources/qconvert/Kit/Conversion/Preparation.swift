@@ -1,6 +1,6 @@
 import QuantCore
 
-/// What a command line of `convert` or `plan` comes to: its settings with every default, and the plan that follows from them.
+/// What a command line of `convert` or `plan` means: its settings with every default, and the plan that follows from them.
 struct Preparation {
   /// All settings, defaults included.
   let recipe: Recipe
@@ -8,10 +8,10 @@ struct Preparation {
   private let said: Recipe
   private let planner: Planner
   private let registry: Registry
-  /// The input; nil where it cannot be opened, which the plan reports.
+  /// The input; nil if it cannot be opened, which the plan reports.
   private let input: Checkpoint?
 
-  /// - Throws: `Failure` for a recipe file that cannot be read, and for a method or format that nobody knows.
+  /// - Throws: `Failure` for a recipe file that cannot be read, and for an unknown method or format.
   init(_ options: ConversionOptions, _ registry: Registry) throws {
     self.registry = registry
     planner = Planner(registry)
@@ -20,7 +20,7 @@ struct Preparation {
     recipe = try said.resolved(registry, opened: input)
   }
 
-  /// - Throws: `Failure` that says what is impossible, or which setting is about something else or would change nothing.
+  /// - Throws: `Failure` that says what is impossible, or which setting does not apply to the input or would change nothing.
   func plan(threads: Int) throws -> ConversionPlan {
     try recipe.checkGates()
     let request = try recipe.request(threads: threads)

@@ -2,9 +2,9 @@ import QuantPlatform
 
 /// What the process has used so far.
 struct ResourceUse: Sendable {
-  /// Time on all cores, in the program and in the system on its behalf.
+  /// CPU time on all cores, in user and system mode.
   let cpuSeconds: Double
-  /// The largest memory at one time, with the pages of mapped inputs that were present.
+  /// Peak resident memory, including resident pages of mapped inputs.
   let peakMemoryBytes: Int
 
   init() {

@@ -5,13 +5,13 @@ import QuantCore
 struct ResultDocument {
   let recipe: Recipe
   let plan: ConversionPlan
-  /// As the conversion began: an input is named with the start of its content.
+  /// The inputs as they were at the start, each with a hash of the beginning of its content.
   private let inputs: [JSON]
-  /// What was done; before the conversion, what is planned.
+  /// What was done; before the conversion, what was planned.
   var report: ConversionReport
   var evaluation: EvaluationResult?
 
-  /// - Throws: `Failure` where an input cannot be read any more.
+  /// - Throws: `Failure` if an input can no longer be read.
   init(_ recipe: Recipe, _ plan: ConversionPlan) throws {
     self.recipe = recipe
     self.plan = plan
@@ -70,7 +70,7 @@ struct ResultDocument {
     ])
   }
 
-  /// Neither passed nor failed where nothing was measured.
+  /// A gate whose figure was not measured has neither passed nor failed.
   private func gate(_ gate: Gate) -> JSON {
     let value = measurements[gate.key]
     return .object([

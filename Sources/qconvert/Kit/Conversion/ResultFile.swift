@@ -1,14 +1,14 @@
 import QuantCore
 
-/// The file that a result document is written to. It gets its name after the output has its own.
+/// The file that a result document is written to. It gets its name after the output has got its own.
 struct ResultFile {
-  /// Where the document will stand.
+  /// The final path of the document.
   let path: String
   private let force: Bool
   private let inputs: [String]
 
-  /// Nil where no document is wanted. A file named for the output is replaced with it; any other one only with `--force`.
-  /// - Throws: `Failure` where the place cannot be, before anything is converted.
+  /// Nil if no document is wanted. The default file beside the output is replaced along with it; any other only with `--force`.
+  /// - Throws: `Failure` if the document cannot be written there, before anything is converted.
   init?(_ recipe: Recipe, _ plan: ConversionPlan) throws {
     let output = plan.request.output
     guard let path = recipe.report.path(output: output) else { return nil }
@@ -19,13 +19,13 @@ struct ResultFile {
       throw Failure(
         .usage, "report.is-output", "is both the output and the result document", file: path, remedy: "Choose another --report.")
     }
-    // What holds for the output's folder is said of the output.
+    // Problems with the output's folder are reported for the output itself.
     var isChecked = Files.exists(path)
     if case .file = recipe.report { isChecked = true }
     if isChecked { _ = try transaction([]) }
   }
 
-  /// The document under a temporary name.
+  /// Writes the document under a temporary name.
   func write(_ document: JSON) throws(Failure) -> OutputTransaction {
     let transaction = try transaction(Array((document.text(pretty: true) + "\n").utf8))
     try transaction.verify()

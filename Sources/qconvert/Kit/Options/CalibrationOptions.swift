@@ -1,26 +1,26 @@
 import ArgumentParser
 import QuantCore
 
-/// The text that is observed. Properties are nil or empty where nothing was typed.
+/// The text that is observed. Properties are nil or empty if nothing was typed.
 struct CalibrationOptions: ParsableArguments {
   private static let defaults = CalibrationRequest()
 
-  @Option(parsing: .singleValue, help: ArgumentHelp("Calibration text; repeatable. (default: built-in text)", valueName: "FILE"))
+  @Option(parsing: .singleValue, help: ArgumentHelp("Observe this text; repeatable. (default: built-in text)", valueName: "FILE"))
   var calibration: [String] = []
 
-  @Option(help: ArgumentHelp("Windows of calibration text. (default: \(defaults.samples))", valueName: "N"))
+  @Option(help: ArgumentHelp("Observe N windows of the text. (default: \(defaults.samples))", valueName: "N"))
   var samples: Int?
 
-  @Option(help: ArgumentHelp("Tokens per window. (default: \(defaults.context))", valueName: "N"))
+  @Option(help: ArgumentHelp("Use N tokens per window. (default: \(defaults.context))", valueName: "N"))
   var context: Int?
 
-  @Option(help: ArgumentHelp("0, the default: windows spread evenly; else chosen at random with this seed.", valueName: "N"))
+  @Option(help: ArgumentHelp("Choose windows at random with this seed; 0 spaces them evenly. (default: 0)", valueName: "N"))
   var seed: UInt64?
 
-  @Option(help: ArgumentHelp("Begin windows with BOS; auto, the default: as the tokenizer's rule says.", valueName: "WHEN"))
+  @Option(help: ArgumentHelp("Begin windows with BOS; auto follows the tokenizer's rule. (default: auto)", valueName: "WHEN"))
   var bos: BOSChoice?
 
-  /// What was typed over the defaults, checked for form.
+  /// The defaults, overridden by what was typed, checked for form.
   /// - Throws: `Failure` of kind usage.
   func request() throws(Failure) -> CalibrationRequest {
     var request = CalibrationRequest()

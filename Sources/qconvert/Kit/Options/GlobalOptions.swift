@@ -2,32 +2,32 @@ import ArgumentParser
 import QuantCore
 import QuantPlatform
 
-/// Options that every command takes.
+/// Options that all commands share.
 struct GlobalOptions: ParsableArguments {
-  @Flag(help: "Print one JSON document on standard output, also for errors.")
+  @Flag(help: "Print one JSON document on standard output, for errors too.")
   var json = false
 
   @Flag(name: .shortAndLong, help: "Print errors only.")
   var quiet = false
 
-  @Flag(name: .shortAndLong, help: "Print details of what is done.")
+  @Flag(name: .shortAndLong, help: "Print details of the run.")
   var verbose = false
 
   @Option(
     name: [.customShort("j"), .long],
-    help: ArgumentHelp("Threads. Results do not depend on it. (default: one per core)", valueName: "N"))
+    help: ArgumentHelp("Use N threads; results do not depend on N. (default: one per core)", valueName: "N"))
   var threads: Int?
 
-  @Option(help: ArgumentHelp("Colour on terminals; auto honours NO_COLOR.", valueName: "WHEN"))
+  @Option(help: ArgumentHelp("Colour the output; auto: on terminals, unless NO_COLOR is set.", valueName: "WHEN"))
   var color = ColorChoice.auto
 
-  @Option(help: ArgumentHelp("Progress; auto redraws a line on terminals and is plain elsewhere.", valueName: "STYLE"))
+  @Option(help: ArgumentHelp("Show progress; auto: one redrawn line on terminals, plain lines elsewhere.", valueName: "STYLE"))
   var progress = ProgressStyle.auto
 
-  /// - Throws: `ValidationError` for options of which one says the opposite of the other.
+  /// - Throws: `ValidationError` for options that contradict each other.
   func validate() throws {
-    if quiet, verbose { throw ValidationError("--quiet and --verbose exclude each other") }
-    if quiet, progress == .plain { throw ValidationError("--quiet and --progress plain exclude each other") }
+    if quiet, verbose { throw ValidationError("--quiet and --verbose cannot be combined") }
+    if quiet, progress == .plain { throw ValidationError("--quiet and --progress plain cannot be combined") }
   }
 
   /// The number of threads to use.

@@ -3,7 +3,7 @@ import QuantCore
 
 /// How `eval` and `generate` find what belongs to a model.
 struct ModelOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("A config.json instead of the one beside the model.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("Read this config.json instead of the one beside the model.", valueName: "FILE"))
   var config: String?
 
   @OptionGroup var text: TokenizerOptions

@@ -18,10 +18,10 @@ final class Console: Sendable {
     var noColor: String?
   }
 
-  /// Thrown where the reader of standard output went away (`| head`): nothing went wrong, and nobody is left to tell.
+  /// Thrown if the reader of standard output closed it (`| head`): nothing went wrong, and nobody is left to be told.
   struct ReaderGone: Error {}
 
-  /// Writes bytes and answers with an `errno`, or 0.
+  /// Writes bytes and returns an `errno`, or 0.
   typealias Sink = @Sendable (Stream, [UInt8]) -> Int32
 
   let facts: Facts
@@ -69,12 +69,12 @@ final class Console: Sendable {
     if problem == EPIPE { throw ReaderGone() }
     guard problem == 0 else {
       throw Failure(
-        .io, "output.stdout", "standard output cannot be written: \(String(cString: strerror(problem)))",
+        .io, "output.stdout", "cannot write to standard output: \(String(cString: strerror(problem)))",
         remedy: "Check where it is redirected to.")
     }
   }
 
-  /// Writes a line to standard error, above the status line. A failure is not worth stopping for.
+  /// Writes a line to standard error, above the status line. Failures are ignored.
   func line(_ text: String) {
     statusLine.withLock { status in
       let erase = status.isEmpty ? "" : "\r\u{1b}[K"

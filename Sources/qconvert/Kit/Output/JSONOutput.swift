@@ -2,7 +2,7 @@ import QuantCore
 
 /// The documents of `--json`. Keys and their order are part of the interface (`Docs/commands.md`).
 enum JSONOutput {
-  /// `ok`, the members, and where something failed what and why.
+  /// `ok`, the members, and the error if something failed.
   static func document(_ members: [JSON.Member], _ failure: Failure? = nil) -> JSON {
     .object([.init("ok", .bool(failure == nil))] + members + (failure.map { [.init("error", error($0))] } ?? []))
   }
@@ -19,7 +19,7 @@ enum JSONOutput {
     ])
   }
 
-  /// What `plan` found.
+  /// The document of `plan`.
   static func members(_ plan: ConversionPlan) -> [JSON.Member] {
     [
       .init("input", .string(plan.request.input)),

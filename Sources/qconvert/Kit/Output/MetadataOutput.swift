@@ -1,13 +1,13 @@
 import QuantCore
 
 extension MetadataValue {
-  /// Name of the type as `inspect` prints it: `u32`, `string`, `f32 array`.
+  /// The name of the type as `inspect` prints it: `u32`, `string`, `f32 array`.
   var typeName: String { parts.type + (elementCount == nil ? "" : " array") }
 
-  /// Length of an array; nil for a single value.
+  /// The length of an array; nil for a single value.
   var elementCount: Int? { parts.count }
 
-  /// The value, with no more than `limit` elements of an array.
+  /// The value, with at most `limit` elements of an array.
   func json(limit: Int) -> JSON {
     let elements = parts.elements(parts.count == nil ? 1 : limit)
     return parts.count == nil ? elements.first ?? .null : .array(elements)
@@ -19,7 +19,7 @@ extension MetadataValue {
     var elements: (Int) -> [JSON]
   }
 
-  /// One row per type: its name, its length where it is an array, its first elements as JSON.
+  /// One row per type: its name, its length if it is an array, its first elements as JSON.
   private var parts: Parts {
     switch self {
     case .u8(let v): one("u8", .number("\(v)"))
@@ -49,7 +49,7 @@ extension MetadataValue {
     }
   }
 
-  /// The shortest spelling that reads back as the same 32-bit number; null where JSON has none.
+  /// The shortest decimal that reads back as the same 32-bit float; null if it is not finite.
   private static func json(_ value: Float) -> JSON { value.isFinite ? .number("\(value)") : .null }
 
   private func one(_ type: String, _ value: JSON) -> Parts { Parts(type: type, count: nil) { _ in [value] } }

@@ -16,10 +16,10 @@ final class Progress: ProgressReporter {
     var shown: Double
   }
 
-  /// Seconds between two pictures of the line, and between two plain lines.
+  /// Seconds between two redraws of the line, and between two plain lines.
   private static let redrawInterval = 0.1
   private static let plainInterval = 10.0
-  /// Plain lines are for those who wait: a stage that ends sooner prints none.
+  /// Seconds before the first plain line; a shorter stage prints none.
   private static let patience = 2.0
 
   private let mode: Mode
@@ -28,7 +28,7 @@ final class Progress: ProgressReporter {
   private let seconds: @Sendable () -> Double
   private let stage = Mutex<Stage?>(nil)
 
-  /// - Parameter seconds: a clock that never goes back.
+  /// - Parameter seconds: a monotonic clock.
   init(_ mode: Mode, console: Console, log: Logger, seconds: @escaping @Sendable () -> Double = Progress.monotonicSeconds()) {
     self.mode = mode
     self.console = console

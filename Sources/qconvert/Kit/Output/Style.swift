@@ -10,7 +10,7 @@ struct Style: Sendable {
 
   /// - Parameters:
   ///   - isTerminal: whether the stream is a terminal that understands colour.
-  ///   - noColor: the value of `NO_COLOR`; any but an empty one switches colour off, unless it is asked for.
+  ///   - noColor: the value of `NO_COLOR`; unless empty, it turns colour off for `auto`.
   init(_ choice: ColorChoice, isTerminal: Bool, noColor: String?) {
     switch choice {
     case .always: isColoured = true

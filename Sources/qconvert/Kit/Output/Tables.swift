@@ -1,4 +1,4 @@
-/// A table of text with columns as wide as their widest cell. Control characters in cells are escaped.
+/// A text table whose columns are as wide as their widest cells. Control characters in cells are escaped.
 struct Table {
   enum Alignment: Sendable { case left, right }
 
@@ -17,7 +17,7 @@ struct Table {
   }
 
   /// One line per row, each ended by a line feed, without trailing spaces.
-  /// - Parameter style: the titles are bold where it colours.
+  /// - Parameter style: makes the titles bold if it colours.
   func text(style: Style = .plain) -> String {
     var widths = titles.map { $0.count }
     for row in rows {

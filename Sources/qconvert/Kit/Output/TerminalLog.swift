@@ -1,6 +1,6 @@
 import Logging
 
-/// Log events as lines on standard error, warnings and errors with their level in front.
+/// Log events as lines on standard error; warnings and errors are preceded by their level.
 struct TerminalLog: LogHandler {
   let console: Console
   let style: Style

@@ -1,11 +1,11 @@
 import QuantCore
 
-/// Every sentence that the program puts together: errors, progress, summaries.
+/// Every sentence that the program composes: errors, progress, summaries.
 enum Wording {
   // MARK: Text from files
 
   /// The text with control characters, line separators and characters that change the direction of writing escaped:
-  /// a name from a file must not move a terminal's cursor or pretend to be another.
+  /// a name from a file must not move a terminal's cursor or look like another name.
   static func printable(_ text: String) -> String {
     var result = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
@@ -60,56 +60,56 @@ enum Wording {
 
   /// The exit codes that commands end with.
   static let exitCodes: [(code: String, meaning: String)] = [
-    ("0", "success: an output is complete, verified and in place"),
-    (code(.gate), "complete, but a --fail-if rejects it; no OUT"),
+    ("0", "success: any output is complete and verified"),
+    (code(.gate), "rejected by a --fail-if gate; no OUT is left"),
     (code(.differs), "compare: tensors are different or missing"),
-    (code(.usage), "wrong usage"),
-    (code(.data), "input malformed"),
-    (code(.noInput), "input missing or unreadable"),
+    (code(.usage), "usage error"),
+    (code(.data), "malformed input"),
+    (code(.noInput), "missing or unreadable input"),
     (code(.unsupported), "not supported (architecture, type, plug-in)"),
     (code(.internalError), "internal error: a bug, with a report id"),
-    (code(.cannotCreate), "output cannot be created (it exists, no permission)"),
-    (code(.io), "input or output failed while running (disk full, input changed)"),
-    (code(.config), "configuration wrong"),
-    ("129-143", "ended by a signal (130: SIGINT, 143: SIGTERM), leaving no part of OUT"),
+    (code(.cannotCreate), "output cannot be created (it already exists, no permission)"),
+    (code(.io), "I/O error during the run (disk full, input changed)"),
+    (code(.config), "invalid recipe or configuration"),
+    ("129-143", "ended by a signal (130: SIGINT, 143: SIGTERM); no part of OUT is left"),
   ]
 
   private static func code(_ kind: Failure.Kind) -> String { String(kind.rawValue) }
 
-  /// What the parser of the command line found wrong.
+  /// An error of the command-line parser.
   static func usage(_ message: String) -> Failure {
     let text = message.split(separator: "\n").joined(separator: " ")
     let start = text.prefix(1).lowercased() + text.dropFirst()
-    return Failure(.usage, "usage.arguments", start, remedy: "'qconvert --help' lists commands, 'qconvert COMMAND --help' what one takes.")
+    return Failure(.usage, "usage.arguments", start, remedy: "See 'qconvert --help' for commands, 'qconvert COMMAND --help' for options.")
   }
 
-  /// What a page of a mapped input that cannot be read any more means.
+  /// The failure if a page of a mapped input can no longer be read.
   static let lostInput = Failure(
-    .io, "input.changed", "an input became shorter, or could not be read any more, while it was in use",
+    .io, "input.changed", "an input was truncated or became unreadable while it was in use",
     remedy: "Run the command again; if it happens twice, check the disk.")
 
-  /// Any error as a failure: one that is not ours is a bug, and gets an id that is the same whenever it happens again.
+  /// Any error as a failure: one that is not a `Failure` is a bug and gets an id that is the same each time it happens.
   static func failure(for error: any Error) -> Failure {
     if let failure = error as? Failure { return failure }
-    // FNV-1a: short, stable between runs (Swift's own hashes are not), and no secret is involved.
+    // FNV-1a: short, and stable between runs, unlike Swift's own hashes; nothing here is secret.
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in String(reflecting: error).utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     let digits = String(hash, radix: 16).leftPadded(to: 16).replacing(" ", with: "0")
     return Failure(
-      .internalError, "internal.unexpected", "the program failed in a way it did not expect (report \(digits))",
-      remedy: "Please report this number with the command line.")
+      .internalError, "internal.unexpected", "an unexpected error occurred (report \(digits))",
+      remedy: "Please report this id with the command line.")
   }
 
   // MARK: Progress
 
-  /// Stages whose work is counted in bytes; that of others is counted in tokens.
+  /// Stages whose work is counted in bytes; others count tokens.
   private static let byteStages: Set<String> = ["convert"]
 
   private static func amount(_ value: Int, _ stage: String) -> String {
     byteStages.contains(stage) ? ByteSize.format(value) : value.grouped + " tokens"
   }
 
-  /// `convert: 25% of 4.58 GB, 120 MB/s, 28 s left`; a complete stage says how long it took.
+  /// `convert: 25% of 4.58 GB, 120 MB/s, 28 s left`; after a stage, how long it took.
   static func progress(_ stage: String, done: Int, total: Int, seconds: Double) -> String {
     var parts = ["\(done >= total ? 100 : Int(Double(done) / Double(total) * 100))% of \(amount(total, stage))"]
     if seconds > 0 { parts.append(amount(Int(clamping: Double(done) / seconds), stage) + "/s") }
@@ -134,13 +134,13 @@ enum Wording {
 
   // MARK: Summaries
 
-  /// What `convert` says at the end.
+  /// What `convert` prints at the end.
   static func summary(_ report: ConversionReport, output: String) -> String {
     let tensors = report.tensors.count
     return "\(printable(output)): \(size(report.totalSize, report.bitsPerWeight)), \(tensors.grouped) tensors, \(duration(report.seconds))"
   }
 
-  /// What `convert` says about its evaluation.
+  /// What `convert` prints about its evaluation.
   static func summary(_ result: EvaluationResult) -> String {
     var parts = ["perplexity \(result.perplexity.value.fixed(4))"]
     if let comparison = result.comparison {
@@ -156,7 +156,7 @@ enum Wording {
     "\(ByteSize.format(bytes)) (\(bytes.grouped) bytes), \(bitsPerWeight.fixed(3)) bits per weight"
   }
 
-  /// What a plan comes to, in two or three lines.
+  /// The totals of a plan, in two or three lines.
   static func planned(_ plan: ConversionPlan) -> [String] {
     var lines = ["\(printable(plan.mainOutput)): \(size(plan.totalSize, plan.bitsPerWeight)), \(plan.tensors.count.grouped) tensors"]
     if plan.layout.files.count > 1 { lines.append("files: \(plan.layout.files.count)") }
@@ -169,7 +169,7 @@ enum Wording {
 }
 
 extension Int {
-  /// The nearest integer to a number of any size; 0 for NaN.
+  /// The value without its decimals, clamped to the range of integers; 0 for NaN.
   init(clamping value: Double) {
     if let exact = Int(exactly: value.rounded(.towardZero)) { self = exact } else { self = value > 0 ? .max : value < 0 ? .min : 0 }
   }

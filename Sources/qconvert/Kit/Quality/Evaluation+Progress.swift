@@ -1,7 +1,7 @@
 import QuantCore
 
 extension Evaluation {
-  /// Evaluates a model, and shows how far it is.
+  /// Evaluates a model and shows progress.
   static func run(
     _ engine: Engine, reference: Engine?, tokens: [Int], options: EvaluationOptions, showing progress: Progress
   ) throws -> EvaluationResult {

@@ -1,8 +1,8 @@
 import QuantCore
 
 extension EvaluationResult {
-  /// What was measured, for documents.
-  /// - Parameter simulated: what was rounded beside what the checkpoint stores.
+  /// The figures, for documents.
+  /// - Parameter simulated: what was rounded in addition to what the checkpoint stores.
   func members(simulated: [JSON.Member] = []) -> [JSON.Member] {
     let run: [JSON.Member] = [
       .init("protocol", .string(self.protocol.rawValue)), .init("context", .int(context)), .init("windows", .int(windows)),
@@ -14,7 +14,7 @@ extension EvaluationResult {
 
 /// What a model card shows of an evaluation.
 extension EvaluationResult {
-  /// - Parameter texts: paths of what is predicted, of which the card has the names.
+  /// - Parameter texts: paths of the predicted texts; the card shows their names.
   static func figures(texts: [String]) -> [Figure] {
     [
       Figure(id: "windows", title: "measured on " + texts.map { Files.lastComponent($0) }.joined(separator: ", ")),
@@ -24,7 +24,7 @@ extension EvaluationResult {
     ]
   }
 
-  /// By id of the figure.
+  /// The figures by their ids.
   var figures: [String: String] {
     var figures = ["windows": "\(windows) windows of \(context) tokens", "perplexity": perplexity.text]
     if let comparison {
@@ -38,6 +38,6 @@ extension EvaluationResult {
 }
 
 extension Estimate {
-  /// With its standard error.
+  /// The value with its standard error.
   var text: String { "\(value.fixed(5)) ± \(standardError.fixed(5))" }
 }

@@ -1,4 +1,4 @@
-/// How the result of a conversion is held against its source.
+/// How the result of a conversion is evaluated against its source.
 struct EvaluationSettings: Sendable {
   /// Texts to predict, one after another; empty: nothing is evaluated.
   var text: [String] = []

@@ -3,20 +3,20 @@ import QuantCore
 /// A condition on the result of a conversion or an evaluation that rejects it: `kld.mean > 0.02`.
 struct Gate: Sendable, Equatable, CustomStringConvertible {
   private enum Comparison: String, CaseIterable, Sendable {
-    // Two characters first: the text is searched in this order.
+    // Two-character signs first: the text is searched in this order.
     case atLeast = ">="
     case atMost = "<="
     case above = ">"
     case below = "<"
   }
 
-  /// What is measured.
+  /// The figure that the condition is on.
   let key: String
   private let comparison: Comparison
   private let bound: Double
   private let typedBound: String
 
-  /// - Throws: `Failure` of kind usage where the text is not KEY, one of > >= < <=, and a number.
+  /// - Throws: `Failure` of kind usage if the text is not KEY, one of > >= < <=, and a number.
   init(_ text: String) throws(Failure) {
     func trimmed(_ text: Substring) -> String { String(text.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }
     guard
@@ -25,13 +25,13 @@ struct Gate: Sendable, Equatable, CustomStringConvertible {
       let bound = Double(trimmed(text[range.upperBound...])), bound.isFinite
     else {
       throw Failure(
-        .usage, "gate.syntax", "'\(text)' is no condition", remedy: "Write KEY, one of > >= < <=, and a number: 'kld.mean > 0.02'.")
+        .usage, "gate.syntax", "'\(text)' is not a condition", remedy: "Write KEY, one of > >= < <=, and a number: 'kld.mean > 0.02'.")
     }
     key = trimmed(text[..<range.lowerBound])
     guard Measurements.keys.contains(key) else {
       let near = Registry.nearest(to: key, among: Measurements.keys)
       throw Failure(
-        .usage, "gate.unknown-key", "'\(key)' is nothing that is measured",
+        .usage, "gate.unknown-key", "unknown figure '\(key)'",
         remedy: (near.isEmpty ? "" : "Did you mean \(near.joined(separator: " or "))? ")
           + "Known: \(Measurements.keys.joined(separator: ", ")).")
     }
@@ -42,7 +42,7 @@ struct Gate: Sendable, Equatable, CustomStringConvertible {
 
   var description: String { "\(key) \(comparison.rawValue) \(typedBound)" }
 
-  /// Whether a measured value is refused. What is no number is always refused.
+  /// Whether a measured value is rejected. NaN is always rejected.
   func rejects(_ value: Double) -> Bool {
     switch comparison {
     case .atLeast: !(value < bound)
@@ -52,7 +52,7 @@ struct Gate: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  /// The failure of the gates that reject what was measured; nil where none does. Gates on what was not measured are left out.
+  /// The failure of all gates that reject a measured value; nil if none does. Gates on figures that were not measured are skipped.
   static func failure(of gates: [Gate], _ measurements: Measurements) -> Failure? {
     let failed = gates.compactMap { gate in
       measurements[gate.key].flatMap { gate.rejects($0) ? "\(gate.key) is \($0.shortest), and the gate is '\(gate)'" : nil }
@@ -61,11 +61,11 @@ struct Gate: Sendable, Equatable, CustomStringConvertible {
     return failed.isEmpty ? nil : Failure(.gate, "gate.failed", "rejected: \(reasons)")
   }
 
-  /// Refuses gates on what will not be measured.
-  /// - Parameter remedy: how it would be.
+  /// Refuses gates on figures that will not be measured.
+  /// - Parameter remedy: what to do so that they are measured.
   static func check(_ gates: [Gate], measures isMeasured: (String) -> Bool, remedy: String) throws(Failure) {
     for gate in gates where !isMeasured(gate.key) {
-      throw Failure(.usage, "gate.not-measured", "the gate '\(gate)' is on something that is not measured", remedy: remedy)
+      throw Failure(.usage, "gate.not-measured", "the gate '\(gate)' needs a figure that is not measured", remedy: remedy)
     }
   }
 }

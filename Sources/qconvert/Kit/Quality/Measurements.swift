@@ -1,13 +1,13 @@
 import QuantCore
 
-/// What gates look at.
+/// The figures that gates are on.
 struct Measurements: Sendable {
   /// Size of the checkpoint.
   var byteCount: Int
   var bitsPerWeight: Double
   var evaluation: EvaluationResult?
 
-  /// Everything that can be asked for.
+  /// The keys of all figures.
   static let keys = ["size.bytes", "bits-per-weight"] + EvaluationResult.measures.map { $0.key }
 
   subscript(key: String) -> Double? {
@@ -20,7 +20,7 @@ struct Measurements: Sendable {
 }
 
 extension EvaluationResult {
-  /// The keys of documents and gates, each with its value; nil where no reference was given.
+  /// The keys of documents and gates, each with its value; nil if it needs a reference and none was given.
   static let measures: [(key: String, value: @Sendable (EvaluationResult) -> Double?)] = [
     ("perplexity", { $0.perplexity.value }),
     ("perplexity.stderr", { $0.perplexity.standardError }),
@@ -34,6 +34,6 @@ extension EvaluationResult {
     ("top1.stderr", { $0.comparison?.sameTop.standardError }),
   ]
 
-  /// Those of them that need a reference.
+  /// The keys that need a reference.
   static let comparisonKeys: Set<String> = Set(measures.map { $0.key }).subtracting(["perplexity", "perplexity.stderr"])
 }

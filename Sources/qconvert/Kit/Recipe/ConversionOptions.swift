@@ -1,8 +1,8 @@
 import ArgumentParser
 import QuantCore
 
-/// What `convert` and `plan` take. Properties are nil or empty where nothing was typed: a recipe, and after it the defaults of
-/// `Recipe`, then decide. `Setting.all` says where each belongs.
+/// The options of `convert` and `plan`. Properties are nil or empty if nothing was typed: then a recipe file decides, or else the
+/// defaults of `Recipe`. `Setting.all` maps each option to its place in a recipe.
 struct ConversionOptions: ParsableArguments {
   @Argument(help: ArgumentHelp("Checkpoint to read: a file or a folder.", valueName: "IN"))
   var input: String?
@@ -10,10 +10,10 @@ struct ConversionOptions: ParsableArguments {
   @Argument(help: ArgumentHelp("File or folder to write.", valueName: "OUT"))
   var output: String?
 
-  @Option(help: ArgumentHelp("Recipe in YAML; options on the command line override it.", valueName: "FILE"))
+  @Option(help: ArgumentHelp("Read settings from a YAML recipe; options on the command line override it.", valueName: "FILE"))
   var recipe: String?
 
-  @Flag(help: "Print the recipe that the command line comes to, with all defaults, and do nothing else.")
+  @Flag(help: "Print the recipe of this command line, with all defaults, and do nothing else.")
   var dumpRecipe = false
 
   @OptionGroup(title: "Input") var source: InputOptions
@@ -22,7 +22,7 @@ struct ConversionOptions: ParsableArguments {
   @OptionGroup(title: "Output") var target: OutputOptions
   @OptionGroup(title: "Evaluation") var quality: QualityOptions
 
-  /// Everything that was typed, over what the recipe file says, over the defaults.
+  /// The settings of the command line, which override the recipe file's, which override the defaults.
   /// - Throws: `Failure` of kind usage for an option, of kind config for the recipe file.
   func said() throws -> Recipe {
     var said = Recipe()
@@ -33,7 +33,7 @@ struct ConversionOptions: ParsableArguments {
     if let file = rounding.tensorTypeFile {
       let rules = try Files.readText(file).split { $0.isWhitespace }.map { String($0) }
       guard !rules.isEmpty else {
-        throw Failure(.usage, "rule.none", "holds no rule for tensors", file: file, remedy: "Write REGEX=SCHEME in a line each.")
+        throw Failure(.usage, "rule.none", "contains no tensor rules", file: file, remedy: "Write one REGEX=SCHEME per line.")
       }
       said.conversion.tensorTypes += rules
     }

@@ -1,10 +1,10 @@
 import QuantCore
 
-/// When a setting changes anything: a question to the plan that it went into. No setting is passed over in silence.
+/// Whether a setting changes anything, judged by the plan that was made with it. No setting is silently ignored.
 struct Effect: Sendable {
-  /// What is asked.
+  /// What a verdict is based on.
   struct Situation: Sendable {
-    /// What was said, without the defaults that follow from it.
+    /// The settings that were given, without the defaults that follow from them.
     let recipe: Recipe
     /// The input as it was opened.
     let input: Checkpoint
@@ -13,17 +13,17 @@ struct Effect: Sendable {
   }
 
   enum Verdict: Sendable {
-    /// The setting does what it says, or will where the occasion arises.
+    /// The setting does what it says, or will if the occasion arises.
     case effective
     /// It changes nothing, and the output is what was asked for: a warning.
     case harmless(String)
-    /// It changes nothing, and whoever gave it expects another output: refused, with what to do instead.
+    /// It changes nothing, and whoever gave it expects a different output: refused, with what to do instead.
     case mistaken(String, remedy: String)
   }
 
   let verdict: @Sendable (Situation) -> Verdict
 
-  /// For permissions, for what is refused elsewhere where it cannot be followed, and for what always holds.
+  /// For permissions, for settings that are refused elsewhere if they cannot be followed, and for those that always matter.
   static let always = Effect { _ in .effective }
 }
 
@@ -33,7 +33,7 @@ extension Effect {
   static let packing = Effect { situation in
     let wanted = situation.recipe.conversion.packing
     if wanted == PlainPacking.id || situation.plan.tensors.contains(where: { type(of: $0.packing).id == wanted }) { return .effective }
-    return .mistaken("no tensor of the output is stored in it", remedy: "Give a --scheme that quantizes, or leave it out.")
+    return .mistaken("no tensor of the output uses this packing", remedy: "Give a --scheme that quantizes, or leave it out.")
   }
 
   static let activations = Effect { situation in
@@ -41,31 +41,31 @@ extension Effect {
     let planned = situation.plan.tensors.compactMap { $0.activations?.name }
     if name == "none" {
       if planned.isEmpty { return .effective }
-      return .mistaken("layers whose codes are kept say how their inputs are rounded", remedy: "Leave it out, or give a --scheme.")
+      return .mistaken("layers whose codes are kept store how their inputs are rounded", remedy: "Leave it out, or give a --scheme.")
     }
     if let name, let wanted = ActivationScheme(named: name)?.name, planned.contains(wanted) { return .effective }
     return .mistaken(
-      "no layer is newly quantized, and only the inputs of such are rounded",
+      "only inputs of newly quantized layers are rounded, and no layer is newly quantized",
       remedy: "Give a --scheme that quantizes layers, or leave it out.")
   }
 
   static let calibrator = Effect { situation in
     if situation.plan.tensors.contains(where: { $0.calibrated != nil }) { return .effective }
     return .mistaken(
-      "the output stores no scale of activations that is found on text",
+      "the output stores no activation scale that is found on text",
       remedy: "Give a preset or --activations with stored scales, or --kv-cache; or leave it out.")
   }
 
   static let pure = Effect { situation in
     let scheme = situation.plan.request.scheme ?? ""
-    return situation.registry.preset(scheme) != nil ? .effective : .harmless("'\(scheme)' is no mix of schemes")
+    return situation.registry.preset(scheme) != nil ? .effective : .harmless("'\(scheme)' is not a preset")
   }
 
   static let search = Effect { situation in
     if situation.rounded.contains(where: { situation.scheme($0)?.widerSearch != nil }) { return .effective }
     return .mistaken(
       "no tensor is rounded to a scheme that has a wider search",
-      remedy: "Leave it out, or give a --scheme that has one: most block types of GGUF, such as q4_k.")
+      remedy: "Leave it out, or give a --scheme that has one: most GGUF block types, such as q4_k.")
   }
 
   static let methods = Effect { situation in
@@ -87,7 +87,7 @@ extension Effect {
     let isUsed = !situation.plan.methods.isEmpty || weighed.contains { $0.scheme.grid.kind == .block }
     return isUsed
       ? .effective
-      : .mistaken("only block types of GGUF weigh errors", remedy: "Leave it out; --plugin awq or gptq goes by --calibration or --stats.")
+      : .mistaken("only GGUF block types weigh errors", remedy: "Leave it out; --plugin awq and gptq use --calibration or --stats.")
   }
 }
 
@@ -99,14 +99,14 @@ extension Effect {
     if plan.calibration != nil { return .effective }
     if let method = plan.methods.first { return .harmless("method '\(type(of: method).id)' observes nothing") }
     return .mistaken(
-      "nothing of this conversion observes the model on text",
-      remedy: "Give a --plugin that does ('qconvert plugins' says which require calibration), or leave it out.")
+      "nothing in this conversion observes the model on text",
+      remedy: "Give a --plugin that does ('qconvert plugins' shows which require calibration), or leave it out.")
   }
 
-  /// A text or statistics: whoever gives them expects that they are used.
+  /// For a text or statistics: whoever gives them expects them to be used.
   static let observation = Effect { observation($0) }
 
-  /// How a text is observed: scripts say so for every run, whether it observes or not.
+  /// For how a text is observed: scripts give such settings to every run, whether it observes or not.
   static let mannerOfObservation = Effect { manner($0) }
 
   private static func manner(_ situation: Situation) -> Verdict {
@@ -114,42 +114,42 @@ extension Effect {
     return .harmless(reason)
   }
 
-  /// BOS, which begins the windows of an evaluation too.
+  /// For BOS, which begins the windows of an evaluation too.
   static let beginning = Effect { $0.recipe.evaluation.text.isEmpty ? manner($0) : .effective }
 
   static let products = Effect { situation in
-    situation.plan.statistics == nil ? manner(situation) : .harmless("the statistics are those of --stats, and the model is not run")
+    situation.plan.statistics == nil ? manner(situation) : .harmless("the statistics come from --stats, and the model is not run")
   }
 }
 
 // MARK: - What is read and written
 
 extension Effect {
-  /// What is found with the help of the model that an adapter was made for.
+  /// For settings that describe the model that an adapter was made for.
   static let base = Effect { situation in
     if situation.input.content == .model || situation.input.naming != situation.plan.format.naming { return .effective }
-    return .harmless("IN and OUT have the same names for what the adapter changes")
+    return .harmless("IN and OUT name the adapter's tensors in the same way")
   }
 
   static let tokenizer = Effect { situation in
     let plan = situation.plan
     if plan.format.isFolder || plan.format.naming != situation.input.naming || situation.readsText { return .effective }
-    return .mistaken("OUT gets no tokenizer but IN's own, and no text is read", remedy: "Leave it out.")
+    return .mistaken("OUT gets no tokenizer other than IN's, and no text is read", remedy: "Leave it out.")
   }
 
   static let preTokenizer = Effect { situation in
     if situation.plan.format.holdsKeyValues || situation.readsText { return .effective }
-    return .mistaken("only a GGUF says the name of a pre-tokenizer, and no text is read", remedy: "Leave it out, or write a .gguf file.")
+    return .mistaken("only a GGUF stores the name of a pre-tokenizer, and no text is read", remedy: "Leave it out, or write a .gguf file.")
   }
 
   static let shardSize = Effect { situation in
     guard situation.recipe.conversion.keepsSplit else { return .effective }
-    return .mistaken("--keep-split cuts OUT where IN is cut", remedy: "Give one of them.")
+    return .mistaken("--keep-split splits OUT where IN is split", remedy: "Give only one of them.")
   }
 
   static let keepSplit = Effect { situation in
     guard situation.input.format == situation.plan.format.id, !situation.input.fileIndices.isEmpty else {
-      return .mistaken("only the parts of a split GGUF are kept in another", remedy: "Give --shard-size SIZE instead.")
+      return .mistaken("only a GGUF made from a GGUF in shards can keep them", remedy: "Give --shard-size SIZE instead.")
     }
     return situation.input.files.count > 1 ? .effective : .harmless("IN is one file")
   }
@@ -164,9 +164,9 @@ extension Effect.Situation {
   /// Tensors whose weights are rounded to a quantized scheme.
   var rounded: [PlannedTensor] { plan.tensors.filter { $0.scheme.grid.kind != .float && $0.adoption == nil && !$0.isCopy } }
 
-  /// The scheme of a tensor by the rule of its name.
+  /// The scheme that is registered under the name of a tensor's scheme.
   func scheme(_ tensor: PlannedTensor) -> (any Scheme)? { try? registry.scheme(tensor.scheme.name, modelType: .f16) }
 
-  /// Whether a text is cut into tokens.
+  /// Whether any text is tokenised.
   var readsText: Bool { plan.calibration != nil && plan.statistics == nil || !recipe.evaluation.text.isEmpty }
 }

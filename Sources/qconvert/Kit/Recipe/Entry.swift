@@ -1,6 +1,6 @@
 import QuantCore
 
-/// A value as somebody wrote it, in an option or in a recipe.
+/// A value as the user wrote it, in an option or in a recipe.
 struct Entry: Sendable {
   indirect enum Content: Sendable {
     case text(String)
@@ -9,7 +9,7 @@ struct Entry: Sendable {
   }
 
   let content: Content
-  /// What messages call it: `--samples`, or a line of a recipe and its key.
+  /// What messages call it: `--samples`, or the line and key of a recipe.
   let subject: String
 
   init(_ content: Content, subject: String) {
@@ -19,7 +19,7 @@ struct Entry: Sendable {
 
   var text: String? { if case .text(let text) = content { text } else { nil } }
 
-  /// The elements of a list; a value alone is a list of one.
+  /// The elements of a list; a single value is a list of one.
   var elements: [Entry] { if case .list(let elements) = content { elements } else { [self] } }
 
   /// Key and value of a table with one row.
@@ -27,7 +27,7 @@ struct Entry: Sendable {
     if case .table(let rows) = content, rows.count == 1 { rows[0] } else { nil }
   }
 
-  /// A failure that says what was written and what is expected: "a whole number".
+  /// A failure that says what was written and what is expected, such as "a whole number".
   func unexpected(_ expected: String) -> Failure {
     let found =
       switch content {

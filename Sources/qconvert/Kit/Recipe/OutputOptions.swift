@@ -1,59 +1,59 @@
 import ArgumentParser
 import QuantCore
 
-/// What is written. Properties are nil or empty where nothing was typed.
+/// What is written. Properties are nil or empty if nothing was typed.
 struct OutputOptions: ParsableArguments {
-  @Option(name: .shortAndLong, help: ArgumentHelp("Format of OUT. (default: by extension)", valueName: "FORMAT"))
+  @Option(name: .shortAndLong, help: ArgumentHelp("Write OUT in this format. (default: by extension)", valueName: "FORMAT"))
   var to: String?
 
-  @Option(help: ArgumentHelp("Packing of quantized layers. (default: the first that holds the scheme)", valueName: "NAME"))
+  @Option(help: ArgumentHelp("Store quantized layers in this packing. (default: first that fits the scheme)", valueName: "NAME"))
   var packing: String?
 
   @Option(
     name: .customLong("for"),
-    help: ArgumentHelp("Program that is to load OUT: picks the packing, and refuses what it would refuse.", valueName: "CLIENT[@VERSION]"))
+    help: ArgumentHelp("Choose a packing that this client loads; refuse what it cannot load.", valueName: "CLIENT[@VERSION]"))
   var client: String?
 
   @Option(
     name: [.customLong("shard-size"), .customLong("split-max-size")],
-    help: ArgumentHelp("Largest file of a split output: 5GB, 512MiB.", valueName: "SIZE"))
+    help: ArgumentHelp("Split OUT into files of at most this size: 5GB, 512MiB.", valueName: "SIZE"))
   var shardSize: String?
 
-  @Flag(inversion: .prefixedNo, help: "Cut the output into files where IN is.")
+  @Flag(inversion: .prefixedNo, help: "Split OUT into files where IN is split.")
   var keepSplit: Bool?
 
   @Option(
     parsing: .singleValue,
-    help: ArgumentHelp("Metadata of a GGUF: 'general.name=str:My model'; repeatable.", valueName: "KEY=TYPE:VALUE"))
+    help: ArgumentHelp("Set metadata of a GGUF: 'general.name=str:My model'; repeatable.", valueName: "KEY=TYPE:VALUE"))
   var setMeta: [String] = []
 
-  @Option(parsing: .singleValue, help: ArgumentHelp("Metadata that a GGUF is not to have; repeatable.", valueName: "KEY"))
+  @Option(parsing: .singleValue, help: ArgumentHelp("Drop this key from a GGUF's metadata; repeatable.", valueName: "KEY"))
   var dropMeta: [String] = []
 
   @Option(
     parsing: .singleValue,
-    help: ArgumentHelp("As llama-quantize reads it: the types are int, float, bool and str; repeatable.", valueName: "KEY=TYPE:VALUE"))
+    help: ArgumentHelp("Set metadata as in llama-quantize: types int, float, bool, str; repeatable.", valueName: "KEY=TYPE:VALUE"))
   var overrideKv: [String] = []
 
   @Flag(inversion: .prefixedNo, help: "Replace an existing output.")
   var force: Bool?
 
-  @Flag(inversion: .prefixedNo, help: "Continue a run that did not finish; keep what is done where this one does not.")
+  @Flag(inversion: .prefixedNo, help: "Continue an unfinished run; keep finished work if this run does not finish.")
   var resume: Bool?
 
-  @Option(help: ArgumentHelp("Where the result document goes. (default: OUT.qconvert.json)", valueName: "FILE"))
+  @Option(help: ArgumentHelp("Write the result document to FILE. (default: OUT.qconvert.json)", valueName: "FILE"))
   var report: String?
 
   @Flag(help: "Write no result document.")
   var noReport = false
 
-  /// Where the result document goes, as a recipe would say it.
+  /// Where the result document goes, as it is written in a recipe.
   var reportPlace: String? { noReport ? "none" : report }
 
-  /// All metadata that is to be set.
+  /// All metadata to set.
   var metadataValues: [String] { setMeta + overrideKv.map { OutputOptions.metadata(overriding: $0) } }
 
-  /// A pair of llama-quantize in this program's types: whole numbers are stored there in 32 bits without their sign.
+  /// An override of llama-quantize in qconvert's types. It stores whole numbers as unsigned 32-bit, without their sign.
   private static func metadata(overriding text: String) -> String {
     guard let equals = text.firstIndex(of: "=") else { return text }
     let key = text[...equals], typed = text[equals...].dropFirst()
@@ -63,8 +63,8 @@ struct OutputOptions: ParsableArguments {
     return key + "u32:" + (value.hasPrefix("-") ? value.dropFirst() : value)
   }
 
-  /// - Throws: `ValidationError` for options of which one says the opposite of the other.
+  /// - Throws: `ValidationError` for options that contradict each other.
   func validate() throws {
-    guard !noReport || report == nil else { throw ValidationError("--no-report and --report exclude each other") }
+    guard !noReport || report == nil else { throw ValidationError("--no-report and --report cannot be combined") }
   }
 }

@@ -1,24 +1,24 @@
 import ArgumentParser
 
-/// How the result is held against the source. Properties are nil or empty where nothing was typed.
+/// How the result is evaluated against the source. Properties are nil or empty if nothing was typed.
 struct QualityOptions: ParsableArguments {
   private static let defaults = EvaluationSettings()
 
   @Option(
     parsing: .singleValue,
-    help: ArgumentHelp("Text on which the output is held against IN before it is put in place; repeatable.", valueName: "FILE"))
+    help: ArgumentHelp("Evaluate OUT against IN on this text before OUT gets its name; repeatable.", valueName: "FILE"))
   var evalText: [String] = []
 
-  @Option(help: ArgumentHelp("Tokens per window of the evaluation. (default: \(defaults.context))", valueName: "N"))
+  @Option(help: ArgumentHelp("Use N tokens per window of the evaluation. (default: \(defaults.context))", valueName: "N"))
   var evalContext: Int?
 
-  @Option(help: ArgumentHelp("Windows of the evaluation, from the start of the text. (default: all)", valueName: "N"))
+  @Option(help: ArgumentHelp("Evaluate on N windows from the start of the text. (default: all)", valueName: "N"))
   var evalWindows: Int?
 
   @Option(
     parsing: .singleValue,
     help: ArgumentHelp(
-      "Discard the output and exit with code 10 where KEY, one of > >= < <=, and a number hold: 'kld.mean > 0.02'; repeatable.",
+      "Discard OUT and exit with code 10 if this holds: 'kld.mean > 0.02'; repeatable.",
       valueName: "GATE"))
   var failIf: [String] = []
 }

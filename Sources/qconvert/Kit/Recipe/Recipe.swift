@@ -1,19 +1,18 @@
 import QuantCore
 
-/// Everything that a person can say about a conversion, wherever it was said: on the command line, in a recipe file, or nowhere,
-/// so that the default holds.
+/// All settings of a conversion, from the command line, a recipe file or the defaults.
 struct Recipe: Sendable {
-  /// What is converted, and how. Empty paths are not said yet.
+  /// What is converted, and how. Empty paths are not given yet.
   var conversion = ConversionRequest(input: "", output: "")
-  /// How the result is held against the source.
+  /// How the result is evaluated against the source.
   var evaluation = EvaluationSettings()
-  /// What the result must keep to be put in place.
+  /// Conditions that reject the result.
   var gates: [Gate] = []
   /// Where the result document goes.
   var report = ReportPlace.beside
 
-  /// The request behind the recipe.
-  /// - Throws: `Failure` of kind usage where it does not say what to read or to write.
+  /// The request that the recipe describes.
+  /// - Throws: `Failure` of kind usage if IN or OUT is missing.
   func request(threads: Int) throws(Failure) -> ConversionRequest {
     for (path, name) in [(conversion.input, "IN"), (conversion.output, "OUT")] where path.isEmpty {
       throw Wording.usage("Missing expected argument '<\(name)>'")
@@ -22,7 +21,7 @@ struct Recipe: Sendable {
     text.precision = CalibrationRequest().precision
     if conversion.statisticsPath != nil, text != CalibrationRequest() {
       throw Failure(
-        .usage, "usage.stats-and-text", "--stats says which text was observed, and options of --calibration were given",
+        .usage, "usage.stats-and-text", "--stats cannot be combined with calibration options: its text was observed already",
         remedy: "Give one or the other.")
     }
     var request = conversion
@@ -32,10 +31,10 @@ struct Recipe: Sendable {
     return request
   }
 
-  /// The recipe with every default that depends on what is said filled in: the options of methods, and scheme and format
-  /// where methods or the output's name decide on them.
-  /// - Parameter opened: the input, or nil where it cannot be opened.
-  /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
+  /// The recipe with the defaults that depend on other settings filled in: the options of methods, and the scheme and format if
+  /// methods or the output's name decide on them.
+  /// - Parameter opened: the input, or nil if it cannot be opened.
+  /// - Throws: `Failure` of kind usage for an unknown method or format.
   func resolved(_ registry: Registry, opened: Checkpoint?) throws -> Recipe {
     var recipe = self
     recipe.conversion.methods = try conversion.methods.map { given in
@@ -51,14 +50,14 @@ struct Recipe: Sendable {
     return recipe
   }
 
-  /// Refuses gates on an evaluation that is not asked for.
+  /// Refuses gates on an evaluation that was not requested.
   func checkGates() throws(Failure) {
     try Gate.check(
       gates, measures: { key in !evaluation.text.isEmpty || !EvaluationResult.measures.contains { $0.key == key } },
       remedy: "Give --eval-text FILE, or leave the gate out.")
   }
 
-  /// All settings, as a recipe file would hold them.
+  /// All settings, as a recipe file holds them.
   var document: JSON { Recipe.tree(Setting.all.compactMap { setting in setting.value(self).map { (setting.key, $0) } }) }
 
   /// The settings that the bytes of the output depend on, without paths of this machine.
@@ -66,7 +65,7 @@ struct Recipe: Sendable {
     Recipe.tree(Setting.all.filter { $0.influence == .recorded }.compactMap { setting in setting.value(self).map { (setting.key, $0) } })
   }
 
-  /// Objects within objects, from keys whose parts are separated by dots. Keys of one section stand together.
+  /// Nested objects from keys whose parts are separated by dots. Keys of one section must be adjacent.
   private static func tree(_ values: [(key: String, value: JSON)]) -> JSON {
     var members: [JSON.Member] = []
     for (key, value) in values {

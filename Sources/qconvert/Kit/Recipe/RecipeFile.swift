@@ -3,12 +3,12 @@ import Yams
 
 /// Recipes in YAML: the keys of `Setting.all`, in sections.
 enum RecipeFile {
-  /// Recipes are some lines; what is larger is something else.
+  /// Recipes have a few lines; a larger file is not one.
   private static let maximumBytes = 1 << 20
-  /// The parser calls itself once per level.
+  /// The parser recurses once per level.
   private static let maximumBrackets = 1000
 
-  /// Adds what a recipe file says to a recipe.
+  /// Adds the settings of a recipe file to a recipe.
   /// - Throws: `Failure` of kind config that names the line of an unknown key, or of a value of the wrong kind.
   static func read(_ path: String, into recipe: inout Recipe) throws {
     do {
@@ -23,7 +23,7 @@ enum RecipeFile {
 
   static func read(text: String, into recipe: inout Recipe) throws {
     guard let root = try node(text) else { return }
-    guard case .mapping(let mapping) = root else { throw malformed("a recipe is a table of keys", at: root) }
+    guard case .mapping(let mapping) = root else { throw malformed("a recipe must be a table of keys", at: root) }
     try read(mapping, section: nil, into: &recipe)
   }
 
@@ -54,20 +54,20 @@ enum RecipeFile {
       return Failure(
         .config, "recipe.key-twice", "line \(context.mark.line): '\(keys.sorted().joined(separator: "', '"))' is given twice",
         remedy: "Give it once.")
-    default: return malformed("it is no text in UTF-8", line: nil)
+    default: return malformed("it is not UTF-8 text", line: nil)
     }
   }
 
   private static func read(_ mapping: Node.Mapping, section: String?, into recipe: inout Recipe) throws {
     for (keyNode, value) in mapping {
-      guard let name = keyNode.scalar?.string else { throw malformed("keys are words", at: keyNode) }
+      guard let name = keyNode.scalar?.string else { throw malformed("a key must be a word", at: keyNode) }
       let key = section.map { $0 + "." + name } ?? name
       if let setting = Setting.all.first(where: { $0.key == key }) {
-        // An empty value is as good as none: a key whose line is there to be filled in.
+        // An empty value counts as absent: the line is there to be filled in.
         if let entry = entry(value, key: key) { try set(setting, entry, &recipe) }
       } else if Setting.all.contains(where: { $0.key.hasPrefix(key + ".") }) {
         if isEmpty(value) { continue }
-        guard case .mapping(let inner) = value else { throw malformed("'\(key)' is a table of keys", at: value) }
+        guard case .mapping(let inner) = value else { throw malformed("'\(key)' must be a table of keys", at: value) }
         try read(inner, section: key, into: &recipe)
       } else {
         throw unknown(name, section: section, line: line(keyNode))
@@ -80,7 +80,7 @@ enum RecipeFile {
       try setting.set(entry, &recipe)
     } catch var failure as Failure {
       failure.kind = .config
-      // Forms that are shared with the command line know the text alone.
+      // Errors of forms that are shared with the command line quote only the text.
       if !failure.message.hasPrefix("line ") { failure.message = "\(entry.subject): \(failure.message)" }
       throw failure
     }
@@ -108,7 +108,7 @@ enum RecipeFile {
     case .scalar(let scalar): return Entry(.text(scalar.string), subject: subject)
     case .sequence(let sequence): return Entry(.list(sequence.compactMap { entry($0, key: key) }), subject: subject)
     case .mapping(let mapping):
-      // A key with nothing behind it has a table without rows: `awq:` is a method without options.
+      // A key without a value becomes a table without rows: `awq:` is a method without options.
       return Entry(
         .table(
           mapping.map { row in
@@ -124,6 +124,6 @@ enum RecipeFile {
   private static func line(_ node: Node) -> String { "line \(node.mark?.line ?? 0)" }
 
   private static func malformed(_ what: String, at node: Node) -> Failure {
-    Failure(.config, "recipe.malformed", "\(line(node)): \(what)", remedy: "Docs/recipes.md shows one.")
+    Failure(.config, "recipe.malformed", "\(line(node)): \(what)", remedy: "See Docs/recipes.md for an example.")
   }
 }

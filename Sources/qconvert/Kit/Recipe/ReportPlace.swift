@@ -2,12 +2,12 @@ import QuantCore
 
 /// Where the result document of a conversion goes.
 enum ReportPlace: Sendable, Equatable {
-  /// A file beside the output, with the output's name and `.qconvert.json`.
+  /// A file beside the output, named after it with `.qconvert.json` appended.
   case beside
   case none
   case file(String)
 
-  /// Of the result document; nil where there is none.
+  /// The path of the result document; nil if there is none.
   func path(output: String) -> String? {
     switch self {
     case .beside: Files.join(Files.folder(of: output), Files.lastComponent(output) + ".qconvert.json")

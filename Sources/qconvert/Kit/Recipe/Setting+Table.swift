@@ -3,8 +3,8 @@ import QuantCore
 extension Setting {
   private static let anyInput: Set<CheckpointContent> = [.model, .adapter]
 
-  /// Every setting, in the order of a recipe: the one list behind options, recipes, `--dump-recipe`, what outputs record, and what
-  /// is refused because it would change nothing. A new option is a property of `ConversionOptions` and a row here.
+  /// Every setting, in the order of a recipe. Options, recipes, `--dump-recipe`, the settings that outputs record, and the refusal of
+  /// settings without effect all use this list. A new option is a property of `ConversionOptions` and a row here.
   static let all: [Setting] = [
     Setting("input", "IN", \.input, \.conversion.input, .text, for: anyInput, .local),
     Setting("output", "OUT", \.output, \.conversion.output, .text, for: anyInput, .local),

@@ -1,24 +1,24 @@
 import QuantCore
 
-/// One thing that can be said about a conversion: its key in a recipe, its option on the command line, how its value is written
-/// in both, which inputs it is about, whether the output's bytes depend on it, and when it has an effect.
+/// One setting of a conversion: its key in a recipe, its option on the command line, how its value is written in both, which
+/// inputs it applies to, whether the output's bytes depend on it, and when it has an effect.
 struct Setting: Sendable {
-  /// Whether the bytes of the output depend on a setting. What a model card shows of an evaluation does not count: it is filled in
-  /// when the weights are written.
+  /// Whether the bytes of the output depend on a setting. The evaluation that a model card shows does not count: it is filled in
+  /// after the weights are written.
   enum Influence: Sendable {
     /// They do, and the output records the value.
     case recorded
-    /// They do, but the value is a name on this machine: the output records what was found under it.
+    /// They do, but the value is a path on this machine: the output records what was found there.
     case local
     /// They are the same for every value.
     case none
   }
 
-  /// Where it stands in a recipe; a dot separates a section from a key in it.
+  /// Its key in a recipe; a dot separates a section from a key in it.
   let key: String
-  /// What it is called on the command line.
+  /// Its name on the command line.
   let option: String
-  /// What it says something about; for any other input it is refused.
+  /// The inputs it applies to; for any other input it is refused.
   let inputs: Set<CheckpointContent>
   /// Whether the bytes of the output depend on it.
   let influence: Influence
@@ -26,9 +26,9 @@ struct Setting: Sendable {
   let effect: Effect
   /// What was typed, or nil.
   let typed: @Sendable (ConversionOptions) -> Entry.Content?
-  /// - Throws: `Failure` of kind usage where the entry is no value of this setting.
+  /// - Throws: `Failure` of kind usage if the entry is not a value of this setting.
   let set: @Sendable (Entry, inout Recipe) throws -> Void
-  /// The value as a recipe holds it; nil where there is none.
+  /// The value as a recipe holds it; nil if there is none.
   let value: @Sendable (Recipe) -> JSON?
 
   init<Value, Option: TypedOption & SendableMetatype>(
@@ -46,22 +46,22 @@ struct Setting: Sendable {
     value = { recipe in form.write(recipe[keyPath: place]) }
   }
 
-  /// Whether a recipe says it: a value that is the default says nothing.
+  /// Whether a recipe gives it: a value that equals the default counts as not given.
   func isSaid(in recipe: Recipe) -> Bool { value(recipe) != value(Recipe()) }
 
-  /// Refuses settings that are about another kind of input.
+  /// Refuses settings that apply to another kind of input.
   /// - Throws: `Failure` `setting.input` that names the first.
   static func check(_ recipe: Recipe, appliesTo input: Checkpoint) throws(Failure) {
     guard let setting = all.first(where: { !$0.inputs.contains(input.content) && $0.isSaid(in: recipe) }) else { return }
     let (found, needed) = input.content == .adapter ? ("an adapter", "models") : ("a model", "adapters")
     let merging = "merge the adapter into its model first: 'qconvert MODEL OUT --lora \(Files.lastComponent(recipe.conversion.input))'"
     throw Failure(
-      .usage, "setting.input", "\(setting.option) is about \(needed), and the input is \(found)", file: recipe.conversion.input,
+      .usage, "setting.input", "\(setting.option) applies to \(needed), and the input is \(found)", file: recipe.conversion.input,
       remedy: input.content == .adapter ? "Leave it out, or \(merging)." : "Leave it out.")
   }
 
-  /// Refuses settings that change nothing although somebody counts on them.
-  /// - Returns: a warning for each that changes nothing where that does no harm.
+  /// Refuses settings that change nothing although the user relies on them.
+  /// - Returns: a warning for each setting that changes nothing and does no harm.
   /// - Throws: `Failure` `setting.no-effect` that names the first.
   static func check(_ situation: Effect.Situation) throws(Failure) -> [String] {
     var warnings: [String] = []

@@ -1,10 +1,10 @@
-/// The type of a property that an option of the command line is kept in.
+/// The type of a property that holds a command-line option.
 protocol TypedOption {
   /// What was typed, or nil.
   var content: Entry.Content? { get }
 }
 
-/// A value of an option whose description is how it is typed.
+/// A value of an option that knows how it is typed.
 protocol TypedValue {
   var typedText: String { get }
 }

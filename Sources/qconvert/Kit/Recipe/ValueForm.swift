@@ -1,17 +1,17 @@
 import QuantCore
 
-/// How values of one kind are written, on the command line and in recipes alike.
+/// How values of one kind are written, both on the command line and in recipes.
 struct ValueForm<Value>: Sendable {
-  /// - Throws: `Failure` of kind usage where the entry is no such value.
+  /// - Throws: `Failure` of kind usage if the entry is not such a value.
   let read: @Sendable (Entry) throws -> Value
-  /// As a recipe holds it; nil: the key is left out.
+  /// The value as a recipe holds it; nil: the key is left out.
   let write: @Sendable (Value) -> JSON?
 }
 
 extension ValueForm where Value == String {
-  /// Any text; an empty one is not said.
+  /// Any text; an empty one means that nothing was given.
   static let text = ValueForm { entry in
-    guard let text = entry.text, !text.isEmpty else { throw entry.unexpected("a text") }
+    guard let text = entry.text, !text.isEmpty else { throw entry.unexpected("some text") }
     return text
   } write: { text in
     text.isEmpty ? nil : .string(text)
@@ -27,7 +27,7 @@ extension ValueForm where Value == String? {
 }
 
 extension ValueForm where Value == String? {
-  /// The name of a scheme or preset, which people write in capitals too.
+  /// The name of a scheme or preset, in upper or lower case.
   static let scheme = ValueForm {
     try ValueForm<String>.text.read($0).lowercased()
   } write: {
@@ -36,7 +36,7 @@ extension ValueForm where Value == String? {
 }
 
 extension ValueForm where Value == Bool {
-  /// `true` or `false`, also `on` and `off`.
+  /// `true` or `false`; `on` and `off` mean the same.
   static let flag = ValueForm { entry in
     switch entry.text {
     case "true", "on": return true
@@ -140,14 +140,14 @@ extension ValueForm where Value == [String] {
     .array($0.map { .string($0) })
   }
 
-  /// The same; the key is left out where there is none.
+  /// The same; the key is left out if the list is empty.
   static let someTexts = ValueForm { entry in
     try texts.read(entry)
   } write: {
     $0.isEmpty ? nil : texts.write($0)
   }
 
-  /// `PATTERN=SCHEME`, or a table with that one row.
+  /// `PATTERN=SCHEME`, or a table with the single row `PATTERN: SCHEME`.
   static let tensorRules = ValueForm { entry in
     try entry.elements.map { element in
       if let text = element.text { return text }
@@ -164,7 +164,7 @@ extension ValueForm where Value == [String] {
 }
 
 extension ValueForm where Value == [Int] {
-  /// Whole numbers that are not negative: a list, or in one text with commas between them; left out where there is none.
+  /// Whole numbers that are not negative: a list, or one text that separates them by commas; left out if there are none.
   static let someNumbers = ValueForm { entry in
     try entry.elements.flatMap { element in
       try ValueForm<String>.text.read(element).split(separator: ",", omittingEmptySubsequences: false).map { word in
@@ -178,7 +178,7 @@ extension ValueForm where Value == [Int] {
 }
 
 extension ValueForm where Value == [(id: String, options: [String: String])] {
-  /// `NAME:option=value,…`, or a table with the name in its one row and the options below it.
+  /// `NAME:option=value,…`, or a table with one row: the name, and a table of options.
   static let methods = ValueForm { entry in
     try entry.elements.map { element in
       if let text = element.text {
@@ -201,7 +201,7 @@ extension ValueForm where Value == [(id: String, options: [String: String])] {
       })
   }
 
-  /// A number that is spelt as it would be printed.
+  /// A number if the text is exactly how that number would be printed.
   private static func number(_ text: String) -> JSON? {
     if let whole = Int(text), String(whole) == text { return .number(text) }
     if let value = Double(text), value.isFinite, "\(value)" == text { return .number(text) }
@@ -210,7 +210,7 @@ extension ValueForm where Value == [(id: String, options: [String: String])] {
 }
 
 extension ValueForm where Value == [AdapterRequest] {
-  /// `PATH:FACTOR`, or a table with that one row; a path alone has the factor 1.
+  /// `PATH:FACTOR`, or a table with the single row `PATH: FACTOR`; a path alone has the factor 1.
   static let adapters = ValueForm { entry in
     try entry.elements.map { element in
       if let row = element.pair {
@@ -224,7 +224,7 @@ extension ValueForm where Value == [AdapterRequest] {
       return AdapterRequest(path: String(text[..<colon]), factor: factor)
     }
   } write: { adapters in
-    // What stands behind a colon could be taken for the factor.
+    // Text after a colon in the path could be misread as the factor.
     .array(adapters.map { $0.factor == 1 && !$0.path.contains(":") ? .string($0.path) : .object([.init($0.path, .double($0.factor))]) })
   }
 }

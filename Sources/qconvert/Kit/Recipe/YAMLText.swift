@@ -1,7 +1,7 @@
 import QuantCore
 
 extension JSON {
-  /// The value as YAML in blocks, ended by a line feed. Texts that any reader of YAML takes for the same text are not quoted.
+  /// The value as YAML in block style, ended by a line feed. A text that every YAML parser reads as itself is not quoted.
   var yaml: String { JSON.block(self, indentation: 0).joined(separator: "\n") + "\n" }
 
   private static func block(_ value: JSON, indentation: Int) -> [String] {
@@ -15,7 +15,7 @@ extension JSON {
     case .array(let elements) where !elements.isEmpty:
       return elements.flatMap { element -> [String] in
         guard isBlock(element) else { return [spaces + "- " + scalar(element)] }
-        // The first line of the element stands behind the dash.
+        // The first line of the element follows the dash.
         var lines = block(element, indentation: indentation + 2)
         lines[0] = spaces + "- " + lines[0].dropFirst(indentation + 2)
         return lines
@@ -32,13 +32,13 @@ extension JSON {
     }
   }
 
-  /// A JSON text is a YAML text, so that quoting and numbers are those of JSON.
+  /// JSON is valid YAML, so values are quoted and numbers printed as in JSON.
   private static func scalar(_ value: JSON) -> String {
     guard case .string(let text) = value, isPlain(text) else { return value.text() }
     return text
   }
 
-  /// Words that YAML 1.1 or 1.2 takes for something else than a text.
+  /// Words that YAML 1.1 or 1.2 does not read as text.
   private static let reserved: Set<String> = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"]
 
   private static func isPlain(_ text: String) -> Bool {

@@ -1,7 +1,7 @@
 import Logging
 import QuantCore
 
-/// What one run of the program shares: streams, log, and how to answer.
+/// What one run of the program shares: streams, the log, and the form of the answer.
 struct Session: Sendable {
   let console: Console
   /// Whether standard output gets one JSON document.
@@ -13,7 +13,7 @@ struct Session: Sendable {
   private let progressStyle: ProgressStyle
   private let isQuiet: Bool
 
-  /// - Parameter options: nil where the command line could not be parsed.
+  /// - Parameter options: nil if the command line could not be parsed.
   init(console: Console, options: GlobalOptions?, isJSON: Bool) {
     self.console = console
     self.isJSON = isJSON
@@ -28,7 +28,7 @@ struct Session: Sendable {
     log = Logger(label: "qconvert") { _ in handler }
   }
 
-  /// A reporter for a command that takes long.
+  /// A progress reporter for a long command.
   func progress() -> Progress {
     let mode: Progress.Mode =
       switch progressStyle {
@@ -39,7 +39,7 @@ struct Session: Sendable {
     return Progress(mode, console: console, log: log)
   }
 
-  /// Prints a document as JSON, or its text.
+  /// Prints the document with `--json`, else the text.
   func answer(_ document: @autoclosure () -> JSON, text: @autoclosure () -> String) throws {
     try console.data(isJSON ? document().text(pretty: true) + "\n" : text())
   }
@@ -50,7 +50,7 @@ struct Session: Sendable {
   func report(_ failure: Failure, document: JSON? = nil) -> Int32 {
     console.status("")
     if isJSON {
-      // Where standard output is gone too, the exit code is all that is left.
+      // If standard output is gone too, only the exit code is left.
       try? console.data((document ?? JSONOutput.document([], failure)).text(pretty: true) + "\n")
     } else {
       console.line(Wording.line(failure, style: errorStyle))

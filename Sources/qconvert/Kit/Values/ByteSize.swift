@@ -1,11 +1,11 @@
 import QuantCore
 
-/// Sizes in bytes as people type and read them. `K`, `KB` and so on are powers of 1000, `KiB` powers of 1024.
+/// Sizes in bytes as people type and read them. `K` and `KB` mean powers of 1000, `KiB` powers of 1024, and so on.
 enum ByteSize {
   private static let decimal = ["B", "KB", "MB", "GB", "TB", "PB"]
 
   /// The bytes of `5GB`, `512MiB`, `1.5T` or `1000000`.
-  /// - Throws: `Failure` of kind usage where the text is no positive size below 2^60 bytes.
+  /// - Throws: `Failure` of kind usage if the text is not a positive size below 2^60 bytes.
   static func parse(_ text: String, option: String) throws(Failure) -> Int {
     let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
     guard let factor = factor(of: text.dropFirst(number.count).uppercased()), let value = Double(number) else {
@@ -16,7 +16,7 @@ enum ByteSize {
     return Int(bytes)
   }
 
-  /// `4.58 GB`: three significant digits or whole bytes.
+  /// `4.58 GB`: three significant digits, or whole bytes.
   static func format(_ bytes: Int) -> String {
     var value = Double(bytes)
     var unit = 0

@@ -5,7 +5,7 @@ import QuantCore
 enum BOSChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
   case auto, on, off
 
-  /// nil: as the tokenizer's own rule says.
+  /// nil: the tokenizer's own rule decides.
   var value: Bool? {
     switch self {
     case .auto: nil
@@ -15,14 +15,14 @@ enum BOSChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
   }
 }
 
-/// How products on calibration text are rounded.
+/// How factors of products on calibration text are rounded.
 enum ProductsChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
   case f32, bf16
 
   var value: ProductPrecision { self == .bf16 ? .bf16 : .f32 }
 }
 
-/// How widely blocks are searched.
+/// How widely parameters of GGUF blocks are searched for.
 enum SearchChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
   case standard, best
 

@@ -5,7 +5,7 @@ struct PluginArgument: Equatable {
   var id: String
   var options: [String: String]
 
-  /// - Throws: `Failure` of kind usage where the text is not `NAME[:k=v,...]`, or an option is given twice.
+  /// - Throws: `Failure` of kind usage if the text is not `NAME[:k=v,...]`, or an option is given twice.
   init(_ text: String) throws(Failure) {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     id = String(parts[0])
@@ -25,7 +25,7 @@ struct PluginArgument: Equatable {
 
   private static func malformed(_ text: String) -> Failure {
     Failure(
-      .usage, "plugin.syntax", "'\(text)' does not name a plug-in with its options",
+      .usage, "plugin.syntax", "'\(text)' is not a method with options",
       remedy: "Write NAME or NAME:option=value,option=value, such as awq:clip=off.")
   }
 }

@@ -2,7 +2,7 @@ import QuantCore
 
 /// Limits of options that are whole numbers.
 enum WholeNumber {
-  /// `value`, where it lies in the range.
+  /// `value`, if it is in the range.
   /// - Throws: `Failure` of kind usage that names the option.
   static func check(_ value: Int, _ option: String, in range: ClosedRange<Int>) throws(Failure) -> Int {
     guard range.contains(value) else {
