@@ -1,28 +1,28 @@
-# `make demo` shows what the program does; `make test` and `make interop` show that it does it right.
+# `make demo` shows what the program does; `make test` and `make interop` show that it does it correctly.
 
-# Builds of the program and of the tests have different flags: each has its own folder, so that neither rebuilds the other.
+# Builds of the program and of the tests use different flags: each has its own folder, so that neither rebuilds the other.
 RULES = --explicit-target-dependency-import-check error
 QCONVERT ?= .build/release/qconvert
 TESTED = .build-test/release/qconvert
 
-# What has API documentation: a library of this package each.
+# Libraries of this package that have API documentation.
 DOCUMENTED = QuantCore QConvertKit
 
 .PHONY: help build demo test structure unit end-to-end examples docs fuzz sanitize portable interop interop-all benchmark benchmark-methods format setup clean
 
 help:
-	@echo "make setup        system packages that building needs (apt)"
-	@echo "make build        $(QCONVERT)"
+	@echo "make setup        install the system packages that the build needs (apt)"
+	@echo "make build        build $(QCONVERT)"
 	@echo "make demo         quantize the model in Tests/Fixtures, compare methods, continue a prompt"
-	@echo "make test         all tests that need nothing but this checkout; with CI set, a skipped test is a failure"
+	@echo "make test         run all tests that need only this checkout; with CI set, a skipped test is a failure"
 	@echo "make examples     build and use the plug-in packages in Examples, and a package that depends on a version of this one"
-	@echo "make docs         API documentation of $(DOCUMENTED), in .build-docs/site"
-	@echo "make fuzz         damages small models at random for a quarter of an hour (SECONDS=900)"
-	@echo "make sanitize     the C kernels under the sanitizers, with hostile input, compiled for ARM, without fused operations"
-	@echo "make portable     all tests of a build without the vector units that are chosen at run time"
-	@echo "make interop      against transformers, compressed-tensors, GPTQModel, bitsandbytes, llama.cpp (installed on first use)"
-	@echo "make interop-all  also against vLLM and llm-compressor, and with more models, schemes and text"
-	@echo "make benchmark    time and memory against llama.cpp's tools, GPTQModel, llm-compressor and AutoAWQ (about an hour)"
+	@echo "make docs         build the API documentation of $(DOCUMENTED), in .build-docs/site"
+	@echo "make fuzz         run every command on randomly damaged small models, for a quarter of an hour (SECONDS=900)"
+	@echo "make sanitize     run the C kernels under the sanitizers, with hostile input, compiled for ARM, without fused operations"
+	@echo "make portable     run all tests on a build without the vector units that are chosen at run time"
+	@echo "make interop      check with transformers, compressed-tensors, GPTQModel, bitsandbytes, llama.cpp (installed on first use)"
+	@echo "make interop-all  check also with vLLM and llm-compressor, and with more models, schemes and text"
+	@echo "make benchmark    compare time and memory with llama.cpp's tools, GPTQModel, llm-compressor and AutoAWQ (hours)"
 	@echo "make format       check the format of all sources"
 
 setup:
@@ -37,7 +37,7 @@ demo: setup build
 test: setup
 	@MAKE="$(MAKE)" Tests/run.py
 
-# Folders whose rooms must not use each other in a circle.
+# Folders whose rooms must not use each other in a cycle.
 CORE = Base Numbers Text Model Engine Conversion
 LAYERS = Sources/QuantCore $(CORE:%=Sources/QuantCore/%) Sources/qconvert/Kit
 
@@ -57,7 +57,7 @@ examples: setup
 	Tests/EndToEnd/plugin-package.sh
 	Tests/EndToEnd/versioned-package.sh
 
-# The plug-in is fetched for this alone (Package.swift). Parameters need no words of their own, but a link must lead somewhere.
+# The plug-in is fetched only for this target (Package.swift). Parameters may stay undocumented, but links must resolve.
 docs: setup
 	@mkdir -p .build-docs/site
 	QCONVERT_DOCS=1 swift package --allow-writing-to-directory .build-docs/site generate-documentation \

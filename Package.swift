@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// One set of rules for every Swift target: language mode 6, no implicit `any`, imports are private and explicit,
+// One set of rules for every Swift target: language mode 6, no implicit `any`, imports are internal and explicit,
 // and a warning fails the build.
 let rules: [SwiftSetting] = [
   .swiftLanguageMode(.v6),
@@ -11,19 +11,19 @@ let rules: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
-// Hot loops are C. They are as fast as they should be in release builds only: flags for the optimizer are "unsafe" to SwiftPM,
-// and a package that has any cannot be depended on by version.
+// Hot loops are C. They are fast only in release builds: SwiftPM treats optimizer flags as "unsafe", and a package with unsafe flags
+// cannot be a versioned dependency.
 let kernelRules: [CSetting] = [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]
 
-// The layers of the core, the lowest first. Each sees those in front of it in this list and none behind: that is what their
-// dependencies below say.
+// The layers of the core, the lowest first. Each may depend on those before it in this list and on none after it; their dependencies
+// are declared below.
 let layers = ["Base", "Numbers", "Text", "Model", "Engine", "Conversion"]
 
 func layer(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .target(name: "Quant" + name, dependencies: dependencies, path: "Sources/QuantCore/" + name, swiftSettings: rules)
 }
 
-/// A plug-in depends on QuantCore and on nothing beside it (except a kit, a C target of its own, and the C library).
+/// A plug-in depends on QuantCore and on nothing else (except a kit, its own C target, and the C library).
 func plugin(_ name: String, _ path: String, with others: [Target.Dependency] = [], exclude: [String] = []) -> Target {
   .target(name: name, dependencies: ["QuantCore"] + others, path: "Sources/Plugins/" + path, exclude: exclude, swiftSettings: rules)
 }
@@ -34,14 +34,14 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
     swiftSettings: rules)
 }
 
-// The plug-ins that the `qconvert` binary contains: one line each here, and one in Kit/BuiltIn.swift.
+// The modules of the plug-ins that the `qconvert` binary contains: a name here, and a line in Kit/BuiltIn.swift.
 let builtIn = [
   "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "PyTorch", "CompressedTensors", "GPTQContainer",
   "AWQContainer", "Float8", "ModelOpt", "GPTOSS", "BitsAndBytes", "HQQ", "TorchAO", "ModelFamilies", "Clients",
 ]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
-// Only `make docs` needs the plug-in that builds the API documentation: nobody else should have to fetch it.
+// Only `make docs` needs the plug-in that builds the API documentation: no other build should have to fetch it.
 let documentation: [Package.Dependency] =
   Context.environment["QCONVERT_DOCS"] == nil ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")]
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Converts every model in a folder, and acts on what the exit code of qconvert says.
+# Converts every model in a folder, and handles each exit code of qconvert.
 #   convert-all.sh MODELS OUT [options of qconvert]
-# Every folder in MODELS that holds a config.json becomes OUT/<name>.gguf. A model that is there already is left alone, so the
-# script can be run again after a failure. Ends with 0 where everything is there, else with 1.
+# Every folder in MODELS that holds a config.json becomes OUT/<name>.gguf. Outputs that exist already are left alone, so the
+# script can be run again after a failure. Ends with 0 if all outputs exist, otherwise with 1.
 #   QCONVERT   the program (default: the one on PATH)
 set -u
 models=${1:?usage: convert-all.sh MODELS OUT [options of qconvert]}
@@ -30,7 +30,7 @@ for config in "$models"/*/config.json; do
     69) failed=$((failed + 1)); echo "$name: not supported" ;;
     73) failed=$((failed + 1)); echo "$name: cannot create $target" ;;
     70) failed=$((failed + 1)); echo "$name: a bug of qconvert; please report it" ;;
-    # From here on every other model would fail too.
+    # After these errors, every other model would fail too.
     74) echo "$name: the disk is full or failing; free space and run this again" >&2; exit 1 ;;
     64 | 78) echo "$name: the options are wrong" >&2; exit 1 ;;
     *) echo "$name: stopped ($code)" >&2; exit 1 ;;

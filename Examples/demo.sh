@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Quantizes the trained model in Tests/Fixtures to Q4_K_M in three ways, compares all with the original, and continues a prompt
-# with the best one. Everything it writes goes to demo-output/.
+# Quantizes the trained model in Tests/Fixtures to Q4_K_M in three ways, compares each with the original, and continues a prompt
+# with the best one. All output goes to demo-output/.
 #   QCONVERT   the program (default: the release build)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,7 +37,7 @@ for plugin in rtn awq gptq:correct=0.5; do
 done
 
 echo
-echo "Against the original, on $windows windows of 512 tokens of prose that neither training nor calibration saw:"
+echo "Compared with the original, on $windows windows of 512 tokens of prose that neither training nor calibration saw:"
 echo
 printf '%-22s %11s %8s %12s %14s %12s\n' model size bits/w perplexity "KL divergence" "same top-1"
 row "original, BF16" "$model"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the system packages that building qconvert and running its tests need, where they are missing (Debian, Ubuntu).
-# The Swift toolchain (6.3) is expected to be there: https://www.swift.org/install
+# Installs missing system packages that building and testing qconvert needs (Debian, Ubuntu).
+# A Swift toolchain (6.3) must already be installed: https://www.swift.org/install
 set -euo pipefail
 
 missing=()
@@ -14,7 +14,7 @@ program make make
 program git git
 program python3 python3
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-command -v swift >/dev/null || { echo "setup: there is no Swift toolchain; see https://www.swift.org/install" >&2; exit 69; }
+command -v swift >/dev/null || { echo "setup: no Swift toolchain found; install one from https://www.swift.org/install" >&2; exit 69; }
 
 if [ ${#missing[@]} -eq 0 ]; then
   echo "setup: nothing is missing"
