@@ -1,9 +1,9 @@
 public import QuantCore
 
-/// Clamps each row to a fraction of its largest weight before rounding, where that lowers the squared error.
+/// Clamps each row to a fraction of its largest weight before rounding, if that lowers the squared error.
 public struct ShrinkMethod: QuantizationMethod {
   public static let id = "shrink"
-  public static let summary = "Clamp the outliers of a row where that lowers the squared error of its weights."
+  public static let summary = "Clamp the outliers of a row if that lowers the squared error of its weights."
   public static let reference = "the paper or page that describes it"
   public static let options = [
     OptionDeclaration(name: "to", summary: "smallest fraction tried", defaultValue: "0.8")
@@ -36,7 +36,7 @@ private struct ClampingRounder: Rounder {
           candidate.values[row * panel.columns + column] = min(max(weight, -bound), bound)
         }
       }
-      // What a reader of the output will see of this candidate, held against the weights as they were.
+      // The values that a client will see for this candidate, compared with the original weights.
       let seen = candidate.withPanel { scheme.roundTrip($0) }
       for row in 0..<panel.rows {
         let columns = row * panel.columns..<(row + 1) * panel.columns

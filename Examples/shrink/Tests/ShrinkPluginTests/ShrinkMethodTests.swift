@@ -2,7 +2,7 @@ import QuantCore
 import ShrinkPlugin
 import Testing
 
-/// What a rounder makes of some weights, as numbers.
+/// The weights after rounding, dequantized.
 private func rounded(_ weights: Matrix, to smallest: String, scheme: any Scheme) throws -> [Float] {
   let options = try OptionValues(["to": smallest], declarations: ShrinkMethod.options, plugin: ShrinkMethod.id)
   let task = RoundingTask(id: nil, name: "weights", scheme: scheme, statistics: nil)
@@ -16,11 +16,11 @@ private func squaredError(_ a: [Float], _ b: [Float]) -> Float { zip(a, b).reduc
 
 @Test func aRowWithAnOutlierLosesLess() throws {
   let scheme = try #require(IntegerSchemes.scheme(named: "int4-g32", modelType: .f32))
-  // The others lie half a step of the scale that one weight asks for from 0.
+  // The other weights are half a step away from 0, on the scale that the one large weight needs.
   let weights = Matrix(rows: 1, columns: 32, values: (0..<32).map { $0 == 5 ? 1 : $0 % 2 == 0 ? 1 / 15 : -1 / 15 })
   let plain = weights.withPanel { scheme.roundTrip($0) }
   let kept = try rounded(weights, to: "1", scheme: scheme)
-  #expect(kept == plain, "without clamping the scheme's own rule is left alone")
+  #expect(kept == plain, "without clamping, the result is that of the scheme's own rule")
   #expect(try squaredError(rounded(weights, to: "0.5", scheme: scheme), weights.values) < squaredError(plain, weights.values))
 }
 

@@ -4,10 +4,10 @@ extension Scaffold {
     """
     public import QuantCore
 
-    /// Clamps each row to a fraction of its largest weight before rounding, where that lowers the squared error.
+    /// Clamps each row to a fraction of its largest weight before rounding, if that lowers the squared error.
     public struct \(type): QuantizationMethod {
       public static let id = "\(name)"
-      public static let summary = "Clamp the outliers of a row where that lowers the squared error of its weights."
+      public static let summary = "Clamp the outliers of a row if that lowers the squared error of its weights."
       public static let reference = "the paper or page that describes it"
       public static let options = [
         OptionDeclaration(name: "to", summary: "smallest fraction tried", defaultValue: "0.8")
@@ -40,7 +40,7 @@ extension Scaffold {
               candidate.values[row * panel.columns + column] = min(max(weight, -bound), bound)
             }
           }
-          // What a reader of the output will see of this candidate, held against the weights as they were.
+          // The values that a client will see for this candidate, compared with the original weights.
           let seen = candidate.withPanel { scheme.roundTrip($0) }
           for row in 0..<panel.rows {
             let columns = row * panel.columns..<(row + 1) * panel.columns
@@ -66,7 +66,7 @@ extension Scaffold {
     import \(module)
     import Testing
 
-    /// What a rounder makes of some weights, as numbers.
+    /// The weights after rounding, dequantized.
     private func rounded(_ weights: Matrix, to smallest: String, scheme: any Scheme) throws -> [Float] {
       let options = try OptionValues(["to": smallest], declarations: \(type).options, plugin: \(type).id)
       let task = RoundingTask(id: nil, name: "weights", scheme: scheme, statistics: nil)
@@ -80,11 +80,11 @@ extension Scaffold {
 
     @Test func aRowWithAnOutlierLosesLess() throws {
       let scheme = try #require(IntegerSchemes.scheme(named: "int4-g32", modelType: .f32))
-      // The others lie half a step of the scale that one weight asks for from 0.
+      // The other weights are half a step away from 0, on the scale that the one large weight needs.
       let weights = Matrix(rows: 1, columns: 32, values: (0..<32).map { $0 == 5 ? 1 : $0 % 2 == 0 ? 1 / 15 : -1 / 15 })
       let plain = weights.withPanel { scheme.roundTrip($0) }
       let kept = try rounded(weights, to: "1", scheme: scheme)
-      #expect(kept == plain, "without clamping the scheme's own rule is left alone")
+      #expect(kept == plain, "without clamping, the result is that of the scheme's own rule")
       #expect(try squaredError(rounded(weights, to: "0.5", scheme: scheme), weights.values) < squaredError(plain, weights.values))
     }
 

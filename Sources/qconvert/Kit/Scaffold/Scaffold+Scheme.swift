@@ -5,12 +5,12 @@ extension Scaffold {
     public import QuantCore
 
     /// Signed 4-bit integers in groups, whose scale is searched for: of the fractions 1, 0.95, … 0.55 of the plain scale, the one
-    /// with the smallest squared error. The grid is that of `int4-gN`, so that every container that holds `int4-gN` holds it.
+    /// with the smallest squared error. The grid is that of `int4-gN`, so every packing that holds `int4-gN` holds it.
     public struct \(type): Scheme {
-      /// The scheme of the same grid whose rule takes the largest weight.
+      /// The scheme with the same grid, whose rule fits the scale to the largest weight.
       private let plain: IntegerScheme
 
-      /// Nil for a group length below 1.
+      /// Nil for a group size below 1.
       public init?(groupLength: Int, modelType: ElementType) {
         guard let plain = IntegerScheme(bits: 4, groupLength: groupLength, isSymmetric: true, modelType: modelType) else { return nil }
         self.plain = plain
@@ -34,7 +34,7 @@ extension Scaffold {
             let largest = result.parameters[position]
             var smallestError = Float.infinity
             for step in 0..<10 {
-              // A parameter is what will be stored, so that the error is the one that readers see.
+              // Rounded as it will be stored, so the error is the one that clients see.
               let scale = NumberConversion.rounded(largest * (1 - Float(step) / 20), to: grid.scaleType)
               var error: Float = 0
               for column in group * length..<(group + 1) * length {
