@@ -111,6 +111,25 @@ import Testing
     }
   }
 
+  @Test func theConfigurationOfALanguageModelBesideAVisionTowerIsEdited() throws {
+    var edited = try EditedFolder(RandomModel.copy("gemma3", into: folder))
+    let text = edited.configuration
+    for member in text.objectValue ?? [] where member.key != "architectures" { edited.set(member.key, to: nil) }
+    edited.set("architectures", to: .array([.string("Gemma3ForConditionalGeneration")]))
+    edited.set("model_type", to: .string("gemma3"))
+    edited.set("text_config", to: text)
+    edited.save()
+    let result = try convert(edited.path, "nested") {
+      $0.scheme = "bf16"
+      $0.droppedBlocks = [1]
+    }
+    let inner = try #require(result.configuration?.json?["text_config"])
+    let kinds = try #require(text["layer_types"]?.arrayValue)
+    #expect(inner["num_hidden_layers"] == .int(kinds.count - 1))
+    #expect(inner["layer_types"] == .array([kinds[0]] + kinds[2...]))
+    #expect(try Opening(registry).describe(result).blocks.count == kinds.count - 1)
+  }
+
   @Test func blocksThatAreNotThereAreNamed() {
     #expect(failure { $0.droppedBlocks = [8] }?.message == "the model has no block 8")
     #expect(failure { $0.droppedBlocks = [8] }?.remedy == "Its blocks are 0 to 7.")

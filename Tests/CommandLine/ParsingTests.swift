@@ -52,6 +52,8 @@ private func parsed<Command>(_ arguments: String..., as type: Command.Type = Com
   #expect(plan.global.color == .never)
   #expect(CommandOrder.commandFirst(["--json", "in", "out"]) == ["--json", "in", "out"])
   #expect(CommandOrder.commandFirst(["in", "plan"]) == ["in", "plan"])
+  #expect(CommandOrder.commandFirst(["-q", "plugin", "new", "mine"]) == ["plugin", "new", "-q", "mine"])
+  #expect(CommandOrder.commandFirst(["--threads"]) == ["--threads"])
 }
 
 @Test func theOtherCommandsTakeTheirOptions() throws {

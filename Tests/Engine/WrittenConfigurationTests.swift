@@ -48,6 +48,11 @@ import Testing
     #expect(isSame(rounded(again), rounded(model)))
   }
 
+  @Test func wholeNumbersAreWrittenAsIntegers() throws {
+    let model = try Fixture.describe(Fixture.folder(SharedData.fixture("engine/gemma3")))
+    #expect(model.huggingFaceConfiguration?["query_pre_attn_scalar"]?.intValue != nil)
+  }
+
   /// The model with what a GGUF does not keep exactly set to one value.
   private func rounded(_ model: ModelDescription) -> ModelDescription {
     func rounded(_ norm: Norm?) -> Norm? { norm.map { Norm($0.role, $0.formula, epsilon: 1) } }

@@ -10,7 +10,10 @@ import re
 import sys
 
 # Formats and their authors, in any part of an identifier or a text.
-CONTAINERS = re.compile(r"gguf|huggingface|hugging face|safetensors|llama\.?cpp|tokenizer\.ggml|(?<=[\"'])general\.", re.I)
+CONTAINERS = re.compile(
+    r"gguf|huggingface|hugging face|safetensors|llama\.?cpp|tokenizer\.ggml|(?<=[\"'])general\."
+    # Files and keys of folders, and names of tensors.
+    r"|config\.json|quantization_config|quantize_config|qweight|embed_tokens|token_embd|lm_head", re.I)
 
 # File: names that it may contain, and why.
 CORE_EXCEPTIONS = {
@@ -18,6 +21,9 @@ CORE_EXCEPTIONS = {
         ["GGUF", "gguf", "safetensors"], "the one table of files that users give by mistake, and what to do with them"),
     "Engine/Evaluation/Evaluation.swift": (["llamaCpp", "llama.cpp"], "an evaluation protocol is named after its tool"),
     "Model/Formats/MetadataEdit.swift": (["general."], "an example of a key, as users type it"),
+    "Model/Presets/LinearLayerNames.swift": (["lm_head"], "words in names that say what a tensor is, for models without a family"),
+    "Model/Registry/Opening.swift": (["config.json"], "remedies name the file that people must give"),
+    "Text/Tokenizers/ConfigurationFiles.swift": (["config.json"], "the files of a tokenizer are in a folder, whatever the weights are in"),
     "Model/Packings/PlainPacking.swift": (["huggingface", "safetensors"], "the address of a specification"),
 }
 FORMAT_EXCEPTIONS = {

@@ -143,7 +143,9 @@ private struct Gemma3Blocks: Sendable {
       .init("hidden_activation", .string(activation == .gelu ? "gelu" : "gelu_pytorch_tanh")), .init("hidden_size", .int(n.hiddenSize)),
       .init("intermediate_size", .int(n.feedForwardSize)), .init("num_hidden_layers", .int(n.blockCount)),
       .init("num_attention_heads", .int(n.headCount)), .init("num_key_value_heads", .int(n.keyValueHeadCount)),
-      .init("head_dim", .int(n.headSize)), .init("query_pre_attn_scalar", .shortest(scoreDivisor)),
+      .init("head_dim", .int(n.headSize)),
+      // Newer classes insist on an integer.
+      .init("query_pre_attn_scalar", Int(exactly: scoreDivisor).map { .int($0) } ?? .shortest(scoreDivisor)),
       .init("max_position_embeddings", .int(n.contextLength)), .init("vocab_size", .int(n.vocabularySize)),
       .init("rms_norm_eps", .shortest(n.normEpsilon)), .init("sliding_window", .int(window > 0 ? window : 4096)),
       .init("layer_types", .array(kinds)), .init("rope_theta", .shortest(global.theta)),

@@ -11,7 +11,19 @@ extension CompanionFiles {
   public static func drop(_ blocks: DroppedBlocks, from checkpoint: inout Checkpoint) throws(Failure) {
     guard let configuration = checkpoint.configuration, let json = configuration.json else { return }
     var isCounted = false
-    let members = (json.objectValue ?? []).map { member in
+    let members = edited(json.objectValue ?? [], blocks, &isCounted)
+    guard isCounted else {
+      throw blocks.notCounted(file: checkpoint.path, remedy: "Known keys: \(counts.joined(separator: ", ")).")
+    }
+    checkpoint.configuration = Configuration(.object(members), architecture: configuration.architecture)
+  }
+
+  private static func edited(_ members: [JSON.Member], _ blocks: DroppedBlocks, _ isCounted: inout Bool) -> [JSON.Member] {
+    members.map { member in
+      // The language model of one with a vision tower.
+      if member.key == "text_config", let inner = member.value.objectValue {
+        return JSON.Member(member.key, .object(edited(inner, blocks, &isCounted)))
+      }
       if counts.contains(member.key), member.value.intValue == blocks.count {
         isCounted = true
         return JSON.Member(member.key, .int(blocks.left))
@@ -24,9 +36,5 @@ extension CompanionFiles {
       }
       return member
     }
-    guard isCounted else {
-      throw blocks.notCounted(file: checkpoint.path, remedy: "Known keys: \(counts.joined(separator: ", ")).")
-    }
-    checkpoint.configuration = Configuration(.object(members), architecture: configuration.architecture)
   }
 }

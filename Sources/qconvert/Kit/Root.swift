@@ -55,10 +55,13 @@ enum CommandOrder {
         break
       }
     }
-    let commands = Root.configuration.subcommands.compactMap { $0.configuration.commandName }
-    guard index > 0, index < arguments.count, commands.contains(arguments[index]) else { return arguments }
-    var ordered = arguments
-    ordered.insert(ordered.remove(at: index), at: 0)
-    return ordered
+    guard index < arguments.count else { return arguments }
+    // `plugin new` has a command within a command.
+    var (commands, end) = (Root.configuration.subcommands, index)
+    while end < arguments.count, let command = commands.first(where: { $0.configuration.commandName == arguments[end] }) {
+      commands = command.configuration.subcommands
+      end += 1
+    }
+    return Array(arguments[index..<end] + arguments[..<index] + arguments[end...])
   }
 }

@@ -85,12 +85,12 @@ def found():
 
 
 @functools.cache
-def experts():
+def experts(name="mixtral"):
     """A mixture of experts as a GGUF, which stacks them, and the importance that llama-imatrix finds in it."""
     # If windows begin with BOS, llama-imatrix cuts them at other places.
     model = convert(
-        random_model("mixtral"), WORK / "experts.f32.gguf", "--scheme", "f32", "--set-meta", "tokenizer.ggml.add_bos_token=bool:false")
-    path = WORK / "experts.imatrix.gguf"
+        random_model(name), WORK / f"{name}.experts.f32.gguf", "--scheme", "f32", "--set-meta", "tokenizer.ggml.add_bos_token=bool:false")
+    path = WORK / f"{name}.experts.imatrix.gguf"
     llama("llama-imatrix", "-m", model, "-f", text(), "-c", 256, "-t", 1, "--no-ppl", "-o", path)
     return model, path
 
@@ -113,3 +113,20 @@ def weighed_experts(case):
     llama("llama-quantize", "--imatrix", path, model, expected, scheme.upper())
     found = compare_tensors(target, expected)
     require(not found, f"{len(found)} differences: " + "; ".join(found[:6]))
+
+
+@check("keys and values of a latent, head by head, with importance of {} equal llama-quantize's", ["llama-imatrix", "calibrate"])
+def weighed_heads(origin):
+    name = "deepseek-v3-saved"
+    model, path = experts(name)
+    if origin == "calibrate":
+        # It has none of keys: their rows are multiplied with queries, which no linear layer reads here.
+        path = WORK / "heads.own.imatrix.gguf"
+        qconvert("calibrate", random_model(name), path, "--calibration", text(), "--samples", 1000, "--context", 256, "--bos", "off", "--force")
+    target, expected = WORK / "weighed-heads.gguf", WORK / "weighed-heads-reference.gguf"
+    for source in (random_model(name), model):
+        convert(source, target, "--scheme", "q4_0", "--importance", path, "--force")
+        expected.unlink(missing_ok=True)
+        llama("llama-quantize", "--imatrix", path, model, expected, "Q4_0")
+        found = compare_tensors(target, expected)
+        require(not found, f"{len(found)} differences: " + "; ".join(found[:6]))
