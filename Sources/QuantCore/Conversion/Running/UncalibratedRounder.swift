@@ -1,8 +1,8 @@
-/// Rounds to nearest where a calibrated method has nothing to go by, and says so.
+/// Rounds to nearest if a calibrated method has no statistics to use, and says so.
 struct UncalibratedRounder: Rounder {
   let scheme: any Scheme
   let expert: Int?
-  /// What errors in the columns weigh, where a person gave it.
+  /// How much errors in the columns weigh, if importance was given.
   let importance: [Float]?
 
   var reason: String {
