@@ -25,8 +25,8 @@ struct AdapterMapping {
       tensor.name = try names.resolve(tensor.name)
       guard adapter.naming == target else {
         throw Failure(
-          .unsupported, "adapter.replacement", "the adapter replaces this tensor as a whole, which cannot be converted to another format", file: file,
-          tensor: tensor.name, remedy: "Merge the adapter into its model with --lora, from the original folder.")
+          .unsupported, "adapter.replacement", "the adapter replaces this tensor as a whole, which cannot be converted to another format",
+          file: file, tensor: tensor.name, remedy: "Merge the adapter into its model with --lora, from the original folder.")
       }
       result.replacements.append(tensor)
     }
@@ -39,8 +39,8 @@ struct AdapterMapping {
     if naming == base.naming { return base.tensors.map(\.name) }
     guard let model else {
       throw Failure(
-        .unsupported, "adapter.family", "the adapter names tensors differently from the model, and no family translates the names", file: base.path,
-        remedy: "Give the model in the format that the adapter was made for.")
+        .unsupported, "adapter.family", "the adapter names tensors differently from the model, and no family translates the names",
+        file: base.path, remedy: "Give the model in the format that the adapter was made for.")
     }
     return model.tensors.filter { $0.name(base.naming).flatMap { base[$0] } != nil }.compactMap { $0.name(naming) }
   }

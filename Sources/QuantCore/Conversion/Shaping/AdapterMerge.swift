@@ -73,8 +73,8 @@ struct AdapterMerge {
     let shape = source[tensor.name]?.shape ?? []
     guard shape == tensor.shape, tensor.storage.isNumeric else {
       throw Failure(
-        .data, "adapter.shape", "the adapter replaces this tensor with one of shape \(tensor.shape), but the model's has shape \(shape)", file: file,
-        tensor: tensor.name,
+        .data, "adapter.shape", "the adapter replaces this tensor with one of shape \(tensor.shape), but the model's has shape \(shape)",
+        file: file, tensor: tensor.name,
         remedy: "Give the model that the adapter was made for; if tokens were added, resize and save that model first.")
     }
     let id = model?.tensors.first { $0.name(source.naming) == tensor.name }?.id

@@ -40,7 +40,8 @@ struct BlockRemoval {
         remedy: count > 0 ? "Give numbers from 0 to \(count - 1)." : "Leave --drop-blocks out: it has no blocks.")
     }
     guard self.dropped.left > 0 else {
-      throw Failure(.usage, "blocks.number", "no block would be left", file: checkpoint.path, remedy: "Keep at least one of its \(count) blocks.")
+      throw Failure(
+        .usage, "blocks.number", "no block would be left", file: checkpoint.path, remedy: "Keep at least one of its \(count) blocks.")
     }
   }
 

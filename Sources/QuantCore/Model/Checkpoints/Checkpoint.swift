@@ -30,7 +30,7 @@ public struct Checkpoint: Sendable {
   public var companionFolder: String?
   /// All files that were opened, to detect input = output and changes during a run.
   public var files: [String]
-  /// Index into `files` for each tensor; empty if it is not needed.
+  /// Index of the shard that holds each tensor; empty if the format does not need it.
   public var fileIndices: [String: Int] = [:]
   /// Number of blocks that were dropped from the model.
   public package(set) var droppedBlocks = 0
