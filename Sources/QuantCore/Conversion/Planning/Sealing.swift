@@ -2,7 +2,7 @@
 struct Sealing {
   let request: ConversionRequest
   let source: Checkpoint
-  /// Nil where no family knows the model.
+  /// Nil if no family knows the model.
   let model: ModelDescription?
   let target: Target
   /// Whether methods process the weights of blocks, so that their codes are chosen anew.

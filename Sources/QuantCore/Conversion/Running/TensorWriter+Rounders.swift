@@ -1,6 +1,6 @@
 /// Which rows of a tensor are rounded together, and by which rounder.
 extension TensorWriter {
-  /// Rows of an output tensor that are rounded alike.
+  /// Rows of an output tensor that are rounded the same way.
   struct Segment {
     var rows: Range<Int>
     /// How much errors in each column weigh for the scheme's own rule, or nil.

@@ -7,7 +7,7 @@ struct UncalibratedRounder: Rounder {
 
   var reason: String {
     if let expert {
-      return "fewer calibration tokens than input channels reached expert \(expert); rounded to nearest instead. A longer text reaches more"
+      return "fewer calibration tokens than input channels reached expert \(expert); rounded to nearest instead (a longer text helps)"
     }
     return "no calibration token reached this layer; rounded to nearest instead"
   }

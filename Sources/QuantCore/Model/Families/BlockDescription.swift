@@ -188,7 +188,7 @@ public struct Fold: Sendable {
   public var dependents: [Site]
   /// What is divided in return.
   public var producer: Producer
-  /// The site whose values are the output of the divided rows, so that its values are divided, too; nil: there is none.
+  /// The site whose values are the output of the divided rows, and so are divided, too; nil: there is no such site.
   public var produced: Site?
 
   public init(site: Site, dependents: [Site] = [], producer: Producer, produced: Site? = nil) {

@@ -5,7 +5,7 @@ import QuantPlatform
 /// Formats concatenate, stack, reorder or transpose the model's tensors, or store other values instead (`w` for a gain of `1 + w`):
 /// one stored tensor may hold several of them.
 public struct ModelTensor: Sendable {
-  /// Its role in the model, and where.
+  /// Identifies it in the model: role, block and expert.
   public var id: TensorID
   /// Dimensions in the model: `[out, in]`, or one dimension for a vector.
   public var shape: [Int]
