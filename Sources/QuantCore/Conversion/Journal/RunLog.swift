@@ -17,7 +17,7 @@ struct RunLog {
   /// enough to take no noticeable time.
   private static let interval = (bytes: 256 << 20, time: Duration.seconds(10))
 
-  /// - Parameter target: has passed `OutputTarget.check`, or holds a complete output of this run.
+  /// - Parameter work: of an output path that has passed `OutputTarget.check`, or whose complete output is in this folder.
   /// - Throws: `Failure` `resume.changed` or `resume.damaged`; `output.unfinished` if finished blocks of a calibrated run would be lost.
   init(_ plan: ConversionPlan, work: WorkFolder, progress: any ProgressReporter) throws(Failure) {
     self.plan = plan

@@ -40,7 +40,7 @@ struct AdapterPlanner {
   ) throws -> (checkpoint: Checkpoint, model: ModelDescription) {
     guard let path = request.basePath else {
       throw Failure(
-        .usage, "adapter.base", "format '\(format.id)' names the tensors of the adapter differently, and only its model tells how",
+        .usage, "adapter.base", "format '\(format.id)' names the adapter's tensors differently; the names depend on its model",
         file: request.input, remedy: "Give the model that the adapter was made for with --base.")
     }
     let base = try opening.open(path, configPath: request.configPath, tokenizerPath: request.tokenizerPath)

@@ -44,7 +44,7 @@ struct Target {
     let format = try chosenFormat(request, among: able, registry)
     guard let result = holder(format) else {
       throw Failure(
-        .usage, "output.content", "format '\(format.id)' cannot hold this kind of checkpoint: \(content.rawValue)", file: request.output,
+        .usage, "output.content", "format '\(format.id)' does not hold \(content.rawValue)s", file: request.output,
         remedy: "Give --to with one that does: \(able.map { $0.id }.joined(separator: ", ")).")
     }
     if request.shardSize != nil || request.keepsSplit, !format.splits {

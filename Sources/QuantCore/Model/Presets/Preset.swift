@@ -12,7 +12,7 @@ public protocol Preset: Sendable {
   func choose(_ tensors: [PresetTensor], model: ModelDescription?) -> [PresetChoice]
   /// The scheme that is used for all tensors with `--pure`; nil if the preset has no such scheme.
   var pureScheme: String? { get }
-  /// Schemes that must not be used without importance under this preset, even if a tensor rule chose them.
+  /// Schemes that layers without importance must not have under this preset, even if a tensor rule chose them.
   var importantSchemes: Set<String> { get }
 }
 
