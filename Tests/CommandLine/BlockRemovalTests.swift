@@ -132,7 +132,7 @@ import Testing
 
   @Test func blocksThatAreNotThereAreNamed() {
     #expect(failure { $0.droppedBlocks = [8] }?.message == "the model has no block 8")
-    #expect(failure { $0.droppedBlocks = [8] }?.remedy == "Its blocks are 0 to 7.")
+    #expect(failure { $0.droppedBlocks = [8] }?.remedy == "Give numbers from 0 to 7.")
     #expect(failure { $0.droppedBlocks = Array(0..<8) }?.id == "blocks.number")
     let adapter = AdapterRequest(path: SharedData.fixture("adapters/llama"))
     #expect(failure { ($0.droppedBlocks, $0.adapters) = ([1], [adapter]) }?.kind == .usage)

@@ -47,7 +47,7 @@ import Testing
     let context = try #require(document["calibration"]?["context"]?.intValue)
     #expect(context > 5 && context < 64)
     let warnings = (document["warnings"]?.arrayValue ?? []).compactMap { $0.stringValue }
-    #expect(warnings.contains { $0.contains("\(context) calibration tokens are few") })
+    #expect(warnings.contains { $0.contains("\(context) calibration tokens are too few") })
   }
 
   @Test func feedbackThatWouldFitTheTextAloneIsLeftOutAndNamed() throws {

@@ -118,7 +118,7 @@ import Testing
     folder.set("quantization_config", "config_groups", "group_0", "weights", "num_bits", to: .int(4))
     folder.save()
     let found = try checked.findings(folder.path).filter { $0.id == "code.range" }
-    #expect(found.count == 7 && found[0].severity == .error && found[0].message.hasSuffix("codes are larger than their bits can hold"))
+    #expect(found.count == 7 && found[0].severity == .error && found[0].message.hasSuffix("codes are out of range for their bits"))
   }
 
   /// A byte can hold zero points that are not 4-bit codes.

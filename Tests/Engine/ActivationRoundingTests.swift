@@ -20,12 +20,12 @@ import Testing
     return values
   }
 
-  @Test(arguments: dynamic) func computedScalesGiveTheNumbersOfCompressedTensors(_ name: String) throws {
+  @Test(arguments: dynamic) func computedScalesGiveTheValuesOfCompressedTensors(_ name: String) throws {
     let scheme = try #require(ActivationScheme(named: name))
     #expect(rounded(try fixture("values"), ActivationRounding(scheme)).values == (try fixture(name).values))
   }
 
-  @Test(arguments: stored) func storedScalesGiveTheNumbersOfCompressedTensors(_ name: String) throws {
+  @Test(arguments: stored) func storedScalesGiveTheValuesOfCompressedTensors(_ name: String) throws {
     let scheme = try #require(ActivationScheme(named: name))
     let range = try fixture("range").values
     let rounding = ActivationRounding(scheme, minimum: range[0], maximum: range[1])
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  /// Every E4M3 number is the nearest to itself, and a midpoint goes to the even neighbour.
+  /// Every E4M3 value rounds to itself, and a midpoint rounds to the even neighbour.
   @Test func floatsOf8BitsRoundHalfToEven() {
     let codes = (0..<0x7f as Range<UInt8>).map { NumberConversion.float(e4m3: $0) }
     let rounding = ActivationRounding(.fp8Static, stored: .init(scale: 1))

@@ -2,12 +2,12 @@ import Glibc
 import QuantCore
 import Testing
 
-/// The attention against formulas written down one number at a time, in doubles.
+/// Compares attention with its formulas, computed value by value in doubles.
 @Suite struct AttentionPartTests {
   private static let width = 24
   private static let tokens = 37
 
-  /// What attention can be made to do, each alone and all together.
+  /// The features of attention, each alone and many together.
   static let variants: [String: Attention] = {
     let plain = Attention(width: width, headCount: 4, keyValueHeadCount: 2, headSize: 8, rope: Rope(theta: 100, dimension: 8))
     func with(_ change: (inout Attention) -> Void) -> Attention {
@@ -58,7 +58,7 @@ import Testing
     }
   }
 
-  /// Tokens one by one or in groups, after those in the cache, give the bits of the whole sequence.
+  /// Tokens that run one by one or in groups, after those in the cache, give the bits of the whole sequence.
   @Test(arguments: names) func cachedTokensGiveTheBitsOfTheWholeSequence(_ name: String) throws {
     let part = try #require(Self.variants[name])
     var random = TestRandom(seed: 6)
@@ -78,7 +78,7 @@ import Testing
     #expect(first == Self.tokens && context.cache?[Site.keys.name].count == Self.tokens * 16)
   }
 
-  /// A change anywhere beyond the window changes nothing.
+  /// A change outside of the window has no effect.
   @Test func aWindowHidesWhatLiesBeyondIt() throws {
     let part = try #require(Self.variants["window"])
     var random = TestRandom(seed: 7)

@@ -7,7 +7,7 @@ import Testing
 
 @testable import QuantConversion
 
-/// Stands for a key that is not there.
+/// Marks a key to remove.
 private let absent: JSON? = nil
 
 @Suite struct DescriptionTests {
@@ -115,7 +115,7 @@ private let absent: JSON? = nil
     #expect(try windows(["layer_types": absent, "sliding_window": absent]) == [128, nil])
     let types = JSON.array([.string("full_attention"), .string("sliding_attention")])
     #expect(try windows(["layer_types": types]) == [nil, 8])
-    // llama.cpp has the first block windowed, and no other order.
+    // In llama.cpp the first block has a window; it supports no other order.
     #expect(try Fixture.describe(try changed("gpt-oss", ["layer_types": types])).architecture(.gguf) == nil)
     #expect(try Fixture.describe(try changed("gpt-oss", [:])).architecture(.gguf) == "gpt-oss")
     #expect(try failure("gpt-oss", ["layer_types": .array([.string("full_attention")])])?.id == "model.key-value")
@@ -155,17 +155,17 @@ private let absent: JSON? = nil
     #expect(try Fixture.describe(try source(name)).firstGraph.folds.map(\.site) == sites)
   }
 
-  @Test func theNormInFrontOfExpertsFeedsRouterAndEveryExpert() throws {
+  @Test func theNormBeforeAMixtureFeedsRouterAndEveryExpert() throws {
     let graph = try Fixture.describe(try source("mixtral")).firstGraph
     let fold = try #require(graph.folds.first { $0.site == .feedForwardInput })
     let experts: [Layer] = (0..<4).flatMap { (e: Int) -> [Layer] in [Layer(.gate, expert: e), Layer(.up, expert: e)] }
     #expect(graph.consumers(of: fold) == [Layer.router] + experts)
   }
 
-  @Test(arguments: FamilyTests.names) func tensorsOfTheModelFillThoseOfTheContainers(_ name: String) throws {
+  @Test(arguments: FamilyTests.names) func tensorsOfTheModelFillTheStoredTensors(_ name: String) throws {
     let model = try Fixture.describe(try source(name))
     for naming in [Naming.huggingFace, .gguf] {
-      // A container's outputs are its elements, its rows, or the columns of all its matrices.
+      // The outputs of a stored tensor are its elements, its rows, or the columns of all its matrices.
       var filled: [String: (count: Int, outputs: [Int])] = [:]
       for tensor in model.tensors {
         guard let place = tensor.place(naming) else { continue }
@@ -194,14 +194,14 @@ private let absent: JSON? = nil
     #expect(try failure(name, [key: value])?.id == id)
   }
 
-  /// The defaults of transformers' configurations.
+  /// The defaults of the configuration classes of transformers.
   @Test(arguments: [("llama3-rope", 10_000.0), ("mistral-window", 10_000), ("mixtral", 1_000_000), ("qwen2", 10_000), ("qwen3", 10_000)])
-  func withoutABaseOfRotaryFrequenciesThatOfTheFamilyHolds(_ name: String, _ base: Double) throws {
+  func withoutABaseOfRotaryFrequenciesTheFamilysIsUsed(_ name: String, _ base: Double) throws {
     #expect(try Fixture.describe(try changed(name, ["rope_theta": absent])).attention.rope?.theta == base)
     #expect(try Fixture.describe(try changed(name, ["rope_theta": .int(500)])).attention.rope?.theta == 500)
   }
 
-  @Test func positionsBehindTheLastLearnedOneAreRefused() throws {
+  @Test func positionsAfterTheLastLearnedOneAreRefused() throws {
     let engine = try Fixture.engine(try source("opt"))
     func refused(_ body: () throws -> Void) -> String? {
       let failure = #expect(throws: Failure.self) { try body() }
@@ -243,7 +243,7 @@ private let absent: JSON? = nil
     }
   }
 
-  /// The language model of a model with a vision tower, whose configuration leaves out what is the default, and the spelling of
+  /// The language model of a model with a vision tower, with a configuration that omits defaults, and with the keys of
   /// transformers 5.
   @Test func gemmaIsFoundUnderEveryPrefixAndSpelling() throws {
     let original = try source("gemma3")
@@ -278,7 +278,7 @@ private let absent: JSON? = nil
     }
   }
 
-  @Test func whatLlamaCppWouldComputeOtherwiseHasNoPlaceInAGGUF() throws {
+  @Test func whatLlamaCppWouldComputeDifferentlyHasNoPlaceInAGGUF() throws {
     #expect(try Fixture.describe(try source("gemma3")).architecture(.gguf) == "gemma3")
     #expect(try Fixture.describe(try changed("gemma3", ["query_pre_attn_scalar": .int(20)])).architecture(.gguf) == nil)
     #expect(try failure("gemma3", ["attn_logit_softcapping": .int(20)])?.id == "model.variant")

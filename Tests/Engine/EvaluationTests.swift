@@ -56,7 +56,7 @@ import Testing
     #expect(abs(comparison.divergenceMaximum / sorted[91] - 1) < 1e-9)
     #expect(abs(comparison.divergenceMedian / ((sorted[45] + sorted[46]) / 2) - 1) < 1e-9)
     #expect(comparison.divergence99 > sorted[90] && comparison.divergence99 < sorted[91])
-    // The head was only scaled, so no top token changed.
+    // The output matrix was only scaled, so no top token changed.
     #expect(comparison.sameTop == Estimate(value: 1, standardError: 0))
   }
 
@@ -68,7 +68,7 @@ import Testing
     #expect(comparison.perplexity == result.perplexity)
   }
 
-  @Test func llamaCppScoresTheSecondHalfBehindBOS() throws {
+  @Test func llamaCppScoresTheSecondHalfAfterBOS() throws {
     let model = try engine()
     let options = EvaluationOptions(protocol: .llamaCpp, context: 24, windows: 2, beginOfSequence: 0)
     let result = try Evaluation.run(model, tokens: tokens, options: options)
@@ -106,7 +106,7 @@ import Testing
     #expect(id([1, 2, -1, 4], EvaluationOptions(context: 4)) == "model.token-range")
   }
 
-  @Test func numbersThatAreNotFiniteAreReported() throws {
+  @Test func valuesThatAreNotFiniteAreReported() throws {
     let model = try engine(changing: .infinity)
     let error = #expect(throws: Failure.self) { try Evaluation.run(model, tokens: tokens, options: EvaluationOptions(context: 10)) }
     #expect(error?.id == "evaluate.not-finite")

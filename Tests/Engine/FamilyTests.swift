@@ -4,7 +4,7 @@ import Testing
 
 /// Random models of every family, against transformers in float32 (Interop/make_engine_fixtures.py).
 @Suite struct FamilyTests {
-  /// Those with RMS norms, rotary embedding and one gated feed-forward layer.
+  /// Models with RMS norms, rotary embedding and one gated feed-forward network per block.
   static let llamaLike = ["llama3-rope", "llama-biases", "mistral-window", "qwen2", "qwen3"]
   static let qwenMixtures = ["qwen2-moe", "qwen2-moe-dense", "qwen3-moe", "qwen3-moe-dense"]
   static let names =

@@ -7,7 +7,7 @@ import TestSupport
 enum Fixture {
   struct Broken: Error {}
 
-  /// The tensors of a safetensors file of trusted origin.
+  /// The tensors of a trusted safetensors file.
   static func tensors(_ path: String) throws -> [CheckpointTensor] {
     let found = storedTensors(path)
     guard !found.isEmpty else { throw Broken() }

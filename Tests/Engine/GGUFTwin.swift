@@ -40,7 +40,7 @@ enum GGUFTwin {
     CheckpointTensor(name: name, shape: shape, storage: PlainStorage(.f32, ByteView(values.withUnsafeBytes { [UInt8]($0) })))
   }
 
-  /// `reshape(heads, 2, half, ...).swapaxes(1, 2)`: of every head, the rows of both halves by turns.
+  /// `reshape(heads, 2, half, ...).swapaxes(1, 2)`: within every head, the rows of both halves alternate.
   private static func swapHalves(_ matrix: Matrix, rows: Int, heads: Int) -> Matrix {
     let half = rows / heads / 2
     let width = matrix.values.count / rows
@@ -70,7 +70,7 @@ enum GGUFTwin {
     return Matrix(rows: matrix.rows, columns: matrix.columns, values: values)
   }
 
-  /// `view(heads, nope + v, rank).split([nope, v], 1)`, and of keys `.transpose(1, 2)`.
+  /// `view(heads, nope + v, rank).split([nope, v], 1)`, and for keys `.transpose(1, 2)`.
   private static func part(_ role: TensorRole, of matrix: Matrix, _ latent: LatentAttention) -> Matrix {
     var values: [Float] = []
     for head in 0..<latent.headCount {
@@ -120,7 +120,7 @@ enum GGUFTwin {
       let attentions = model.blocks.compactMap { $0.branches.first?.part as? Attention }
       values["gemma3.attention.sliding_window_pattern"] = .bools(attentions.map { $0.window != nil })
       values["gemma3.rope.freq_base_swa"] = .f32(Float(attention.rope?.theta ?? 0))
-      // The first block has a window; what is said of all is said of those without.
+      // The first block has a window; the keys for all blocks describe those without.
       rope = attentions.first { $0.window == nil }?.rope
     }
     if let latent = model.latentAttention, let mixture = model.mixture {
@@ -155,7 +155,7 @@ enum GGUFTwin {
 }
 
 extension Matrix {
-  /// Rows of other matrices behind its own.
+  /// Appends the rows of other matrices.
   fileprivate mutating func append(of others: [Matrix]) {
     self = Matrix(
       rows: rows + others.reduce(0) { $0 + $1.rows }, columns: columns, values: values + others.flatMap { $0.values })
@@ -163,7 +163,7 @@ extension Matrix {
 }
 
 extension ModelTensor {
-  /// The name of the same tensor of another expert than the first.
+  /// The name of the same tensor of another expert.
   fileprivate func expertName(_ expert: Int) -> String {
     (name(.huggingFace) ?? "").split(separator: ".").map(String.init).enumerated()
       .map { $0.offset == 5 ? String(expert) : $0.element }.joined(separator: ".")

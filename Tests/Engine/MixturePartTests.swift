@@ -2,7 +2,7 @@ import Glibc
 import QuantCore
 import Testing
 
-/// Feed-forward layers and mixtures of experts against formulas written down one token at a time.
+/// Compares feed-forward networks and mixtures of experts with their formulas, computed token by token.
 @Suite struct MixturePartTests {
   private static let width = 12
   private static let expert = FeedForward(width: width, innerSize: 10, activation: .silu)
@@ -39,7 +39,7 @@ import Testing
     let input = random.matrix(40, Self.width)
     let context = PartContext(SequenceRows(length: 40))
     context.fill(part, biased: true)
-    // Strong enough to change choices, not so strong that it makes them alone.
+    // Strong enough to change choices, but not to decide them alone.
     let correction = random.values(8, 0.2)
     context.vectors[TensorID(.routerCorrection)] = part.routing.hasCorrection ? correction : nil
     let result = try #require(part.run(input, in: context))

@@ -1,6 +1,6 @@
 import QuantCore
 
-/// What a part needs to run by itself: weights, one or several sequences, perhaps a cache.
+/// What a part needs to run alone: weights, one or several sequences, perhaps a cache.
 final class PartContext: BlockContext {
   let parallel = Parallel(threads: 2)
   var sequences: SequenceRows
@@ -44,7 +44,7 @@ final class PartContext: BlockContext {
   func remembering<Key: Hashable & Sendable, Value: Sendable>(_ key: Key, _ make: () -> Value) -> Value { make() }
 }
 
-/// Numbers between -1 and 1 that are the same on every run.
+/// Random values between -1 and 1 that are the same on every run.
 struct TestRandom {
   private var state: UInt64
   init(seed: UInt64) { state = seed }

@@ -4,9 +4,9 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// What sets the mixtures of Qwen2 and Qwen3 apart: dense blocks, a shared expert, stacks, and what llama.cpp takes for granted.
+/// What is special about the mixtures of Qwen2 and Qwen3: dense blocks, a shared expert, stacks, and what llama.cpp assumes.
 @Suite struct QwenMixtureTests {
-  /// A fixture with other values of some keys (nil: without the key), and other tensors.
+  /// A fixture with other values for some keys (nil: without the key), and other tensors.
   private func changed(
     _ name: String, _ changes: [String: JSON?] = [:], tensors: ([CheckpointTensor]) throws -> [CheckpointTensor] = { $0 }
   ) throws -> Checkpoint {
@@ -32,7 +32,7 @@ import Testing
     #expect(mixture(try Fixture.describe(changed("qwen2-moe")), 0)?.routing == ExpertRouting(expertsPerToken: 2, weights: .softmax))
     let normalised = try Fixture.describe(changed("qwen2-moe", ["norm_topk_prob": .bool(true), "num_experts_per_tok": .int(3)]))
     #expect(mixture(normalised, 1)?.routing == ExpertRouting(expertsPerToken: 3, weights: .softmaxOfChosen))
-    // The default of the classes.
+    // The default of the configuration classes.
     let unstated = try Fixture.describe(changed("qwen3-moe", ["norm_topk_prob": nil as JSON?]))
     #expect(mixture(unstated, 0)?.routing.weights == .softmax)
   }
@@ -44,14 +44,14 @@ import Testing
     #expect(qwen3.expert.innerSize == 24 && qwen3.shared == nil && !qwen3.weighsShared)
   }
 
-  /// Blocks without experts are those that are listed, and all but every nth.
+  /// Blocks without experts are those that are listed, and all but every nth block.
   @Test(
     arguments: [
       (nil, nil, []), (JSON.array([.int(0)]), nil, [0]), (.array([.int(1)]), JSON.int(2), [0, 1]), (nil, .int(2), [0]),
       (.array([]), .int(3), [0, 1]), (.null, .int(1), []),
     ] as [(JSON?, JSON?, [Int])]) func denseBlocksAreThoseOfTheConfiguration(_ listed: JSON?, _ step: JSON?, _ dense: [Int]) throws
   {
-    // Descriptions need no tensors of blocks, so that each may be told of as dense.
+    // Descriptions need no tensors of blocks, so any block can be described as dense.
     let model = try Fixture.describe(changed("qwen3-moe", ["mlp_only_layers": listed, "decoder_sparse_step": step]))
     for block in 0..<2 {
       #expect((mixture(model, block) == nil) == dense.contains(block))
@@ -110,7 +110,7 @@ import Testing
 
   // MARK: Graph
 
-  @Test func theNormInFrontOfExpertsFeedsRouterSharedExpertAndItsWeight() throws {
+  @Test func theNormBeforeAMixtureFeedsRouterSharedExpertAndItsWeight() throws {
     let graph = try Fixture.describe(changed("qwen2-moe")).firstGraph
     let fold = try #require(graph.folds.first { $0.site == .feedForwardInput })
     let experts = (0..<4).flatMap { (e: Int) -> [Layer] in [Layer(.gate, expert: e), Layer(.up, expert: e)] }
@@ -119,7 +119,7 @@ import Testing
     #expect(Set(graph.folds.map(\.site)) == Set(graph.sites).subtracting((0..<4).map { Site.expertInput($0) }))
   }
 
-  /// What decides about whole experts is kept.
+  /// Tensors that decide about whole experts are kept unquantized.
   @Test func routerAndWeightOfTheSharedExpertAreSensitive() throws {
     let model = try Fixture.describe(changed("qwen2-moe"))
     for role in [TensorRole.router, .sharedRouter] { #expect(model.kind(of: TensorID(role, block: 0))?.isSensitive == true) }
@@ -139,7 +139,7 @@ import Testing
     ("qwen2-moe", "decoder_sparse_step", .int(2), "block 0 of this model has none"),
     ("qwen2-moe", "tie_word_embeddings", .bool(true), "ties its output"),
     ("qwen3-moe", "attention_bias", .bool(true), "bias of the attention's output"),
-  ]) func whatLlamaCppComputesOtherwiseIsRefusedWithTheReason(_ name: String, _ key: String, _ value: JSON, _ reason: String) throws {
+  ]) func whatLlamaCppComputesDifferentlyIsRefusedWithTheReason(_ name: String, _ key: String, _ value: JSON, _ reason: String) throws {
     let model = try Fixture.describe(
       changed(name, [key: value]) { $0.filter { key != "tie_word_embeddings" || $0.name != "lm_head.weight" } })
     #expect(model.configurations[.gguf] == nil && model.configurations[.huggingFace] != nil)
@@ -147,7 +147,7 @@ import Testing
     #expect(try Fixture.describe(changed(name)).obstacles.isEmpty)
   }
 
-  /// llama.cpp loads a tied Qwen3-MoE, and biases of Qwen2's queries, keys and values are no obstacle, with or without.
+  /// llama.cpp loads a tied Qwen3-MoE, and a Qwen2-MoE with or without biases of queries, keys and values.
   @Test func whatLlamaCppComputesIsNotRefused() throws {
     let tied = try Fixture.describe(
       changed("qwen3-moe", ["tie_word_embeddings": .bool(true)]) { $0.filter { $0.name != "lm_head.weight" } })
@@ -170,7 +170,7 @@ import Testing
     try Fixture.engine(checkpoint).allLogits((0..<40).map { ($0 * 29 + 3) % 96 }, sequenceLength: 40)
   }
 
-  /// Files that were written before there were such keys, and files whose weight of the shared expert is a vector, as ggml stores it.
+  /// Files from before these keys existed, and files whose matrix that weights the shared expert is a vector, as ggml stores it.
   @Test func olderFilesAreRead() throws {
     let twin = try GGUFTwin.of(changed("qwen2-moe"))
     var values = try #require(twin.configuration?.keyValues)
@@ -185,7 +185,7 @@ import Testing
         configuration: Configuration(values, architecture: "qwen2moe"), files: [])
     }
     #expect(try logits(stored(values)) == logits(changed("qwen2-moe")))
-    // Inside of experts then are as many channels as a token's experts share; inside of the shared one are all.
+    // Without these keys, a token's experts divide the channels among them, and the shared expert has all of them.
     values["qwen2moe.expert_feed_forward_length"] = nil
     values["qwen2moe.expert_shared_feed_forward_length"] = nil
     values["qwen2moe.feed_forward_length"] = .u32(48)

@@ -5,7 +5,7 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// A program that rounds inputs as types of weights ask for, and loads files that none of these checkpoints is.
+/// A client that rounds inputs by the type of the weights, and loads a format that none of these checkpoints has.
 private enum Runtime: ClientProfile {
   static let id = "runtime"
   static let summary = "Rounds inputs."
@@ -61,7 +61,7 @@ private enum Runtime: ClientProfile {
     #expect(try loss("kv=int8") < loss("kv=int4"))
   }
 
-  @Test func presetsRoundWeightsThatAreUnroundedAndActivationSchemesDoNot() throws {
+  @Test func presetsRoundUnquantizedWeightsAndActivationSchemesDoNot() throws {
     let preset = try simulation("w8a8")
     // Seven linear layers in each of two blocks.
     #expect(preset.weights.count == 14 && preset.inputs.count == 14 && preset.caches.isEmpty)
@@ -71,7 +71,7 @@ private enum Runtime: ClientProfile {
     #expect(activations.caches.count == 2 && activations.caches.values.allSatisfy { Set($0.keys) == [.keys, .values] })
   }
 
-  /// The scale of a static scheme is that of the largest input anywhere on the calibration text.
+  /// The scale of a static scheme is that of the largest input on the calibration text.
   @Test func staticScalesCoverTheCalibrationText() throws {
     let (_, engine) = try model()
     let collector = StatisticsCollector([.range], parallel: Parallel(threads: 1))
@@ -123,7 +123,7 @@ private enum Runtime: ClientProfile {
     #expect(#expect(throws: Failure.self) { try simulation("file") }?.id == "simulate.file")
   }
 
-  /// Checkpoints of llm-compressor, run by transformers with its rounding of activations in force.
+  /// Checkpoints of llm-compressor, run by transformers with rounding of activations enabled.
   @Test(arguments: ["ct-fp8-static", "ct-fp8-block", "ct-fp8-kv", "ct-sq-w8a8-static"])
   func recordedRoundingGivesTheLogitsOfTransformers(_ name: String) throws { try checkLogits(in: Golden.cut(name)) }
 
@@ -147,7 +147,7 @@ private enum Runtime: ClientProfile {
       func difference(_ logits: Matrix) -> Float {
         golden.indices.reduce(0) { max($0, abs(logits[position, $1] - golden[$1])) }
       }
-      // The first token attends to itself alone: nothing has yet been added up in another order.
+      // The first token attends only to itself: no sum has a different order yet.
       if position == 0 {
         #expect(difference(rounded) < 1e-5)
         #expect(difference(exact) > 1e-2)
@@ -155,7 +155,7 @@ private enum Runtime: ClientProfile {
       near += difference(rounded)
       far += difference(exact)
     }
-    // Later a sum in another order pushes some values over the edge between two codes.
+    // Later, a different order of summation moves some values across the border between two codes.
     #expect(near < far * 0.8, "\(near) against \(far)")
   }
 }

@@ -3,16 +3,16 @@ import QuantCore
 import TestSupport
 import Testing
 
-/// A `config.json` that is made from a description means the same model again.
+/// A `config.json` that is made from a description describes the same model.
 @Suite struct WrittenConfigurationTests {
   private static let families = [
     "llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3",
     "deepseek-v3",
   ]
-  /// Those that a GGUF has no place for.
+  /// Families or variants that have no place in a GGUF.
   private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-yarn"]
 
-  /// Whether two descriptions are of one model.
+  /// Whether two descriptions describe the same model.
   private func isSame(_ a: ModelDescription, _ b: ModelDescription) -> Bool {
     a.hiddenSize == b.hiddenSize && a.vocabularySize == b.vocabularySize && a.contextLength == b.contextLength
       && a.embedding == b.embedding && a.blocks == b.blocks && a.head == b.head
@@ -41,7 +41,7 @@ import Testing
     let again = try Fixture.describe(rewritten(source, json))
     #expect(again.family == model.family)
     #expect(again.tensors.map { $0.name(.huggingFace) } == model.tensors.map { $0.name(.huggingFace) })
-    // GGUF keeps numbers in 32 bits, and of four numbers of a rule their quotients.
+    // GGUF stores 32-bit floats, and only the quotients of the four parameters of Llama 3.1's rule.
     #expect(Float(again.norm?.epsilon ?? 0) == Float(model.norm?.epsilon ?? 1))
     let factors = (again.attention.rope?.frequencyFactors() ?? [], model.attention.rope?.frequencyFactors() ?? [])
     #expect(factors.0.count == factors.1.count && zip(factors.0, factors.1).allSatisfy { abs($0 - $1) < 1e-4 * $1 })
@@ -53,7 +53,7 @@ import Testing
     #expect(model.huggingFaceConfiguration?["query_pre_attn_scalar"]?.intValue != nil)
   }
 
-  /// The model with what a GGUF does not keep exactly set to one value.
+  /// The model with everything that a GGUF does not store exactly set to a constant.
   private func rounded(_ model: ModelDescription) -> ModelDescription {
     func rounded(_ norm: Norm?) -> Norm? { norm.map { Norm($0.role, $0.formula, epsilon: 1) } }
     var model = model
@@ -82,7 +82,7 @@ import Testing
   @Test func whatTransformersHasNoClassForIsNotWritten() throws {
     let source = try Fixture.folder(SharedData.fixture("engine/llama-biases"))
     let twin = try GGUFTwin.of(source)
-    // Biases in some layers only, and rotary factors of no rule.
+    // Biases in some layers only, and rotary factors that follow no rule.
     let fewer = Checkpoint(
       path: "twin", format: "gguf", tensors: twin.tensors.filter { $0.name != "blk.0.attn_output.bias" }, naming: .gguf,
       configuration: twin.configuration, files: [])
@@ -97,6 +97,6 @@ import Testing
 }
 
 extension ModelDescription {
-  /// The `config.json` that means the model.
+  /// The `config.json` that describes the model.
   fileprivate var huggingFaceConfiguration: JSON? { configurations[.huggingFace]?.json }
 }

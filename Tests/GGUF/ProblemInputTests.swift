@@ -70,7 +70,7 @@ import Testing
     for bad in [Float.nan, -.infinity] {
       let failure = refusal(type) { $0[512 + 301] = bad }
       #expect(failure?.id == "data.nonfinite" && failure?.tensor == ProblemInputTests.layer)
-      #expect(failure?.message == "the value in row 1, column 301 is \(bad)")
+      #expect(failure?.message == "the weight in row 1, column 301 is \(bad)")
     }
   }
 
@@ -87,7 +87,7 @@ import Testing
       #expect(stored[512..<1024].allSatisfy { $0.magnitude < 1e-3 })
     } catch let failure as Failure {
       // Some types cannot hold the large row either.
-      #expect(failure.id == "data.overflow" && failure.message.hasPrefix("the value in row 0,"), "\(failure.message)")
+      #expect(failure.id == "data.overflow" && failure.message.hasPrefix("the weight in row 0,"), "\(failure.message)")
     }
   }
 
@@ -107,7 +107,7 @@ import Testing
         #expect(largest > magnitude / 200, "\(type), \(magnitude), whole row: \(isWholeRow)")
       } catch let failure as Failure {
         #expect(failure.id == "data.overflow" && failure.tensor == ProblemInputTests.layer, "\(type): \(failure)")
-        #expect(failure.message.hasPrefix("the value in row 1, column "), "\(type): \(failure.message)")
+        #expect(failure.message.hasPrefix("the weight in row 1, column "), "\(type): \(failure.message)")
         if !isWholeRow { #expect(failure.message.contains("column 301 "), "\(type): \(failure.message)") }
         #expect(failure.remedy?.contains("--tensor '\(ProblemInputTests.layer)=bf16'") == true)
       }
@@ -139,7 +139,7 @@ import Testing
     for type in none {
       let failure = refusal(type, columns: 160, importance: [])
       #expect(failure?.id == "scheme.row-length" && failure?.tensor == ProblemInputTests.layer)
-      #expect(failure?.message.hasPrefix("rows of 160 weights cannot be stored as \(type), whose groups have ") == true)
+      #expect(failure?.message.hasPrefix("rows of 160 weights cannot be stored as \(type), whose group size is ") == true)
       #expect(failure?.remedy?.contains("--tensor '\(ProblemInputTests.layer)=SCHEME'") == true)
       #expect(failure?.remedy?.contains("q4_0, q8_0, f16") == true)
     }

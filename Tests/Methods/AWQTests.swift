@@ -7,7 +7,7 @@ private func awq(_ options: [String: String] = [:]) throws -> AWQ {
   try AWQ(OptionValues(options, declarations: AWQ.options, plugin: AWQ.id))
 }
 
-/// `tr(ΔW·H·ΔWᵀ)` in double precision, the slow way.
+/// `tr(ΔW·H·ΔWᵀ)` in double precision, by its definition.
 private func outputError(_ rounded: Matrix, _ original: Matrix, _ gram: [Float]) -> Double {
   var total = 0.0
   for row in 0..<original.rows {
@@ -25,7 +25,7 @@ private func rounded(_ matrix: Matrix, _ scheme: any Scheme) -> Matrix {
   Matrix(rows: matrix.rows, columns: matrix.columns, values: matrix.withPanel { scheme.roundTrip($0) })
 }
 
-@Test func scalingLowersTheOutputErrorWhereChannelsAreLoud() throws {
+@Test func scalingLowersTheOutputErrorWithOutlierChannels() throws {
   let before = tinyWorkspace()
   var after = before
   _ = try awq().transform(&after)
@@ -39,7 +39,7 @@ private func rounded(_ matrix: Matrix, _ scheme: any Scheme) -> Matrix {
       errorBefore += outputError(rounded(old, scheme), old, gramBefore)
       errorAfter += outputError(rounded(new, scheme), new, gramAfter)
     }
-    // The identity is a candidate, so it can never get worse; with loud channels it gets much better.
+    // The identity is a candidate, so the error never grows; with outlier channels it is much smaller.
     #expect(errorAfter < errorBefore * 0.9, "\(site.name): \(errorAfter) against \(errorBefore)")
   }
 }

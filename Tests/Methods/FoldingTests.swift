@@ -45,7 +45,7 @@ func tinyWorkspace(threads: Int = 1, scheme: (any Scheme)? = IntegerScheme.named
   }
 }
 
-/// Statistics of tokens with two loud channels.
+/// Statistics of tokens with two outlier channels.
 func randomStatistics(channels: Int, tokens: Int, random: inout SystemlessRandom) -> SiteStatistics {
   var statistics = SiteStatistics(channels: channels)
   statistics.gram = [Float](repeating: 0, count: channels * channels)
@@ -68,7 +68,7 @@ struct SystemlessRandom {
     state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
     return Double(state >> 11) / Double(1 << 53)
   }
-  /// Sum of twelve uniform numbers: near enough to a normal distribution.
+  /// Sum of twelve uniform numbers: close enough to a normal distribution.
   mutating func normal() -> Float { Float((0..<12).reduce(0.0) { sum, _ in sum + next() } - 6) }
 }
 
@@ -90,7 +90,7 @@ extension IntegerScheme {
       for c in 0..<old.columns { #expect(abs(old[row, c] * gain[c] - new[row, c] * newGain[c]) < 1e-5) }
     }
   }
-  #expect(after.matrices[.gate] == before.matrices[.gate], "another site's consumers stay as they are")
+  #expect(after.matrices[.gate] == before.matrices[.gate], "the consumers of another site do not change")
 }
 
 @Test func foldThroughGroupedHeadsKeepsTheProductOfValueAndOutput() throws {

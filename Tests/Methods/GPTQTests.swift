@@ -26,7 +26,7 @@ import Testing
     return statistics
   }
 
-  /// Neighbours go together, and some channels are loud: `H_ij = 0.9^|i−j|·σ_i·σ_j`, exactly positive definite.
+  /// Neighbouring channels are correlated, and some are larger: `H_ij = 0.9^|i−j|·σ_i·σ_j`, exactly positive definite.
   private func correlated(_ channels: Int) -> SiteStatistics {
     func loudness(_ c: Int) -> Float { 1 + 0.37 * Float(c * 7919 % 13) }
     return statistics(channels) { Power.of(0.9, Float(abs($0 - $1))) * loudness($0) * loudness($1) * 100 }
@@ -45,7 +45,7 @@ import Testing
     return try #require(try gptq(options).rounder(for: task))
   }
 
-  /// `tr(ΔW·H·ΔWᵀ)` in double precision, the slow way.
+  /// `tr(ΔW·H·ΔWᵀ)` in double precision, by its definition.
   private func outputError(_ values: [Float], _ original: Matrix, _ gram: [Float]) -> Double {
     let columns = original.columns
     var total = 0.0
@@ -72,9 +72,9 @@ import Testing
     #expect(feedback < nearest * 0.7, "\(feedback) against \(nearest)")
   }
 
-  /// Optimal brain quantization as it is defined: round a column, move its error to the others by the inverse of what is
-  /// left of H, eliminate the column from the inverse. In double precision, without any factor. Errors are taken against
-  /// values that are rounded to `values`.
+  /// Optimal brain quantization by its definition: round a column, distribute its error to the others with the inverse of what is
+  /// left of H, eliminate the column from the inverse. In double precision, without factorizing. Errors are computed from values
+  /// that are rounded to `values`.
   private func twin(
     _ matrix: Matrix, _ scheme: any Scheme, _ statistics: SiteStatistics, damp: Double, values valueType: ElementType
   ) -> QuantizedPanel {
@@ -128,10 +128,10 @@ import Testing
       #expect(quantized.parameters == expected.parameters)
       return zip(quantized.codes, expected.codes).count { $0 == $1 }
     }
-    // A weight that falls on a tie in 32 bits may round the other way, and the rest of its row then differs.
+    // A weight that is a tie in 32 bits may round the other way, and the rest of its row then differs.
     let same = equalCodes(ElementType(rawValue: values.uppercased()) ?? .f32)
     #expect(Double(same) > 0.97 * Double(quantized.codes.count), "\(same) of \(quantized.codes.count)")
-    // 8 bits show what BF16 does to them.
+    // With 8 bits, the rounding to BF16 changes codes.
     if values == "bf16" { #expect(Double(equalCodes(.f32)) < 0.9 * Double(quantized.codes.count)) }
   }
 
@@ -147,7 +147,7 @@ import Testing
     #expect(round(matrix, scheme, rounder) == expected)
   }
 
-  @Test(arguments: ["static", "block"]) func weightsOfSilentChannelsAreKept(_ order: String) throws {
+  @Test(arguments: ["static", "block"]) func weightsOfDeadChannelsAreKept(_ order: String) throws {
     let scheme = try scheme("int8-g32")
     let silent = [0, 5, 40, 63]
     let matrix = weights(rows: 4, columns: 64)
@@ -191,12 +191,12 @@ import Testing
     #expect(try rounder(scheme, starved).record.fallback == nil)
   }
 
-  @Test(arguments: ["int8-g32", "q4_k"]) func correctionMakesUpForErrorsInFront(_ name: String) throws {
+  @Test(arguments: ["int8-g32", "q4_k"]) func correctionCompensatesEarlierErrors(_ name: String) throws {
     let scheme = try scheme(name)
     let channels = 256, tokens = 1024
     let matrix = weights(rows: 4, columns: channels)
     var random = SystemlessRandom(seed: 5)
-    // In front of the layer a share of each channel got lost, and its neighbour's value got in.
+    // Before the layer, a tenth of each channel was lost and replaced by its neighbour's value.
     let original = (0..<tokens * channels).map { _ in random.normal() }
     let observed = original.indices.map { 0.9 * original[$0] + 0.1 * original[$0 / channels * channels + ($0 + 1) % channels] }
     var statistics = SiteStatistics(channels: channels)
@@ -232,7 +232,7 @@ import Testing
     #expect(whole < none * 0.5, "\(whole) against \(none)")
   }
 
-  @Test func weightsThatAreNoNumbersDoNotTrap() throws {
+  @Test func weightsThatAreNotFiniteDoNotTrap() throws {
     for name in ["int4-g32", "q4_0", "q4_k"] {
       let scheme = try scheme(name)
       var matrix = weights(rows: 3, columns: 256)
@@ -241,7 +241,7 @@ import Testing
       let clean = weights(rows: 3, columns: 256)
       let rounder = try rounder(scheme, correlated(256))
       let damaged = round(matrix, scheme, rounder), whole = round(clean, scheme, rounder)
-      #expect(damaged.codes[0..<256] == whole.codes[0..<256], "other rows do not notice")
+      #expect(damaged.codes[0..<256] == whole.codes[0..<256], "other rows do not change")
     }
   }
 

@@ -4,7 +4,7 @@ import QuantCore
 import Synchronization
 import Testing
 
-/// A method that scales in front of another one scores its candidates by the other's rounding.
+/// A method that scales before another one rounds scores its candidates by the other's rounding.
 @Suite struct RounderBehindTests {
   private func awq(_ options: [String: String] = [:]) throws -> AWQ {
     try AWQ(OptionValues(options, declarations: AWQ.options, plugin: AWQ.id))
@@ -24,12 +24,12 @@ import Testing
     func round(_ panel: Panel, rows: [Int], into result: inout QuantizedPanel) { scheme.encode(panel, importance: nil, into: &result) }
   }
 
-  @Test func candidatesAreScoredByTheRoundingBehind() throws {
+  @Test func candidatesAreScoredByTheLaterRounding() throws {
     var block = tinyWorkspace()
     let before = block
     block.rounderBehind = { Eraser(scheme: $0.scheme) }
     let notes = try awq().transform(&block)
-    // Rounding errors of the score itself may make a scaling look better by nothing: then it moves nothing worth naming.
+    // Rounding errors in the score itself may make a scaling look very slightly better; its error is then shown as 100 %.
     #expect(notes.count == block.graph.folds.count)
     #expect(notes.allSatisfy { $0.contains("no scaling") || $0.contains("error 100 %") }, "\(notes)")
     var plain = before
@@ -49,7 +49,7 @@ import Testing
     let tasks = seen.withLock { $0 }
     #expect(Set(tasks.compactMap { $0.id?.layer }) == Set(block.matrices.keys))
     #expect(tasks.allSatisfy { $0.id?.block == 0 && $0.scheme.name == "int4-g16" && $0.statistics?.gram.isEmpty == false })
-    // The first is scored without scales, and a quarter of the grid follows with scaled statistics: alpha 0.5 of 0 and 0.5.
+    // The first task has no scales. A quarter of the grid follows: alpha 0 and 0.5, of which only 0.5 scales the statistics.
     let queries = tasks.filter { $0.id?.layer == .query }.compactMap { $0.statistics?.gram }
     let plain = try #require(statistics[.attentionInput]?.gram)
     #expect(queries.first == plain && Set(queries).count == 2, "\(queries.count)")
@@ -61,16 +61,16 @@ import Testing
     }
   }
 
-  @Test func aFailureOfTheRounderBehindIsThatOfTheTransform() {
+  @Test func aFailureOfTheLaterRounderIsThatOfTheTransform() {
     var block = tinyWorkspace()
     block.rounderBehind = { throw Failure(.unsupported, "test.behind", $0.name) }
     let failure = #expect(throws: Failure.self) { try awq().transform(&block) }
     #expect(failure?.id == "test.behind")
   }
 
-  /// Tiny models hide it, so it is held to the score itself: what feedback makes of the scaled layers is better than what it
-  /// makes of the layers as they were.
-  @Test func scalesInFrontOfFeedbackLowerTheErrorOfFeedback() throws {
+  /// Tiny models hide the effect, so the score itself is tested: with feedback, the error of the scaled layers is smaller than that
+  /// of the original layers.
+  @Test func scalesBeforeFeedbackLowerTheErrorOfFeedback() throws {
     let gptq = try GPTQ(OptionValues([:], declarations: GPTQ.options, plugin: GPTQ.id))
     var block = tinyWorkspace()
     let before = block

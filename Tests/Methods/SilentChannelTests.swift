@@ -2,7 +2,7 @@ import AWQ
 import QuantCore
 import Testing
 
-/// Channels that the calibration text left silent may speak later: AWQ neither scales nor clips their weights away.
+/// Channels that are dead on the calibration text may be active later: AWQ neither scales nor clips their weights.
 @Suite struct SilentChannelTests {
   private let method: AWQ
 
@@ -31,7 +31,7 @@ import Testing
     #expect(new[2] == old[2] && new[11] == old[11] && new != old)
     for layer in [Layer.query, .key, .value] {
       let (old, new) = (try #require(before.matrices[layer]), try #require(block.matrices[layer]))
-      // The rows of the value projection are divided for the layer behind it.
+      // The rows of the value projection are divided for the layer after it.
       guard layer != .value else { continue }
       for row in 0..<old.rows { #expect(new[row, 2] == old[row, 2] && new[row, 11] == old[row, 11]) }
     }
@@ -40,7 +40,7 @@ import Testing
     #expect(changed != down)
   }
 
-  @Test func aBlockOfSilenceIsLeftAlone() throws {
+  @Test func aSiteWithOnlyDeadChannelsIsNotScaled() throws {
     var block = tinyWorkspace()
     try silence(Array(0..<16), at: .attentionInput, in: &block)
     let before = block
@@ -53,7 +53,7 @@ import Testing
     var block = tinyWorkspace()
     try silence([4], at: .feedForwardInput, in: &block)
     var matrix = try #require(block.matrices[.up])
-    // The largest of its group by far: clipping it would make the steps of all others finer.
+    // By far the largest weight of its group: clipping it would make the steps of all others finer.
     for row in 0..<matrix.rows { matrix[row, 4] = row.isMultiple(of: 2) ? 12 : -12 }
     let scheme = try #require(IntegerScheme.named("int4-g16"))
     let task = RoundingTask(

@@ -8,7 +8,7 @@ import Testing
     try SmoothQuant(OptionValues(alpha.map { ["alpha": $0] } ?? [:], declarations: SmoothQuant.options, plugin: SmoothQuant.id))
   }
 
-  /// Tokens `[count, channels]` with two loud channels.
+  /// Tokens `[count, channels]` with two outlier channels.
   private func tokens(_ count: Int, _ channels: Int, seed: UInt64 = 5) -> Matrix {
     var random = SystemlessRandom(seed: seed)
     return Matrix(
@@ -16,7 +16,7 @@ import Testing
       values: (0..<count * channels).map { random.normal() * ($0 % channels == 3 || $0 % channels == 5 ? 60 : 1) })
   }
 
-  /// A block whose norms' sites were observed on tokens.
+  /// A block whose sites after norms were observed on tokens.
   private func workspace(_ inputs: Matrix, threads: Int = 1, scheme: (any Scheme)? = IntegerScheme.named("int8-channel")) -> BlockWorkspace
   {
     var block = tinyWorkspace(threads: threads, scheme: scheme)
@@ -29,7 +29,7 @@ import Testing
     return block
   }
 
-  /// `max|x|^α / max|w|^(1−α)` in double precision would need powers; α = 1/2 needs square roots alone.
+  /// `max|x|^α / max|w|^(1−α)` in double precision would need powers; α = 1/2 needs only square roots.
   @Test func scalesAreThoseOfThePaper() throws {
     let inputs = tokens(40, 16)
     let before = workspace(inputs)
@@ -48,7 +48,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["0", "0.5", "1", "auto"]) func normAndReadersTogetherComputeTheSame(_ alpha: String) throws {
+  @Test(arguments: ["0", "0.5", "1", "auto"]) func normAndConsumersTogetherComputeTheSame(_ alpha: String) throws {
     let before = workspace(tokens(40, 16))
     var after = before
     _ = try method(alpha).transform(&after)
@@ -64,7 +64,7 @@ import Testing
     }
   }
 
-  @Test func onlyNormsAbsorbScales() throws {
+  @Test func onlyNormsAreFolded() throws {
     let before = workspace(tokens(40, 16))
     var after = before
     _ = try method().transform(&after)
@@ -73,7 +73,7 @@ import Testing
     #expect(after.vectors[bias] == before.vectors[bias])
   }
 
-  /// A router and two experts behind one norm: all get the same scales, from the largest weights of all.
+  /// A router and two experts after one norm: all get the same scales, from the largest weights of all.
   @Test func routersAndExpertsAreScaledTogether() throws {
     var random = SystemlessRandom(seed: 3)
     func matrix(_ rows: Int) -> Matrix { Matrix(rows: rows, columns: 8, values: (0..<rows * 8).map { _ in random.normal() }) }
@@ -132,7 +132,7 @@ import Testing
     }
   }
 
-  /// Squared error of a layer with 8-bit inputs per token and weights per row, the slow way.
+  /// Squared error of a layer with 8-bit inputs per token and weights per row, by its definition.
   private func error(_ inputs: Matrix, _ weights: Matrix, exact: Matrix, _ exactWeights: Matrix) -> Double {
     func rounded(_ matrix: Matrix) -> Matrix {
       var result = matrix
@@ -157,8 +157,8 @@ import Testing
     return total
   }
 
-  /// As in models with outliers: where activations are large, weights are small.
-  @Test(arguments: ["0.5", "auto"]) func loudChannelsSurvive8Bits(_ alpha: String) throws {
+  /// As in models with outlier channels: where activations are large, weights are small.
+  @Test(arguments: ["0.5", "auto"]) func outlierChannelsSurvive8Bits(_ alpha: String) throws {
     let inputs = tokens(40, 16)
     var before = workspace(inputs)
     for layer in [Layer.query, .key, .value] {
@@ -190,7 +190,7 @@ import Testing
     for alpha in ["0.2", "0.5", "0.75", "1"] { #expect(searched <= (try total(alpha)) * 1.0001) }
   }
 
-  /// Where rounding loses nothing, the identity wins.
+  /// If rounding loses nothing, the identity wins.
   @Test func exactBlocksAreLeftAlone() throws {
     let inputs = Matrix(rows: 4, columns: 16, values: (0..<64).map { $0 % 3 == 0 ? -448 : 448 })
     var block = workspace(inputs, scheme: FloatScheme.f32)

@@ -34,14 +34,14 @@ import Testing
     guard kind != .static else { return }
     for first in stride(from: 0, to: 200, by: length) {
       let tiles = Set(order.columns[first..<min(200, first + length)].map { $0 / length })
-      #expect(tiles.count == 1, "a tile begins where the one before ends")
+      #expect(tiles.count == 1, "a tile begins where the previous one ends")
     }
     for batch in order.batches where !batch.upperBound.isMultiple(of: length) && batch.upperBound < 200 {
-      #expect(batch.lowerBound / length == (batch.upperBound - 1) / length, "a batch that ends inside a tile holds nothing else")
+      #expect(batch.lowerBound / length == (batch.upperBound - 1) / length, "a batch that ends inside a tile lies within that tile")
     }
   }
 
-  @Test func loudColumnsComeFirst() {
+  @Test func columnsComeInOrderOfDecreasingActivations() {
     let loud = VisitingOrder(.static, diagonal: diagonal, tileLength: 32).columns.map { diagonal[$0] }
     #expect(loud == loud.sorted(by: >))
     let blocks = VisitingOrder(.block, diagonal: diagonal, tileLength: 50).columns.map { diagonal[$0] }
@@ -49,7 +49,7 @@ import Testing
     #expect(leaders == leaders.sorted(by: >))
     for first in stride(from: 0, to: 200, by: 50) { #expect(Array(blocks[first..<first + 50]) == blocks[first..<first + 50].sorted(by: >)) }
     #expect(VisitingOrder(.plain, diagonal: diagonal, tileLength: 32).columns == Array(0..<200))
-    // Of equals the first.
+    // Equal columns keep their order.
     #expect(VisitingOrder(.static, diagonal: [1, 2, 2, 1], tileLength: 4).columns == [1, 2, 0, 3])
   }
 }

@@ -177,7 +177,7 @@ private func codes(_ values: [Float], _ element: ElementType, largest: Float) th
   let block = try #require(WeightPresets.preset(named: "fp8-block")).choose(tensors, model: nil)
   #expect(block.map(\.scheme) == ["fp8-block128", nil, nil])
   #expect(block[0].activations == .fp8Group128)
-  #expect(block[1].note == "rows of 200 are no multiple of 128")
+  #expect(block[1].note == "rows of 200 are not a multiple of 128")
 }
 
 @Test func onlyAScaleOfTheTensorIsSharedBeyondTiles() throws {

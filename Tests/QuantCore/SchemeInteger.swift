@@ -136,5 +136,5 @@ private struct OracleCase {
       PresetTensor(name: "lm_head.weight", shape: [512, 256], isQuantizable: true, id: nil),
     ], model: nil)
   #expect(choices.map(\.scheme) == [nil, "int4-g128", nil, nil])
-  #expect(choices[2].note == "rows of 192 are no multiple of 128")
+  #expect(choices[2].note == "rows of 192 are not a multiple of 128")
 }

@@ -1,2 +1,2 @@
-// What this layer is built on. Exported, so that its files and everything above see the layers below without naming them.
+// The layer below. Exported, so that this layer and those above see the layers below without naming them.
 @_exported public import QuantModel

@@ -1,4 +1,4 @@
-// What this layer is built on. Exported, so that its files and everything above see the layers below without naming them.
+// The layers below. Exported, so that this layer and those above see the layers below without naming them.
 @_exported public import QuantBase
 @_exported public import QuantNumbers
 @_exported public import QuantText

@@ -1,7 +1,7 @@
 import Dispatch
 import Synchronization
 
-/// Brings what has been written to the disk, on a thread of its own: those who make more of it need not wait for the disk.
+/// Syncs what has been written to the disk on a separate thread, so that the threads that write need not wait.
 final class BackgroundSync: Sendable {
   private let outcome = Mutex<Result<Void, Failure>?>(nil)
   private let work = DispatchGroup()
@@ -9,7 +9,7 @@ final class BackgroundSync: Sendable {
   /// Begins at once.
   /// - Parameter sync: returns when all that had been written before the call is on the disk.
   init(_ sync: @escaping @Sendable () throws(Failure) -> Void) {
-    // A queue of its own has a thread of its own, and takes none from those that round weights.
+    // A separate queue has its own thread and takes none from those that round weights.
     DispatchQueue(label: "qconvert.sync").async(group: work) {
       let outcome = Result { () throws(Failure) in try sync() }
       self.outcome.withLock { $0 = outcome }
@@ -20,7 +20,7 @@ final class BackgroundSync: Sendable {
   var isOver: Bool { outcome.withLock { $0 != nil } }
 
   /// Returns when the bytes are on the disk.
-  /// - Throws: what the system said instead.
+  /// - Throws: the error of `sync`.
   func wait() throws(Failure) {
     work.wait()
     if let outcome = outcome.withLock({ $0 }) { try outcome.get() }

@@ -1,9 +1,9 @@
-/// What a run has finished, kept beside its unfinished output: lines of JSON in the order in which things were done.
+/// What a run has finished, kept beside its unfinished output: lines of JSON, in the order in which the work was done.
 ///
-/// The first line says which run it is (`RunIdentity`). Every other line stands for bytes that were brought to the disk
-/// before it was written: `{"tensor": …}` for an output tensor with the hashes of its parts, `{"block": …}` for a block
-/// with its tensors and the hash of the hidden states behind it, `{"complete": true}` when the output has been verified. A line without its
-/// end was interrupted, and does not count.
+/// The first line identifies the run (`RunIdentity`). Every other line describes bytes that were synced to the disk before
+/// it was written: `{"tensor": …}` for an output tensor with the hashes of its parts, `{"block": …}` for a block with its
+/// tensors and the hash of the hidden states after it, `{"complete": true}` once the output has been verified. A line
+/// without its newline was interrupted and does not count.
 struct Journal {
   /// What was recorded of a tensor.
   struct Tensor {
@@ -16,26 +16,26 @@ struct Journal {
   /// What was recorded of a block.
   struct Block {
     var index: Int
-    /// Of the hidden states behind it; nil where nothing runs through the blocks.
+    /// Hash of the hidden states after it; nil if no hidden states are carried on.
     var hidden: StreamHash.Digest?
     var notes: [String]
     var tensors: [Tensor]
   }
 
-  /// All that an earlier run left.
+  /// Everything that an earlier run recorded.
   struct Contents {
     var identity: RunIdentity
     var tensors: [Int: Tensor] = [:]
     var blocks: [Block] = []
     var isComplete = false
-    /// Bytes of whole lines.
+    /// Length of all complete lines in bytes.
     var length = 0
   }
 
   private static let maximumBytes = 1 << 30
 
-  /// Reads what is in a work folder; nil where there is nothing that could be continued.
-  /// - Throws: `Failure` where the journal cannot be read, or a whole line of it makes no sense.
+  /// Reads the journal of a work folder; nil if there is nothing to continue.
+  /// - Throws: `Failure` if the journal cannot be read, or a complete line of it is malformed.
   static func read(_ folder: WorkFolder) throws(Failure) -> Contents? {
     guard folder.hasLeftovers else { return nil }
     let bytes = try Files.read(folder.journal, maximumBytes: maximumBytes)
@@ -57,8 +57,8 @@ struct Journal {
 
   static func damaged(_ folder: WorkFolder) -> Failure {
     Failure(
-      .data, "resume.damaged", "what an earlier run left is damaged", file: folder.path,
-      remedy: "Leave --resume out and give --force to begin again.")
+      .data, "resume.damaged", "the work folder of an earlier run is damaged", file: folder.path,
+      remedy: "Give --force without --resume to begin again.")
   }
 
   static func line(_ json: JSON) -> [UInt8] { Array((json.text() + "\n").utf8) }
@@ -137,7 +137,7 @@ extension StreamHash.Digest {
 }
 
 extension ConversionReport {
-  /// What an earlier run did that this one continued.
+  /// Adds what was done by the earlier run that this one continues.
   mutating func add(_ earlier: Journal.Contents) {
     tensors += earlier.tensors.values.map { $0.report }
     notes += earlier.blocks.flatMap { $0.notes }

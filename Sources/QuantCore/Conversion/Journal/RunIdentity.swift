@@ -1,16 +1,16 @@
 import CKernels
 import QuantPlatform
 
-/// Everything that the bytes of an output depend on: two runs with the same identity write the same bytes, so that one can
-/// continue the other. Threads and paths are no part of it. That no setting is missing is tested against the table of all settings.
+/// Everything that the bytes of an output depend on: two runs with the same identity write the same bytes, so one can
+/// continue the other. Threads and paths are not part of it. A test against the table of all settings checks that none is missing.
 struct RunIdentity: Equatable {
-  /// What is compared, in the order in which differences are told.
+  /// What is compared, in the order in which differences are reported.
   let facts: [(name: String, value: String)]
 
   init(_ plan: ConversionPlan) throws(Failure) {
     let request = plan.request
     var facts: [(name: String, value: String)] = [
-      // Its code and not its version alone: a program that was built again may round otherwise, a copy does not.
+      // The program's code, not just its version: a rebuilt program may round differently, a copy does not.
       ("program", QuantCoreInfo.version + " " + (try RunIdentity.program.get())),
       ("input", try RunIdentity.describe(plan.source.files)),
       ("formats", "\(plan.source.format) to \(plan.format.id)"),
@@ -41,13 +41,13 @@ struct RunIdentity: Equatable {
       ("treatment of quantized weights", request.allowRequantize ? "rounded again" : "not rounded again"),
       ("size of files", request.shardSize.map { String($0) } ?? (request.keepsSplit ? "as the input's" : "any")),
     ]
-    // Sums run in another order on other vector units.
+    // The order of summation depends on the vector unit.
     if plan.calibration != nil { facts.append(("vector unit", String(qc_cpu_level()))) }
     facts.append(("layout of the output", RunIdentity.describe(plan)))
     self.facts = facts
   }
 
-  /// From the first line of a journal; nil where it is none.
+  /// From the first line of a journal; nil if it does not identify a run.
   init?(_ json: JSON?) {
     guard let members = json?.objectValue else { return nil }
     facts = members.compactMap { member in member.value.stringValue.map { (name: member.key, value: $0) } }
@@ -72,7 +72,8 @@ struct RunIdentity: Equatable {
       remedy: "Give the options of that run to continue it, or --force without --resume to begin again.")
   }
 
-  /// What tells the running program from other builds, wherever it is and whenever it was installed: the linker's hash, or its file's.
+  /// Distinguishes the running program from other builds, regardless of its path and time of installation: the linker's hash, or
+  /// that of its file.
   private static let program = Result { () throws(Failure) in
     var bytes = [UInt8](repeating: 0, count: 64)
     let count = qc_build_id(&bytes, bytes.count)
@@ -84,12 +85,12 @@ struct RunIdentity: Equatable {
     id + options.sorted { $0.key < $1.key }.map { ":\($0.key)=\($0.value)" }.joined()
   }
 
-  /// Lists of texts, so that no two give the same text.
+  /// Lists of texts as one text; different lists give different texts.
   private static func describe(_ lists: [[String]]) -> String {
     JSON.array(lists.map { .array($0.map { .string($0) }) }).text()
   }
 
-  /// Names, sizes and times of change.
+  /// Names, sizes and modification times.
   private static func describe(_ files: [String]) throws(Failure) -> String {
     var parts: [String] = []
     for file in files {
@@ -101,7 +102,7 @@ struct RunIdentity: Equatable {
     return parts.joined(separator: ", ")
   }
 
-  /// A hash of all names, schemes, places and header bytes of the output.
+  /// A hash of all names, schemes, offsets and header bytes of the output.
   private static func describe(_ plan: ConversionPlan) -> String {
     let hash = StreamHash()
     func add(_ text: String) { Array(text.utf8).withUnsafeBytes { hash?.update($0) } }

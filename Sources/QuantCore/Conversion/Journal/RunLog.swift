@@ -1,25 +1,24 @@
-/// Keeps the journal of a run, and continues that of an earlier one.
+/// Writes the journal of a run, and continues that of an earlier one.
 struct RunLog {
-  /// What an earlier run finished; nil where this one begins.
+  /// What an earlier run finished; nil if this run starts from the beginning.
   let earlier: Journal.Contents?
   private let plan: ConversionPlan
   private let work: WorkFolder
   /// Indices into the layout's placements, by tensor and part.
   private let placements: [[Int]]
-  /// Tensors that are written and not yet recorded, and their bytes.
+  /// Tensors that are written but not yet recorded, and their size in bytes.
   private var pending: [Journal.Tensor] = []
   private var pendingBytes = 0
   private var recorded = ContinuousClock.now
-  /// Tensors that are being brought to the disk, and will be recorded when they are there.
+  /// Tensors that are being synced to the disk, and are recorded once they are there.
   private var syncing: (tensors: [Journal.Tensor], sync: BackgroundSync)?
 
-  /// Bytes and time after which tensors that stream through are brought to the disk and recorded: often enough to lose
-  /// little, seldom enough to cost nothing.
+  /// Bytes and time after which tensors that stream through are synced and recorded: often enough to lose little, rarely
+  /// enough to take no noticeable time.
   private static let interval = (bytes: 256 << 20, time: Duration.seconds(10))
 
-  /// - Parameter target: has passed `OutputTarget.check`, or holds a complete output of this run.
-  /// - Throws: `Failure` `resume.changed` or `resume.damaged`; `output.unfinished` where blocks that took a calibrated run
-  ///   their time would be lost.
+  /// - Parameter work: of an output path that has passed `OutputTarget.check`, or whose complete output is in this folder.
+  /// - Throws: `Failure` `resume.changed` or `resume.damaged`; `output.unfinished` if finished blocks of a calibrated run would be lost.
   init(_ plan: ConversionPlan, work: WorkFolder, progress: any ProgressReporter) throws(Failure) {
     self.plan = plan
     self.work = work
@@ -31,10 +30,10 @@ struct RunLog {
       earlier = nil
       if work.hasLeftovers, !plan.request.force, let found = try? Journal.read(work), !found.blocks.isEmpty {
         throw Failure(
-          .cannotCreate, "output.unfinished", "an unfinished run has done \(found.blocks.count) blocks", file: plan.request.output,
-          remedy: "Give --resume with the options of that run to continue it, or --force to begin again.")
+          .cannotCreate, "output.unfinished", "an unfinished run has converted \(found.blocks.count) blocks", file: plan.request.output,
+          remedy: "Give --resume and the options of that run to continue it, or --force to begin again.")
       }
-      if work.hasLeftovers { progress.note("removed what an unfinished run left of \(plan.request.output)") }
+      if work.hasLeftovers { progress.note("removed what an unfinished run had written of \(plan.request.output)") }
     }
     if let earlier {
       hasRecords = !earlier.tensors.isEmpty
@@ -58,7 +57,7 @@ struct RunLog {
     return found
   }
 
-  /// Hashes of what was written before, by placement.
+  /// Hashes of what earlier runs wrote, by placement.
   var finished: [Int: StreamHash.Digest] {
     guard let earlier else { return [:] }
     var result: [Int: StreamHash.Digest] = [:]
@@ -68,12 +67,12 @@ struct RunLog {
     return result
   }
 
-  /// Whether there is something that a later run could continue with.
+  /// Whether anything is recorded that a later run could continue from.
   private(set) var hasRecords = false
 
   // MARK: - Recording
 
-  /// Takes note of a tensor that streamed through, and records it some time after: nobody waits for the disk.
+  /// Adds a tensor that streamed through. It is recorded later, so that nothing waits for the disk.
   mutating func add(_ index: Int, _ report: ConversionReport.TensorReport, _ transaction: OutputTransaction) throws(Failure) {
     pending.append(try entry(index, report, transaction))
     pendingBytes += plan.tensors[index].storedBytes
@@ -82,7 +81,7 @@ struct RunLog {
     if pendingBytes >= RunLog.interval.bytes || ContinuousClock.now - recorded >= RunLog.interval.time { beginSync(transaction) }
   }
 
-  /// Records a block with its tensors and the hidden states behind it.
+  /// Records a block with its tensors and the hidden states after it.
   mutating func add(
     block: Int, _ result: BlockResult, hidden: Matrix?, _ transaction: OutputTransaction
   ) throws(Failure) {
@@ -95,7 +94,7 @@ struct RunLog {
     recorded = ContinuousClock.now
   }
 
-  /// Records that the output is whole and verified.
+  /// Records that the output is complete and verified.
   mutating func complete(_ transaction: OutputTransaction) throws(Failure) {
     try settle()
     if !pending.isEmpty { beginSync(transaction) }
@@ -116,7 +115,7 @@ struct RunLog {
     pendingBytes = 0
   }
 
-  /// Waits for the disk, and records what it then holds. Has to be called before a log goes away that may be continued.
+  /// Waits for the disk and records what has arrived there. Must be called before a log is discarded whose run may be continued.
   mutating func settle() throws(Failure) {
     guard let (tensors, sync) = syncing else { return }
     syncing = nil
@@ -128,7 +127,7 @@ struct RunLog {
 
   // MARK: - Hidden states
 
-  /// Two files take turns: the one that the journal names is never written to.
+  /// Two files alternate: the one that the journal names is never written to.
   private func path(behind block: Int) -> String { work.file("hidden-\(block % 2)") }
 
   private func save(_ hidden: Matrix, behind block: Int) throws(Failure) -> StreamHash.Digest {
@@ -144,7 +143,7 @@ struct RunLog {
     return hash.digest()
   }
 
-  /// The hidden states behind the last block that was recorded, or nil where no block was.
+  /// The hidden states after the last recorded block, or nil if no block was recorded.
   func restoreHidden(rows: Int, columns: Int) throws(Failure) -> Matrix? {
     guard let last = earlier?.blocks.last, let expected = last.hidden, let hash = StreamHash() else { return nil }
     let bytes = try MappedFile(path(behind: last.index)).contents

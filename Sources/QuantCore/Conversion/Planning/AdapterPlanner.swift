@@ -1,9 +1,9 @@
-/// Plans an adapter on its own: from one container into another, or into another floating-point type.
+/// Plans the conversion of an adapter alone: to another format, or to another floating-point type.
 struct AdapterPlanner {
   let opening: Opening
 
-  /// What a request says about models alone has no effect here; the command line refuses it.
-  /// - Throws: `Failure` where the adapter does not belong to its base, or the container has no place for a part of it.
+  /// Settings that concern models only have no effect here; the command line refuses them.
+  /// - Throws: `Failure` if the adapter does not belong to its base, or the format has no place for some of it.
   func plan(_ request: ConversionRequest, _ source: Checkpoint, _ adapter: LowRankAdapter) throws -> ConversionPlan {
     let format = try Target.adapterFormat(of: request, opening.registry)
     var held = source
@@ -40,7 +40,7 @@ struct AdapterPlanner {
   ) throws -> (checkpoint: Checkpoint, model: ModelDescription) {
     guard let path = request.basePath else {
       throw Failure(
-        .usage, "adapter.base", "'\(format.id)' has other names for what the adapter changes, which only its model can tell",
+        .usage, "adapter.base", "format '\(format.id)' names the adapter's tensors differently; the names depend on its model",
         file: request.input, remedy: "Give the model that the adapter was made for with --base.")
     }
     let base = try opening.open(path, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
@@ -52,7 +52,7 @@ struct AdapterPlanner {
     return (base, model)
   }
 
-  /// An adapter's numbers keep their type, or become the floating-point type that was asked for.
+  /// An adapter's values keep their type, or get the floating-point type that was asked for.
   private func seal(
     _ tensor: CheckpointTensor, as wanted: String, format: any CheckpointFormat.Type, request: ConversionRequest
   ) throws -> PlannedTensor {

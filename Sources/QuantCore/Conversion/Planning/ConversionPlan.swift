@@ -1,29 +1,29 @@
-/// A sealed plan: every output tensor with name, shape, scheme, size and place. The converter may not deviate from it.
+/// A sealed plan: every output tensor with name, shape, scheme, size and offset. The converter must not deviate from it.
 public struct ConversionPlan: Sendable {
   /// What was asked for.
   public var request: ConversionRequest
   /// What is converted.
   public var source: Checkpoint
-  /// The same as a model to compute with: tensors that the output keeps apart are put together.
+  /// The source as a model to compute with: tensors that the output keeps separate are put together.
   public var reference: Checkpoint
-  /// The model, where a family knows it.
+  /// The model, if a family knows it.
   public var model: ModelDescription?
-  /// The target's format.
+  /// The format of the output.
   public var format: any CheckpointFormat.Type
   /// The methods, in the order in which they apply.
   public var methods: [any QuantizationMethod]
-  /// Output tensors, in their order.
+  /// Output tensors, in order.
   public var tensors: [PlannedTensor]
   /// Files and offsets.
   public var layout: OutputLayout
-  /// The calibration text, tokenised, where a method asks for it; else nil.
+  /// The tokenized calibration text, if anything is observed; else nil.
   public var calibration: CalibrationWindows?
-  /// What was observed on it before, where the conversion need not run the model; else nil.
+  /// Statistics that were collected earlier, so that the conversion need not run the model; else nil.
   public var statistics: StoredStatistics?
   /// What a person should know before the conversion.
   public var warnings: [String]
 
-  /// What a reader opens: the target, or the first of several files.
+  /// What a client opens: the output, or the first of its files.
   public var mainOutput: String { layout.targets(request.output).first ?? request.output }
 
   /// Size of the output in bytes.
@@ -40,7 +40,7 @@ public struct ConversionPlan: Sendable {
     return weights == 0 ? 0 : Double(bytes) * 8 / Double(weights)
   }
 
-  /// Working memory in bytes that the conversion will need, mapped pages of the source excluded: an estimate from shapes.
+  /// Estimate, from shapes, of the working memory that the conversion needs in bytes, without mapped pages of the source.
   public var memoryBytes: Int {
     let largestPiece = tensors.map { ($0.shape.last ?? 1) * $0.rowMultiple }.max() ?? 1
     let tile = max(TileSize.weights, largestPiece)
@@ -49,7 +49,7 @@ public struct ConversionPlan: Sendable {
     }.max() ?? 0
     let tiles = TileSize.threads(request.threads, tileWeights: tile) * tile * 16 + turned
     guard let calibration, let model else { return tiles }
-    // Of the largest block.
+    // For the largest block.
     var weights = [Int](repeating: 0, count: model.blocks.count)
     for tensor in model.tensors {
       if let block = tensor.id.block, weights.indices.contains(block) { weights[block] += tensor.shape.reduce(1, *) }
@@ -59,8 +59,8 @@ public struct ConversionPlan: Sendable {
     }
     let largest = zip(weights, gramWeights).map { 3 * $0 + 2 * $1 }.max() ?? 0
     let hidden = statistics == nil ? calibration.tokenCount * model.hiddenSize : 0
-    // Beside the states of the tokens that are run together, the observed stream; for `cross` the original one too, and a copy
-    // of what may have to be observed twice.
+    // Besides the states of the tokens that run together: the observed stream; for `cross` the original one too; and a copy of
+    // the hidden states where a block may be observed twice.
     let isDouble = propagation == .quantized ? requirements.contains(.cross) : model.blocks.indices.contains { observations(block: $0).values.contains { $0.contains(.histogram) } }
     let streams = isDouble ? 3 : 2
     return tiles + 4 * (largest + streams * hidden)
@@ -73,7 +73,7 @@ public struct ConversionPlan: Sendable {
     return indices
   }
 
-  /// The stream that methods observe: as requested, else the quantized one as soon as one method asks for it.
+  /// The stream that methods observe: the one requested, else the quantized stream if any method asks for it.
   public var propagation: Propagation { Self.propagation(request, methods) }
 
   static func propagation(_ request: ConversionRequest, _ methods: [any QuantizationMethod]) -> Propagation {
@@ -85,7 +85,7 @@ public struct ConversionPlan: Sendable {
     methods.reduce(into: []) { $0.formUnion($1.statistics) }
   }
 
-  /// What is observed where in a block: what methods ask for wherever layers read, and what stored scales are found from.
+  /// What is observed at each site of a block: what methods ask for, and what is needed to find stored scales.
   func observations(block: Int) -> [Site: Set<Statistic>] {
     var result: [Site: Set<Statistic>] = [:]
     if !requirements.isEmpty {

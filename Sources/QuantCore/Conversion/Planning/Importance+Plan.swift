@@ -1,13 +1,14 @@
 extension Importance {
-  /// Gives every quantized matrix of a plan what it weighs its columns with.
+  /// Gives every quantized matrix of a plan its importance.
   ///
-  /// Embedding and output stand outside of the blocks, and are observed by few programs: only the lack of others is told.
+  /// Few programs observe the embedding and the output matrix, which are outside of the blocks: only matrices of blocks are
+  /// reported if they have no importance.
   /// - Parameters:
   ///   - format: what is written.
-  ///   - selection: the entries that count; the lack of others is not told.
-  ///   - source: whose names the source's tensors have.
+  ///   - selection: the entries that count; matrices whose entries do not count are not reported.
+  ///   - source: the naming of the source's tensors.
   ///   - path: of the file, for messages.
-  /// - Throws: `Failure` `importance.length` where an entry is of another width, `importance.other-model` where none fits.
+  /// - Throws: `Failure` `importance.length` if an entry has another width, `importance.other-model` if no entry fits.
   func assign(
     to tensors: inout [PlannedTensor], of format: any CheckpointFormat.Type, _ selection: ImportanceSelection, model: ModelDescription?,
     source: Naming, path: String?, warnings: inout [String]
@@ -18,7 +19,7 @@ extension Importance {
     var matrices = 0
     for index in tensors.indices where Importance.weighs(tensors[index]) {
       let tensor = tensors[index]
-      let isInBlock = !Importance.standsOutside(tensor, format)
+      let isInBlock = !Importance.isOuter(tensor, format)
       if isInBlock { matrices += 1 }
       let name = tensor.id.flatMap { names[$0] } ?? tensor.name
       guard let entry = entries[name] else {
@@ -27,29 +28,29 @@ extension Importance {
       }
       guard selection.contains(name) else { continue }
       guard let values = entry.values(for: tensor) else {
-        // The embedding is looked up and not multiplied with: what a file holds for it is of another shape.
+        // The embedding is looked up, not multiplied with: what a file holds for it has another shape.
         if format.outerRole(tensor.name, id: tensor.id) == .tokenEmbedding { continue }
         throw Failure(
           .data, "importance.length", "has \(entry.meanSquares.count) mean squares for rows of \(tensor.shape.last ?? 1) weights",
-          file: path, tensor: tensor.name, remedy: "The file was made for another model.")
+          file: path, tensor: tensor.name, remedy: "Give a file that was made for this model.")
       }
       tensors[index].importance = values
     }
     guard matrices > missing.count || matrices == 0 else {
       throw Failure(
         .data, "importance.other-model", "has no entry for any of the \(matrices) matrices to be quantized", file: path,
-        remedy: "The file was made for another model, or under other tensor names.")
+        remedy: "Give a file that was made for this model, with its tensor names.")
     }
     if let first = missing.first {
       warnings.append(
-        "\(missing.count) of \(matrices) quantized matrices have no importance and are rounded without, such as '\(first)'")
+        "\(missing.count) of \(matrices) quantized matrices have no importance and are rounded without it, such as '\(first)'")
     }
   }
 
-  /// Refuses to round without importance what a preset takes only with it, and schemes whose rule is meant for it.
+  /// Refuses to round without importance if a preset uses a scheme only with it, or the rule of a scheme needs it.
   /// - Parameters:
   ///   - observes: whether methods observe the inputs of blocks themselves.
-  ///   - path: of the file of importance, or nil.
+  ///   - path: of the importance file, or nil.
   /// - Throws: `Failure` `importance.required` that names the first such tensor.
   static func check(
     _ tensors: [PlannedTensor], of format: any CheckpointFormat.Type, observes: Bool, path: String?
@@ -59,25 +60,25 @@ extension Importance {
       let isObserved = observes && tensor.id?.block != nil
       switch tensor.scheme.importanceNeed {
       case .everything: return true
-      case .layers: return !standsOutside(tensor, format)
-      case .none: return tensor.needsImportance && !isObserved && !standsOutside(tensor, format)
+      case .layers: return !isOuter(tensor, format)
+      case .none: return tensor.needsImportance && !isObserved && !isOuter(tensor, format)
       }
     }
     guard let lacking else { return }
     throw Failure(
       .unsupported, "importance.required",
       (lacking.scheme.importanceNeed != .none
-        ? "\(lacking.scheme.name) needs to know what errors in each column weigh"
-        : "this preset rounds to \(lacking.scheme.name) with importance only")
-        + (path == nil ? ", and no importance is given" : ", and the file of importance has no entry for this tensor that counts"),
+        ? "rounding to \(lacking.scheme.name) needs importance"
+        : "this preset uses \(lacking.scheme.name) only with importance")
+        + (path == nil ? ", and none is given" : ", and no entry of the importance file counts for this tensor"),
       file: path, tensor: lacking.name,
       remedy: path == nil
-        ? "Give --importance FILE, which 'qconvert calibrate' or llama-imatrix writes, or another --scheme."
-        : "Give this tensor another scheme with --tensor '\(lacking.name)=q4_k', or observe it.")
+        ? "Give --importance FILE, as written by 'qconvert calibrate' or llama-imatrix, or another --scheme."
+        : "Give this tensor another scheme with --tensor '\(lacking.name)=q4_k', or a file that has its importance.")
   }
 
-  /// Whether this is no matrix of a block: few programs observe what reaches the embedding and the output.
-  private static func standsOutside(_ tensor: PlannedTensor, _ format: any CheckpointFormat.Type) -> Bool {
+  /// Whether this is the embedding or the output matrix, whose inputs few programs observe.
+  private static func isOuter(_ tensor: PlannedTensor, _ format: any CheckpointFormat.Type) -> Bool {
     tensor.id.map { $0.block == nil } ?? (format.role(ofTensor: tensor.name) != nil)
   }
 
@@ -87,14 +88,14 @@ extension Importance {
 }
 
 extension ModelTensor {
-  /// What a file of importance calls it: by the file's own naming, or as the source does where that has no place for it. Nil for a matrix
-  /// whose columns there are not its inputs.
+  /// Its name in an importance file: by the file's naming, or the source's if the file's naming has no place for it. Nil for a
+  /// matrix whose columns there are not its inputs.
   func importanceName(_ naming: Naming?, source: Naming) -> String? {
     guard let place = naming.flatMap({ place($0) }) ?? place(source) else { return nil }
     return place.layout.isTransposed && place.shape.count == 3 ? nil : place.name
   }
 
-  /// Matrices of a stack into which a file of importance cuts it.
+  /// How many matrices an importance file counts it as: those of a stack.
   func importanceCopies(_ naming: Naming?) -> Int {
     guard id.expert == nil, let place = naming.flatMap({ place($0) }), place.shape.count == 3 else { return 1 }
     return place.shape[0]
@@ -102,14 +103,13 @@ extension ModelTensor {
 }
 
 extension Importance.Entry {
-  /// One number per column of a tensor; of a stack of experts, one row of numbers for each of them. Nil where the widths
-  /// differ.
+  /// One value per column of a tensor; for a stack of experts, one row of values per expert. Nil if the widths differ.
   fileprivate func values(for tensor: PlannedTensor) -> [Float]? {
     let columns = tensor.shape.last ?? 1
     if meanSquares.count == columns { return meanSquares }
     guard columns > 0, meanSquares.count.isMultiple(of: columns) else { return nil }
     let experts = meanSquares.count / columns
-    // A stack carries the identity of its first expert.
+    // A stack has the id of its first expert.
     if tensor.shape.count == 3 { return tensor.shape[0] == experts ? meanSquares : nil }
     guard let expert = tensor.id?.expert, expert < experts else { return nil }
     return Array(meanSquares[expert * columns..<(expert + 1) * columns])

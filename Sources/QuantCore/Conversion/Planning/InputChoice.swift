@@ -1,6 +1,6 @@
-/// What was asked for the inputs of all quantized layers.
+/// What `--activations` asks for: how the inputs of all quantized layers are rounded.
 struct InputChoice {
-  /// Whether anything was asked for; otherwise presets decide.
+  /// Whether it was given; otherwise presets decide.
   let isGiven: Bool
   /// nil: inputs are not rounded.
   let scheme: ActivationScheme?
@@ -18,7 +18,7 @@ struct InputChoice {
     scheme = found
   }
 
-  /// How the input of one layer is rounded. Only weights that are quantized themselves meet rounded inputs.
+  /// How the input of one layer is rounded. Only inputs of quantized layers are rounded.
   func scheme(for tensor: PresetTensor, weights: (any Scheme)?, choice: PresetChoice, model: ModelDescription?) -> ActivationScheme? {
     guard let weights, weights.grid.kind != .float else { return nil }
     guard isGiven else { return choice.activations }

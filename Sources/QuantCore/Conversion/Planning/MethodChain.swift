@@ -4,7 +4,7 @@ struct MethodChain {
   /// The stream that they observe.
   let propagation: Propagation
 
-  /// - Throws: `Failure` of kind usage for a method or option that nobody knows, and for what the chain cannot do.
+  /// - Throws: `Failure` of kind usage for an unknown method or option, and for a chain that cannot work.
   init(_ request: ConversionRequest, _ registry: Registry) throws {
     methods = try request.methods.map { given in
       let type = try registry.method(given.id)
@@ -14,18 +14,18 @@ struct MethodChain {
     try MethodChain.checkRounders(methods)
     guard !request.isTrueSequential || propagation == .quantized else {
       throw Failure(
-        .usage, "usage.true-sequential", "later layers can be observed behind rounded ones in the quantized stream only",
+        .usage, "usage.true-sequential", "later layers can be observed after rounded ones in the quantized stream only",
         remedy: "Give --propagate quantized, or leave --true-sequential out.")
     }
   }
 
-  /// - Throws: `Failure` `method.overruled` for a method that does nothing but round where a later one rounds.
+  /// - Throws: `Failure` `method.overruled` for a method that only rounds and is followed by another that rounds.
   private static func checkRounders(_ methods: [any QuantizationMethod]) throws(Failure) {
     for (index, method) in methods.enumerated() where method.stages == [.round] {
       guard let later = methods[(index + 1)...].last(where: { $0.stages.contains(.round) }) else { continue }
       let (own, other) = (type(of: method).id, type(of: later).id)
       throw Failure(
-        .usage, "method.overruled", "method '\(own)' only rounds, and '\(other)' after it rounds instead",
+        .usage, "method.overruled", "method '\(own)' only rounds, but the later '\(other)' rounds in its place",
         remedy: later.stages.contains(.transform) ? "Give '\(other)' first, or leave one of them out." : "Leave one of them out.")
     }
   }
@@ -33,7 +33,7 @@ struct MethodChain {
   /// What they observe at each site.
   var statistics: Set<Statistic> { methods.reduce(into: []) { $0.formUnion($1.statistics) } }
 
-  /// - Throws: `Failure` `method.model` where a method has nothing to do on a model, or cannot do it exactly.
+  /// - Throws: `Failure` `method.model` if a method has nothing to do on a model, or cannot do it exactly.
   func check(on model: ModelDescription, path: String) throws(Failure) {
     for method in methods {
       guard let obstacle = method.obstacle(in: model) else { continue }
@@ -44,22 +44,22 @@ struct MethodChain {
     }
   }
 
-  /// What a person should know of what methods leave to the schemes: in matrices that the container holds the other way round, a row has
-  /// weights of one input, of which nothing was observed.
+  /// A warning about matrices that methods leave to the rules of their schemes: a row of a matrix that the format holds transposed has
+  /// the weights of one input, and statistics say nothing about rounding such a row.
   func cautions(on tensors: [PlannedTensor]) -> [String] {
     let turned = tensors.filter { $0.isTransposed && $0.id?.block != nil && $0.scheme.grid.kind != .float }
     guard methods.haveRounders, let first = turned.first else { return [] }
-    return ["\(turned.count) matrices that the output holds transposed, such as '\(first.name)', are rounded without calibration"]
+    return ["\(turned.count) matrices that are transposed in the output, such as '\(first.name)', are rounded without calibration"]
   }
 
-  /// - Throws: `Failure` `method.unused` for a method about rounding where nothing is rounded.
+  /// - Throws: `Failure` `method.unused` for a method that rounds if nothing is rounded.
   func checkUse(on tensors: [PlannedTensor], wanted: String) throws(Failure) {
     guard let method = methods.first(where: { $0.roundsByStatistics }),
       !tensors.contains(where: { $0.id?.block != nil && $0.scheme.grid.kind != .float })
     else { return }
     throw Failure(
       .usage, "method.unused",
-      "method '\(type(of: method).id)' has nothing to round: with scheme '\(wanted)' every layer of every block stays unquantized",
+      "method '\(type(of: method).id)' has nothing to round: scheme '\(wanted)' leaves every layer of every block unquantized",
       remedy: "Give a --scheme that quantizes ('qconvert plugins' lists them), or leave the method out.")
   }
 }

@@ -1,11 +1,11 @@
-/// Settles what methods observe: text that is run through the model, or statistics that were collected before.
+/// Determines what methods observe: text that is run through the model, or statistics that were collected earlier.
 struct Observation {
-  /// What a conversion needs beside its tensors.
+  /// What a conversion needs besides its tensors.
   struct Result {
-    /// Nil where nobody reads text, and the output has the source's.
+    /// Nil if no text is tokenized and the output keeps the source's tokenizer.
     var tokenizer: (any Tokenizer)?
     var statistics: StoredStatistics?
-    /// Nil where nothing is observed.
+    /// Nil if nothing is observed.
     var calibration: CalibrationWindows?
   }
 
@@ -15,10 +15,10 @@ struct Observation {
   let model: ModelDescription?
   let target: Target
   let opening: Opening
-  /// What is to be found on the text and stored.
+  /// Values that calibration finds and the output stores.
   let values: [CalibratedValue]
 
-  /// - Throws: `Failure` where text or statistics are missing, malformed, or of another model.
+  /// - Throws: `Failure` if text or statistics are missing, malformed, or of another model.
   func callAsFunction(_ warnings: inout [String]) throws -> Result {
     let isObserving = !chain.statistics.isEmpty || !values.isEmpty
     var result = Result()
@@ -39,23 +39,23 @@ struct Observation {
     return try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
   }
 
-  /// What was collected before, where the request names a file of it.
+  /// Statistics that were collected earlier, if the request names a file of them.
   private func storedStatistics() throws -> StoredStatistics? {
     guard let path = request.statisticsPath else { return nil }
     let needed = values.reduce(into: chain.statistics) { $0.formUnion($1.calibrator.requirements) }
     guard let model, !needed.isEmpty else {
       throw Failure(
         .usage, "stats.unused", "no method of this conversion observes anything", file: path,
-        remedy: "Leave --stats out, or give a --plugin.")
+        remedy: "Leave --stats out, or give a --plugin that observes.")
     }
     guard chain.propagation == .original else {
       throw Failure(
-        .usage, "stats.stream", "the methods observe the model behind its rounded blocks, which no file can hold", file: path,
+        .usage, "stats.stream", "the methods observe the quantized stream, which no file can hold", file: path,
         remedy: "Give --propagate original, or --calibration instead of --stats.")
     }
     guard values.allSatisfy({ model.graph($0.block)?.sites.contains($0.site) ?? false }) else {
       throw Failure(
-        .usage, "stats.cache", "keys and values, whose scales are to be stored, are in no file of statistics", file: path,
+        .usage, "stats.cache", "the scales of keys and values cannot be found from a file of statistics", file: path,
         remedy: "Give --calibration instead of --stats.")
     }
     let statistics = try StoredStatistics(opening.open(path, format: opening.registry.statisticsFormat().id))
@@ -64,7 +64,7 @@ struct Observation {
   }
 
   /// The text of a request, cut into windows.
-  /// - Throws: `Failure` where a file cannot be read, the text is too short, or the model has too few positions.
+  /// - Throws: `Failure` if a file cannot be read, the text is too short, or the model has too few positions.
   static func windows(
     _ request: CalibrationRequest, _ tokenizer: any Tokenizer, _ model: ModelDescription, _ warnings: inout [String]
   ) throws -> CalibrationWindows {
@@ -83,7 +83,7 @@ struct Observation {
     let widest = model.tensors.compactMap { $0.id.block == nil ? nil : $0.shape.last }.max() ?? 0
     if windows.tokenCount < 2 * widest {
       warnings.append(
-        "\(windows.tokenCount) calibration tokens are few for the widest layer input of \(widest) channels; "
+        "\(windows.tokenCount) calibration tokens are too few for the widest layer input, which has \(widest) channels; "
           + "give at least \(2 * widest)")
     }
     return windows

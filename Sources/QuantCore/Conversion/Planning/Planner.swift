@@ -1,12 +1,12 @@
-/// Turns a request into a sealed plan, from headers alone.
+/// Turns a request into a sealed plan, reading headers only.
 ///
-/// Anything impossible is refused here: a scheme that the container cannot pack, a row length that the group does not
-/// divide, a method that needs text or a family, a tensor without a place.
+/// Anything impossible is refused here: a scheme that the format cannot pack, a row length that is not a multiple of the group
+/// size, a method that needs text or a family, a tensor without a place.
 public struct Planner: Sendable {
   let registry: Registry
   let opening: Opening
 
-  /// The name that stands for the schemes in which the source's tensors are stored.
+  /// The name that means the schemes in which the source's tensors are stored.
   public static let keepName = "keep"
 
   public init(_ registry: Registry) {
@@ -14,14 +14,14 @@ public struct Planner: Sendable {
     opening = Opening(registry)
   }
 
-  /// The input of a request.
+  /// Opens the input of a request.
   /// - Throws: `Failure` of the format.
   public func open(_ request: ConversionRequest) throws -> Checkpoint {
     try opening.open(request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
   }
 
-  /// The passes, each with what the ones before it settled.
-  /// - Parameter opened: the input, where somebody has opened it already.
+  /// Runs the passes, each with the results of those before it.
+  /// - Parameter opened: the input, if it is open already.
   /// - Throws: `Failure` that says what is impossible and what would work.
   public func plan(_ request: ConversionRequest, opened: Checkpoint? = nil) throws -> ConversionPlan {
     let opened = try opened ?? open(request)
@@ -82,21 +82,21 @@ public struct Planner: Sendable {
       calibration: observed.calibration, statistics: observed.statistics, warnings: shaped.warnings)
   }
 
-  /// What a request leaves open: id of the format, and scheme or preset.
-  /// - Parameter opened: the input; nil where it cannot be opened, which the plan reports.
-  /// - Throws: `Failure` of kind usage for a method or format that nobody knows.
+  /// Defaults for what a request leaves open: id of the format, and scheme or preset.
+  /// - Parameter opened: the input; nil if it cannot be opened, which planning reports.
+  /// - Throws: `Failure` of kind usage for an unknown method or format.
   public func defaults(of request: ConversionRequest, opened: Checkpoint?) throws -> (format: String, scheme: String) {
     let format: any CheckpointFormat.Type =
       opened?.content == .adapter ? try Target.adapterFormat(of: request, registry) : try Target.modelFormat(of: request, registry)
     return (format.id, try scheme(of: request, source: opened))
   }
 
-  /// The format that is written: the one asked for, or the one that the target's name asks for.
-  /// - Throws: `Failure` of kind usage where no format writes this.
+  /// The format that is written: the one requested, or the one that the name of the output implies.
+  /// - Throws: `Failure` of kind usage if no format writes this.
   public func format(of request: ConversionRequest) throws -> any ModelFormat.Type { try Target.modelFormat(of: request, registry) }
 
-  /// The scheme or preset that was asked for; else that of the first method that is about one, else `keep` for an input that is
-  /// quantized already or an adapter and where metadata are edited, else the format's.
+  /// The scheme or preset that was asked for; else the default of the first method that has one; else `keep` for an adapter, for an
+  /// input that is already quantized and for an edit of metadata; else the format's default.
   private func scheme(of request: ConversionRequest, source: Checkpoint?) throws -> String {
     if let scheme = request.scheme { return scheme }
     if source?.content == .adapter { return Planner.keepName }
@@ -109,14 +109,14 @@ public struct Planner: Sendable {
     return isEdit || source.tensors.contains { $0.storage.codes != nil } ? Planner.keepName : format.defaultScheme
   }
 
-  /// - Throws: `Failure` where the container or a method has no use for the model.
+  /// - Throws: `Failure` if the format or a method does not support the model.
   private func check(_ model: ModelDescription?, for target: Target, _ chain: MethodChain, _ request: ConversionRequest) throws(Failure) {
     guard let model else { return }
     if let refusal = target.format.refusal(of: model) { throw refusal.inFile(request.input) }
     try chain.check(on: model, path: request.input)
   }
 
-  /// A container that becomes another of its kind keeps its tokenizer, and gets the name of the pre-tokenizer that was given.
+  /// An output with the naming of the source keeps the source's tokenizer, and gets the name of the pre-tokenizer that was given.
   private func preTokenizerEdits(
     _ request: ConversionRequest, _ source: Checkpoint, _ target: Target, _ warnings: inout [String]
   ) throws(Failure) -> [MetadataEdit] {
@@ -124,7 +124,7 @@ public struct Planner: Sendable {
     return try target.format.preTokenizerEdits(request.preTokenizer, source: source, &warnings)
   }
 
-  /// What the container wants beside the model's own tensors.
+  /// Tensors that the format needs besides the model's own.
   private func constants(of model: ModelDescription?, beside planned: [PlannedTensor], _ target: Target) -> [PlannedTensor] {
     guard let model else { return [] }
     let names = Set(planned.map(\.name))

@@ -1,7 +1,7 @@
-/// What an output records about its own making.
+/// What an output records about how it was made.
 enum Provenance {
   /// How the output was made: what a person needs to make it again. No times, hosts or paths.
-  /// - Parameter values: what is found on calibration text and stored.
+  /// - Parameter values: values that calibration finds and the output stores.
   static func facts(
     _ request: ConversionRequest, _ chain: MethodChain, _ calibration: CalibrationWindows?, _ importance: Importance?,
     values: [CalibratedValue], adapters: [String]

@@ -1,4 +1,4 @@
-/// Which tensor and row of the model stands at a row of an output tensor, and which numbers are stored for it.
+/// Which tensor and row of the model a row of an output tensor holds, and which values are stored for it.
 struct RowMap: Sendable {
   /// A row of the model.
   private struct Origin: Sendable, Equatable {
@@ -8,13 +8,13 @@ struct RowMap: Sendable {
 
   let pieces: [TensorPiece]
   private let sourceName: String
-  /// By output of the container: its rows, or the columns of its matrices where it is transposed. Nil where its rows are those of the
+  /// By output of the stored tensor: its rows, or the columns of its matrices if it is transposed. Nil if its rows are those of the
   /// first piece.
   private let origins: [Origin]?
   private let isTransposed: Bool
   /// Rows of each matrix of a transposed tensor.
   private let inputs: Int
-  /// Whether the output stores other numbers than the model's, or columns in another order.
+  /// Whether the output stores other values than the model's, or columns in another order.
   private let changesRows: Bool
 
   init(_ tensor: PlannedTensor) {
@@ -84,8 +84,8 @@ struct RowMap: Sendable {
     }
   }
 
-  /// Decodes some rows of an output that is not transposed from where the source holds them; rows that follow each other in the model
-  /// at once.
+  /// Decodes some rows of an output that is not transposed from where the source holds them; rows that are adjacent in the model are
+  /// decoded together.
   func decode(_ placed: [PlacedTensor], rows: Range<Int>, columns: Int, into destination: UnsafeMutablePointer<Float>) {
     var first = rows.lowerBound
     while first < rows.upperBound {
@@ -99,7 +99,7 @@ struct RowMap: Sendable {
     }
   }
 
-  /// Turns rows of the model into what the container stores.
+  /// Turns rows of the model into what the format stores.
   private func store(_ count: Int, _ columns: Int, _ layout: RowLayout, at base: UnsafeMutablePointer<Float>) {
     let row = AlignedScratch(count: columns)
     for start in stride(from: 0, to: count * columns, by: max(1, columns)) {
@@ -108,7 +108,7 @@ struct RowMap: Sendable {
     }
   }
 
-  /// Runs of rows that follow each other in a piece's source tensor and in the output.
+  /// Runs of rows that are adjacent both in a piece's source tensor and in the output.
   /// - Parameter body: called with the piece, rows of its source tensor, and the output's row of the first.
   func forEachRun(_ rows: Range<Int>, _ body: (_ piece: Int, _ source: Range<Int>, _ output: Int) -> Void) {
     func place(_ row: Int) -> (piece: Int, row: Int) {
@@ -152,7 +152,7 @@ struct RowMap: Sendable {
   /// Every value of some rows of the output.
   /// - Parameter body: called with the piece, the row and column of its matrix, and an index into the rows of the output.
   private func forEachValue(_ rows: Range<Int>, columns: Int, _ body: (_ piece: Int, _ row: Int, _ input: Int, _ output: Int) -> Void) {
-    // A column of the model by that of the container; pieces of one tensor have one order of columns.
+    // The column of the model for each stored column; pieces of one tensor have the same order of columns.
     var modelColumn = Array(0..<inputs)
     if let order = pieces.first?.target.layout.columns, order != .same {
       for c in 0..<inputs { modelColumn[order.containerColumn(of: c)] = c }

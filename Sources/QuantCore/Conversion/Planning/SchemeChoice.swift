@@ -1,4 +1,4 @@
-/// Gives every tensor its scheme, and its input a way of rounding.
+/// Chooses a scheme for every tensor, and how its input is rounded.
 struct SchemeChoice {
   /// Name of the scheme or preset for the whole model, or `keep`.
   let wanted: String
@@ -10,8 +10,8 @@ struct SchemeChoice {
   let target: Target
   private var registry: Registry { target.registry }
 
-  /// Gives every draft its scheme, and its input a way of rounding: what was asked for it, else what the preset or scheme for the
-  /// whole says, else what the container puts in its place.
+  /// Chooses for every draft: what was asked for it, else what the preset or scheme for the whole model says, else what the format
+  /// uses in its place.
   /// - Throws: `Failure` for a scheme or rule that is unknown, malformed or fits nothing.
   func callAsFunction(_ drafts: [TensorDraft]) throws -> [ChosenDraft] {
     let modelType = source.modelType
@@ -19,8 +19,7 @@ struct SchemeChoice {
     let keeps = wanted == Planner.keepName
     let named = keeps ? nil : registry.preset(wanted)
     let preset = request.isPure ? nil : named
-    // The name of a preset may be that of a scheme too (`bf16`); one that is only a preset's has none, but for the one that it
-    // means without its mix.
+    // The name of a preset may also be that of a scheme (`bf16`); otherwise the preset may name a scheme to use with `--pure`.
     let scheme: (any Scheme)?
     if preset == nil, !keeps {
       scheme = try registry.scheme(named?.pureScheme ?? wanted, modelType: modelType)
@@ -44,7 +43,7 @@ struct SchemeChoice {
       tensor.hasImportance = weighs
       tensor.configuration = source.configuration
       tensor.droppedBlocks = source.droppedBlocks
-      // Readers of a packing for stacks look for codes nowhere else.
+      // Clients of a packing for stacks look for codes nowhere else.
       let isWanted = stacks.isEmpty ? format.quantizes(tensor, as: scheme, model: model) : stacks.contains(index)
       tensor.isQuantizable = draft.isQuantizable && isWanted
       tensor.isDecided = asked[index]?.mayFallBack == true
@@ -72,7 +71,7 @@ struct SchemeChoice {
         (name, chosen[index].note) = fallback
       }
       chosen[index].needsImportance = named?.importantSchemes.contains(name) == true
-      // Data that is not numbers (token maps), or of a type that is no scheme (f64), is copied as it is, under the name of its type.
+      // Data that is not numeric (token maps), or of a type that is not a scheme (f64), is copied as it is, under the name of its type.
       let isData = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(schemeName: name) != nil
       if drafts[index].tensor.storage.isNumeric && !isData {
         let own = drafts[index].tensor.storage.codes?.scheme
@@ -87,14 +86,14 @@ struct SchemeChoice {
   /// A scheme that was asked for by name.
   private struct AskedScheme {
     var name: String
-    /// Whether it may give way to what the container puts in its place, in rows that it cannot hold.
+    /// Whether it may fall back to what the format uses instead, for rows that it cannot hold.
     var mayFallBack = false
   }
 
-  /// The scheme that was asked for each draft, or nil where nothing was: rules for tensors first, then what was asked for the
+  /// The scheme that was asked for, for each draft, or nil if none was: rules for tensors first, then what was asked for the
   /// embedding and the output matrix, then rules in the form of llama-quantize.
   /// - Parameter typed: the drafts whose type can be chosen, which are those that llama-quantize searches. Norms are not.
-  /// - Throws: `Failure` of kind usage for a rule that is malformed or matches nothing, and where the model has no such matrix.
+  /// - Throws: `Failure` of kind usage for a rule that is malformed or matches nothing, and if the model has no such matrix.
   private func asked(_ drafts: [TensorDraft], typed: [Int]) throws -> [AskedScheme?] {
     let names = drafts.map { (target: $0.name, source: $0.tensor.name) }
     let kept = request.keptTensors.map { "\($0)=\(Planner.keepName)" }
@@ -104,7 +103,7 @@ struct SchemeChoice {
       result[index] = result[index] ?? scheme.map { AskedScheme(name: $0, mayFallBack: true) }
     }
     func outerRole(_ draft: TensorDraft) -> TensorRole? { target.format.outerRole(draft.name, id: draft.id) }
-    // A model without an output matrix of its own multiplies with the embedding.
+    // A model without a separate output matrix multiplies with the embedding.
     let outputs = drafts.indices.filter { outerRole(drafts[$0]) == .output }
     let embeddings = drafts.indices.filter { outerRole(drafts[$0]) == .tokenEmbedding }
     let wanted = [

@@ -1,35 +1,35 @@
-/// Decides what becomes of each tensor: its packing and stored parts, and whether it is copied, moved, or rounded.
+/// Decides how each tensor is stored: its packing and stored parts, and whether it is copied, repacked, or rounded.
 struct Sealing {
   let request: ConversionRequest
   let source: Checkpoint
-  /// Nil where no family knows the model.
+  /// Nil if no family knows the model.
   let model: ModelDescription?
   let target: Target
-  /// Whether the weights of blocks go through methods, so that their codes are made anew.
+  /// Whether methods process the weights of blocks, so that their codes are chosen anew.
   let hasMethods: Bool
   private var stacks: Stacks { Stacks(source: source, model: model, target: target) }
 
-  /// - Throws: `Failure` that says why a tensor cannot become what was chosen for it, and what would work.
+  /// - Throws: `Failure` that says why a tensor cannot be stored as was chosen, and what would work.
   func callAsFunction(_ drafts: [ChosenDraft]) throws -> [PlannedTensor] { try drafts.map { try seal($0) } }
 
-  /// A draft with what can be said of it before a packing is chosen.
+  /// A draft with what is known before a packing is chosen.
   private struct Wish {
     let draft: ChosenDraft
     /// The scheme that was asked for; a packing may store a variant of it.
     let asked: any Scheme
-    /// As the preferred packing stores it.
+    /// The scheme as the preferred packing stores it.
     let scheme: any Scheme
-    /// The packings that hold it, the preferred first.
+    /// The packings that can hold it, the most preferred first.
     let holders: [any Packing]
     let moves: CodeMoves
     /// Whether a method rounds it.
     let isRounded: Bool
-    /// Whether its bytes can be copied, as far as the scheme goes. What is merged with an adapter has lost its bytes.
+    /// Whether its bytes can be copied, as far as the scheme goes. A tensor that an adapter is merged into cannot be copied.
     let isCopy: Bool
 
-    /// How the source's codes become those of a scheme; nil where weights are rounded.
+    /// How the source's codes become those of a scheme; nil if weights are rounded.
     func adoption(_ scheme: any Scheme) -> Adoption? { isRounded ? nil : moves.adoption(draft.draft, scheme) }
-    /// Whether weights that are quantized already are rounded once more.
+    /// Whether weights that are already quantized are requantized.
     var isRoundedAgain: Bool {
       draft.tensor.storage.elementType?.isFloat != true && scheme.grid.kind != .float && adoption(scheme) == nil && !isCopy
     }
@@ -55,7 +55,7 @@ struct Sealing {
     throw refusal(of: draft, wish.scheme, refused, unfit: unfit)
   }
 
-  /// - Throws: `Failure` where rows cannot be stored in the scheme, or codes lie there without their scale.
+  /// - Throws: `Failure` if rows cannot be stored in the scheme, or codes have no scale.
   private func wish(_ draft: ChosenDraft, _ named: any Scheme) throws -> Wish {
     let asked = request.search == .best ? named.widerSearch ?? named : named
     let packings = stacks.holders(draft, among: target.packings)
@@ -67,7 +67,7 @@ struct Sealing {
     if storage.elementType?.needsScale == true {
       throw Failure(
         .unsupported, "convert.scale-missing", "codes of type \(storage.schemeName) cannot be converted without their scale",
-        file: source.path, tensor: draft.tensor.name, remedy: "Convert from the original in 16 bits.")
+        file: source.path, tensor: draft.tensor.name, remedy: "Convert from the original 16-bit weights.")
     }
     let isRounded = hasMethods && draft.id?.block != nil
     return Wish(
@@ -76,7 +76,7 @@ struct Sealing {
       isCopy: storage.schemeName == scheme.name && draft.isInPlace && !isRounded && storage.verbatim != nil)
   }
 
-  /// A tensor whose stored bytes are those of the same container already; nil for any other.
+  /// A tensor whose bytes are already stored as the output needs them; nil for any other.
   private func copy(_ wish: Wish) -> PlannedTensor? {
     let draft = wish.draft
     guard wish.isCopy, target.format.id == source.format, draft.activations == nil,
@@ -120,38 +120,38 @@ struct Sealing {
     let keepers = wish.moves.keepers(of: wish.draft.draft).map { $0.name }
     return Failure(
       .unsupported, "convert.requantize",
-      "this tensor is already quantized (\(wish.draft.tensor.storage.schemeName)); rounding it again to \(wish.scheme.name) loses quality",
+      "this tensor is already quantized (\(wish.draft.tensor.storage.schemeName)); requantizing it to \(wish.scheme.name) loses quality",
       file: source.path, tensor: wish.draft.tensor.name,
       remedy: "Convert from the original, or give --allow-requantize"
-        + (keepers.isEmpty || wish.isRounded ? "." : "; without another rounding it can become: \(keepers.joined(separator: ", "))."))
+        + (keepers.isEmpty || wish.isRounded ? "." : "; without requantizing it can become: \(keepers.joined(separator: ", "))."))
   }
 
-  /// - Throws: `Failure` where rows of this length or direction cannot be stored in the scheme, or their inputs not be rounded as asked.
+  /// - Throws: `Failure` if rows of this length or direction cannot be stored in the scheme, or their inputs cannot be rounded as asked.
   private func checkRows(of draft: ChosenDraft, as scheme: any Scheme, _ holders: [any Packing]) throws(Failure) {
     guard scheme.grid.kind == .float || !draft.isTransposed || holders.contains(where: { $0.holdsTransposed }) else {
       throw Failure(
         .unsupported, "scheme.transposed",
-        "this container holds the matrix transposed, and readers do not unpack such a one from \(scheme.name)", file: source.path,
+        "the output holds this matrix transposed, and clients cannot unpack it from \(scheme.name)", file: source.path,
         tensor: draft.name,
-        remedy: (upright(draft).map { "Write \($0), which holds it the other way round, or choose" } ?? "Choose") + " bf16, f16 or f32.")
+        remedy: (upright(draft).map { "Write \($0), which does not transpose it, or choose" } ?? "Choose") + " bf16, f16 or f32.")
     }
     guard scheme.fits(columns: draft.rowLength), scheme.grid.kind == .float || !draft.shape.contains(0) else {
       throw Failure(
         .unsupported, "scheme.row-length",
         "rows of \(draft.rowLength) weights cannot be stored as \(scheme.name)"
-          + (scheme.grid.groupLength.map { ", whose groups have \($0)" } ?? ""), file: source.path, tensor: draft.name,
-        remedy: "Give another --scheme, or this tensor its own with --tensor '\(draft.name)=SCHEME'; these fit: "
+          + (scheme.grid.groupLength.map { ", whose group size is \($0)" } ?? ""), file: source.path, tensor: draft.name,
+        remedy: "Give another --scheme, or give this tensor its own with --tensor '\(draft.name)=SCHEME'; these fit: "
           + target.fitting(draft.rowLength).joined(separator: ", ") + ".")
     }
     if let length = draft.activations?.groupLength, !draft.tensor.rowLength.isMultiple(of: length) {
       throw Failure(
         .unsupported, "activations.row-length", "\(draft.tensor.rowLength) channels cannot be rounded in groups of \(length)",
         file: source.path, tensor: draft.name,
-        remedy: "Give another --activations, or this tensor a type that is not quantized with --tensor '\(draft.name)=bf16'.")
+        remedy: "Give another --activations, or leave this tensor unquantized with --tensor '\(draft.name)=bf16'.")
     }
   }
 
-  /// The outputs in which a tensor's rows are those of the model, or nil.
+  /// The kinds of output in which the tensor is not transposed, or nil.
   private func upright(_ draft: ChosenDraft) -> String? {
     let place = draft.id.flatMap { model?.tensor($0) }
     let outputs = target.registry.outputs { format in
@@ -172,7 +172,7 @@ struct Sealing {
     if let unfit {
       return Failure(
         .unsupported, "packing.shape", unfit, file: target.path, tensor: draft.name,
-        remedy: "Leave --packing out, or this tensor unquantized with --tensor '\(draft.name)=bf16'.")
+        remedy: "Leave --packing out, or leave this tensor unquantized with --tensor '\(draft.name)=bf16'.")
     }
     let registry = target.registry
     let able = registry.formats.filter { other in
@@ -195,7 +195,7 @@ struct Sealing {
     else {
       throw Failure(
         .unsupported, "convert.data-tensor", "values of type \(stored) cannot be converted", tensor: draft.tensor.name,
-        remedy: "Only floating-point and understood quantized tensors can be.")
+        remedy: "Convert a checkpoint whose tensors are floating-point or of a known quantized type.")
     }
     let part = StoredPart(name: draft.name, shape: draft.shape, type: .element(type), byteCount: bytes.count)
     return PlannedTensor(

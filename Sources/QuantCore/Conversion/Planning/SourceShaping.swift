@@ -1,11 +1,11 @@
-/// Makes of an opened model the one that is converted: tensors taken apart or merged with adapters, blocks dropped.
+/// Prepares an opened model for conversion: separates tensors, merges adapters, drops blocks.
 struct SourceShaping {
   /// What is converted, and what is known of it.
   struct Result {
     var source: Checkpoint
-    /// Nil where no family knows the model and nobody needs one.
+    /// Nil if no family knows the model and none is needed.
     var model: ModelDescription?
-    /// Whether nothing can be done without a family.
+    /// Whether the conversion needs a family.
     var needsFamily = false
     var importance: Importance?
     var selection: ImportanceSelection
@@ -19,10 +19,10 @@ struct SourceShaping {
   let chain: MethodChain
   let opening: Opening
 
-  /// - Throws: `Failure` where the model has no such block, an adapter does not belong to it, or a family is needed and none knows it.
+  /// - Throws: `Failure` if the model has no such block, an adapter does not belong to it, or a family is needed and none knows it.
   func callAsFunction(_ opened: Checkpoint) throws -> Result {
     let merge = try AdapterMerge(request.adapters, opening: opening)
-    // Within one container each tensor goes its own way, where nobody computes with what they mean together.
+    // Within one format tensors are converted separately, unless something computes with what they mean together.
     let goesApart = target.format.id == opened.format && chain.methods.isEmpty && request.adapters.isEmpty
     var source = goesApart ? opened.separated : opened
     let removal = try removal(from: source)
@@ -31,7 +31,7 @@ struct SourceShaping {
     let selection = try ImportanceSelection(request, among: importance)
     importance = importance.map { removal?.applied(to: $0) ?? $0 }
     var result = Result(source: source, importance: importance, selection: selection, warnings: source.warnings)
-    // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture is no obstacle.
+    // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture does not matter.
     result.needsFamily =
       target.naming != source.naming || !chain.statistics.isEmpty || (importance.map { $0.naming != target.naming } ?? false)
       || merge.needsFamily(for: source)
@@ -41,7 +41,7 @@ struct SourceShaping {
     return result
   }
 
-  /// The output's tensors. A description that does not fit the tensors is dropped where nobody needs it.
+  /// The output's tensors. A description that does not fit the tensors is dropped if it is not needed.
   /// - Throws: `Failure` of the mapping.
   func drafts(of shaped: inout Result) throws -> [TensorDraft] {
     let reader = target.registry.reader(of: shaped.source)
@@ -61,15 +61,15 @@ struct SourceShaping {
     let removal = try BlockRemoval(request.droppedBlocks, of: source, opening)
     guard request.adapters.isEmpty else {
       throw Failure(
-        .usage, "blocks.adapter", "an adapter is merged into a whole model", file: request.input,
-        remedy: "Merge it first, and drop blocks of the result.")
+        .usage, "blocks.adapter", "blocks cannot be dropped in the run that merges an adapter", file: request.input,
+        remedy: "Merge the adapter first, then drop blocks of the result.")
     }
     return removal
   }
 
-  /// The model of the source. Nobody needs it within a container that has a rule for the names of any model: a file whose
-  /// configuration a family cannot make sense of is taken by its names, and may be one that is edited because of that.
-  /// - Throws: `Failure` of the family where the model is needed, or the container has no such rule.
+  /// The model of the source. It is not needed within a format that has a rule for the names of any model: if the configuration makes
+  /// no sense to the family, layers are recognized by name; the user may be converting the file to repair its configuration.
+  /// - Throws: `Failure` of the family if the model is needed, or the format has no such rule.
   private func described(_ source: Checkpoint, _ result: inout Result) throws -> ModelDescription? {
     do {
       return try opening.describe(source)
@@ -80,7 +80,7 @@ struct SourceShaping {
   }
 
   private static func leavesOut(_ failure: Failure) -> String {
-    "the tensors are taken by their names, because the file is no model of its family"
+    "tensors are recognized by their names, because the checkpoint does not fit its family"
       + (failure.tensor.map { " ('\($0)': \(failure.message))" } ?? " (\(failure.message))")
   }
 }

@@ -1,10 +1,10 @@
-/// Stacks of matrices whose codes one packing holds, the other way round than the model's floats.
+/// Stacks of matrices whose codes a packing stores transposed relative to the model's floats.
 ///
-/// Where a family describes the model, the places of the matrices in the stack say what lies where, and turning a stack is turning
-/// its place in the output. Without a family, a view of the whole tensor is put in the place of the source's.
+/// If a family describes the model, the places of the matrices in the stack say how each is stored, and a stack is transposed by
+/// transposing its place in the output. Without a family, a transposed view of the whole tensor replaces the source's tensor.
 struct Stacks {
   let source: Checkpoint
-  /// Nil where no family knows the model.
+  /// Nil if no family knows the model.
   let model: ModelDescription?
   let target: Target
 
@@ -13,20 +13,20 @@ struct Stacks {
     Set(drafts.indices.filter { isStack(drafts[$0], in: packings) })
   }
 
-  /// The packings of a format that may hold a draft: those for its stack alone, where it is one.
+  /// The packings that may hold a draft: for a stack, only those for such stacks.
   func holders(_ draft: ChosenDraft, among packings: [any Packing]) -> [any Packing] {
     guard isStack(draft.draft, in: target.registry.packings), draft.scheme?.grid.kind != .float else { return packings }
     return packings.filter { isStack(draft.draft, in: [$0]) }
   }
 
-  /// The schemes by which codes of the source can be kept, those of a stack in the packings for it.
+  /// The schemes in which codes of the source can be kept; for a stack, those in the packings for it.
   func keepers(of draft: TensorDraft, _ moves: CodeMoves) -> [any Scheme] {
     guard isStack(draft, in: target.registry.packings) else { return moves.keepers(of: draft) }
     let own = CodeMoves(source: source, packings: moves.packings.filter { isStack(draft, in: [$0]) }, registry: target.registry)
     return own.keepers(of: draft.isTransposed ? draft.turned : draft)
   }
 
-  /// - Throws: `Failure` `packing.stack` for such a stack: whatever packing is left, readers do not look for it there.
+  /// - Throws: `Failure` `packing.stack` for such a stack: clients look for it in no other packing.
   func check(_ draft: ChosenDraft) throws(Failure) {
     let registry = target.registry
     let own = registry.packings.filter { isStack(draft.draft, in: [$0]) }
@@ -36,13 +36,13 @@ struct Stacks {
     }
     throw Failure(
       .unsupported, "packing.stack",
-      "readers unpack these stacked matrices from '\(own.map { type(of: $0).id }.joined(separator: "', '"))' alone, not from \(scheme.name)",
+      "clients unpack these stacked matrices only from '\(own.map { type(of: $0).id }.joined(separator: "', '"))', not from \(scheme.name)",
       file: target.path, tensor: draft.name,
       remedy: "Leave --packing out and give this tensor \(names.joined(separator: ", ")), or leave it unquantized with "
         + "--tensor '\(draft.name)=bf16'.")
   }
 
-  /// Turns the stacks whose codes or floats lie otherwise than they do now.
+  /// Transposes the stacks whose chosen scheme needs the other orientation.
   /// - Returns: the source with the same tensors.
   func turning(_ drafts: inout [ChosenDraft]) -> Checkpoint {
     var source = source

@@ -1,26 +1,26 @@
-/// Adds the tensors that say how activations are rounded: the stored scales of inputs and caches, kept from the source where a layer
-/// keeps its codes, else to be found by calibration.
+/// Adds the tensors that say how activations are rounded: the stored scales of inputs and caches, kept from the source if a layer
+/// keeps its codes, else found by calibration.
 struct StoredActivations {
   let source: Checkpoint
   let target: Target
-  /// Nil: what suits the type of each scale.
+  /// Nil: as suits the type of each scale.
   let calibrator: RangeCalibrator?
-  /// The type that a model computes in, where that can hold a scale.
+  /// The type that the model computes in, if it can hold a scale.
   private var scaleType: ElementType { FloatScheme(source.modelType)?.type ?? .f32 }
 
   /// - Parameters:
   ///   - cache: what was asked for keys and values; nil: as in the source.
-  ///   - isCacheGiven: whether a person said anything of keys and values.
-  ///   - described: asked for a model where none is known and something is to be found by calibration.
+  ///   - isCacheGiven: whether the request says anything about keys and values.
+  ///   - described: gives the model if none is known and calibration must find a scale.
   /// - Returns: the tensors, each followed by those of its input and, after the last layer of an attention, its cache; and how keys
   ///   and values are rounded.
-  /// - Throws: `Failure` where no place for a scale is known, or no site to find it at.
+  /// - Throws: `Failure` if a scale has no place in the output, or no site to find it at.
   func callAsFunction(
     _ tensors: [PlannedTensor], cache: ActivationScheme?, isCacheGiven: Bool, model: ModelDescription?, described: () throws -> ModelDescription
   ) throws -> (tensors: [PlannedTensor], cache: ActivationScheme?) {
     if cache != nil, let model, !model.blocks.contains(where: { $0.cachingLayer != nil }) {
       throw Failure(
-        .unsupported, "cache.no-site", "the attention of this model keeps no keys and values that could be rounded", file: target.path,
+        .unsupported, "cache.no-site", "the attention of this model caches no keys and values that could be rounded", file: target.path,
         remedy: "Leave --kv-cache out.")
     }
     let keptCaches = tensors.map { isCacheGiven ? [] : storedCaches($0, model) }
@@ -31,7 +31,7 @@ struct StoredActivations {
     return (result, cache ?? (keptCaches.contains { !$0.isEmpty } ? .fp8Static : nil))
   }
 
-  /// The stored scales of the inputs of a layer that is moved, as tensors of the output.
+  /// The stored scales of the inputs of a repacked layer, as tensors of the output.
   private func storedInputs(_ tensor: PlannedTensor) -> [PlannedTensor] {
     guard tensor.adoption != nil, let activations = tensor.activations, activations.isStatic,
       let input = source.activations.inputs[QuantizedModule.name(ofWeight: tensor.sourceName)], let scale = input.scale
@@ -41,7 +41,7 @@ struct StoredActivations {
     }
   }
 
-  /// The stored scales of a cache, behind the last layer of its attention where that keeps its codes.
+  /// The stored scales of a cache, after the last layer of its attention if that layer keeps its codes.
   private func storedCaches(_ tensor: PlannedTensor, _ model: ModelDescription?) -> [PlannedTensor] {
     guard tensor.adoption != nil, let id = tensor.id, let block = id.block, !id.isBias, model?.blocks[block].cachingLayer == id.layer,
       let scales = source.activations.caches[block]
@@ -61,7 +61,7 @@ struct StoredActivations {
     return packing.inputParts(name: tensor.name, activations: activations, modelType: scaleType)
   }
 
-  /// Where the first of these packings that has a place for them puts the scales of a cache.
+  /// Where the scales of a cache go: as the first of these packings says that has a place for them.
   private func cacheParts(
     _ attention: String, _ scheme: ActivationScheme, among packings: [any Packing]
   ) -> (keys: StoredPart, values: StoredPart)? {
@@ -70,7 +70,7 @@ struct StoredActivations {
     }.first
   }
 
-  /// How keys and values are rounded in a cache.
+  /// How cached keys and values are rounded.
   /// - Throws: `Failure` of kind usage for an unknown name.
   static func cache(named name: String?) throws(Failure) -> ActivationScheme? {
     guard let name, name != "none" else { return nil }
@@ -78,9 +78,9 @@ struct StoredActivations {
     return .fp8Static
   }
 
-  /// The planned tensors, each followed by the stored parameters of its input, and by the cache's behind the last layer of an
+  /// The planned tensors, each followed by the stored parameters of its input, and by those of the cache after the last layer of an
   /// attention.
-  /// - Throws: `Failure` where no place for them is known.
+  /// - Throws: `Failure` if they have no place in the output.
   private func addingCalibrated(
     _ tensors: [PlannedTensor], cache: ActivationScheme?, model: ModelDescription
   ) throws(Failure) -> [PlannedTensor] {
@@ -98,7 +98,7 @@ struct StoredActivations {
     guard let activations = tensor.activations, activations.isStatic else { return [] }
     guard let id = tensor.id, let block = id.block, let site = model.input(of: id) else {
       throw Failure(
-        .unsupported, "activations.no-site", "a stored scale can be found for linear layers inside a block only", tensor: tensor.name,
+        .unsupported, "activations.no-site", "a stored scale can only be found for linear layers inside a block", tensor: tensor.name,
         remedy: "Give an activation scheme whose scales are computed while the model runs, such as int8-token.")
     }
     return inputParts(of: tensor, activations).map { part in
@@ -110,7 +110,7 @@ struct StoredActivations {
     }
   }
 
-  /// Those of a cache, behind the last layer of its attention.
+  /// Those of a cache, after the last layer of its attention.
   private func cacheScales(
     behind tensor: PlannedTensor, _ scheme: ActivationScheme, _ model: ModelDescription, _ packings: [any Packing]
   ) throws(Failure) -> [PlannedTensor] {
@@ -134,7 +134,7 @@ struct StoredActivations {
 }
 
 extension PlannedTensor {
-  /// A tensor that holds one number that calibration finds.
+  /// A tensor that holds one value that calibration finds.
   init(_ part: StoredPart, _ value: CalibratedValue) {
     self.init(
       sourceName: "", name: part.name, shape: part.shape, scheme: FloatScheme(value.storedType) ?? .f32, packing: PlainPacking(),
@@ -143,7 +143,7 @@ extension PlannedTensor {
 }
 
 extension PlannedTensor {
-  /// A tensor that holds one number of the source's record of activations.
+  /// A tensor that holds one value of the source's record of activations.
   fileprivate init(_ part: StoredPart, _ value: CalibratedValue.Part, scale: Float, zeroPoint: Int) {
     let type = part.elementType ?? .f32
     let bytes =

@@ -1,15 +1,15 @@
-/// What is written, settled once: the format, the packings that may be used in it, and the program that is to read it.
+/// What is written: the format, the packings that may be used in it, and the client that must be able to load it.
 struct Target {
   /// Path of the output.
   let path: String
   let format: any ModelFormat.Type
-  /// The packings that may be used, the preferred first.
+  /// The packings that may be used, the most preferred first.
   let packings: [any Packing]
-  /// Nil where any program may read the output.
+  /// Nil if no particular client is asked for.
   let client: Client?
   let registry: Registry
 
-  /// - Throws: `Failure` of kind usage for a format, packing or client that nobody knows, or that do not go together.
+  /// - Throws: `Failure` of kind usage for an unknown format, packing or client, or if they do not go together.
   init(_ request: ConversionRequest, _ registry: Registry) throws {
     path = request.output
     self.registry = registry
@@ -18,24 +18,24 @@ struct Target {
     packings = try Target.packings(of: format, for: client, request, registry)
   }
 
-  /// What its tensors are called.
+  /// How its tensors are named.
   var naming: Naming { format.naming }
 
-  /// The format that a model is written in: the one asked for, or the one that the target's name asks for.
-  /// - Throws: `Failure` of kind usage where no format writes this.
+  /// The format that a model is written in: the one requested, or the one that the name of the output implies.
+  /// - Throws: `Failure` of kind usage if no format writes this.
   static func modelFormat(of request: ConversionRequest, _ registry: Registry) throws -> any ModelFormat.Type {
     try format(of: request, registry, for: .model) { $0 as? any ModelFormat.Type }
   }
 
   /// The same for an adapter.
-  /// - Throws: `Failure` of kind usage where no format writes this.
+  /// - Throws: `Failure` of kind usage if no format writes this.
   static func adapterFormat(of request: ConversionRequest, _ registry: Registry) throws -> any AdapterFormat.Type {
     try format(of: request, registry, for: .adapter) { $0 as? any AdapterFormat.Type }
   }
 
   /// - Parameters:
-  ///   - content: what is to be written.
-  ///   - holder: a format as one that holds this; nil for one that does not.
+  ///   - content: what is written.
+  ///   - holder: casts a format to one that can hold this; nil for one that cannot.
   private static func format<Format>(
     of request: ConversionRequest, _ registry: Registry, for content: CheckpointContent,
     holder: (any CheckpointFormat.Type) -> Format?
@@ -44,7 +44,7 @@ struct Target {
     let format = try chosenFormat(request, among: able, registry)
     guard let result = holder(format) else {
       throw Failure(
-        .usage, "output.content", "format '\(format.id)' holds no \(content.rawValue)", file: request.output,
+        .usage, "output.content", "format '\(format.id)' does not hold \(content.rawValue)s", file: request.output,
         remedy: "Give --to with one that does: \(able.map { $0.id }.joined(separator: ", ")).")
     }
     if request.shardSize != nil || request.keepsSplit, !format.splits {
@@ -55,18 +55,18 @@ struct Target {
     }
     if !(request.metadataValues + request.droppedMetadata).isEmpty, !format.holdsKeyValues {
       throw Failure(
-        .usage, "metadata.format", "format '\(format.id)' has no keys and values that could be edited", file: request.output,
+        .usage, "metadata.format", "format '\(format.id)' has no metadata that can be edited", file: request.output,
         remedy: "Leave --set-meta and --drop-meta out, or write \(registry.outputs { $0.holdsKeyValues }).")
     }
     if !format.isFolder, request.output.hasSuffix("/") {
       throw Failure(
-        .usage, "output.format", "names a folder, and format '\(format.id)' writes a file", file: request.output,
-        remedy: "Leave the slash out.")
+        .usage, "output.format", "names a folder, but format '\(format.id)' writes a file", file: request.output,
+        remedy: "Remove the slash at the end.")
     }
     return result
   }
 
-  /// - Parameter able: formats that hold what is to be written; a folder is one of these.
+  /// - Parameter able: formats that can hold what is written; if it is a folder, it has one of these.
   private static func chosenFormat(
     _ request: ConversionRequest, among able: [any CheckpointFormat.Type], _ registry: Registry
   ) throws -> any CheckpointFormat.Type {
@@ -83,9 +83,9 @@ struct Target {
     throw Failure(.usage, "output.format", "no format writes this", file: request.output, remedy: "Give --to FORMAT.")
   }
 
-  /// The packings that may be used, the preferred first: those of the format, of them those that the client reads, or the one
-  /// that was asked for.
-  /// - Throws: `Failure` of kind usage for an unknown packing or client, and where nothing is left.
+  /// The packings that may be used, the most preferred first: those of the format that the client reads, or the one that was
+  /// asked for.
+  /// - Throws: `Failure` of kind usage for an unknown packing or client, and if no packing is left.
   private static func packings(
     of format: any CheckpointFormat.Type, for client: Client?, _ request: ConversionRequest, _ registry: Registry
   ) throws(Failure) -> [any Packing] {
@@ -95,7 +95,7 @@ struct Target {
       guard client.profile.formats.contains(format.id) else {
         throw Failure(
           .usage, "client.format", "\(client.profile.id) does not load format '\(format.id)'", file: request.output,
-          remedy: "It loads: \(client.profile.formats.joined(separator: ", ")).")
+          remedy: "Choose a format that it loads: \(client.profile.formats.joined(separator: ", ")).")
       }
       let order = client.profile.packings
       let read = packings.filter { order.contains(id($0)) }.sorted {
@@ -107,7 +107,7 @@ struct Target {
       guard registry.packings.contains(where: { id($0) == wanted }) else {
         if registry.unpackers.contains(where: { type(of: $0).id == wanted }) {
           throw Failure(
-            .usage, "packing.read-only", "packing '\(wanted)' is only read", file: request.output,
+            .usage, "packing.read-only", "packing '\(wanted)' can be read but not written", file: request.output,
             remedy: "Choose one of: \(packings.map { id($0) }.joined(separator: ", ")).")
         }
         throw Registry.unknown("packing", "packing.unknown", wanted, among: registry.packings.map { id($0) })
@@ -115,7 +115,7 @@ struct Target {
       guard packings.contains(where: { id($0) == wanted }) else {
         throw Failure(
           .usage, "packing.format",
-          "'\(wanted)' is no packing of format '\(format.id)'" + (request.client.map { " that \($0) reads" } ?? ""),
+          "'\(wanted)' is not a packing of format '\(format.id)'" + (request.client.map { " that \($0) reads" } ?? ""),
           file: request.output, remedy: "Choose one of: \(packings.map { id($0) }.joined(separator: ", ")).")
       }
       packings = packings.filter { [PlainPacking.id, wanted].contains(id($0)) }
@@ -123,7 +123,7 @@ struct Target {
     return packings
   }
 
-  /// - Throws: `Failure` `client.refuses` where the client would not compute with all layers together.
+  /// - Throws: `Failure` `client.refuses` if the client would not compute with all layers together.
   func checkFolder(_ tensors: [PlannedTensor], model: ModelDescription?) throws(Failure) {
     guard let client else { return }
     var folder = ClientFolder(quantized: [], unquantized: [])
@@ -144,7 +144,7 @@ struct Target {
       remedy: obstacle.remedy)
   }
 
-  /// Common schemes for rows of this length that the format holds.
+  /// Common schemes that fit rows of this length and that the format can hold.
   func fitting(_ columns: Int) -> [String] {
     let packings = registry.packings(of: format)
     return ["int4-g128", "int4-g64", "int4-g32", "int4-channel", "int8-channel", "q4_k", "q4_0", "q8_0", "f16"].filter { name in

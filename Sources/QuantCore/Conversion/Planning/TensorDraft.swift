@@ -1,6 +1,6 @@
 /// One output tensor before it has a scheme: what it is made of.
 struct TensorDraft {
-  /// The source's tensor; where it is made of several, the one whose type says most: a quantized one before floats.
+  /// The source's tensor; if it is made of several, the one whose type says most: a quantized one before floats.
   var tensor: CheckpointTensor
   let name: String
   var shape: [Int]
@@ -10,22 +10,22 @@ struct TensorDraft {
   var id: TensorID? { pieces.first?.id }
   /// Weights of one row of the output.
   var rowLength: Int { shape.last ?? 1 }
-  /// Whether its rows are the source tensor's in their order.
+  /// Whether its rows are those of the source tensor, in the same order.
   var isInPlace: Bool { pieces.allSatisfy { $0.isInPlace && $0.source.name == tensor.name } }
   var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
-  /// Whether each of its rows is a row of the source, number for number.
+  /// Whether each of its rows is a row of the source, value for value.
   var keepsRows: Bool {
     pieces.allSatisfy { $0.source.layout.values == $0.target.layout.values && $0.source.layout.columns == $0.target.layout.columns }
       && !isTransposed && !pieces.contains { $0.source.layout.isTransposed }
   }
-  /// The same where the output holds its matrices the other way round.
+  /// The same draft with its matrices transposed in the output.
   var turned: TensorDraft {
     var draft = self
     for index in pieces.indices { draft.pieces[index].target = pieces[index].target.turned }
     if shape.count > 1 { draft.shape.swapAt(shape.count - 2, shape.count - 1) }
     return draft
   }
-  /// What is stored instead of the source's numbers, or nil.
+  /// What is stored instead of the source's values, or nil.
   var valueNote: String? {
     pieces.lazy.filter { $0.source.layout.values != $0.target.layout.values }.map { piece in
       piece.target.layout.values.note ?? "computed from values \(piece.source.layout.values.note ?? "")"
@@ -41,9 +41,9 @@ struct TensorDraft {
 @dynamicMemberLookup
 struct ChosenDraft {
   var draft: TensorDraft
-  /// Nil for data that are no numbers, which are copied.
+  /// Nil for data that is not numeric, which is copied.
   var scheme: (any Scheme)?
-  /// How readers are to round the input of the layer; nil: not at all.
+  /// How clients round the input of the layer; nil: not at all.
   var activations: ActivationScheme?
   /// Why the scheme is not the one asked for, or nil.
   var note: String?

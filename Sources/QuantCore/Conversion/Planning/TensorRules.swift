@@ -1,7 +1,7 @@
 import QuantPlatform
 
-/// Rules of the form `PATTERN=SCHEME`: a glob, or `re:` and a regular expression that is searched for. A pattern is held
-/// against the target's name and the source's; the last rule that matches a tensor wins.
+/// Rules of the form `PATTERN=SCHEME`: a glob, or `re:` and a regular expression that is searched for. A pattern is matched
+/// against the name in the output and the name in the source; the last rule that matches a tensor wins.
 struct TensorRules {
   /// Which of the rules that match a tensor decides.
   enum Precedence {
@@ -27,8 +27,8 @@ struct TensorRules {
     }
   }
 
-  /// Rules as llama-quantize reads them (`--tensor-type`): what stands before the first `=` is a regular expression in small
-  /// letters that is searched for, and the first rule that matches wins.
+  /// Rules as llama-quantize reads them (`--tensor-type`): the text before the first `=` is a regular expression, converted to
+  /// lower case, that is searched for; the first rule that matches wins.
   /// - Throws: `Failure` of kind usage for a rule that is not of this form.
   init(types typed: [String]) throws {
     precedence = .first
@@ -53,7 +53,7 @@ struct TensorRules {
     return Rule(pattern: pattern, scheme: scheme) { (try? regex.firstMatch(in: $0)) != nil }
   }
 
-  /// The scheme name for each tensor, or nil where no rule matches.
+  /// The scheme name for each tensor, or nil if no rule matches.
   /// - Throws: `Failure` of kind usage for a pattern that matches no tensor: it is most likely a typing error.
   func apply(to names: [(target: String, source: String)]) throws -> [String?] {
     var result = [String?](repeating: nil, count: names.count)
@@ -67,7 +67,7 @@ struct TensorRules {
         let example = names.first { $0.target.contains("down") } ?? names.first
         throw Failure(
           .usage, "rule.no-match", "tensor rule '\(rule.pattern)' matches no tensor",
-          remedy: "Names look like '\(example?.target ?? "")'; 'qconvert plan' lists them.")
+          remedy: "Use names such as '\(example?.target ?? "")'; 'qconvert plan' lists them.")
       }
     }
     return result

@@ -1,8 +1,8 @@
-/// What became of one block.
+/// The result of converting one block.
 struct BlockResult {
   /// Indices of the planned tensors that were written.
   var written: [Int] = []
-  /// What became of each of them.
+  /// A report of each of them.
   var tensors: [ConversionReport.TensorReport] = []
   /// What methods reported.
   var notes: [String] = []

@@ -1,14 +1,14 @@
 /// What a conversion did.
 public struct ConversionReport: Sendable {
-  /// What became of one tensor.
+  /// The result of converting one tensor.
   public struct TensorReport: Sendable {
     /// Name in the output.
     public var name: String
     /// Name of its scheme.
     public var scheme: String
-    /// ‖rounded − original‖ / ‖original‖, where the conversion computed it.
+    /// ‖rounded − original‖ / ‖original‖, if the conversion computed it.
     public var relativeError: Double?
-    /// What the method that rounded it says; empty without one.
+    /// What the method that rounded it reports; empty without one.
     public var record = RoundingRecord()
     /// Wall-clock time of rounding and writing.
     public var seconds: Double?
@@ -31,7 +31,7 @@ public struct ConversionReport: Sendable {
     notes += block.notes
   }
 
-  /// The sizes, and one entry for every planned tensor, in their order; those that were measured keep what is known.
+  /// Sets the sizes, and gives every planned tensor an entry, in order; what is known of a tensor is kept.
   public mutating func complete(_ plan: ConversionPlan) {
     totalSize = plan.totalSize
     bitsPerWeight = plan.bitsPerWeight

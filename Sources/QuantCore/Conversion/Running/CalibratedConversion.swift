@@ -1,7 +1,7 @@
 /// Converts the blocks of a model with methods that observe: one block after another is loaded, observed, transformed, rounded,
 /// written and freed.
 ///
-/// The hidden states of the calibration text in front of the next block are all that is carried from block to block.
+/// The hidden states of the calibration text before the next block are all that is carried from block to block.
 struct CalibratedConversion {
   let plan: ConversionPlan
   let writer: TensorWriter
@@ -10,13 +10,13 @@ struct CalibratedConversion {
   private let modelType: ElementType
   /// Tokens of one calibration window.
   private let context: Int
-  /// In front of the next block, of the stream that is observed.
+  /// Before the next block, of the stream that is observed.
   private var hidden: Matrix
-  /// The same of the original stream, where a method compares the two.
+  /// The same of the original stream, if a method compares the two.
   private var original: Matrix?
 
-  /// Nil where no method of the plan observes.
-  /// - Parameter log: knows the hidden states behind the blocks that were converted before.
+  /// Nil if nothing is observed.
+  /// - Parameter log: has the hidden states after the blocks that an earlier run converted.
   init?(_ plan: ConversionPlan, writer: TensorWriter, registry: Registry, log: RunLog) throws {
     guard let model = plan.model, let calibration = plan.calibration else { return nil }
     self.plan = plan
@@ -39,7 +39,7 @@ struct CalibratedConversion {
     }
   }
 
-  /// What a run needs to go on behind the block that was converted last; nil where statistics are at hand.
+  /// What a run needs to continue after the block that was converted last; nil with stored statistics.
   var carried: Matrix? {
     guard plan.statistics == nil else { return nil }
     return original.map { hidden.followed(by: $0) } ?? hidden
@@ -48,7 +48,7 @@ struct CalibratedConversion {
   var blockCount: Int { engine.model.blocks.count }
 
   /// Converts the next block.
-  /// - Parameter block: one more than at the last call, beginning with 0.
+  /// - Parameter block: one more than in the previous call, starting with the first block that is not converted yet.
   mutating func convert(block: Int) throws -> BlockResult {
     var result = BlockResult()
     let planned = plan.tensors.indices.filter { plan.tensors[$0].id?.block == block }
@@ -70,7 +70,7 @@ struct CalibratedConversion {
         result.written.append(index)
       }
     }
-    // Layers that read one site store the same numbers.
+    // Layers that read the same site store the same values.
     var found: [CalibratedValue: [UInt8]] = [:]
     for index in plan.tensors.indices {
       guard let value = plan.tensors[index].calibrated, value.block == block else { continue }
@@ -81,7 +81,7 @@ struct CalibratedConversion {
     if let behind {
       hidden = behind
     } else if isQuantizedStream && !isLast(block) {
-      // Rounded in place by now.
+      // The workspace holds the rounded weights by now.
       engine.runBlock(workspace, hidden: &hidden, sequenceLength: context)
     }
     return result
@@ -105,8 +105,8 @@ struct CalibratedConversion {
     return workspace
   }
 
-  /// The first look at a block: everything that was asked for.
-  /// - Returns: the hidden states behind the block, where the look goes as far and the next block wants them.
+  /// The first observation of a block: everything that was asked for.
+  /// - Returns: the hidden states after the block, if the observation computes them and the next block needs them.
   private mutating func observe(_ workspace: inout BlockWorkspace) throws -> Matrix? {
     if plan.statistics != nil || isQuantizedStream && original == nil || isLast(workspace.index) && original == nil {
       workspace.statistics = try observe(workspace, plan.observations(block: workspace.index))
@@ -122,14 +122,14 @@ struct CalibratedConversion {
       return nil
     }
     var states = hidden
-    // Without a second look the states move on in place.
+    // If the block is not observed a second time, the states need no copy.
     if !mayObserveAgain(workspace.index) { hidden = Matrix(rows: 0, columns: hidden.columns) }
     engine.runBlock(workspace, hidden: &states, sequenceLength: context, observer: collector)
     workspace.statistics = try checked(collector.statistics(), collector, workspace)
     return states
   }
 
-  /// What was asked for at some sites of a block. The hidden states stay in front of it.
+  /// What was asked for at some sites of a block. The hidden states stay those before it.
   private func observe(_ workspace: BlockWorkspace, _ wanted: [Site: Set<Statistic>]) throws -> [Site: SiteStatistics] {
     let collector = collector(wanted)
     if let stored = plan.statistics {
@@ -148,7 +148,7 @@ struct CalibratedConversion {
     return collector
   }
 
-  /// - Throws: `Failure` where activations were not finite.
+  /// - Throws: `Failure` if activations were not finite.
   private func checked(
     _ found: [Site: SiteStatistics], _ collector: StatisticsCollector, _ workspace: BlockWorkspace
   ) throws(Failure) -> [Site: SiteStatistics] {
@@ -161,14 +161,14 @@ struct CalibratedConversion {
 
   private func mayObserveAgain(_ block: Int) -> Bool { plan.observations(block: block).values.contains { $0.contains(.histogram) } }
 
-  /// What transforms have made void: a histogram does not follow a scaling of channels.
+  /// Observes again what transforms have made invalid: a histogram cannot be adjusted to scaled channels.
   private func observeAgain(_ workspace: inout BlockWorkspace) throws {
     let void = plan.observations(block: workspace.index).filter { $0.value.contains(.histogram) && workspace.statistics[$0.key]?.histogram == nil }
     if !void.isEmpty { workspace.statistics.merge(try observe(workspace, void)) { $1 } }
   }
 
-  /// The tensors of a block in the order of the forward pass, those that read one site together: a method may share work
-  /// between them. Tensors that are no linear layer come first.
+  /// The tensors of a block in the order of the forward pass, those that read the same site together: a method may share work
+  /// between them. Tensors that are not linear layers come first.
   private func steps(_ planned: [Int], _ graph: BlockGraph) -> [[Int]] {
     func input(_ index: Int) -> Site? {
       guard let id = plan.tensors[index].id, !id.isBias else { return nil }
@@ -194,7 +194,7 @@ extension Matrix {
     Matrix(rows: rows + other.rows, columns: columns, values: values + other.values)
   }
 
-  /// Takes the rows from `row` on away.
+  /// Removes the rows from `row` on and returns them.
   fileprivate mutating func splitOff(fromRow row: Int) -> Matrix {
     let rest = Matrix(rows: rows - row, columns: columns, values: Array(values[(row * columns)...]))
     self = Matrix(rows: row, columns: columns, values: Array(values[..<(row * columns)]))

@@ -1,15 +1,15 @@
 /// Carries out a sealed plan.
 ///
-/// Tensors that need no calibration stream through in tiles of rows. With a calibrated method, the blocks come one after
-/// another: load, observe, transform, round, pack, write, free. Nothing is visible under the final name before everything
-/// is written, synced, read back and verified.
+/// Tensors that need no calibration stream through in tiles of rows. With a calibrated method, blocks are converted one after
+/// another: load, observe, transform, round, pack, write, free. Nothing appears under the final name before everything is
+/// written, synced, read back and verified.
 public struct Converter: Sendable {
   let registry: Registry
 
   public init(_ registry: Registry) { self.registry = registry }
 
-  /// - Parameter inspect: called with the report and the path of the output while it is complete, but has only a temporary
-  ///   name; what it throws discards the output. Returns figures that the layout has slots for, by their ids.
+  /// - Parameter inspect: called with the report and the path of the output when it is complete but still has a temporary
+  ///   name; if it throws, the output is discarded. Returns figures that the layout has slots for, by their ids.
   /// - Throws: `Failure`, or what `inspect` throws; then nothing has appeared under the final name.
   @discardableResult
   public func run(
@@ -19,7 +19,7 @@ public struct Converter: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     var report = ConversionReport()
-    // The mappings know what their files were when the plan was made from them.
+    // The mappings know the state of their files when the plan was made.
     let mapped = Set(plan.source.mappings.map { $0.path })
     let inputs = try plan.source.mappings + plan.source.files.filter { !mapped.contains($0) }.map { try MappedFile($0) }
     try write(plan, inputs, &report, progress) { report, path in
@@ -37,7 +37,7 @@ public struct Converter: Sendable {
     let request = plan.request
     let target = OutputTarget.trim(request.output)
     let work = try workFolder(plan, target)
-    // A run that was killed between its last two steps left a whole output under its name.
+    // A run that was killed between its last two steps left a complete output under its final name.
     if request.resumes, let earlier = try Journal.read(work), earlier.isComplete, OutputTarget.linkStatus(work.output) == nil {
       try RunIdentity(plan).check(earlier: earlier.identity, target: target)
       report.add(earlier)
@@ -56,16 +56,16 @@ public struct Converter: Sendable {
       try log.complete(transaction)
       try transaction.giveName()
     } catch {
-      // What is on its way to the disk is worth as much to the next run.
+      // What is still being synced is also useful to the next run.
       try? log.settle()
       let isKept = request.resumes && log.hasRecords
       transaction.cancel(keeping: isKept)
-      if isKept { progress.note("what is done is kept: --resume with the same options goes on with it") }
+      if isKept { progress.note("what is done is kept; --resume with the same options continues it") }
       throw error
     }
   }
 
-  /// The target is checked first, except where it may be the complete output of a run that is continued.
+  /// The output path is checked first, unless it may hold the complete output of the run that is continued.
   private func workFolder(_ plan: ConversionPlan, _ target: String) throws(Failure) -> WorkFolder {
     func check(written: String? = nil) throws(Failure) {
       try OutputTarget.check(plan.layout, target, force: plan.request.force, inputs: plan.source.files, written: written)
@@ -95,7 +95,7 @@ public struct Converter: Sendable {
     if var calibrated = try CalibratedConversion(plan, writer: writer, registry: registry, log: log) {
       for block in (log.earlier?.blocks.count ?? 0)..<calibrated.blockCount {
         let converted = try calibrated.convert(block: block)
-        // Behind the last block nobody needs them.
+        // After the last block they are not needed.
         let carried = block + 1 < calibrated.blockCount ? calibrated.carried : nil
         try log.add(block: block, converted, hidden: carried, transaction)
         written.formUnion(converted.written)

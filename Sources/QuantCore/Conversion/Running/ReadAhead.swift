@@ -1,15 +1,15 @@
 import Synchronization
 
-/// Has the system read stored bytes some time before they are decoded, in the order in which the plan's tensors are written: the
+/// Asks the system to read stored bytes shortly before they are decoded, in the order in which the plan's tensors are written: the
 /// disk works while the processor does.
 final class ReadAhead: Sendable {
-  /// Bytes that are asked for before their time, and at a time.
+  /// How many bytes are asked for in advance, and how many at a time.
   private static let distance = 32 << 20
   private static let piece = 4 << 20
 
-  /// Stored bytes of each planned tensor, where they lie in one stretch.
+  /// Stored bytes of each planned tensor, if they are contiguous.
   private let views: [[ByteView]]
-  /// Where those of each tensor begin in the order of all.
+  /// Where the bytes of each tensor begin in the sequence of all.
   private let starts: [Int]
   private let place = Mutex(Place())
 
@@ -18,7 +18,7 @@ final class ReadAhead: Sendable {
     var tensor = 0
     var view = 0
     var offset = 0
-    /// All bytes before it.
+    /// Count of all bytes before it.
     var done = 0
   }
 
@@ -34,14 +34,14 @@ final class ReadAhead: Sendable {
     }
   }
 
-  /// Says that a tensor is now used from a row on.
+  /// Called when a tensor is about to be used from a row on.
   func reached(_ tensor: Int, row: Int, of rows: Int) {
     let count = views[tensor].reduce(0) { $0 + $1.count }
     let position = starts[tensor] + Int(Double(count) * Double(row) / Double(max(1, rows)))
     while let next = next(before: position + ReadAhead.distance, after: position) { next.willNeed() }
   }
 
-  /// A piece that begins before a position, or nil where all of them have been asked for. What lies behind is left out.
+  /// The next piece that begins before `end`, or nil if all of them have been asked for. Pieces that end before `position` are skipped.
   private func next(before end: Int, after position: Int) -> ByteView? {
     place.withLock { place in
       while place.tensor < views.count, place.done < end {

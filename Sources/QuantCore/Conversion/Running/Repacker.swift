@@ -1,26 +1,26 @@
-/// Moves rows of codes and parameters from the containers of the source into the output's. Called from several threads.
+/// Repacks rows of codes and parameters from the source's packing into the output's. Called from several threads.
 struct Repacker: Sendable {
   struct Output: Sendable {
     /// Bytes per part.
     var parts: [[UInt8]]
-    /// Σ (moved − original)².
+    /// Σ (repacked − original)².
     var squaredError = 0.0
     var squaredOriginal = 0.0
-    /// max |moved − original|.
+    /// max |repacked − original|.
     var largestDeviation = 0.0
   }
 
   private let tensor: PlannedTensor
   private let adoption: Adoption
   private let stored: any Scheme
-  /// By piece; one for a tensor without pieces.
+  /// One per piece; one for a tensor that is in place.
   private let storages: [any QuantizedStorage]
   private let map: RowMap
   private let checksFinite: Bool
   /// Path of the source, for messages.
   private let file: String
 
-  /// - Throws: `Failure` of kind internal where the plan asks for codes that are not there.
+  /// - Throws: `Failure` of kind internal if the plan asks for codes that the source does not have.
   init(_ tensor: PlannedTensor, _ adoption: Adoption, source: Checkpoint, checksFinite: Bool) throws(Failure) {
     self.tensor = tensor
     self.checksFinite = checksFinite
@@ -39,8 +39,8 @@ struct Repacker: Sendable {
   /// Rows that a piece of work must be a multiple of, so that no tile of the source is cut.
   var rowMultiple: Int { stored.grid.tileRows ?? 1 }
 
-  /// - Throws: `Failure` `scale.nonfinite` or `data.nonfinite` for numbers that are none, and where values that are kept exactly by
-  ///   the plan are not.
+  /// - Throws: `Failure` `scale.nonfinite` or `data.nonfinite` for values that are not finite, and of kind internal if values change
+  ///   that the plan keeps exactly.
   func encode(_ rows: Range<Int>) throws(Failure) -> Output {
     let columns = tensor.shape.last ?? 1
     let panel = tensor.isInPlace ? storages[0].panel(rows: rows, rowLength: columns) : gathered(rows, columns)
@@ -60,23 +60,23 @@ struct Repacker: Sendable {
     }
     if adoption.fidelity == .exact, !(output.largestDeviation == 0) {
       throw Failure(
-        .internalError, "convert.moved-values", "codes moved from \(stored.name) to \(tensor.scheme.name) mean other numbers",
+        .internalError, "convert.moved-values", "codes repacked from \(stored.name) to \(tensor.scheme.name) mean other values",
         tensor: tensor.name)
     }
     return output
   }
 
-  /// What no weight can be computed with is not moved on.
+  /// Refuses to repack scales that are not finite.
   private func checkScales(_ panel: QuantizedPanel, _ rows: Range<Int>) throws(Failure) {
     guard let index = panel.parameters.firstIndex(where: { !$0.isFinite }) else { return }
     let (line, group) = (index / max(1, panel.parameterCount)).quotientAndRemainder(dividingBy: max(1, panel.groupsPerRow))
     throw Failure(
       .data, "scale.nonfinite", "the scale of row \(rows.lowerBound + line * panel.tileRows), group \(group) is \(panel.parameters[index])",
       file: file, tensor: tensor.sourceName,
-      remedy: "The checkpoint is damaged, or its tool failed; --allow-nonfinite converts it all the same.")
+      remedy: "Give an undamaged checkpoint, or --allow-nonfinite to convert it anyway.")
   }
 
-  /// Rows that lie elsewhere in the source; runs that follow each other there at once.
+  /// Rows that have other places in the source; rows that are adjacent there are read together.
   private func gathered(_ rows: Range<Int>, _ columns: Int) -> QuantizedPanel {
     var panel = stored.emptyPanel(rows: rows.count, columns: columns)
     let parametersPerRow = panel.groupsPerRow * panel.parameterCount

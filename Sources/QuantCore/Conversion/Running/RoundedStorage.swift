@@ -25,8 +25,8 @@ struct RoundedStorage: TensorStorage {
 }
 
 extension ConversionPlan {
-  /// The source with the embedding that the output will have, where rows are rounded one by one: in the quantized stream the
-  /// first block already sees its errors.
+  /// The source with the rounded embedding of the output, if rows are rounded one by one: in the quantized stream the first
+  /// block already sees its errors.
   func sourceWithRoundedEmbedding() throws -> Checkpoint {
     guard let planned = tensors.first(where: { $0.id == TensorID(.tokenEmbedding) }), planned.scheme.grid.kind != .float,
       planned.scheme.grid.tileRows == 1, planned.scheme.sharedScale == nil

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// The largest magnitudes that shared parameters are fitted to. Tensors that share a parameter get one number, which is found once,
-/// before any of them is written.
+/// The largest magnitudes that shared parameters are fitted to. Tensors that share a parameter get the same magnitude, which is found
+/// once, before any of them is written.
 final class SharedMagnitudes: Sendable {
-  /// By index of a planned tensor: all that share a parameter with it.
+  /// For the index of each planned tensor, the indices of all that share a parameter with it.
   private let members: [Int: [Int]]
   private let found = Mutex<[Int: Float]>([:])
 
@@ -24,7 +24,7 @@ final class SharedMagnitudes: Sendable {
   }
 
   /// The largest magnitude of a tensor and all that share a parameter with it.
-  /// - Parameter measure: that of one tensor.
+  /// - Parameter measure: finds the largest magnitude of one tensor.
   func value(for index: Int, _ measure: (Int) throws -> Float) rethrows -> Float {
     if let known = found.withLock({ $0[index] }) { return known }
     let sharing = members[index] ?? [index]

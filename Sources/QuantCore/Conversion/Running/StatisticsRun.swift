@@ -1,7 +1,7 @@
-/// Runs a model on a calibration text and stores what flows into its linear layers, so that it need not be run again.
+/// Runs a model on a calibration text and stores statistics of its layers' inputs, so that it need not be run again.
 ///
-/// What is written depends on the target's extension: an importance matrix where a format of importance has it, else a file
-/// of statistics (`StoredStatistics`).
+/// What is written depends on the extension of the output: importance if an importance format has that extension, else a file of
+/// statistics (`StoredStatistics`).
 public struct StatisticsRun: Sendable {
   /// What was written.
   public struct Report: Sendable {
@@ -22,9 +22,9 @@ public struct StatisticsRun: Sendable {
   private let engine: Engine
 
   /// - Parameters:
-  ///   - request: input, output, text and tokenizer; `methods` are those that statistics are collected for, and with none
+  ///   - request: input, output, text and tokenizer; `methods` are those that statistics are collected for; if empty,
   ///     everything is collected that any method asks for.
-  /// - Throws: `Failure` where the model, its tokenizer or the text cannot be used, or no file can hold what a method asks for.
+  /// - Throws: `Failure` if the model, its tokenizer or the text cannot be used, or no file can hold what a method asks for.
   public init(_ request: ConversionRequest, registry: Registry, warnings: inout [String]) throws {
     self.registry = registry
     self.request = request
@@ -38,7 +38,7 @@ public struct StatisticsRun: Sendable {
     guard importanceFormat == nil || request.methods.isEmpty else {
       throw Failure(
         .usage, "calibrate.for", "an importance matrix is the same for every method", file: request.output,
-        remedy: "Leave --for out, or give a name with another ending for a file of statistics.")
+        remedy: "Leave --for out, or give OUT another extension to write a file of statistics.")
     }
     kinds = importanceFormat == nil ? try StatisticsRun.kinds(request, registry: registry, warnings: &warnings) : [.meanSquare]
     let tokenizer = try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
@@ -57,13 +57,13 @@ public struct StatisticsRun: Sendable {
       let method = try registry.method(given.id)
       if let missing = method.requirements.first(where: { !$0.isStored }) {
         throw Failure(
-          .unsupported, "stats.not-stored", "method '\(method.id)' asks for \(missing.rawValue), which no file holds",
-          remedy: "Convert with --calibration.")
+          .unsupported, "stats.not-stored", "method '\(method.id)' asks for \(missing.rawValue), which no file can hold",
+          remedy: "Convert with --calibration instead.")
       }
       if method.requirements.isEmpty { warnings.append("method '\(method.id)' observes nothing") }
       if method.propagation != .original {
         warnings.append(
-          "method '\(method.id)' prefers to observe the model behind its rounded blocks, which no file can hold: "
+          "method '\(method.id)' prefers to observe the quantized stream, which no file can hold: "
             + "convert with --propagate original")
       }
       kinds.formUnion(method.requirements)
@@ -80,7 +80,7 @@ public struct StatisticsRun: Sendable {
     return Report(calibration: calibration, kinds: kinds, size: size)
   }
 
-  /// - Parameter hidden: in front of the block; behind it afterwards.
+  /// - Parameter hidden: the hidden states before the block; replaced by those after it.
   private func observe(block: Int, _ hidden: inout Matrix, _ progress: any ProgressReporter) throws -> [Site: SiteStatistics] {
     let collector = StatisticsCollector(kinds, parallel: engine.parallel)
     let workspace = engine.loadBlock(block)
@@ -105,7 +105,7 @@ public struct StatisticsRun: Sendable {
           let name = tensor.importanceName(format.naming, source: source.naming)
         else { continue }
         var entry = importance.entries[name] ?? .init(meanSquares: [], tokens: [])
-        // The experts of a layer share a name and follow each other; the parts of a fused matrix read the same.
+        // The experts of a layer share a name and are adjacent; all tensors of a fused matrix read the same input.
         if !entry.tokens.isEmpty && tensor.id.expert == nil { continue }
         for _ in 0..<tensor.importanceCopies(format.naming) {
           entry.meanSquares += found[site]?.meanSquare ?? [Float](repeating: 1, count: width)
@@ -148,7 +148,7 @@ public struct StatisticsRun: Sendable {
 
   private var fields: [StatisticsField] { StatisticsField.allCases.filter { kinds.contains($0.statistic) } }
 
-  /// All numbers of one block as the parts of one tensor.
+  /// All statistics of one block as the parts of one tensor.
   private func planned(block: Int) -> PlannedTensor {
     let parts = engine.model.sites(block).flatMap { site, channels in
       [StoredPart(name: StoredStatistics.name(block, site, "tokens"), shape: [1], type: .element(.i64), byteCount: 8)]
@@ -174,7 +174,7 @@ public struct StatisticsRun: Sendable {
 }
 
 extension StatisticsCollector {
-  /// Refuses activations that nothing can be learnt from.
+  /// Refuses activations that are not finite.
   /// - Throws: `Failure` `calibrate.nonfinite` that names block, site and token.
   func checkFinite(block: Int, file: String) throws(Failure) {
     guard let nonfinite else { return }
@@ -183,6 +183,6 @@ extension StatisticsCollector {
       "in block \(block), channel \(nonfinite.channel) of \(nonfinite.site.name) is \(nonfinite.value) at calibration token "
         + "\(nonfinite.token)",
       file: file,
-      remedy: "The weights are damaged, or too large for this text; try another text, or convert without calibration.")
+      remedy: "Check the weights for damage, try another text, or convert without calibration.")
   }
 }

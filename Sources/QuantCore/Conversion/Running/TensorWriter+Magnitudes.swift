@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The first of the two passes over a tensor whose parameters are shared by more than a tile.
+/// The first of two passes over a tensor if more than one tile shares its parameters.
 extension TensorWriter {
   /// The largest magnitude of a tensor as the source holds it.
   func largestMagnitude(stored index: Int) throws -> Float {
@@ -24,7 +24,7 @@ extension TensorWriter {
     return largest.withLock { $0 }
   }
 
-  /// The largest magnitudes of all tiles of one row and `length` columns, row after row.
+  /// The largest magnitudes of all tiles of one row and `length` columns, row by row.
   func tileMagnitudes(
     _ index: Int, _ rows: Int, _ columns: Int, length: Int, piece: Int,
     load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void

@@ -1,17 +1,17 @@
-/// Which rows of a tensor are rounded together, and by whom.
+/// Which rows of a tensor are rounded together, and by which rounder.
 extension TensorWriter {
-  /// Rows of an output tensor that are rounded alike.
+  /// Rows of an output tensor that are rounded the same way.
   struct Segment {
     var rows: Range<Int>
-    /// What errors in each column weigh for the scheme's own rule, or nil.
+    /// How much errors in each column weigh for the scheme's own rule, or nil.
     var importance: [Float]?
-    /// The rounder for a scheme that is fitted to the tensor; nil: the scheme's own rule.
+    /// Makes the rounder for a scheme that is fitted to the tensor; nil: the scheme's own rule rounds.
     var rounder: (any Scheme) throws -> (any Rounder)? = { _ in nil }
   }
 
   /// The matrices of a tensor of a block, whose inputs may have been observed.
   func observed(_ tensor: PlannedTensor, of block: BlockWorkspace) -> [Segment] {
-    // What was observed weighs inputs, of which each row of a transposed matrix has one.
+    // Statistics weigh inputs, and each row of a transposed matrix belongs to a single input.
     if tensor.isTransposed { return byImportance(tensor, rows: tensor.shape.dropLast().reduce(1, *)) }
     return tensor.segments(of: block.graph).map { segment in
       let statistics = segment.site.flatMap { block.statistics[$0] }
@@ -25,13 +25,13 @@ extension TensorWriter {
   func streamed(_ tensor: PlannedTensor, rows: Int) -> [Segment] {
     guard plan.methods.haveRounders, tensor.scheme.grid.kind != .float, !tensor.isTransposed else { return byImportance(tensor, rows: rows) }
     if let model = plan.model, !tensor.pieces.isEmpty {
-      // What stands outside of the blocks is one matrix, whose input no site is.
+      // A tensor outside of the blocks is one matrix, whose input is not a site.
       let graph = tensor.id?.block.flatMap { model.graph($0) } ?? BlockGraph(linears: [], folds: [])
       return tensor.segments(of: graph).map { segment in
         self.segment(tensor, segment.rows, segment.piece.id, importance: tensor.importance(of: segment.piece))
       }
     }
-    // Without a family, a stack is known by its dimensions.
+    // Without a family, a stack is recognized by its dimensions.
     let length = tensor.shape.count > 2 ? tensor.shape[tensor.shape.count - 2] : rows
     guard length > 0, length < rows, length.isMultiple(of: tensor.rowMultiple) else {
       return byImportance(tensor, rows: rows).map { segment(tensor, $0.rows, nil, importance: $0.importance) }
@@ -44,7 +44,7 @@ extension TensorWriter {
     }
   }
 
-  /// All rows by the scheme's own rule; in a stack each matrix may have an importance of its own.
+  /// All rows by the scheme's own rule; in a stack each matrix may have its own importance.
   private func byImportance(_ tensor: PlannedTensor, rows: Int) -> [Segment] {
     let columns = max(1, tensor.shape.last ?? 1)
     guard let importance = tensor.importance, importance.count > columns else {
@@ -57,8 +57,8 @@ extension TensorWriter {
     }
   }
 
-  /// One matrix. The methods of the plan are asked in one place, here, whichever way its rows come.
-  /// - Parameter isUnobserved: whether its inputs should have been observed, and no token came there.
+  /// One matrix. This is the only place that asks the methods of the plan, whether its rows are observed or streamed.
+  /// - Parameter isUnobserved: whether its inputs should have been observed, but too few tokens reached it.
   private func segment(
     _ tensor: PlannedTensor, _ rows: Range<Int>, _ id: TensorID?, importance: [Float]?, statistics: SiteStatistics? = nil,
     isUnobserved: Bool = false

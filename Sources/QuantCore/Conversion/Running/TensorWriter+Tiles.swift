@@ -6,8 +6,8 @@ extension TensorWriter {
   }
 
   /// - Parameters:
-  ///   - segments: of the rows, in their order; nil: all rows are encoded by the scheme itself.
-  ///   - largestMagnitude: of a planned tensor that may share a parameter with this one; nil: as the source holds it.
+  ///   - segments: of the rows, in order; nil: all rows are encoded by the scheme itself.
+  ///   - largestMagnitude: that of a planned tensor that may share a parameter with this one; nil: that of the source's tensor.
   func write(
     _ index: Int, rows: Int, columns: Int, map: RowMap? = nil, keepsValues: Bool = false, segments: [Segment]? = nil,
     largestMagnitude: ((Int) -> Float)? = nil, load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
@@ -58,12 +58,12 @@ extension TensorWriter {
   func checkSizes(_ made: [Int], of tensor: PlannedTensor) throws(Failure) {
     for (part, size) in made.enumerated() where size != tensor.parts[part].byteCount {
       throw Failure(
-        .internalError, "convert.size", "\(size) bytes were made where the plan says \(tensor.parts[part].byteCount)",
+        .internalError, "convert.size", "\(size) bytes were made, but the plan says \(tensor.parts[part].byteCount)",
         tensor: tensor.parts[part].name)
     }
   }
 
-  /// Makes the output of rows in tiles, and hands the results on in their order.
+  /// Encodes rows in tiles, and passes on the results in order.
   func inTiles<Output: Sendable>(
     _ index: Int, _ rows: Range<Int>, of all: Int, tile: Int, encode: @escaping @Sendable (Range<Int>) throws -> Output,
     consume: (Output) throws -> Void
@@ -93,7 +93,7 @@ extension TensorWriter {
     }
   }
 
-  /// Writes what came of some rows.
+  /// Writes the encoded bytes of some rows.
   func put(_ slabs: [PartAssembly.Slab], tensor: Int, part: Int, at written: inout Int) throws {
     for slab in slabs {
       let placement = plan.layout.placements[placements[tensor][part]]

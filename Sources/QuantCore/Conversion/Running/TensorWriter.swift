@@ -1,4 +1,4 @@
-/// Encodes tensors and writes them at their planned places.
+/// Encodes tensors and writes them at their planned offsets.
 struct TensorWriter {
   let plan: ConversionPlan
   let transaction: OutputTransaction
@@ -20,7 +20,7 @@ struct TensorWriter {
     readAhead = ReadAhead(plan)
   }
 
-  /// Streams one tensor from the source. Nothing is known of its inputs.
+  /// Streams one tensor from the source. Nothing is known about its inputs.
   func stream(_ index: Int) throws -> ConversionReport.TensorReport {
     let clock = ContinuousClock()
     let start = clock.now
@@ -34,7 +34,7 @@ struct TensorWriter {
     return report
   }
 
-  /// - Returns: nil where bytes were copied, or there are none.
+  /// - Returns: nil if bytes were copied, or there are none.
   private func stream(_ index: Int, _ tensor: PlannedTensor) throws -> Written? {
     if let constant = tensor.constant {
       var written = 0
@@ -51,7 +51,7 @@ struct TensorWriter {
     }
     if let adoption = tensor.adoption { return try repack(index, adoption) }
     guard tensor.isInPlace else { return try rearrange(index) }
-    // Rounders alone ask for the model's rows.
+    // Only rounders ask for the model's rows.
     let isPermuted = plan.methods.haveRounders && tensor.pieces.contains { $0.target.layout != RowLayout() }
     return try write(
       index, rows: source.rowCount, columns: source.rowLength, map: isPermuted ? RowMap(tensor) : nil,
@@ -59,7 +59,7 @@ struct TensorWriter {
     ) { source.decode(rows: $0, into: $1) }
   }
 
-  /// Streams a tensor whose rows lie otherwise in the source, perhaps in several tensors.
+  /// Streams a tensor whose rows have other places in the source, perhaps in several tensors.
   private func rearrange(_ index: Int) throws -> Written {
     let tensor = plan.tensors[index]
     let map = RowMap(tensor)
@@ -71,7 +71,7 @@ struct TensorWriter {
       return try write(index, rows: rows, columns: columns, map: map, segments: streamed(tensor, rows: rows)) { turned.decode(rows: $0, into: $1) }
     }
     if tensor.pieces.contains(where: { $0.source.layout.isTransposed || $0.target.layout.isTransposed }) {
-      // Rows that are columns elsewhere cannot be decoded one by one: these matrices are held whole.
+      // Rows that are columns in the source cannot be decoded one by one: these matrices are held whole.
       let matrices = placed.map { $0.matrix(parallel: parallel) }
       return try write(index, rows: rows, columns: columns, map: map, segments: streamed(tensor, rows: rows)) {
         map.gather(matrices, rows: $0, columns: columns, into: $1)
@@ -82,7 +82,7 @@ struct TensorWriter {
     }
   }
 
-  /// Moves codes and parameters from the source's container into the output's.
+  /// Repacks codes and parameters from the source's packing into the output's.
   private func repack(_ index: Int, _ adoption: Adoption) throws -> Written {
     let tensor = plan.tensors[index]
     let rows = tensor.shape.dropLast().reduce(1, *), columns = tensor.shape.last ?? 1
@@ -107,7 +107,7 @@ struct TensorWriter {
     return written
   }
 
-  /// The tensors of the model that a tensor is made of, where the source holds them.
+  /// The tensors of the model that a tensor is made of, at their places in the source.
   func placed(_ tensor: PlannedTensor) throws -> [PlacedTensor] {
     try tensor.pieces.map { piece in
       guard let stored = plan.source[piece.source.name] else {
@@ -128,16 +128,16 @@ struct TensorWriter {
   struct Written {
     /// ‖rounded − original‖ / ‖original‖, or nil for a tensor that is not quantized.
     var relativeError: Double?
-    /// max |moved − original| of codes that were moved, or nil.
+    /// max |repacked − original| of codes that were repacked, or nil.
     var largestDeviation: Double?
-    /// What the method that rounded it says.
+    /// What the method that rounded it reports.
     var record = RoundingRecord()
-    /// What the written codes mean, in the output's order; empty unless it was asked for.
+    /// What the written codes mean, in the output's order; empty unless asked for.
     var values: [Float] = []
   }
 
-  /// Writes one tensor of a block, rounded by the last method that wants to.
-  /// - Parameter replaces: whether the block's weights become what the written codes mean.
+  /// Writes one tensor of a block, rounded by the last method that rounds it.
+  /// - Parameter replaces: whether the block's weights are replaced by what the written codes mean.
   func write(_ index: Int, from block: inout BlockWorkspace, replaces: Bool) throws -> ConversionReport.TensorReport {
     let clock = ContinuousClock()
     let start = clock.now
@@ -174,15 +174,15 @@ struct TensorWriter {
     return value
   }
 
-  /// Writes one number that was found on calibration text.
-  /// - Parameter bytes: nil where no token came to the place that it describes.
+  /// Writes one value that calibration found.
+  /// - Parameter bytes: nil if too few tokens reached the site that it describes.
   /// - Throws: `Failure` `calibration.unseen` for nil.
   func write(_ index: Int, found bytes: [UInt8]?) throws -> ConversionReport.TensorReport {
     let tensor = plan.tensors[index]
     guard let bytes else {
       throw Failure(
-        .data, "calibration.unseen", "too few tokens of the calibration text reach this layer to know its range", tensor: tensor.name,
-        remedy: "Give more --calibration text, or --activations whose scales are computed while the model runs.")
+        .data, "calibration.unseen", "too few tokens of the calibration text reach this layer to find its range", tensor: tensor.name,
+        remedy: "Give more --calibration text, or an --activations scheme whose scales are computed while the model runs.")
     }
     var written = 0
     try put([PartAssembly.Slab(bytes: bytes, offset: 0)], tensor: index, part: 0, at: &written)
@@ -210,7 +210,7 @@ struct TensorWriter {
     guard let bytes = source.storage.verbatim else { return }
     let isChecked = source.storage.isNumeric && !plan.request.allowNonfinite
     let rows = source.rowCount
-    // Codes of less than a byte may end in the middle of one: rows are then no pieces.
+    // Rows of codes smaller than a byte may end in the middle of one: the tensor is then copied as a whole.
     let tile = bytes.count.isMultiple(of: rows) ? tileRows(rows: rows, columns: source.rowLength, multiple: 1) : rows
     let placement = plan.layout.placements[placements[index][0]]
     try inTiles(index, 0..<rows, of: rows, tile: tile) { rows in

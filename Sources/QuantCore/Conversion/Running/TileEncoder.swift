@@ -1,31 +1,31 @@
 import CKernels
 
-/// Turns some rows of one tensor into the bytes of its parts. Called from several threads.
+/// Encodes some rows of one tensor as the bytes of its parts. Called from several threads.
 struct TileEncoder: Sendable {
   struct Output: Sendable {
     /// Bytes per part; empty for a part that got nothing from these rows.
     var parts: [[UInt8]]
-    /// Σ (rounded − original)², where codes were at hand.
+    /// Σ (rounded − original)², if codes were available.
     var squaredError = 0.0
     var squaredOriginal = 0.0
-    /// What the written codes mean; empty unless it was asked for.
+    /// What the written codes mean; empty unless asked for.
     var values: [Float] = []
   }
 
-  /// Up to this magnitude no value and no scale can leave the range of a half, the narrowest type that anything is stored in.
+  /// Up to this magnitude no weight and no scale can exceed the range of F16, the narrowest type that anything is stored in.
   private static let safeMagnitude: Float = 0x1p14
 
-  /// The part of the squares of a row of such values that rounding may lose.
+  /// The share of the sum of squares that rounding may lose, in a row with larger weights.
   private static let mostLost = 0.999
 
   let tensor: PlannedTensor
-  /// The tensor's scheme, where it quantizes parameters of tiles.
+  /// The tensor's scheme, if it quantizes parameters of tiles.
   let nesting: (any NestingScheme)?
   let columns: Int
   let rounder: (any Rounder)?
-  /// What errors in each column weigh, for the scheme's own rule.
+  /// How much errors in each column weigh, for the scheme's own rule.
   let importance: [Float]?
-  /// For a rounder, which wants to know the model's rows; nil: they are those of the output from `firstRow` on.
+  /// Tells the rounder the model's rows; nil: they are those of the output from `firstRow` on.
   let map: RowMap?
   /// The output's row at which the matrix begins.
   let firstRow: Int
@@ -37,7 +37,7 @@ struct TileEncoder: Sendable {
   /// Fills a buffer with rows of the output, in the output's order.
   let load: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
 
-  /// - Throws: `Failure` for a value that is not finite, or would not be in the output.
+  /// - Throws: `Failure` for a weight that is not finite, or would not be finite in the output.
   func encode(_ rows: Range<Int>) throws -> Output {
     try buffers.withBuffer { buffer in
       let count = rows.count * columns
@@ -54,7 +54,7 @@ struct TileEncoder: Sendable {
 
   /// - Parameters:
   ///   - numbers: room for what the codes mean.
-  ///   - kept: codes and parameters of another tile, and then of this one.
+  ///   - kept: codes and parameters of an earlier tile; replaced by those of this one.
   private func encode(
     _ rows: Range<Int>, _ values: UnsafeBufferPointer<Float>, _ numbers: UnsafeMutablePointer<Float>, _ kept: inout QuantizedPanel?
   ) throws -> Output {
@@ -71,7 +71,7 @@ struct TileEncoder: Sendable {
       }
       return Output(parts: [encode(panel, fused)])
     }
-    // Every code and parameter is written anew.
+    // Every code and parameter is overwritten.
     var quantized = take(&kept, rows: rows.count) ?? scheme.emptyPanel(rows: rows.count, columns: columns)
     if let rounder {
       rounder.round(panel, rows: rows.map { map?.modelRow($0) ?? $0 - firstRow }, into: &quantized)
@@ -88,7 +88,7 @@ struct TileEncoder: Sendable {
     return output
   }
 
-  /// A panel that an earlier tile left, where it has the shape of one with so many rows.
+  /// The panel of an earlier tile, if it has the shape needed for this many rows.
   private func take(_ kept: inout QuantizedPanel?, rows: Int) -> QuantizedPanel? {
     let scheme = tensor.scheme
     guard let last = kept, last.rows == rows, last.columns == columns, last.groupLength == scheme.groupLength(columns: columns),
@@ -98,7 +98,7 @@ struct TileEncoder: Sendable {
     return last
   }
 
-  /// The largest magnitude of a tile, or 0 where nobody wants to know.
+  /// The largest magnitude of a tile, or 0 if values are not checked.
   private func largestMagnitude(_ values: UnsafeBufferPointer<Float>, rows: Range<Int>) throws(Failure) -> Float {
     guard checksFinite, let base = values.baseAddress else { return 0 }
     // Bit patterns of magnitudes are ordered like the magnitudes, with infinity and NaN at the end.
@@ -110,7 +110,7 @@ struct TileEncoder: Sendable {
     return largest
   }
 
-  /// Refuses what a reader of the output would not take for the value: the value, or the scale of its group, is beyond the
+  /// Refuses weights that a client would not get back from the output: the weight, or the scale of its group, is beyond the
   /// range of the type that it is stored in, or the search for the scale could not compute with it.
   private func checkRange(_ stored: UnsafeBufferPointer<Float>, _ values: UnsafeBufferPointer<Float>, rows: Range<Int>) throws(Failure) {
     guard let lost = firstLost(stored, values, rows: rows.count) else { return }
@@ -118,28 +118,28 @@ struct TileEncoder: Sendable {
     let (row, column) = origin.index.quotientAndRemainder(dividingBy: max(1, origin.columns))
     throw Failure(
       .data, "data.overflow",
-      "the value in row \(row), column \(column) is \(values[lost]), beyond the range of \(tensor.scheme.name), and would be lost",
+      "the weight in row \(row), column \(column) is \(values[lost]), beyond the range of \(tensor.scheme.name), and would be lost",
       file: file, tensor: origin.tensor,
-      remedy: "Give this tensor a type of larger range with --tensor '\(tensor.name)=bf16' (or f32), or --allow-nonfinite.")
+      remedy: "Give this tensor a type of larger range with --tensor '\(tensor.name)=bf16' (or f32), or give --allow-nonfinite.")
   }
 
-  /// The largest value of the first row of such magnitudes that is not there any more.
+  /// In the first row that lost such large weights, the index of the largest weight; nil if no row did.
   private func firstLost(_ stored: UnsafeBufferPointer<Float>, _ values: UnsafeBufferPointer<Float>, rows: Int) -> Int? {
     guard let stored = stored.baseAddress, let base = values.baseAddress else { return nil }
     for row in 0..<rows {
       let start = row * columns
-      // What is nearly nothing may become nothing.
+      // Rows of small weights cannot overflow, though their weights may become 0.
       if Float(bitPattern: qc_largest_bits(base + start, columns)) <= TileEncoder.safeMagnitude { continue }
       var error = 0.0, original = 0.0
       qc_squared_errors(stored + start, base + start, columns, &error, &original)
-      // What is rounded to a sign keeps a hundredth of the squares of a row with one large value; with less it could as well be zero.
+      // Rounding to a sign keeps a hundredth of the squares of a row with one large weight; keeping less is no better than zero.
       if error < TileEncoder.mostLost * original || original == 0 { continue }
       return (start..<start + columns).max { values[$0].magnitude < values[$1].magnitude }
     }
     return nil
   }
 
-  /// Where the source holds a value of a tile.
+  /// Where the source holds a weight of a tile.
   private func source(_ index: Int, _ rows: Range<Int>) -> (tensor: String, index: Int, columns: Int) {
     RowMap(tensor).source(row: rows.lowerBound + index / columns, column: index % columns, columns: columns)
   }

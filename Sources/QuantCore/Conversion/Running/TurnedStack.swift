@@ -1,13 +1,13 @@
-/// The rows of an output that is a stack of matrices, some of which lie the other way round in the source or in the output: one matrix
-/// is held at a time, where all of them are far larger than the memory that a conversion may take.
+/// The rows of an output that is a stack of matrices, some of which are transposed in the source or in the output. One matrix is held
+/// at a time, because all of them together would need far more memory than a conversion may use.
 struct TurnedStack: Sendable {
   private let stack: CheckpointTensor
 
-  /// Nil for an output that is no such stack.
-  /// - Throws: `Failure` of kind internal where the source has not what is planned.
+  /// Nil for an output that is not such a stack.
+  /// - Throws: `Failure` of kind internal if the source does not have what is planned.
   init?(_ tensor: PlannedTensor, _ source: Checkpoint) throws {
     guard tensor.turnedBytes > 0 else { return nil }
-    // Each stack of the source the way round in which its rows are the model's.
+    // Each stack of the source, oriented so that its rows are the model's.
     var upright: [String: CheckpointTensor] = [:]
     var pieces = tensor.pieces
     for index in pieces.indices {

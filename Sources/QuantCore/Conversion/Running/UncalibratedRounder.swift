@@ -1,13 +1,13 @@
-/// Rounds to nearest where a calibrated method has nothing to go by, and says so.
+/// Rounds to nearest if a calibrated method has no statistics to use, and says so.
 struct UncalibratedRounder: Rounder {
   let scheme: any Scheme
   let expert: Int?
-  /// What errors in the columns weigh, where a person gave it.
+  /// How much errors in the columns weigh, if importance was given.
   let importance: [Float]?
 
   var reason: String {
     if let expert {
-      return "fewer calibration tokens than input channels reached expert \(expert); rounded to nearest instead. A longer text reaches more"
+      return "fewer calibration tokens than input channels reached expert \(expert); rounded to nearest instead (a longer text helps)"
     }
     return "no calibration token reached this layer; rounded to nearest instead"
   }

@@ -1,16 +1,16 @@
-/// Finds the weights of a model that an adapter changes, under the names and in the layout of a container.
+/// Finds the weights of a model that an adapter changes, by the names and in the layout of a format.
 struct AdapterMapping {
   /// The model that is changed.
   let base: Checkpoint
-  /// nil: no family knows the model, and the adapter's names must be those of `base`.
+  /// Nil: no family knows the model, and the adapter's names must be those of `base`.
   let model: ModelDescription?
-  /// Whose names and layouts the result has.
+  /// The naming whose names and layouts the result has.
   let target: Naming
   /// The adapter's path, for messages.
   let file: String
 
-  /// The adapter as the container would hold it: every update under the name of a container's tensor, its rows in their order.
-  /// - Throws: `Failure` `adapter.…` where something in it belongs to no weight of the model, or has another shape.
+  /// The adapter as the format would hold it: every update has the name of a tensor of the format, and its rows in that order.
+  /// - Throws: `Failure` `adapter.…` if something in it belongs to no weight of the model, or has another shape.
   func callAsFunction(_ adapter: LowRankAdapter) throws(Failure) -> LowRankAdapter {
     var result = adapter
     result.naming = target
@@ -25,22 +25,22 @@ struct AdapterMapping {
       tensor.name = try names.resolve(tensor.name)
       guard adapter.naming == target else {
         throw Failure(
-          .unsupported, "adapter.replacement", "is held whole by the adapter, and cannot be moved between containers", file: file,
-          tensor: tensor.name, remedy: "Merge the adapter into its model with --lora, from the original folder.")
+          .unsupported, "adapter.replacement", "the adapter replaces this tensor as a whole, which cannot be converted to another format",
+          file: file, tensor: tensor.name, remedy: "Merge the adapter into its model with --lora, from the original folder.")
       }
       result.replacements.append(tensor)
     }
     return result
   }
 
-  /// The model's tensors, under names of a convention.
-  /// - Throws: `Failure` where no family can translate them.
+  /// The model's tensors by their names in a naming.
+  /// - Throws: `Failure` if no family can translate them.
   private func names(_ naming: Naming) throws(Failure) -> [String] {
     if naming == base.naming { return base.tensors.map(\.name) }
     guard let model else {
       throw Failure(
-        .unsupported, "adapter.family", "the names of the adapter and of the model differ, and no family translates them", file: base.path,
-        remedy: "Give the model in the container that the adapter was made for.")
+        .unsupported, "adapter.family", "the adapter names tensors differently from the model, and no family translates the names",
+        file: base.path, remedy: "Give the model in the format that the adapter was made for.")
     }
     return model.tensors.filter { $0.name(base.naming).flatMap { base[$0] } != nil }.compactMap { $0.name(naming) }
   }
@@ -50,7 +50,7 @@ struct AdapterMapping {
   private func place(_ update: LowRankUpdate, from naming: Naming) throws(Failure) -> [LowRankUpdate] {
     let held = model?.tensors.filter { $0.name(naming) == update.target } ?? []
     guard !held.isEmpty else {
-      // Nothing is known of the tensor but its shape.
+      // Only the shape of the tensor is known.
       guard naming == target, naming == base.naming else { throw missing(update.target) }
       try check(update, against: base[update.target]?.shape ?? [])
       return [update]
@@ -59,12 +59,12 @@ struct AdapterMapping {
     var rows: [String: [(from: Int, to: Int)]] = [:]
     var places: [TensorPlace] = []
     for tensor in held {
-      // Updates are cut as the description says, and are added to rows as they are stored.
+      // Updates are split as the description says, and are added to rows as they are stored.
       if let own = tensor.place(base.naming), let stored = base[own.name] { try own.check(stored, file: base.path) }
       guard let from = tensor.place(naming) else { continue }
       let count = tensor.shape[0]
       let first = from.layout.containerRow(of: 0, rows: count) - update.firstOutput
-      // Of a stack of experts, the others.
+      // Another expert of the stack.
       guard first >= 0, first < update.outputs.channelCount else { continue }
       guard let to = tensor.place(target), to.layout.values == from.layout.values, to.layout.columns == from.layout.columns else {
         throw noPlace(update)
@@ -110,7 +110,7 @@ struct AdapterMapping {
     guard shape == update.shape else { throw wrongShape(update, shape) }
   }
 
-  /// A tied output is the embedding: what an adapter adds to one of the two, it would add to both.
+  /// A tied output matrix is the embedding: an adapter that changes one of them would change both.
   private func checkTie(_ update: LowRankUpdate, _ held: [ModelTensor]) throws(Failure) {
     guard model?.head.isTied == true, held.contains(where: { $0.id.role == .tokenEmbedding }) else { return }
     throw AdapterMapping.tied(update.target, file: file)
@@ -118,16 +118,16 @@ struct AdapterMapping {
 
   static func tied(_ name: String, file: String) -> Failure {
     Failure(
-      .unsupported, "adapter.tied", "the adapter changes the embedding, which is this model's output matrix too and would change with it",
+      .unsupported, "adapter.tied", "the adapter changes the embedding, which is also this model's output matrix, so both would change",
       file: file, tensor: name,
-      remedy: "Save the model with an output matrix of its own ('tie_word_embeddings' false) and use that.")
+      remedy: "Save the model with a separate output matrix ('tie_word_embeddings' false) and use that.")
   }
 
   private func wrongShape(_ update: LowRankUpdate, _ shape: [Int]) -> Failure {
     Failure(
       .data, "adapter.shape",
       "the adapter changes \(update.outputs.channelCount) outputs of \(update.inputs.channelCount) inputs, "
-        + "and the model's tensor has shape \(shape)", file: file, tensor: update.target,
+        + "but the model's tensor has shape \(shape)", file: file, tensor: update.target,
       remedy: "Give the model that the adapter was made for.")
   }
 
@@ -135,15 +135,15 @@ struct AdapterMapping {
 
   private func noPlace(_ update: LowRankUpdate) -> Failure {
     Failure(
-      .unsupported, "adapter.no-place", "has no place of its own in the other container", file: file, tensor: update.target,
+      .unsupported, "adapter.no-place", "has no separate place in the other format", file: file, tensor: update.target,
       remedy: "Merge the adapter into its model with --lora.")
   }
 }
 
-/// Names that an adapter may give, with what checkpoints of one model put in front of them or leave out.
+/// Names that an adapter may use, with or without the prefix that some checkpoints of the same model have.
 private struct KnownNames {
   private let known: Set<String>
-  /// By what follows the first word.
+  /// By the name without its first word.
   private let shortened: [String: String]
   private let file: String
   private let basePath: String
@@ -155,7 +155,7 @@ private struct KnownNames {
     self.basePath = basePath
   }
 
-  /// The model's own name for a tensor: `transformer.h.0…` may be stored as `h.0…`, and the other way round.
+  /// The model's own name for a tensor: `transformer.h.0…` may be stored as `h.0…`, and vice versa.
   func resolve(_ name: String) throws(Failure) -> String {
     if known.contains(name) { return name }
     let short = KnownNames.withoutFirstWord(name)

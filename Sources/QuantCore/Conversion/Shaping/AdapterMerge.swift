@@ -1,4 +1,4 @@
-/// Adapters on their way into the weights of a model that is opened.
+/// Adapters that are merged into the weights of an opened model.
 struct AdapterMerge {
   /// One adapter with the factor that its scale is multiplied by.
   struct Part {
@@ -19,7 +19,7 @@ struct AdapterMerge {
       guard let adapter = checkpoint.adapter else {
         throw Failure(
           .usage, "adapter.none", "holds no adapter", file: request.path,
-          remedy: "Give \(opening.registry.outputs { $0.contents.contains(.adapter) }) that holds one.")
+          remedy: "Give \(opening.registry.outputs { $0.contents.contains(.adapter) }) that holds an adapter.")
       }
       if request.factor != 1, let whole = adapter.replacements.first {
         throw Failure(
@@ -32,11 +32,11 @@ struct AdapterMerge {
     }
   }
 
-  /// Whether names have to be translated for this model.
+  /// Whether names must be translated for this model.
   func needsFamily(for source: Checkpoint) -> Bool { parts.contains { $0.adapter.naming != source.naming } }
 
-  /// The model with all adapters merged: tensors that they change are known as numbers alone.
-  /// - Throws: `Failure` `adapter.…` where an adapter does not belong to the model.
+  /// The model with all adapters merged: tensors that they change are available as floats only.
+  /// - Throws: `Failure` `adapter.…` if an adapter does not belong to the model.
   func merged(into source: Checkpoint, model: ModelDescription?) throws(Failure) -> Checkpoint {
     var updates: [String: [LowRankUpdate]] = [:]
     var replacements: [String: CheckpointTensor] = [:]
@@ -73,9 +73,9 @@ struct AdapterMerge {
     let shape = source[tensor.name]?.shape ?? []
     guard shape == tensor.shape, tensor.storage.isNumeric else {
       throw Failure(
-        .data, "adapter.shape", "the adapter replaces it by one of shape \(tensor.shape), and the model's has shape \(shape)", file: file,
-        tensor: tensor.name,
-        remedy: "Give the model that the adapter was made for; where tokens were added, resize and save that model first.")
+        .data, "adapter.shape", "the adapter replaces this tensor with one of shape \(tensor.shape), but the model's has shape \(shape)",
+        file: file, tensor: tensor.name,
+        remedy: "Give the model that the adapter was made for; if tokens were added, resize and save that model first.")
     }
     let id = model?.tensors.first { $0.name(source.naming) == tensor.name }?.id
     guard model?.head.isTied == true, id?.role == .tokenEmbedding else { return }

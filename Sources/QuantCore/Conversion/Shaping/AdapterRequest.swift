@@ -1,8 +1,8 @@
-/// An adapter that is to be merged.
+/// A request to merge an adapter.
 public struct AdapterRequest: Sendable, Equatable {
   /// Folder or file of the adapter.
   public var path: String
-  /// What its own scale is multiplied by.
+  /// The factor that the adapter's own scale is multiplied by.
   public var factor: Double
 
   public init(path: String, factor: Double = 1) {

@@ -1,18 +1,18 @@
-/// Takes blocks out of a model before anybody looks at it: the tensors of those behind move up, and the configuration says how many
-/// are left.
+/// Drops blocks of a model before anything else is done with it: the tensors of later blocks are renumbered, and the configuration
+/// says how many blocks are left.
 ///
-/// Numbers of blocks that a configuration counts from the first one, and lists with a value for each block, are cut alike. The
-/// trap: a model whose blocks differ by a rule of their numbers (every sixth one attends to everything) becomes another.
+/// Counts of leading blocks in a configuration, and lists with a value for each block, are shortened accordingly. Caution: a model
+/// whose blocks differ by a rule of their numbers (every sixth one attends to everything) computes something else afterwards.
 struct BlockRemoval {
-  /// The blocks that go.
+  /// The blocks that are dropped.
   let dropped: DroppedBlocks
-  /// What names of a block's tensors begin with (`model.layers.3.`), and its number.
+  /// The prefixes of the names of a block's tensors (`model.layers.3.`), and its number.
   private let prefixes: [String: Int]
   private let reader: any CheckpointReader.Type
 
-  /// - Parameter dropped: as a person said it.
-  /// - Throws: `Failure` of kind usage for a block that the model does not have, and where none would be left; of the family where
-  ///   blocks are neither a family's nor numbered by names.
+  /// - Parameter dropped: the numbers as given, perhaps repeated.
+  /// - Throws: `Failure` of kind usage for a block that the model does not have, and if no block would be left; of the family if
+  ///   no family knows the model and its names do not number the blocks.
   init(_ dropped: [Int], of checkpoint: Checkpoint, _ opening: Opening) throws {
     reader = try opening.registry.reader(checkpoint.format)
     var prefixes: [String: Int] = [:]
@@ -26,7 +26,7 @@ struct BlockRemoval {
       count = numbered.count
     } else {
       let model = try opening.describe(checkpoint)
-      // Importance may go by the names of another container.
+      // Importance may use the names of another format.
       for tensor in model.tensors {
         for place in tensor.places.values { add(place.name, tensor.id.block) }
       }
@@ -37,14 +37,15 @@ struct BlockRemoval {
     for block in self.dropped.numbers where !(0..<count).contains(block) {
       throw Failure(
         .usage, "blocks.number", "the model has no block \(block)", file: checkpoint.path,
-        remedy: count > 0 ? "Its blocks are 0 to \(count - 1)." : "It has no blocks.")
+        remedy: count > 0 ? "Give numbers from 0 to \(count - 1)." : "Leave --drop-blocks out: it has no blocks.")
     }
     guard self.dropped.left > 0 else {
-      throw Failure(.usage, "blocks.number", "no block would be left", file: checkpoint.path, remedy: "Leave some of its \(count) blocks.")
+      throw Failure(
+        .usage, "blocks.number", "no block would be left", file: checkpoint.path, remedy: "Keep at least one of its \(count) blocks.")
     }
   }
 
-  /// The new name of anything that is named by its block; nil where that goes.
+  /// The new name of something that belongs to a block; nil if that block is dropped.
   private func name(_ name: String) -> String? {
     for dot in name.indices where name[dot] == "." {
       let end = name.index(after: dot)
@@ -59,8 +60,8 @@ struct BlockRemoval {
     Dictionary(values.compactMap { key, value in name(key).map { ($0, value) } }, uniquingKeysWith: { first, _ in first })
   }
 
-  /// The model without its blocks.
-  /// - Throws: `Failure` `blocks.configuration` where the configuration does not say how many there are.
+  /// The model without the dropped blocks.
+  /// - Throws: `Failure` `blocks.configuration` if the configuration does not say how many blocks there are.
   func applied(to checkpoint: Checkpoint) throws(Failure) -> Checkpoint {
     var result = checkpoint
     result.replaceTensors(

@@ -1,7 +1,6 @@
 import Synchronization
 
-/// The thin matrices of an adapter that were decoded last: every row of a merged weight needs all of one of the two, and rows may be
-/// asked for one by one.
+/// A cache of an adapter's thin matrices: every row of a merged weight needs all of one of them, and rows may be decoded one by one.
 final class DecodedRanks: Sendable {
   private struct Kept {
     var target: String
@@ -9,17 +8,17 @@ final class DecodedRanks: Sendable {
     var values: [Float]
   }
 
-  /// Numbers that are kept at most, beside the last matrix.
+  /// How many values are kept at most; the last matrix is always kept.
   private let limit: Int
-  /// The last one used is the last.
+  /// The most recently used one is the last.
   private let kept = Mutex<[Kept]>([])
 
   init(limit: Int = 1 << 22) { self.limit = limit }
 
-  /// `matrix.ranks()`. Threads that want the same wait for the one that decodes it.
+  /// `matrix.ranks()`. Threads that need the same matrix wait for the one that decodes it.
   /// - Parameters:
   ///   - target: name of the merged tensor.
-  ///   - index: which of its updates the matrix belongs to.
+  ///   - index: the index of the update that the matrix belongs to.
   func of(_ matrix: ThinMatrix, target: String, index: Int) -> [Float] {
     kept.withLock { kept in
       if let place = kept.firstIndex(where: { $0.index == index && $0.target == target }) {

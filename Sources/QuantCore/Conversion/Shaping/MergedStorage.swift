@@ -1,11 +1,11 @@
-/// A weight with what adapters add to it, row by row: neither the sum nor a product is ever held whole.
+/// A matrix with what adapters add to it, row by row: neither the sum nor a product is ever held whole.
 ///
-/// It has no codes to hand out: what is stored in a quantized type is decoded, added to, and known as numbers alone.
+/// It offers no codes: what is stored in a quantized type is decoded, added to, and available as floats only.
 struct MergedStorage: TensorStorage {
   let original: any TensorStorage
   /// In the order in which they are added.
   let updates: [LowRankUpdate]
-  /// Where the side of an update that all rows need is kept; shared by the tensors of a model.
+  /// Keeps the decoded matrix of an update that all rows need; shared by the tensors of a model.
   private let ranks: DecodedRanks
 
   init(original: any TensorStorage, updates: [LowRankUpdate], ranks: DecodedRanks) {
@@ -39,7 +39,7 @@ struct MergedStorage: TensorStorage {
     }
   }
 
-  /// `target += scale · left · right`, every element summed over the ranks in their order before it is scaled and added.
+  /// `target += scale · left · right`, every element summed over the ranks in order before it is scaled and added.
   private static func add(
     _ update: LowRankUpdate, _ left: [Float], times right: [Float], rows: Int, columns: Int, to target: UnsafeMutablePointer<Float>,
     stride: Int

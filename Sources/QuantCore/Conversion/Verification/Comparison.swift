@@ -1,29 +1,29 @@
 import Synchronization
 
-/// Holds two checkpoints of one model against each other, tensor by tensor, as the model sees them: names, row orders and
-/// packings of the containers do not count.
+/// Compares two checkpoints of one model, tensor by tensor, as the model sees them: names, row orders and packings of the formats
+/// do not count.
 public struct Comparison: Sendable {
-  /// What two tensors have in common.
+  /// How two tensors compare.
   public enum Verdict: String, Sendable, CaseIterable {
-    /// Stored alike, with equal values.
+    /// Equal weights, stored the same way.
     case equal
-    /// Equal values, bit for bit, that are stored in another way.
+    /// Equal weights, bit for bit, stored in different ways.
     case repacked = "re-packed"
     case different
     /// One of the checkpoints lacks it.
     case missing
   }
 
-  /// One tensor of both.
+  /// The comparison of one tensor.
   public struct Tensor: Sendable {
-    /// Name in the first checkpoint; in the second where the first lacks it.
+    /// Name in the first checkpoint; in the second if the first lacks it.
     public var name: String
     public var verdict: Verdict
-    /// Schemes in which it is stored; nil where it is missing.
+    /// Schemes in which it is stored; nil if it is missing.
     public var schemes: (first: String?, second: String?)
-    /// ‖second − first‖ / ‖first‖; nil where nothing could be computed.
+    /// ‖second − first‖ / ‖first‖; nil if nothing could be computed.
     public var relativeError: Double?
-    /// Of the two as vectors.
+    /// Cosine of the angle between the two as vectors.
     public var cosine: Double?
     /// max |second − first|.
     public var largestDeviation: Double?
@@ -34,13 +34,13 @@ public struct Comparison: Sendable {
     }
   }
 
-  /// In the order of the first checkpoint; those that it lacks at the end.
+  /// In the order of the first checkpoint; those that it lacks come last.
   public private(set) var tensors: [Tensor] = []
 
   private let parallel: Parallel
 
-  /// - Throws: `Failure` where the checkpoints name their tensors differently and no family knows the model, or a tensor has not
-  ///   the shape that the configuration beside it asks for.
+  /// - Throws: `Failure` if the checkpoints name their tensors differently and no family knows the model, or a tensor does not have
+  ///   the shape that the configuration asks for.
   public init(_ first: Checkpoint, _ second: Checkpoint, opening: Opening, threads: Int) throws {
     parallel = Parallel(threads: threads)
     let pairs = try first.naming == second.naming ? Comparison.byName(first, second, opening) : Comparison.byPart(first, second, opening)
@@ -55,10 +55,10 @@ public struct Comparison: Sendable {
 
   private struct Pair {
     var name: String
-    /// With the scheme that it is stored in.
+    /// The tensor and the scheme that it is stored in.
     var first: (tensor: PlacedTensor, scheme: String, isNumeric: Bool)?
     var second: (tensor: PlacedTensor, scheme: String, isNumeric: Bool)?
-    /// Of data that are no numbers.
+    /// For data that is not numeric: whether it is the same.
     var isSameData = false
   }
 
@@ -91,7 +91,7 @@ public struct Comparison: Sendable {
     return try models.0.tensors.compactMap { tensor in
       let pair = Pair(
         name: tensor.name(first.naming) ?? "", first: try place(tensor, in: first), second: try place(others[tensor.id], in: second))
-      // Computed tables and tied outputs are in one kind of container only.
+      // Computed tables and tied output matrices are in one of the formats only.
       let isOfBoth = tensor.place(second.naming) != nil && tensor.place(first.naming) != nil && tensor.kind != .constant
       return isOfBoth && !(tensor.isOptional && (pair.first == nil || pair.second == nil)) ? pair : nil
     }
@@ -118,14 +118,14 @@ public struct Comparison: Sendable {
     let product = (sums.first * sums.second).squareRoot()
     result.cosine = product > 0 ? sums.product / product : sums.first == sums.second ? 1 : 0
     result.largestDeviation = sums.deviation
-    // A NaN is equal to nothing.
-    // Plain numbers are stored alike wherever they have one type.
+    // NaN is not equal to anything.
+    // Plain floats of the same type are stored the same way everywhere.
     let isAlike = first.scheme == second.scheme && (isStoredAlike || ElementType(schemeName: first.scheme) != nil)
     if sums.error == 0 { result.verdict = isAlike ? .equal : .repacked }
     return result
   }
 
-  /// In pieces of rows whose sums are added in their order.
+  /// Computed in pieces of rows, whose sums are added in order.
   private func sums(_ first: PlacedTensor, _ second: PlacedTensor) -> Sums {
     let columns = max(1, first.shape.last ?? 1)
     let rows = first.shape.count < 2 ? 1 : first.shape.dropLast().reduce(1, *)

@@ -1,6 +1,6 @@
-/// What the configuration says of layers, held against their tensors.
+/// Compares what the configuration says about layers with their tensors.
 extension Validation {
-  /// Codes in a folder that says nothing of quantization: programs take them for weights, or fill in random ones.
+  /// Codes in a folder that says nothing about quantization: clients misread them as weights, or use random weights instead.
   static func lostConfiguration(_ checkpoint: Checkpoint, _ reader: (any CheckpointReader.Type)?) -> [Finding] {
     guard reader?.typesSayAll == false, checkpoint.packing == nil else { return [] }
     let codes = checkpoint.tensors.filter { tensor in
@@ -10,10 +10,10 @@ extension Validation {
       return [.i8, .u8, .i32].contains(type) || type.needsScale
     }
     return Finding.grouped(
-      .error, "quantization.missing", "holds codes, and no configuration says how weights are quantized", in: codes.map(\.name))
+      .error, "quantization.missing", "holds codes, but no configuration says how weights are quantized", in: codes.map(\.name))
   }
 
-  /// - Parameter unpacker: the one that took the checkpoint's layers apart.
+  /// - Parameter unpacker: the one that unpacked the checkpoint's layers.
   static func layers(_ checkpoint: Checkpoint, _ model: ModelDescription, _ unpacker: (any Unpacker)?) -> [Finding] {
     guard let unpacker, let configuration = checkpoint.quantizationConfiguration else { return [] }
     var (unquantized, ignored): ([String], [String]) = ([], [])
@@ -28,14 +28,14 @@ extension Validation {
     }
     return Finding.grouped(
       .error, "quantization.target-unquantized",
-      "is not quantized, and the configuration says that it is: programs look for the parts of its weight", in: unquantized)
+      "is not quantized, but the configuration says that it is: clients look for the parts of its weight", in: unquantized)
       + Finding.grouped(
         .error, "quantization.target-ignored",
-        "is quantized, and the configuration says that it is not: programs look for its plain weight", in: ignored)
+        "is quantized, but the configuration says that it is not: clients look for its plain weight", in: ignored)
       + joint(checkpoint, model)
   }
 
-  /// The matrices of linear layers where the checkpoint holds them.
+  /// The matrices of linear layers, with their places in the checkpoint.
   private static func linears(of model: ModelDescription, _ checkpoint: Checkpoint) -> [(id: TensorID, place: TensorPlace)] {
     return model.tensors.compactMap { tensor in
       let isLinear = tensor.id.role == .output || model.input(of: tensor.id) != nil
@@ -44,12 +44,12 @@ extension Validation {
     }
   }
 
-  /// Types of containers have names of their own; everything else is a scheme.
+  /// Plain element types are not quantized; everything else is a scheme.
   private static func isQuantized(_ tensor: CheckpointTensor) -> Bool {
     tensor.storage.elementType == nil
   }
 
-  /// Layers that serving programs join into one matrix: they must be stored alike, and share what belongs to a whole matrix.
+  /// Layers that clients join into one matrix: they must be stored the same way, and share what belongs to a whole matrix.
   private static func joint(_ checkpoint: Checkpoint, _ model: ModelDescription) -> [Finding] {
     var sets: [String: [CheckpointTensor]] = [:]
     var order: [String] = []
@@ -68,21 +68,21 @@ extension Validation {
     }
     return Finding.grouped(
       .warning, "quantization.joint-layers",
-      "is stored otherwise than the layers that vLLM joins with it (query, key and value; gate and up): it refuses such a model", in: mixed)
+      "is stored differently from the layers that vLLM joins with it (query, key and value; gate and up): vLLM refuses this", in: mixed)
       + Finding.grouped(
         .warning, "scale.not-shared",
-        "has another scale of its tensor than the layers that vLLM joins with it, which rounds their scales again", in: unshared)
+        "has another tensor scale than the layers that vLLM joins with it: vLLM rounds the scales of their groups again", in: unshared)
   }
 
   private static let jointRoles: [[TensorRole]] = [[.query, .key, .value], [.gate, .up]]
 
-  /// The F32 scale beside those of groups, or nil.
+  /// The F32 scale of the tensor, stored beside those of groups, or nil.
   private static func globalScale(_ tensor: CheckpointTensor) -> Float? {
     guard let codes = tensor.storage.codes, codes.scheme.grid.globalScale != nil, tensor.rowCount > 0 else { return nil }
     return codes.panel(rows: 0..<1, rowLength: tensor.rowLength).parameters.dropFirst().first
   }
 
-  /// A cache of 8 bits needs scales in every block: where one is missing, programs take 1 without a word.
+  /// An 8-bit cache needs scales in every block: if one is missing, clients use 1 without a warning.
   static func caches(_ checkpoint: Checkpoint, _ model: ModelDescription) -> [Finding] {
     guard !checkpoint.activations.caches.isEmpty else { return [] }
     let missing = model.blocks.indices.filter { checkpoint.activations.caches[$0] == nil }
@@ -90,8 +90,8 @@ extension Validation {
     return [
       Finding(
         .error, "cache.scales-missing",
-        "block \(first) has no scales of cached keys and values, and others have"
-          + (missing.count == 1 ? "" : "; so it is with \(missing.count - 1) more"))
+        "block \(first) has no scales of cached keys and values, but other blocks have them"
+          + (missing.count == 1 ? "" : "; the same is true of \(missing.count - 1) more"))
     ]
   }
 }

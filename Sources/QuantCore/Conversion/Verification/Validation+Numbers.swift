@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Every stored number: scales, zero points, codes, and the weights that they mean.
+/// Checks every stored value: scales, zero points, codes, and the weights that they mean.
 extension Validation {
   /// Rows of one piece of work.
   private static func piece(_ tensor: CheckpointTensor, multiple: Int = 1) -> Int {
@@ -10,14 +10,14 @@ extension Validation {
 
   // MARK: Parameters and codes
 
-  /// How many of the numbers of a tensor are wrong.
+  /// How many of a tensor's parameters and codes are wrong.
   private struct Counts {
     var scales = 0
     var nonfinite = 0
-    /// Of groups that hold something else than zeros.
+    /// Zero scales of groups whose weights are not all zero.
     var zero = 0
     var negative = 0
-    /// Zero points, and codes, that their bits cannot hold.
+    /// Zero points and codes that their bits cannot hold.
     var zeroPoints = 0
     var codes = 0
 
@@ -37,7 +37,7 @@ extension Validation {
     let found = Mutex(Counts())
     parallel.forEachRange(tensor.rowCount, piece: Validation.piece(tensor, multiple: grid.tileRows ?? 1)) { rows in
       var counts = Validation.counts(codes.panel(rows: rows, rowLength: tensor.rowLength), codes.scheme)
-      // The scale of a whole tensor is seen in every piece.
+      // The scale of a whole tensor appears in every piece; count it once.
       if grid.tileRows == nil, rows.lowerBound > 0 { (counts.scales, counts.nonfinite, counts.negative, counts.zero) = (0, 0, 0, 0) }
       found.withLock { $0.add(counts) }
     }
@@ -45,11 +45,11 @@ extension Validation {
     func finding(_ severity: Finding.Severity, _ id: String, _ count: Int, of all: Int, _ message: String) -> [Finding] {
       count == 0 ? [] : [Finding(severity, id, "\(count) of \(all) \(message)", tensor: tensor.name)]
     }
-    return finding(.error, "scale.nonfinite", counts.nonfinite, of: counts.scales, "scales are infinite or no number")
-      + finding(.error, "scale.zero", counts.zero, of: counts.scales, "scales are zero, though codes beside them are not")
+    return finding(.error, "scale.nonfinite", counts.nonfinite, of: counts.scales, "scales are not finite")
+      + finding(.error, "scale.zero", counts.zero, of: counts.scales, "scales are zero, though their codes are not")
       + finding(.warning, "scale.negative", counts.negative, of: counts.scales, "scales are negative")
-      + finding(.error, "zero-point.range", counts.zeroPoints, of: counts.scales, "zero points are no codes of this width")
-      + finding(.error, "code.range", counts.codes, of: tensor.elementCount, "codes are larger than their bits can hold")
+      + finding(.error, "zero-point.range", counts.zeroPoints, of: counts.scales, "zero points are out of range for codes of this width")
+      + finding(.error, "code.range", counts.codes, of: tensor.elementCount, "codes are out of range for their bits")
   }
 
   private static func counts(_ panel: QuantizedPanel, _ scheme: any Scheme) -> Counts {
@@ -72,8 +72,7 @@ extension Validation {
     return counts
   }
 
-  /// How many zero scales hide weights: those whose groups would hold other numbers than zeros under a scale of 1. Groups of
-  /// nothing but zeros have no need of a scale.
+  /// How many zero scales hide weights: those whose groups would not be all zero with a scale of 1. Groups of zeros need no scale.
   private static func lost(_ zeros: [Int], _ panel: QuantizedPanel, _ scheme: any Scheme) -> Int {
     var panel = panel
     for index in stride(from: 0, to: panel.parameters.count, by: max(1, panel.parameterCount)) { panel.parameters[index] = 0 }
@@ -90,8 +89,8 @@ extension Validation {
 
   // MARK: Weights
 
-  /// Weights of models that work are far inside of these bounds. Outside of them lies what comes of a scale that is read as its
-  /// reciprocal, or of exponents with another bias.
+  /// Weights of working models are well within these bounds. A scale that is misread as its reciprocal, or exponents with another
+  /// bias, give weights outside of them.
   private static let plausible: ClosedRange<Float> = 1e-6...1e4
 
   func values(of tensor: CheckpointTensor) -> [Finding] {
@@ -114,7 +113,7 @@ extension Validation {
     let found = counts.withLock { $0 }
     if found.bad > 0 {
       return [
-        Finding(.error, "data.nonfinite", "\(found.bad) of \(tensor.elementCount) values are infinite or no number", tensor: tensor.name)
+        Finding(.error, "data.nonfinite", "\(found.bad) of \(tensor.elementCount) values are not finite", tensor: tensor.name)
       ]
     }
     guard tensor.shape.count > 1 else { return [] }
@@ -123,7 +122,7 @@ extension Validation {
     return [
       Finding(
         .error, "scale.range",
-        "the largest weight is \(found.largest): scales of another meaning (a reciprocal, another exponent) give such numbers",
+        "the largest weight is \(found.largest), as if its scales were misread (as a reciprocal, or with another exponent)",
         tensor: tensor.name)
     ]
   }

@@ -1,10 +1,10 @@
-/// A strict check of a checkpoint that could be opened: of its structure, and of every stored number.
+/// Strictly validates a checkpoint that could be opened: its structure, and every stored value.
 ///
-/// Opening has checked what readers cannot do without: headers, offsets, shapes against packings. What is found here are tensors
-/// that the architecture lacks or does not know, layers that the configuration says another thing of, and numbers that would make
-/// a program compute nonsense. Docs/validation.md lists every check.
+/// Opening has checked what readers rely on: headers, offsets, and shapes against packings. Validation finds tensors that are missing
+/// or unknown to the architecture, layers that contradict the configuration, and values that would make a client compute nonsense.
+/// Docs/validation.md lists every check.
 public struct Validation: Sendable {
-  /// Those of the whole, then those of the tensors in their order.
+  /// Findings about the whole checkpoint, then those about its tensors, in order.
   public private(set) var findings: [Finding]
 
   let parallel: Parallel
@@ -27,7 +27,7 @@ public struct Validation: Sendable {
     let lost = lostConfiguration(checkpoint, reader)
     guard opening.family(of: checkpoint) != nil else {
       let name = checkpoint.configuration?.architecture.map { "'\($0)'" } ?? "none"
-      return lost + [Finding(.warning, "model.unknown", "the architecture (\(name)) is not known, so tensors are not held against it")]
+      return lost + [Finding(.warning, "model.unknown", "the architecture (\(name)) is unknown, so tensors are not checked against it")]
     }
     let model: ModelDescription
     do {
@@ -40,7 +40,7 @@ public struct Validation: Sendable {
     return lost + tensors(checkpoint, model, reader) + layers(checkpoint, model, unpacker) + caches(checkpoint, model)
   }
 
-  /// The tensors of a model against those that are there.
+  /// Compares the tensors that the model asks for with those that are there.
   private static func tensors(
     _ checkpoint: Checkpoint, _ model: ModelDescription, _ reader: (any CheckpointReader.Type)?
   ) -> [Finding] {
@@ -52,10 +52,10 @@ public struct Validation: Sendable {
         if stored.shape != place.shape {
           findings.append(
             Finding(
-              .error, "model.tensor-shape", "has shape \(stored.shape), and the configuration asks for \(place.shape)", tensor: place.name))
+              .error, "model.tensor-shape", "has shape \(stored.shape), but the configuration asks for \(place.shape)", tensor: place.name))
         }
       } else if !tensor.isOptional {
-        findings.append(Finding(.error, "model.tensor-missing", "is not there, and the configuration asks for it", tensor: place.name))
+        findings.append(Finding(.error, "model.tensor-missing", "is missing, but the configuration asks for it", tensor: place.name))
       }
     }
     for tensor in checkpoint.tensors where !known.contains(tensor.name) && reader?.isRedundant(tensor.name) != true

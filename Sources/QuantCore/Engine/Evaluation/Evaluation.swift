@@ -1,9 +1,9 @@
-/// Which positions of a text are scored, and what stands in front of them.
+/// Which positions of a text are scored, and what precedes them.
 public enum EvaluationProtocol: String, Sendable, CaseIterable {
   /// Windows of the token stream as it is; every token but a window's first is predicted.
   case windows
-  /// As llama.cpp's perplexity tool: the first token of each window is replaced by BOS where the tokenizer adds one, and
-  /// only tokens in the second half of a window are predicted.
+  /// As llama.cpp's perplexity tool does: the first token of each window is replaced by BOS if the tokenizer adds one, and only
+  /// tokens in the second half of a window are predicted.
   case llamaCpp = "llama.cpp"
 }
 
@@ -15,7 +15,7 @@ public struct EvaluationOptions: Sendable {
   public var context: Int
   /// Windows to use, from the start of the text; nil for all.
   public var windows: Int?
-  /// The token that the `llama.cpp` protocol puts first; nil where the tokenizer adds no BOS.
+  /// The token that the `llama.cpp` protocol puts first; nil if the tokenizer adds no BOS.
   public var beginOfSequence: Int?
 
   /// The defaults score all windows of 512 tokens.
@@ -29,8 +29,8 @@ public struct EvaluationOptions: Sendable {
 
 /// Perplexity of a model on a text, and its KL divergence from a reference.
 ///
-/// The text is cut into windows that do not overlap; the rest is dropped. Both models run over the same batch of windows
-/// before the next, so memory holds one batch of hidden states for each, one block of weights, and a piece of logits.
+/// The text is cut into windows that do not overlap; the rest is dropped. Both models run on a batch of windows before the next
+/// batch, so memory holds one batch of hidden states for each model, one block of weights, and a piece of logits.
 public enum Evaluation {
   /// Tokens whose hidden states are in memory at one time (at least one window).
   private static let batchTokens = 8192
@@ -39,9 +39,9 @@ public enum Evaluation {
 
   /// Scores a text.
   /// - Parameters:
-  ///   - tokens: the whole text, tokenised once, with BOS in front where the tokenizer adds it.
+  ///   - tokens: the whole text, tokenized once, preceded by BOS if the tokenizer adds it.
   ///   - reference: the model to compare with; it must have the same vocabulary.
-  ///   - progress: called after each batch with the windows done and the windows in all.
+  ///   - progress: called after each batch with the number of windows done and the total.
   /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`, `evaluate.vocabulary`, `evaluate.not-finite`,
   ///   `model.position-range` or `model.token-range`.
   public static func run(
@@ -53,7 +53,7 @@ public enum Evaluation {
     if let reference, reference.model.vocabularySize != engine.model.vocabularySize {
       throw Failure(
         .data, "evaluate.vocabulary",
-        "the model has \(engine.model.vocabularySize) tokens, its reference \(reference.model.vocabularySize)",
+        "the model has a vocabulary of \(engine.model.vocabularySize) tokens, its reference one of \(reference.model.vocabularySize)",
         remedy: "Compare with the model that it was made from.")
     }
     var scores = PositionScores()
@@ -69,7 +69,7 @@ public enum Evaluation {
     return scores.result(options, windows: windows.count)
   }
 
-  /// Whether a model can score a text: it must fill a window, and the window must fit into the model.
+  /// Checks that a model can score a text: the text must fill a window, and the window must fit into the model.
   /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`, `model.position-range`.
   public static func check(_ tokens: [Int], _ options: EvaluationOptions, for model: ModelDescription) throws(Failure) {
     _ = try cut(tokens, options)
@@ -94,7 +94,7 @@ public enum Evaluation {
     let count = min(available, options.windows ?? available)
     guard count > 0 else {
       throw Failure(
-        .data, "evaluate.text-short", "the text has \(tokens.count) tokens, less than a window of \(options.context)",
+        .data, "evaluate.text-short", "the text has \(tokens.count) tokens, fewer than a window of \(options.context)",
         remedy: "Use a longer text or a shorter context.")
     }
     return (0..<count).map { window in
@@ -104,7 +104,7 @@ public enum Evaluation {
     }
   }
 
-  /// Hidden states behind the last block at the positions whose next token is scored, window after window.
+  /// Hidden states after the last block at the positions whose next token is scored, window by window.
   private static func scoredStates(_ engine: Engine, _ windows: [[Int]], _ options: EvaluationOptions) throws(Failure) -> Matrix {
     var hidden = try engine.embed(windows.flatMap { $0 }, sequenceLength: options.context)
     for index in 0..<engine.model.blocks.count {
@@ -135,7 +135,7 @@ public enum Evaluation {
       let found = compare(logits, referenceLogits, Array(targets[rows]), parallel: engine.parallel)
       guard found.allSatisfy({ $0.loss.isFinite && $0.referenceLoss.isFinite && $0.divergence.isFinite }) else {
         throw Failure(
-          .data, "evaluate.not-finite", "the model computes numbers that are not finite on this text",
+          .data, "evaluate.not-finite", "the model computes values that are not finite on this text",
           remedy: "Check the weights for NaN and infinity.")
       }
       scores.losses += found.map(\.loss)

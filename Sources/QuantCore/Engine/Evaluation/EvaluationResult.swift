@@ -7,7 +7,7 @@ public struct Estimate: Sendable, Equatable {
   /// One standard deviation of the mean.
   public var standardError: Double
 
-  /// An estimate that is known already.
+  /// An estimate with a known error.
   public init(value: Double, standardError: Double) {
     self.value = value
     self.standardError = standardError
@@ -22,7 +22,7 @@ public struct Estimate: Sendable, Equatable {
     standardError = observations.count > 1 ? (spread / count / (count - 1)).squareRoot() : 0
   }
 
-  /// `e^x`, with the error that a small change of x means (delta method).
+  /// `e^x`, with its standard error by the delta method.
   var exponential: Estimate {
     let result = exp(value)
     return Estimate(value: result, standardError: result * standardError)
@@ -41,16 +41,16 @@ public struct EvaluationResult: Sendable, Equatable {
   public var tokens: Int
   /// `e` to the mean negative log-likelihood.
   public var perplexity: Estimate
-  /// Present where a reference was given.
+  /// Present if a reference was given.
   public var comparison: Divergence?
 
   /// Distance of the model's predictions from the reference's, at the same positions.
   public struct Divergence: Sendable, Equatable {
-    /// Of the reference.
+    /// Perplexity of the reference.
     public var perplexity: Estimate
-    /// KL(reference ‖ model) in nats over the positions.
+    /// Mean KL(reference ‖ model) over the positions, in nats.
     public var divergence: Estimate
-    /// Median, the mean of the two middle positions of an even number.
+    /// Median; with an even number of positions, the mean of the two middle ones.
     public var divergenceMedian: Double
     /// 99th percentile, interpolated linearly between ranks.
     public var divergence99: Double
@@ -61,7 +61,7 @@ public struct EvaluationResult: Sendable, Equatable {
   }
 }
 
-/// What was found at each scored position, in the order of the text.
+/// The scores of each position, in the order of the text.
 struct PositionScores {
   var losses: [Double] = []
   var referenceLosses: [Double] = []

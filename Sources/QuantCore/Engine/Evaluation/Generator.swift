@@ -1,4 +1,4 @@
-/// Greedy generation with cached keys and values: the quickest look at whether a converted model still speaks.
+/// Greedy generation with cached keys and values: the quickest check that a converted model still produces text.
 public struct Generator: Sendable {
   private let engine: Engine
   private let residentLimit: Int
@@ -6,24 +6,24 @@ public struct Generator: Sendable {
   private var blocks: [Int: BlockWorkspace] = [:]
   private var residentBytes = 0
 
-  /// - Parameter residentLimit: bytes of decoded blocks to keep in memory; further blocks are decoded for each token.
+  /// - Parameter residentLimit: bytes of decoded blocks to keep in memory; all other blocks are decoded for each token.
   public init(_ engine: Engine, residentLimit: Int = 4 << 30) {
     self.engine = engine
     self.residentLimit = residentLimit
   }
 
-  /// Continues a prompt with the most likely token at each step (of equals, the one with the lowest id).
+  /// Continues a prompt with the most likely token at each step (of equally likely ones, that with the lowest id).
   /// - Parameters:
-  ///   - limit: tokens to generate at most.
-  ///   - stop: ids that end the text; the one met is not returned.
+  ///   - limit: how many tokens to generate at most.
+  ///   - stop: ids that end the text; the id that ends it is not returned.
   ///   - onToken: called with each new token.
   /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary, `generate.empty` for an empty prompt,
-  ///   `model.position-range` where prompt and limit together need more positions than the model has learned.
+  ///   `model.position-range` if prompt and limit together need more positions than the model has learned.
   public mutating func generate(
     prompt: [Int], limit: Int, stop: Set<Int>, onToken: (Int) -> Void = { _ in }
   ) throws(Failure) -> [Int] {
     guard !prompt.isEmpty else {
-      throw Failure(.usage, "generate.empty", "there is nothing to continue", remedy: "Give a prompt of at least one token.")
+      throw Failure(.usage, "generate.empty", "the prompt is empty", remedy: "Give a prompt of at least one token.")
     }
     try engine.model.checkPositions(prompt.count + limit - 1)
     var caches = engine.model.blocks.map { BlockCache($0) }
@@ -55,7 +55,7 @@ public struct Generator: Sendable {
     return block
   }
 
-  /// Index of the largest logit, the lowest of equals.
+  /// Index of the largest logit; of equal logits, the lowest index.
   static func mostLikely(_ logits: some Collection<Float>) -> Int {
     var best = 0
     var largest = -Float.infinity

@@ -1,8 +1,8 @@
-/// What one block keeps of the tokens of one sequence so far.
+/// What one block has cached of the tokens of one sequence so far.
 struct BlockCache: Sendable {
   /// Tokens that have run through the block.
   var count = 0
-  /// By branch.
+  /// One per branch.
   var parts: [PartCache]
 
   init(_ block: BlockDescription) { parts = block.branches.map { _ in PartCache() } }

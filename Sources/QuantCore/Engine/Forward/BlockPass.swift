@@ -1,19 +1,19 @@
-/// The forward pass through one block: its branches in their order, each with its norms and its way back into the residual stream.
+/// The forward pass through one block: its branches in order, each with its norms, and the sum with the hidden states.
 ///
-/// It knows no part. What a part needs while it runs it gets from here, as from its `BlockContext`.
+/// It knows no concrete part. It is the `BlockContext` from which a part gets what it needs while it runs.
 final class BlockPass: BlockContext {
-  /// Tokens whose intermediate results are in memory at one time (a longer sequence counts whole where tokens are mixed).
+  /// Tokens whose intermediate results are in memory at one time (if tokens are mixed, at least one whole sequence).
   static let chunkTokens = 2048
 
   let block: BlockWorkspace
   let parallel: Parallel
-  /// Sees what flows into the linear layers.
+  /// Receives the inputs of the linear layers.
   let observer: (any SiteObserver)?
-  /// What is rounded on the way; nil: nothing.
+  /// What is rounded during the pass; nil: nothing.
   let simulation: Simulation?
-  /// Of the products with weights.
+  /// Precision of the products with weights.
   var precision = ProductPrecision.f32
-  /// Whether the pass ends at the last site, because nobody wants what is behind it.
+  /// Whether the pass ends at the last site, because its output is not needed.
   var onlyObserves = false
 
   private(set) var sequences = SequenceRows(length: 1)
@@ -31,7 +31,7 @@ final class BlockPass: BlockContext {
   // MARK: Branches
 
   /// Runs whole sequences.
-  /// - Parameter group: tokens of the whole sequences that run together where tokens are mixed.
+  /// - Parameter group: number of tokens of the whole sequences that run together if tokens are mixed.
   func run(_ hidden: inout Matrix, _ sequences: SequenceRows, group: Int) {
     self.sequences = sequences
     remembered = [:]
@@ -52,7 +52,7 @@ final class BlockPass: BlockContext {
     remembered = [:]
     for step in block.description.steps {
       run(block.description.branches[step], &hidden, rows: 0..<hidden.rows) { branch in
-        // Taken out while the part adds to it, so that nothing is copied.
+        // Removed while the part appends to it, so that it is not copied.
         self.cache = cache.parts[branch.index]
         cache.parts[branch.index] = PartCache()
         let result = branch.run(self)
@@ -66,16 +66,16 @@ final class BlockPass: BlockContext {
 
   /// A branch that is about to run.
   private struct Entered {
-    /// Among the branches of the block.
+    /// Index among the branches of the block.
     var index: Int
     var part: any Part
-    /// What it reads.
+    /// The input of the part.
     var input: Matrix
 
     func run(_ context: BlockPass) -> Matrix? { part.run(input, in: context) }
   }
 
-  /// Runs branches that read the same hidden states, then adds what they computed.
+  /// Runs branches that read the same hidden states, then adds their results.
   private func run(
     _ branches: ArraySlice<Branch>, _ hidden: inout Matrix, rows: Range<Int>, _ body: (Entered) -> Matrix?
   ) {
@@ -105,8 +105,8 @@ final class BlockPass: BlockContext {
 
   func vector(_ role: TensorRole, isBias: Bool) -> [Float]? { block.vectors[TensorID(role, block: block.index, isBias: isBias)] }
 
-  /// Values on their way through a site: observed as they are; those that enter a cache are then rounded where that is simulated, the
-  /// inputs of linear layers by each layer for itself.
+  /// Passes values through a site: they are observed unrounded. Values that enter a cache are then rounded if that is simulated; inputs
+  /// of linear layers are rounded by each layer separately.
   func pass(_ x: inout Matrix, through site: Site) {
     if let observer { x.withPanel { observer.observe(site, $0) } }
     simulation?.round(&x, at: site, block: block.index, parallel: parallel)

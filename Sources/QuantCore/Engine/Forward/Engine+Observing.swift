@@ -1,8 +1,8 @@
 extension Engine {
-  /// Shows an observer the inputs of a block's linear layers. The hidden states stay in front of the block, and nothing is
-  /// computed behind the last site.
+  /// Passes the inputs of a block's linear layers to an observer. The hidden states do not change, and nothing is computed after
+  /// the last site.
   /// - Parameters:
-  ///   - hidden: `[sequences * sequenceLength, hidden]` in front of the block.
+  ///   - hidden: `[sequences * sequenceLength, hidden]` before the block.
   package func observe(_ block: BlockWorkspace, hidden: Matrix, sequenceLength: Int, observer: any SiteObserver) {
     let pass = observingPass(block, observer)
     for rows in groups(of: hidden, sequenceLength: sequenceLength) {
@@ -11,8 +11,8 @@ extension Engine {
     }
   }
 
-  /// The same for two streams at once, some sequences at a time.
-  /// - Parameter original: the hidden states of the original stream in front of the block, then those behind it.
+  /// The same for both streams, some sequences at a time.
+  /// - Parameter original: the hidden states of the original stream before the block; replaced by those after it.
   package func observe(
     _ block: BlockWorkspace, hidden: Matrix, original: inout Matrix, sequenceLength: Int, observer: CrossObserver
   ) {
@@ -34,13 +34,13 @@ extension Engine {
     return pass
   }
 
-  /// Rows of whole sequences that are run together.
+  /// Ranges of rows of whole sequences that run together.
   private func groups(of hidden: Matrix, sequenceLength: Int) -> [Range<Int>] {
     let group = groupTokens(sequenceLength)
     return stride(from: 0, to: hidden.rows, by: group).map { $0..<min(hidden.rows, $0 + group) }
   }
 
-  /// Tokens of the whole sequences that are run together.
+  /// Number of tokens of the whole sequences that run together.
   func groupTokens(_ sequenceLength: Int) -> Int {
     max(1, BlockPass.chunkTokens / max(1, sequenceLength)) * max(1, sequenceLength)
   }

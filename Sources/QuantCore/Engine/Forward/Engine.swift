@@ -2,17 +2,17 @@ import QuantPlatform
 
 /// Runs a decoder on a CPU, one block at a time, in 32-bit floats.
 ///
-/// Blocks are loaded and freed by the caller, so memory holds one block of weights, the hidden states that the caller keeps,
-/// and scratch for some thousand tokens. Results do not depend on the number of threads, and a token's results do not
-/// depend on what else is in the batch.
+/// The caller loads and frees blocks, so memory holds one block of weights, the hidden states that the caller keeps, and scratch
+/// space for a few thousand tokens. Results do not depend on the number of threads, and the results for a token do not depend on
+/// what else is in the batch.
 public struct Engine: Sendable {
   /// The model that is run.
   public let model: ModelDescription
   /// The threads to use.
   public let parallel: Parallel
-  /// What is rounded on the way; nil: the engine computes with exact activations and the weights that are stored.
+  /// What is rounded during the forward pass; nil: the engine computes with exact activations and the stored weights.
   public var simulation: Simulation?
-  /// Of the products with weights when whole sequences are run.
+  /// Precision of the products with weights when whole sequences run.
   public private(set) var precision = ProductPrecision.f32
   package let weights: ModelWeights
   private let embeddingNorm: NormLayer?
@@ -20,7 +20,7 @@ public struct Engine: Sendable {
   private let inputProjection: Matrix?
   private let outputProjection: Matrix?
 
-  /// Finds the model's tensors. Reads the norms and projections around the blocks only.
+  /// Finds the model's tensors. Reads only the norms and projections outside of the blocks.
   /// - Throws: `Failure` `model.tensor-missing`, `model.tensor-shape` or `model.tensor-type`.
   public init(_ checkpoint: Checkpoint, model: ModelDescription, parallel: Parallel) throws(Failure) {
     self.model = model
@@ -45,13 +45,13 @@ public struct Engine: Sendable {
     return engine
   }
 
-  /// Hidden states `[tokens, hidden]` in front of the first block.
+  /// Hidden states `[tokens, hidden]` before the first block.
   /// - Parameters:
   ///   - tokens: whole sequences, one after another.
   ///   - sequenceLength: tokens of one sequence.
   ///   - first: position of the first token of each sequence.
-  /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary, `model.position-range` for a position behind the
-  ///   last that the model has learned.
+  /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary, `model.position-range` for a position after the
+  ///   last one that the model has learned.
   public func embed(_ tokens: [Int], sequenceLength: Int, first: Int = 0) throws(Failure) -> Matrix {
     let embedding = model.embedding
     if let bad = tokens.first(where: { !(0..<model.vocabularySize).contains($0) }) {
@@ -100,12 +100,12 @@ public struct Engine: Sendable {
     return BlockWorkspace(index: index, model: model, matrices: matrices, vectors: vectors, statistics: [:], parallel: parallel)
   }
 
-  /// The matrix that makes logits: the output, or the token embedding where they are one.
+  /// The matrix that makes logits: the output matrix, or the embedding if the two are tied.
   var head: TensorID {
     weights.contains(TensorID(.output)) && !model.head.isTied ? TensorID(.output) : TensorID(.tokenEmbedding)
   }
 
-  /// Logits `[rows, vocabulary]` of hidden states behind the last block. The caller bounds the rows.
+  /// Logits `[rows, vocabulary]` of hidden states after the last block. The caller limits the number of rows.
   public func logits(_ hidden: Matrix) -> Matrix {
     let rows = hidden.rows
     let width = model.embedding.width
@@ -115,7 +115,7 @@ public struct Engine: Sendable {
     if let outputProjection { normed = Matrix.multiplyTransposed(normed, outputProjection, parallel: parallel) }
     if let simulation { normed = simulation.input(normed, of: head, parallel: parallel) }
     var result = Matrix(rows: rows, columns: vocabulary)
-    // The head is decoded in pieces right before use: whole, it is often larger than a block.
+    // The output matrix is decoded in pieces right before use, because it is often larger than a block.
     let pieceRows = max(1, min(vocabulary, (8 << 20) / max(1, width)))
     let piece = AlignedScratch(count: pieceRows * width)
     result.values.withUnsafeMutableBufferPointer { target in
@@ -137,7 +137,7 @@ public struct Engine: Sendable {
     }
     if model.head.scale != 1 { for i in result.values.indices { result.values[i] *= model.head.scale } }
     if let cap = model.head.cap {
-      // In doubles, so that rounding hides differences between C libraries.
+      // In doubles, so that rounding to float hides differences between C libraries.
       for i in result.values.indices { result.values[i] = cap * Float(tanh(Double(result.values[i] / cap))) }
     }
     return result
@@ -145,9 +145,9 @@ public struct Engine: Sendable {
 
   /// Runs whole sequences through one block.
   /// - Parameters:
-  ///   - block: weights of `loadBlock`, perhaps changed.
-  ///   - hidden: `[sequences * sequenceLength, hidden]`, one sequence after another, each attending to itself only.
-  ///   - observer: sees the inputs of the block's linear layers.
+  ///   - block: weights from `loadBlock`, perhaps changed.
+  ///   - hidden: `[sequences * sequenceLength, hidden]`, one sequence after another, each attending only to itself.
+  ///   - observer: receives the inputs of the block's linear layers.
   public func runBlock(
     _ block: BlockWorkspace, hidden: inout Matrix, sequenceLength: Int, observer: (any SiteObserver)? = nil
   ) {

@@ -1,21 +1,21 @@
 extension Matrix {
-  /// Some rows that follow each other.
+  /// A range of rows.
   func rows(_ range: Range<Int>) -> Matrix {
     Matrix(rows: range.count, columns: columns, values: Array(values[range.lowerBound * columns..<range.upperBound * columns]))
   }
 
-  /// Some rows.
+  /// Chosen rows, in the given order.
   func rows(_ chosen: [Int]) -> Matrix {
     Matrix(rows: chosen.count, columns: columns, values: chosen.flatMap { values[$0 * columns..<($0 + 1) * columns] })
   }
 
-  /// Puts the rows of another matrix in the place of some.
+  /// Replaces some rows by those of another matrix.
   mutating func replace(_ rows: Range<Int>, by other: Matrix) {
     let start = rows.lowerBound * columns
     for i in other.values.indices { values[start + i] = other.values[i] }
   }
 
-  /// Adds the rows of another matrix, times a factor, to some.
+  /// Adds the rows of another matrix, times a factor, to some rows.
   mutating func add(_ x: Matrix, at rows: Range<Int>, times factor: Float = 1) {
     let start = rows.lowerBound * columns
     values.withUnsafeMutableBufferPointer { buffer in
@@ -23,7 +23,7 @@ extension Matrix {
     }
   }
 
-  /// Adds a row of another matrix, times a factor, to one.
+  /// Adds a row of another matrix, times a factor, to one row.
   mutating func add(_ x: Matrix, row: Int, times factor: Float, at target: Int) {
     for c in 0..<columns { values[target * columns + c] += factor * x.values[row * columns + c] }
   }

@@ -1,6 +1,6 @@
-/// The tensors of a checkpoint by what they are for, checked against the model's shapes.
+/// The tensors of a checkpoint by their ids in the model, checked against the model's shapes.
 ///
-/// Weights come decoded to 32-bit floats, as the matrices of the model, whatever the container did to them.
+/// Weights are decoded to 32-bit floats, as the matrices of the model, however the format stores them.
 public struct ModelWeights: Sendable {
   private let entries: [TensorID: PlacedTensor]
 
@@ -20,7 +20,7 @@ public struct ModelWeights: Sendable {
       let needsScale = tensor.storage.elementType?.needsScale ?? false
       guard tensor.storage.isNumeric, !needsScale else {
         throw Failure(
-          .data, "model.tensor-type", "the values have type \(tensor.storage.schemeName), which is not a weight's",
+          .data, "model.tensor-type", "weights cannot have type \(tensor.storage.schemeName)",
           file: checkpoint.path, tensor: place.name)
       }
       entries[wanted.id] = placed
@@ -31,13 +31,13 @@ public struct ModelWeights: Sendable {
   /// Whether the checkpoint has this tensor.
   public func contains(_ id: TensorID) -> Bool { entries[id] != nil }
 
-  /// A whole matrix `[out, in]`, or nil where the checkpoint lacks it.
+  /// A whole matrix `[out, in]`, or nil if the checkpoint lacks it.
   public func matrix(_ id: TensorID, parallel: Parallel) -> Matrix? { entries[id]?.matrix(parallel: parallel) }
 
-  /// A vector (norm gain, bias), or nil where the checkpoint lacks it.
+  /// A vector (norm gain, bias), or nil if the checkpoint lacks it.
   public func vector(_ id: TensorID) -> [Float]? { entries[id]?.vector() }
 
-  /// Decodes some rows of a matrix in the model's order; does nothing where the checkpoint lacks it.
+  /// Decodes some rows of a matrix in the model's order; does nothing if the checkpoint lacks it.
   func decode(_ id: TensorID, rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
     entries[id]?.decode(rows: rows, into: destination)
   }

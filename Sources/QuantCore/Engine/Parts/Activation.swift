@@ -1,22 +1,22 @@
 import QuantPlatform
 
-/// Functions between the matrices of a feed-forward layer.
+/// Functions between the matrices of a feed-forward network.
 public enum Activation: Sendable, Hashable {
   case silu, relu
-  /// By the error function.
+  /// With the error function.
   case gelu
-  /// By a hyperbolic tangent.
+  /// Approximated with a hyperbolic tangent.
   case geluTanh
   /// The square of the positive part.
   case squaredRelu
-  /// gpt-oss: `g · σ(alpha · g) · (u + 1)` of a gate `g` of at most `limit` and another input `u` between `-limit` and `limit`. Without
-  /// another input, that is taken for zero.
+  /// gpt-oss: `g · σ(alpha · g) · (u + 1)` of a gate `g`, clamped to at most `limit`, and another input `u`, clamped to
+  /// `-limit ... limit`. Without another input, `u` is 0.
   case clampedSwish(alpha: Float, limit: Float)
 
-  /// Whether `f(s·x) = s·f(x)` for every `s > 0`, so that a scaling passes through.
+  /// Whether `f(s·x) = s·f(x)` for every `s > 0`, so that scaling the input scales the output.
   public var isHomogeneous: Bool { self == .relu }
 
-  /// Whether what a gate makes of another input is linear in that input, so that a scaling of it passes through.
+  /// Whether the gated output is linear in the other input, so that scaling that input scales the output.
   public var isLinearInOther: Bool { if case .clampedSwish = self { false } else { true } }
 }
 
@@ -47,7 +47,7 @@ extension Activation {
         let gate = min(x[i], limit)
         x[i] = gate / (1 + (-alpha * gate).exponential)
       }
-    // In doubles, so that rounding hides differences between C libraries.
+    // In doubles, so that rounding to float hides differences between C libraries.
     case .gelu: for i in 0..<count { x[i] = Float(Double(x[i]) / 2 * (1 + erf(Double(x[i]) / 2.0.squareRoot()))) }
     }
   }

@@ -1,33 +1,33 @@
-/// Causal attention of grouped heads: every token mixes the values of the tokens before it and its own, by how well their keys fit its
-/// query.
+/// Causal attention of grouped heads: every token mixes its own value and those of earlier tokens, weighted by how well their keys
+/// match its query.
 ///
-/// Queries and keys are normalised and turned to their positions first, where there are norms and a rotary embedding. Scores are
-/// scaled, capped, biased by distance and cut to a window, in this order, each where the part says so.
+/// Queries and keys are first normalized and rotated to their positions, if there are norms and a rotary embedding. Scores are then
+/// scaled, capped, biased by distance and limited to a window, in this order, as far as the part asks for it.
 public struct Attention: Part {
-  /// Channels of the residual stream.
+  /// Channels of the hidden states.
   public var width: Int
-  /// Query heads.
+  /// Number of query heads.
   public var headCount: Int
-  /// Key-value heads; each serves as many query heads.
+  /// Number of key-value heads; each serves the same number of query heads.
   public var keyValueHeadCount: Int
-  /// Dimension of one head.
+  /// Channels of one head.
   public var headSize: Int
-  /// How queries and keys are turned to their positions; nil: they are not.
+  /// How queries and keys are rotated to their positions; nil: they are not.
   public var rope: Rope?
-  /// Over queries and over keys, before they are turned: over each head where the gain is as long as one, else over all heads together.
+  /// Norms of queries and keys before rotation: over each head if the gain has the length of a head, else over all heads together.
   public var queryNorm: Norm?
   public var keyNorm: Norm?
   /// Tokens that a position sees, its own included; nil for all.
   public var window: Int?
   /// Whether a bias that falls linearly with the distance is added to scores, with a slope for each head (ALiBi).
   public var hasLinearBias = false
-  /// Whether each head has a score that takes part in the softmax and stands for no token.
+  /// Whether each head has a score that takes part in the softmax but belongs to no token.
   public var hasSinks = false
-  /// What scores stay below: each becomes `cap · tanh(score / cap)`.
+  /// The bound of scores: each becomes `cap · tanh(score / cap)`.
   public var scoreCap: Float?
-  /// What products of queries and keys are multiplied by; nil: `1/√headSize`.
+  /// The factor of the products of queries and keys; nil: `1/√headSize`.
   public var scale: Float?
-  /// Elements of the gains of the head norms, where they are not those of one head.
+  /// Length of the gains of the query and key norms; nil: that of one head.
   public var queryNormSize: Int?
   public var keyNormSize: Int?
 
@@ -59,7 +59,7 @@ public struct Attention: Part {
 
   public var inputSites: [Site] { [.attentionInput] }
 
-  /// What is mixed are values, so that a scaling of the mixture's channels can be one of the values'.
+  /// The output mixes values channel by channel, so its channels can be scaled by scaling those of the values.
   public var folds: [Fold] {
     [
       Fold(
@@ -86,7 +86,7 @@ public struct Attention: Part {
     return context.linear(.attentionOutput, mixed)
   }
 
-  /// Queries and keys, turned to their positions, and values.
+  /// Queries and keys, rotated to their positions, and values.
   private func project(_ input: Matrix, _ context: any BlockContext) -> (queries: Matrix, keys: Matrix, values: Matrix) {
     var input = input
     context.pass(&input, through: .attentionInput)
@@ -102,7 +102,7 @@ public struct Attention: Part {
     return (queries, keys, values)
   }
 
-  /// Normalises every head where the model does, and turns it to its position.
+  /// Normalizes queries or keys if there is a norm, and rotates every head to its position.
   private func prepare(_ x: inout Matrix, norm: Norm?, _ table: RotaryTable?, _ context: any BlockContext) {
     let layer = norm.map { NormLayer($0, gain: context.vector($0.role), bias: context.vector($0.role, isBias: true)) }
     guard layer != nil || table != nil else { return }

@@ -2,25 +2,25 @@ import QuantPlatform
 
 /// Causal attention of grouped heads over one sequence.
 ///
-/// Scores are computed for tiles of queries against all keys they can see, so scratch is bounded by one tile. Every output
-/// depends on its query's position alone: keys are visited in blocks that start at multiples of `LinearAlgebra.depthBlock`,
-/// so that a query gives the same bits whether it comes with its whole sequence or after cached keys.
+/// Scores are computed for tiles of queries against all keys that they can see, so scratch space is bounded by one tile. How an
+/// output is computed depends only on its query's position: keys are visited in groups that start at multiples of
+/// `LinearAlgebra.depthBlock`, so a query gives the same bits whether it comes with its whole sequence or after cached keys.
 struct AttentionKernel: Sendable {
   var headCount: Int
   var keyValueHeadCount: Int
-  /// Dimension of a query and of a key.
+  /// Channels of a query and of a key.
   var keySize: Int
-  /// Dimension of a value and of the result of a head.
+  /// Channels of a value and of the result of a head.
   var valueSize: Int
   /// Positions a query sees, its own included; nil for all.
   var window: Int?
-  /// What products are multiplied by.
+  /// The factor of products.
   var scale: Float
-  /// What scores stay below; nil: nothing.
+  /// The bound of scores; nil: none.
   var cap: Float?
-  /// For each head, what is taken from a score per token of distance; empty without such a bias.
+  /// For each head, what is subtracted from a score per token of distance; empty without such a bias.
   var slopes: [Float] = []
-  /// For each head, a score that takes part in the softmax and stands for no token; empty without such scores.
+  /// For each head, a score that takes part in the softmax but belongs to no token; empty without such scores.
   var sinks: [Float] = []
 
   init(_ part: Attention, sinks: [Float]?) {
@@ -34,7 +34,7 @@ struct AttentionKernel: Sendable {
     if part.hasSinks { self.sinks = sinks ?? [] }
   }
 
-  /// Heads that each have keys and values of their own.
+  /// For heads that each have their own keys and values.
   init(headCount: Int, keySize: Int, valueSize: Int, scale: Float) {
     self.headCount = headCount
     keyValueHeadCount = headCount
@@ -43,8 +43,8 @@ struct AttentionKernel: Sendable {
     self.scale = scale
   }
 
-  /// The slopes of ALiBi (arXiv 2108.12409): powers of `2^(-8/n)` for n heads; where n is no power of two, those of the power
-  /// below, then every other one of the power above.
+  /// The slopes of ALiBi (arXiv 2108.12409): powers of `2^(-8/n)` for n heads; if n is not a power of two, those of the next lower
+  /// power of two, then every other one of the next higher.
   static func slopes(_ count: Int) -> [Float] {
     var power = 1
     while power * 2 <= count { power *= 2 }
@@ -54,9 +54,9 @@ struct AttentionKernel: Sendable {
     }
   }
 
-  /// Scores in one tile.
+  /// About how many scores one tile has.
   private static let tileScores = 1 << 18
-  /// Queries in one tile at most.
+  /// How many queries one tile has at most.
   private static let tileQueries = 128
 
   /// Queries, keys and values of one sequence; keys and values start at position zero.
@@ -86,7 +86,7 @@ struct AttentionKernel: Sendable {
   /// - Parameters:
   ///   - queries: `[tokens, headCount * keySize]`, of sequences that `rows` describes.
   ///   - keys: of each sequence from its first token on.
-  ///   - values: likewise.
+  ///   - values: the same.
   /// - Returns: `[tokens, headCount * valueSize]`.
   func mix(_ queries: Matrix, _ keys: [Float], _ values: [Float], _ rows: SequenceRows, parallel: Parallel) -> Matrix {
     let count = queries.rows / rows.length
@@ -160,7 +160,7 @@ struct AttentionKernel: Sendable {
     for i in 0..<oldest { row[i] = -.infinity }
     for i in oldest..<seen { row[i] *= scale }
     if let cap {
-      // In doubles, so that rounding hides differences between C libraries.
+      // In doubles, so that rounding to float hides differences between C libraries.
       for i in oldest..<seen { row[i] = cap * Float(tanh(Double(row[i] / cap))) }
     }
     if slope != 0 {
@@ -174,7 +174,7 @@ struct AttentionKernel: Sendable {
     for i in seen..<keys.count { row[i] = 0 }
   }
 
-  /// The softmax over some scores and one more, whose share goes nowhere.
+  /// The softmax over some scores and one more, whose share is dropped.
   private func softmax(_ row: UnsafeMutablePointer<Float>, count: Int, beside sink: Float) {
     let all = AlignedScratch(count: count + 1)
     all.base.update(from: row, count: count)
@@ -187,7 +187,7 @@ struct AttentionKernel: Sendable {
 }
 
 extension Matrix {
-  /// Calls `body` with pointers to this matrix (to be written) and three inputs.
+  /// Calls `body` with pointers to this matrix (for writing) and three inputs.
   fileprivate mutating func withPointers(
     _ a: Matrix, _ b: [Float], _ c: [Float],
     _ body: (UnsafeMutablePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>, UnsafePointer<Float>) -> Void

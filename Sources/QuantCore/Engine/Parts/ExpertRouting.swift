@@ -1,26 +1,26 @@
 import QuantPlatform
 
-/// Which experts a token visits, and with what weights.
+/// Which experts a token visits, and how their outputs are weighted.
 public struct ExpertRouting: Sendable, Hashable {
-  /// What becomes of the router's products.
+  /// How the router's products become weights.
   public enum Weights: Sendable, Hashable {
-    /// The softmax over the experts that were chosen: the same as the softmax over all experts, normalised again.
+    /// The softmax over the chosen experts: the same as the softmax over all experts, normalized again.
     case softmaxOfChosen
-    /// The softmax over all experts, of which those that were not chosen are left out.
+    /// The softmax over all experts; experts that were not chosen are left out.
     case softmax
     /// The logistic function of each product.
     case sigmoid
-    /// The same, divided by the sum over the experts that were chosen.
+    /// The same, divided by the sum over the chosen experts.
     case normalisedSigmoid
   }
 
-  /// Experts are chosen from some groups only.
+  /// Restricts the choice of experts to the best groups.
   public struct Groups: Sendable, Hashable {
-    /// Groups of as many experts, which follow each other.
+    /// Number of groups; each has the same number of consecutive experts.
     public var count: Int
-    /// How many groups are left for a token.
+    /// How many groups are kept for a token.
     public var chosen: Int
-    /// How many of its best experts a group is scored by, as the sum of their scores.
+    /// The score of a group is the sum of the scores of this many of its best experts.
     public var scoredBy: Int
 
     public init(count: Int, chosen: Int, scoredBy: Int) {
@@ -30,15 +30,15 @@ public struct ExpertRouting: Sendable, Hashable {
     }
   }
 
-  /// Experts that a token visits: those of the highest scores, of equals the first.
+  /// How many experts a token visits: those with the highest scores; of equal scores, the first.
   public var expertsPerToken: Int
-  /// Their weights.
+  /// How they are weighted.
   public var weights: Weights
-  /// Whether a vector is added to scores for the choice, not for the weights.
+  /// Whether a vector is added to the scores when experts are chosen, but not when they are weighted.
   public var hasCorrection = false
-  /// Nil: experts are chosen from all.
+  /// Nil: experts are chosen from all groups.
   public var groups: Groups?
-  /// What weights are multiplied by.
+  /// The factor that weights are multiplied by.
   public var scale: Float = 1
 
   public init(
@@ -58,8 +58,8 @@ public struct ExpertRouting: Sendable, Hashable {
 
   /// - Parameters:
   ///   - scores: the router's products, `[tokens, experts]`.
-  ///   - correction: one number per expert, or nil.
-  /// - Returns: by expert, in the order of the tokens.
+  ///   - correction: one value per expert, or nil.
+  /// - Returns: the visits of each expert, in the order of the tokens.
   func visits(scores: Matrix, correction: [Float]?) -> [[Visit]] {
     var visits = [[Visit]](repeating: [], count: scores.columns)
     for token in 0..<scores.rows {
@@ -94,7 +94,7 @@ public struct ExpertRouting: Sendable, Hashable {
     return (chosen, result)
   }
 
-  /// The experts of the best groups, in their order.
+  /// The experts of the best groups, in increasing order.
   private func candidates(_ groups: Groups, _ scores: [Float]) -> [Int] {
     let size = max(1, scores.count / max(1, groups.count))
     let sums = (0..<groups.count).map { group in
@@ -114,6 +114,6 @@ public struct ExpertRouting: Sendable, Hashable {
 }
 
 extension Float {
-  /// In doubles, so that rounding hides differences between C libraries.
+  /// `e^x`, in doubles, so that rounding to float hides differences between C libraries.
   var exponential: Float { Float(exp(Double(self))) }
 }

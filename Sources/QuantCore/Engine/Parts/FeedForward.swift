@@ -1,11 +1,11 @@
-/// A feed-forward layer: every token by itself through two matrices, or three where one makes a gate, with a nonlinear function between
+/// A feed-forward network: processes every token separately with two matrices, or three with a gate, and a nonlinear function between
 /// them.
 public struct FeedForward: Part {
-  /// Channels of the residual stream.
+  /// Channels of the hidden states.
   public var width: Int
   /// Channels between the matrices.
   public var innerSize: Int
-  /// What makes the layer nonlinear.
+  /// The nonlinear function.
   public var activation: Activation
   /// Whether `up` is multiplied by the activated `gate`; else `up` itself is activated.
   public var isGated: Bool
@@ -33,9 +33,9 @@ public struct FeedForward: Part {
     return transform(input, layers: (.gate, .up, .down), output: .feedForwardOutput, in: context)
   }
 
-  // MARK: Experts are feed-forward layers too
+  // MARK: Experts are feed-forward networks too
 
-  /// Whether a scaling of what `up` makes is one of what `down` reads.
+  /// Whether scaling the output of `up` scales the input of `down`.
   var letsScalesThrough: Bool { isGated ? activation.isLinearInOther : activation.isHomogeneous }
 
   func tensors(_ gate: TensorRole, _ up: TensorRole, _ down: TensorRole, expert: Int? = nil, _ kind: TensorKind) -> [PartTensor] {
@@ -44,7 +44,7 @@ public struct FeedForward: Part {
     ]
   }
 
-  /// From the input to the output; nil where nobody wants it.
+  /// Computes the output from the input; nil if the output is not needed.
   func transform(_ input: Matrix, layers: (gate: Layer, up: Layer, down: Layer), output: Site, in context: any BlockContext) -> Matrix? {
     var inner = context.linear(isGated ? layers.gate : layers.up, input)
     if isGated {

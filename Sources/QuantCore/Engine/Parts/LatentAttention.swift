@@ -1,26 +1,27 @@
 /// Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434): the keys and values of all heads are made from one short vector per
-/// token, the latent. The position enters through a few channels beside it: of each query its last ones, and one key that all heads share.
+/// token, the latent. The position enters through a few separate channels: the last ones of each query, and one key that all heads
+/// share.
 ///
-/// The trap: programs that keep the latent in their cache multiply queries with the key matrix instead, so that containers made for them
-/// hold that matrix transposed, head by head. Here keys and values are expanded.
+/// Caution: clients that keep the latent in their cache multiply queries by the key matrix instead, so formats made for them hold
+/// that matrix transposed, head by head. Here keys and values are expanded.
 public struct LatentAttention: Part {
-  /// Channels of the residual stream.
+  /// Channels of the hidden states.
   public var width: Int
-  /// Heads.
+  /// Number of heads.
   public var headCount: Int
   /// Channels of the latent.
   public var rank: Int
   /// Channels of the latent that queries are made from; nil: they are made from the input.
   public var queryRank: Int?
-  /// Channels of a head's query and key that the position leaves alone; they come first.
+  /// Channels of a head's query and key that are not rotated; they come first.
   public var plainSize: Int
   /// Channels of a head's value.
   public var valueSize: Int
-  /// How the other channels are turned to their position. Its dimension is their number.
+  /// How the other channels are rotated to their position. Its dimension is the number of these channels.
   public var rope: Rope
-  /// Over the latent.
+  /// Norm of the latent.
   public var latentNorm: Norm
-  /// Over the latent of queries.
+  /// Norm of the latent of queries.
   public var queryLatentNorm: Norm
   /// Factor of the products of queries and keys.
   public var scale: Float
@@ -101,7 +102,7 @@ public struct LatentAttention: Part {
 
   private static let cachedKeys = "keys", cachedValues = "values"
 
-  /// `[tokens, heads * keySize]`, the last channels of each head turned to their position.
+  /// `[tokens, heads * keySize]`, the last channels of each head rotated to their position.
   private func queries(_ input: Matrix, _ table: RotaryTable, _ context: any BlockContext) -> Matrix {
     var latent = input
     if queryRank != nil {
@@ -116,7 +117,7 @@ public struct LatentAttention: Part {
     return queries
   }
 
-  /// Keys `[tokens, heads * keySize]`, each with a copy of the one that heads share behind its own channels, and values
+  /// Keys `[tokens, heads * keySize]`, each followed by a copy of the key that all heads share, and values
   /// `[tokens, heads * valueSize]`.
   private func keysAndValues(_ input: Matrix, _ table: RotaryTable, _ context: any BlockContext) -> (keys: [Float], values: [Float]) {
     let made = context.linear(Layer(.latent), input)
@@ -143,7 +144,7 @@ public struct LatentAttention: Part {
 }
 
 extension TensorRole {
-  /// Makes the latent, and the key that all heads share behind it.
+  /// Makes the latent, followed by the key that all heads share.
   public static let latent = TensorRole("latent")
   public static let latentNorm = TensorRole("latentNorm")
   /// Makes the latent that queries are made from.
@@ -152,9 +153,9 @@ extension TensorRole {
 }
 
 extension Site {
-  /// What keys and values are made from: the normalised latent.
+  /// What keys and values are made from: the normalized latent.
   public static let latent = Site("attention.latent")
-  /// What queries are made from, where that is a latent too.
+  /// What queries are made from, if that is also a latent.
   public static let queryLatent = Site("attention.query-latent")
 }
 

@@ -1,18 +1,18 @@
-/// A mixture of experts: several feed-forward layers, of which a router chooses some for each token; perhaps beside one that every
-/// token visits.
+/// A mixture of experts: several feed-forward networks, of which a router chooses some for each token; perhaps with a shared expert that
+/// every token visits.
 ///
-/// The trap: the norm in front feeds the router too. Whoever scales its channels has to scale the router's columns, those of every
-/// expert, and those of the shared one.
+/// Caution: the norm before the part also feeds the router. If its channels are scaled, the columns of the router, of every expert and
+/// of the shared expert must be scaled.
 public struct MixtureOfExperts: Part {
   /// One expert.
   public var expert: FeedForward
   /// How many there are.
   public var expertCount: Int
-  /// Which of them a token visits, and with what weights.
+  /// Which of them a token visits, and how their outputs are weighted.
   public var routing: ExpertRouting
-  /// The feed-forward layer that every token visits; nil: there is none.
+  /// The shared expert, which every token visits; nil: there is none.
   public var shared: FeedForward?
-  /// Whether a matrix of one row weighs what the shared layer computes, by the logistic function of its product.
+  /// Whether the output of the shared expert is weighted by the logistic function of the product with a matrix of one row.
   public var weighsShared = false
 
   public init(_ expert: FeedForward, expertCount: Int, routing: ExpertRouting, shared: FeedForward? = nil, weighsShared: Bool = false) {
@@ -55,7 +55,7 @@ public struct MixtureOfExperts: Part {
     return folds
   }
 
-  /// Every token through the experts that the router chooses for it. Experts come in order, and each sees its tokens in order.
+  /// Runs every token through the experts that the router chooses for it. Experts run in order, and each gets its tokens in order.
   public func run(_ entered: Matrix, in context: any BlockContext) -> Matrix? {
     var input = entered
     context.pass(&input, through: .feedForwardInput)

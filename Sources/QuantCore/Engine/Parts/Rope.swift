@@ -1,12 +1,12 @@
 import QuantPlatform
 
-/// Rotary position embedding: pairs of channels of each query and key are turned by angles that grow with the position.
+/// Rotary position embedding: pairs of channels of each query and key are rotated by angles that grow with the position.
 public struct Rope: Sendable, Hashable {
   /// Base of the frequencies.
   public var theta = 10000.0
-  /// Rotated dimensions of a head, from its first on; the others stay.
+  /// Number of rotated channels of a head, from its first on; the others do not change.
   public var dimension = 0
-  /// How frequencies are stretched for long texts.
+  /// How frequencies are scaled for long texts.
   public var scaling = Scaling.none
   /// Which channels make a pair.
   public var pairs = Pairs.halves
@@ -19,12 +19,12 @@ public struct Rope: Sendable, Hashable {
     case neighbours
   }
 
-  /// Rules that stretch the frequencies.
+  /// Rules that scale the frequencies.
   public enum Scaling: Sendable, Hashable {
     case none
     /// Positions divided by a factor.
     case linear(factor: Double)
-    /// Llama 3.1: long wavelengths are stretched, short ones kept, a ramp between.
+    /// Llama 3.1: long wavelengths are stretched, short ones kept, with a ramp between.
     case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, originalContext: Int)
     /// Frequencies divided by stored factors (GGUF's `rope_freqs.weight`).
     case factors([Float])
@@ -32,18 +32,19 @@ public struct Rope: Sendable, Hashable {
     case yarn(Yarn)
   }
 
-  /// YaRN: like Llama 3.1's rule, with a ramp over dimensions instead of wavelengths, and longer vectors.
+  /// YaRN: like Llama 3.1's rule, but with a ramp over dimensions instead of wavelengths, and with rotated channels multiplied by a
+  /// factor.
   public struct Yarn: Sendable, Hashable {
-    /// By which long wavelengths are stretched.
+    /// The factor that long wavelengths are stretched by.
     public var factor: Double
-    /// Tokens of the texts that the model was trained on first.
+    /// Sequence length that the model was originally trained with.
     public var originalContext: Int
-    /// Turns within such a text from which on a wavelength is kept, and up to which it is stretched.
+    /// A wavelength is kept from `betaFast` turns within that length on, and stretched up to `betaSlow` turns.
     public var betaFast = 32.0
     public var betaSlow = 1.0
-    /// Whether the ends of the ramp are whole dimensions.
+    /// Whether the ends of the ramp are rounded to integers.
     public var isRounded = true
-    /// What rotated channels are multiplied by; nil: `0.1 ln(factor) + 1`.
+    /// The factor that rotated channels are multiplied by; nil: `0.1 ln(factor) + 1`.
     public var attentionFactor: Double?
 
     public init(factor: Double, originalContext: Int) {
@@ -62,7 +63,7 @@ public struct Rope: Sendable, Hashable {
 }
 
 extension Rope {
-  /// What each pair's frequency `theta^(-2i/dimension)` is divided by: one factor per pair (i, i + dimension/2).
+  /// The divisor of each pair's frequency `theta^(-2i/dimension)`: one factor per pair.
   ///
   /// Llama 3.1 keeps wavelengths shorter than `originalContext / highFrequency`, stretches those longer than
   /// `originalContext / lowFrequency` by `factor`, and interpolates the frequency between. The same factors are what a GGUF
@@ -82,7 +83,7 @@ extension Rope {
         return Float(1 / ((1 - share) / factor + share))
       }
     case .yarn(let yarn):
-      // The dimension whose wavelength fits so many times into the original context.
+      // The dimension whose wavelength fits this many times into the original context.
       func dimension(turns: Double) -> Double {
         Double(self.dimension) * log(Double(yarn.originalContext) / (turns * 2 * Double.pi)) / (2 * log(theta))
       }
@@ -97,14 +98,14 @@ extension Rope {
     }
   }
 
-  /// What rotated channels are multiplied by.
+  /// The factor that rotated channels are multiplied by.
   var magnitude: Float {
     guard case .yarn(let yarn) = scaling else { return 1 }
     return Float(yarn.attentionFactor ?? (yarn.factor > 1 ? 0.1 * log(yarn.factor) + 1 : 1))
   }
 
-  /// The scaling of Llama 3.1 that gives stored factors, or nil where none of the usual ones does. Its four numbers cannot be
-  /// read off the factors: only the quotients of the context with the two limits matter.
+  /// The scaling of Llama 3.1 that gives the stored factors, or nil if none of the usual ones does. Its four parameters cannot be
+  /// computed from the factors, because only the quotients of the context and the two limits matter.
   public func llama3Scaling(giving factors: [Float]) -> Scaling? {
     guard let largest = factors.max(), factors.count == dimension / 2 else { return nil }
     // The original context of the published models, then other powers of two.
@@ -131,7 +132,7 @@ extension Rope {
     table.sine.reserveCapacity(positions.count * scaled.count)
     for position in positions {
       for frequency in scaled {
-        // The angle is rounded to 32 bits like its factors; the functions run in doubles, so that rounding their results
+        // The angle is rounded to 32 bits like its factors; the functions run in doubles, so that rounding their results to float
         // hides differences between C libraries.
         let angle = Double(Float(position) * frequency)
         table.cosine.append(magnitude * Float(cos(angle)))
@@ -144,7 +145,7 @@ extension Rope {
 
 /// Cosines and sines for a range of positions, `[positions, half]`.
 struct RotaryTable: Sendable {
-  /// What a table is of.
+  /// Identifies a table.
   struct Key: Hashable {
     var rope: Rope
     var positions: Range<Int>
@@ -163,7 +164,7 @@ struct RotaryTable: Sendable {
     self.pairs = pairs
   }
 
-  /// Turns the pairs of one head at a position of the table.
+  /// Rotates the pairs of one head at a position of the table.
   func rotate(_ head: UnsafeMutablePointer<Float>, position: Int) {
     let start = (position - first) * half
     cosine.withUnsafeBufferPointer { cosine in

@@ -1,4 +1,4 @@
-/// Makes the simulation of a request for one model.
+/// Builds the simulation that a request asks for, for one model.
 public struct SimulationBuilder {
   private let engine: Engine
   private let checkpoint: Checkpoint
@@ -12,8 +12,8 @@ public struct SimulationBuilder {
     self.registry = registry
   }
 
-  /// - Parameter windows: called where scales must be found on calibration text: token ids, all windows of one length.
-  /// - Throws: `Failure` `simulate.file` or `simulate.container` where the checkpoint cannot answer the request.
+  /// - Parameter windows: called if scales must be found on calibration text: token ids, all windows of the same length.
+  /// - Throws: `Failure` `simulate.file` or `simulate.container` if the request does not fit the checkpoint.
   public func simulation(
     _ request: SimulationRequest, windows: () throws -> [[Int]]
   ) throws -> Simulation {
@@ -59,7 +59,7 @@ public struct SimulationBuilder {
     }
   }
 
-  /// The weights of the linear layers of the blocks that the checkpoint has.
+  /// The weights of the linear layers of blocks, as far as the checkpoint has them.
   private var blockLinears: [ModelTensor] {
     model.tensors.filter { tensor in
       !tensor.id.isBias && tensor.shape.count == 2 && model.input(of: tensor.id) != nil
@@ -73,7 +73,7 @@ public struct SimulationBuilder {
     let record = checkpoint.activations
     guard !record.isEmpty else {
       throw Failure(
-        .usage, "simulate.file", "the checkpoint does not say that activations are rounded", file: checkpoint.path,
+        .usage, "simulate.file", "the checkpoint does not say how activations are rounded", file: checkpoint.path,
         remedy: "Name what to simulate, for example --simulate int8-token.")
     }
     for tensor in model.tensors {
@@ -91,7 +91,7 @@ public struct SimulationBuilder {
     }
   }
 
-  /// Rounding as the type of each weight asks for.
+  /// Adds the rounding that a client does for the type of each weight.
   private func addRounding(of program: any ClientProfile.Type, to simulation: inout Simulation) throws(Failure) {
     guard program.formats.contains(checkpoint.format) else {
       let formats = program.formats.joined(separator: " or ")
@@ -103,7 +103,7 @@ public struct SimulationBuilder {
       guard let tensor = model.tensor(weight).flatMap({ $0.name(checkpoint.naming).flatMap { checkpoint[$0] } }) else {
         continue
       }
-      // Weights in 16 bits are multiplied with inputs of their own type.
+      // 16-bit weights are multiplied with inputs of the same type.
       let type = tensor.storage.elementType
       let plain: FloatRounding? = if let type, type == .f16 || type == .bf16 { FloatRounding(type) } else { nil }
       simulation.inputs[weight] = tensor.storage.inputRounding ?? plain
@@ -132,7 +132,7 @@ public struct SimulationBuilder {
 
   // MARK: Calibration
 
-  /// Ranges at all sites of all blocks, of the model as it is stored.
+  /// Observes the ranges at all sites of all blocks, of the model as it is stored.
   private func observe(_ windows: [[Int]]) throws -> [Int: [Site: SiteStatistics]] {
     let length = max(1, windows.first?.count ?? 1)
     var hidden = try engine.embed(windows.flatMap { $0 }, sequenceLength: length)

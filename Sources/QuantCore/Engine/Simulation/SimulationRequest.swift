@@ -1,20 +1,20 @@
-/// What is to be simulated, as a person names it: `w8a8`, `int8-token`, `file`, the name of a program, each alone or with `kv=fp8`.
+/// What to simulate, as the user names it: `w8a8`, `int8-token`, `file`, the id of a client, each alone or with `kv=fp8`.
 public struct SimulationRequest: Sendable, Equatable {
   /// Where the rounding of inputs comes from.
   public enum Inputs: Sendable, Equatable {
-    /// What the checkpoint says about itself.
+    /// What the checkpoint itself says.
     case recorded
-    /// What a program of this id does with weights of each type.
+    /// What the client with this id does for weights of each type.
     case program(String)
-    /// A preset: activations, and weights where the checkpoint holds them unrounded.
+    /// A preset: activations, and weights that the checkpoint holds unquantized.
     case preset(String)
     /// One scheme for the inputs of all linear layers of the blocks.
     case activations(ActivationScheme)
   }
 
-  /// How the cache of keys and values is rounded.
+  /// How cached keys and values are rounded.
   public enum Cache: Sendable, Equatable {
-    /// A float type of 16 bits.
+    /// A 16-bit float type.
     case float(ElementType)
     /// An integer type, with a scale for each head of each token.
     case perHead(ActivationScheme.Element)
@@ -54,7 +54,7 @@ public struct SimulationRequest: Sendable, Equatable {
     if registry.preset(name) != nil { return .preset(name) }
     let known = ["file"] + programs + ["kv=fp8"] + registry.presetNames + ActivationScheme.names
     throw Failure(
-      .usage, "simulate.unknown", "'\(name)' names nothing that can be simulated",
+      .usage, "simulate.unknown", "'\(name)' is not something that can be simulated",
       remedy: Registry.nearest(to: name, among: known).first.map { "Did you mean \($0)?" }
         ?? "Give a preset such as w8a8, an activation scheme such as int8-token, kv=fp8, "
         + "\((["file"] + programs).joined(separator: " or ")).")
@@ -71,7 +71,7 @@ public struct SimulationRequest: Sendable, Equatable {
     }
     guard let scheme = ActivationScheme(named: name) else {
       throw Failure(
-        .usage, "simulate.unknown", "'\(name)' names no way to round keys and values",
+        .usage, "simulate.unknown", "'\(name)' is not a way to round keys and values",
         remedy: "Give kv=fp8, int8, int4, f16, bf16, or an activation scheme such as kv=int8-token.")
     }
     return .scheme(scheme)

@@ -1,13 +1,13 @@
-/// What a checkpoint says about the values that flow through it while it runs: how the inputs of linear layers are rounded,
-/// and with which scales keys and values enter a cache of 8 bits.
+/// What a checkpoint says about activations: how the inputs of linear layers are rounded, and with which scales keys and values
+/// enter an 8-bit cache.
 public struct ActivationRecord: Sendable, Equatable {
   /// How the input of one linear layer is rounded.
   public struct Input: Sendable, Equatable {
-    /// Type, values that share a scale, and whether that is stored.
+    /// The type, which values share a scale, and whether the scale is stored.
     public var scheme: ActivationScheme
-    /// The stored scale; nil where the program that runs the model computes it.
+    /// The stored scale; nil if the client computes it while the model runs.
     public var scale: Float?
-    /// The code that means 0; 0 where the scheme is symmetric. A value is `(code - zeroPoint) * scale`.
+    /// The code that means 0; 0 if the scheme is symmetric. A value is `(code - zeroPoint) * scale`.
     public var zeroPoint: Int
 
     public init(_ scheme: ActivationScheme, scale: Float? = nil, zeroPoint: Int = 0) {
@@ -17,7 +17,7 @@ public struct ActivationRecord: Sendable, Equatable {
     }
   }
 
-  /// The stored scales of one block's cache: a cached value is the E4M3 number nearest to `x / scale`.
+  /// The stored scales of one block's cache: a cached value is the E4M3 value nearest to `x / scale`.
   public struct CacheScales: Sendable, Equatable {
     /// For keys, after the rotary embedding.
     public var keys: Float
@@ -30,9 +30,9 @@ public struct ActivationRecord: Sendable, Equatable {
     }
   }
 
-  /// By the layer's name in the container: its weight's without `.weight`. A layer whose input is not rounded is absent.
+  /// By the layer's name in the checkpoint: the name of its weight without `.weight`. A layer whose input is not rounded is absent.
   public var inputs: [String: Input]
-  /// By block; empty where the cache is not rounded.
+  /// By block; empty if the cache is not rounded.
   public var caches: [Int: CacheScales]
 
   public init(inputs: [String: Input] = [:], caches: [Int: CacheScales] = [:]) {

@@ -1,42 +1,42 @@
-/// A model, or an adapter of one, as it lies in a container: tensors on demand, configuration, metadata, and the files that go with it.
+/// A model or an adapter as it is stored: tensors that are decoded on demand, configuration, metadata, and companion files.
 ///
-/// The one value between readers and everything else. Opening reads headers only.
+/// Readers produce this value, and everything else works with it. Opening a checkpoint reads headers only.
 public struct Checkpoint: Sendable {
   /// The path that was opened.
   public var path: String
   /// Id of the format that read it.
   public var format: String
-  /// Logical tensors in file order. Tensors of a packing that is understood appear once, under the name of the weight.
+  /// Logical tensors in file order. The parts of a packed matrix appear as one tensor, under the name of the weight.
   public private(set) var tensors: [CheckpointTensor]
-  /// Whose tensor names and configuration keys this container uses.
+  /// The convention that its tensor names and configuration keys follow.
   public var naming: Naming
-  /// The model's configuration; nil for a lone file without any.
+  /// The model's configuration; nil for a single file without one.
   public var configuration: Configuration?
-  /// What the checkpoint adds to a model, where it is no model but an adapter; else nil.
+  /// What the checkpoint adds to a model, if it is an adapter; else nil.
   public var adapter: LowRankAdapter?
   /// How inputs of linear layers and cached keys and values are rounded, as the configuration says.
   public var activations = ActivationRecord()
-  /// How the container says that its weights are quantized (`gptq`, `compressed-tensors (pack-quantized)`), or nil: it says nothing.
+  /// How the checkpoint says its weights are quantized (`gptq`, `compressed-tensors (pack-quantized)`), or nil: it says nothing.
   public var quantization: String?
-  /// The object of a configuration that says so, or nil.
+  /// The object of the configuration that says so, or nil.
   public var quantizationConfiguration: JSON?
-  /// Id of the packing that took its quantized tensors apart, or nil.
+  /// Id of the packing that unpacked its quantized tensors, or nil.
   public var packing: String?
-  /// What is wrong in it, though it could be read.
+  /// Problems found while reading that did not prevent it.
   public var findings: [Finding] = []
-  /// What the container says beside its tensors, as keys and values.
+  /// The metadata of the checkpoint, as keys and values.
   public var metadata: KeyValues
-  /// Folder that holds tokenizer and companion files, or nil: there is none, or the container carries its tokenizer inside.
+  /// Folder that holds tokenizer and companion files, or nil: there is none, or the file contains its tokenizer.
   public var companionFolder: String?
   /// All files that were opened, to detect input = output and changes during a run.
   public var files: [String]
-  /// In which of the files each tensor lies; empty where nobody asks.
+  /// Index of the shard that holds each tensor; empty if the format does not need it.
   public var fileIndices: [String: Int] = [:]
-  /// Blocks that were taken out of the model.
+  /// Number of blocks that were dropped from the model.
   public package(set) var droppedBlocks = 0
-  /// Things worth telling a person: an index whose total size is wrong, an unknown file type.
+  /// Warnings for the user: an index whose total size is wrong, an unknown file type.
   public var warnings: [String]
-  /// The mappings that tensors read from; a run asks them before it publishes a result.
+  /// The mappings that tensors read from; before a run commits its output, it asks them whether their files have changed.
   public var mappings: [MappedFile]
   private var positions: [String: Int]
 
@@ -58,7 +58,7 @@ public struct Checkpoint: Sendable {
     positions = Checkpoint.positions(of: tensors)
   }
 
-  /// The same with every tensor as it lies in the container, those that belong together apart.
+  /// The same checkpoint with every tensor as it is stored: those that were put together are separate.
   package var separated: Checkpoint {
     var copy = self
     copy.replaceTensors(
@@ -73,18 +73,18 @@ public struct Checkpoint: Sendable {
     Dictionary(tensors.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
-  /// Takes other tensors, which read from the same files.
+  /// Replaces all tensors by others, which read from the same files.
   package mutating func replaceTensors(_ tensors: [CheckpointTensor]) {
     self.tensors = tensors
     positions = Checkpoint.positions(of: tensors)
   }
 
-  /// Gives every tensor other numbers of the same shape, or its own.
+  /// Gives every tensor a new storage of the same shape, which may be its own.
   package mutating func replaceStorage(_ storage: (CheckpointTensor) -> any TensorStorage) {
     for index in tensors.indices { tensors[index].storage = storage(tensors[index]) }
   }
 
-  /// Puts a tensor in the place of the one of its name.
+  /// Replaces the tensor of the same name.
   package mutating func replace(_ tensor: CheckpointTensor) {
     if let position = positions[tensor.name] { tensors[position] = tensor }
   }
@@ -96,19 +96,20 @@ public struct Checkpoint: Sendable {
   public subscript(name: String) -> CheckpointTensor? { positions[name].map { tensors[$0] } }
 }
 
-/// Whose names a container uses: an open value. Formats say which is theirs, and families which names they have under it.
+/// A naming convention for tensors and configuration keys: an open value. A format says which one it uses, and a family says which
+/// names its tensors have in each.
 public struct Naming: Sendable, Hashable, RawRepresentable {
   public let rawValue: String
   public init(rawValue: String) { self.rawValue = rawValue }
 }
 
-/// A model's configuration as its container states it: an object in JSON, or keys and values.
+/// A model's configuration as it is stored: a JSON object, or keys and values.
 public struct Configuration: Sendable {
-  /// What the container calls the architecture: `LlamaForCausalLM`, or `llama`. Its reader knows where it says so.
+  /// The stored name of the architecture: `LlamaForCausalLM`, or `llama`. The reader knows where to find it.
   public let architecture: String?
-  /// The object; nil where there are keys and values.
+  /// The object; nil if the configuration is keys and values.
   public let json: JSON?
-  /// Nil where there is an object.
+  /// Keys and values; nil if the configuration is an object.
   public let keyValues: KeyValues?
 
   public init(_ json: JSON, architecture: String?) {

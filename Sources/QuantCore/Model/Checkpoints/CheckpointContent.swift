@@ -1,4 +1,4 @@
-/// What a checkpoint is.
+/// What a checkpoint holds.
 public enum CheckpointContent: String, Sendable {
   case model
   case adapter

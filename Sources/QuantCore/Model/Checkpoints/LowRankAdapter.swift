@@ -2,15 +2,15 @@
 ///
 /// Paper: arXiv:2106.09685
 public struct LowRankAdapter: Sendable {
-  /// Whose names its targets have.
+  /// The naming of its targets.
   public var naming: Naming
   /// What is added to weights.
   public var updates: [LowRankUpdate]
-  /// Tensors of the model that it holds whole, under the names of the model: modules that were trained beside it, and biases.
+  /// Tensors that replace whole tensors of the model, under the model's names: modules that were trained with it, and biases.
   public var replacements: [CheckpointTensor]
-  /// The number that is divided by the rank to give the scale of most updates.
+  /// Divided by the rank, it gives the scale of most updates.
   public var alpha: Double
-  /// What it says about the model that it was made for, or nil.
+  /// The model that it says it was made for, or nil.
   public var baseModel: String?
 
   public init(
@@ -23,26 +23,26 @@ public struct LowRankAdapter: Sendable {
     self.baseModel = baseModel
   }
 
-  /// Its ranks, the smallest first.
+  /// Its distinct ranks, in increasing order.
   public var ranks: [Int] { Set(updates.map(\.rank)).sorted() }
 }
 
 /// What an adapter adds to some rows of one weight: `scale · outputs · inputsᵀ`.
 public struct LowRankUpdate: Sendable {
-  /// Name of the weight, as the adapter's container names it.
+  /// Name of the weight, in the adapter's naming.
   public var target: String
   /// B, by output of the weight; for an embedding, by token.
   public var outputs: ThinMatrix
   /// A, by input of the weight; for an embedding, by channel.
   public var inputs: ThinMatrix
   public var scale: Double
-  /// Outputs of the weight in front of its first one: weights of experts lie in one tensor of a GGUF.
+  /// Outputs of the tensor before the first one that is changed: a GGUF stores the weights of all experts in one tensor.
   public var firstOutput: Int
-  /// Matrices that lie in the container's tensor one after another, where it is a stack; else nil.
+  /// Number of matrices in the stored tensor, if it is a stack; else nil.
   public var stackCount: Int?
   /// Whether the weight is an embedding.
   public var isEmbedding: Bool
-  /// Whether the container's tensor has a row for each input, not for each output. An adapter may not know; a family does.
+  /// Whether the stored tensor has a row for each input, not for each output. An adapter may not say; a family knows.
   public var isTransposed: Bool
 
   public init(
@@ -61,10 +61,10 @@ public struct LowRankUpdate: Sendable {
 
   public var rank: Int { outputs.rank }
 
-  /// Which matrix of a stack it is added to.
+  /// Index of the matrix of a stack that it is added to.
   public var stackIndex: Int { firstOutput / max(1, outputs.channelCount) }
 
-  /// Dimensions of what it is added to, as the container holds them.
+  /// Stored dimensions of the matrix that it is added to.
   package var shape: [Int] {
     let shape = [outputs.channelCount, inputs.channelCount]
     return isTransposed ? shape.reversed() : shape

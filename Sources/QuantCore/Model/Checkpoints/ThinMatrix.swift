@@ -1,22 +1,22 @@
-/// One of the two thin matrices whose product a low-rank adapter adds to a weight: `rank` numbers for each of its channels,
-/// decoded from where an adapter holds them.
+/// One of the two thin matrices whose product a low-rank adapter adds to a weight: `rank` values for each of its channels, decoded
+/// from the adapter's tensors.
 public struct ThinMatrix: Sendable {
   /// The stored tensor: one matrix, or several of one shape in a stack.
   private let stored: CheckpointTensor
   /// Whether a stored row holds one of the ranks of all channels (`[rank, channels]`), not all ranks of a channel.
   private let ranksFirst: Bool
-  /// Stored rows in front of the matrix.
+  /// Stored rows before the matrix.
   private let firstRow: Int
   /// Channels: outputs or inputs of the weight, or rows of an embedding.
   public private(set) var channelCount: Int
   public let rank: Int
-  /// The stored channel at each place; nil: in their order.
+  /// The stored channel for each channel; nil: the same order.
   private var order: [Int]?
 
   /// - Parameters:
   ///   - stored: of two or three dimensions.
-  ///   - ranksFirst: whether its last dimension are the channels.
-  ///   - index: which matrix of a stack.
+  ///   - ranksFirst: whether the channels are its last dimension.
+  ///   - index: index of the matrix in a stack.
   public init(_ stored: CheckpointTensor, ranksFirst: Bool, index: Int = 0) {
     self.stored = stored
     self.ranksFirst = ranksFirst
@@ -26,8 +26,8 @@ public struct ThinMatrix: Sendable {
     rank = ranksFirst ? rows : stored.rowLength
   }
 
-  /// The same with other channels, or in another order.
-  /// - Parameter channels: of this one, each within `channelCount`.
+  /// The same matrix with only some channels, or with channels in another order.
+  /// - Parameter channels: indices of channels of this matrix.
   package func taking(_ channels: [Int]) -> ThinMatrix {
     var copy = self
     copy.channelCount = channels.count
@@ -56,10 +56,10 @@ public struct ThinMatrix: Sendable {
     return values
   }
 
-  /// One of the ranks of all channels.
+  /// One rank of all channels.
   package func values(rank index: Int) -> [Float] { values(rank: index, channels: 0..<channelCount) }
 
-  /// All of them, `[rank, channelCount]`.
+  /// All ranks of all channels, `[rank, channelCount]`.
   package func ranks() -> [Float] {
     if ranksFirst, order == nil {
       var values = [Float](repeating: 0, count: rank * channelCount)
@@ -83,7 +83,7 @@ public struct ThinMatrix: Sendable {
     }
     let row = firstRow + index
     if order == nil, stored.storage is PlainStorage {
-      // Plain numbers follow each other, so that a part of a row is some rows of a matrix with one column.
+      // Plain values are contiguous, so some columns of a row are some rows of a matrix with one column.
       var values = [Float](repeating: 0, count: channels.count)
       let start = row * stored.rowLength
       values.withUnsafeMutableBufferPointer { buffer in
@@ -101,11 +101,11 @@ public struct ThinMatrix: Sendable {
 
   private func storedChannel(_ channel: Int) -> Int { order?[channel] ?? channel }
 
-  /// The stored tensor, where it is exactly this matrix in this orientation; else nil.
+  /// The stored tensor, if it is exactly this matrix in this orientation; else nil.
   func verbatim(ranksFirst wanted: Bool) -> CheckpointTensor? {
     order == nil && stored.shape.count == 2 && wanted == ranksFirst ? stored : nil
   }
 
-  /// Name of the type that its numbers are stored in.
+  /// Name of the type that its values are stored in.
   var schemeName: String { stored.storage.schemeName }
 }

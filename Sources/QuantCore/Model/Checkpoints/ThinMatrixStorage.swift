@@ -1,15 +1,15 @@
-/// Thin matrices as a tensor of an adapter's container: one, or a stack with one for each expert.
+/// Thin matrices as a tensor of an adapter: one, or a stack with one for each expert.
 struct ThinMatrixStorage: TensorStorage {
   /// nil: zeros, for an expert that an adapter does not change.
   let matrices: [ThinMatrix?]
   let channelCount: Int
-  /// That of the largest; the others are filled up with zeros.
+  /// The largest rank; matrices of lower rank are padded with zeros.
   let rank: Int
   let ranksFirst: Bool
-  /// What the numbers of each are multiplied by.
+  /// The factor that the values of each are multiplied by.
   let factors: [Double]
 
-  /// As they are stored, except where a factor would round them.
+  /// The stored type, unless a factor would round the values.
   var schemeName: String {
     let isExact = factors.allSatisfy { $0 == 0 || $0.significand == 1 }
     return isExact ? matrices.lazy.compactMap { $0?.schemeName }.first ?? "f32" : "f32"
@@ -38,20 +38,20 @@ struct ThinMatrixStorage: TensorStorage {
 
 extension LowRankUpdate {
   /// A as a tensor of two dimensions.
-  /// - Parameter ranksFirst: whether its last dimension are the channels.
+  /// - Parameter ranksFirst: whether the channels are its last dimension.
   public func inputs(named name: String, ranksFirst: Bool) -> CheckpointTensor {
     LowRankUpdate.tensor(name, [inputs], ranksFirst: ranksFirst, factors: [1], isStack: false)
   }
 
-  /// B as a tensor of two dimensions, so scaled that a reader which multiplies the product by `readerScale` adds the same.
+  /// B as a tensor of two dimensions, scaled so that a client that multiplies the product by `readerScale` adds the same update.
   public func outputs(named name: String, ranksFirst: Bool, readerScale: Double) -> CheckpointTensor {
     LowRankUpdate.tensor(name, [outputs], ranksFirst: ranksFirst, factors: [scale / readerScale], isStack: false)
   }
 
   /// The updates of a stack of experts as two tensors of three dimensions, `[experts, rank, inputs]` and `[experts, outputs, rank]`.
   /// - Parameters:
-  ///   - updates: by expert; nil: the adapter does not change it.
-  ///   - readerScale: what a reader multiplies products of this rank by.
+  ///   - updates: one per expert; nil: the adapter does not change it.
+  ///   - readerScale: the factor that a client multiplies products of a rank by.
   public static func stack(
     _ updates: [LowRankUpdate?], inputs inputsName: String, outputs outputsName: String, readerScale: (Int) -> Double
   ) -> (inputs: CheckpointTensor, outputs: CheckpointTensor) {

@@ -1,19 +1,19 @@
-/// A program that loads what is written: which containers it takes, and which layers it would refuse, or worse, misread.
+/// A program that loads what qconvert writes: which formats it loads, and which layers it would refuse or, worse, misread.
 ///
-/// A profile holds facts that were found by loading files with the program. It has no say in what is stored, only in what is
-/// chosen and refused.
+/// A profile holds facts that were found by loading files with the program. It does not change how anything is stored; it only
+/// affects which packings are chosen and what is refused.
 public protocol ClientProfile: Plugin {
-  /// The newest version that the facts were checked with; it is assumed where none is asked for.
+  /// The newest version that the facts were checked with; assumed if the user names no version.
   static var version: ClientVersion { get }
   /// Ids of the formats that it loads.
   static var formats: [String] { get }
-  /// Ids of the packings that it reads, the preferred first; those of plain numbers go without saying.
+  /// Ids of the packings that it reads, the most preferred first. The packing of plain floats need not be listed.
   static var packings: [String] { get }
-  /// Whether it rounds the input of each linear layer as the type of the layer's weights asks for, which `--simulate` can do too.
+  /// Whether it rounds the input of each linear layer as the type of the layer's weights requires; `--simulate` can then do the same.
   static var roundsInputsByType: Bool { get }
-  /// Why it would not compute with a quantized layer as it is written, or nil.
+  /// Why it could not run a quantized layer that is stored like this, or nil if it can.
   static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle?
-  /// Why it would not compute with a folder as it is written, though it takes each layer by itself, or nil.
+  /// Why it could not run a folder with these layers although it can run each of them alone, or nil if it can.
   static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle?
 }
 
@@ -22,10 +22,10 @@ extension ClientProfile {
   public static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle? { nil }
 }
 
-/// The linear layers of a folder, as a client would meet them.
+/// The linear layers of a folder, as a client would load them.
 public struct ClientFolder: Sendable {
   public var quantized: [ClientLayer]
-  /// Names of those that are left alone.
+  /// Names of the layers that are not quantized.
   public var unquantized: [String]
 
   public init(quantized: [ClientLayer], unquantized: [String]) {
@@ -34,14 +34,14 @@ public struct ClientFolder: Sendable {
   }
 }
 
-/// A quantized layer, as a client would meet it.
+/// A quantized layer, as a client would load it.
 public struct ClientLayer: Sendable {
-  /// Its tensor's name without `.weight`.
+  /// Name of its weight, without `.weight`.
   public var name: String
   /// Id of the packing.
   public var packing: String
   public var grid: Grid
-  /// How inputs are to be rounded; nil: not at all.
+  /// How the client rounds its input; nil: not at all.
   public var activations: ActivationScheme?
   /// `[out, in]`.
   public var shape: [Int]
@@ -55,7 +55,7 @@ public struct ClientLayer: Sendable {
   }
 }
 
-/// Why a client would refuse a layer, and what works instead.
+/// Why a client would refuse a layer or a folder, and what works instead. In messages, `reason` follows the client's id and version.
 public struct ClientObstacle: Sendable, Equatable {
   public var reason: String
   public var remedy: String
@@ -66,11 +66,11 @@ public struct ClientObstacle: Sendable, Equatable {
   }
 }
 
-/// Numbers with dots between, compared one after the other; missing ones are 0.
+/// A version of numbers separated by dots. Versions are compared number by number; missing numbers are 0.
 public struct ClientVersion: Sendable, Comparable, ExpressibleByStringLiteral, CustomStringConvertible {
   private let numbers: [Int]
 
-  /// Nil for anything but numbers with dots between.
+  /// Nil for anything but numbers separated by dots.
   public init?(_ text: String) {
     let words = text.split(separator: ".", omittingEmptySubsequences: false)
     numbers = words.compactMap { Int($0) }.filter { $0 >= 0 }

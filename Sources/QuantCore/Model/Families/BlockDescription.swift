@@ -1,8 +1,8 @@
-/// One block of a model: branches, each of which reads the residual stream and adds to it.
+/// One block of a model: branches, each of which reads the hidden states and adds to them.
 public struct BlockDescription: Sendable, Equatable {
   /// In the order of the forward pass.
   public let branches: [Branch]
-  /// Who feeds whom, worked out from the branches once.
+  /// Which layers read which sites, derived from the branches once.
   public let graph: BlockGraph
 
   public init(_ branches: [Branch]) {
@@ -12,7 +12,7 @@ public struct BlockDescription: Sendable, Equatable {
 
   public static func == (a: BlockDescription, b: BlockDescription) -> Bool { a.branches == b.branches }
 
-  /// Branches by what they read: those of one step read the same hidden states.
+  /// Branches grouped by what they read: those of one step read the same hidden states.
   package var steps: [Range<Int>] {
     var steps: [Range<Int>] = []
     for index in branches.indices {
@@ -25,11 +25,11 @@ public struct BlockDescription: Sendable, Equatable {
     return steps
   }
 
-  /// Where values enter caches.
+  /// The sites where values enter caches.
   public var caches: [CacheSite] { branches.flatMap { $0.part.caches } }
 
-  /// The last layer of the part that caches keys and values, after which containers put what belongs to the cache; nil without such
-  /// a part.
+  /// The last layer of the part that caches keys and values, after which formats store the scales of the cache; nil without such a
+  /// part.
   public var cachingLayer: Layer? {
     let part = branches.lazy.map(\.part).first { part in
       [Site.keys, .values].allSatisfy { site in part.caches.contains { $0.site == site } }
@@ -38,29 +38,29 @@ public struct BlockDescription: Sendable, Equatable {
   }
 }
 
-/// A way from the residual stream through a part and back.
+/// One branch of a block: reads the hidden states, runs a part on them, and adds the result.
 public struct Branch: Sendable, Equatable {
-  /// What is carried on beside the result of a part.
+  /// What the result of a part can be added to.
   public enum Residual: Sendable {
     /// The hidden states that the branch reads.
     case input
-    /// What the norm in front makes of them.
+    /// The same after `norm`.
     case normed
   }
 
-  /// In front of the part; nil: it reads the hidden states themselves.
+  /// Applied before the part; nil: the part reads the hidden states themselves.
   public var norm: Norm?
   /// What is computed.
   public var part: any Part
-  /// Over what the part computes, before it is added.
+  /// Applied to the output of the part, before it is added.
   public var outputNorm: Norm?
   /// What the result is added to.
   public var residual = Residual.input
   /// What the result is multiplied by before it is added.
   public var scale: Float = 1
-  /// Over the sum.
+  /// Applied to the sum.
   public var sumNorm: Norm?
-  /// Whether it reads the hidden states that the branch before it read, not what became of them.
+  /// Whether it reads the same hidden states as the previous branch, not those that the previous branch has added to.
   public var readsWithPrevious = false
 
   public init(
@@ -95,13 +95,13 @@ public struct Norm: Sendable, Hashable {
     case layer
   }
 
-  /// The role of its gain and, where it has one, of its bias.
+  /// The role of its gain and of its bias, if it has one.
   public var role: TensorRole
   /// How it scales.
   public var formula: Formula
   /// What is added to the mean square.
   public var epsilon: Double
-  /// Whether it has a gain; else all channels are scaled alike.
+  /// Whether it has a gain; without one, all channels are scaled equally.
   public var hasGain = true
 
   public init(_ role: TensorRole, _ formula: Formula, epsilon: Double, hasGain: Bool = true) {
@@ -111,15 +111,15 @@ public struct Norm: Sendable, Hashable {
     self.hasGain = hasGain
   }
 
-  /// The same norm elsewhere.
+  /// The same norm with another role.
   public func with(_ role: TensorRole) -> Norm { Norm(role, formula, epsilon: epsilon, hasGain: hasGain) }
 }
 
-/// Who feeds whom inside one block.
+/// Which layers read which sites of a block, and where channels can be folded.
 public struct BlockGraph: Sendable {
   /// Linear layers with the site that is their input, in the order of the forward pass.
   public let linears: [(layer: Layer, input: Site)]
-  /// Where a diagonal scaling of a site's channels can be absorbed by the producer.
+  /// The sites whose channels can be scaled by dividing what produces them.
   public let folds: [Fold]
   /// The sites of the block in the order of the forward pass.
   public let sites: [Site]
@@ -140,8 +140,8 @@ public struct BlockGraph: Sendable {
     inputs = Dictionary(linears.map { ($0.layer, $0.input) }, uniquingKeysWith: { first, _ in first })
   }
 
-  /// The graph of some branches: for each the fold into the norm in front, where nothing but linear layers reads what it makes, then
-  /// those inside of its part.
+  /// The graph of some branches: for each branch the fold into its norm, if only linear layers read the norm's output, then the folds
+  /// inside of its part.
   init(_ branches: [Branch]) {
     var folds: [Fold] = []
     var folded: Set<TensorRole> = []
@@ -163,7 +163,7 @@ public struct BlockGraph: Sendable {
   public func consumers(of site: Site) -> [Layer] { readers[site] ?? [] }
   /// Every linear layer whose columns must be scaled when a fold is applied.
   public func consumers(of fold: Fold) -> [Layer] { fold.sites.flatMap { consumers(of: $0) } }
-  /// What a layer reads, or nil for a layer that is not of this block.
+  /// The site that a layer reads, or nil for a layer that is not in this block.
   public func input(of layer: Layer) -> Site? { inputs[layer] }
   /// Whether the layers that read a site belong to one expert of a mixture.
   public func isOfExpert(_ site: Site) -> Bool { consumers(of: site).contains { $0.expert != nil } }
@@ -171,24 +171,24 @@ public struct BlockGraph: Sendable {
 
 /// A site whose channels can be scaled by dividing its producer.
 public struct Fold: Sendable {
-  /// What makes the values of a site, and so can absorb a scale.
+  /// What produces the values of a site, and is divided by the scales.
   public enum Producer: Sendable, Equatable {
-    /// A norm's gain (and bias): channel for channel.
+    /// A norm's gain (and bias), channel by channel.
     case norm(TensorRole)
-    /// Rows of a linear layer (and its bias): channel for channel, also through a gate's product.
+    /// Rows of a linear layer (and its bias), channel by channel, also if a gate multiplies them.
     case rows(Layer)
-    /// Rows of the value projection, through grouped heads: the channels of all query heads that share a key-value head
-    /// must have one scale.
+    /// Rows of the value projection, with grouped heads: the channels of all query heads that share a key-value head must have
+    /// the same scale.
     case valueRows(Layer, queryHeads: Int, keyValueHeads: Int)
   }
 
   /// The site whose values are scaled.
   public var site: Site
-  /// Further sites that receive the same channels, if only for some tokens: the inputs of experts behind a router.
+  /// Other sites that receive the same channels, perhaps only for some tokens: the inputs of experts after a router.
   public var dependents: [Site]
   /// What is divided in return.
   public var producer: Producer
-  /// The site that the divided rows make by themselves, and so divide too; nil: none is observed.
+  /// The site whose values are the output of the divided rows, and so are divided, too; nil: there is no such site.
   public var produced: Site?
 
   public init(site: Site, dependents: [Site] = [], producer: Producer, produced: Site? = nil) {

@@ -1,9 +1,8 @@
 extension ModelDescription {
-  /// What the model computes, as one text: the same for equal models, another one where any number, part or order differs. Fingerprints
-  /// are made of it. Tensors are no part of it.
+  /// What the model computes, as one text: the same for equal models, different if any number, part or order differs. Fingerprints are
+  /// made from it. It does not cover tensors.
   ///
-  /// Parts are values made of plain numbers, so their own descriptions name every field, and a new part or field is covered without
-  /// being listed here.
+  /// Parts are plain values whose default descriptions name every field, so a new part or field is covered without being listed here.
   package var canonicalText: String {
     let whole = "\(family) \(hiddenSize) \(vocabularySize) \(contextLength)\n\(embedding)\n\(head)\n"
     var distinct: [BlockDescription] = []

@@ -1,6 +1,6 @@
-/// A model as its family describes it: numbers of the whole, what stands in front of the blocks, each block, what stands behind them,
-/// and every tensor with its place in each container. From this one value come the forward pass, the calibration order, the folding
-/// groups, the metadata and the row permutations.
+/// A model as its family describes it: sizes of the whole, what precedes the blocks, each block, what follows them, and every tensor
+/// with its place in each naming. The forward pass, the calibration order, the folds, the metadata and the row permutations are all
+/// derived from this one value.
 public struct ModelDescription: Sendable {
   /// Id of the family (`llama`).
   public var family: String
@@ -8,28 +8,28 @@ public struct ModelDescription: Sendable {
   public var hiddenSize: Int
   /// Rows of the embedding.
   public var vocabularySize: Int
-  /// Tokens that the model was trained to see at once; 0 where nobody says.
+  /// The sequence length, in tokens, that the model was trained for; 0 if unknown.
   public var contextLength: Int
-  /// What becomes of tokens in front of the first block.
+  /// How tokens become hidden states before the first block.
   public var embedding: EmbeddingDescription
-  /// Every block; those that are equal share one description.
+  /// Every block, in order; equal blocks share one description.
   public var blocks: [BlockDescription]
-  /// What becomes of hidden states behind the last block.
+  /// How hidden states become logits after the last block.
   public var head: HeadDescription
   /// Every tensor that the model may have, in the order of the forward pass.
   public private(set) var tensors: [ModelTensor]
-  /// What the configuration of a container says of the model, by whose names the container uses: for a GGUF the keys of llama.cpp's
-  /// converter in its order, with `general.file_type` where its value belongs; for a Hugging Face folder the `config.json` without
-  /// what concerns tokens and the type of weights. Absent where the programs that read such a container do not compute this model.
+  /// The configuration of the model in each naming: for a GGUF the keys of llama.cpp's converter in its order, with
+  /// `general.file_type` at its position; for a Hugging Face folder the `config.json` without what concerns tokens and the type of
+  /// weights. Absent if the clients of that naming cannot run this model.
   public var configurations: [Naming: Configuration]
-  /// Why there is no configuration for a container although its programs know models of this kind, as a sentence without its full stop.
+  /// Why a naming has no configuration although its clients know models of this kind: a sentence without its full stop.
   public var obstacles: [Naming: String] = [:]
-  /// What programs that read a container compute otherwise than this model, and the container has no key for: sentences for people.
+  /// What the clients of a naming compute differently from this model because the format has no key for it: sentences for the user.
   public var cautions: [Naming: [String]] = [:]
-  /// Tensors that a container wants beside the model's own: computed tables.
+  /// Tensors that an output needs besides the model's own: computed tables.
   public var constants: [Naming: [ConstantTensor]]
-  /// What names of tensors begin with in a container that belong to other parts than the language model, such as a vision tower.
-  /// Containers of the same names keep them as they are; others have no place for them.
+  /// Prefixes of the names of tensors that do not belong to the language model but, for example, to a vision tower. Outputs of the
+  /// same naming keep these tensors as they are; others have no place for them.
   public var otherParts: [Naming: [String]] = [:]
   private let positions: [TensorID: Int]
 
@@ -51,29 +51,29 @@ public struct ModelDescription: Sendable {
     positions = Dictionary(tensors.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
-  /// The same with other places in one kind of container.
+  /// The same description with other places in one naming.
   package func replacingPlaces(_ naming: Naming, _ change: (TensorPlace) -> TensorPlace) -> ModelDescription {
     var copy = self
     for index in tensors.indices { copy.tensors[index].places[naming] = tensors[index].places[naming].map(change) }
     return copy
   }
 
-  /// What a container calls the architecture (`llama`; `LlamaForCausalLM`), or nil where its readers do not know it.
+  /// The name of the architecture in a naming (`llama`; `LlamaForCausalLM`), or nil if its clients do not know it.
   public func architecture(_ naming: Naming) -> String? { configurations[naming]?.architecture }
 
   /// Whether a tensor belongs to another part than the language model.
   package func isOfOtherPart(_ name: String, _ naming: Naming) -> Bool { otherParts[naming]?.contains { name.hasPrefix($0) } ?? false }
 
-  /// The tensor of this identity, or nil.
+  /// The tensor with this id, or nil.
   public func tensor(_ id: TensorID) -> ModelTensor? { positions[id].map { tensors[$0] } }
 
-  /// What follows from the nature of a tensor; nil for one that is not of the model.
+  /// The kind of a tensor; nil for a tensor that the model does not have.
   public func kind(of id: TensorID) -> TensorKind? { tensor(id)?.kind }
 
-  /// Who feeds whom in a block; nil for a block that the model does not have.
+  /// The graph of a block; nil for a block that the model does not have.
   public func graph(_ block: Int) -> BlockGraph? { blocks.indices.contains(block) ? blocks[block].graph : nil }
 
-  /// What the linear layer reads that a tensor belongs to; nil for one that belongs to no linear layer of a block.
+  /// The site that a tensor's linear layer reads; nil for a tensor that belongs to no linear layer of a block.
   public func input(of id: TensorID) -> Site? { id.block.flatMap { graph($0)?.input(of: id.layer) } }
 
   /// The sites of a block in the order of the forward pass, each with its number of channels.
@@ -85,7 +85,7 @@ public struct ModelDescription: Sendable {
     }
   }
 
-  /// Refuses sequences that need positions behind the last one that the model has learned. Computed positions have no last one.
+  /// Refuses sequences that need positions beyond the last learned one. Computed positions have no last one.
   /// - Throws: `Failure` `model.position-range`.
   public func checkPositions(_ count: Int) throws(Failure) {
     guard embedding.positionOffset != nil, count > contextLength else { return }
@@ -95,18 +95,18 @@ public struct ModelDescription: Sendable {
   }
 }
 
-/// What becomes of tokens in front of the first block: rows of a table; then, each where there is one, a factor, a projection to the
-/// blocks' width, learned positions, and a norm.
+/// How tokens become hidden states before the first block: rows of a table; then, if present, a factor, a projection to the blocks'
+/// width, learned positions, and a norm.
 public struct EmbeddingDescription: Sendable, Equatable {
   /// Columns of the table.
   public var width: Int
-  /// What rows are multiplied by.
+  /// The factor that rows are multiplied by.
   public var scale: Float
-  /// Whether a matrix makes rows of the blocks' width of them.
+  /// Whether a matrix projects them to the width of the blocks.
   public var isProjected: Bool
-  /// Rows of the table of positions in front of that of position 0; nil: positions enter elsewhere.
+  /// The row of position 0 in the table of positions; nil: there is no such table.
   public var positionOffset: Int?
-  /// Over the result.
+  /// Applied to the result.
   public var norm: Norm?
 
   public init(width: Int, scale: Float = 1, isProjected: Bool = false, positionOffset: Int? = nil, norm: Norm? = nil) {
@@ -118,18 +118,18 @@ public struct EmbeddingDescription: Sendable, Equatable {
   }
 }
 
-/// What becomes of hidden states behind the last block: a norm, a projection to the embedding's width, the product with the output
-/// matrix, a factor and a cap, each where there is one.
+/// How hidden states become logits after the last block: the product with the output matrix; before it, if present, a norm and a
+/// projection to the embedding's width; after it, if present, a factor and a cap.
 public struct HeadDescription: Sendable, Equatable {
-  /// In front of the output matrix.
+  /// Applied after the last block.
   public var norm: Norm?
-  /// Whether a matrix makes rows of the embedding's width in front of the output matrix.
+  /// Whether a matrix projects hidden states to the width of the embedding before the output matrix.
   public var isProjected: Bool
   /// Whether the output matrix is the token embedding.
   public var isTied: Bool
-  /// What logits are multiplied by.
+  /// The factor that logits are multiplied by.
   public var scale: Float
-  /// What logits stay below: each becomes `cap · tanh(logit / cap)`.
+  /// The bound of logits: each becomes `cap · tanh(logit / cap)`.
   public var cap: Float?
 
   public init(norm: Norm?, isProjected: Bool = false, isTied: Bool, scale: Float = 1, cap: Float? = nil) {
@@ -141,9 +141,9 @@ public struct HeadDescription: Sendable, Equatable {
   }
 }
 
-/// A computed table that a container stores as F32.
+/// A computed table that a format stores as F32.
 public struct ConstantTensor: Sendable, Equatable {
-  /// Its name in the container.
+  /// Its name in the output.
   public var name: String
   public var values: [Float]
 
@@ -153,15 +153,15 @@ public struct ConstantTensor: Sendable, Equatable {
   }
 }
 
-/// What feeds what inside a model: names, shapes, graph. Mostly data.
+/// Describes models of several architectures: tensor names, shapes, and the graph of a block. Mostly data.
 public protocol ModelFamily: Plugin {
-  /// Architecture names this family answers to, per naming (`LlamaForCausalLM`; `llama`).
+  /// The architecture names that this family describes, by naming (`LlamaForCausalLM`; `llama`).
   static func architectures(_ naming: Naming) -> [String]
-  /// The model behind a configuration.
+  /// Describes the model of a configuration.
   /// - Parameters:
   ///   - configuration: of a checkpoint whose architecture is one of this family's.
-  ///   - tensors: of the checkpoint, to learn what the configuration leaves open (biases, a tied head, vocabulary size).
-  /// - Throws: `Failure` where a key is missing or absurd, or a variant is not supported.
+  ///   - tensors: the checkpoint, for what the configuration leaves open (biases, a tied output matrix, vocabulary size).
+  /// - Throws: `Failure` if a key is missing or absurd, or a variant is not supported.
   static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription
 }
 

@@ -1,19 +1,19 @@
 import QuantPlatform
 
-/// One tensor of the model, as methods and the engine see it, with its place in each container.
+/// One tensor of the model, as methods and the engine see it, with its place in each naming.
 ///
-/// Containers concatenate, stack, reorder or transpose the model's tensors, or store other numbers instead (`w` for a gain of
-/// `1 + w`): several of them may lie in one container tensor.
+/// Formats concatenate, stack, reorder or transpose the model's tensors, or store other values instead (`w` for a gain of `1 + w`):
+/// one stored tensor may hold several of them.
 public struct ModelTensor: Sendable {
-  /// Its part in the model.
+  /// Identifies it in the model: role, block and expert.
   public var id: TensorID
-  /// Dimensions in the model: `[out, in]`, or one for a vector.
+  /// Dimensions in the model: `[out, in]`, or one dimension for a vector.
   public var shape: [Int]
-  /// What follows from its nature.
+  /// How it is treated in quantization.
   public var kind: TensorKind
-  /// Where each kind of container holds it; absent: such a container has no place for it.
+  /// Its place in each naming; absent: formats of that naming do not store it.
   public var places: [Naming: TensorPlace]
-  /// Whether a checkpoint may lack it (biases that some models have, a tied output).
+  /// Whether a checkpoint may lack it (biases that only some models have, a tied output matrix).
   public var isOptional: Bool
 
   public init(id: TensorID, shape: [Int], kind: TensorKind, places: [Naming: TensorPlace], isOptional: Bool = false) {
@@ -24,29 +24,29 @@ public struct ModelTensor: Sendable {
     self.isOptional = isOptional
   }
 
-  /// Its place under a convention.
+  /// Its place in a naming.
   public func place(_ naming: Naming) -> TensorPlace? { places[naming] }
-  /// Name of the container's tensor that holds it, or nil where such a container has no place for it.
+  /// Name of the stored tensor that holds it, or nil if formats of this naming do not store it.
   public func name(_ naming: Naming) -> String? { place(naming)?.name }
 }
 
-/// Where a tensor of the model lies in a container: as a tensor of its own, or as a part of a larger one.
+/// Where a tensor of the model is stored: as a separate tensor, or within a larger one.
 public struct TensorPlace: Sendable, Hashable {
-  /// Name of the container's tensor.
+  /// Name of the stored tensor.
   public var name: String
-  /// Dimensions of the container's tensor, outermost first. All but the last are counted together as its rows.
+  /// Dimensions of the stored tensor, outermost first. All but the last together count its rows.
   public var shape: [Int]
-  /// How the model's rows follow each other there.
+  /// How the model's rows are arranged there.
   public var layout: RowLayout
 
-  /// A tensor of its own, or the part of one that `layout` says.
+  /// A whole stored tensor, or the part of one that `layout` describes.
   public init(_ name: String, _ shape: [Int], _ layout: RowLayout = RowLayout()) {
     self.name = name
     self.shape = shape
     self.layout = layout
   }
 
-  /// The same place in a container that holds the matrices of the tensor the other way round.
+  /// The same place with the matrices of the stored tensor transposed.
   package var turned: TensorPlace {
     var place = self
     place.layout.isTransposed.toggle()
@@ -54,32 +54,33 @@ public struct TensorPlace: Sendable, Hashable {
     return place
   }
 
-  /// Outer dimensions of 1 may be absent: ggml drops them, so that a matrix of one row may be stored as a vector.
+  /// Checks the shape of the stored tensor. Outer dimensions of 1 may be absent: ggml drops them, so a matrix of one row may be
+  /// stored as a vector.
   /// - Parameter file: path of the checkpoint that holds the tensor.
-  /// - Throws: `Failure` `model.tensor-shape` where the tensor that is stored here has another shape.
+  /// - Throws: `Failure` `model.tensor-shape` if the stored tensor has another shape.
   package func check(_ stored: CheckpointTensor, file: String) throws(Failure) {
     guard stored.shape != shape, stored.shape != Array(shape.drop { $0 == 1 }) else { return }
     throw Failure(
       .data, "model.tensor-shape", "shape is \(stored.shape), but the configuration asks for \(shape)", file: file, tensor: name,
-      remedy: "The configuration belongs to another checkpoint, or the file is damaged.")
+      remedy: "Check that the configuration belongs to this checkpoint, and that the file is not damaged.")
   }
 }
 
-/// How the rows (outputs) of a matrix, or the elements of its bias, lie in a container tensor.
+/// How the rows (outputs) of a matrix, or the elements of its bias, are arranged in a stored tensor.
 ///
-/// The model's row `r` is the container's output `firstRow + order(r)`. Outputs are the container's rows or, where it is transposed,
-/// the columns of its matrices, counted through a stack of them. Then columns may change their places, and each number its value.
+/// The model's row `r` is the stored output `firstRow + order(r)`. Stored outputs are the rows of the tensor or, if it is transposed,
+/// the columns of its matrices, counted through the stack. In addition, columns may be permuted and values changed.
 public struct RowLayout: Sendable, Hashable {
-  /// Outputs of other tensors in front of the first.
+  /// Outputs of other tensors before the first.
   public var firstRow: Int
   /// The order from there on.
   public var order: RowOrder
-  /// Whether outputs are the columns of the container's matrices, not their rows. A tensor of three dimensions is a stack of such
+  /// Whether outputs are the columns of the stored matrices, not their rows. A tensor of three dimensions is a stack of such
   /// matrices, `[count, inputs, outputs]`.
   public var isTransposed: Bool
   /// The order of inputs.
   public var columns: ColumnOrder
-  /// Which numbers are stored.
+  /// Which values are stored.
   public var values: ValueMap
 
   public init(
@@ -92,22 +93,22 @@ public struct RowLayout: Sendable, Hashable {
     self.values = values
   }
 
-  /// The container's row (or column, where transposed) at which the model's `row` stands, for a tensor of `rows` rows.
+  /// The stored row (or column, if transposed) that holds the model's `row`, for a tensor of `rows` rows.
   public func containerRow(of row: Int, rows: Int) -> Int { firstRow + order.containerRow(of: row, rows: rows) }
 
-  /// Whether each row of the model is a row of the container, number for number.
+  /// Whether each row of the model is a stored row, value for value.
   var keepsRows: Bool { !isTransposed && columns == .same && values == .same }
 }
 
-/// A permutation of rows that a container applies to a matrix (and its bias).
+/// A permutation of rows that a format applies to a matrix (and its bias).
 public enum RowOrder: Sendable, Hashable {
   case same
-  /// Within each head, row i and row i + half become neighbours: llama.cpp's layout for adjacent-pair rotary embedding.
+  /// Within each head, rows i and i + half become neighbours: llama.cpp's layout for rotary embedding of adjacent pairs.
   case rotaryPairs(headCount: Int)
   /// Heads of `size` rows begin every `stride` rows, with rows of other tensors between.
   case spacedHeads(size: Int, stride: Int)
 
-  /// The container's row at which the model's `row` stands.
+  /// The stored row that holds the model's `row`.
   func containerRow(of row: Int, rows: Int) -> Int {
     switch self {
     case .same: return row
@@ -121,15 +122,15 @@ public enum RowOrder: Sendable, Hashable {
   }
 }
 
-/// A permutation of columns that a container applies to a matrix.
+/// A permutation of columns that a format applies to a matrix.
 ///
-/// Rounding sees the container's order: groups of columns are the container's.
+/// Rounding sees the stored order: groups are formed of stored columns.
 public enum ColumnOrder: Sendable, Hashable {
   case same
-  /// The model's unit `i` of `size` columns is the container's unit `units[i]`.
+  /// The model's unit `i` of `size` columns is the stored unit `units[i]`.
   case units(size: Int, [Int])
 
-  /// The container's column at which the model's `column` stands.
+  /// The stored column that holds the model's `column`.
   package func containerColumn(of column: Int) -> Int {
     switch self {
     case .same: column
@@ -138,29 +139,28 @@ public enum ColumnOrder: Sendable, Hashable {
   }
 }
 
-/// What a container stores instead of the model's numbers. Codes of quantized weights cannot pass through one, and rounding sees
-/// what is stored.
+/// What a format stores instead of the model's weights. Codes cannot be converted by such a map, and rounding sees the stored values.
 public enum ValueMap: Sendable, Hashable {
   case same
-  /// The model's number is the stored one plus a constant: gains of `1 + w`.
+  /// The model's weight is the stored value plus a constant: gains of `1 + w`.
   case plus(Float)
-  /// The model's number is the stored one times a constant other than zero.
+  /// The model's weight is the stored value times a constant other than zero.
   case times(Float)
-  /// The model's number `a` is stored as `log(−a)`: decay rates of state-space models.
+  /// The model's weight `a` is stored as `log(−a)`: decay rates of state-space models.
   case negatedExponential
 
-  /// The model's number for a stored one.
+  /// The model's weight for a stored value.
   package func model(_ stored: Float) -> Float {
     switch self {
     case .same: stored
     case .plus(let constant): stored + constant
     case .times(let factor): stored * factor
-    // In doubles, so that rounding hides differences between C libraries.
+    // In doubles, so that rounding to float hides differences between C libraries.
     case .negatedExponential: Float(-exp(Double(stored)))
     }
   }
 
-  /// What is stored for a number of the model.
+  /// The stored value for a weight of the model.
   package func stored(_ model: Float) -> Float {
     switch self {
     case .same: model
@@ -170,7 +170,7 @@ public enum ValueMap: Sendable, Hashable {
     }
   }
 
-  /// How a plan names the change to what is stored.
+  /// How a plan describes the stored values.
   package var note: String? {
     switch self {
     case .same: nil

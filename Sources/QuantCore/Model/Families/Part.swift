@@ -1,28 +1,28 @@
-/// One computation inside a block: an attention, a feed-forward layer, a mixture of experts.
+/// One computation inside a block: an attention, a feed-forward network, a mixture of experts.
 ///
-/// A part is a value made from plain numbers. It says which linear layers it has and what they read, so that calibrated methods
-/// can work on them, and runs itself through a `BlockContext`, which gives it weights and sees to observation, simulated rounding
-/// and precision. Neither the engine nor any method knows a concrete part: a new architecture brings its own as one file.
+/// A part is a plain value. It says which linear layers it has and what they read, so that calibrated methods can work on them, and
+/// it runs in a `BlockContext`, which provides weights and handles observation, simulated rounding and precision. Neither the engine
+/// nor any method knows a concrete part: a new architecture adds its own in one file.
 ///
-/// Equal parts compute the same. What belongs to one run lives in the context.
+/// Equal parts compute the same. The state of a run belongs to the context.
 public protocol Part: Sendable, Hashable {
-  /// Its weights and vectors in the order of the forward pass, without biases of linear layers, which any of them may have.
+  /// Its matrices and vectors in the order of the forward pass, without the biases of linear layers: any linear layer may have one.
   var tensors: [PartTensor] { get }
   /// Its linear layers with the site that is their input, in the order of the forward pass.
   var linears: [(layer: Layer, input: Site)] { get }
-  /// The sites that the part's input reaches unchanged, if only for some tokens, where nothing but linear layers reads it: a norm in
-  /// front of the part can then absorb a scaling. Empty where something else reads it.
+  /// The sites that the part's input reaches unchanged, perhaps only for some tokens. The input's channels can then be folded into a
+  /// norm before the part. Empty if anything but linear layers reads the input.
   var inputSites: [Site] { get }
-  /// Where a diagonal scaling of a site's channels can be absorbed inside the part.
+  /// The folds inside the part.
   var folds: [Fold] { get }
-  /// What it keeps of each token for those that follow.
+  /// The sites whose values it caches for later tokens.
   var caches: [CacheSite] { get }
   /// Whether what it computes for a token depends on other tokens of the sequence.
   var mixesTokens: Bool { get }
-  /// Computes what is added to the residual stream.
-  /// - Parameter input: `[tokens, width]`, of sequences that `context.sequences` describes; of a part that does not mix tokens any
-  ///   tokens.
-  /// - Returns: as many rows; nil may be returned where `context.isOutputWanted` is false.
+  /// Computes what is added to the hidden states.
+  /// - Parameter input: `[tokens, width]`, of the sequences that `context.sequences` describes; for a part that does not mix tokens,
+  ///   any tokens.
+  /// - Returns: as many rows; may be nil if `context.isOutputWanted` is false.
   func run(_ input: Matrix, in context: any BlockContext) -> Matrix?
 }
 
@@ -33,7 +33,7 @@ extension Part {
   public var mixesTokens: Bool { false }
 }
 
-/// A tensor as the part that computes with it knows it; the family adds where containers hold it.
+/// A tensor as the part that computes with it describes it; the family adds its places.
 public struct PartTensor: Sendable, Hashable {
   /// What it does in the part.
   public var role: TensorRole
@@ -41,7 +41,7 @@ public struct PartTensor: Sendable, Hashable {
   public var expert: Int?
   /// `[out, in]`, or one dimension for a vector.
   public var shape: [Int]
-  /// What follows for quantization.
+  /// How it is treated in quantization.
   public var kind: TensorKind
 
   public init(_ role: TensorRole, expert: Int? = nil, _ shape: [Int], _ kind: TensorKind) {
@@ -52,11 +52,11 @@ public struct PartTensor: Sendable, Hashable {
   }
 }
 
-/// A place where values enter the cache of a part, and can be rounded.
+/// A site where values enter the cache of a part, and can be rounded.
 public struct CacheSite: Sendable, Hashable {
   /// Where they are observed.
   public var site: Site
-  /// Channels of one head, which may have a scale of their own.
+  /// Channels of one head; each head may have its own scale.
   public var headSize: Int
 
   public init(_ site: Site, headSize: Int) {
@@ -65,27 +65,27 @@ public struct CacheSite: Sendable, Hashable {
   }
 }
 
-/// What a part keeps of the tokens of one sequence that it has seen: rows of numbers under names of its own.
+/// What a part keeps of the tokens of one sequence that it has seen: rows of values under names that the part chooses.
 public struct PartCache: Sendable {
   private var arrays: [String: [Float]] = [:]
 
   public init() {}
 
-  /// All that was kept under a name.
+  /// All values that were kept under a name.
   public subscript(name: String) -> [Float] { arrays[name] ?? [] }
 
-  /// Keeps more.
+  /// Appends values to those under a name.
   public mutating func append(_ values: [Float], to name: String) { arrays[name, default: []] += values }
 
-  /// Keeps this instead of what was there.
+  /// Replaces the values under a name.
   public mutating func replace(_ name: String, by values: [Float]) { arrays[name] = values }
 }
 
-/// Which tokens the rows of a part's input are.
+/// Which tokens the rows of a part's input belong to.
 public struct SequenceRows: Sendable, Hashable {
-  /// Rows of one sequence; sequences follow each other.
+  /// Number of rows of one sequence; the sequences are stored one after another.
   public var length: Int
-  /// Position of the first row of each.
+  /// Position of the first row of each sequence.
   public var first: Int
 
   public init(length: Int, first: Int = 0) {
@@ -99,30 +99,30 @@ public struct SequenceRows: Sendable, Hashable {
   public func position(_ row: Int) -> Int { first + row % length }
 }
 
-/// What a part has while it runs in a block.
+/// What a part uses while it runs in a block.
 public protocol BlockContext: AnyObject {
   /// The threads to use.
   var parallel: Parallel { get }
-  /// Which tokens the input's rows are.
+  /// Which tokens the rows of the input belong to.
   var sequences: SequenceRows { get }
-  /// What the part kept of earlier tokens of the one sequence that runs; nil where whole sequences run, of which nothing is kept.
+  /// What the part kept of earlier tokens, if a single sequence runs step by step; nil if whole sequences run, and nothing is kept.
   var cache: PartCache? { get set }
-  /// False where the run is for what flows into the linear layers alone, and nobody reads what the part computes.
+  /// Whether the output of the part is used. False if the run only observes the inputs of linear layers.
   var isOutputWanted: Bool { get }
-  /// A linear layer of the block with its bias, if it has one: `[tokens, in]` to `[tokens, out]`. The input of each layer is rounded
-  /// where that is simulated.
+  /// Runs a linear layer of the block, with its bias if it has one: `[tokens, in]` to `[tokens, out]`. The input is rounded first if
+  /// that is simulated.
   func linear(_ layer: Layer, _ x: Matrix) -> Matrix
-  /// Values on their way through a site: they are observed, and those that enter a cache are rounded where that is simulated.
+  /// Passes values through a site: they are observed, and values that enter a cache are rounded in place if that is simulated.
   func pass(_ x: inout Matrix, through site: Site)
-  /// A vector of the block, or nil where it has none.
+  /// A vector of the block, or nil if the block does not have it.
   func vector(_ role: TensorRole, isBias: Bool) -> [Float]?
-  /// Values `[tokens, channels]`, normalised.
+  /// Applies a norm to values `[tokens, channels]`.
   func normed(_ x: Matrix, by norm: Norm) -> Matrix
-  /// What `make` returns, computed once for all tokens that run through the block together.
+  /// The result of `make`, computed once per key for all tokens that run through the block together.
   func remembering<Key: Hashable & Sendable, Value: Sendable>(_ key: Key, _ make: () -> Value) -> Value
 }
 
 extension BlockContext {
-  /// A vector of the block that is no bias, or nil where it has none.
+  /// A vector of the block that is not a bias, or nil if the block does not have it.
   public func vector(_ role: TensorRole) -> [Float]? { vector(role, isBias: false) }
 }

@@ -1,4 +1,4 @@
-/// A tensor of the model where a checkpoint holds it: decodes the model's numbers in the model's own order.
+/// A tensor of the model at its place in a checkpoint: decodes the model's weights in the model's own order.
 package struct PlacedTensor: Sendable {
   private let stored: CheckpointTensor
   private let layout: RowLayout
@@ -6,11 +6,11 @@ package struct PlacedTensor: Sendable {
   package let shape: [Int]
 
   /// - Parameters:
-  ///   - place: where the description of the model says that it lies.
+  ///   - place: its place according to the description of the model.
   ///   - shape: its dimensions in the model.
   ///   - file: path of the checkpoint, for messages.
-  /// - Throws: `Failure` `model.tensor-shape` where the stored tensor has another shape than the place: rows would be decoded beyond
-  ///   the room that callers give them.
+  /// - Throws: `Failure` `model.tensor-shape` if the stored tensor does not have the shape of the place: decoding would overrun the
+  ///   buffers of callers.
   package init(_ stored: CheckpointTensor, at place: TensorPlace, shape: [Int], file: String) throws(Failure) {
     try place.check(stored, file: file)
     self.stored = stored
@@ -25,13 +25,13 @@ package struct PlacedTensor: Sendable {
     shape = stored.shape
   }
 
-  /// Whether outputs are columns of the container's tensor.
+  /// Whether outputs are columns of the stored tensor.
   package var isTransposed: Bool { layout.isTransposed }
 
   private var rows: Int { shape.dropLast().reduce(1, *) }
   private var columns: Int { shape.last ?? 1 }
 
-  /// Decodes some rows of a matrix. Where outputs are columns of the container, every call reads all rows of their matrices.
+  /// Decodes some rows of a matrix. If outputs are stored columns, every call reads all rows of the stored matrices.
   /// - Precondition: `range` lies within the matrix.
   package func decode(rows range: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows outside of the matrix")
@@ -49,7 +49,7 @@ package struct PlacedTensor: Sendable {
     }
   }
 
-  /// Turns decoded rows of the container into the model's: the order of columns, then values.
+  /// Turns decoded stored rows into the model's: first the order of columns, then the values.
   private func restore(_ count: Int, at base: UnsafeMutablePointer<Float>) {
     if layout.columns != .same {
       let row = AlignedScratch(count: columns)
@@ -66,14 +66,14 @@ package struct PlacedTensor: Sendable {
     for i in 0..<count { base[i] = layout.values.model(base[i]) }
   }
 
-  /// Decodes the outputs `range` at some inputs, which are rows of the container's matrices.
+  /// Decodes the outputs `range` at some inputs, which are rows of the stored matrices.
   /// - Parameter destination: begins with the first output at input 0.
   private func decodeColumns(_ range: Range<Int>, of inputs: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
     let width = stored.rowLength
     let row = AlignedScratch(count: width)
     var first = range.lowerBound
     while first < range.upperBound {
-      // Outputs that lie in one matrix of the stack.
+      // Outputs in the same matrix of the stack.
       let matrix = layout.containerRow(of: first, rows: rows) / width
       var last = first + 1
       while last < range.upperBound, layout.containerRow(of: last, rows: rows) / width == matrix { last += 1 }
@@ -93,7 +93,7 @@ package struct PlacedTensor: Sendable {
   package func matrix(parallel: Parallel) -> Matrix {
     var matrix = Matrix(rows: rows, columns: columns)
     let pieces = layout.isTransposed ? columns : rows
-    // Pieces of about a quarter mebi weights: long enough to amortise a decoder's set-up.
+    // Pieces of about 2^18 weights: long enough to amortize the setup of a decoder.
     let piece = max(1, (1 << 18) / max(1, layout.isTransposed ? stored.rowLength : columns))
     matrix.values.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }

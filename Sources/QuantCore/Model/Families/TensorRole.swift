@@ -1,7 +1,7 @@
 /// What a tensor does in a model: the gain of a norm, the matrix that makes queries.
 ///
-/// An open value: a part of a model brings roles of its own. Nothing decides by listing all roles; what follows from one (that
-/// its tensor is never quantized, say) is stated by the tensor that has it, as its `TensorKind`.
+/// An open value: a part can define its own roles, and no code lists all of them. How a tensor is treated (that it is never
+/// quantized, say) is stated by its `TensorKind`.
 public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConvertible {
   /// Its name, which appears in messages.
   public let rawValue: String
@@ -9,7 +9,7 @@ public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConv
   public init(_ name: String) { rawValue = name }
   public var description: String { rawValue }
 
-  /// In front of the blocks and behind them. A projection stands where embeddings are narrower or wider than the blocks.
+  /// Before and after the blocks. The projections exist if embeddings are narrower or wider than the blocks.
   public static let tokenEmbedding = TensorRole("tokenEmbedding")
   public static let positionEmbedding = TensorRole("positionEmbedding")
   public static let inputProjection = TensorRole("inputProjection")
@@ -18,7 +18,7 @@ public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConv
   public static let outputProjection = TensorRole("outputProjection")
   public static let output = TensorRole("output")
 
-  /// In front of an attention, and over what it computes.
+  /// An attention: the norms before and after it, and its layers.
   public static let attentionNorm = TensorRole("attentionNorm")
   public static let attentionOutputNorm = TensorRole("attentionOutputNorm")
   public static let query = TensorRole("query")
@@ -27,10 +27,10 @@ public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConv
   public static let attentionOutput = TensorRole("attentionOutput")
   public static let queryNorm = TensorRole("queryNorm")
   public static let keyNorm = TensorRole("keyNorm")
-  /// One score per head that takes part in the softmax and stands for no token.
+  /// One score per head that takes part in the softmax but belongs to no token.
   public static let sinks = TensorRole("sinks")
 
-  /// In front of a feed-forward layer or a mixture of experts, and over what it computes.
+  /// A feed-forward network or a mixture of experts: the norms before and after it, and its layers.
   public static let feedForwardNorm = TensorRole("feedForwardNorm")
   public static let feedForwardOutputNorm = TensorRole("feedForwardOutputNorm")
   public static let gate = TensorRole("gate")
@@ -38,9 +38,9 @@ public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConv
   public static let down = TensorRole("down")
   /// Scores the experts of a mixture.
   public static let router = TensorRole("router")
-  /// Added to the experts' scores where they are chosen, but not where they are weighed.
+  /// Added to the experts' scores when experts are chosen, but not when they are weighted.
   public static let routerCorrection = TensorRole("routerCorrection")
-  /// The feed-forward layer that every token visits beside its experts, and the matrix of one row that weighs it.
+  /// The shared expert, which every token visits besides its own experts, and the matrix of one row that weights it.
   public static let sharedGate = TensorRole("sharedGate")
   public static let sharedUp = TensorRole("sharedUp")
   public static let sharedDown = TensorRole("sharedDown")
@@ -50,13 +50,13 @@ public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConv
   public static let ropeFactors = TensorRole("ropeFactors")
 }
 
-/// What follows from the nature of a tensor, whatever its role.
+/// How a tensor is treated in quantization, regardless of its role.
 public struct TensorKind: Sendable, Hashable {
-  /// Under which lists count its tensors (`norms`).
+  /// The name under which lists count such tensors (`norms`).
   public let name: String
-  /// Whether a type that is chosen for the whole model is meant for it: matrices and embeddings, not vectors and computed tables.
+  /// Whether a type that is chosen for the whole model applies to it: to matrices and embeddings, not to vectors and computed tables.
   public let isWeight: Bool
-  /// Whether it is kept as it is where the linear layers around it are quantized.
+  /// Whether it is kept as it is when the linear layers around it are quantized.
   public let isSensitive: Bool
 
   public init(_ name: String, isWeight: Bool = true, isSensitive: Bool = false) {
@@ -65,7 +65,7 @@ public struct TensorKind: Sendable, Hashable {
     self.isSensitive = isSensitive
   }
 
-  /// Tables of which tokens or positions take a row.
+  /// Tables with a row for each token or position.
   public static let embedding = TensorKind("embeddings")
   /// The matrix that makes logits.
   public static let output = TensorKind("output")
@@ -81,11 +81,11 @@ public struct TensorKind: Sendable, Hashable {
   public static let bias = TensorKind("biases", isWeight: false)
   /// Other vectors that a part computes with.
   public static let vector = TensorKind("vectors", isWeight: false)
-  /// What one container stores and another has the program compute.
+  /// Tables that one format stores and clients of another compute.
   public static let constant = TensorKind("tables", isWeight: false)
 }
 
-/// Identity of one tensor of a model.
+/// Identifies one tensor of a model.
 public struct TensorID: Sendable, Hashable {
   /// What the tensor does.
   public var role: TensorRole
@@ -130,11 +130,11 @@ public struct Layer: Sendable, Hashable {
   public static let gate = Layer(.gate)
   public static let up = Layer(.up)
   public static let down = Layer(.down)
-  /// The router in front of the experts.
+  /// The router of a mixture.
   public static let router = Layer(.router)
 }
 
-/// A place in a block where activations are observed: the input of a group of linear layers that share it.
+/// A place in a block where activations are observed: the input that a group of linear layers shares, or values that enter a cache.
 public struct Site: Sendable, Hashable {
   public var name: String
   public init(_ name: String) { self.name = name }
@@ -155,6 +155,6 @@ public struct Site: Sendable, Hashable {
   public static func expertInput(_ expert: Int) -> Site { Site("feed-forward.input.\(expert)") }
   /// What down of one expert reads.
   public static func expertOutput(_ expert: Int) -> Site { Site("feed-forward.output.\(expert)") }
-  /// What down of the expert that all tokens visit reads.
+  /// What down of the shared expert reads.
   public static let sharedOutput = Site("feed-forward.output.shared")
 }

@@ -1,31 +1,30 @@
-/// How a file or folder is read. What can be written too is a `CheckpointFormat`.
+/// A format that can be read. If it can also be written, it is a `CheckpointFormat`.
 public protocol CheckpointReader: Plugin {
-  /// Extensions of files of this format without the dot; empty for a format that is a folder.
+  /// Extensions of files of this format, without the dot; empty if the format is a folder.
   static var fileExtensions: [String] { get }
-  /// Whether the path looks like this format, judged by its first bytes or its files. Never throws: a file that cannot be
-  /// read is nobody's.
+  /// Whether the path looks like this format, judging by its first bytes or its files. Returns false for a file that cannot be read.
   static func recognises(_ path: String) -> Bool
   /// Opens a checkpoint. Reads headers only.
   static func open(_ path: String, options: OpenOptions) throws -> Checkpoint
-  /// Names that this container gives its tensors.
+  /// The naming that tensors and configuration keys of this format follow.
   static var naming: Naming { get }
-  /// Whether the types of tensors say all about their numbers. Elsewhere codes lie in tensors of plain types, and a configuration
-  /// says what they mean.
+  /// Whether the type of a tensor fully says what its values mean. In other formats, tensors of plain types may hold codes whose
+  /// meaning is given by a configuration.
   static var typesSayAll: Bool { get }
-  /// The tokenizer that the container carries inside; nil for containers that have it in files of its own.
-  /// - Throws: `Failure` where such a container lacks it, or holds one that is not supported.
+  /// The tokenizer contained in the checkpoint; nil for formats that store it in separate files.
+  /// - Throws: `Failure` if the checkpoint should contain a tokenizer but does not, or contains one that is not supported.
   static func tokenizer(of checkpoint: Checkpoint) throws -> TokenizerData?
-  /// How the container says that the model is meant to be sampled, by the keys of a `generation_config.json`; none where it says so in
-  /// a file of its own.
+  /// The generation settings contained in the checkpoint, under the keys of a `generation_config.json`; empty if the format stores them
+  /// in a separate file.
   static func generationSettings(of checkpoint: Checkpoint) -> [JSON.Member]
-  /// The role that a name gives a matrix outside of the blocks, where no family describes the model; nil: none.
+  /// The role that its name gives a matrix outside of the blocks, for models that no family describes; nil: none.
   static func role(ofTensor name: String) -> TensorRole?
-  /// Whether a tensor of this name holds nothing that clients do not compute themselves, so that it can be left out.
+  /// Whether a tensor of this name contains nothing that clients need, so that it can be left out of another format.
   static func isRedundant(_ name: String) -> Bool
-  /// The blocks of a model that no family needs to tell apart, because the names of tensors number them; nil for containers of other names.
+  /// The blocks of the model, if the format's tensor names number them, so that blocks can be dropped without a family; else nil.
   static func numberedBlocks(of checkpoint: Checkpoint) -> NumberedBlocks?
-  /// Has the checkpoint's configuration say that some blocks are gone.
-  /// - Throws: `Failure` `blocks.configuration` where it does not say how many there are.
+  /// Edits the checkpoint's configuration for dropped blocks.
+  /// - Throws: `Failure` `blocks.configuration` if the configuration does not say how many blocks there are.
   static func drop(_ blocks: DroppedBlocks, from checkpoint: inout Checkpoint) throws(Failure)
 }
 
@@ -43,9 +42,9 @@ extension CheckpointReader {
 
 /// How to open an input.
 public struct OpenOptions: Sendable {
-  /// What may read a quantized folder.
+  /// The unpackers that may read a quantized folder.
   public var unpackers: [any Unpacker]
-  /// Kinds of files that a folder may hold its weights in, in the order in which they are looked for.
+  /// The kinds of files that a folder may hold its weights in, in the order in which they are looked for.
   public var weightFormats: [any WeightFormat.Type]
   /// Path of a `config.json` to use instead of the one beside the input.
   public var configPath: String?

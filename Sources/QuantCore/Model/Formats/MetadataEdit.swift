@@ -1,7 +1,7 @@
-/// One change to the metadata of an output: a key gets a value, or goes.
+/// One change to the metadata of an output: a key is set, or dropped.
 public struct MetadataEdit: Sendable, Equatable {
   public var key: String
-  /// nil: the key goes.
+  /// nil: the key is dropped.
   public var value: MetadataValue?
 
   public init(key: String, value: MetadataValue?) {
@@ -9,7 +9,7 @@ public struct MetadataEdit: Sendable, Equatable {
     self.value = value
   }
 
-  /// An edit as typed: `KEY=TYPE:VALUE`, such as `general.name=str:My model`; a list is `TYPE[]` with a list in JSON.
+  /// An edit as typed: `KEY=TYPE:VALUE`, such as `general.name=str:My model`; for a list, `TYPE[]` and a JSON list.
   /// - Throws: `Failure` of kind usage that says what is expected.
   public init(_ text: String) throws(Failure) {
     guard let equals = text.firstIndex(of: "="), equals != text.startIndex,
@@ -17,20 +17,20 @@ public struct MetadataEdit: Sendable, Equatable {
     else {
       throw Failure(
         .usage, "metadata.form", "'\(text)' is not KEY=TYPE:VALUE",
-        remedy: "Write such as 'general.name=str:My model'; types: \(MetadataEdit.types.joined(separator: ", ")), and TYPE[] for a list.")
+        remedy: "Write it like 'general.name=str:My model'; types: \(MetadataEdit.types.joined(separator: ", ")), and TYPE[] for a list.")
     }
     let type = String(text[text.index(after: equals)..<colon]), written = String(text[text.index(after: colon)...])
     key = String(text[..<equals])
     guard MetadataEdit.types.contains(type.hasSuffix("[]") ? String(type.dropLast(2)) : type) else {
       throw Failure(
-        .usage, "metadata.type", "'\(type)' of '\(key)' is no type of metadata",
-        remedy: "Types: \(MetadataEdit.types.joined(separator: ", ")), and TYPE[] for a list.")
+        .usage, "metadata.type", "the type '\(type)' of '\(key)' is not a type of metadata",
+        remedy: "Use one of \(MetadataEdit.types.joined(separator: ", ")), or TYPE[] for a list.")
     }
     value = type.hasSuffix("[]") ? MetadataEdit.list(written, String(type.dropLast(2))) : MetadataEdit.value(written, type)
     guard value != nil else {
       throw Failure(
-        .usage, "metadata.value", "'\(written)' is no \(type), which '\(key)' is to be",
-        remedy: type.hasSuffix("[]") ? "Write a list in JSON: [1, 2]." : "Check the number, and whether the type can hold it.")
+        .usage, "metadata.value", "'\(written)' is not a value of type \(type) for '\(key)'",
+        remedy: type.hasSuffix("[]") ? "Write a JSON list, such as [1, 2]." : "Check the value, and whether the type can hold it.")
     }
   }
 

@@ -2,29 +2,29 @@
 public struct OutputRequest: Sendable {
   /// What is converted.
   public var source: Checkpoint
-  /// The model, where a family knows it.
+  /// The model, if a family knows it.
   public var model: ModelDescription?
-  /// The tokenizer's data, where there is one.
+  /// The tokenizer's data, if there is one.
   public var tokenizer: TokenizerData?
-  /// How the source says that the model is meant to be sampled, where it says so inside; as `CheckpointReader.generationSettings`.
+  /// The generation settings contained in the source, as `CheckpointReader.generationSettings` returns them.
   public var generation: [JSON.Member] = []
-  /// Output tensors, in their order.
+  /// Output tensors, in order.
   public var tensors: [PlannedTensor]
   /// Name of the preset or scheme asked for (`q4_k_m`), for `general.file_type` and the model card.
   public var presetName: String
-  /// How keys and values are rounded in a cache; nil: not at all.
+  /// How cached keys and values are rounded; nil: not at all.
   public var cache: ActivationScheme?
   /// Ordered facts about how the file was made: version, methods, options, calibration. No times, hosts or paths.
   public var provenance: [(key: String, value: String)]
-  /// Name of the target without folder and extension, used where the source has no name of its own.
+  /// Name of the output without folder and extension, used if the source does not name itself.
   public var targetName: String
-  /// Largest shard in bytes, or nil for one file.
+  /// Size limit of a shard in bytes, or nil for one file.
   public var shardSize: Int?
-  /// Whether the output is cut into files where the source is.
+  /// Whether the output is split into files where the source is.
   public var keepsSplit: Bool
-  /// Changes to the metadata, in their order.
+  /// Changes to the metadata, in order.
   public var metadataEdits: [MetadataEdit]
-  /// What will be measured when the output is complete, for a model card.
+  /// Figures that will be measured on the complete output, for a model card.
   public var figures: [Figure] = []
 
   public init(
@@ -46,11 +46,11 @@ public struct OutputRequest: Sendable {
   }
 }
 
-/// A number that is measured on a complete output.
+/// A figure that is measured on a complete output.
 public struct Figure: Sendable, Equatable {
-  /// What the measurement is called where it is handed over.
+  /// Identifies the figure when its value is filled in.
   public var id: String
-  /// What a person reads beside it.
+  /// The label that a person reads next to it.
   public var title: String
 
   public init(id: String, title: String) {

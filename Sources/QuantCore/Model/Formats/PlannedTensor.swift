@@ -1,4 +1,4 @@
-/// One tensor of the output, as the plan sealed it.
+/// One tensor of the output, as planned.
 public struct PlannedTensor: Sendable {
   /// Name of the source tensor.
   public var sourceName: String
@@ -8,9 +8,9 @@ public struct PlannedTensor: Sendable {
   public var shape: [Int]
   /// How its weights are rounded.
   public var scheme: any Scheme
-  /// How readers are to round this layer's inputs, or nil.
+  /// How clients round this layer's inputs; nil: not at all.
   public var activations: ActivationScheme?
-  /// How codes and parameters become bytes.
+  /// How codes and parameters are stored as bytes.
   public var packing: any Packing
   /// The tensors of the model that it holds, in the order of the model; empty without a family.
   public var pieces: [TensorPiece]
@@ -20,16 +20,16 @@ public struct PlannedTensor: Sendable {
   public var note: String?
   /// Whether bytes are copied from the source as they are.
   public var isCopy: Bool
-  /// How the source's codes become this tensor's without another rounding; nil where weights are rounded, or bytes copied.
+  /// How the source's codes are repacked into this tensor's without rounding; nil if weights are rounded, or bytes are copied.
   public var adoption: Adoption?
-  /// The bytes of the only part, where they are known beforehand: what the container wants and the source holds in no tensor;
-  /// else nil.
+  /// The bytes of its only part, if they are known in advance because the format needs a tensor that the source does not have; else
+  /// nil.
   public var constant: [UInt8]?
-  /// What is to be found on calibration text and stored here; else nil.
+  /// The value that calibration finds and this tensor stores; else nil.
   public var calibrated: CalibratedValue?
-  /// What errors in its columns weigh, where a person gave it; of a stack of experts, one row of numbers for each.
+  /// How much errors in its columns weigh, if importance was given; for a stack of experts, one row of values per expert.
   public var importance: [Float]?
-  /// Whether it must not be rounded without that.
+  /// Whether it must not be rounded without importance.
   public var needsImportance = false
 
   public init(
@@ -51,19 +51,19 @@ public struct PlannedTensor: Sendable {
     self.calibrated = calibrated
   }
 
-  /// Its part in the model, that of the first where it holds several; nil without a family.
+  /// The id of the model's tensor that it holds, the first if it holds several; nil without a family.
   public var id: TensorID? { pieces.first?.id }
 
-  /// Whether its rows are the source tensor's in their order.
+  /// Whether its rows are those of the source tensor, in the same order.
   package var isInPlace: Bool { pieces.allSatisfy { $0.isInPlace && $0.source.name == sourceName } }
 
   /// Whether the outputs of its matrices are its columns.
   package var isTransposed: Bool { pieces.contains { $0.target.layout.isTransposed } }
 
-  /// Whether it is made of vectors, in however many dimensions the container lays them.
+  /// Whether it is made of vectors, no matter how many dimensions the stored tensor has.
   package var isVector: Bool { pieces.first.map { $0.shape.count == 1 } ?? (shape.count == 1) }
 
-  /// Rows that one rounder may round: those whose matrices read the same site. Stacked experts have a site each.
+  /// Ranges of rows that one rounder may round: those whose matrices read the same site. Each stacked expert has its own site.
   package func segments(of graph: BlockGraph) -> [(rows: Range<Int>, piece: TensorPiece, site: Site?)] {
     let all = shape.dropLast().reduce(1, *)
     guard let first = pieces.first else { return [] }
@@ -74,7 +74,7 @@ public struct PlannedTensor: Sendable {
     for (piece, _) in places.sorted(by: { $0.first < $1.first }) {
       let (site, layout) = (graph.input(of: piece.id.layer), piece.target.layout)
       let rows = layout.containerRow(of: 0, rows: piece.rows)..<layout.containerRow(of: piece.rows - 1, rows: piece.rows) + 1
-      // Matrices that lie in each other's gaps read the same.
+      // Interleaved matrices read the same site.
       if let last = segments.last, last.site == site {
         segments[segments.count - 1].rows = min(last.rows.lowerBound, rows.lowerBound)..<max(last.rows.upperBound, rows.upperBound)
       } else {
@@ -84,7 +84,7 @@ public struct PlannedTensor: Sendable {
     return segments
   }
 
-  /// What errors in the columns of one of its matrices weigh, or nil.
+  /// How much errors in the columns of one of its matrices weigh, or nil.
   package func importance(of piece: TensorPiece) -> [Float]? {
     if piece.target.layout.isTransposed { return nil }
     guard let importance, let columns = piece.shape.last, importance.count > columns else { return importance }
@@ -93,16 +93,16 @@ public struct PlannedTensor: Sendable {
     return start + columns <= importance.count ? Array(importance[start..<start + columns]) : nil
   }
 
-  /// Length of all parts.
+  /// Size of all parts in bytes.
   package var storedBytes: Int { parts.reduce(0) { $0 + $1.byteCount } }
 
-  /// Rows that a piece of work must be a multiple of, so that no tile and no word of the packing is cut.
+  /// The number of rows of a piece of work must be a multiple of this, so that no tile and no word of the packing is split.
   package var rowMultiple: Int { packing.rowMultiple * (scheme.grid.tileRows ?? 1) }
 }
 
-/// A tensor of the model on its way from one container tensor into another.
+/// A tensor of the model that is converted from its place in the source to its place in the output.
 public struct TensorPiece: Sendable {
-  /// Its part in the model.
+  /// Identifies the tensor in the model.
   public var id: TensorID
   /// Dimensions in the model.
   public var shape: [Int]
@@ -120,6 +120,6 @@ public struct TensorPiece: Sendable {
 
   /// Rows of the matrix, or elements of the vector.
   package var rows: Int { shape.first ?? 1 }
-  /// Whether it lies in both container tensors at the same place.
+  /// Whether it has the same place in both stored tensors.
   package var isInPlace: Bool { source.layout == target.layout && source.shape == target.shape }
 }

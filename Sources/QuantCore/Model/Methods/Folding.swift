@@ -1,15 +1,15 @@
 extension BlockWorkspace {
-  /// Scales the channels of a site by `scales` and lets the producer absorb it: `y = (W·diag s)(diag(1/s)·x)`.
+  /// Folds scales into a block: `y = (W·diag s)(diag(1/s)·x)`.
   ///
-  /// Every consumer's columns are multiplied, the producer's channels are divided, and the statistics of the site follow by
-  /// their law. What the block computes does not change.
-  /// - Parameter scales: one positive number per channel of the fold's site; for `valueRows` equal across the query heads
-  ///   that share a key-value head (see `tied`).
+  /// The columns of every consumer are multiplied, the channels of the producer are divided, and the statistics of the site are
+  /// adjusted. What the block computes does not change.
+  /// - Parameter scales: one positive scale per channel of the fold's site; for `valueRows`, equal for all query heads that share a
+  ///   key-value head (see `tied`).
   public mutating func apply(_ fold: Fold, scales: [Float]) {
     for layer in graph.consumers(of: fold) {
       guard let matrix = matrices[layer] else { continue }
       matrices[layer] = matrix.scalingColumns(by: scales)
-      // Mean squares of inputs, which are divided.
+      // Importance is the mean square of inputs, which are divided.
       if let given = importance[layer] { importance[layer] = zip(given, scales).map { $0 / ($1 * $1) } }
     }
     switch fold.producer {
@@ -43,7 +43,7 @@ extension BlockWorkspace {
 }
 
 extension Fold {
-  /// Makes scales that this fold can absorb: where query heads share a key-value head, the mean over them.
+  /// Adjusts scales so that this fold can apply them: query heads that share a key-value head get their mean.
   public func tied(_ scales: [Float]) -> [Float] {
     guard case .valueRows(_, let queryHeads, let keyValueHeads) = producer, queryHeads != keyValueHeads else { return scales }
     let headSize = scales.count / queryHeads

@@ -1,4 +1,4 @@
-/// A number of the output that is found on calibration text: a scale or a zero point of what flows through a site.
+/// A value of the output that calibration finds: a scale or a zero point of the activations at a site.
 public struct CalibratedValue: Sendable, Hashable {
   /// Which of the parameters it is.
   public enum Part: Sendable, Hashable {
@@ -16,11 +16,11 @@ public struct CalibratedValue: Sendable, Hashable {
     }
   }
 
-  /// Block that is observed.
+  /// The block that is observed.
   public var block: Int
   /// Where values are observed.
   public var site: Site
-  /// What they are rounded to.
+  /// How they are rounded.
   public var scheme: ActivationScheme
   /// How the range is chosen.
   public var calibrator: RangeCalibrator
@@ -32,7 +32,7 @@ public struct CalibratedValue: Sendable, Hashable {
   public var storedType: ElementType
 
   /// - Parameters:
-  ///   - calibrator: nil: what suits the type.
+  ///   - calibrator: nil: the one that suits the type.
   ///   - storedType: nil: the model's type.
   public init(
     block: Int, site: Site, scheme: ActivationScheme, calibrator: RangeCalibrator? = nil, part: Part, modelType: ElementType,
@@ -47,7 +47,7 @@ public struct CalibratedValue: Sendable, Hashable {
     self.storedType = storedType ?? modelType
   }
 
-  /// Bytes to store, or nil where nothing was observed at the site.
+  /// Bytes to store, or nil if nothing was observed at the site.
   package func bytes(_ statistics: SiteStatistics?) -> [UInt8]? {
     guard let range = statistics.flatMap({ calibrator.range(of: $0, for: scheme) }) else { return nil }
     let (scale, zeroPoint) = scheme.parameters(minimum: range.minimum, maximum: range.maximum, in: modelType)

@@ -1,11 +1,11 @@
-/// Stacks of matrices whose codes lie the other way round than floats of the same model.
+/// Stacks of matrices whose codes are transposed relative to floats of the same model.
 extension Checkpoint {
   /// Names of the stacks that are stored as codes in one of these packings.
   package func stacksOfCodes(_ packings: [any Packing]) -> [String] {
     tensors.lazy.filter { $0.storage.codes != nil && isStack($0, in: packings) }.map(\.name)
   }
 
-  /// The same with every stack the way round in which the model's floats are, whatever it is stored as.
+  /// The same checkpoint with every stack in the orientation of the model's floats.
   package func withStacksAsFloats(_ packings: [any Packing]) -> Checkpoint {
     var copy = self
     for tensor in tensors where tensor.storage.codes != nil && isStack(tensor, in: packings) {

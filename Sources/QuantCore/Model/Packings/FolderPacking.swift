@@ -1,20 +1,20 @@
-/// A packing of folders whose readers are told by the configuration (`quantization_config`) which layers are quantized, and how.
+/// A packing of folders whose configuration (`quantization_config`) tells clients which layers are quantized, and how.
 ///
-/// Implement `configuration(modules:unquantized:)`; the rest has answers for a packing that describes itself alone, in
-/// `config.json` alone. The host asks once for each `configurationKind` among the tensors of an output, with all layers of that
-/// kind, and refuses an output in which two kinds answer.
+/// Implement `configuration(modules:unquantized:)`; the defaults suit a packing that describes only itself, and only in `config.json`.
+/// The host calls it once for each `configurationKind` among the tensors of an output, with all layers of that kind, and refuses an
+/// output in which two kinds return a configuration.
 public protocol FolderPacking: Packing {
-  /// What `configuration` describes; packings with the same answer can be mixed in one folder. Nothing else can be.
+  /// The kind of its configuration. Packings of the same kind can be mixed in one folder, others cannot.
   var configurationKind: String { get }
-  /// The checkpoint-wide configuration that readers of this packing need, or nil where there is nothing to say.
+  /// The configuration of the whole checkpoint that clients of this packing need, or nil if they need none.
   /// - Parameters:
   ///   - modules: the layers that packings of this `configurationKind` hold.
-  ///   - unquantized: names of linear layers that were left alone.
-  /// - Throws: `Failure` where one configuration cannot describe all of them.
+  ///   - unquantized: names of linear layers that are not quantized.
+  /// - Throws: `Failure` if one configuration cannot describe all of them.
   func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON?
-  /// A configuration of this packing that says, too, how keys and values are rounded in a cache.
+  /// A configuration of this packing, extended by how cached keys and values are rounded.
   func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON
-  /// Files beside the configuration in which readers of this packing look for what it says.
+  /// Further files in which clients of this packing look for the configuration.
   func files(configuration: JSON) -> [(name: String, json: JSON)]
 }
 

@@ -1,7 +1,7 @@
-/// A plug-in on the axis of packings: a `Packing`, which stores matrices, an `Unpacker`, which reads them again, or both.
+/// A plug-in on the axis of packings: a `Packing`, which stores matrices, an `Unpacker`, which reads them, or both.
 ///
-/// What is only read is no `Packing`. What a format reads itself needs no `Unpacker`: blocks of GGUF are such. The host makes one
-/// value of each type and keeps it; there is nothing for it to remember.
+/// A packing that can only be read is not a `Packing`. A packing that its format reads itself needs no `Unpacker`, such as GGUF blocks.
+/// The host makes one value of each type and keeps it; it must have no state.
 public protocol PackingPlugin: Plugin {
   init()
 }

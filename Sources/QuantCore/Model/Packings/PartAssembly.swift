@@ -1,11 +1,11 @@
-/// Brings the bytes that a packing makes of successive rows to their places in the container.
+/// Assembles the bytes that a packing makes from successive rows, and says where they go in their parts.
 public struct PartAssembly: Sendable {
   /// Lines of a part, one after another, and where they go.
   public struct Slab: Sendable, Equatable {
     public var bytes: [UInt8]
     /// How many lines of the same length these are.
     public var lines: Int
-    /// Where the first line begins in the part, and how far behind it the next one does.
+    /// Where the first line begins in the part, and the distance from the start of one line to the next.
     public var offset: Int
     public var stride: Int
 
@@ -17,9 +17,9 @@ public struct PartAssembly: Sendable {
     }
   }
 
-  /// Columns of lines that lie side by side.
+  /// Columns of lines that are stored side by side.
   private struct Columns {
-    /// `room` bytes for each line, of which the first `filled` have come.
+    /// `room` bytes for each line, of which the first `filled` have arrived.
     var bytes: [UInt8] = []
     var room = 0
     var filled = 0
@@ -28,10 +28,10 @@ public struct PartAssembly: Sendable {
   private let parts: [StoredPart]
   private let limit: Int
   private var pending: [Columns]
-  /// Bytes of each part (of each line, where these lie side by side) that have been handed on.
+  /// Bytes of each part (of each line, if lines are stored side by side) that have been returned.
   private var done: [Int]
 
-  /// - Parameter limit: bytes of a part that are held back at most, so that the stretches of its lines are long.
+  /// - Parameter limit: how many bytes of a part are held back at most; holding some back makes the pieces of its lines longer.
   public init(_ parts: [StoredPart], limit: Int = 1 << 24) {
     self.parts = parts
     self.limit = limit
@@ -39,8 +39,8 @@ public struct PartAssembly: Sendable {
     done = parts.map { _ in 0 }
   }
 
-  /// Takes the bytes of the next rows.
-  /// - Returns: what can be written: the same bytes, nothing yet, or what has come of all lines.
+  /// Adds the bytes of the next rows.
+  /// - Returns: what can be written: the same bytes, nothing yet, or what has arrived of all lines.
   public mutating func add(_ bytes: [UInt8], to part: Int) -> [Slab] {
     guard parts[part].order == .sideBySide, let lines = parts[part].shape.first, lines > 0, bytes.count.isMultiple(of: lines) else {
       defer { done[part] += bytes.count }
@@ -66,7 +66,7 @@ public struct PartAssembly: Sendable {
     return slabs
   }
 
-  /// What is pending, which is then written.
+  /// Returns what is pending, and counts it as written.
   private mutating func take(_ part: Int, lines: Int, width: Int) -> Slab {
     let columns = pending[part], offset = done[part]
     pending[part] = Columns()

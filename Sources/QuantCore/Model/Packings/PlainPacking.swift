@@ -1,11 +1,11 @@
-/// Floating-point numbers one after the other, little-endian: one tensor under the logical name.
+/// Floating-point values one after another, little-endian: one tensor with the logical name.
 public struct PlainPacking: Packing {
   public static let id = "plain"
   public static let summary = "Floating-point tensors as they are."
   public static let reference = "https://github.com/huggingface/safetensors#format"
 
   public static let formats: [String] = []
-  /// There is no container without plain numbers.
+  /// Every format stores plain floats.
   public static func isKnown(toReadersOf format: String) -> Bool { true }
 
   public init() {}

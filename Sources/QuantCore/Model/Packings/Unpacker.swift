@@ -1,23 +1,23 @@
-/// Reads quantized folders: finds the weights behind the stored tensors of a packing.
+/// Reads quantized folders: combines the stored tensors of a packing into logical tensors.
 ///
-/// Implement `unpack`; the rest where readers of the packing know rounded activations, or where a folder can be wrong in a way that
-/// programs do not notice. The host asks every unpacker in the order of registration, also where a folder or lone file says
-/// nothing of quantization, and takes the first answer. The other questions go to the unpacker that answered.
+/// Implement `unpack`, and the other requirements if the packing describes rounded activations, or if a folder can be wrong in ways
+/// that clients do not notice. The host calls `unpack` of every unpacker in the order of registration, even if a folder or single file
+/// says nothing about quantization, and uses the first result that is not nil. The other requirements are called on that unpacker only.
 public protocol Unpacker: PackingPlugin {
-  /// The logical tensors of a folder that was written with this packing, or nil where `configuration` is another's.
+  /// The logical tensors of a folder that was written with this packing, or nil if `configuration` belongs to another packing.
   /// - Parameters:
-  ///   - configuration: what the folder says of its quantization; null where it says nothing.
+  ///   - configuration: what the folder says about its quantization; null if it says nothing.
   ///   - stored: all stored tensors, in file order.
-  ///   - metadata: those of all files.
-  /// - Throws: `Failure` where parts are missing or of the wrong shape.
+  ///   - metadata: the metadata of all files.
+  /// - Throws: `Failure` if parts are missing or have the wrong shape.
   func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]?
   /// How the folder's inputs, keys and values are rounded.
-  /// - Throws: `Failure` where a stored scale is missing or not a number of its kind.
+  /// - Throws: `Failure` if a stored scale is missing or is not a valid scale.
   func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord
-  /// Whether programs expect a linear layer to be quantized by the configuration alone; nil: they go by its tensors.
+  /// Whether clients expect a linear layer to be quantized because of the configuration alone; nil: they decide by its tensors.
   /// - Parameter module: name of its weight, without `.weight`.
   func expectsQuantized(_ module: String, configuration: JSON) -> Bool?
-  /// What is wrong in the folder: what programs would misread without a word.
+  /// Problems in the folder that clients would misread without a warning.
   func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding]
 }
 

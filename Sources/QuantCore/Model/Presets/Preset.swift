@@ -1,4 +1,4 @@
-/// A preset name (`q4_k_m`, `w4a16`) that stands for a choice per tensor.
+/// Provides presets: names (`q4_k_m`, `w4a16`) that stand for a choice of scheme for each tensor.
 public protocol PresetProvider: Plugin {
   static var presetNames: [String] { get }
   /// The preset of this name, or nil.
@@ -10,9 +10,9 @@ public protocol Preset: Sendable {
   var name: String { get }
   /// Scheme names for the tensors of a model, in the order given.
   func choose(_ tensors: [PresetTensor], model: ModelDescription?) -> [PresetChoice]
-  /// The scheme that is meant where a person wants one for all tensors; nil where no single one is.
+  /// The scheme that is used for all tensors with `--pure`; nil if the preset has no such scheme.
   var pureScheme: String? { get }
-  /// Schemes that this preset alone does not use in layers without importance, whoever chose them.
+  /// Schemes that layers without importance must not have under this preset, even if a tensor rule chose them.
   var importantSchemes: Set<String> { get }
 }
 
@@ -21,23 +21,23 @@ extension Preset {
   public var importantSchemes: Set<String> { [] }
 }
 
-/// What a preset may look at. Names and shapes are those of the target.
+/// A tensor as a preset sees it. Names and shapes are those of the output.
 public struct PresetTensor: Sendable {
-  /// Name in the target.
+  /// Name in the output.
   public var name: String
   /// Dimensions, outermost first.
   public var shape: [Int]
-  /// Whether the family (or, without one, the container's rule) lets this tensor be quantized.
+  /// Whether the family (or, without one, the format's rule) allows this tensor to be quantized.
   public var isQuantizable: Bool
-  /// Its part in the model; nil without a family.
+  /// Identifies the tensor in the model; nil without a family.
   public var id: TensorID?
-  /// Whether importance was given for the model, so that searches can follow it.
+  /// Whether importance was given for the model, so that rules can use it.
   public var hasImportance = false
-  /// Whether a person chose the scheme of this tensor, so that the preset's answer does not matter.
+  /// Whether a tensor rule chose the scheme of this tensor, so that the preset's answer does not matter.
   public var isDecided = false
-  /// Blocks that were taken out of the source, the same for all.
+  /// Number of blocks that were dropped from the source; the same for all tensors.
   public var droppedBlocks = 0
-  /// The source's configuration, the same for all: it says what no family describes.
+  /// The source's configuration, for what no family describes; the same for all tensors.
   public var configuration: Configuration?
 
   public init(name: String, shape: [Int], isQuantizable: Bool, id: TensorID?) {
@@ -49,8 +49,8 @@ public struct PresetTensor: Sendable {
 }
 
 extension PresetTensor {
-  /// Whether this is a linear layer of a block. The graph says so; without one the name has to do, and what may be something else
-  /// (a router, a part of a vision tower) is none.
+  /// Whether this is a linear layer of a block: according to the family or, without one, to the name. A tensor that may be something
+  /// else (a router, a part of a vision tower) does not count.
   public func isBlockLinear(of model: ModelDescription?) -> Bool {
     guard shape.count == 2 else { return false }
     if let id, let model, let kind = model.kind(of: id) { return id.block != nil && kind.isWeight && !kind.isSensitive }
@@ -62,7 +62,7 @@ extension PresetTensor {
 public struct PresetChoice: Sendable, Equatable {
   /// A scheme name, or nil: keep the tensor in its unquantized type.
   public var scheme: String?
-  /// How readers are to round the inputs of this layer, or nil: not at all.
+  /// How clients round the inputs of this layer, or nil: not at all.
   public var activations: ActivationScheme?
   /// Why it is not the preset's first choice (row length, policy), or nil.
   public var note: String?

@@ -1,11 +1,11 @@
-/// Presets that quantize the linear layers of the blocks and leave embeddings, output and norms alone.
+/// Presets that quantize the linear layers of the blocks and leave embeddings, output matrix and norms unquantized.
 public enum WeightPresets: PresetProvider {
   public static let id = "weights"
   public static let summary = "One scheme for all linear layers of the blocks; embeddings, output and norms stay as they are."
   public static let reference = "https://docs.vllm.ai/projects/llm-compressor"
   public static let presetNames = table.map { $0.preset }
 
-  /// Name of the preset, the scheme that it stands for, and how readers are to round the inputs of the layers.
+  /// Name of the preset, the scheme that it stands for, and how clients round the inputs of the layers.
   private static let table: [(preset: String, scheme: String, activations: ActivationScheme?)] = [
     ("w4a16", "int4-g128", nil),
     ("w8a16", "int8-channel", nil),
@@ -36,13 +36,13 @@ public enum WeightPresets: PresetProvider {
         guard tensor.isQuantizable, tensor.isBlockLinear(of: model) else { return PresetChoice(scheme: nil) }
         let columns = tensor.shape[1]
         if let length = groupLength, !columns.isMultiple(of: length) {
-          return PresetChoice(scheme: nil, note: "rows of \(columns) are no multiple of \(length)")
+          return PresetChoice(scheme: nil, note: "rows of \(columns) are not a multiple of \(length)")
         }
         return PresetChoice(scheme: scheme, activations: activations)
       }
     }
 
-    /// Columns that a row must be a multiple of: those that share a scale, in the weights or in their inputs.
+    /// The group size that the length of rows must be a multiple of: that of the weights, else that of their inputs.
     private var groupLength: Int? {
       let weights = IntegerSchemes.scheme(named: scheme, modelType: .f32) ?? MicroscalingSchemes.scheme(named: scheme, modelType: .f32)
       return weights?.grid.groupLength ?? activations?.groupLength

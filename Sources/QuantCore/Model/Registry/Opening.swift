@@ -1,4 +1,4 @@
-/// Opens models: finds the format, the family and the tokenizer behind a path.
+/// Opens checkpoints: finds the format, the family and the tokenizer for a path.
 public struct Opening: Sendable {
   /// Where formats and families are looked up.
   public let registry: Registry
@@ -7,8 +7,8 @@ public struct Opening: Sendable {
 
   /// Opens a checkpoint.
   /// - Parameters:
-  ///   - format: a format's id, or nil to judge by the first bytes.
-  /// - Throws: `Failure` where the path is missing, nobody's, or malformed, and for a configuration that nobody would look at.
+  ///   - format: a format's id, or nil to recognize the format from the content.
+  /// - Throws: `Failure` if the path does not exist, has no known format or is malformed, or if `configPath` would be unused.
   public func open(
     _ path: String, format: String? = nil, configPath: String? = nil, tokenizerPath: String? = nil
   ) throws -> Checkpoint {
@@ -17,7 +17,7 @@ public struct Opening: Sendable {
     let checkpoint = try read(path, format, options)
     if configPath != nil, checkpoint.configuration?.keyValues != nil, checkpoint.content == .model {
       throw Failure(
-        .usage, "usage.config", "the file carries its configuration inside", file: path, remedy: "Leave --config out.")
+        .usage, "usage.config", "the file contains its own configuration", file: path, remedy: "Leave --config out.")
     }
     return checkpoint
   }
@@ -27,7 +27,7 @@ public struct Opening: Sendable {
     for candidate in registry.readers where candidate.recognises(path) {
       return try candidate.open(path, options: options)
     }
-    // Nobody recognised the content: the reader of that extension knows best what is wrong with it.
+    // No format recognizes the content: the reader for that extension reports best what is wrong with it.
     let ending = path.lowercased()
     for candidate in registry.readers where candidate.fileExtensions.contains(where: { ending.hasSuffix("." + $0) }) {
       return try candidate.open(path, options: options)
@@ -35,8 +35,8 @@ public struct Opening: Sendable {
     if !Files.isFolder(path) { _ = try MappedFile(path) }
     let known = registry.readers.map { $0.id }.joined(separator: ", ")
     throw Failure(
-      .data, "input.wrong-kind", "this is no checkpoint of a known format", file: path,
-      remedy: "Known formats: \(known). A folder needs config.json and its weights.")
+      .data, "input.wrong-kind", "this is not a checkpoint of a known format", file: path,
+      remedy: "Give one of these formats: \(known). A folder needs config.json and its weights.")
   }
 
   /// The family that knows the checkpoint's architecture, or nil.
@@ -46,8 +46,8 @@ public struct Opening: Sendable {
     return nil
   }
 
-  /// The model behind a checkpoint.
-  /// - Throws: `Failure` of kind unsupported where there is no configuration or no family knows it.
+  /// Describes the model of a checkpoint.
+  /// - Throws: `Failure` of kind unsupported if there is no configuration or no family knows the architecture.
   public func describe(_ checkpoint: Checkpoint) throws -> ModelDescription {
     guard checkpoint.adapter == nil else {
       throw Failure(
@@ -57,16 +57,16 @@ public struct Opening: Sendable {
     guard let configuration = checkpoint.configuration else {
       throw Failure(
         .unsupported, "model.no-config", "this file comes without a config.json, so its architecture is unknown",
-        file: checkpoint.path, remedy: "Give --config FILE, or the folder that holds both; what reads text wants --tokenizer PATH too.")
+        file: checkpoint.path, remedy: "Give --config FILE, or the folder that holds both; to read text, give --tokenizer PATH too.")
     }
     guard let family = family(of: checkpoint) else {
       let name = configuration.architecture ?? "(none)"
       let known = registry.families.flatMap { $0.architectures(checkpoint.naming) }.joined(separator: ", ")
       throw Failure(
         .unsupported, "model.architecture", "architecture '\(name)' is not known", file: checkpoint.path,
-        remedy: "Known: \(known). Moving between equal containers without calibration needs no family.")
+        remedy: "Convert within one format and without calibration, or choose a known architecture: \(known).")
     }
-    // Families describe floats; codes of stacks lie there otherwise.
+    // Families describe floats; the codes of stacks may be transposed relative to them.
     let codes = Set(checkpoint.stacksOfCodes(registry.packings))
     let model = try family.describe(configuration, tensors: checkpoint)
     return codes.isEmpty ? model : model.replacingPlaces(checkpoint.naming) { codes.contains($0.name) && $0.layout.isTransposed ? $0.turned : $0 }
@@ -75,7 +75,7 @@ public struct Opening: Sendable {
   /// The tokenizer of a checkpoint.
   /// - Parameters:
   ///   - path: a tokenizer file or folder to use instead of the checkpoint's own.
-  ///   - preTokenizer: name that overrides what is found from the pattern.
+  ///   - preTokenizer: a name that overrides the one found from the pattern.
   public func tokenizer(
     for checkpoint: Checkpoint, path: String? = nil, preTokenizer: String? = nil
   ) throws -> any Tokenizer {

@@ -1,9 +1,9 @@
 extension Registry {
   /// The format of files of `StoredStatistics`.
-  /// - Throws: `Failure` where the program has none that holds any tensors.
+  /// - Throws: `Failure` if no registered format holds arbitrary tensors.
   package func statisticsFormat() throws(Failure) -> any CheckpointFormat.Type {
     for format in formats where format.holdsAnyTensors { return format }
     throw Failure(
-      .unsupported, "stats.format", "no format of this program holds statistics", remedy: "Give --calibration instead of --stats.")
+      .unsupported, "stats.format", "no format of this program can hold statistics", remedy: "Give --calibration instead of --stats.")
   }
 }

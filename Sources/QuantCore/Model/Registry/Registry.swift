@@ -1,16 +1,16 @@
-/// The plug-ins of one binary: a value, built once from one visible list.
+/// The plug-ins of one program: a value that is built once from one list.
 public struct Registry: Sendable {
   /// All plug-ins in the order given.
   public let plugins: [any Plugin.Type]
-  /// The methods, in the order of registration; the other axes likewise.
+  /// The methods, in the order of registration; the other axes have the same order.
   public let methods: [any QuantizationMethod.Type]
   public let schemeProviders: [any SchemeProvider.Type]
   public let presetProviders: [any PresetProvider.Type]
   /// Packings that matrices are stored in.
   public let packings: [any Packing]
-  /// What reads quantized folders.
+  /// The unpackers that read quantized folders.
   public let unpackers: [any Unpacker]
-  /// Formats that can be read: all of them.
+  /// Formats that can be read: all formats.
   public let readers: [any CheckpointReader.Type]
   /// Formats that can be written.
   public let formats: [any CheckpointFormat.Type]
@@ -20,7 +20,7 @@ public struct Registry: Sendable {
   public let importanceFormats: [any ImportanceFormat.Type]
   public let clients: [any ClientProfile.Type]
 
-  /// - Throws: `Failure` where two plug-ins of one axis have the same id.
+  /// - Throws: `Failure` if two plug-ins of one axis have the same id.
   public init(_ plugins: [any Plugin.Type]) throws(Failure) {
     self.plugins = plugins
     var seen: Set<String> = []
@@ -31,7 +31,7 @@ public struct Registry: Sendable {
           remedy: "Rename one of them.")
       }
     }
-    // To ask a type whether it conforms to a protocol takes long where it does not: only those of the axis are asked.
+    // A failing conformance check takes long, so only types of the axis are checked.
     let byAxis = Dictionary(grouping: plugins) { $0.axis }
     func all(_ axis: PluginAxis) -> [any Plugin.Type] { byAxis[axis] ?? [] }
     methods = all(.method).compactMap { $0 as? any QuantizationMethod.Type }
@@ -47,7 +47,7 @@ public struct Registry: Sendable {
     clients = all(.client).compactMap { $0 as? any ClientProfile.Type }
   }
 
-  /// The packings that readers of a format know, the preferred first.
+  /// The packings that can be used in a format, the most preferred first.
   public func packings(of format: any CheckpointFormat.Type) -> [any Packing] {
     packings.filter { packing in
       let kind = type(of: packing)
@@ -55,7 +55,7 @@ public struct Registry: Sendable {
     }
   }
 
-  /// What outputs of some formats are, as a remedy names them: `a folder or a .gguf file`.
+  /// The outputs of some formats, as a remedy names them: `a folder or a .gguf file`.
   package func outputs(_ isMeant: (any CheckpointFormat.Type) -> Bool) -> String {
     let meant = formats.filter(isMeant)
     let files = meant.filter { !$0.isFolder }.compactMap { $0.fileExtensions.first }.map { "a .\($0) file" }
@@ -67,27 +67,27 @@ public struct Registry: Sendable {
     for method in methods where method.id == id { return method }
     if preset(id) != nil || schemeProviders.contains(where: { $0.scheme(named: id, modelType: .f16) != nil }) {
       throw Failure(
-        .usage, "plugin.scheme", "'\(id)' is a scheme, and no method", remedy: "Give --scheme \(id), with any --plugin or none.")
+        .usage, "plugin.scheme", "'\(id)' is a scheme, not a method", remedy: "Give --scheme \(id), with or without a --plugin.")
     }
     throw Registry.unknown("plug-in", "plugin.unknown", id, among: methods.map { $0.id })
   }
 
-  /// The format that opened a checkpoint, or nil: none of these did.
+  /// The format that opened a checkpoint, or nil if it is not in this registry.
   public func reader(of checkpoint: Checkpoint) -> (any CheckpointReader.Type)? { readers.first { $0.id == checkpoint.format } }
 
-  /// The format with this id, to be read.
+  /// The format with this id, for reading.
   public func reader(_ id: String) throws(Failure) -> any CheckpointReader.Type {
     for reader in readers where reader.id == id { return reader }
     throw Registry.unknown("format", "format.unknown", id, among: readers.map { $0.id })
   }
 
-  /// The format with this id, to be written.
+  /// The format with this id, for writing.
   public func format(_ id: String) throws(Failure) -> any CheckpointFormat.Type {
     for format in formats where format.id == id { return format }
     if readers.contains(where: { $0.id == id }) {
       throw Failure(
-        .usage, "format.read-only", "format '\(id)' is only read",
-        remedy: "These can be written: " + formats.map { $0.id }.joined(separator: ", ") + ".")
+        .usage, "format.read-only", "format '\(id)' can be read but not written",
+        remedy: "Choose one of: " + formats.map { $0.id }.joined(separator: ", ") + ".")
     }
     throw Registry.unknown("format", "format.unknown", id, among: formats.map { $0.id })
   }
@@ -97,7 +97,7 @@ public struct Registry: Sendable {
     for provider in schemeProviders {
       if let scheme = provider.scheme(named: name, modelType: modelType) { return scheme }
     }
-    // Some names are a scheme's and a preset's.
+    // Some names are both a scheme's and a preset's.
     let schemes = schemeProviders.flatMap { $0.schemeNames }
     throw Registry.unknown("scheme", "scheme.unknown", name, among: schemes + presetNames.filter { !schemes.contains($0) })
   }
@@ -113,11 +113,11 @@ public struct Registry: Sendable {
   /// Names of all presets, for lists.
   public var presetNames: [String] { presetProviders.flatMap { $0.presetNames } }
 
-  /// A failure that answers an unknown name with the nearest known ones.
+  /// The error for an unknown name, which suggests the nearest known ones.
   public static func unknown(_ what: String, _ id: String, _ name: String, among known: [String]) -> Failure {
     let near = nearest(to: name, among: known)
     let remedy =
-      near.isEmpty ? "Known: \(known.joined(separator: ", "))." : "Did you mean \(near.joined(separator: " or "))?"
+      near.isEmpty ? "Choose one of: \(known.joined(separator: ", "))." : "Did you mean \(near.joined(separator: " or "))?"
     return Failure(.usage, id, "unknown \(what) '\(name)'", remedy: remedy + " 'qconvert plugins' lists them all.")
   }
 

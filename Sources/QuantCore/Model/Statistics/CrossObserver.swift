@@ -1,5 +1,5 @@
-/// Observes a block in both streams at once: the inputs of a stretch of tokens in the original stream are kept until the same
-/// tokens come in the quantized one.
+/// Observes a block in both streams: the inputs of some tokens in the original stream are kept until the same tokens come in the
+/// quantized one.
 package final class CrossObserver: SiteObserver {
   /// Which stream is running.
   package enum Stream {
@@ -7,7 +7,7 @@ package final class CrossObserver: SiteObserver {
     case quantized
   }
 
-  /// Whoever changes it to the original stream begins with other tokens.
+  /// Setting it to the original stream begins with other tokens.
   package var stream = Stream.original {
     didSet { if stream == .original { originals = [:] } }
   }
@@ -16,11 +16,11 @@ package final class CrossObserver: SiteObserver {
   private let parallel: Parallel
   private var originals: [Site: [Matrix]] = [:]
   private var sums: [Site: [Float]] = [:]
-  /// Sites whose panels hold other tokens in the two streams: behind a router they may.
+  /// Sites whose panels hold different tokens in the two streams, as can happen after a router.
   private var unmatched: Set<Site> = []
 
   /// - Parameters:
-  ///   - collector: sees the quantized stream.
+  ///   - collector: observes the quantized stream.
   ///   - sites: where the streams are compared.
   package init(_ collector: StatisticsCollector, at sites: Set<Site>, parallel: Parallel) {
     self.collector = collector

@@ -1,11 +1,11 @@
-/// What errors in each column of a weight matrix weigh: the mean squares of its inputs on some text. llama.cpp calls it an
+/// How much errors in each column of a weight matrix weigh: the mean squares of its inputs on some text. llama.cpp calls it an
 /// importance matrix.
 public struct Importance: Sendable, Equatable {
-  /// What was observed in front of one matrix.
+  /// What was observed at the input of one matrix.
   public struct Entry: Sendable, Equatable {
-    /// Mean x² of every input channel; of a matrix that holds experts, those of each expert, one after another.
+    /// Mean x² of every input channel; for a stack of experts, those of each expert, one after another.
     public var meanSquares: [Float]
-    /// Tokens that were seen: one number, or one for each expert.
+    /// Number of tokens that were seen: one count, or one for each expert.
     public var tokens: [Int]
 
     public init(meanSquares: [Float], tokens: [Int]) {
@@ -14,15 +14,15 @@ public struct Importance: Sendable, Equatable {
     }
   }
 
-  /// By the names that matrices have in a container; by those of the model's own where that has no place for them.
+  /// By the names of matrices in `naming`, or in the source's naming for matrices that have no name in it.
   public var entries: [String: Entry]
-  /// Whose names these are; nil where no file says so.
+  /// The naming of the entries; nil if they were not read from a file.
   public var naming: Naming?
   /// Names of the texts that were observed.
   public var texts: [String]
-  /// Windows of text.
+  /// Number of windows.
   public var windows: Int
-  /// Tokens in each window; 0 where it is not known.
+  /// Tokens in each window; 0 if unknown.
   public var context: Int
 
   public init(entries: [String: Entry], texts: [String] = [], windows: Int = 0, context: Int = 0) {
@@ -32,13 +32,13 @@ public struct Importance: Sendable, Equatable {
     self.context = context
   }
 
-  /// The mean over the matrices of a stack that read the same.
+  /// The mean over the matrices of a stack that read the same site.
   static func mean(of values: [Float], columns: Int) -> [Float] {
     let count = values.count / max(1, columns)
     return (0..<columns).map { column in (0..<count).reduce(Float(0)) { $0 + values[$1 * columns + column] } / Float(max(1, count)) }
   }
 
-  /// XXH3-128 of names and numbers, in hexadecimal.
+  /// XXH3-128 of names and values, in hexadecimal.
   public var fingerprint: String {
     let hash = StreamHash()
     for (name, entry) in entries.sorted(by: { $0.key < $1.key }) {
@@ -48,14 +48,14 @@ public struct Importance: Sendable, Equatable {
     return hash?.digest().hexadecimal ?? ""
   }
 
-  /// Refuses numbers that cannot weigh anything.
+  /// Refuses values that are negative or not finite.
   /// - Throws: `Failure` `importance.value` that names the matrix.
   public func check() throws(Failure) {
     for (name, entry) in entries.sorted(by: { $0.key < $1.key }) {
       guard let index = entry.meanSquares.firstIndex(where: { !$0.isFinite || $0 < 0 }) else { continue }
       throw Failure(
         .data, "importance.value", "the mean square of channel \(index) is \(entry.meanSquares[index])", tensor: name,
-        remedy: "Observe again: the activations were not finite, or the file is damaged.")
+        remedy: "Collect importance again: the activations were not finite, or the file is damaged.")
     }
   }
 }
@@ -64,12 +64,12 @@ public struct Importance: Sendable, Equatable {
 public protocol ImportanceFormat: Plugin {
   /// Extensions of files that it writes, without the dot.
   static var fileExtensions: [String] { get }
-  /// Whether the file looks like this format. Never throws: a file that cannot be read is nobody's.
+  /// Whether the file looks like this format. Returns false for a file that cannot be read.
   static func recognises(_ path: String) -> Bool
-  /// Whose names it gives to matrices.
+  /// The naming of matrices in its files.
   static var naming: Naming { get }
   /// Reads a file.
-  /// - Throws: `Failure` that names the place where it is malformed.
+  /// - Throws: `Failure` that says where it is malformed.
   static func read(_ path: String) throws -> Importance
   /// The bytes of a file.
   static func bytes(_ importance: Importance) throws -> [UInt8]

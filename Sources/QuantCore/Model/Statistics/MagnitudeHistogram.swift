@@ -1,15 +1,15 @@
 import CKernels
 import Synchronization
 
-/// How often the magnitudes of a site fall into bins of one width.
+/// How often the magnitudes of a site fall into bins of equal width.
 ///
-/// The first panel that is not all zeros spans 2048 bins. Larger magnitudes append bins of the same width; where that would
-/// take more than `maximumBins`, neighbours are merged and the width doubles. Counts are whole numbers, and panels come in the
-/// order of the text: no thread count changes them.
+/// The first panel that is not all zeros spans 2048 bins. Larger magnitudes append bins of the same width; if that would take more
+/// than `maximumBins`, neighbours are merged and the width doubles. Counts are integers, and panels come in the order of the text, so
+/// the number of threads does not change them.
 public struct MagnitudeHistogram: Sendable, Equatable {
   /// Bins of the first panel.
   public static let initialBins = 2048
-  /// More than this many bins are merged in pairs: a first panel of tiny values must not ask for endless memory.
+  /// If there are more bins than this, they are merged in pairs: a first panel of tiny values must not lead to unlimited memory use.
   public static let maximumBins = 1 << 15
 
   /// Values per bin; empty as long as all values were 0.
@@ -26,9 +26,9 @@ public struct MagnitudeHistogram: Sendable, Equatable {
   /// Middle of a bin.
   public func center(_ bin: Int) -> Double { (Double(bin) + 0.5) * width }
 
-  /// Counts the values of a panel. What is not finite is left out.
+  /// Counts the values of a panel. Values that are not finite are skipped.
   public mutating func add(_ panel: Panel, parallel: Parallel) {
-    // About a quarter mebi of values in one piece.
+    // About 2^18 values in one piece.
     let piece = max(1, (1 << 18) / max(1, panel.columns))
     let source = SharedPointer(UnsafeMutablePointer(mutating: panel.base))
     let (columns, stride) = (panel.columns, panel.rowStride)

@@ -1,13 +1,12 @@
-/// What tells one model from another without reading all of it.
+/// Distinguishes one model from another without reading all of it.
 package enum ModelFingerprint {
-  /// Bytes hashed at each place of a tensor, and places.
+  /// Bytes hashed at each position in a tensor, and the number of positions.
   private static let sampleBytes = 4096
   private static let sampleCount = 16
 
-  /// XXH3-128, in hexadecimal, of what is computed and of every tensor's name, shape and type with up to 16 stretches of
-  /// 4 KiB of its bytes, evenly spread from its first to its last. Tensors that are stored in several parts give their
-  /// first and last row, decoded.
-  /// - Parameter description: what is computed, as a text that differs where any number or edge of the graph does.
+  /// XXH3-128, in hexadecimal, of what is computed and of every tensor's name, shape and type with up to 16 pieces of 4 KiB of its
+  /// bytes, evenly spread from its first to its last. For tensors that are stored in several parts, the first and last row are decoded.
+  /// - Parameter description: what is computed, as a text that differs if any number or edge of the graph differs.
   package static func of(_ checkpoint: Checkpoint, description: String) -> String {
     let hash = StreamHash()
     func add(_ text: String) { Array(text.utf8).withUnsafeBytes { hash?.update($0) } }

@@ -1,23 +1,23 @@
-/// How the range of a stored activation scale is chosen from what was observed: the values beyond it are clipped, so that all
-/// others are rounded more finely.
+/// How the range of a stored activation scale is chosen from what was observed: values beyond it are clipped, so that all others
+/// are rounded more finely.
 ///
-/// All but `minMax` find a limit α for magnitudes in a histogram, and the range is the observed one cut to `-α ... α`.
+/// All but `minMax` find a limit α for magnitudes in a histogram, and the range is the observed one clipped to `-α ... α`.
 /// Sources: H. Wu et al., *Integer Quantization for Deep Learning Inference* (arXiv 2004.09602), §3.3 and §5; S. Migacz,
 /// *8-bit Inference with TensorRT* (GTC 2017) for the divergence.
 public enum RangeCalibrator: Sendable, Hashable {
-  /// Everything that was observed.
+  /// All observed values.
   case minMax
-  /// So many percent of the magnitudes.
+  /// This percentage of the magnitudes.
   case percentile(Double)
-  /// The least divergence (Kullback-Leibler) of the rounded distribution from the observed one.
+  /// The range with the smallest Kullback-Leibler divergence of the rounded distribution from the observed one.
   case entropy
-  /// The least mean squared error of rounding.
+  /// The range with the smallest mean squared error of rounding.
   case meanSquaredError
 
-  /// Limits below this many bins are not tried by a search.
+  /// Searches do not try limits below this many bins.
   static let firstBin = 128
 
-  /// Name in the grammar of names: `minmax`, `percentile:99.9`, `entropy`, `mse`.
+  /// Name as options give it: `minmax`, `percentile:99.9`, `entropy`, `mse`.
   public var name: String {
     switch self {
     case .minMax: "minmax"
@@ -27,7 +27,7 @@ public enum RangeCalibrator: Sendable, Hashable {
     }
   }
 
-  /// The calibrator with this name, or nil. `percentile` alone is that of 99.99 %.
+  /// The calibrator with this name, or nil. `percentile` alone means 99.99 %.
   public init?(named name: String) {
     switch name {
     case "minmax": self = .minMax
@@ -41,8 +41,8 @@ public enum RangeCalibrator: Sendable, Hashable {
     }
   }
 
-  /// What suits a type where nothing is asked for. Even steps profit from a smaller range; the steps of floats shrink with the
-  /// values, so that clipping gains nothing and only risks values that the text did not show.
+  /// The default for a type. Even steps profit from a smaller range; the steps of floats shrink with the values, so clipping gains
+  /// nothing and only risks values that do not occur in the text.
   public init(for element: ActivationScheme.Element) { self = element.isFloat ? .minMax : .meanSquaredError }
 
   /// Names for lists.
@@ -51,7 +51,7 @@ public enum RangeCalibrator: Sendable, Hashable {
   /// What must be observed at a site.
   public var requirements: Set<Statistic> { self == .minMax ? [.range] : [.range, .histogram] }
 
-  /// The range of a site's values, over all channels; nil where nothing was observed.
+  /// The range of a site's values, over all channels; nil if nothing was observed.
   public func range(of statistics: SiteStatistics, for scheme: ActivationScheme) -> (minimum: Float, maximum: Float)? {
     guard statistics.tokens > 0, let minimum = statistics.minimum.min(), let maximum = statistics.maximum.max(), minimum <= maximum
     else { return nil }
@@ -61,9 +61,9 @@ public enum RangeCalibrator: Sendable, Hashable {
     return (max(minimum, -limit), min(maximum, limit))
   }
 
-  /// The limit for magnitudes; nil for everything that was observed.
+  /// The limit for magnitudes; nil: nothing is clipped.
   public func limit(of histogram: MagnitudeHistogram, for scheme: ActivationScheme) -> Double? {
-    // The stored scale of FP4 places local ones: nothing is clipped by it.
+    // The stored scale of FP4 only scales the scales of groups: it clips nothing.
     guard !histogram.counts.isEmpty, scheme.element != .fp4 else { return nil }
     switch self {
     case .minMax: return nil
@@ -79,18 +79,18 @@ public enum RangeCalibrator: Sendable, Hashable {
     var seen: UInt64 = 0
     for (bin, count) in histogram.counts.enumerated() {
       seen += count
-      // The edge of the first bin is 0, which is no range.
+      // The edge of the first bin is 0, which would be an empty range.
       if Double(seen) / total >= percent / 100 { return histogram.edge(max(1, bin)) }
     }
     return histogram.edge(histogram.counts.count)
   }
 
   /// For each number of bins from 128: the distribution P has these bins, with everything beyond added to the last one; Q has
-  /// them merged into the levels of the type, and spread again evenly over the bins that are not empty. The last of equal
-  /// divergences wins.
+  /// them merged into the levels of the type, and spread again evenly over the bins that are not empty. If divergences are equal,
+  /// the last one wins.
   private static func leastDivergence(_ histogram: MagnitudeHistogram, levels: Int) -> Double {
     var mass = histogram.counts.map { Double($0) }
-    // Zeros are exact in every range; their peak would decide alone.
+    // Zeros are exact in every range, but their peak would dominate the result.
     mass[0] = mass[1]
     var cumulative = [0.0], filled = [0], entropies = [0.0]
     for value in mass {
@@ -122,11 +122,11 @@ public enum RangeCalibrator: Sendable, Hashable {
     return histogram.edge(best.bins)
   }
 
-  /// The center of the bin with which the counted centers have the least squared error after rounding. At most about 2048
-  /// limits are tried.
+  /// The center of the bin that, as the limit, gives the smallest squared error of rounding the counted bin centers. At most about
+  /// 2048 limits are tried.
   private static func leastError(_ histogram: MagnitudeHistogram, _ scheme: ActivationScheme) -> Double {
     let bins = histogram.counts.count
-    // Large magnitudes first: they tell soonest that a limit is too small.
+    // Large magnitudes first: they show soonest that a limit is too small.
     let filled = (0..<bins).reversed().filter { histogram.counts[$0] > 0 }.map {
       (center: histogram.center($0), count: Double(histogram.counts[$0]))
     }

@@ -1,6 +1,6 @@
-/// Sees what flows into the linear layers of a block.
+/// Receives the inputs of the linear layers of a block.
 public protocol SiteObserver: AnyObject {
-  /// Called for every site in a fixed order, with inputs `[tokens, channels]` that are valid only during the call. A long
-  /// batch arrives in several panels, cut by the data alone.
+  /// Called for every site in a fixed order, with inputs `[tokens, channels]` that are valid only during the call. A long batch
+  /// arrives in several panels, split independently of the number of threads.
   func observe(_ site: Site, _ panel: Panel)
 }

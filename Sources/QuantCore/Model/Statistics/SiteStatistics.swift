@@ -10,14 +10,14 @@ public enum Statistic: String, Sendable, CaseIterable {
   case histogram
   /// `H = Σ x xᵀ` over tokens, `[channels, channels]`.
   case gram
-  /// Some of the tokens themselves.
+  /// The activations of some of the tokens.
   case sample
-  /// `C = Σ (x₀ − x) xᵀ` over tokens, `[channels, channels]`, where x₀ is the value in the original stream; observed in the
-  /// quantized stream only.
+  /// `C = Σ (x₀ − x) xᵀ` over tokens, `[channels, channels]`, where x₀ is the activation in the original stream; observed only
+  /// with the quantized stream.
   case cross
 }
 
-/// What was observed at one site on the calibration text. Sums run in a fixed order for any thread count.
+/// What was observed at one site on the calibration text. The order of summation does not depend on the number of threads.
 public struct SiteStatistics: Sendable, Equatable {
   /// Channels of the site.
   public var channels: Int
@@ -25,19 +25,19 @@ public struct SiteStatistics: Sendable, Equatable {
   public var tokens: Int
   /// Mean |x| per channel.
   public var meanAbsolute: [Float]
-  /// Mean x² per channel; empty where neither it nor the Gram matrix was asked for.
+  /// Mean x² per channel; empty if neither it nor the Gram matrix was asked for.
   public var meanSquare: [Float]
   /// Smallest value of each channel.
   public var minimum: [Float]
   /// Largest value of each channel.
   public var maximum: [Float]
-  /// Σ x xᵀ, `[channels, channels]`, symmetric; empty where it was not asked for.
+  /// Σ x xᵀ, `[channels, channels]`, symmetric; empty if not asked for.
   public var gram: [Float]
-  /// Tokens spread over the text; nil where they were not asked for.
+  /// Tokens spread over the text; nil if not asked for.
   public var sample: TokenSample?
-  /// Magnitudes of all channels together; nil where it was not asked for, or where a transform has made it void.
+  /// Magnitudes of all channels together; nil if not asked for, or if a transform has made it invalid.
   public var histogram: MagnitudeHistogram?
-  /// Σ (x₀ − x) xᵀ, `[channels, channels]`, x₀ being the value in the original stream; empty where it was not observed.
+  /// Σ (x₀ − x) xᵀ, `[channels, channels]`, where x₀ is the activation in the original stream; empty if it was not observed.
   public var cross: [Float] = []
 
   public init(channels: Int) {
@@ -53,8 +53,8 @@ public struct SiteStatistics: Sendable, Equatable {
   /// Completes a Gram matrix whose upper triangle is known.
   mutating func mirrorGram(parallel: Parallel) { LinearAlgebra.mirror(&gram, size: channels, parallel: parallel) }
 
-  /// The statistics after every channel was divided by its scale: `H / (s sᵀ)`, ranges and means divide. A histogram knows no
-  /// channels, so it has to be observed again.
+  /// Adjusts the statistics to channels that are divided by their scales: `H / (s sᵀ)`, and ranges and means are divided. A histogram
+  /// does not distinguish channels, so it must be observed again.
   public mutating func divide(by scales: [Float]) {
     sample?.divide(by: scales)
     histogram = nil

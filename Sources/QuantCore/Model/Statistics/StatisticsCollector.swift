@@ -2,7 +2,7 @@ import CKernels
 
 /// Collects statistics at the sites of a block while the engine runs it.
 ///
-/// Sums run over tokens in the order of the panels: the thread count changes no bit.
+/// Sums run over tokens in the order of the panels, so the number of threads changes no bit.
 public final class StatisticsCollector: SiteObserver {
   private struct Sums {
     var tokens = 0
@@ -11,19 +11,19 @@ public final class StatisticsCollector: SiteObserver {
     var statistics: SiteStatistics
   }
 
-  /// What to collect where; nil: `everywhere`.
+  /// What to collect at each site; nil: `everywhere`.
   private let bySite: [Site: Set<Statistic>]?
   private let everywhere: Set<Statistic>
   private let parallel: Parallel
-  /// Of the products in Gram matrices.
+  /// Precision of the products in Gram matrices.
   public var precision = ProductPrecision.f32
   private var sums: [Site: Sums] = [:]
-  /// The first value that is not finite, with the token it belongs to; nil where all are.
+  /// The first value that is not finite, with the token it belongs to; nil if all values are finite.
   public private(set) var nonfinite: (site: Site, token: Int, channel: Int, value: Float)?
 
   /// - Parameters:
   ///   - statistics: what to collect; a Gram matrix takes `channels²` floats per site.
-  ///   - sites: where to look; nil: everywhere.
+  ///   - sites: where to collect; nil: everywhere.
   public init(_ statistics: Set<Statistic>, at sites: Set<Site>? = nil, parallel: Parallel) {
     everywhere = statistics
     bySite = sites.map { Dictionary(uniqueKeysWithValues: $0.map { ($0, statistics) }) }
@@ -54,7 +54,7 @@ public final class StatisticsCollector: SiteObserver {
 
   /// What was observed so far, by site.
   public func statistics() -> [Site: SiteStatistics] {
-    // An array of keys, because a view of the dictionary would make every change in it a copy.
+    // An array of keys, because a view of the dictionary would cause every change to copy it.
     for site in Array(sums.keys) where sums[site]?.statistics.gram.isEmpty == false {
       sums[site]?.statistics.mirrorGram(parallel: parallel)
     }
@@ -100,7 +100,7 @@ public final class StatisticsCollector: SiteObserver {
     }
   }
 
-  /// Threads share the channels, so every channel's sum runs over tokens in order.
+  /// Threads divide the channels among them, so every channel's sum runs over tokens in order.
   private func observeChannels(_ panel: Panel, _ entry: inout Sums) {
     entry.absolute.withUnsafeMutableBufferPointer { absolute in
       entry.statistics.minimum.withUnsafeMutableBufferPointer { minimum in

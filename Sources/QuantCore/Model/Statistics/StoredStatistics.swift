@@ -1,4 +1,4 @@
-/// One kind of numbers that are stored for a site.
+/// One kind of values that is stored for a site.
 public enum StatisticsField: String, Sendable, CaseIterable {
   case meanAbsolute = "mean_absolute"
   case meanSquare = "mean_square"
@@ -6,7 +6,7 @@ public enum StatisticsField: String, Sendable, CaseIterable {
   case maximum
   case gram
 
-  /// What must have been asked for to have it.
+  /// The statistic that it belongs to.
   package var statistic: Statistic {
     switch self {
     case .meanAbsolute: .meanAbsolute
@@ -46,11 +46,11 @@ extension Statistic {
 
 /// What was observed at every site of every block of a model, read from a file block by block.
 ///
-/// The file is a checkpoint of a format that holds any tensors, with texts beside them: for block N and a site,
-/// `blocks.N.SITE.tokens` (I64) and `blocks.N.SITE.FIELD` (F32) with the fields of `StatisticsField`. Metadata say what the
-/// numbers belong to (`Key`).
+/// The file is a checkpoint of a format that holds arbitrary tensors, with text metadata: for block N and a site,
+/// `blocks.N.SITE.tokens` (I64) and `blocks.N.SITE.FIELD` (F32) with the fields of `StatisticsField`. The metadata says what the
+/// statistics belong to (`Key`).
 public struct StoredStatistics: Sendable {
-  /// Metadata of the file. Each is a string and stands behind `qconvert.`.
+  /// Metadata of the file. Each value is a string, and each key is preceded by `qconvert.`.
   package enum Key: String {
     /// Version of this layout.
     case version = "statistics"
@@ -64,7 +64,7 @@ public struct StoredStatistics: Sendable {
     package var stored: String { "qconvert." + rawValue }
   }
 
-  /// The layout that this program writes, and the only one that it reads. In 1 the fingerprint left out some of the model's numbers.
+  /// The layout that this program writes, and the only one that it reads. In layout 1, the fingerprint did not cover all hyperparameters.
   package static let version = "2"
 
   /// The text that was run; without its tokens.
@@ -74,23 +74,23 @@ public struct StoredStatistics: Sendable {
   private let model: String
   private let checkpoint: Checkpoint
 
-  /// - Throws: `Failure` `stats.…` where the file is none of statistics, or of another version.
+  /// - Throws: `Failure` `stats.…` if the file is not a file of statistics, or has another version.
   package init(_ checkpoint: Checkpoint) throws(Failure) {
     func value(_ key: Key) -> String? { checkpoint.metadata[key.stored]?.stringValue }
     guard let version = value(.version) else {
       throw Failure(
-        .data, "stats.kind", "is no file of statistics", file: checkpoint.path, remedy: "Give what 'qconvert calibrate' wrote.")
+        .data, "stats.kind", "is not a file of statistics", file: checkpoint.path, remedy: "Give a file that 'qconvert calibrate' wrote.")
     }
     guard version == StoredStatistics.version else {
       throw Failure(
-        .data, "stats.version", "has layout \(version), and this program reads layout \(StoredStatistics.version)", file: checkpoint.path,
+        .data, "stats.version", "has layout \(version), but this program reads layout \(StoredStatistics.version)", file: checkpoint.path,
         remedy: "Collect the statistics again with 'qconvert calibrate'.")
     }
     guard let model = value(.model), let kinds = value(.kinds), let text = value(.text),
       let calibration = CalibrationWindows(stored: text)
     else {
       throw Failure(
-        .data, "stats.metadata", "does not say what was collected on which text", file: checkpoint.path,
+        .data, "stats.metadata", "does not say what was collected, and on which text", file: checkpoint.path,
         remedy: "Collect the statistics again with 'qconvert calibrate'.")
     }
     self.model = model
@@ -104,19 +104,19 @@ public struct StoredStatistics: Sendable {
     guard fingerprint == model else {
       throw Failure(
         .data, "stats.other-model", "was collected on another model", file: checkpoint.path,
-        remedy: "Collect statistics of this one with 'qconvert calibrate'.")
+        remedy: "Collect statistics of this model with 'qconvert calibrate'.")
     }
     let missing = Statistic.allCases.filter { requirements.contains($0) && !kinds.contains($0) }
     guard missing.isEmpty else {
       throw Failure(
         .data, "stats.missing", "lacks \(missing.map { $0.rawValue }.joined(separator: ", ")), which the methods ask for",
-        file: checkpoint.path, remedy: "Collect again with 'qconvert calibrate … --for' and these methods.")
+        file: checkpoint.path, remedy: "Collect the statistics again with 'qconvert calibrate … --for' and these methods.")
     }
   }
 
-  /// What a run that collects `wanted` would have found in a block.
+  /// The statistics that a run that collects `wanted` would have found in a block.
   /// - Parameter sites: each with its number of channels.
-  /// - Throws: `Failure` `stats.shape` where a site is missing or of another width, `stats.value` for numbers that are not finite.
+  /// - Throws: `Failure` `stats.shape` if a site is missing or has another width, `stats.value` for values that are not finite.
   package func statistics(block: Int, sites: [(site: Site, channels: Int)], wanted: Set<Statistic>) throws(Failure) -> [Site: SiteStatistics] {
     var result: [Site: SiteStatistics] = [:]
     for (site, channels) in sites {
@@ -133,8 +133,8 @@ public struct StoredStatistics: Sendable {
         let values = tensor.matrix().values
         guard values.allSatisfy({ $0.isFinite }) else {
           throw Failure(
-            .data, "stats.value", "holds numbers that are not finite", file: checkpoint.path, tensor: name,
-            remedy: "The file is damaged; collect the statistics again.")
+            .data, "stats.value", "holds values that are not finite", file: checkpoint.path, tensor: name,
+            remedy: "Collect the statistics again: the file is damaged.")
         }
         field.set(values, in: &statistics)
       }
@@ -150,7 +150,7 @@ public struct StoredStatistics: Sendable {
       count >= 0
     else {
       throw Failure(
-        .data, "stats.shape", "is missing, or not one I64 number", file: checkpoint.path, tensor: name,
+        .data, "stats.shape", "is missing, or not a single I64 value", file: checkpoint.path, tensor: name,
         remedy: "Collect the statistics again with 'qconvert calibrate'.")
     }
     return count
@@ -160,7 +160,7 @@ public struct StoredStatistics: Sendable {
 }
 
 extension ByteReader {
-  /// The first eight bytes as a signed number.
+  /// The first eight bytes as a signed integer.
   fileprivate func first() throws(Failure) -> Int64 {
     var reader = self
     return Int64(bitPattern: try reader.u64())
@@ -168,7 +168,7 @@ extension ByteReader {
 }
 
 extension SiteStatistics {
-  /// Mean squares from the diagonal of the Gram matrix, where they were not collected by themselves.
+  /// Computes mean squares from the diagonal of the Gram matrix, if they were not collected separately.
   mutating func deriveMeanSquare() {
     guard meanSquare.isEmpty, !gram.isEmpty else { return }
     meanSquare = (0..<channels).map { gram[$0 * channels + $0] / Float(max(1, tokens)) }

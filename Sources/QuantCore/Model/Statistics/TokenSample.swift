@@ -1,27 +1,27 @@
-/// Some of the tokens that were observed at a site: every n-th, spread evenly over the text, for searches that must see how
+/// The activations of some tokens at a site: every n-th token, spread evenly over the text, for searches that must see how
 /// activations round.
 public struct TokenSample: Sendable, Equatable {
-  /// Tokens that are kept at most.
+  /// How many tokens are kept at most.
   public static let limit = 1024
   /// Channels of a token.
   public let channels: Int
   /// Kept tokens, `[count, channels]`.
   public private(set) var values: [Float] = []
-  /// Distance between two kept tokens: a power of two, so that thinning out keeps the spacing even.
+  /// Distance between two kept tokens: a power of two, so that the spacing stays even when tokens are removed.
   private var stride = 1
   private var seen = 0
 
-  /// Tokens kept.
+  /// Number of tokens kept.
   public var count: Int { channels == 0 ? 0 : values.count / channels }
 
   public init(channels: Int) { self.channels = channels }
 
-  /// Tokens in order; how they are cut into panels does not matter.
+  /// Adds tokens in order; how they are split into panels does not matter.
   mutating func add(_ panel: Panel) {
     for row in 0..<panel.rows {
       if seen.isMultiple(of: stride) {
         if count == TokenSample.limit { thinOut() }
-        // What comes next stays a multiple of the doubled stride, because the limit is even.
+        // This token is also a multiple of the doubled stride, because the limit is even.
         values += UnsafeBufferPointer(start: panel.row(row), count: channels)
       }
       seen += 1
@@ -36,7 +36,7 @@ public struct TokenSample: Sendable, Equatable {
     stride *= 2
   }
 
-  /// The sample after every channel was divided by its scale.
+  /// Divides every channel by its scale.
   mutating func divide(by scales: [Float]) {
     for start in Swift.stride(from: 0, to: values.count, by: channels) {
       for c in 0..<channels { values[start + c] /= scales[c] }
