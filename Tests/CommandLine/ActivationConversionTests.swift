@@ -192,7 +192,7 @@ import Testing
   @Test func aSchemeTypedAsAMethodIsAnsweredWithScheme() {
     for name in ["fp8", "w8a8", "q4_k_m", "int4-g128"] {
       let failure = #expect(throws: Failure.self) { try registry.method(name) }
-      #expect(failure?.id == "plugin.scheme" && failure?.remedy?.contains("--scheme \(name)") == true)
+      #expect(failure?.id == "plugin.scheme" && failure?.remedy?.description.contains("'scheme' \(name)") == true)
     }
   }
 

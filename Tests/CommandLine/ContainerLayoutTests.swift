@@ -28,7 +28,7 @@ import Testing
     let error = try #require(try failure("gpt2", "codes", scheme: "int4-channel"))
     #expect(error.kind == .unsupported && error.id == "scheme.transposed")
     #expect(error.tensor == "transformer.h.0.attn.c_attn.weight")
-    #expect(error.remedy?.contains(".gguf") == true)
+    #expect(error.remedy?.description.contains(".gguf") == true)
   }
 
   @Test(arguments: ["opt", "bloom-residual"]) func whatLlamaCppDoesNotKnowIsNotWrittenAsGGUF(_ name: String) throws {

@@ -26,7 +26,7 @@ func malformedConditionsAreUsageErrors(_ text: String) throws {
   let failure = try #require(throws: Failure.self) { try Gate("kld > 3") }
   #expect(failure.id == "gate.unknown-key")
   for key in ["perplexity", "kld.mean", "kld.median", "kld.p99", "kld.max", "top1", "size.bytes", "bits-per-weight"] {
-    #expect(failure.remedy?.contains(key) == true)
+    #expect(failure.remedy?.description.contains(key) == true)
     #expect(try Gate("\(key) > 1").description == "\(key) > 1")
   }
 }

@@ -71,8 +71,8 @@ import Testing
       ("gptq", "awq", "awq"), ("awq", "packed", "pack-quantized"), ("packed", "again", "gptq_v2"), ("gptq", "blocks.gguf", nil),
     ] {
       let plan = try convert(folder.file(input), output) { $0.packing = packing }
-      let moved = plan.tensors.filter { $0.adoption != nil }
-      #expect(moved.count == 7 * 8 && moved.allSatisfy { $0.adoption?.fidelity == .exact }, "\(output)")
+      let moved = plan.tensors.filter { $0.repacking != nil }
+      #expect(moved.count == 7 * 8 && moved.allSatisfy { $0.repacking?.fidelity == .exact }, "\(output)")
       let found = try logits(folder.file(output))
       let largest = expected.reduce(0) { max($0, abs($1)) }
       #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-6 * largest }, "\(output)")

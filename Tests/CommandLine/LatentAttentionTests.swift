@@ -169,7 +169,7 @@ import Testing
     var asked = request(model, "quantized", scheme: "fp8")
     asked.keyValueCache = "fp8"
     let failure = #expect(throws: Failure.self) { try Planner(registry).plan(asked) }
-    #expect(failure?.id == "cache.no-site" && failure?.kind == .unsupported && failure?.remedy?.isEmpty == false)
+    #expect(failure?.id == "cache.no-site" && failure?.kind == .unsupported && failure?.remedy?.description.isEmpty == false)
   }
 
   // MARK: - Configurations

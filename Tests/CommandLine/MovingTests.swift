@@ -58,7 +58,7 @@ import Testing
     let comparison = try compare(first, second)
     #expect(comparison.holds)
     #expect(comparison.tensors.filter { $0.verdict == .repacked }.count == 56)
-    let notes = Set(try plan(first, "third") { $0.packing = "int-quantized" }.tensors.filter { $0.adoption != nil }.compactMap(\.note))
+    let notes = Set(try plan(first, "third") { $0.packing = "int-quantized" }.tensors.filter { $0.repacking != nil }.compactMap(\.note))
     #expect(notes == ["re-packed"])
   }
 

@@ -52,7 +52,7 @@ import Testing
   ]) func denseBlocksStayInFolders(_ name: String, _ reason: String) throws {
     let source = try opening.open(RandomModel.copy(name, into: folder))
     let failure = #expect(throws: Failure.self) { try Planner(registry).plan(request(source.path, "model.gguf", "f32")) }
-    #expect(failure?.id == "gguf.architecture" && failure?.kind == .unsupported && failure?.remedy?.contains("folder") == true)
+    #expect(failure?.id == "gguf.architecture" && failure?.kind == .unsupported && failure?.remedy?.description.contains("folder") == true)
     #expect(failure?.message.contains(reason) == true)
     expectSameTensors(source, try convert(source.path, "folder"))
   }

@@ -189,7 +189,7 @@ func aMistakeIsNamedWithItsLine(_ yaml: String, _ id: String, _ message: String,
   #expect(failure.kind == .config)
   #expect(failure.id == id)
   #expect(failure.message.contains(message), "\(failure.message)")
-  #expect(remedy.isEmpty || failure.remedy?.contains(remedy) == true, "\(failure.remedy ?? "")")
+  #expect(remedy.isEmpty || failure.remedy?.description.contains(remedy) == true, "\(failure.remedy?.description ?? "")")
 }
 
 @Test func emptyValuesSayNothing() throws {

@@ -25,9 +25,9 @@ func theExamplesAreWhatTheCommandWrites(_ name: String, _ kind: Scaffold.Kind) t
 }
 
 @Test(arguments: Scaffold.Kind.allCases) func anotherNameChangesNothingElse(_ kind: Scaffold.Kind) throws {
-  let shrink = try scaffold("shrink", kind).files, other = try scaffold("clip-search2", kind).files
+  let shrink = try scaffold("shrink", kind).files, other = try scaffold("squeeze-2", kind).files
   func renamed(_ text: String) -> String {
-    let names = [("shrink", "clip-search2"), ("Shrink", "ClipSearch2"), ("SHRINK", "CLIP-SEARCH2")]
+    let names = [("shrink", "squeeze-2"), ("Shrink", "Squeeze2"), ("SHRINK", "SQUEEZE-2")]
     return names.reduce(text) { $0.replacing($1.0, with: $1.1) }
   }
   for (a, b) in zip(shrink, other) {

@@ -170,7 +170,7 @@ import Testing
       $0.scheme = "bf16"
       $0.tensorRules = ["*.down_proj=int4-g32"]
     }
-    #expect(integers?.id == "packing.stack" && integers?.remedy?.contains("mxfp4") == true)
+    #expect(integers?.id == "packing.stack" && integers?.remedy?.description.contains("mxfp4") == true)
     let linear = refusal(try model()) {
       $0.scheme = "bf16"
       $0.tensorRules = ["*.down_proj=mxfp4"]

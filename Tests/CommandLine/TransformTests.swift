@@ -184,7 +184,7 @@ import Testing
       let request = try request(path, "\(method.testDescription) \(output)", method)
       if Self.refused.contains("\(method.id) \(name)") {
         let failure = #expect(throws: Failure.self) { try Planner(registry).plan(request) }
-        #expect(failure?.id == "method.model" && failure?.kind == .unsupported && failure?.remedy?.isEmpty == false)
+        #expect(failure?.id == "method.model" && failure?.kind == .unsupported && failure?.remedy?.description.isEmpty == false)
         continue
       }
       if Self.rounding.contains(method.id) {

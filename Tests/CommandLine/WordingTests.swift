@@ -26,6 +26,14 @@ import Testing
   #expect(JSONOutput.document([], failure).text() == expected)
 }
 
+@Test func settingsAndCommandsInARemedyAreSpelledAsTheyAreTyped() {
+  let remedy: Remedy = "Give \(setting: "scheme") \("q4_k"); " + "\(command: "plugins") lists \(2 + 1)."
+  let failure = Failure(.usage, "x", "it broke", remedy: remedy)
+  #expect(Wording.line(failure) == "error: it broke. Give --scheme q4_k; 'qconvert plugins' lists 3. [x]")
+  #expect(JSONOutput.document([], failure).text().contains("Give --scheme q4_k; 'qconvert plugins' lists 3."))
+  #expect(remedy.description == "Give 'scheme' q4_k; 'plugins' lists 3.")
+}
+
 @Test func everyKindIsItsOwnExitCodeAndName() {
   let kinds = Failure.Kind.allCases
   #expect(Set(kinds.map { Wording.name($0) }).count == kinds.count)

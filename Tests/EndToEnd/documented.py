@@ -152,6 +152,15 @@ def unknown_options(page, known):
     return sorted(name for name in named - known if name.replace("--no-", "--") not in known)
 
 
+def wrong_remedies(known):
+    """An error for each setting or command that a remedy in the sources names and the program does not have."""
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "Sources").rglob("*.swift"))
+    settings = {"--" + name for name in re.findall(r'\\\(setting: "([^"]+)"\)', text)}
+    commands = {words.split()[0] for words in re.findall(r'\\\(command: "([^"]+)"\)', text)}
+    assert settings and commands
+    return [f"remedies name {name}" for name in sorted((settings - known) | (commands - OTHERS))]
+
+
 def wrong_methods(program):
     """An error if the README's list of methods is not the program's."""
     listed = re.search(r"^\| methods \| (.*) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
@@ -173,7 +182,7 @@ def main():
             wrong = [sentence for line in lines for sentence in run(line, folder, environment)]
             wrong += [f"no command has the option {name}" for name in unknown_options(page, known)]
             if page.name == "README.md":
-                wrong += wrong_methods(program)
+                wrong += wrong_methods(program) + wrong_remedies(known)
             failed = failed or bool(wrong)
             name = f"{len(lines)} command lines and the options in {page.relative_to(ROOT)}"
             print(f"FAIL {name}: {'; '.join(wrong)}" if wrong else f"ok   {name}")

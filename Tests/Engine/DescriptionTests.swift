@@ -205,7 +205,7 @@ private let absent: JSON? = nil
     let engine = try Fixture.engine(try source("opt"))
     func refused(_ body: () throws -> Void) -> String? {
       let failure = #expect(throws: Failure.self) { try body() }
-      return failure.flatMap { $0.kind == .usage && $0.remedy?.contains("--context 64") == true ? $0.id : nil }
+      return failure.flatMap { $0.kind == .usage && $0.remedy?.description.contains("'context' 64") == true ? $0.id : nil }
     }
     let text = [Int](repeating: 3, count: 200)
     #expect(refused { _ = try Evaluation.run(engine, tokens: text, options: EvaluationOptions(context: 65)) } == "model.position-range")

@@ -218,7 +218,7 @@ import Testing
     let weight = try #require(try BlockFloat8().unpack(configuration: configuration, stored: stored)?.first)
     #expect(weight.storage.schemeName == scheme.name && weight.matrix().values == scheme.values(panel))
     let plain = try #require(Float8Schemes.scheme(named: "fp8-block128", modelType: .bf16))
-    #expect(plain.adoption(of: scheme)?.fidelity == .exact && scheme.adoption(of: plain) == nil)
+    #expect(plain.repacking(of: scheme)?.fidelity == .exact && scheme.repacking(of: plain) == nil)
   }
 
   @Test func mixedLayersThatOneConfigurationCannotSayAreRefused() throws {

@@ -81,10 +81,10 @@ struct FloatPackingTests {
     let matrix = weights(rows: 3, columns: 64)
     var panel = source.emptyPanel(rows: 3, columns: 64)
     matrix.withPanel { source.encode($0, importance: nil, into: &panel) }
-    let adoption = try #require(blocks.adoption(of: source))
-    #expect(adoption.fidelity == .exact)
-    #expect(blocks.values(adoption.translate(panel)) == source.values(panel))
-    #expect(GGUFBlocks.scheme(named: "nvfp4-ggml", modelType: .bf16)?.adoption(of: source) == nil)
+    let repacking = try #require(blocks.repacking(of: source))
+    #expect(repacking.fidelity == .exact)
+    #expect(blocks.values(repacking.translate(panel)) == source.values(panel))
+    #expect(GGUFBlocks.scheme(named: "nvfp4-ggml", modelType: .bf16)?.repacking(of: source) == nil)
   }
 
   /// Every scale that a block can have, except for the two that are not finite there: they do not change under a scale of 1.
@@ -101,7 +101,7 @@ struct FloatPackingTests {
     let codes = try #require(storage.codes)
     let target = NVFP4Scheme(meaning, modelType: .f32)
     let move = try #require(target.move(from: codes.scheme))
-    #expect(move.fidelity == .exact && target.adoption(of: codes.scheme) == nil)
+    #expect(move.fidelity == .exact && target.repacking(of: codes.scheme) == nil)
     let moved = move.translate(codes.panel(rows: 0..<rows, rowLength: 128))
     let stored = CheckpointTensor(name: "x.weight", shape: [rows, 128], storage: storage).matrix().values
     #expect(zip(target.values(moved), stored).allSatisfy { $0 == $1 })

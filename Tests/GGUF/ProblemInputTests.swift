@@ -109,7 +109,7 @@ import Testing
         #expect(failure.id == "data.overflow" && failure.tensor == ProblemInputTests.layer, "\(type): \(failure)")
         #expect(failure.message.hasPrefix("the weight in row 1, column "), "\(type): \(failure.message)")
         if !isWholeRow { #expect(failure.message.contains("column 301 "), "\(type): \(failure.message)") }
-        #expect(failure.remedy?.contains("--tensor '\(ProblemInputTests.layer)=bf16'") == true)
+        #expect(failure.remedy?.description.contains("'tensor' '\(ProblemInputTests.layer)=bf16'") == true)
       }
     }
   }
@@ -140,8 +140,8 @@ import Testing
       let failure = refusal(type, columns: 160, importance: [])
       #expect(failure?.id == "scheme.row-length" && failure?.tensor == ProblemInputTests.layer)
       #expect(failure?.message.hasPrefix("rows of 160 weights cannot be stored as \(type), whose group size is ") == true)
-      #expect(failure?.remedy?.contains("--tensor '\(ProblemInputTests.layer)=SCHEME'") == true)
-      #expect(failure?.remedy?.contains("q4_0, q8_0, f16") == true)
+      #expect(failure?.remedy?.description.contains("'tensor' '\(ProblemInputTests.layer)=SCHEME'") == true)
+      #expect(failure?.remedy?.description.contains("q4_0, q8_0, f16") == true)
     }
   }
 
@@ -188,7 +188,7 @@ import Testing
       } else {
         let failure = refusal(type, tensor: tensor, importance: [])
         #expect(failure?.id == "importance.required" && failure?.tensor == tensor, "\(type), \(tensor)")
-        #expect(failure?.remedy?.hasPrefix("Give --importance FILE") == true)
+        #expect(failure?.remedy?.description.hasPrefix("Give 'importance' FILE") == true)
       }
     }
   }

@@ -143,7 +143,7 @@ private func header(_ layout: OutputLayout, _ name: String) throws -> (start: In
 
 @Test func folderWithoutAConfigurationIsRefused() {
   let without = #expect(throws: Failure.self) { try HuggingFaceFormat.layout(request([], configuration: nil)) }
-  #expect(without?.remedy?.contains("--config") == true)
+  #expect(without?.remedy?.description.contains("'config'") == true)
   let ggufKeys = Configuration(KeyValues(), architecture: nil)
   let fromGGUF = #expect(throws: Failure.self) { try HuggingFaceFormat.layout(request([], configuration: ggufKeys)) }
   #expect(fromGGUF?.id == "hf.from-gguf")

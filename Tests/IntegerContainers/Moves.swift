@@ -89,10 +89,10 @@ extension IntegerContainers {
     let asymmetric = try #require(IntegerScheme(bits: 4, groupLength: 128, isSymmetric: false, modelType: .f16))
     func pack(_ packing: any Packing, _ tensor: CheckpointTensor) throws -> [CheckpointTensor] {
       let storage = try #require(tensor.storage as? any QuantizedStorage)
-      let adoption = try #require(asymmetric.adoption(of: storage.scheme))
-      #expect(adoption.fidelity == .exact)
+      let repacking = try #require(asymmetric.repacking(of: storage.scheme))
+      #expect(repacking.fidelity == .exact)
       return IntegerContainers.packed(packing, asymmetric, name: tensor.name, shape: tensor.shape) {
-        adoption.translate(storage.panel(rows: $0, rowLength: tensor.rowLength))
+        repacking.translate(storage.panel(rows: $0, rowLength: tensor.rowLength))
       }
     }
     let start = try pack(first, tensor)
@@ -146,9 +146,9 @@ extension IntegerContainers {
     let matrix = Matrix(rows: 5, columns: 256, values: (0..<5 * 256).map { Float(($0 * 7919) % 1013) / 4096 - 0.1 })
     var panel = source.emptyPanel(rows: 5, columns: 256)
     matrix.withPanel { source.encode($0, importance: nil, into: &panel) }
-    let adoption = try #require(target.adoption(of: source))
-    #expect(adoption.fidelity == (isExact ? .exact : .parametersRounded))
-    let moved = adoption.translate(panel)
+    let repacking = try #require(target.repacking(of: source))
+    #expect(repacking.fidelity == (isExact ? .exact : .parametersRounded))
+    let moved = repacking.translate(panel)
     let (before, after) = (source.values(panel), target.values(moved))
     if isExact {
       #expect(after == before)
@@ -168,10 +168,10 @@ extension IntegerContainers {
       ("int4-g96", "int4-g128"), ("q4_0", "int4-g16"), ("q4_0", "int8-g32"), ("q4_0", "int4-g32-asym"), ("q4_1", "int4-g32"),
       ("q8_0", "int8-g32-asym"), ("q4_k", "int4-g32"), ("q4_0", "q4_1"),
     ] {
-      #expect(try scheme(to).adoption(of: scheme(from)) == nil, "\(from) to \(to)")
+      #expect(try scheme(to).repacking(of: scheme(from)) == nil, "\(from) to \(to)")
     }
-    #expect(try scheme("int4-g128", .bf16).adoption(of: scheme("int4-g128", .f16))?.fidelity == .parametersRounded)
-    #expect(try scheme("int4-g128", .f32).adoption(of: scheme("int4-g128", .bf16))?.fidelity == .exact)
-    #expect(try scheme("q8_0").adoption(of: scheme("int8-channel", .bf16))?.fidelity == .parametersRounded)
+    #expect(try scheme("int4-g128", .bf16).repacking(of: scheme("int4-g128", .f16))?.fidelity == .parametersRounded)
+    #expect(try scheme("int4-g128", .f32).repacking(of: scheme("int4-g128", .bf16))?.fidelity == .exact)
+    #expect(try scheme("q8_0").repacking(of: scheme("int8-channel", .bf16))?.fidelity == .parametersRounded)
   }
 }

@@ -126,7 +126,7 @@ private func names(_ folder: String) -> [String] {
   writeFile(folder.file("out"), [1])
   let refused = failure { _ = try OutputTransaction(layout: fileLayout, target: folder.file("out"), force: false, inputs: []) }
   #expect(refused?.kind == .cannotCreate)
-  #expect(refused?.remedy?.contains("--force") == true)
+  #expect(refused?.remedy?.description.contains("'force'") == true)
   let transaction = try OutputTransaction(layout: fileLayout, target: folder.file("out"), force: true, inputs: [])
   try fill(transaction)
   #expect(readFile(folder.file("out")) == [1])

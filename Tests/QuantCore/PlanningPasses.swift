@@ -187,9 +187,9 @@ private enum Reader: ClientProfile {
   @Test func modelsAndAdaptersGoToTheFormatsThatHoldThem() throws {
     #expect(try Target.adapterFormat(of: request { $0.output = "out.thin" }, registry).id == "thin")
     let model = #expect(throws: Failure.self) { try Target(request { $0.output = "out.thin" }, registry) }
-    #expect(model?.id == "output.content" && model?.remedy == "Give --to with one that does: flat.")
+    #expect(model?.id == "output.content" && model?.remedy?.description == "Give 'to' with one that does: flat.")
     let adapter = #expect(throws: Failure.self) { try Target.adapterFormat(of: request(), registry) }
-    #expect(adapter?.id == "output.content" && adapter?.remedy == "Give --to with one that does: thin.")
+    #expect(adapter?.id == "output.content" && adapter?.remedy?.description == "Give 'to' with one that does: thin.")
   }
 
   @Test func thePackingsOfARegistryAreListedByWhatTheyDo() {

@@ -124,29 +124,29 @@ private func encoded(_ scheme: any Scheme, _ matrix: Matrix, rows: Range<Int>? =
   let exact = [("fp8-tensor", "fp8-channel"), ("fp8-tensor", "fp8-block8"), ("fp8-block16", "fp8-block8"), ("fp8-tensor", "fp8-tensor")]
   for (from, to) in exact {
     let source = try fp8(from, .bf16), target = try fp8(to, .f32)
-    let adoption = try #require(target.adoption(of: source))
+    let repacking = try #require(target.repacking(of: source))
     let panel = encoded(source, matrix)
-    let moved = adoption.translate(panel)
-    #expect(adoption.fidelity == .exact && target.values(moved) == source.values(panel), "\(from) as \(to)")
+    let moved = repacking.translate(panel)
+    #expect(repacking.fidelity == .exact && target.values(moved) == source.values(panel), "\(from) as \(to)")
     #expect(moved.parameters.count == target.emptyPanel(rows: 20, columns: 24).parameters.count)
   }
   for (from, to) in [
     ("fp8-channel", "fp8-tensor"), ("fp8-block8", "fp8-block16"), ("fp8-channel", "fp8-block8"), ("fp8e5m2-tensor", "fp8-channel"),
   ] {
-    #expect(try fp8(to, .f32).adoption(of: fp8(from, .f32)) == nil)
+    #expect(try fp8(to, .f32).repacking(of: fp8(from, .f32)) == nil)
   }
-  #expect(try fp8("fp8-channel", .bf16).adoption(of: fp8("fp8-tensor", .f32)) == nil)
+  #expect(try fp8("fp8-channel", .bf16).repacking(of: fp8("fp8-tensor", .f32)) == nil)
 }
 
 @Test func nvfp4ChangesTheMeaningOfItsGlobalScale() throws {
   let matrix = sampleWeights()
   let divisor = NVFP4Scheme(.divisor, modelType: .bf16), factor = NVFP4Scheme(.factor, modelType: .bf16)
   let panel = encoded(divisor.fitted(largestMagnitude: 4), matrix)
-  let adoption = try #require(factor.adoption(of: divisor))
-  let moved = adoption.translate(panel)
-  #expect(adoption.fidelity == .parametersRounded && moved.codes == panel.codes && moved.parameters[1] == 1 / panel.parameters[1])
+  let repacking = try #require(factor.repacking(of: divisor))
+  let moved = repacking.translate(panel)
+  #expect(repacking.fidelity == .parametersRounded && moved.codes == panel.codes && moved.parameters[1] == 1 / panel.parameters[1])
   for (a, b) in zip(divisor.values(panel), factor.values(moved)) { #expect(abs(a - b) <= abs(a) * 0x1p-22) }
-  #expect(divisor.adoption(of: divisor)?.fidelity == .exact)
+  #expect(divisor.repacking(of: divisor)?.fidelity == .exact)
   let other = try scheme("mxfp4")
-  #expect(divisor.adoption(of: other) == nil && other.adoption(of: divisor) == nil)
+  #expect(divisor.repacking(of: other) == nil && other.repacking(of: divisor) == nil)
 }

@@ -108,16 +108,16 @@ import Testing
   @Test func rowsOfSignedBytesAreRepacked() throws {
     let channel = try #require(IntegerScheme(bits: 8, groupLength: nil, isSymmetric: true, modelType: .bf16))
     let scheme = try #require(BitsAndBytesSchemes.scheme(named: "llm-int8", modelType: .bf16))
-    let adoption = try #require(scheme.adoption(of: channel))
-    #expect(adoption.fidelity == .parametersRounded)
+    let repacking = try #require(scheme.repacking(of: channel))
+    #expect(repacking.fidelity == .parametersRounded)
     let weights = Matrix(rows: 2, columns: 5, values: [1, -2, 0.5, 0.25, 2, 0, 3, -4, 1, 0.125])
     var panel = channel.emptyPanel(rows: 2, columns: 5)
     weights.withPanel { channel.encode($0, importance: nil, into: &panel) }
-    let moved = adoption.translate(panel)
+    let moved = repacking.translate(panel)
     #expect(moved.codes == panel.codes)
     for (a, b) in zip(scheme.values(moved), channel.values(panel)) { #expect(abs(a - b) <= 3e-7 * abs(b)) }
     let groups = try #require(IntegerScheme(bits: 8, groupLength: 32, isSymmetric: true, modelType: .bf16))
-    #expect(scheme.adoption(of: groups) == nil)
+    #expect(scheme.repacking(of: groups) == nil)
   }
 
   @Test func nestedMagnitudesFollowEachOtherThroughTheMatrix() throws {

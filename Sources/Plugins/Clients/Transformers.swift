@@ -19,7 +19,7 @@ public enum Transformers: ClientProfile {
   public static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle? {
     guard let first = folder.quantized.first, ["gptq", "gptq_v2"].contains(first.packing) else { return nil }
     func isInBlock(_ name: String) -> Bool { name.split(separator: ".").contains { Int($0) != nil } }
-    let remedy = "Leave out --packing: compressed-tensors can give each layer its own scheme."
+    let remedy: Remedy = "Leave out \(setting: "packing"): compressed-tensors can give each layer its own scheme."
     if let other = folder.quantized.first(where: { !isInBlock($0.name) }) {
       return ClientObstacle("reads GPTQ only in the layers of blocks, not in '\(other.name)'", remedy: remedy)
     }

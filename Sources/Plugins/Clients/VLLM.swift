@@ -18,7 +18,7 @@ public enum VLLM: ClientProfile {
     case "pack-quantized" where bits != 4 && bits != 8:
       return ClientObstacle("has no kernel for packed \(bits)-bit integers", remedy: "Choose 4 or 8 bits.")
     case "gptq_v2" where version < "0.32":
-      return ClientObstacle("is not known to read GPTQ's second version (gptq_v2)", remedy: "Give --packing gptq.")
+      return ClientObstacle("is not known to read GPTQ's second version (gptq_v2)", remedy: "Give \(setting: "packing") gptq.")
     case "gptq", "gptq_v2":
       return gptqObstacle(layer, version: version)
     default: return nil
@@ -30,7 +30,7 @@ public enum VLLM: ClientProfile {
     guard version >= "0.32" else { return nil }
     if layer.grid.kind == .asymmetricInteger {
       return ClientObstacle(
-        "reads GPTQ only without zero points", remedy: "Leave --packing out (compressed-tensors holds zero points), or give --packing awq.")
+        "reads GPTQ only without zero points", remedy: "Leave \(setting: "packing") out (compressed-tensors holds zero points), or give \(setting: "packing") awq.")
     }
     let isRead = layer.grid.codeBits == 4 || layer.grid.codeBits == 8
     return isRead ? nil : ClientObstacle("reads GPTQ only with 4 or 8 bits", remedy: "Choose 4 or 8 bits.")

@@ -44,10 +44,8 @@ struct DeepSeekFacts {
     n.feedForwardSize = try keys.positiveSize("intermediate_size", "feed_forward_length")
     n.contextLength = try keys.size("max_position_embeddings", "context_length") ?? 0
     n.normEpsilon = try keys.number("rms_norm_eps", "attention.layer_norm_rms_epsilon") ?? 1e-6
+    try keys.refuseActivations(otherThan: "silu")
     n.statesHeadSize = keys.json("head_dim") != nil
-    if let activation = keys.json("hidden_act")?.stringValue, activation != "silu" {
-      throw keys.unsupported("model.activation", "the activation '\(activation)' is not supported")
-    }
     latent = try keys.latentNumbers(defaults: DeepSeekFacts.defaultLatent, defaultTheta: 10000, normEpsilon: n.normEpsilon)
     n.headSize = latent.keySize
     n.tiesEmbeddings = try keys.tiesEmbeddings(default: false, tensors, embedding: "model.embed_tokens.weight")

@@ -114,9 +114,7 @@ struct QwenMixture {
     var facts = Facts()
     var n = try keys.decoderNumbers(defaultKeyValueHeads: defaultKeyValueHeads, tensors: tensors)
     facts.rope = try keys.rope(headSize: n.headSize, defaultTheta: 10000, factors: tensors[RopeFactors.name])
-    if let activation = keys.json("hidden_act")?.stringValue, activation != "silu" {
-      throw keys.unsupported("model.activation", "the activation '\(activation)' is not supported")
-    }
+    try keys.refuseActivations(otherThan: "silu")
     // transformers 5 may write the other key.
     let count = keys.json("num_experts") == nil && keys.json("num_local_experts") != nil ? "num_local_experts" : "num_experts"
     facts.experts = try keys.experts(count: count, blocks: n.blockCount)

@@ -7,7 +7,7 @@ extension Checkpoint {
     throw Failure(
       .data, "model.tied-output", "differs from the embedding, although the configuration ties the two", file: path,
       tensor: output.name,
-      remedy: "Remove the wrong tensor, or set 'tie_word_embeddings' to false with --config to keep both.")
+      remedy: "Remove the wrong tensor, or set 'tie_word_embeddings' to false with \(setting: "config") to keep both.")
   }
 }
 

@@ -88,7 +88,7 @@ public struct ConfigurationKeys: Sendable {
 
   public func unsupported(_ id: String, _ message: String) -> Failure {
     Failure(
-      .unsupported, id, message, file: path, remedy: "Use a method that needs no calibration, such as 'rtn'.")
+      .unsupported, id, message, file: path, remedy: "Without calibration, it can still be converted within its format.")
   }
 
   public func name(_ huggingFace: String, _ gguf: String) -> String {

@@ -5,6 +5,8 @@ public struct GGUFKeys: Sendable {
   /// What has been set so far, `general.architecture` first.
   public private(set) var values = KeyValues()
   private let architecture: String
+  /// Of a head of which a part is rotated; nil: all is.
+  private var rotatedDimension: Int?
 
   public init(_ architecture: String) {
     self.architecture = architecture
@@ -19,8 +21,9 @@ public struct GGUFKeys: Sendable {
   /// Reserves the entry for the type that most weights have, which the format fills in.
   public mutating func setFileType() { values["general.file_type"] = .u32(0) }
 
-  /// What the converter writes for every decoder before an architecture's own keys: sizes, heads, rotary embedding, norms, experts, and
-  /// the file's type.
+  /// What the converter writes for every decoder before an architecture's own keys: `block_count`, `context_length`, `embedding_length`,
+  /// `feed_forward_length`, `attention.head_count`, `attention.head_count_kv`, scaling and base of the rotary embedding, the epsilon of
+  /// norms, experts, head sizes, and the file's type. A key that was set before keeps its place.
   /// - Parameters:
   ///   - rope: nil: there is none. If blocks differ, that of the blocks that attend to everything.
   ///   - localTheta: base of the frequencies in blocks with a window, if it differs.
@@ -42,6 +45,7 @@ public struct GGUFKeys: Sendable {
     if let rope {
       setScaling(rope.scaling)
       set("rope.freq_base", rope.theta)
+      if rope.dimension != n.headSize { rotatedDimension = rope.dimension }
       if let localTheta { set("rope.freq_base_swa", localTheta) }
     }
     set(layerNorms ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", n.normEpsilon)
@@ -79,5 +83,10 @@ public struct GGUFKeys: Sendable {
   public mutating func setSpacePrefix() { values["tokenizer.ggml.add_space_prefix"] = .bool(false) }
 
   /// As a configuration.
-  public var configuration: Configuration { Configuration(values, architecture: architecture) }
+  public var configuration: Configuration {
+    var stated = self
+    // Without it, llama.cpp rotates the whole head.
+    if let rotatedDimension, values[architecture + ".rope.dimension_count"] == nil { stated.set("rope.dimension_count", rotatedDimension) }
+    return Configuration(stated.values, architecture: architecture)
+  }
 }

@@ -36,10 +36,21 @@ public struct HuggingFaceKeys: Sendable {
     set("rms_norm_eps", n.normEpsilon)
     set("rope_theta", rope.theta)
     set("rope_scaling", scaling)
+    if let share = rope.share(ofHead: n.headSize) { set("partial_rotary_factor", share) }
     set("tie_word_embeddings", n.tiesEmbeddings)
     return true
   }
 
   /// As the configuration of a folder.
   public var configuration: Configuration { .huggingFace(.object(members)) }
+}
+
+extension Rope {
+  /// The part of a head that is rotated, as `partial_rotary_factor` states it; nil: all of it. Clients truncate the product with the
+  /// head size.
+  func share(ofHead headSize: Int) -> Double? {
+    guard dimension != headSize else { return nil }
+    let share = Double(dimension) / Double(headSize)
+    return Int(Double(headSize) * share) < dimension ? share.nextUp : share
+  }
 }

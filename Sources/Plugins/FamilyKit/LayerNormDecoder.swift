@@ -126,6 +126,13 @@ extension ConfigurationKeys {
     }
   }
 
+  /// Refuses a model whose feed-forward networks use another function than the one that the family computes.
+  public func refuseActivations(otherThan name: String, key: String = "hidden_act") throws(Failure) {
+    if let stated = json(key)?.stringValue, stated != name {
+      throw unsupported("model.activation", "the activation '\(stated)' is not supported")
+    }
+  }
+
   /// Refuses a model whose `config.json` switches on a feature that the engine does not have.
   public func refuse(_ key: String, when value: Bool, _ what: String) throws(Failure) {
     if json(key)?.boolValue == value { throw unsupported("model.variant", "\(what) ('\(key)' is \(value))") }

@@ -153,9 +153,7 @@ extension LlamaDecoder {
     if mixesExperts == false, let experts = try keys.size("num_local_experts", "expert_count"), experts > 0 {
       throw keys.unsupported("model.experts", "the model is a mixture of \(experts) experts")
     }
-    if let activation = keys.json("hidden_act")?.stringValue, activation != "silu" {
-      throw keys.unsupported("model.activation", "the activation '\(activation)' is not supported")
-    }
+    try keys.refuseActivations(otherThan: "silu")
   }
 
   private func experts(_ keys: ConfigurationKeys, _ blocks: Int) throws(Failure) -> (count: Int, used: Int)? {

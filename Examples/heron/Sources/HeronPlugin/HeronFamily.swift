@@ -26,6 +26,8 @@ public enum HeronFamily: ModelFamily {
     var n = try keys.decoderNumbers(tensors: tensors)
     n.tiesEmbeddings = try keys.tiesEmbeddings(default: false, tensors, embedding: "model.embed_tokens.weight")
     n.vocabularySize = try keys.vocabularySize(tensors["model.embed_tokens.weight"] ?? tensors["token_embd.weight"])
+    // What the family does not compute is refused.
+    try keys.refuseActivations(otherThan: "silu")
     let numbers = n
     let rope = try keys.rope(headSize: n.headSize, defaultTheta: 10_000, factors: nil)
     let interval = try keys.size("no_rope_interval", "attention.no_rope_interval") ?? 4

@@ -55,12 +55,12 @@ struct LLMInt8Scheme: Scheme {
   }
 
   /// Rows of signed 8-bit integers keep their codes; the stored magnitude is 127 scales, rounded.
-  func adoption(of source: any Scheme) -> Adoption? {
+  func repacking(of source: any Scheme) -> Repacking? {
     if source.grid == grid { return .identity }
     guard source.grid.kind == .symmetricInteger, source.grid.codeBits == 8, source.grid.groupLength == nil, source.grid.tileRows == 1,
       source.parameterCount == 1
     else { return nil }
-    return Adoption(.parametersRounded) { panel in
+    return Repacking(.parametersRounded) { panel in
       var result = panel
       for index in result.parameters.indices { result.parameters[index] *= 127 }
       return result

@@ -50,7 +50,7 @@ public struct NativeFloat8: FolderPacking, ActivationPacking, Unpacker {
       throw Failure(
         .unsupported, "fp8.mixed-inputs",
         "has no stored scale for its input, but other layers do; this packing needs it for all layers or for none",
-        tensor: other.name, remedy: "Give all layers the same --activations, or choose float-quantized.")
+        tensor: other.name, remedy: "Give all layers the same \(setting: "activations"), or choose float-quantized.")
     }
     return Float8Configuration.json(activations: isStatic ? "static" : "dynamic", unquantized: unquantized)
   }

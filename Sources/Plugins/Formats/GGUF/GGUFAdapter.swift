@@ -83,7 +83,7 @@ enum GGUFAdapter {
       guard !unread.contains(target) else {
         throw Failure(
           .unsupported, "gg.adapter", "llama.cpp applies no adapter to this tensor", tensor: target,
-          remedy: "Merge the adapter into its model with --lora.")
+          remedy: "Merge the adapter into its model with \(setting: "lora").")
       }
       let names = (a: target + endings.a, b: target + endings.b)
       let scale = alpha / Double(update.rank)

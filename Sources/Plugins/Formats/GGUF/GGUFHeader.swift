@@ -161,7 +161,7 @@ struct GGUFHeader {
     return tensors
   }
 
-  static let again = "Fetch the file again; it is incomplete."
+  static let again: Remedy = "Fetch the file again; it is incomplete."
   static let overflow = Failure(.data, "gg.overflow", "has a size that does not fit in 64 bits")
   private static let bigEndian = Failure(
     .data, "gg.big-endian", "is in big-endian byte order, which is not supported", byteOffset: 0,

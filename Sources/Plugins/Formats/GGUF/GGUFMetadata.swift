@@ -51,7 +51,7 @@ enum GGUFMetadata {
     guard let tokenizer = request.tokenizer else {
       throw Failure(
         .noInput, "gg.tokenizer", "has no tokenizer, but a GGUF must contain one", file: request.source.path,
-        remedy: "Give the tokenizer's folder with --tokenizer.")
+        remedy: "Give the tokenizer's folder with \(setting: "tokenizer").")
     }
     var values = KeyValues()
     values["general.architecture"] = .string(architecture)
@@ -71,7 +71,7 @@ enum GGUFMetadata {
   /// it the number for experts in MXFP4, however large the embedding is.
   private static func fileType(_ request: OutputRequest) -> UInt32? {
     if let number = GGUFMixes.fileType(preset: request.presetName) { return number }
-    let hasMovedExperts = request.tensors.contains { $0.adoption != nil && $0.id?.expert != nil && $0.scheme.name == "mxfp4" }
+    let hasMovedExperts = request.tensors.contains { $0.repacking != nil && $0.id?.expert != nil && $0.scheme.name == "mxfp4" }
     if hasMovedExperts { return GGUFMixes.fileType(preset: "mxfp4_moe") }
     var weights: [String: Int] = [:]
     for tensor in request.tensors { weights[tensor.scheme.name, default: 0] += tensor.shape.reduce(1, *) }

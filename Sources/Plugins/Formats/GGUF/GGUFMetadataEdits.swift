@@ -16,21 +16,21 @@ enum GGUFMetadataEdits {
     do {
       try GGUFModelChecks(metadata: values, keyOffsets: [:], tensors: request.source.tensors).run(&warnings)
     } catch {
-      throw Failure(.usage, "metadata.refused", "after --set-meta and --drop-meta, " + error.message, remedy: "Omit this change.")
+      throw Failure(.usage, "metadata.refused", "after these changes, " + error.message, remedy: "Omit this change.")
     }
   }
 
   private static func check(_ edit: MetadataEdit, _ values: KeyValues) throws(Failure) {
-    func refused(_ message: String, _ remedy: String) -> Failure {
+    func refused(_ message: String, _ remedy: Remedy) -> Failure {
       Failure(.usage, "metadata.refused", "'\(edit.key)' " + message, remedy: remedy)
     }
     if layoutKeys.contains(edit.key) {
-      throw refused("describes the layout of the file and cannot be set", "Omit it; split the output with --shard-size.")
+      throw refused("describes the layout of the file and cannot be set", "Omit it; split the output with \(setting: "shard-size").")
     }
     guard let value = edit.value else {
       if edit.key == "general.architecture" { throw refused("is needed by every client", "Set another value instead.") }
       guard values[edit.key] != nil else {
-        throw refused("is not in the metadata", "List the keys with 'qconvert inspect'.")
+        throw refused("is not in the metadata", "List the keys with \(command: "inspect").")
       }
       return
     }
@@ -38,7 +38,7 @@ enum GGUFMetadataEdits {
       throw refused("is not a valid key", "Use visible ASCII characters, at most \(GGUFHeader.maximumKeyBytes).")
     }
     if let old = values[edit.key], !old.hasType(of: value) {
-      throw refused("has another type, and clients are strict about types", "Give a value of its type, or drop it too with --drop-meta.")
+      throw refused("has another type, and clients are strict about types", "Give a value of its type, or drop it too with \(setting: "drop-meta").")
     }
   }
 }

@@ -15,7 +15,7 @@ enum TokenizerMetadata {
     guard tokenizer.kind == .sentencePieceBPE || tokenizer.preTokenizer != nil else {
       throw Failure(
         .unsupported, "gg.pre-tokenizer", "splits text in a way for which llama.cpp has no name", file: path,
-        remedy: "Give --pre NAME, or write a Hugging Face folder.")
+        remedy: "Give \(setting: "pre") NAME, or write a Hugging Face folder.")
     }
     guard tokenizer.tokens.count <= vocabularySize else {
       throw Failure(

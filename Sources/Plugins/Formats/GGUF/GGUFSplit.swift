@@ -25,7 +25,7 @@ struct GGUFSplit {
     guard files.count <= GGUFSplit.maximumFiles else {
       throw Failure(
         .usage, "gg.split.count", "would have \(files.count) shards, but at most \(GGUFSplit.maximumFiles) are possible",
-        remedy: "Give a larger --shard-size.")
+        remedy: "Give a larger \(setting: "shard-size").")
     }
   }
 

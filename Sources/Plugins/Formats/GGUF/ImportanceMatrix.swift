@@ -46,7 +46,7 @@ public enum ImportanceMatrix: ImportanceFormat {
     guard !entries.isEmpty else {
       throw Failure(
         .data, "importance.kind", "is a GGUF file without sums of squares", file: path,
-        remedy: "Give a file that llama-imatrix or 'qconvert calibrate' wrote.")
+        remedy: "Give a file that llama-imatrix or \(command: "calibrate") wrote.")
     }
     var importance = Importance(entries: entries)
     if case .strings(let texts)? = shard.metadata["imatrix.datasets"] { importance.texts = texts }

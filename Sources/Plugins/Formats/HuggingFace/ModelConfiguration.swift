@@ -23,7 +23,7 @@ enum ModelConfiguration {
     guard configuration?.keyValues != nil else {
       throw Failure(
         .unsupported, "hf.config", "has no config.json, which a Hugging Face folder needs", file: request.source.path,
-        remedy: "Give the model's config.json with --config.")
+        remedy: "Give the model's config.json with \(setting: "config").")
     }
     let type = typeName(request.tensors.filter { $0.scheme.grid.kind == .float && $0.shape.count >= 2 }) ?? "bfloat16"
     return try RebuiltFiles.configuration(request) + [.init("torch_dtype", .string(type))]

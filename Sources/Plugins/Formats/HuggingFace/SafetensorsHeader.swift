@@ -202,5 +202,5 @@ struct SafetensorsHeader {
     }
   }
 
-  private static let again = "Fetch the file again; it is incomplete."
+  private static let again: Remedy = "Fetch the file again; it is incomplete."
 }

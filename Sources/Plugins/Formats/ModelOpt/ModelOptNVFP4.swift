@@ -46,7 +46,7 @@ public struct ModelOptNVFP4: FolderPacking, ActivationPacking, Unpacker, ModelOp
       throw Failure(
         .unsupported, "modelopt.mixed-inputs",
         "does not round its input, but other layers do; this packing rounds the inputs of all layers or of none",
-        tensor: other.name, remedy: "Give all layers the same --activations, or choose nvfp4-pack-quantized.")
+        tensor: other.name, remedy: "Give all layers the same \(setting: "activations"), or choose nvfp4-pack-quantized.")
     }
     return ModelOptConfiguration.json(
       roundsInputs ? "NVFP4" : "W4A16_NVFP4", bits: 4, groupLength: NVFP4Scheme.length, roundsInputs: roundsInputs, unquantized: unquantized

@@ -42,11 +42,11 @@ public struct Failure: Error, Sendable, Equatable {
   /// What is wrong: one sentence without the subject, which is printed before it.
   public var message: String
   /// What to do about it: one sentence, or nil if there is no sensible advice.
-  public var remedy: String?
+  public var remedy: Remedy?
 
   public init(
     _ kind: Kind, _ id: String, _ message: String, file: String? = nil, tensor: String? = nil, byteOffset: Int? = nil,
-    remedy: String? = nil
+    remedy: Remedy? = nil
   ) {
     self.kind = kind
     self.id = id

@@ -43,7 +43,7 @@ package enum OutputTarget {
     if layout.isFolder, isDirectory(existing), (try? names(in: target))?.isEmpty == true { return }
     guard force else {
       throw Failure(
-        .cannotCreate, "output.exists", "already exists", file: target, remedy: "Give --force to replace it.")
+        .cannotCreate, "output.exists", "already exists", file: target, remedy: "Give \(setting: "force") to replace it.")
     }
     try checkReplaceable(target, layout)
   }
@@ -73,7 +73,7 @@ package enum OutputTarget {
     guard let kind = (isLink ? status(target) : own).flatMap({ special($0) }) ?? (isOfSystem ? "an open file" : nil) else { return }
     throw Failure(
       .cannotCreate, "output.special", "\(isLink ? "leads to" : "is") \(kind), which is never replaced", file: target,
-      remedy: "Choose the name of a file; for a report on standard output use --json.")
+      remedy: "Choose the name of a file; for a report on standard output use \(setting: "json").")
   }
 
   /// The name of a kind that is not a file, folder or link; nil for these.

@@ -329,7 +329,7 @@ public final class OutputTransaction: Sendable {
   private func appeared() -> Failure {
     Failure(
       .cannotCreate, "output.exists", "was created by someone else in the meantime", file: target,
-      remedy: "Give --force to replace it.")
+      remedy: "Give \(setting: "force") to replace it.")
   }
 
   private func cannotName(_ number: Int32) -> Failure {

@@ -51,7 +51,7 @@ struct SplitNaming {
     guard number != EEXIST else {
       throw Failure(
         .cannotCreate, "output.exists", "was created by someone else in the meantime", file: file.target,
-        remedy: "Give --force to replace it.")
+        remedy: "Give \(setting: "force") to replace it.")
     }
     throw Failure(.io, "io.rename", "cannot be given its final name: \(OutputTarget.errorText(number))", file: file.target)
   }

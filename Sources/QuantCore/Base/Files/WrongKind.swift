@@ -32,7 +32,7 @@ public enum WrongKind {
     var bytes: [UInt8]
     /// What the file is, for messages.
     var name: String
-    var remedy = "Convert it to safetensors or GGUF first."
+    var remedy: Remedy = "Convert it to safetensors or GGUF first."
   }
 
   private static let signatures = [

@@ -58,7 +58,7 @@ struct Journal {
   static func damaged(_ folder: WorkFolder) -> Failure {
     Failure(
       .data, "resume.damaged", "the work folder of an earlier run is damaged", file: folder.path,
-      remedy: "Give --force without --resume to begin again.")
+      remedy: "Give \(setting: "force") without \(setting: "resume") to begin again.")
   }
 
   static func line(_ json: JSON) -> [UInt8] { Array((json.text() + "\n").utf8) }

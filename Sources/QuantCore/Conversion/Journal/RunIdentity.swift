@@ -69,7 +69,7 @@ struct RunIdentity: Equatable {
     }
     throw Failure(
       .usage, "resume.changed", "an unfinished run had another \(changed.joined(separator: ", another "))", file: target,
-      remedy: "Give the options of that run to continue it, or --force without --resume to begin again.")
+      remedy: "Give the options of that run to continue it, or \(setting: "force") without \(setting: "resume") to begin again.")
   }
 
   /// Distinguishes the running program from other builds, regardless of its path and time of installation: the linker's hash, or

@@ -31,7 +31,7 @@ struct RunLog {
       if work.hasLeftovers, !plan.request.force, let found = try? Journal.read(work), !found.blocks.isEmpty {
         throw Failure(
           .cannotCreate, "output.unfinished", "an unfinished run has converted \(found.blocks.count) blocks", file: plan.request.output,
-          remedy: "Give --resume and the options of that run to continue it, or --force to begin again.")
+          remedy: "Give \(setting: "resume") and the options of that run to continue it, or \(setting: "force") to begin again.")
       }
       if work.hasLeftovers { progress.note("removed what an unfinished run had written of \(plan.request.output)") }
     }

@@ -41,12 +41,12 @@ struct AdapterPlanner {
     guard let path = request.basePath else {
       throw Failure(
         .usage, "adapter.base", "format '\(format.id)' names the adapter's tensors differently; the names depend on its model",
-        file: request.input, remedy: "Give the model that the adapter was made for with --base.")
+        file: request.input, remedy: "Give the model that the adapter was made for with \(setting: "base").")
     }
     let base = try opening.open(path, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
     let model = try opening.describe(base)
     if var refusal = format.refusal(of: model) {
-      refusal.remedy = "Merge the adapter into the model with --lora, and write a folder."
+      refusal.remedy = "Merge the adapter into the model with \(setting: "lora"), and write a folder."
       throw refusal.inFile(path)
     }
     return (base, model)
@@ -63,7 +63,7 @@ struct AdapterPlanner {
     guard let scheme = scheme(name) else {
       throw Failure(
         .unsupported, "adapter.scheme", "an adapter cannot be stored as \(name)", file: request.output, tensor: tensor.name,
-        remedy: "Give --scheme f32, f16 or bf16.")
+        remedy: "Give \(setting: "scheme") f32, f16 or bf16.")
     }
     let parts = packing.parts(name: tensor.name, shape: tensor.shape, scheme: scheme)
     return PlannedTensor(

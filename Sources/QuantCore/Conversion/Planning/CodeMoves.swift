@@ -19,13 +19,13 @@ struct CodeMoves {
     return ([stored] + others).filter { $0.fits(columns: draft.rowLength) }.compactMap { scheme in
       packings.lazy.compactMap { packing in
         let own = packing.stored(scheme)
-        return packing.holds(own.grid) && adoption(draft, own) != nil ? own : nil
+        return packing.holds(own.grid) && repacking(draft, own) != nil ? own : nil
       }.first
     }
   }
 
   /// How the codes of a draft become those of a scheme; nil if it has no codes, or its rows cannot be combined.
-  func adoption(_ draft: TensorDraft, _ scheme: any Scheme) -> Adoption? {
+  func repacking(_ draft: TensorDraft, _ scheme: any Scheme) -> Repacking? {
     guard scheme.grid.kind != .float, let codes = codes(of: draft) else { return nil }
     // Rows can be reordered if no parameter spans several of them.
     guard draft.isInPlace || codes.scheme.grid.tileRows == 1 && scheme.grid.tileRows == 1 && draft.keepsRows else { return nil }

@@ -56,7 +56,7 @@ extension Importance {
     _ tensors: [PlannedTensor], of format: any CheckpointFormat.Type, observes: Bool, path: String?
   ) throws(Failure) {
     let lacking = tensors.first { tensor in
-      guard tensor.importance == nil, tensor.adoption == nil, !tensor.isCopy else { return false }
+      guard tensor.importance == nil, tensor.repacking == nil, !tensor.isCopy else { return false }
       let isObserved = observes && tensor.id?.block != nil
       switch tensor.scheme.importanceNeed {
       case .everything: return true
@@ -73,8 +73,8 @@ extension Importance {
         + (path == nil ? ", and none is given" : ", and no entry of the importance file counts for this tensor"),
       file: path, tensor: lacking.name,
       remedy: path == nil
-        ? "Give --importance FILE, as written by 'qconvert calibrate' or llama-imatrix, or another --scheme."
-        : "Give this tensor another scheme with --tensor '\(lacking.name)=q4_k', or a file that has its importance.")
+        ? "Give \(setting: "importance") FILE, as written by \(command: "calibrate") or llama-imatrix, or another \(setting: "scheme")."
+        : "Give this tensor another scheme with \(setting: "tensor") '\(lacking.name)=q4_k', or a file that has its importance.")
   }
 
   /// Whether this is the embedding or the output matrix, whose inputs few programs observe.

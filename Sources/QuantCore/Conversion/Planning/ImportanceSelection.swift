@@ -9,20 +9,21 @@ struct ImportanceSelection {
   init(_ request: ConversionRequest, among importance: Importance?) throws(Failure) {
     included = request.includedImportance
     excluded = request.excludedImportance
-    guard let option = !included.isEmpty ? "--include-weights" : excluded.isEmpty ? nil : "--exclude-weights" else { return }
+    guard let setting = !included.isEmpty ? "include-weights" : excluded.isEmpty ? nil : "exclude-weights" else { return }
     guard included.isEmpty || excluded.isEmpty else {
       throw Failure(
-        .usage, "importance.selection", "--include-weights and --exclude-weights cannot be combined", remedy: "Give one of them.")
+        .usage, "importance.selection", "entries cannot be selected and excluded at the same time",
+        remedy: "Give \(setting: "include-weights") or \(setting: "exclude-weights").")
     }
     guard let importance else {
       throw Failure(
-        .usage, "importance.selection", "\(option) selects entries of an importance file, and none is given",
-        remedy: "Give --importance FILE, or leave it out.")
+        .usage, "importance.selection", "entries of an importance file are selected, but no file is given",
+        remedy: "Give \(setting: "importance") FILE, or leave \(setting: setting) out.")
     }
     for part in included + excluded where !importance.entries.keys.contains(where: { $0.contains(part) }) {
       throw Failure(
-        .usage, "importance.selection", "\(option) '\(part)' matches no name in the importance file", file: request.importancePath,
-        remedy: "Give a part of a name such as '\(importance.entries.keys.min() ?? "")'.")
+        .usage, "importance.selection", "'\(part)' matches no name in the importance file", file: request.importancePath,
+        remedy: "Give \(setting: setting) a part of a name such as '\(importance.entries.keys.min() ?? "")'.")
     }
   }
 

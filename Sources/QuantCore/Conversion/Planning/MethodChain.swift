@@ -15,7 +15,7 @@ struct MethodChain {
     guard !request.isTrueSequential || propagation == .quantized else {
       throw Failure(
         .usage, "usage.true-sequential", "later layers can be observed after rounded ones in the quantized stream only",
-        remedy: "Give --propagate quantized, or leave --true-sequential out.")
+        remedy: "Give \(setting: "propagate") quantized, or leave \(setting: "true-sequential") out.")
     }
   }
 
@@ -40,7 +40,7 @@ struct MethodChain {
       throw Failure(
         .unsupported, "method.model",
         "method '\(type(of: method).id)' cannot be used on this model of family '\(model.family)': \(obstacle)", file: path,
-        remedy: "Leave the method out, or choose another; 'qconvert plugins' lists them.")
+        remedy: "Leave the method out, or choose another; \(command: "plugins") lists them.")
     }
   }
 
@@ -60,6 +60,6 @@ struct MethodChain {
     throw Failure(
       .usage, "method.unused",
       "method '\(type(of: method).id)' has nothing to round: scheme '\(wanted)' leaves every layer of every block unquantized",
-      remedy: "Give a --scheme that quantizes ('qconvert plugins' lists them), or leave the method out.")
+      remedy: "Give a \(setting: "scheme") that quantizes (\(command: "plugins") lists them), or leave the method out.")
   }
 }

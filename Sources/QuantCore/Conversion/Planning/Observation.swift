@@ -46,17 +46,17 @@ struct Observation {
     guard let model, !needed.isEmpty else {
       throw Failure(
         .usage, "stats.unused", "no method of this conversion observes anything", file: path,
-        remedy: "Leave --stats out, or give a --plugin that observes.")
+        remedy: "Leave \(setting: "stats") out, or give a \(setting: "plugin") that observes.")
     }
     guard chain.propagation == .original else {
       throw Failure(
         .usage, "stats.stream", "the methods observe the quantized stream, which no file can hold", file: path,
-        remedy: "Give --propagate original, or --calibration instead of --stats.")
+        remedy: "Give \(setting: "propagate") original, or \(setting: "calibration") instead of \(setting: "stats").")
     }
     guard values.allSatisfy({ model.graph($0.block)?.sites.contains($0.site) ?? false }) else {
       throw Failure(
         .usage, "stats.cache", "the scales of keys and values cannot be found from a file of statistics", file: path,
-        remedy: "Give --calibration instead of --stats.")
+        remedy: "Give \(setting: "calibration") instead of \(setting: "stats").")
     }
     let statistics = try StoredStatistics(opening.open(path, format: opening.registry.statisticsFormat().id))
     try statistics.check(model: ModelFingerprint.of(source, description: model.canonicalText), requirements: needed)

@@ -107,15 +107,15 @@ struct SchemeChoice {
     let outputs = drafts.indices.filter { outerRole(drafts[$0]) == .output }
     let embeddings = drafts.indices.filter { outerRole(drafts[$0]) == .tokenEmbedding }
     let wanted = [
-      ("--output-scheme", request.outputScheme, outputs.isEmpty && request.embeddingScheme == nil ? embeddings : outputs),
-      ("--embedding-scheme", request.embeddingScheme, embeddings),
+      ("output-scheme", "output matrix", request.outputScheme, outputs.isEmpty && request.embeddingScheme == nil ? embeddings : outputs),
+      ("embedding-scheme", "embedding", request.embeddingScheme, embeddings),
     ]
-    for (option, scheme, indices) in wanted {
+    for (setting, matrix, scheme, indices) in wanted {
       guard let scheme else { continue }
       guard !indices.isEmpty else {
         throw Failure(
-          .usage, "scheme.no-matrix", "the model has no tensor for \(option)", file: request.input,
-          remedy: "Leave it out; 'qconvert plan' lists the tensors.")
+          .usage, "scheme.no-matrix", "the model has no \(matrix)", file: request.input,
+          remedy: "Leave \(setting: setting) out; \(command: "plan") lists the tensors.")
       }
       for index in indices where ruled[index] == nil { result[index] = AskedScheme(name: scheme) }
     }

@@ -28,10 +28,10 @@ struct Sealing {
     let isCopy: Bool
 
     /// How the source's codes become those of a scheme; nil if weights are rounded.
-    func adoption(_ scheme: any Scheme) -> Adoption? { isRounded ? nil : moves.adoption(draft.draft, scheme) }
+    func repacking(_ scheme: any Scheme) -> Repacking? { isRounded ? nil : moves.repacking(draft.draft, scheme) }
     /// Whether weights that are already quantized are requantized.
     var isRoundedAgain: Bool {
-      draft.tensor.storage.elementType?.isFloat != true && scheme.grid.kind != .float && adoption(scheme) == nil && !isCopy
+      draft.tensor.storage.elementType?.isFloat != true && scheme.grid.kind != .float && repacking(scheme) == nil && !isCopy
     }
   }
 
@@ -96,9 +96,9 @@ struct Sealing {
       packing: packing, pieces: draft.pieces, parts: parts, note: draft.note,
       isCopy: wish.isCopy && parts.count == 1 && draft.tensor.storage.verbatim?.count == size)
     tensor.needsImportance = draft.needsImportance
-    if !tensor.isCopy, let adoption = wish.adoption(scheme) {
-      tensor.adoption = adoption
-      tensor.note = tensor.note ?? adoption.note
+    if !tensor.isCopy, let repacking = wish.repacking(scheme) {
+      tensor.repacking = repacking
+      tensor.note = tensor.note ?? repacking.note
     } else if wish.isRoundedAgain {
       tensor.note = tensor.note ?? "re-quantized"
     }
@@ -122,7 +122,7 @@ struct Sealing {
       .unsupported, "convert.requantize",
       "this tensor is already quantized (\(wish.draft.tensor.storage.schemeName)); requantizing it to \(wish.scheme.name) loses quality",
       file: source.path, tensor: wish.draft.tensor.name,
-      remedy: "Convert from the original, or give --allow-requantize"
+      remedy: "Convert from the original, or give \(setting: "allow-requantize")"
         + (keepers.isEmpty || wish.isRounded ? "." : "; without requantizing it can become: \(keepers.joined(separator: ", "))."))
   }
 
@@ -140,14 +140,14 @@ struct Sealing {
         .unsupported, "scheme.row-length",
         "rows of \(draft.rowLength) weights cannot be stored as \(scheme.name)"
           + (scheme.grid.groupLength.map { ", whose group size is \($0)" } ?? ""), file: source.path, tensor: draft.name,
-        remedy: "Give another --scheme, or give this tensor its own with --tensor '\(draft.name)=SCHEME'; these fit: "
+        remedy: "Give another \(setting: "scheme"), or give this tensor its own with \(setting: "tensor") '\(draft.name)=SCHEME'; these fit: "
           + target.fitting(draft.rowLength).joined(separator: ", ") + ".")
     }
     if let length = draft.activations?.groupLength, !draft.tensor.rowLength.isMultiple(of: length) {
       throw Failure(
         .unsupported, "activations.row-length", "\(draft.tensor.rowLength) channels cannot be rounded in groups of \(length)",
         file: source.path, tensor: draft.name,
-        remedy: "Give another --activations, or leave this tensor unquantized with --tensor '\(draft.name)=bf16'.")
+        remedy: "Give another \(setting: "activations"), or leave this tensor unquantized with \(setting: "tensor") '\(draft.name)=bf16'.")
     }
   }
 
@@ -172,7 +172,7 @@ struct Sealing {
     if let unfit {
       return Failure(
         .unsupported, "packing.shape", unfit, file: target.path, tensor: draft.name,
-        remedy: "Leave --packing out, or leave this tensor unquantized with --tensor '\(draft.name)=bf16'.")
+        remedy: "Leave \(setting: "packing") out, or leave this tensor unquantized with \(setting: "tensor") '\(draft.name)=bf16'.")
     }
     let registry = target.registry
     let able = registry.formats.filter { other in
@@ -183,7 +183,7 @@ struct Sealing {
       "format '\(target.format.id)' cannot hold \(scheme.name)" + (draft.activations.map { " with inputs rounded to \($0.name)" } ?? ""),
       file: target.path, tensor: draft.name,
       remedy: able.isEmpty
-        ? "Choose another scheme; 'qconvert plugins' lists them."
+        ? "Choose another scheme; \(command: "plugins") lists them."
         : "Choose another scheme, or a format that can: \(able.map { $0.id }.joined(separator: ", ")).")
   }
 

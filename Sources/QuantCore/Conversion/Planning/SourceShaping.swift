@@ -67,13 +67,14 @@ struct SourceShaping {
     return removal
   }
 
-  /// The model of the source. It is not needed within a format that has a rule for the names of any model: if the configuration makes
-  /// no sense to the family, layers are recognized by name; the user may be converting the file to repair its configuration.
-  /// - Throws: `Failure` of the family if the model is needed, or the format has no such rule.
+  /// The model of the source. A conversion within a format may do without: if the family does not support this variant, layers are
+  /// recognized by name, as those of an unknown architecture. If the configuration makes no sense, only formats with a rule for the names
+  /// of any model go on; the user may be converting the file to repair its configuration.
+  /// - Throws: `Failure` of the family if the model is needed.
   private func described(_ source: Checkpoint, _ result: inout Result) throws -> ModelDescription? {
     do {
       return try opening.describe(source)
-    } catch let failure as Failure where !result.needsFamily && target.format.knowsLayersByName {
+    } catch let failure as Failure where !result.needsFamily && (target.format.knowsLayersByName || failure.kind == .unsupported) {
       result.warnings.append(SourceShaping.leavesOut(failure))
       return nil
     }

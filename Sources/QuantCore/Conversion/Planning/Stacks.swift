@@ -38,8 +38,8 @@ struct Stacks {
       .unsupported, "packing.stack",
       "clients unpack these stacked matrices only from '\(own.map { type(of: $0).id }.joined(separator: "', '"))', not from \(scheme.name)",
       file: target.path, tensor: draft.name,
-      remedy: "Leave --packing out and give this tensor \(names.joined(separator: ", ")), or leave it unquantized with "
-        + "--tensor '\(draft.name)=bf16'.")
+      remedy: "Leave \(setting: "packing") out and give this tensor \(names.joined(separator: ", ")), or leave it unquantized with "
+        + "\(setting: "tensor") '\(draft.name)=bf16'.")
   }
 
   /// Transposes the stacks whose chosen scheme needs the other orientation.

@@ -21,7 +21,7 @@ struct StoredActivations {
     if cache != nil, let model, !model.blocks.contains(where: { $0.cachingLayer != nil }) {
       throw Failure(
         .unsupported, "cache.no-site", "the attention of this model caches no keys and values that could be rounded", file: target.path,
-        remedy: "Leave --kv-cache out.")
+        remedy: "Leave \(setting: "kv-cache") out.")
     }
     let keptCaches = tensors.map { isCacheGiven ? [] : storedCaches($0, model) }
     var result = tensors.indices.flatMap { [tensors[$0]] + storedInputs(tensors[$0]) + keptCaches[$0] }
@@ -33,7 +33,7 @@ struct StoredActivations {
 
   /// The stored scales of the inputs of a repacked layer, as tensors of the output.
   private func storedInputs(_ tensor: PlannedTensor) -> [PlannedTensor] {
-    guard tensor.adoption != nil, let activations = tensor.activations, activations.isStatic,
+    guard tensor.repacking != nil, let activations = tensor.activations, activations.isStatic,
       let input = source.activations.inputs[QuantizedModule.name(ofWeight: tensor.sourceName)], let scale = input.scale
     else { return [] }
     return inputParts(of: tensor, activations).map { part in
@@ -43,7 +43,7 @@ struct StoredActivations {
 
   /// The stored scales of a cache, after the last layer of its attention if that layer keeps its codes.
   private func storedCaches(_ tensor: PlannedTensor, _ model: ModelDescription?) -> [PlannedTensor] {
-    guard tensor.adoption != nil, let id = tensor.id, let block = id.block, !id.isBias, model?.blocks[block].cachingLayer == id.layer,
+    guard tensor.repacking != nil, let id = tensor.id, let block = id.block, !id.isBias, model?.blocks[block].cachingLayer == id.layer,
       let scales = source.activations.caches[block]
     else { return [] }
     let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
@@ -120,7 +120,7 @@ struct StoredActivations {
     guard let parts else {
       throw Failure(
         .unsupported, "cache.no-place", "the output has no place for the scales of a rounded cache", file: target.path,
-        remedy: "Leave --kv-cache out, or write a folder with quantized layers.")
+        remedy: "Leave \(setting: "kv-cache") out, or write a folder with quantized layers.")
     }
     func planned(_ part: StoredPart, _ site: Site) -> PlannedTensor {
       PlannedTensor(

@@ -45,18 +45,18 @@ struct Target {
     guard let result = holder(format) else {
       throw Failure(
         .usage, "output.content", "format '\(format.id)' does not hold \(content.rawValue)s", file: request.output,
-        remedy: "Give --to with one that does: \(able.map { $0.id }.joined(separator: ", ")).")
+        remedy: "Give \(setting: "to") with one that does: \(able.map { $0.id }.joined(separator: ", ")).")
     }
     if request.shardSize != nil || request.keepsSplit, !format.splits {
-      let option = request.shardSize != nil ? "--shard-size" : "--keep-split"
+      let setting = request.shardSize != nil ? "shard-size" : "keep-split"
       throw Failure(
-        .usage, "output.shard-size", "format '\(format.id)' writes one file, which \(option) cannot split", file: request.output,
-        remedy: "Leave \(option) out, or write \(registry.outputs { $0.splits && $0.contents.contains(content) }).")
+        .usage, "output.shard-size", "format '\(format.id)' writes one file, which cannot be split", file: request.output,
+        remedy: "Leave \(setting: setting) out, or write \(registry.outputs { $0.splits && $0.contents.contains(content) }).")
     }
     if !(request.metadataValues + request.droppedMetadata).isEmpty, !format.holdsKeyValues {
       throw Failure(
         .usage, "metadata.format", "format '\(format.id)' has no metadata that can be edited", file: request.output,
-        remedy: "Leave --set-meta and --drop-meta out, or write \(registry.outputs { $0.holdsKeyValues }).")
+        remedy: "Leave \(setting: "set-meta") and \(setting: "drop-meta") out, or write \(registry.outputs { $0.holdsKeyValues }).")
     }
     if !format.isFolder, request.output.hasSuffix("/") {
       throw Failure(
@@ -80,7 +80,7 @@ struct Target {
         remedy: "Give a name that ends in \(endings), or a folder's name.")
     }
     for format in able where format.isFolder { return format }
-    throw Failure(.usage, "output.format", "no format writes this", file: request.output, remedy: "Give --to FORMAT.")
+    throw Failure(.usage, "output.format", "no format writes this", file: request.output, remedy: "Give \(setting: "to") FORMAT.")
   }
 
   /// The packings that may be used, the most preferred first: those of the format that the client reads, or the one that was

@@ -67,7 +67,7 @@ struct TensorRules {
         let example = names.first { $0.target.contains("down") } ?? names.first
         throw Failure(
           .usage, "rule.no-match", "tensor rule '\(rule.pattern)' matches no tensor",
-          remedy: "Use names such as '\(example?.target ?? "")'; 'qconvert plan' lists them.")
+          remedy: "Use names such as '\(example?.target ?? "")'; \(command: "plan") lists them.")
       }
     }
     return result

@@ -11,7 +11,7 @@ struct Repacker: Sendable {
   }
 
   private let tensor: PlannedTensor
-  private let adoption: Adoption
+  private let repacking: Repacking
   private let stored: any Scheme
   /// One per piece; one for a tensor that is in place.
   private let storages: [any QuantizedStorage]
@@ -21,11 +21,11 @@ struct Repacker: Sendable {
   private let file: String
 
   /// - Throws: `Failure` of kind internal if the plan asks for codes that the source does not have.
-  init(_ tensor: PlannedTensor, _ adoption: Adoption, source: Checkpoint, checksFinite: Bool) throws(Failure) {
+  init(_ tensor: PlannedTensor, _ repacking: Repacking, source: Checkpoint, checksFinite: Bool) throws(Failure) {
     self.tensor = tensor
     self.checksFinite = checksFinite
     file = source.path
-    self.adoption = adoption
+    self.repacking = repacking
     let names = tensor.isInPlace ? [tensor.sourceName] : tensor.pieces.map { $0.source.name }
     let storages = names.compactMap { source[$0]?.storage.codes }
     guard storages.count == names.count, let first = storages.first else {
@@ -45,7 +45,7 @@ struct Repacker: Sendable {
     let columns = tensor.shape.last ?? 1
     let panel = tensor.isInPlace ? storages[0].panel(rows: rows, rowLength: columns) : gathered(rows, columns)
     if checksFinite { try checkScales(panel, rows) }
-    let moved = adoption.translate(panel)
+    let moved = repacking.translate(panel)
     var output = Output(parts: tensor.packing.pack(moved, rows: rows, of: tensor.shape, scheme: tensor.scheme))
     let original = stored.values(panel), values = tensor.scheme.values(moved)
     if checksFinite, let index = original.firstIndex(where: { !$0.isFinite }) {
@@ -58,7 +58,7 @@ struct Repacker: Sendable {
       output.squaredOriginal += Double(original) * Double(original)
       output.largestDeviation = max(output.largestDeviation, abs(deviation))
     }
-    if adoption.fidelity == .exact, !(output.largestDeviation == 0) {
+    if repacking.fidelity == .exact, !(output.largestDeviation == 0) {
       throw Failure(
         .internalError, "convert.moved-values", "codes repacked from \(stored.name) to \(tensor.scheme.name) mean other values",
         tensor: tensor.name)
@@ -73,7 +73,7 @@ struct Repacker: Sendable {
     throw Failure(
       .data, "scale.nonfinite", "the scale of row \(rows.lowerBound + line * panel.tileRows), group \(group) is \(panel.parameters[index])",
       file: file, tensor: tensor.sourceName,
-      remedy: "Give an undamaged checkpoint, or --allow-nonfinite to convert it anyway.")
+      remedy: "Give an undamaged checkpoint, or \(setting: "allow-nonfinite") to convert it anyway.")
   }
 
   /// Rows that have other places in the source; rows that are adjacent there are read together.

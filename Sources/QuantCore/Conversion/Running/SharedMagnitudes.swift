@@ -14,7 +14,7 @@ final class SharedMagnitudes: Sendable {
       var grid: Grid
     }
     var places: [Place: [Int]] = [:]
-    for (index, tensor) in plan.tensors.enumerated() where tensor.scheme.sharedScale?.sharing == .jointLayers && tensor.adoption == nil {
+    for (index, tensor) in plan.tensors.enumerated() where tensor.scheme.sharedScale?.sharing == .jointLayers && tensor.repacking == nil {
       guard let id = tensor.id, let block = id.block, let site = plan.model?.input(of: id) else { continue }
       places[Place(block: block, site: site, grid: tensor.scheme.grid), default: []].append(index)
     }

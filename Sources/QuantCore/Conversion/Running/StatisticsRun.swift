@@ -38,7 +38,7 @@ public struct StatisticsRun: Sendable {
     guard importanceFormat == nil || request.methods.isEmpty else {
       throw Failure(
         .usage, "calibrate.for", "an importance matrix is the same for every method", file: request.output,
-        remedy: "Leave --for out, or give OUT another extension to write a file of statistics.")
+        remedy: "Leave \(setting: "for") out, or give OUT another extension to write a file of statistics.")
     }
     kinds = importanceFormat == nil ? try StatisticsRun.kinds(request, registry: registry, warnings: &warnings) : [.meanSquare]
     let tokenizer = try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
@@ -58,7 +58,7 @@ public struct StatisticsRun: Sendable {
       if let missing = method.requirements.first(where: { !$0.isStored }) {
         throw Failure(
           .unsupported, "stats.not-stored", "method '\(method.id)' asks for \(missing.rawValue), which no file can hold",
-          remedy: "Convert with --calibration instead.")
+          remedy: "Convert with \(setting: "calibration") instead.")
       }
       if method.requirements.isEmpty { warnings.append("method '\(method.id)' observes nothing") }
       if method.propagation != .original {

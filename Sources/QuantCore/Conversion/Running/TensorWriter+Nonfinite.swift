@@ -7,6 +7,6 @@ extension TensorWriter {
     let (row, column) = index.quotientAndRemainder(dividingBy: max(1, columns))
     return Failure(
       .data, "data.nonfinite", "the weight in row \(row), column \(column) is \(value)", file: file, tensor: tensor,
-      remedy: "Give a checkpoint that is not damaged or diverged, or --allow-nonfinite to convert it anyway.")
+      remedy: "Give a checkpoint that is not damaged or diverged, or \(setting: "allow-nonfinite") to convert it anyway.")
   }
 }

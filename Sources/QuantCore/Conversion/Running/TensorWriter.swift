@@ -49,7 +49,7 @@ struct TensorWriter {
       try copy(index, source)
       return nil
     }
-    if let adoption = tensor.adoption { return try repack(index, adoption) }
+    if let repacking = tensor.repacking { return try repack(index, repacking) }
     guard tensor.isInPlace else { return try rearrange(index) }
     // Only rounders ask for the model's rows.
     let isPermuted = plan.methods.haveRounders && tensor.pieces.contains { $0.target.layout != RowLayout() }
@@ -83,10 +83,10 @@ struct TensorWriter {
   }
 
   /// Repacks codes and parameters from the source's packing into the output's.
-  private func repack(_ index: Int, _ adoption: Adoption) throws -> Written {
+  private func repack(_ index: Int, _ repacking: Repacking) throws -> Written {
     let tensor = plan.tensors[index]
     let rows = tensor.shape.dropLast().reduce(1, *), columns = tensor.shape.last ?? 1
-    let repacker = try Repacker(tensor, adoption, source: plan.source, checksFinite: !plan.request.allowNonfinite)
+    let repacker = try Repacker(tensor, repacking, source: plan.source, checksFinite: !plan.request.allowNonfinite)
     var offsets = [Int](repeating: 0, count: tensor.parts.count)
     var assembly = PartAssembly(tensor.parts)
     var squares = (error: 0.0, original: 0.0)
@@ -182,7 +182,7 @@ struct TensorWriter {
     guard let bytes else {
       throw Failure(
         .data, "calibration.unseen", "too few tokens of the calibration text reach this layer to find its range", tensor: tensor.name,
-        remedy: "Give more --calibration text, or an --activations scheme whose scales are computed while the model runs.")
+        remedy: "Give more \(setting: "calibration") text, or an \(setting: "activations") scheme whose scales are computed while the model runs.")
     }
     var written = 0
     try put([PartAssembly.Slab(bytes: bytes, offset: 0)], tensor: index, part: 0, at: &written)

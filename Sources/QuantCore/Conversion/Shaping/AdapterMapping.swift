@@ -26,7 +26,7 @@ struct AdapterMapping {
       guard adapter.naming == target else {
         throw Failure(
           .unsupported, "adapter.replacement", "the adapter replaces this tensor as a whole, which cannot be converted to another format",
-          file: file, tensor: tensor.name, remedy: "Merge the adapter into its model with --lora, from the original folder.")
+          file: file, tensor: tensor.name, remedy: "Merge the adapter into its model with \(setting: "lora"), from the original folder.")
       }
       result.replacements.append(tensor)
     }
@@ -136,7 +136,7 @@ struct AdapterMapping {
   private func noPlace(_ update: LowRankUpdate) -> Failure {
     Failure(
       .unsupported, "adapter.no-place", "has no separate place in the other format", file: file, tensor: update.target,
-      remedy: "Merge the adapter into its model with --lora.")
+      remedy: "Merge the adapter into its model with \(setting: "lora").")
   }
 }
 

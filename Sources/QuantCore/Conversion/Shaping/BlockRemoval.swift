@@ -37,7 +37,7 @@ struct BlockRemoval {
     for block in self.dropped.numbers where !(0..<count).contains(block) {
       throw Failure(
         .usage, "blocks.number", "the model has no block \(block)", file: checkpoint.path,
-        remedy: count > 0 ? "Give numbers from 0 to \(count - 1)." : "Leave --drop-blocks out: it has no blocks.")
+        remedy: count > 0 ? "Give numbers from 0 to \(count - 1)." : "Leave \(setting: "drop-blocks") out: it has no blocks.")
     }
     guard self.dropped.left > 0 else {
       throw Failure(

@@ -74,7 +74,7 @@ public struct SimulationBuilder {
     guard !record.isEmpty else {
       throw Failure(
         .usage, "simulate.file", "the checkpoint does not say how activations are rounded", file: checkpoint.path,
-        remedy: "Name what to simulate, for example --simulate int8-token.")
+        remedy: "Name what to simulate, for example \(setting: "simulate") int8-token.")
     }
     for tensor in model.tensors {
       guard let name = tensor.name(checkpoint.naming), name.hasSuffix(".weight"),

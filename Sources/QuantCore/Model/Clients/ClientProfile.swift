@@ -58,9 +58,9 @@ public struct ClientLayer: Sendable {
 /// Why a client would refuse a layer or a folder, and what works instead. In messages, `reason` follows the client's id and version.
 public struct ClientObstacle: Sendable, Equatable {
   public var reason: String
-  public var remedy: String
+  public var remedy: Remedy
 
-  public init(_ reason: String, remedy: String) {
+  public init(_ reason: String, remedy: Remedy) {
     self.reason = reason
     self.remedy = remedy
   }

@@ -91,7 +91,7 @@ public struct ModelDescription: Sendable {
     guard embedding.positionOffset != nil, count > contextLength else { return }
     throw Failure(
       .usage, "model.position-range", "the model has learned \(contextLength) positions, fewer than a sequence of \(count) tokens needs",
-      remedy: "Use at most \(contextLength) tokens at once (--context \(contextLength)).")
+      remedy: "Use at most \(contextLength) tokens at once (\(setting: "context") \(contextLength)).")
   }
 }
 

@@ -25,7 +25,7 @@ public struct DroppedBlocks: Sendable {
   }
 
   /// The error for a configuration that cannot be edited.
-  public func notCounted(file: String, remedy: String) -> Failure {
+  public func notCounted(file: String, remedy: Remedy) -> Failure {
     Failure(
       .unsupported, "blocks.configuration", "no known key of the configuration says that there are \(count) blocks", file: file,
       remedy: remedy)

@@ -21,7 +21,7 @@ public struct PlannedTensor: Sendable {
   /// Whether bytes are copied from the source as they are.
   public var isCopy: Bool
   /// How the source's codes are repacked into this tensor's without rounding; nil if weights are rounded, or bytes are copied.
-  public var adoption: Adoption?
+  public var repacking: Repacking?
   /// The bytes of its only part, if they are known in advance because the format needs a tensor that the source does not have; else
   /// nil.
   public var constant: [UInt8]?

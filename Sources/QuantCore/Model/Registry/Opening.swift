@@ -17,7 +17,7 @@ public struct Opening: Sendable {
     let checkpoint = try read(path, format, options)
     if configPath != nil, checkpoint.configuration?.keyValues != nil, checkpoint.content == .model {
       throw Failure(
-        .usage, "usage.config", "the file contains its own configuration", file: path, remedy: "Leave --config out.")
+        .usage, "usage.config", "the file contains its own configuration", file: path, remedy: "Leave \(setting: "config") out.")
     }
     return checkpoint
   }
@@ -52,12 +52,12 @@ public struct Opening: Sendable {
     guard checkpoint.adapter == nil else {
       throw Failure(
         .unsupported, "model.adapter", "this is a LoRA adapter, not a model", file: checkpoint.path,
-        remedy: "Give its model, and merge the adapter into it with --lora.")
+        remedy: "Give its model, and merge the adapter into it with \(setting: "lora").")
     }
     guard let configuration = checkpoint.configuration else {
       throw Failure(
         .unsupported, "model.no-config", "this file comes without a config.json, so its architecture is unknown",
-        file: checkpoint.path, remedy: "Give --config FILE, or the folder that holds both; to read text, give --tokenizer PATH too.")
+        file: checkpoint.path, remedy: "Give \(setting: "config") FILE, or the folder that holds both; to read text, give \(setting: "tokenizer") PATH too.")
     }
     guard let family = family(of: checkpoint) else {
       let name = configuration.architecture ?? "(none)"
@@ -94,7 +94,7 @@ public struct Opening: Sendable {
     guard let folder = checkpoint.companionFolder else {
       throw Failure(
         .unsupported, "tokenizer.missing", "there is no tokenizer beside this file", file: checkpoint.path,
-        remedy: "Give --tokenizer PATH.")
+        remedy: "Give \(setting: "tokenizer") PATH.")
     }
     return try Tokenizers.load(path: folder, preTokenizer: preTokenizer)
   }

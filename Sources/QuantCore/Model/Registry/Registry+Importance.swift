@@ -6,7 +6,7 @@ extension Registry {
       _ = try MappedFile(path)
       throw Failure(
         .data, "importance.kind", "is not an importance file", file: path,
-        remedy: "Give a file from llama-imatrix or 'qconvert calibrate': \(importanceFormats.map { $0.id }.joined(separator: ", ")).")
+        remedy: "Give a file from llama-imatrix or \(command: "calibrate"): \(importanceFormats.map { $0.id }.joined(separator: ", ")).")
     }
     var importance = try format.read(path)
     importance.naming = format.naming

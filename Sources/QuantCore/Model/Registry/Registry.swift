@@ -67,7 +67,7 @@ public struct Registry: Sendable {
     for method in methods where method.id == id { return method }
     if preset(id) != nil || schemeProviders.contains(where: { $0.scheme(named: id, modelType: .f16) != nil }) {
       throw Failure(
-        .usage, "plugin.scheme", "'\(id)' is a scheme, not a method", remedy: "Give --scheme \(id), with or without a --plugin.")
+        .usage, "plugin.scheme", "'\(id)' is a scheme, not a method", remedy: "Give \(setting: "scheme") \(id), with or without a \(setting: "plugin").")
     }
     throw Registry.unknown("plug-in", "plugin.unknown", id, among: methods.map { $0.id })
   }
@@ -116,9 +116,9 @@ public struct Registry: Sendable {
   /// The error for an unknown name, which suggests the nearest known ones.
   public static func unknown(_ what: String, _ id: String, _ name: String, among known: [String]) -> Failure {
     let near = nearest(to: name, among: known)
-    let remedy =
+    let remedy: Remedy =
       near.isEmpty ? "Choose one of: \(known.joined(separator: ", "))." : "Did you mean \(near.joined(separator: " or "))?"
-    return Failure(.usage, id, "unknown \(what) '\(name)'", remedy: remedy + " 'qconvert plugins' lists them all.")
+    return Failure(.usage, id, "unknown \(what) '\(name)'", remedy: remedy + " \(command: "plugins") lists them all.")
   }
 
   /// The names within an edit distance of 3, nearest first, each in quotes.

@@ -79,19 +79,19 @@ public struct StoredStatistics: Sendable {
     func value(_ key: Key) -> String? { checkpoint.metadata[key.stored]?.stringValue }
     guard let version = value(.version) else {
       throw Failure(
-        .data, "stats.kind", "is not a file of statistics", file: checkpoint.path, remedy: "Give a file that 'qconvert calibrate' wrote.")
+        .data, "stats.kind", "is not a file of statistics", file: checkpoint.path, remedy: "Give a file that \(command: "calibrate") wrote.")
     }
     guard version == StoredStatistics.version else {
       throw Failure(
         .data, "stats.version", "has layout \(version), but this program reads layout \(StoredStatistics.version)", file: checkpoint.path,
-        remedy: "Collect the statistics again with 'qconvert calibrate'.")
+        remedy: "Collect the statistics again with \(command: "calibrate").")
     }
     guard let model = value(.model), let kinds = value(.kinds), let text = value(.text),
       let calibration = CalibrationWindows(stored: text)
     else {
       throw Failure(
         .data, "stats.metadata", "does not say what was collected, and on which text", file: checkpoint.path,
-        remedy: "Collect the statistics again with 'qconvert calibrate'.")
+        remedy: "Collect the statistics again with \(command: "calibrate").")
     }
     self.model = model
     self.kinds = Set(kinds.split(separator: " ").compactMap { Statistic(rawValue: String($0)) })
@@ -104,13 +104,13 @@ public struct StoredStatistics: Sendable {
     guard fingerprint == model else {
       throw Failure(
         .data, "stats.other-model", "was collected on another model", file: checkpoint.path,
-        remedy: "Collect statistics of this model with 'qconvert calibrate'.")
+        remedy: "Collect statistics of this model with \(command: "calibrate").")
     }
     let missing = Statistic.allCases.filter { requirements.contains($0) && !kinds.contains($0) }
     guard missing.isEmpty else {
       throw Failure(
         .data, "stats.missing", "lacks \(missing.map { $0.rawValue }.joined(separator: ", ")), which the methods ask for",
-        file: checkpoint.path, remedy: "Collect the statistics again with 'qconvert calibrate … --for' and these methods.")
+        file: checkpoint.path, remedy: "Collect the statistics again with \(command: "calibrate"), \(setting: "for") and these methods.")
     }
   }
 
@@ -128,7 +128,7 @@ public struct StoredStatistics: Sendable {
         guard let tensor = checkpoint[name], tensor.shape == field.shape(channels: channels), tensor.storage.schemeName == "f32" else {
           throw Failure(
             .data, "stats.shape", "is missing, or not F32 of shape \(field.shape(channels: channels))", file: checkpoint.path, tensor: name,
-            remedy: "Collect the statistics again with 'qconvert calibrate'.")
+            remedy: "Collect the statistics again with \(command: "calibrate").")
         }
         let values = tensor.matrix().values
         guard values.allSatisfy({ $0.isFinite }) else {
@@ -151,7 +151,7 @@ public struct StoredStatistics: Sendable {
     else {
       throw Failure(
         .data, "stats.shape", "is missing, or not a single I64 value", file: checkpoint.path, tensor: name,
-        remedy: "Collect the statistics again with 'qconvert calibrate'.")
+        remedy: "Collect the statistics again with \(command: "calibrate").")
     }
     return count
   }

@@ -106,10 +106,10 @@ public struct Float8Scheme: ScaledFloatScheme, SharedScaleScheme {
   public func multiplier(_ parameters: UnsafePointer<Float>) -> Float { parameters[0] }
 
   /// A scale for more weights is repeated for each tile within them: every value stays.
-  public func adoption(of source: any Scheme) -> Adoption? {
+  public func repacking(of source: any Scheme) -> Repacking? {
     if source.grid == grid { return .identity }
     guard let source = source as? Float8Scheme, source.element == element, source.spans(self), holdsScales(of: source) else { return nil }
-    return Adoption(.exact) { panel in
+    return Repacking(.exact) { panel in
       var result = emptyPanel(rows: panel.rows, columns: panel.columns)
       result.codes = panel.codes
       for row in stride(from: 0, to: panel.rows, by: result.tileRows) {

@@ -85,10 +85,10 @@ public struct NVFP4Scheme: ScaledFloatScheme, SharedScaleScheme {
   }
 
   /// Between the two meanings, the tensor's scale becomes its reciprocal, which may be rounded.
-  public func adoption(of source: any Scheme) -> Adoption? {
+  public func repacking(of source: any Scheme) -> Repacking? {
     if source.grid == grid { return .identity }
     guard let source = source as? NVFP4Scheme, source.globalScale != globalScale else { return nil }
-    return Adoption(.parametersRounded) { panel in
+    return Repacking(.parametersRounded) { panel in
       var result = panel
       for index in stride(from: 1, to: result.parameters.count, by: 2) { result.parameters[index] = 1 / result.parameters[index] }
       return result

@@ -53,9 +53,9 @@ public protocol Scheme: Sendable {
 
   /// How codes and parameters of another scheme become this one's without rounding any weight, or nil if they cannot. The default
   /// covers equal grids; a scheme states here which other grids are part of its own.
-  func adoption(of source: any Scheme) -> Adoption?
+  func repacking(of source: any Scheme) -> Repacking?
   /// Schemes that this one is a special case of, each with its conversion: a scheme that can hold one of them can hold this one.
-  var generalizations: [(scheme: any Scheme, adoption: Adoption)] { get }
+  var generalizations: [(scheme: any Scheme, repacking: Repacking)] { get }
 }
 
 extension Scheme {
@@ -69,11 +69,11 @@ extension Scheme {
   public var importanceNeed: ImportanceNeed { .none }
   public var jointColumns: Int { 1 }
 
-  public func adoption(of source: any Scheme) -> Adoption? {
+  public func repacking(of source: any Scheme) -> Repacking? {
     source.grid == grid && source.parameterCount == parameterCount ? .identity : nil
   }
 
-  public var generalizations: [(scheme: any Scheme, adoption: Adoption)] { [] }
+  public var generalizations: [(scheme: any Scheme, repacking: Repacking)] { [] }
 }
 
 extension Scheme {
@@ -81,9 +81,9 @@ extension Scheme {
   public func groupLength(columns: Int) -> Int { grid.groupLength ?? columns }
 
   /// How codes and parameters of another scheme become this one's: directly, or through one that the other is a special case of.
-  public func move(from source: any Scheme) -> Adoption? {
-    if let adoption = adoption(of: source) { return adoption }
-    let ways = source.generalizations.compactMap { general in adoption(of: general.scheme).map { general.adoption.followed(by: $0) } }
+  public func move(from source: any Scheme) -> Repacking? {
+    if let repacking = repacking(of: source) { return repacking }
+    let ways = source.generalizations.compactMap { general in repacking(of: general.scheme).map { general.repacking.followed(by: $0) } }
     return ways.first { $0.fidelity == .exact } ?? ways.first
   }
 

@@ -31,12 +31,12 @@ public struct CalibrationWindows: Sendable, Equatable {
     let startsWithBOS = request.bos ?? (tokenizer.data.addsBOS ?? false)
     let bos = startsWithBOS ? tokenizer.data.special["bos"] : nil
     if request.bos == true && bos == nil {
-      throw Failure(.usage, "calibration.bos", "the tokenizer has no BOS token", remedy: "Leave out --bos.")
+      throw Failure(.usage, "calibration.bos", "the tokenizer has no BOS token", remedy: "Leave out \(setting: "bos").")
     }
     guard ids.count >= 2 else {
       throw Failure(
         .data, "calibration.empty", "the calibration text has only \(ids.count) tokens", file: request.files.first,
-        remedy: "Give a text of at least a few thousand words, or leave out --calibration to use the built-in text.")
+        remedy: "Give a text of at least a few thousand words, or leave out \(setting: "calibration") to use the built-in text.")
     }
     let prefix = bos.map { [$0] } ?? []
     let body = min(max(2, request.context) - prefix.count, ids.count)

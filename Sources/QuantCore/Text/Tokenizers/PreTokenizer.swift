@@ -90,7 +90,7 @@ enum KnownPreTokenizers {
     if let known = named.first(where: { $0.name == name }) { return known }
     throw Failure(
       .unsupported, "tokenizer.pre", "the pre-tokenizer '\(name)' is not known",
-      remedy: "Choose one with --pre NAME: \(named.map { $0.name }.joined(separator: ", ")).")
+      remedy: "Choose one with \(setting: "pre") NAME: \(named.map { $0.name }.joined(separator: ", ")).")
   }
 
   private static let contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -144,7 +144,7 @@ enum KnownPreTokenizers {
     if let known = patterns.first(where: { $0.key == spelled }) { return known.value }
     throw Failure(
       .unsupported, "tokenizer.pattern", "the pre-tokenizer's pattern is not known: \(spelled)",
-      remedy: "Choose another pre-tokenizer than the file's with --pre NAME.")
+      remedy: "Choose another pre-tokenizer than the file's with \(setting: "pre") NAME.")
   }
 
   /// The steps of a pre-tokenizer as tokenizer.json spells them.

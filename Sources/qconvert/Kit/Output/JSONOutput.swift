@@ -15,7 +15,7 @@ enum JSONOutput {
       .init("tensor", optional(failure.tensor)),
       .init("offset", optional(failure.byteOffset)),
       .init("message", .string(failure.message)),
-      .init("remedy", optional(failure.remedy)),
+      .init("remedy", optional(failure.remedy.map { Wording.spelled($0) })),
     ])
   }
 

@@ -31,9 +31,12 @@ enum Wording {
     if let offset = failure.byteOffset { parts.append("byte \(offset)") }
     parts.append(sentence(failure.message))
     var text = style.red("error:") + " " + parts.joined(separator: ": ")
-    if let remedy = failure.remedy { text += " " + sentence(remedy) }
+    if let remedy = failure.remedy { text += " " + sentence(spelled(remedy)) }
     return text + " [\(failure.id)]"
   }
+
+  /// A remedy in the words of the command line.
+  static func spelled(_ remedy: Remedy) -> String { remedy.spelled(setting: { "--" + $0 }, command: { "'qconvert \($0)'" }) }
 
   private static func sentence(_ text: String) -> String {
     let text = printable(text)

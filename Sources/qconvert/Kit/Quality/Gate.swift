@@ -63,7 +63,7 @@ struct Gate: Sendable, Equatable, CustomStringConvertible {
 
   /// Refuses gates on figures that will not be measured.
   /// - Parameter remedy: what to do so that they are measured.
-  static func check(_ gates: [Gate], measures isMeasured: (String) -> Bool, remedy: String) throws(Failure) {
+  static func check(_ gates: [Gate], measures isMeasured: (String) -> Bool, remedy: Remedy) throws(Failure) {
     for gate in gates where !isMeasured(gate.key) {
       throw Failure(.usage, "gate.not-measured", "the gate '\(gate)' needs a figure that is not measured", remedy: remedy)
     }

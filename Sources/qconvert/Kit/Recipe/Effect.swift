@@ -18,7 +18,7 @@ struct Effect: Sendable {
     /// It changes nothing, and the output is what was asked for: a warning.
     case harmless(String)
     /// It changes nothing, and whoever gave it expects a different output: refused, with what to do instead.
-    case mistaken(String, remedy: String)
+    case mistaken(String, remedy: Remedy)
   }
 
   let verdict: @Sendable (Situation) -> Verdict
@@ -162,7 +162,7 @@ extension Effect {
 
 extension Effect.Situation {
   /// Tensors whose weights are rounded to a quantized scheme.
-  var rounded: [PlannedTensor] { plan.tensors.filter { $0.scheme.grid.kind != .float && $0.adoption == nil && !$0.isCopy } }
+  var rounded: [PlannedTensor] { plan.tensors.filter { $0.scheme.grid.kind != .float && $0.repacking == nil && !$0.isCopy } }
 
   /// The scheme that is registered under the name of a tensor's scheme.
   func scheme(_ tensor: PlannedTensor) -> (any Scheme)? { try? registry.scheme(tensor.scheme.name, modelType: .f16) }

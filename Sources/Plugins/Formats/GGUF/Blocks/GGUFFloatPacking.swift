@@ -120,26 +120,26 @@ struct FloatBlockCodes: QuantizedStorage {
 
 extension FloatBlocks {
   /// With a tensor scale of 1. The scales of blocks are unsigned E4M3 values, so all of them can be kept.
-  var generalizations: [(scheme: any Scheme, adoption: Adoption)] {
+  var generalizations: [(scheme: any Scheme, repacking: Repacking)] {
     guard layout == .nvfp4 else { return [] }
     return [Grid.GlobalScale.factor, .divisor].map { meaning in
       let scheme = NVFP4Scheme(meaning, modelType: .f32)
-      let adoption = Adoption(.exact) { panel in
+      let repacking = Repacking(.exact) { panel in
         var result = scheme.emptyPanel(rows: panel.rows, columns: panel.columns)
         result.codes = panel.codes
         result.parameters = panel.parameters.flatMap { [2 * $0, 1] }
         return result
       }
-      return (scheme, adoption)
+      return (scheme, repacking)
     }
   }
 
   /// Groups of `mxfp4` are blocks of `mxfp4-ggml`, whatever rule chose their codes.
-  func adoption(of source: any Scheme) -> Adoption? {
+  func repacking(of source: any Scheme) -> Repacking? {
     if source.grid == grid { return .identity }
     guard layout == .mxfp4, let groups = source as? MicroscalingScheme, groups.element == .f4 else { return nil }
     let scheme = self
-    return Adoption(.exact) { panel in
+    return Repacking(.exact) { panel in
       var result = scheme.emptyPanel(rows: panel.rows, columns: panel.columns)
       result.codes = panel.codes
       for index in result.parameters.indices { result.parameters[index] = panel.parameters[index] / 2 }

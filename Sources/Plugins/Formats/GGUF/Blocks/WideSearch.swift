@@ -50,7 +50,7 @@ struct WideSearch<Base: GGUFBlockScheme>: Scheme {
     base.value(quantized, columns: columns, into: destination)
   }
 
-  func adoption(of source: any Scheme) -> Adoption? { base.adoption(of: source) }
+  func repacking(of source: any Scheme) -> Repacking? { base.repacking(of: source) }
 
   private func improve(_ result: inout QuantizedPanel, for panel: Panel, _ importance: [Float]?) {
     let perRow = result.groupsPerRow

@@ -1,5 +1,5 @@
 /// How codes and parameters on one grid become those of another without rounding any weight.
-public struct Adoption: Sendable {
+public struct Repacking: Sendable {
   /// What is kept.
   public enum Fidelity: Sendable, Hashable {
     /// Every value, bit for bit.
@@ -23,15 +23,15 @@ public struct Adoption: Sendable {
   }
 
   /// Both, one after the other.
-  func followed(by next: Adoption) -> Adoption {
+  func followed(by next: Repacking) -> Repacking {
     let first = self
     let rounding = first.fidelity == .exact ? next : first
-    return Adoption(rounding.fidelity, parameter: rounding.parameter) { next.translate(first.translate($0)) }
+    return Repacking(rounding.fidelity, parameter: rounding.parameter) { next.translate(first.translate($0)) }
   }
 
   /// What a plan says about the tensor.
   package var note: String { fidelity == .exact ? "re-packed" : "re-packed, \(parameter) rounded" }
 
   /// For equal grids.
-  public static let identity = Adoption(.exact) { $0 }
+  public static let identity = Repacking(.exact) { $0 }
 }

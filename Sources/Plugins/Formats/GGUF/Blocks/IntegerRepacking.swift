@@ -9,17 +9,17 @@ extension GGUFBlockScheme {
   ///   - shift: added to each code.
   ///   - parameters: of a block, from scale and zero point.
   /// - Returns: nil for groups of another kind, or groups that are not made of whole blocks.
-  fileprivate func adoption(
-    of source: any Scheme, isSymmetric: Bool, fidelity: (ElementType) -> Adoption.Fidelity, rounded: String = "scale", shift: Int32,
+  fileprivate func repacking(
+    of source: any Scheme, isSymmetric: Bool, fidelity: (ElementType) -> Repacking.Fidelity, rounded: String = "scale", shift: Int32,
     parameters: @escaping @Sendable (_ scale: Float, _ zero: Float) -> [Float]
-  ) -> Adoption? {
+  ) -> Repacking? {
     let grid = source.grid
     if grid == self.grid { return .identity }
     guard grid.kind == (isSymmetric ? .symmetricInteger : .asymmetricInteger), grid.tileRows == 1, grid.codeBits <= Double(layout.bits),
       source.parameterCount == (isSymmetric ? 1 : 2), grid.groupLength?.isMultiple(of: layout.weights) ?? true
     else { return nil }
     let scheme = self
-    return Adoption(fidelity(grid.scaleType), parameter: rounded) { panel in
+    return Repacking(fidelity(grid.scaleType), parameter: rounded) { panel in
       var result = scheme.emptyPanel(rows: panel.rows, columns: panel.columns)
       for index in panel.codes.indices { result.codes[index] = panel.codes[index] &+ shift }
       for row in 0..<result.rows {
@@ -35,13 +35,13 @@ extension GGUFBlockScheme {
   }
 
   /// For blocks with a single F16 scale.
-  fileprivate func scaleFidelity(_ type: ElementType) -> Adoption.Fidelity { type == .f16 ? .exact : .parametersRounded }
+  fileprivate func scaleFidelity(_ type: ElementType) -> Repacking.Fidelity { type == .f16 ? .exact : .parametersRounded }
 }
 
 extension SymmetricBlocks {
   /// Symmetric integers of at most as many bits.
-  func adoption(of source: any Scheme) -> Adoption? {
-    adoption(of: source, isSymmetric: true, fidelity: scaleFidelity, shift: 1 << Int32(layout.bits - 1)) { scale, _ in
+  func repacking(of source: any Scheme) -> Repacking? {
+    repacking(of: source, isSymmetric: true, fidelity: scaleFidelity, shift: 1 << Int32(layout.bits - 1)) { scale, _ in
       [HalfFloat(scale).value]
     }
   }
@@ -49,16 +49,16 @@ extension SymmetricBlocks {
 
 extension Q8Blocks {
   /// Symmetric integers of any width.
-  func adoption(of source: any Scheme) -> Adoption? {
-    adoption(of: source, isSymmetric: true, fidelity: scaleFidelity, shift: 0) { scale, _ in [HalfFloat(scale).value] }
+  func repacking(of source: any Scheme) -> Repacking? {
+    repacking(of: source, isSymmetric: true, fidelity: scaleFidelity, shift: 0) { scale, _ in [HalfFloat(scale).value] }
   }
 }
 
 extension RangeBlocks {
   /// Asymmetric integers of at most as many bits. The minimum, `-zero * scale`, is rounded to F16, and is added after the
   /// product instead of being part of it.
-  func adoption(of source: any Scheme) -> Adoption? {
-    adoption(of: source, isSymmetric: false, fidelity: { _ in .parametersRounded }, rounded: "minimum", shift: 0) { scale, zero in
+  func repacking(of source: any Scheme) -> Repacking? {
+    repacking(of: source, isSymmetric: false, fidelity: { _ in .parametersRounded }, rounded: "minimum", shift: 0) { scale, zero in
       [HalfFloat(scale).value, HalfFloat(-zero * scale).value]
     }
   }

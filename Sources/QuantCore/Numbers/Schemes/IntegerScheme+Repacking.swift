@@ -1,7 +1,7 @@
 extension IntegerScheme {
   /// Integers of at most as many bits, in groups of this scheme's size or a multiple of it: codes stay, and so do scales, which are
   /// repeated. A symmetric group can become an asymmetric one with its zero point in the middle, but not the other way round.
-  public func adoption(of source: any Scheme) -> Adoption? {
+  public func repacking(of source: any Scheme) -> Repacking? {
     let from = source.grid
     if from == grid, source.parameterCount == parameterCount { return .identity }
     guard from.kind == .symmetricInteger || from.kind == .asymmetricInteger && !isSymmetric, from.tileRows == 1,
@@ -9,7 +9,7 @@ extension IntegerScheme {
       holdsGroups(of: from.groupLength)
     else { return nil }
     let (scheme, wasSymmetric) = (self, from.kind == .symmetricInteger)
-    return Adoption(scaleType.holds(from.scaleType) ? .exact : .parametersRounded) { scheme.adopting($0, wasSymmetric: wasSymmetric) }
+    return Repacking(scaleType.holds(from.scaleType) ? .exact : .parametersRounded) { scheme.repacked($0, wasSymmetric: wasSymmetric) }
   }
 
   private func holdsGroups(of length: Int?) -> Bool {
@@ -17,7 +17,7 @@ extension IntegerScheme {
     return length?.isMultiple(of: own) ?? true
   }
 
-  private func adopting(_ panel: QuantizedPanel, wasSymmetric: Bool) -> QuantizedPanel {
+  private func repacked(_ panel: QuantizedPanel, wasSymmetric: Bool) -> QuantizedPanel {
     var result = emptyPanel(rows: panel.rows, columns: panel.columns)
     let middle: Int32 = 1 << Int32(bits - 1)
     result.codes = panel.codes
