@@ -177,7 +177,8 @@ def main():
         folder = pathlib.Path(path)
         prepare(folder, program)
         environment = {"PATH": f"{folder}/.bin:{os.environ['PATH']}", "LC_ALL": "C.UTF-8", "TERM": "dumb", "REAL_QCONVERT": program}
-        for page in [ROOT / "README.md", *sorted((ROOT / "Docs").rglob("*.md"))]:
+        docs = ROOT / "Docs"
+        for page in [ROOT / "README.md", *sorted(docs.glob("*.md")), *sorted((docs / "plugins").glob("*.md"))]:
             lines = list(command_lines(page))
             wrong = [sentence for line in lines for sentence in run(line, folder, environment)]
             wrong += [f"no command has the option {name}" for name in unknown_options(page, known)]
