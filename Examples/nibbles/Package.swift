@@ -9,7 +9,7 @@ let package = Package(
     .target(
       name: "NibblesPlugin",
       dependencies: [
-        .product(name: "QuantCore", package: "qconvert"),
+        .product(name: "QuantCore", package: "qconvert")
       ]),
     .executableTarget(
       name: "qconvert-nibbles",

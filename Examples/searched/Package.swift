@@ -9,7 +9,7 @@ let package = Package(
     .target(
       name: "SearchedPlugin",
       dependencies: [
-        .product(name: "QuantCore", package: "qconvert"),
+        .product(name: "QuantCore", package: "qconvert")
       ]),
     .executableTarget(
       name: "qconvert-searched",

@@ -212,7 +212,9 @@ import Testing
     let (a, b) = (try opening.open(made), try opening.open(plain))
     let names = a.tensors.filter { $0.shape.count == 3 && $0.storage.codes != nil }.map(\.name)
     #expect(names.count == (output == "out" ? 4 : 6))
-    for name in names { #expect(a[name]?.storage.schemeName == b[name]?.storage.schemeName && a[name]?.matrix() != b[name]?.matrix(), "\(name)") }
+    for name in names {
+      #expect(a[name]?.storage.schemeName == b[name]?.storage.schemeName && a[name]?.matrix() != b[name]?.matrix(), "\(name)")
+    }
     let moved = try meanDistance(logits(made), logits(source)), alone = try meanDistance(logits(plain), logits(source))
     #expect(moved < 1.3 * alone)
     guard method == "gptq" else { return }

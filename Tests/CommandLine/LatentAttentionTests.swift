@@ -119,7 +119,8 @@ import Testing
       copy.name = tensor.name.replacing("layers.1.", with: "layers.2.")
       return copy
     }
-    edited.tensors.append(.init(name: "model.layers.2.eh_proj.weight", type: "BF16", shape: [32, 64], bytes: [UInt8](repeating: 60, count: 4096)))
+    edited.tensors.append(
+      .init(name: "model.layers.2.eh_proj.weight", type: "BF16", shape: [32, 64], bytes: [UInt8](repeating: 60, count: 4096)))
     edited.set("num_nextn_predict_layers", to: .int(1))
     edited.save()
     return edited
@@ -147,7 +148,8 @@ import Testing
   @Test func otherTensorsAreStillMistakes() throws {
     var edited = try EditedFolder(model)
     edited.change("model.layers.1.self_attn.o_proj.weight") { $0.name = "model.layers.1.self_attn.other.weight" }
-    edited.tensors.append(.init(name: "model.layers.1.self_attn.o_proj.weight", type: "BF16", shape: [32, 24], bytes: [UInt8](repeating: 0, count: 1536)))
+    edited.tensors.append(
+      .init(name: "model.layers.1.self_attn.o_proj.weight", type: "BF16", shape: [32, 24], bytes: [UInt8](repeating: 0, count: 1536)))
     edited.save()
     let failure = #expect(throws: Failure.self) { try Planner(registry).plan(request(model, "model.gguf", scheme: "f16")) }
     #expect(failure?.id == "convert.unmapped" && failure?.tensor == "model.layers.1.self_attn.other.weight")

@@ -110,7 +110,9 @@ import Testing
         let group = head * part.keyValueHeadCount / part.headCount
         let oldest = part.window.map { max(0, query - $0 + 1) } ?? 0
         var scores = (oldest...query).map { key in
-          var score = (0..<size).reduce(0.0) { $0 + queries[query * queryWidth + head * size + $1] * keys[key * keyWidth + group * size + $1] }
+          var score = (0..<size).reduce(0.0) {
+            $0 + queries[query * queryWidth + head * size + $1] * keys[key * keyWidth + group * size + $1]
+          }
           score *= part.scale.map { Double($0) } ?? 1 / Double(size).squareRoot()
           if let cap = part.scoreCap { score = Double(cap) * tanh(score / Double(cap)) }
           // Four heads: slopes 1/4, 1/16, 1/64, 1/256.

@@ -1,6 +1,6 @@
 import FamilyKit
-import ModelFamilies
 import HuggingFace
+import ModelFamilies
 import QuantCore
 import TestSupport
 import Testing
@@ -119,7 +119,8 @@ private let absent: JSON? = nil
     #expect(try Fixture.describe(try changed("gpt-oss", ["layer_types": types])).architecture(.gguf) == nil)
     #expect(try Fixture.describe(try changed("gpt-oss", [:])).architecture(.gguf) == "gpt-oss")
     #expect(try failure("gpt-oss", ["layer_types": .array([.string("full_attention")])])?.id == "model.key-value")
-    #expect(try failure("gpt-oss", ["layer_types": .array([.string("full_attention"), .string("chunked_attention")])])?.id == "model.key-value")
+    #expect(
+      try failure("gpt-oss", ["layer_types": .array([.string("full_attention"), .string("chunked_attention")])])?.id == "model.key-value")
   }
 
   @Test func gptOssWithoutScalingIsThePublishedOne() throws {
@@ -271,9 +272,11 @@ private let absent: JSON? = nil
       let model = try Fixture.describe(checkpoint)
       #expect(model.contextLength == 131_072)
       var warnings: [String] = []
-      let drafts = try TensorMapping(source: checkpoint, reader: HuggingFaceFormat.self, model: model, target: .gguf).drafts(warnings: &warnings)
+      let drafts = try TensorMapping(source: checkpoint, reader: HuggingFaceFormat.self, model: model, target: .gguf).drafts(
+        warnings: &warnings)
       #expect(drafts.count == original.tensors.count && warnings.count == 1)
-      let kept = try TensorMapping(source: checkpoint, reader: HuggingFaceFormat.self, model: model, target: .huggingFace).drafts(warnings: &warnings)
+      let kept = try TensorMapping(source: checkpoint, reader: HuggingFaceFormat.self, model: model, target: .huggingFace).drafts(
+        warnings: &warnings)
       #expect(kept.last?.name == vision.name && kept.last?.isQuantizable == false)
     }
   }

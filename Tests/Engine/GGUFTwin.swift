@@ -12,19 +12,26 @@ enum GGUFTwin {
     var tensors: [CheckpointTensor] = []
     var written: Set<String> = []
     for tensor in model.tensors {
-      guard let stored = source[tensor.name(.huggingFace) ?? ""], let target = tensor.place(.gguf), written.insert(target.name).inserted else {
+      guard let stored = source[tensor.name(.huggingFace) ?? ""], let target = tensor.place(.gguf), written.insert(target.name).inserted
+      else {
         continue
       }
       var matrix = stored.matrix()
-      if architecture == "llama", tensor.id.role == .query { matrix = swapHalves(matrix, rows: stored.shape[0], heads: attention.headCount) }
+      if architecture == "llama", tensor.id.role == .query {
+        matrix = swapHalves(matrix, rows: stored.shape[0], heads: attention.headCount)
+      }
       if architecture == "llama", tensor.id.role == .key {
         matrix = swapHalves(matrix, rows: stored.shape[0], heads: attention.keyValueHeadCount)
       }
       if let latent = model.latentAttention, [.key, .value].contains(tensor.id.role) { matrix = part(tensor.id.role, of: matrix, latent) }
-      if architecture == "bloom", tensor.id.role == .query { matrix = groupThirds(matrix, rows: stored.shape[0], heads: attention.headCount) }
+      if architecture == "bloom", tensor.id.role == .query {
+        matrix = groupThirds(matrix, rows: stored.shape[0], heads: attention.headCount)
+      }
       if architecture == "gpt2", tensor.id.block != nil, stored.shape.count == 2 { matrix = transpose(matrix) }
       if architecture == "gemma3", tensor.kind == .norm { for i in matrix.values.indices { matrix.values[i] += 1 } }
-      if tensor.id.expert != nil { matrix.append(of: (1..<(model.mixture?.expertCount ?? 1)).compactMap { source[tensor.expertName($0)]?.matrix() }) }
+      if tensor.id.expert != nil {
+        matrix.append(of: (1..<(model.mixture?.expertCount ?? 1)).compactMap { source[tensor.expertName($0)]?.matrix() })
+      }
       tensors.append(f32(target.name, target.shape, matrix.values))
     }
     if let rope = attention.rope, case .llama3 = rope.scaling {
@@ -104,7 +111,9 @@ enum GGUFTwin {
     set("feed_forward_length", model.feedForward?.innerSize ?? 0)
     set("attention.head_count", attention.headCount)
     set("attention.head_count_kv", attention.keyValueHeadCount)
-    if model.latentAttention == nil, attention.headSize * attention.headCount != model.hiddenSize || ["qwen3", "gemma3"].contains(architecture) {
+    if model.latentAttention == nil,
+      attention.headSize * attention.headCount != model.hiddenSize || ["qwen3", "gemma3"].contains(architecture)
+    {
       set("attention.key_length", attention.headSize)
       set("attention.value_length", attention.headSize)
     }

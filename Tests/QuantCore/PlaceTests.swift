@@ -30,7 +30,9 @@ import Testing
 
   private let parallel = Parallel(threads: 2)
 
-  private func matrices() -> [Matrix] { (0..<2).map { m in Matrix(rows: 6, columns: 4, values: (0..<24).map { Float(m * 24 + $0) / 8 - 2 }) } }
+  private func matrices() -> [Matrix] {
+    (0..<2).map { m in Matrix(rows: 6, columns: 4, values: (0..<24).map { Float(m * 24 + $0) / 8 - 2 }) }
+  }
 
   private func planned(_ shape: [Int], _ pieces: [TensorPiece]) -> PlannedTensor {
     PlannedTensor(
@@ -128,7 +130,8 @@ import Testing
     let values = stored.matrix().values
     for index in moved.indices {
       let place = map.source(row: index / columns, column: index % columns, columns: columns)
-      let piece = try #require(tensor.pieces.first { [$0.source.layout.values.model(values[place.index])].contains($0.target.layout.values.model(moved[index])) })
+      let piece = try #require(
+        tensor.pieces.first { [$0.source.layout.values.model(values[place.index])].contains($0.target.layout.values.model(moved[index])) })
       #expect(place.tensor == piece.source.name && place.columns == source.shape.last)
     }
   }

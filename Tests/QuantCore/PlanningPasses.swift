@@ -164,7 +164,9 @@ private enum Reader: ClientProfile {
   @Test func theEndingOfTheOutputNamesTheFormatAndTheClientOrdersItsPackings() throws {
     let plain = try Target(request(), registry)
     #expect(plain.format.id == "flat")
-    #expect(plain.packings.map { type(of: $0).id } == ["plain", "nibbles", "words"] || plain.packings.map { type(of: $0).id } == ["nibbles", "words"])
+    #expect(
+      plain.packings.map { type(of: $0).id } == ["plain", "nibbles", "words"]
+        || plain.packings.map { type(of: $0).id } == ["nibbles", "words"])
     let asked = try Target(request { $0.client = "reader" }, registry)
     #expect(asked.packings.map { type(of: $0).id }.filter { $0 != "plain" } == ["words", "nibbles"])
     #expect(asked.client?.version == "1.0")
@@ -259,7 +261,8 @@ private enum Reader: ClientProfile {
   ) throws -> [PlannedTensor] {
     let request = request(change)
     let target = try Target(request, registry)
-    return try Sealing(request: request, source: checkpoint(format: format), model: nil, target: target, hasMethods: hasMethods)(try chosen(wanted, change))
+    return try Sealing(request: request, source: checkpoint(format: format), model: nil, target: target, hasMethods: hasMethods)(
+      try chosen(wanted, change))
   }
 
   @Test func equalFloatsAreCopiedAndOthersConverted() throws {
@@ -306,7 +309,8 @@ private enum Reader: ClientProfile {
     let tensors = try sealed("int4-g32")
     let target = try Target(request(), registry)
     let stored = try StoredActivations(source: checkpoint(), target: target, calibrator: nil)(
-      tensors, cache: nil, isCacheGiven: false, model: nil, described: { throw Failure(.internalError, "test.model", "the model is not needed") })
+      tensors, cache: nil, isCacheGiven: false, model: nil,
+      described: { throw Failure(.internalError, "test.model", "the model is not needed") })
     #expect(stored.tensors.map(\.name) == tensors.map(\.name))
     #expect(stored.cache == nil)
   }

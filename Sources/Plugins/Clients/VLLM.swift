@@ -30,7 +30,8 @@ public enum VLLM: ClientProfile {
     guard version >= "0.32" else { return nil }
     if layer.grid.kind == .asymmetricInteger {
       return ClientObstacle(
-        "reads GPTQ only without zero points", remedy: "Leave \(setting: "packing") out (compressed-tensors holds zero points), or give \(setting: "packing") awq.")
+        "reads GPTQ only without zero points",
+        remedy: "Leave \(setting: "packing") out (compressed-tensors holds zero points), or give \(setting: "packing") awq.")
     }
     let isRead = layer.grid.codeBits == 4 || layer.grid.codeBits == 8
     return isRead ? nil : ClientObstacle("reads GPTQ only with 4 or 8 bits", remedy: "Choose 4 or 8 bits.")

@@ -60,14 +60,15 @@ public enum BLOOM: ModelFamily {
     // llama.cpp always adds a branch to the input of its norm.
     if keepsNormedResidual { decoder.ggufArchitecture = nil }
     var model = try decoder.describe(n, variant, tensors: tensors)
-    model.configurations[.huggingFace] = .huggingFace(.object([
-      .init("architectures", .array([.string("BloomForCausalLM")])), .init("model_type", .string("bloom")),
-      .init("hidden_size", .int(n.hiddenSize)), .init("n_layer", .int(n.blockCount)), .init("n_head", .int(n.headCount)),
-      .init("seq_length", .int(n.contextLength)), .init("vocab_size", .int(n.vocabularySize)),
-      .init("layer_norm_epsilon", .shortest(n.normEpsilon)),
-      .init("apply_residual_connection_post_layernorm", .bool(keepsNormedResidual)),
-      .init("tie_word_embeddings", .bool(n.tiesEmbeddings)),
-    ]))
+    model.configurations[.huggingFace] = .huggingFace(
+      .object([
+        .init("architectures", .array([.string("BloomForCausalLM")])), .init("model_type", .string("bloom")),
+        .init("hidden_size", .int(n.hiddenSize)), .init("n_layer", .int(n.blockCount)), .init("n_head", .int(n.headCount)),
+        .init("seq_length", .int(n.contextLength)), .init("vocab_size", .int(n.vocabularySize)),
+        .init("layer_norm_epsilon", .shortest(n.normEpsilon)),
+        .init("apply_residual_connection_post_layernorm", .bool(keepsNormedResidual)),
+        .init("tie_word_embeddings", .bool(n.tiesEmbeddings)),
+      ]))
     return model
   }
 }

@@ -33,7 +33,8 @@ public enum DeepSeekV3: ModelFamily {
       TensorName(.latentNorm, "self_attn.kv_a_layernorm", "attn_kv_a_norm"), after: .query)
     names.insert(
       TensorName(
-        .routerCorrection, NamedPlace("mlp.gate.e_score_correction_bias").named(suffix: ""), NamedPlace("exp_probs_b").named(suffix: ".bias")),
+        .routerCorrection, NamedPlace("mlp.gate.e_score_correction_bias").named(suffix: ""),
+        NamedPlace("exp_probs_b").named(suffix: ".bias")),
       after: .router)
     names.insert(
       TensorName(.sharedGate, "mlp.shared_experts.gate_proj", "ffn_gate_shexp"),

@@ -55,13 +55,14 @@ public enum GPT2: ModelFamily {
     if variant.activation != .geluTanh { decoder.ggufArchitecture = nil }
     var model = try decoder.describe(n, variant, tensors: tensors)
     if variant.activation == .geluTanh {
-      model.configurations[.huggingFace] = .huggingFace(.object([
-        .init("architectures", .array([.string("GPT2LMHeadModel")])), .init("model_type", .string("gpt2")),
-        .init("n_embd", .int(n.hiddenSize)), .init("n_layer", .int(n.blockCount)), .init("n_head", .int(n.headCount)),
-        .init("n_inner", .int(n.feedForwardSize)), .init("n_positions", .int(n.contextLength)), .init("n_ctx", .int(n.contextLength)),
-        .init("vocab_size", .int(n.vocabularySize)), .init("activation_function", .string("gelu_new")),
-        .init("layer_norm_epsilon", .shortest(n.normEpsilon)), .init("tie_word_embeddings", .bool(n.tiesEmbeddings)),
-      ]))
+      model.configurations[.huggingFace] = .huggingFace(
+        .object([
+          .init("architectures", .array([.string("GPT2LMHeadModel")])), .init("model_type", .string("gpt2")),
+          .init("n_embd", .int(n.hiddenSize)), .init("n_layer", .int(n.blockCount)), .init("n_head", .int(n.headCount)),
+          .init("n_inner", .int(n.feedForwardSize)), .init("n_positions", .int(n.contextLength)), .init("n_ctx", .int(n.contextLength)),
+          .init("vocab_size", .int(n.vocabularySize)), .init("activation_function", .string("gelu_new")),
+          .init("layer_norm_epsilon", .shortest(n.normEpsilon)), .init("tie_word_embeddings", .bool(n.tiesEmbeddings)),
+        ]))
     }
     return model
   }

@@ -46,7 +46,8 @@ public struct Decoder: Sendable {
     tensors += outer(names.back)
     var model = ModelDescription(
       family: family, hiddenSize: numbers.hiddenSize, vocabularySize: numbers.vocabularySize, contextLength: numbers.contextLength,
-      embedding: embedding, blocks: blocks, head: head, tensors: tensors + (tabulatedRope.flatMap { RopeFactors.tensor($0) }.map { [$0] } ?? []))
+      embedding: embedding, blocks: blocks, head: head,
+      tensors: tensors + (tabulatedRope.flatMap { RopeFactors.tensor($0) }.map { [$0] } ?? []))
     if let values = tabulatedRope.flatMap({ RopeFactors.values($0) }) {
       model.constants[.gguf] = [ConstantTensor(RopeFactors.name, values)]
     }

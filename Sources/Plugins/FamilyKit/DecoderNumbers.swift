@@ -53,7 +53,8 @@ extension ConfigurationKeys {
   ///   - defaultNormEpsilon: epsilon if a `config.json` does not state it.
   ///   - feedForwardSize: whether the size of a dense feed-forward network must be stated.
   public func decoderNumbers(
-    defaultHeads: Int? = nil, defaultKeyValueHeads: Int? = nil, defaultHeadSize: Int? = nil, defaultNormEpsilon: Double = 1e-6, tensors: Checkpoint,
+    defaultHeads: Int? = nil, defaultKeyValueHeads: Int? = nil, defaultHeadSize: Int? = nil, defaultNormEpsilon: Double = 1e-6,
+    tensors: Checkpoint,
     feedForwardSize isStated: Bool = true
   ) throws(Failure) -> DecoderNumbers {
     var n = DecoderNumbers()

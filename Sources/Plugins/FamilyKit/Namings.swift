@@ -11,5 +11,7 @@ extension Naming {
 
 extension Configuration {
   /// A `config.json`.
-  public static func huggingFace(_ json: JSON) -> Configuration { Configuration(json, architecture: json["architectures"]?.arrayValue?.first?.stringValue) }
+  public static func huggingFace(_ json: JSON) -> Configuration {
+    Configuration(json, architecture: json["architectures"]?.arrayValue?.first?.stringValue)
+  }
 }

@@ -13,7 +13,8 @@ extension ConfigurationKeys {
   ///   - mayBePartial: whether the family supports rotating only a part of each head.
   ///   - mayBeYarn: whether the family supports YaRN.
   public func rope(
-    headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, kind: String? = nil, mayBePartial: Bool = false, mayBeYarn: Bool = false
+    headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, kind: String? = nil, mayBePartial: Bool = false,
+    mayBeYarn: Bool = false
   ) throws(Failure) -> Rope {
     var rope = Rope()
     rope.dimension = headSize

@@ -37,7 +37,8 @@ extension ConfigurationKeys {
     e.denseBlocks = try denseBlocks(blocks) ?? (isStored ? 0 : defaults.denseBlocks)
     e.innerSize = try positiveSize("moe_intermediate_size", "expert_feed_forward_length")
     e.sharedCount = try size("n_shared_experts", "expert_shared_count") ?? (isStored ? 0 : defaults.sharedCount)
-    e.routing.scale = try number("routed_scaling_factor", "expert_weights_scale").map { Float($0) } ?? (isStored ? 1 : defaults.routing.scale)
+    e.routing.scale =
+      try number("routed_scaling_factor", "expert_weights_scale").map { Float($0) } ?? (isStored ? 1 : defaults.routing.scale)
     let isNormalised =
       isStored ? metadata("expert_weights_norm")?.boolValue ?? false : json("norm_topk_prob")?.boolValue ?? defaults.isNormalised
     let isSigmoid = isStored ? try size("", "expert_gating_func") == RoutedExperts.sigmoid : defaults.isSigmoid

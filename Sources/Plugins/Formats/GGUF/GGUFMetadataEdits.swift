@@ -38,7 +38,8 @@ enum GGUFMetadataEdits {
       throw refused("is not a valid key", "Use visible ASCII characters, at most \(GGUFHeader.maximumKeyBytes).")
     }
     if let old = values[edit.key], !old.hasType(of: value) {
-      throw refused("has another type, and clients are strict about types", "Give a value of its type, or drop it too with \(setting: "drop-meta").")
+      throw refused(
+        "has another type, and clients are strict about types", "Give a value of its type, or drop it too with \(setting: "drop-meta").")
     }
   }
 }

@@ -44,9 +44,10 @@ public struct ConversionPlan: Sendable {
   public var memoryBytes: Int {
     let largestPiece = tensors.map { ($0.shape.last ?? 1) * $0.rowMultiple }.max() ?? 1
     let tile = max(TileSize.weights, largestPiece)
-    let turned = tensors.map { tensor in
-      max((source[tensor.sourceName]?.storage as? TransposedStack)?.workingBytes ?? 0, tensor.turnedBytes)
-    }.max() ?? 0
+    let turned =
+      tensors.map { tensor in
+        max((source[tensor.sourceName]?.storage as? TransposedStack)?.workingBytes ?? 0, tensor.turnedBytes)
+      }.max() ?? 0
     let tiles = TileSize.threads(request.threads, tileWeights: tile) * tile * 16 + turned
     guard let calibration, let model else { return tiles }
     // For the largest block.
@@ -61,7 +62,10 @@ public struct ConversionPlan: Sendable {
     let hidden = statistics == nil ? calibration.tokenCount * model.hiddenSize : 0
     // Besides the states of the tokens that run together: the observed stream; for `cross` the original one too; and a copy of
     // the hidden states where a block may be observed twice.
-    let isDouble = propagation == .quantized ? requirements.contains(.cross) : model.blocks.indices.contains { observations(block: $0).values.contains { $0.contains(.histogram) } }
+    let isDouble =
+      propagation == .quantized
+      ? requirements.contains(.cross)
+      : model.blocks.indices.contains { observations(block: $0).values.contains { $0.contains(.histogram) } }
     let streams = isDouble ? 3 : 2
     return tiles + 4 * (largest + streams * hidden)
   }
@@ -91,7 +95,9 @@ public struct ConversionPlan: Sendable {
     if !requirements.isEmpty {
       for site in model?.graph(block)?.sites ?? [] { result[site] = requirements }
     }
-    for value in tensors.compactMap(\.calibrated) where value.block == block { result[value.site, default: []].formUnion(value.calibrator.requirements) }
+    for value in tensors.compactMap(\.calibrated) where value.block == block {
+      result[value.site, default: []].formUnion(value.calibrator.requirements)
+    }
     return result
   }
 }

@@ -66,7 +66,7 @@ public struct Planner: Sendable {
     let values = tensors.compactMap(\.calibrated)
     let observed = try Observation(
       request: request, chain: chain, source: shaped.source, model: shaped.model, target: target, opening: opening, values: values)(
-      &shaped.warnings)
+        &shaped.warnings)
     var output = try OutputRequest(
       source: shaped.source, model: shaped.model, tokenizer: observed.tokenizer?.data, tensors: tensors, presetName: wanted,
       cache: stored.cache,

@@ -31,7 +31,9 @@ struct RowMap: Sendable {
       return
     }
     let isVector = pieces.first?.shape.count == 1
-    let count = isVector ? tensor.shape.reduce(1, *) : isTransposed ? tensor.shape.reduce(1, *) / max(1, inputs) : tensor.shape.dropLast().reduce(1, *)
+    let count =
+      isVector
+      ? tensor.shape.reduce(1, *) : isTransposed ? tensor.shape.reduce(1, *) / max(1, inputs) : tensor.shape.dropLast().reduce(1, *)
     var origins = [Origin](repeating: Origin(piece: 0, row: 0), count: count)
     for (index, piece) in pieces.enumerated() {
       for row in 0..<piece.rows { origins[piece.target.layout.containerRow(of: row, rows: piece.rows)] = Origin(piece: index, row: row) }

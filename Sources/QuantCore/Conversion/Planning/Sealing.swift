@@ -140,7 +140,8 @@ struct Sealing {
         .unsupported, "scheme.row-length",
         "rows of \(draft.rowLength) weights cannot be stored as \(scheme.name)"
           + (scheme.grid.groupLength.map { ", whose group size is \($0)" } ?? ""), file: source.path, tensor: draft.name,
-        remedy: "Give another \(setting: "scheme"), or give this tensor its own with \(setting: "tensor") '\(draft.name)=SCHEME'; these fit: "
+        remedy:
+          "Give another \(setting: "scheme"), or give this tensor its own with \(setting: "tensor") '\(draft.name)=SCHEME'; these fit: "
           + target.fitting(draft.rowLength).joined(separator: ", ") + ".")
     }
     if let length = draft.activations?.groupLength, !draft.tensor.rowLength.isMultiple(of: length) {

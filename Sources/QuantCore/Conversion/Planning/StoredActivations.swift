@@ -16,7 +16,8 @@ struct StoredActivations {
   ///   and values are rounded.
   /// - Throws: `Failure` if a scale has no place in the output, or no site to find it at.
   func callAsFunction(
-    _ tensors: [PlannedTensor], cache: ActivationScheme?, isCacheGiven: Bool, model: ModelDescription?, described: () throws -> ModelDescription
+    _ tensors: [PlannedTensor], cache: ActivationScheme?, isCacheGiven: Bool, model: ModelDescription?,
+    described: () throws -> ModelDescription
   ) throws -> (tensors: [PlannedTensor], cache: ActivationScheme?) {
     if cache != nil, let model, !model.blocks.contains(where: { $0.cachingLayer != nil }) {
       throw Failure(

@@ -163,7 +163,9 @@ struct CalibratedConversion {
 
   /// Observes again what transforms have made invalid: a histogram cannot be adjusted to scaled channels.
   private func observeAgain(_ workspace: inout BlockWorkspace) throws {
-    let void = plan.observations(block: workspace.index).filter { $0.value.contains(.histogram) && workspace.statistics[$0.key]?.histogram == nil }
+    let void = plan.observations(block: workspace.index).filter {
+      $0.value.contains(.histogram) && workspace.statistics[$0.key]?.histogram == nil
+    }
     if !void.isEmpty { workspace.statistics.merge(try observe(workspace, void)) { $1 } }
   }
 

@@ -23,7 +23,9 @@ extension TensorWriter {
 
   /// The matrices of a tensor that streams from the source.
   func streamed(_ tensor: PlannedTensor, rows: Int) -> [Segment] {
-    guard plan.methods.haveRounders, tensor.scheme.grid.kind != .float, !tensor.isTransposed else { return byImportance(tensor, rows: rows) }
+    guard plan.methods.haveRounders, tensor.scheme.grid.kind != .float, !tensor.isTransposed else {
+      return byImportance(tensor, rows: rows)
+    }
     if let model = plan.model, !tensor.pieces.isEmpty {
       // A tensor outside of the blocks is one matrix, whose input is not a site.
       let graph = tensor.id?.block.flatMap { model.graph($0) } ?? BlockGraph(linears: [], folds: [])

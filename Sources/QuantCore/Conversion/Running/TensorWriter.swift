@@ -68,7 +68,9 @@ struct TensorWriter {
     let columns = tensor.shape.last ?? 1
     let rows = tensor.shape.dropLast().reduce(1, *)
     if let turned = try TurnedStack(tensor, plan.source) {
-      return try write(index, rows: rows, columns: columns, map: map, segments: streamed(tensor, rows: rows)) { turned.decode(rows: $0, into: $1) }
+      return try write(index, rows: rows, columns: columns, map: map, segments: streamed(tensor, rows: rows)) {
+        turned.decode(rows: $0, into: $1)
+      }
     }
     if tensor.pieces.contains(where: { $0.source.layout.isTransposed || $0.target.layout.isTransposed }) {
       // Rows that are columns in the source cannot be decoded one by one: these matrices are held whole.
@@ -182,7 +184,9 @@ struct TensorWriter {
     guard let bytes else {
       throw Failure(
         .data, "calibration.unseen", "too few tokens of the calibration text reach this layer to find its range", tensor: tensor.name,
-        remedy: "Give more \(setting: "calibration") text, or an \(setting: "activations") scheme whose scales are computed while the model runs.")
+        remedy:
+          "Give more \(setting: "calibration") text, or an \(setting: "activations") scheme whose scales are computed while the model runs."
+      )
     }
     var written = 0
     try put([PartAssembly.Slab(bytes: bytes, offset: 0)], tensor: index, part: 0, at: &written)

@@ -120,7 +120,9 @@ struct TileEncoder: Sendable {
       .data, "data.overflow",
       "the weight in row \(row), column \(column) is \(values[lost]), beyond the range of \(tensor.scheme.name), and would be lost",
       file: file, tensor: origin.tensor,
-      remedy: "Give this tensor a type of larger range with \(setting: "tensor") '\(tensor.name)=bf16' (or f32), or give \(setting: "allow-nonfinite").")
+      remedy:
+        "Give this tensor a type of larger range with \(setting: "tensor") '\(tensor.name)=bf16' (or f32), or give \(setting: "allow-nonfinite")."
+    )
   }
 
   /// In the first row that lost such large weights, the index of the largest weight; nil if no row did.

@@ -58,7 +58,8 @@ public struct Validation: Sendable {
         findings.append(Finding(.error, "model.tensor-missing", "is missing, but the configuration asks for it", tensor: place.name))
       }
     }
-    for tensor in checkpoint.tensors where !known.contains(tensor.name) && reader?.isRedundant(tensor.name) != true
+    for tensor in checkpoint.tensors
+    where !known.contains(tensor.name) && reader?.isRedundant(tensor.name) != true
       && !model.isOfOtherPart(tensor.name, checkpoint.naming)
     {
       findings.append(

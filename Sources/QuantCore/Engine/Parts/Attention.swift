@@ -81,7 +81,8 @@ public struct Attention: Part {
       keys = context.cache?[Site.keys.name] ?? []
       values = context.cache?[Site.values.name] ?? []
     }
-    var mixed = AttentionKernel(self, sinks: context.vector(.sinks)).mix(queries, keys, values, context.sequences, parallel: context.parallel)
+    var mixed = AttentionKernel(self, sinks: context.vector(.sinks)).mix(
+      queries, keys, values, context.sequences, parallel: context.parallel)
     context.pass(&mixed, through: .attentionOutput)
     return context.linear(.attentionOutput, mixed)
   }

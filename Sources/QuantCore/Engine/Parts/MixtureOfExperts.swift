@@ -37,7 +37,9 @@ public struct MixtureOfExperts: Part {
   public var linears: [(layer: Layer, input: Site)] {
     var linears: [(layer: Layer, input: Site)] = [(.router, .feedForwardInput)]
     if weighsShared { linears.append((Layer(.sharedRouter), .feedForwardInput)) }
-    if let shared { linears += [(Layer(.sharedGate), .feedForwardInput)].filter { _ in shared.isGated } + [(Layer(.sharedUp), .feedForwardInput)] }
+    if let shared {
+      linears += [(Layer(.sharedGate), .feedForwardInput)].filter { _ in shared.isGated } + [(Layer(.sharedUp), .feedForwardInput)]
+    }
     for e in experts {
       if expert.isGated { linears.append((Layer(.gate, expert: e), .expertInput(e))) }
       linears.append((Layer(.up, expert: e), .expertInput(e)))
@@ -50,7 +52,9 @@ public struct MixtureOfExperts: Part {
   public var inputSites: [Site] { [.feedForwardInput] + experts.map { .expertInput($0) } }
 
   public var folds: [Fold] {
-    var folds = experts.filter { _ in expert.letsScalesThrough }.map { Fold(site: .expertOutput($0), producer: .rows(Layer(.up, expert: $0))) }
+    var folds = experts.filter { _ in expert.letsScalesThrough }.map {
+      Fold(site: .expertOutput($0), producer: .rows(Layer(.up, expert: $0)))
+    }
     if let shared, shared.letsScalesThrough { folds.append(Fold(site: .sharedOutput, producer: .rows(Layer(.sharedUp)))) }
     return folds
   }

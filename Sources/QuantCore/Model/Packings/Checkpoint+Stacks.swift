@@ -15,6 +15,7 @@ extension Checkpoint {
   }
 
   private func isStack(_ tensor: CheckpointTensor, in packings: [any Packing]) -> Bool {
-    tensor.shape.count == 3 && packings.contains { ($0 as? any StackPacking)?.holdsStack(tensor.name, configuration: configuration) == true }
+    tensor.shape.count == 3
+      && packings.contains { ($0 as? any StackPacking)?.holdsStack(tensor.name, configuration: configuration) == true }
   }
 }

@@ -57,7 +57,8 @@ public struct Opening: Sendable {
     guard let configuration = checkpoint.configuration else {
       throw Failure(
         .unsupported, "model.no-config", "this file comes without a config.json, so its architecture is unknown",
-        file: checkpoint.path, remedy: "Give \(setting: "config") FILE, or the folder that holds both; to read text, give \(setting: "tokenizer") PATH too.")
+        file: checkpoint.path,
+        remedy: "Give \(setting: "config") FILE, or the folder that holds both; to read text, give \(setting: "tokenizer") PATH too.")
     }
     guard let family = family(of: checkpoint) else {
       let name = configuration.architecture ?? "(none)"
@@ -69,7 +70,8 @@ public struct Opening: Sendable {
     // Families describe floats; the codes of stacks may be transposed relative to them.
     let codes = Set(checkpoint.stacksOfCodes(registry.packings))
     let model = try family.describe(configuration, tensors: checkpoint)
-    return codes.isEmpty ? model : model.replacingPlaces(checkpoint.naming) { codes.contains($0.name) && $0.layout.isTransposed ? $0.turned : $0 }
+    return codes.isEmpty
+      ? model : model.replacingPlaces(checkpoint.naming) { codes.contains($0.name) && $0.layout.isTransposed ? $0.turned : $0 }
   }
 
   /// The tokenizer of a checkpoint.

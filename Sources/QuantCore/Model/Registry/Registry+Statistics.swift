@@ -4,6 +4,7 @@ extension Registry {
   package func statisticsFormat() throws(Failure) -> any CheckpointFormat.Type {
     for format in formats where format.holdsAnyTensors { return format }
     throw Failure(
-      .unsupported, "stats.format", "no format of this program can hold statistics", remedy: "Give \(setting: "calibration") instead of \(setting: "stats").")
+      .unsupported, "stats.format", "no format of this program can hold statistics",
+      remedy: "Give \(setting: "calibration") instead of \(setting: "stats").")
   }
 }

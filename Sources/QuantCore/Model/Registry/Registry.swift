@@ -67,7 +67,8 @@ public struct Registry: Sendable {
     for method in methods where method.id == id { return method }
     if preset(id) != nil || schemeProviders.contains(where: { $0.scheme(named: id, modelType: .f16) != nil }) {
       throw Failure(
-        .usage, "plugin.scheme", "'\(id)' is a scheme, not a method", remedy: "Give \(setting: "scheme") \(id), with or without a \(setting: "plugin").")
+        .usage, "plugin.scheme", "'\(id)' is a scheme, not a method",
+        remedy: "Give \(setting: "scheme") \(id), with or without a \(setting: "plugin").")
     }
     throw Registry.unknown("plug-in", "plugin.unknown", id, among: methods.map { $0.id })
   }

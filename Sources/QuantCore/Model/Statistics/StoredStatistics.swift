@@ -79,7 +79,8 @@ public struct StoredStatistics: Sendable {
     func value(_ key: Key) -> String? { checkpoint.metadata[key.stored]?.stringValue }
     guard let version = value(.version) else {
       throw Failure(
-        .data, "stats.kind", "is not a file of statistics", file: checkpoint.path, remedy: "Give a file that \(command: "calibrate") wrote.")
+        .data, "stats.kind", "is not a file of statistics", file: checkpoint.path, remedy: "Give a file that \(command: "calibrate") wrote."
+      )
     }
     guard version == StoredStatistics.version else {
       throw Failure(
@@ -117,7 +118,9 @@ public struct StoredStatistics: Sendable {
   /// The statistics that a run that collects `wanted` would have found in a block.
   /// - Parameter sites: each with its number of channels.
   /// - Throws: `Failure` `stats.shape` if a site is missing or has another width, `stats.value` for values that are not finite.
-  package func statistics(block: Int, sites: [(site: Site, channels: Int)], wanted: Set<Statistic>) throws(Failure) -> [Site: SiteStatistics] {
+  package func statistics(block: Int, sites: [(site: Site, channels: Int)], wanted: Set<Statistic>) throws(Failure) -> [Site:
+    SiteStatistics]
+  {
     var result: [Site: SiteStatistics] = [:]
     for (site, channels) in sites {
       var statistics = SiteStatistics(channels: channels)

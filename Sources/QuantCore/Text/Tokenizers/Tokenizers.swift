@@ -20,7 +20,8 @@ public enum Tokenizers {
   /// The failure if a pre-tokenizer is named for a tokenizer that has none.
   package static func unusedPreTokenizer(file: String) -> Failure {
     Failure(
-      .usage, "tokenizer.pre-unused", "is a SentencePiece tokenizer, which has no pre-tokenizer", file: file, remedy: "Leave out \(setting: "pre").")
+      .usage, "tokenizer.pre-unused", "is a SentencePiece tokenizer, which has no pre-tokenizer", file: file,
+      remedy: "Leave out \(setting: "pre").")
   }
 
   private static func read(_ path: String, _ preTokenizer: String?) throws -> any Tokenizer {

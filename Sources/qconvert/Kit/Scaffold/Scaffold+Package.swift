@@ -13,19 +13,17 @@ extension Scaffold {
         .target(
           name: "\(module)",
           dependencies: [
-    \(products(["QuantCore"] + kits))
+    \(list(products(["QuantCore"] + kits)))
           ]),
         .executableTarget(
           name: "qconvert-\(name)",
           dependencies: [
-            "\(module)",
-    \(products(["QConvertKit"]))
+    \(list(["\"\(module)\""] + products(["QConvertKit"])))
           ]),
         .testTarget(
           name: "\(module)Tests",
           dependencies: [
-            "\(module)",
-    \(products(["QuantCore"] + testKits))
+    \(list(["\"\(module)\""] + products(["QuantCore"] + testKits)))
           ]),
       ]
     )
@@ -33,8 +31,11 @@ extension Scaffold {
     """
   }
 
-  private func products(_ names: [String]) -> String {
-    names.map { "        .product(name: \"\($0)\", package: \"qconvert\")," }.joined(separator: "\n")
+  private func products(_ names: [String]) -> [String] { names.map { ".product(name: \"\($0)\", package: \"qconvert\")" } }
+
+  /// A line for each element; several end with a comma each.
+  private func list(_ elements: [String]) -> String {
+    elements.map { "        " + $0 + (elements.count > 1 ? "," : "") }.joined(separator: "\n")
   }
 
   /// Libraries of qconvert that the plug-in uses beside QuantCore.
