@@ -6,7 +6,7 @@ QCONVERT ?= .build/release/qconvert
 TESTED = .build-test/release/qconvert
 
 # Libraries of this package that have API documentation.
-DOCUMENTED = QuantCore QConvertKit
+DOCUMENTED = QuantCore QuantBase QuantNumbers QuantText QuantModel QuantEngine QuantConversion FamilyKit FolderKit QConvertKit
 
 .PHONY: help build demo test structure unit end-to-end examples docs fuzz sanitize portable interop interop-all benchmark benchmark-methods format setup clean
 
@@ -16,7 +16,7 @@ help:
 	@echo "make demo         quantize the model in Tests/Fixtures, compare methods, continue a prompt"
 	@echo "make test         run all tests that need only this checkout; with CI set, a skipped test is a failure"
 	@echo "make examples     build and use the plug-in packages in Examples, and a package that depends on a version of this one"
-	@echo "make docs         build the API documentation of $(DOCUMENTED), in .build-docs/site"
+	@echo "make docs         build the API documentation of the libraries, in .build-docs/site"
 	@echo "make fuzz         run every command on randomly damaged small models, for a quarter of an hour (SECONDS=900)"
 	@echo "make sanitize     run the C kernels under the sanitizers, with hostile input, compiled for ARM, without fused operations"
 	@echo "make portable     run all tests on a build without the vector units that are chosen at run time"

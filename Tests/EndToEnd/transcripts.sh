@@ -13,5 +13,7 @@ done < <(
 
 name="every error id is in Docs/errors.md"
 if said=$(python3 "$root/Docs/list-errors.py" --check 2>&1); then pass "$name"; else fail "$name" "$said"; fi
+name="Docs/families.md lists the families of the program"
+if said=$(python3 "$root/Docs/list-families.py" "$qconvert" --check 2>&1); then pass "$name"; else fail "$name" "$said"; fi
 name="Docs/reference lists the public declarations as they are"
 if said=$(python3 "$root/Docs/list-api.py" --check 2>&1); then pass "$name"; else fail "$name" "$said"; fi

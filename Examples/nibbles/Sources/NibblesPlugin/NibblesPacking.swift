@@ -65,7 +65,7 @@ public struct NibblesPacking: FolderPacking, Unpacker {
   private static func weight(_ name: String, codes: CheckpointTensor, scales: CheckpointTensor?) throws(Failure) -> CheckpointTensor {
     guard let scales else { throw Failure(.data, "nibbles.scales", "has no scales", tensor: name) }
     // Nothing that comes from a file is computed with unchecked: a shape may be anything.
-    guard codes.storage.schemeName == "u8", let bytes = codes.storage.verbatim, codes.shape.count == 2, scales.shape.count == 2,
+    guard codes.storage.elementType == .u8, let bytes = codes.storage.verbatim, codes.shape.count == 2, scales.shape.count == 2,
       let columns = Checked.product(codes.shape[1], 2), columns.isMultiple(of: 8), scales.shape[0] == codes.shape[0]
     else {
       throw Failure(.data, "nibbles.shape", "has codes of shape \(codes.shape) and scales of shape \(scales.shape)", tensor: name)

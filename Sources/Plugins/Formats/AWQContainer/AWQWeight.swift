@@ -48,6 +48,6 @@ enum AWQWeight {
 
   /// The words of a matrix of I32.
   private static func words(_ tensor: CheckpointTensor) -> ByteView? {
-    tensor.shape.count == 2 && tensor.storage.schemeName == "i32" ? tensor.storage.verbatim : nil
+    tensor.shape.count == 2 && tensor.storage.elementType == .i32 ? tensor.storage.verbatim : nil
   }
 }

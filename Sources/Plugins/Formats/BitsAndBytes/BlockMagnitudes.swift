@@ -23,7 +23,7 @@ struct BlockMagnitudes {
       throw Failure(.data, "bnb.parts", "the magnitudes of its blocks (absmax) are missing")
     }
     guard let nested = state.nested else {
-      guard let plain = StoredNumbers(magnitudes), magnitudes.storage.schemeName == "f32", plain.count == blocks else {
+      guard let plain = StoredNumbers(magnitudes), magnitudes.storage.elementType == .f32, plain.count == blocks else {
         throw Failure(.data, "bnb.absmax", "needs \(blocks) magnitudes of blocks in F32, but has shape \(magnitudes.shape)")
       }
       self.plain = plain
@@ -37,7 +37,7 @@ struct BlockMagnitudes {
     guard let factorTensor = parts[BlockMagnitudes.nestedSuffix], let tableTensor = parts[BlockMagnitudes.nestedTableSuffix] else {
       throw Failure(.data, "bnb.parts", "the factors or the table of its nested magnitudes are missing")
     }
-    guard let codes = magnitudes.storage.verbatim, magnitudes.storage.schemeName == "u8", codes.count == blocks,
+    guard let codes = magnitudes.storage.verbatim, magnitudes.storage.elementType == .u8, codes.count == blocks,
       let factors = StoredNumbers(factorTensor), factors.count == (blocks - 1) / nested.blockLength + 1,
       let table = StoredNumbers(tableTensor), table.count == 256
     else {

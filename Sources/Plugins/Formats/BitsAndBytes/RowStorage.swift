@@ -10,10 +10,10 @@ struct RowStorage: QuantizedStorage {
 
   /// - Throws: `Failure` `bnb.…`.
   static func tensor(_ weight: CheckpointTensor, parts: [String: CheckpointTensor]) throws(Failure) -> CheckpointTensor {
-    guard weight.storage.schemeName == "i8", weight.shape.count == 2, weight.shape[0] > 0, weight.shape[1] > 0,
+    guard weight.storage.elementType == .i8, weight.shape.count == 2, weight.shape[0] > 0, weight.shape[1] > 0,
       let codes = weight.storage.verbatim
     else { throw Failure(.data, "bnb.shape", "has magnitudes of rows, but is not a matrix of signed bytes", tensor: weight.name) }
-    guard let tensor = parts[BitsAndBytes.rowMagnitudesName], tensor.storage.schemeName == "f32", let magnitudes = StoredNumbers(tensor),
+    guard let tensor = parts[BitsAndBytes.rowMagnitudesName], tensor.storage.elementType == .f32, let magnitudes = StoredNumbers(tensor),
       magnitudes.count == weight.shape[0]
     else {
       throw Failure(.data, "bnb.absmax", "needs \(weight.shape[0]) magnitudes of rows (SCB) in F32", tensor: weight.name)

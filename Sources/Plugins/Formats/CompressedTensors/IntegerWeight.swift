@@ -8,7 +8,7 @@ enum IntegerWeight {
     name: String, arguments: QuantizationConfiguration.Arguments, parts: [String: CheckpointTensor]
   ) throws -> CheckpointTensor? {
     guard let packed = parts["_packed"], let scale = parts["_scale"] else { return nil }
-    guard packed.storage.schemeName == "i32", let words = packed.storage.verbatim, packed.shape.count == 2,
+    guard packed.storage.elementType == .i32, let words = packed.storage.verbatim, packed.shape.count == 2,
       let lengths = shape(parts["_shape"])
     else { throw Failure(.data, "ct.shape", "the stored shape is not two integers, or the codes are not a matrix of I32", tensor: name) }
     let (rows, columns) = (lengths[0], lengths[1])
@@ -29,7 +29,7 @@ enum IntegerWeight {
   }
 
   private static func shape(_ tensor: CheckpointTensor?) -> [Int]? {
-    guard let tensor, tensor.storage.schemeName == "i64", let bytes = tensor.storage.verbatim, bytes.count == 16 else { return nil }
+    guard let tensor, tensor.storage.elementType == .i64, let bytes = tensor.storage.verbatim, bytes.count == 16 else { return nil }
     return bytes.withUnsafeBytes { raw in
       [0, 8].map { Int(exactly: Int64(littleEndian: raw.loadUnaligned(fromByteOffset: $0, as: Int64.self))) ?? -1 }
     }
@@ -41,7 +41,7 @@ enum IntegerWeight {
     name: String, arguments: QuantizationConfiguration.Arguments, parts: [String: CheckpointTensor]
   ) throws -> CheckpointTensor? {
     guard let weight = parts[""], let scale = parts["_scale"] else { return nil }
-    guard weight.storage.schemeName == "i8", weight.shape.count == 2, weight.shape[0] > 0, weight.shape[1] > 0,
+    guard weight.storage.elementType == .i8, weight.shape.count == 2, weight.shape[0] > 0, weight.shape[1] > 0,
       let bytes = weight.storage.verbatim
     else { throw Failure(.data, "ct.weight", "must be a matrix of signed bytes in the int-quantized packing", tensor: name) }
     return try make(name, arguments, shape: weight.shape, codes: .signedBytes(bytes), scale: scale, parts: parts)
@@ -92,8 +92,8 @@ enum IntegerWeight {
   ) throws(Failure) -> IntegerParts.Zeros {
     if arguments.isSymmetric { return .middle }
     if let tensor, let bytes = tensor.storage.verbatim, arguments.level != .tensor {
-      if tensor.storage.schemeName == "i8", tensor.shape == [rows, groups] { return .signedBytes(bytes) }
-      if tensor.storage.schemeName == "i32", tensor.shape.count == 2, tensor.shape[1] == groups,
+      if tensor.storage.elementType == .i8, tensor.shape == [rows, groups] { return .signedBytes(bytes) }
+      if tensor.storage.elementType == .i32, tensor.shape.count == 2, tensor.shape[1] == groups,
         let layout = layout(arguments.bits, codes: rows, words: tensor.shape[0]),
         let packed = PackedIntegers(bytes, layout: layout, length: rows, lines: groups, wordStride: groups, lineStride: 1)
       {

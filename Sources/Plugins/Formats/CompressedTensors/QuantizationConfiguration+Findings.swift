@@ -51,7 +51,7 @@ extension QuantizationConfiguration {
   private static func words(_ groups: ConfigGroups, _ stored: [CheckpointTensor]) -> [Finding] {
     var (dense, gapped): ([String], [String]) = ([], [])
     let byName = Dictionary(stored.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    for tensor in stored where tensor.name.hasSuffix(".weight_packed") && tensor.storage.schemeName == "i32" {
+    for tensor in stored where tensor.name.hasSuffix(".weight_packed") && tensor.storage.elementType == .i32 {
       let weight = String(tensor.name.dropLast("_packed".count))
       guard let arguments = groups.group(of: weight)?.arguments, arguments.bits > 0, !32.isMultiple(of: arguments.bits),
         let words = tensor.shape.last, let columns = byName[weight + "_shape"].flatMap({ columns($0) })
@@ -77,7 +77,7 @@ extension QuantizationConfiguration {
       let arguments = groups.group(of: String(tensor.name.dropLast("_zero_point".count)))?.arguments
       guard let arguments, arguments.isSymmetric else { return false }
       // Signed bytes, or words of codes.
-      let isPacked = tensor.storage.schemeName == "i32" && 8.isMultiple(of: max(1, arguments.bits))
+      let isPacked = tensor.storage.elementType == .i32 && 8.isMultiple(of: max(1, arguments.bits))
       let middle: UInt8 = !isPacked ? 0 : arguments.bits == 4 ? 0x88 : arguments.bits == 2 ? 0xaa : 0x80
       return bytes.withUnsafeBytes { $0.contains { $0 != middle } }
     }

@@ -50,7 +50,7 @@ enum StoredInput {
   /// - Throws: `Failure` if it is not one signed byte.
   static func zeroPoint(_ name: String, _ stored: [String: CheckpointTensor]) throws(Failure) -> Int {
     guard let tensor = stored[name] else { return 0 }
-    guard tensor.storage.schemeName == "i8", let bytes = tensor.storage.verbatim, bytes.count == 1 else {
+    guard tensor.storage.elementType == .i8, let bytes = tensor.storage.verbatim, bytes.count == 1 else {
       throw Failure(.data, "ct.input-zero-point", "is a stored zero point and must be one signed byte", tensor: name)
     }
     return bytes.withUnsafeBytes { Int(Int8(bitPattern: $0[0])) }

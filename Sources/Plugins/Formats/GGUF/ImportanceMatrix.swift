@@ -26,7 +26,7 @@ public enum ImportanceMatrix: ImportanceFormat {
     for tensor in shard.tensors where tensor.name.hasSuffix(sums) {
       let name = String(tensor.name.dropLast(sums.count))
       guard let count = tensors[name + counts] else { throw mismatch("has sums but no counts", path, name) }
-      guard tensor.storage.schemeName == "f32", count.storage.schemeName == "f32" else {
+      guard tensor.storage.elementType == .f32, count.storage.elementType == .f32 else {
         throw mismatch("has sums or counts that are not F32", path, name)
       }
       let tokens = count.matrix().values

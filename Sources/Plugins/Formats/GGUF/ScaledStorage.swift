@@ -47,7 +47,7 @@ struct ScaledStorage: TensorStorage {
   /// The tensors of a file, each combined with the scale beside it: scales of weights are not tensors of their own.
   static func folding(_ tensors: [CheckpointTensor]) -> [CheckpointTensor] {
     var scales: [String: CheckpointTensor] = [:]
-    for tensor in tensors where tensor.name.hasSuffix(".scale") && tensor.storage.schemeName == "f32" { scales[tensor.name] = tensor }
+    for tensor in tensors where tensor.name.hasSuffix(".scale") && tensor.storage.elementType == .f32 { scales[tensor.name] = tensor }
     guard !scales.isEmpty else { return tensors }
     var used: Set<String> = []
     let folded = tensors.map { tensor in

@@ -58,6 +58,6 @@ enum GPTQWeight {
 
   /// The words of a matrix of I32.
   static func words(_ tensor: CheckpointTensor) -> ByteView? {
-    tensor.shape.count == 2 && tensor.storage.schemeName == "i32" ? tensor.storage.verbatim : nil
+    tensor.shape.count == 2 && tensor.storage.elementType == .i32 ? tensor.storage.verbatim : nil
   }
 }

@@ -41,7 +41,7 @@ struct HQQStorage: TensorStorage {
         remedy: "Give the unquantized model.")
     }
     let shape = try settings.numbers("shape")
-    guard shape.count == 2, shape.allSatisfy({ $0 > 0 }), let count = Checked.product(of: shape), codes.storage.schemeName == "u8",
+    guard shape.count == 2, shape.allSatisfy({ $0 > 0 }), let count = Checked.product(of: shape), codes.storage.elementType == .u8,
       codes.shape.count == 2, codes.shape[1] > 0, let bytes = codes.storage.verbatim, Checked.product(bytes.count, 8 / bits) == count
     else { throw Failure(.data, "hqq.shape", "holds codes of shape \(codes.shape), which do not fit \(shape) weights in \(bits) bits") }
     let groups = axis == 1 ? codes.shape[0] * (8 / bits) : codes.shape[1]

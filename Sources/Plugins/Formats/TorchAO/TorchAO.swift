@@ -53,7 +53,7 @@ public struct TorchAO: Unpacker {
         "has class \(JSON.string(kind).text()) with blocks of \(block); only Int8Tensor with blocks in rows is supported",
         remedy: "Give the unquantized model.")
     }
-    guard let codes = parts[TorchAO.codes], codes.storage.schemeName == "i8", codes.shape.count == 2, codes.shape[0] > 0,
+    guard let codes = parts[TorchAO.codes], codes.storage.elementType == .i8, codes.shape.count == 2, codes.shape[0] > 0,
       let bytes = codes.storage.verbatim, bytes.count > 0, codes.shape[1].isMultiple(of: block[1])
     else { throw Failure(.data, "ao.codes", "needs a matrix of signed bytes with rows that are whole blocks of \(block[1])") }
     let groups = codes.shape[0] * (codes.shape[1] / block[1])

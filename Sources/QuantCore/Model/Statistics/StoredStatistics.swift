@@ -128,7 +128,7 @@ public struct StoredStatistics: Sendable {
       if statistics.tokens == 0 { continue }
       for field in StatisticsField.allCases where wanted.contains(field.statistic) {
         let name = StoredStatistics.name(block, site, field.rawValue)
-        guard let tensor = checkpoint[name], tensor.shape == field.shape(channels: channels), tensor.storage.schemeName == "f32" else {
+        guard let tensor = checkpoint[name], tensor.shape == field.shape(channels: channels), tensor.storage.elementType == .f32 else {
           throw Failure(
             .data, "stats.shape", "is missing, or not F32 of shape \(field.shape(channels: channels))", file: checkpoint.path, tensor: name,
             remedy: "Collect the statistics again with \(command: "calibrate").")

@@ -10,7 +10,7 @@ public struct GroupOrder: Sendable {
       groupOfColumn = nil
       return
     }
-    guard indices.storage.schemeName == "i32", indices.shape == [columns], let bytes = indices.storage.verbatim,
+    guard indices.storage.elementType == .i32, indices.shape == [columns], let bytes = indices.storage.verbatim,
       bytes.count == Checked.product(columns, 4)
     else {
       throw Failure(

@@ -6,9 +6,16 @@ struct PluginList: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "plugins", abstract: "List methods, schemes, presets, packings, formats and families with their options.")
 
+  @Flag(help: "List only model families, with their architectures in each format.")
+  var families = false
+
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
+    if families {
+      let list = FamilyList(registry)
+      return try session.answer(JSONOutput.document([.init("families", list.document)]), text: list.text(style: session.outputStyle))
+    }
     let facts = PluginFacts.ordered(registry)
     try session.answer(
       JSONOutput.document([

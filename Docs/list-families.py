@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Docs/families.md, taken from the program: `qconvert plugins --families --json`. Only the standard library.
+
+  list-families.py QCONVERT            writes the page
+  list-families.py QCONVERT --check    exits with 1 if the page differs from what the program says
+"""
+import json
+import pathlib
+import subprocess
+import sys
+
+PAGE = pathlib.Path(__file__).resolve().parent / "families.md"
+HEAD = """# Families
+
+Every family below is computed: its models are evaluated, calibrated and quantized by every method, and convert between the formats in
+which it has a name. Models of other architectures convert within their format, as long as no calibration is needed.
+[Formats](formats.md) says which variants a format cannot hold. Made by `Docs/list-families.py` from
+`qconvert plugins --families`.
+
+"""
+
+
+def page(program):
+    said = subprocess.run([program, "plugins", "--families", "--json"], stdout=subprocess.PIPE, check=True).stdout
+    families = json.loads(said)["families"]
+    formats = list(families[0]["architectures"])
+    rows = [["family", *(f"architecture in {name}" for name in formats), "what it is", "source"]]
+    for family in families:
+        names = (", ".join(f"`{name}`" for name in family["architectures"][key]) or "–" for key in formats)
+        rows.append([f"`{family['id']}`", *names, family["summary"], family["reference"]])
+    lines = ["| " + " | ".join(row) + " |\n" for row in rows]
+    return HEAD + lines[0] + "|---" * len(rows[0]) + "|\n" + "".join(lines[1:])
+
+
+def main():
+    text = page(sys.argv[1])
+    if sys.argv[2:] == ["--check"]:
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
+            print("Docs/families.md: run Docs/list-families.py with this program")
+            sys.exit(1)
+    else:
+        PAGE.write_text(text, encoding="utf-8")
+
+
+main()

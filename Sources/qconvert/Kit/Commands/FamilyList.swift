@@ -1,0 +1,36 @@
+import QuantCore
+
+/// What `plugins --families` shows: for each family, the architectures that it answers to in every format.
+struct FamilyList {
+  private let families: [any ModelFamily.Type]
+  /// The namings of formats, each with the first format that uses it; folders, which use the model's own names, come first.
+  private let columns: [(format: String, naming: Naming)]
+
+  init(_ registry: Registry) {
+    families = registry.families
+    var columns: [(format: String, naming: Naming)] = []
+    let formats = registry.readers.map { (format: $0.id, naming: $0.naming) }
+    let folders = registry.formats.filter { $0.isFolder }.map { (format: $0.id, naming: $0.naming) }
+    for format in folders.reversed() + formats where !columns.contains(where: { $0.naming == format.naming }) { columns.append(format) }
+    self.columns = columns.filter { column in registry.families.contains { !$0.architectures(column.naming).isEmpty } }
+  }
+
+  func text(style: Style) -> String {
+    var table = Table([("FAMILY", .left)] + columns.map { ($0.format.uppercased(), .left) } + [("SUMMARY", .left)])
+    for family in families {
+      table.add([family.id] + columns.map { family.architectures($0.naming).joined(separator: " ") } + [family.summary])
+    }
+    return table.text(style: style)
+  }
+
+  var document: JSON {
+    .array(
+      families.map { family in
+        let architectures = columns.map { JSON.Member($0.format, JSONOutput.strings(family.architectures($0.naming))) }
+        return .object([
+          .init("id", .string(family.id)), .init("summary", .string(family.summary)), .init("reference", .string(family.reference)),
+          .init("architectures", .object(architectures)),
+        ])
+      })
+  }
+}
