@@ -24,8 +24,12 @@ enum GGUFTwin {
         matrix = swapHalves(matrix, rows: stored.shape[0], heads: attention.keyValueHeadCount)
       }
       if let latent = model.latentAttention, [.key, .value].contains(tensor.id.role) { matrix = part(tensor.id.role, of: matrix, latent) }
-      if architecture == "bloom", tensor.id.role == .query {
-        matrix = groupThirds(matrix, rows: stored.shape[0], heads: attention.headCount)
+      if ["bloom", "gptneox"].contains(architecture), tensor.id.role == .query {
+        matrix = groupParts(matrix, rows: stored.shape[0], groups: attention.headCount, [1, 1, 1])
+      }
+      if architecture == "falcon", tensor.id.role == .query {
+        let groups = attention.keyValueHeadCount
+        matrix = groupParts(matrix, rows: stored.shape[0], groups: groups, [attention.headCount / groups, 1, 1])
       }
       if architecture == "gpt2", tensor.id.block != nil, stored.shape.count == 2 { matrix = transpose(matrix) }
       if architecture == "gemma3", tensor.kind == .norm { for i in matrix.values.indices { matrix.values[i] += 1 } }
@@ -63,15 +67,16 @@ enum GGUFTwin {
     return Matrix(rows: matrix.rows, columns: matrix.columns, values: values)
   }
 
-  /// `reshape(heads, 3, size, ...)`, then all first parts, all second, all third.
-  private static func groupThirds(_ matrix: Matrix, rows: Int, heads: Int) -> Matrix {
-    let size = rows / heads / 3
+  /// `reshape(groups, heads of a group, size, ...)`, then the first parts of all groups, the second, the third; `lengths` in heads.
+  private static func groupParts(_ matrix: Matrix, rows: Int, groups: Int, _ lengths: [Int]) -> Matrix {
+    let all = lengths.reduce(0, +)
+    let size = rows / groups / all
     let width = matrix.values.count / rows
     var values: [Float] = []
-    for part in 0..<3 {
-      for head in 0..<heads {
-        let row = (head * 3 + part) * size
-        values += matrix.values[row * width..<(row + size) * width]
+    for part in lengths.indices {
+      for group in 0..<groups {
+        let row = (group * all + lengths[..<part].reduce(0, +)) * size
+        values += matrix.values[row * width..<(row + lengths[part] * size) * width]
       }
     }
     return Matrix(rows: matrix.rows, columns: matrix.columns, values: values)
@@ -117,7 +122,8 @@ enum GGUFTwin {
       set("attention.key_length", attention.headSize)
       set("attention.value_length", attention.headSize)
     }
-    if attention.rope != nil { set("rope.dimension_count", attention.headSize) }
+    if let rope = attention.rope { set("rope.dimension_count", rope.dimension) }
+    if architecture == "gptneox" { values["gptneox.use_parallel_residual"] = .bool(model.blocks[0].branches[1].readsWithPrevious) }
     if let mixture = model.mixture {
       set("expert_count", mixture.expertCount)
       set("expert_used_count", mixture.routing.expertsPerToken)

@@ -8,7 +8,7 @@ import Testing
   private static let families = [
     "llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3",
     "deepseek-v3",
-  ]
+  ] + FamilyTests.withFusedOrParallelParts
   /// Families or variants that have no place in a GGUF.
   private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-yarn"]
 

@@ -23,6 +23,12 @@ LLAMA3 = dict(
 OPT = dict(
     vocab_size=96, hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64,
     activation_function="relu", bos_token_id=0, eos_token_id=1, pad_token_id=1)
+NEOX = dict(
+    vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=128,
+    bos_token_id=0, eos_token_id=1)
+FALCON = dict(
+    vocab_size=96, hidden_size=32, ffn_hidden_size=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=128,
+    bos_token_id=0, eos_token_id=1)
 MOE = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=24)
 LATENT = dict(
     **{**COMMON, "num_key_value_heads": 4, "rms_norm_eps": 1e-6}, q_lora_rank=20, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=4,
@@ -73,6 +79,22 @@ MODELS = {
     "bloom-residual": transformers.BloomConfig(
         vocab_size=96, hidden_size=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=1,
         apply_residual_connection_post_layernorm=True),
+    # Fused matrices; three quarters of each head rotated.
+    "phi3": transformers.Phi3Config(**COMMON, pad_token_id=None, partial_rotary_factor=0.75),
+    # Half of each head rotated, in neighbours; norms over the outputs of branches in the first only.
+    "glm4": transformers.Glm4Config(**COMMON, head_dim=16, pad_token_id=None),
+    "glm": transformers.GlmConfig(**COMMON, head_dim=8, pad_token_id=None, attention_bias=False),
+    "phi2": transformers.PhiConfig(**COMMON, layer_norm_eps=1e-5),
+    "gpt-neox": transformers.GPTNeoXConfig(**NEOX, rotary_pct=0.25, rotary_emb_base=1000),
+    "gpt-neox-sequential": transformers.GPTNeoXConfig(**NEOX, rotary_pct=1.0, use_parallel_residual=False),
+    "starcoder2": transformers.Starcoder2Config(**{**COMMON, "tie_word_embeddings": True}, sliding_window=None),
+    "stablelm": transformers.StableLmConfig(**COMMON, use_qkv_bias=True, partial_rotary_factor=0.5),
+    "stablelm-parallel": transformers.StableLmConfig(**COMMON, use_parallel_residual=True, partial_rotary_factor=0.5),
+    # One key-value head and one norm; two of each.
+    "falcon": transformers.FalconConfig(**FALCON, num_kv_heads=1),
+    "falcon-new": transformers.FalconConfig(**FALCON, new_decoder_architecture=True, num_kv_heads=2),
+    "gpt-bigcode": transformers.GPTBigCodeConfig(
+        vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64, bos_token_id=0, eos_token_id=1),
     # YaRN's ramp ends at fractional dimensions.
     "gpt-oss": transformers.GptOssConfig(
         **{**COMMON, "intermediate_size": 64}, head_dim=16, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
@@ -96,6 +118,7 @@ LATENT_SITES = {
     "feed-forward.output.shared": "mlp.shared_experts.down_proj",
     **{f"feed-forward.{site}.{e}": f"mlp.experts.{e}.{module}"
        for e in range(8) for site, module in (("input", "gate_proj"), ("output", "down_proj"))}}
+FUSED_GATE_SITES = {**LLAMA_SITES, "feed-forward.input": "mlp.gate_up_proj"}
 # For each kind of model: where its blocks are, and the modules whose inputs are the sites.
 SITES = {
     "mixtral": ("model.layers.1.", {
@@ -110,7 +133,25 @@ SITES = {
     "gpt2": ("transformer.h.1.", {
         "attention.input": "attn.c_attn", "attention.output": "attn.c_proj", "feed-forward.input": "mlp.c_fc",
         "feed-forward.output": "mlp.c_proj"}),
+    "gpt_bigcode": ("transformer.h.1.", {
+        "attention.input": "attn.c_attn", "attention.output": "attn.c_proj", "feed-forward.input": "mlp.c_fc",
+        "feed-forward.output": "mlp.c_proj"}),
     "bloom": ("transformer.h.1.", {
+        "attention.input": "self_attention.query_key_value", "attention.output": "self_attention.dense",
+        "feed-forward.input": "mlp.dense_h_to_4h", "feed-forward.output": "mlp.dense_4h_to_h"}),
+    "phi3": ("model.layers.1.", FUSED_GATE_SITES | {"attention.input": "self_attn.qkv_proj"}),
+    "glm4": ("model.layers.1.", FUSED_GATE_SITES),
+    "glm": ("model.layers.1.", FUSED_GATE_SITES),
+    "phi": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.dense", "feed-forward.input": "mlp.fc1",
+        "feed-forward.output": "mlp.fc2"}),
+    "gpt_neox": ("gpt_neox.layers.1.", {
+        "attention.input": "attention.query_key_value", "attention.output": "attention.dense",
+        "feed-forward.input": "mlp.dense_h_to_4h", "feed-forward.output": "mlp.dense_4h_to_h"}),
+    "starcoder2": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.c_fc",
+        "feed-forward.output": "mlp.c_proj"}),
+    "falcon": ("transformer.h.1.", {
         "attention.input": "self_attention.query_key_value", "attention.output": "self_attention.dense",
         "feed-forward.input": "mlp.dense_h_to_4h", "feed-forward.output": "mlp.dense_4h_to_h"}),
     "gpt_oss": ("model.layers.1.", {

@@ -81,6 +81,18 @@ RANDOM_MODELS = {
     "gemma3": ("Gemma3", "gpt2", dict(
         vocab_size=50257, num_hidden_layers=6, head_dim=32, query_pre_attn_scalar=32, sliding_window=8, tie_word_embeddings=True,
         rope_theta=10000.0, rope_local_base_freq=100.0)),
+    # llama.cpp needs tokens of Phi-3 if a name contains that.
+    "phi-4": ("Phi3", "gpt2", dict(vocab_size=50257, partial_rotary_factor=0.75, sliding_window=100, pad_token_id=2)),
+    "glm4": ("Glm4", "gpt2", dict(vocab_size=50258, head_dim=32, pad_token_id=2)),
+    # Of the two keys for the length of texts, the converter reads the older.
+    "glm": ("Glm", "gpt2", dict(vocab_size=50258, pad_token_id=2, attention_bias=False, seq_length=256)),
+    "phi2": ("Phi", "gpt2", dict(vocab_size=50257, intermediate_size=256, num_key_value_heads=4)),
+    "gpt-neox": ("GPTNeoX", "gpt2", dict(vocab_size=50257, rotary_pct=0.5)),
+    "starcoder2": ("Starcoder2", "gpt2", dict(vocab_size=50257, tie_word_embeddings=True, sliding_window=100)),
+    "stablelm": ("StableLm", "gpt2", dict(vocab_size=50257, use_qkv_bias=True)),
+    "falcon": ("Falcon", "gpt2", dict(vocab_size=50257, num_kv_heads=1)),
+    "falcon-new": ("Falcon", "gpt2", dict(vocab_size=50257, num_kv_heads=2, new_decoder_architecture=True)),
+    "gpt-bigcode": ("GPTBigCode", "gpt2", dict(vocab_size=50257)),
     "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
     # A number of heads that is not a power of two.
     "bloom": ("Bloom", "gpt2", dict(vocab_size=50257, hidden_size=96, n_head=6, seq_length=256)),
@@ -95,8 +107,14 @@ SHAPE = dict(
     hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
     max_position_embeddings=256, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, rms_norm_eps=1e-5)
 TOKENS = dict(bos_token_id=1, eos_token_id=2)
+LAYER_NORM_SHAPE = {key: value for key, value in SHAPE.items() if key not in ("head_dim", "rms_norm_eps")}
 # Families whose configurations use other keys.
 SHAPES = {
+    "Phi": LAYER_NORM_SHAPE, "GPTNeoX": LAYER_NORM_SHAPE, "Starcoder2": LAYER_NORM_SHAPE, "StableLm": LAYER_NORM_SHAPE,
+    # The converter always states this length and this size.
+    "Falcon": dict(
+        hidden_size=64, ffn_hidden_size=256, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=2048, **TOKENS),
+    "GPTBigCode": dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, **TOKENS),
     "GPT2": dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, **TOKENS),
     "Bloom": dict(hidden_size=64, n_layer=2, n_head=4, **TOKENS),
     "OPT": dict(
@@ -129,7 +147,17 @@ def random_model(name):
     for file in source.iterdir():
         if file.name.startswith(("tokenizer", "vocab.json", "merges.txt", "special_tokens")):
             shutil.copyfile(file, folder / file.name)
+    if family.startswith("Glm"):
+        add_token(folder / "tokenizer.json", "<|user|>")
     return folder
+
+
+def add_token(path, text):
+    """Adds a special token, for which llama.cpp's converter looks by name, after the last of a tokenizer."""
+    tokenizer = json.loads(path.read_text(encoding="utf-8"))
+    token = {"id": len(tokenizer["model"]["vocab"]), "content": text, "special": True}
+    tokenizer["added_tokens"].append({"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, **token})
+    path.write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
 
 
 def random_ids(name, count=40):

@@ -89,7 +89,8 @@ public struct Decoder: Sendable {
     if let norm = embedding.norm { members.append(member(norm, [hidden])) }
     if let norm = head.norm { members.append(member(norm, [hidden])) }
     if head.isProjected { members.append(.init(tensor: PartTensor(.outputProjection, [width, hidden], .projection))) }
-    members.append(.init(tensor: PartTensor(.output, [vocabulary, width], .output), isOptional: head.isTied))
+    members.append(
+      .init(tensor: PartTensor(.output, [vocabulary, width], .output), isOptional: head.isTied, bias: head.hasBias ? .always : .never))
     return TensorPlacement(
       names: rows, table: names, block: nil, headSize: numbers.headSize, keyValueHeads: numbers.keyValueHeadCount
     ).tensors(members)

@@ -5,6 +5,9 @@ public struct GGUFKeys: Sendable {
   /// What has been set so far, `general.architecture` first.
   public private(set) var values = KeyValues()
   private let architecture: String
+  /// Keys that come first, in this order, if they are set: those of an architecture whose class in the converter writes its own list.
+  /// Without the architecture's prefix; `general.file_type` is one of them.
+  public var order: [String] = []
   /// Of a head of which a part is rotated; nil: all is.
   private var rotatedDimension: Int?
 
@@ -26,6 +29,7 @@ public struct GGUFKeys: Sendable {
   /// norms, experts, head sizes, and the file's type. A key that was set before keeps its place.
   /// - Parameters:
   ///   - rope: nil: there is none. If blocks differ, that of the blocks that attend to everything.
+  ///   - assumedTheta: the base that clients assume without a key; the converter writes none for architectures with such a base.
   ///   - localTheta: base of the frequencies in blocks with a window, if it differs.
   ///   - layerNorms: whether norms subtract the mean.
   ///   - experts: nil: there are none.
@@ -33,8 +37,8 @@ public struct GGUFKeys: Sendable {
   ///   - statesKeyValueHeads: false for architectures without shared heads.
   ///   - statesHeadSize: whether the head size is written.
   public mutating func setCommon(
-    _ n: DecoderNumbers, rope: Rope?, localTheta: Double? = nil, layerNorms: Bool = false, experts: (count: Int, used: Int)? = nil,
-    routing: RoutedExperts? = nil, statesKeyValueHeads: Bool = true, statesHeadSize: Bool
+    _ n: DecoderNumbers, rope: Rope?, assumedTheta: Double? = nil, localTheta: Double? = nil, layerNorms: Bool = false,
+    experts: (count: Int, used: Int)? = nil, routing: RoutedExperts? = nil, statesKeyValueHeads: Bool = true, statesHeadSize: Bool
   ) {
     set("block_count", n.blockCount)
     set("context_length", n.contextLength)
@@ -44,7 +48,7 @@ public struct GGUFKeys: Sendable {
     if statesKeyValueHeads { set("attention.head_count_kv", n.keyValueHeadCount) }
     if let rope {
       setScaling(rope.scaling)
-      set("rope.freq_base", rope.theta)
+      if rope.theta != assumedTheta { set("rope.freq_base", rope.theta) }
       if rope.dimension != n.headSize { rotatedDimension = rope.dimension }
       if let localTheta { set("rope.freq_base_swa", localTheta) }
     }
@@ -82,11 +86,25 @@ public struct GGUFKeys: Sendable {
   /// replaces it if the tokenizer says otherwise.
   public mutating func setSpacePrefix() { values["tokenizer.ggml.add_space_prefix"] = .bool(false) }
 
+  /// States that no text begins with the token for that, unless the tokenizer says otherwise.
+  public mutating func setNoBeginning() { values["tokenizer.ggml.add_bos_token"] = .bool(false) }
+
+  /// Names the token of a kind (`eos`, `eot`) for tokenizers that do not say which it is.
+  public mutating func setToken(_ kind: String, _ text: String) { values["tokenizer.ggml.\(kind)_token_id"] = .string(text) }
+
   /// As a configuration.
   public var configuration: Configuration {
     var stated = self
     // Without it, llama.cpp rotates the whole head.
     if let rotatedDimension, values[architecture + ".rope.dimension_count"] == nil { stated.set("rope.dimension_count", rotatedDimension) }
-    return Configuration(stated.values, architecture: architecture)
+    return Configuration(stated.sorted, architecture: architecture)
+  }
+
+  private var sorted: KeyValues {
+    var sorted = KeyValues()
+    let first = ["general.architecture"] + order.map { $0.contains("general.") ? $0 : architecture + "." + $0 }
+    for key in first { sorted[key] = values[key] }
+    for (key, value) in values.entries { sorted[key] = value }
+    return sorted
   }
 }

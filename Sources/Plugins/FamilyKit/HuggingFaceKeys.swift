@@ -20,9 +20,12 @@ public struct HuggingFaceKeys: Sendable {
   /// Sets what every decoder like Llama states: sizes, heads, norms, rotary embedding, and whether embeddings are tied.
   /// - Parameters:
   ///   - activation: the name that transformers gives the function of the feed-forward layer.
+  ///   - normEpsilon: the key for what norms add.
   ///   - statesHeadSize: whether the head size is written.
   /// - Returns: false if no rule of transformers gives the rotary factors; then nothing is set.
-  public mutating func setCommon(_ n: DecoderNumbers, rope: Rope, activation: String = "silu", statesHeadSize: Bool) -> Bool {
+  public mutating func setCommon(
+    _ n: DecoderNumbers, rope: Rope, activation: String = "silu", normEpsilon: String = "rms_norm_eps", statesHeadSize: Bool
+  ) -> Bool {
     guard let scaling = rope.huggingFaceScaling else { return false }
     set("hidden_act", .string(activation))
     set("hidden_size", n.hiddenSize)
@@ -33,7 +36,7 @@ public struct HuggingFaceKeys: Sendable {
     if statesHeadSize { set("head_dim", n.headSize) }
     if n.contextLength > 0 { set("max_position_embeddings", n.contextLength) }
     set("vocab_size", n.vocabularySize)
-    set("rms_norm_eps", n.normEpsilon)
+    set(normEpsilon, n.normEpsilon)
     set("rope_theta", rope.theta)
     set("rope_scaling", scaling)
     if let share = rope.share(ofHead: n.headSize) { set("partial_rotary_factor", share) }
@@ -48,7 +51,7 @@ public struct HuggingFaceKeys: Sendable {
 extension Rope {
   /// The part of a head that is rotated, as `partial_rotary_factor` states it; nil: all of it. Clients truncate the product with the
   /// head size.
-  func share(ofHead headSize: Int) -> Double? {
+  public func share(ofHead headSize: Int) -> Double? {
     guard dimension != headSize else { return nil }
     let share = Double(dimension) / Double(headSize)
     return Int(Double(headSize) * share) < dimension ? share.nextUp : share

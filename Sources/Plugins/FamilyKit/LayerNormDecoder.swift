@@ -1,7 +1,7 @@
 public import QuantCore
 
-/// What distinguishes one family of decoders with layer norms from the others. Common to all: biases everywhere, a feed-forward network
-/// of two matrices without a gate, and blocks that are all alike.
+/// What distinguishes one family of decoders with layer norms from the others. Common to all: blocks that are all alike. Most have biases
+/// everywhere and a feed-forward network of two matrices without a gate.
 public struct LayerNormDecoder: Sendable {
   /// Id of the family.
   public var family: String
@@ -13,6 +13,8 @@ public struct LayerNormDecoder: Sendable {
   public var prefixes: [String]
   /// Whether linear layers have biases.
   public var hasBiases = true
+  /// The layers that then have one; nil: all.
+  public var biased: Set<TensorRole>?
   /// Whether a GGUF states the number of key-value heads.
   public var statesKeyValueHeads = true
 
@@ -29,6 +31,18 @@ public struct LayerNormDecoder: Sendable {
     public var positionOffset: Int?
     /// Whether a bias that decreases linearly with distance is added to attention scores.
     public var hasLinearBias = false
+    /// How queries and keys are rotated to their positions; nil: they are not.
+    public var rope: Rope?
+    /// Tokens that a position sees, its own included; nil for all.
+    public var window: Int?
+    /// Whether the feed-forward network has a gate.
+    public var isGated = false
+    /// Whether both branches read the hidden states that enter the block.
+    public var isParallel = false
+    /// Whether both branches read them through one norm, that of the attention.
+    public var sharesNorm = false
+    /// Whether the output matrix has a bias.
+    public var hasOutputBias = false
     /// Between the matrices of the feed-forward network.
     public var activation = Activation.gelu
     /// Whether the norms of a block are applied after the residual additions, not before the branches.
@@ -56,31 +70,37 @@ public struct LayerNormDecoder: Sendable {
     if n.tiesEmbeddings { try tensors.checkTie(output: "lm_head.weight", embedding: prefix + embedding + ".weight") }
     decoder.names.prefixes[.huggingFace] = prefix
     if ggufArchitecture == nil { decoder.names.drop(.gguf) }
-    let hasBiases = hasBiases
-    decoder.bias = { hasBiases && ($0.kind == .attention || $0.kind == .feedForward) ? .always : .never }
+    let (hasBiases, biased) = (hasBiases, biased)
+    decoder.bias = { layer in
+      hasBiases && (layer.kind == .attention || layer.kind == .feedForward) && biased?.contains(layer.role) ?? true ? .always : .never
+    }
     decoder.embedding = EmbeddingDescription(
       width: variant.embeddingSize ?? n.hiddenSize, isProjected: variant.embeddingSize != nil, positionOffset: variant.positionOffset,
       norm: variant.normalisesEmbedding ? n.layerNorm(.embeddingNorm) : nil)
     decoder.head.isProjected = variant.embeddingSize != nil
+    decoder.head.hasBias = variant.hasOutputBias
     var model = try decoder.describe()
     if let ggufArchitecture {
       var stored = GGUFKeys(ggufArchitecture)
-      stored.setCommon(n, rope: nil, layerNorms: true, statesKeyValueHeads: statesKeyValueHeads, statesHeadSize: n.statesHeadSize)
+      stored.setCommon(n, rope: variant.rope, layerNorms: true, statesKeyValueHeads: statesKeyValueHeads, statesHeadSize: n.statesHeadSize)
       model.configurations[.gguf] = stored.configuration
     }
     return model
   }
 
   private static func branches(_ n: DecoderNumbers, _ variant: Variant) -> [Branch] {
-    var attention = n.attention()
+    var attention = n.attention(rope: variant.rope)
     attention.hasLinearBias = variant.hasLinearBias
-    let feedForward = n.feedForward(variant.activation, isGated: false)
+    attention.window = variant.window
+    let feedForward = n.feedForward(variant.activation, isGated: variant.isGated)
     func branch(_ role: TensorRole, _ part: any Part) -> Branch {
       let norm = n.layerNorm(role)
       return Branch(
         norm: variant.hasNormsOverSums ? nil : norm, part, residual: variant.residual, sumNorm: variant.hasNormsOverSums ? norm : nil)
     }
-    return [branch(.attentionNorm, attention), branch(.feedForwardNorm, feedForward)]
+    var second = branch(variant.sharesNorm ? .attentionNorm : .feedForwardNorm, feedForward)
+    second.readsWithPrevious = variant.isParallel
+    return [branch(.attentionNorm, attention), second]
   }
 }
 
@@ -95,17 +115,24 @@ extension TensorNames {
 
 extension ConfigurationKeys {
   /// The hyperparameters that all decoders with layer norms have.
-  /// - Parameters: alternative keys of a `config.json`.
+  /// - Parameters: alternative keys of a `config.json`; without a key for key-value heads, there are as many as query heads.
   public func layerNormNumbers(
-    hidden: [String], blocks: [String], heads: [String], epsilon: Double, tensors: Checkpoint
+    hidden: [String], blocks: [String], heads: [String], keyValueHeads: String = "", epsilon: Double, tensors: Checkpoint
   ) throws(Failure) -> DecoderNumbers {
     var n = DecoderNumbers()
     n.hiddenSize = try positiveSize(hidden, "embedding_length")
     n.blockCount = try positiveSize(blocks, "block_count")
     try check(blockCount: n.blockCount, in: tensors)
     n.headCount = try positiveSize(heads, "attention.head_count")
-    n.keyValueHeadCount = n.headCount
+    n.keyValueHeadCount = try size(keyValueHeads, "attention.head_count_kv") ?? n.headCount
+    guard n.keyValueHeadCount > 0, n.headCount.isMultiple(of: n.keyValueHeadCount) else {
+      throw Failure(
+        .data, "model.head-count", "\(n.headCount) attention heads cannot share \(n.keyValueHeadCount) key-value heads", file: path)
+    }
     n.headSize = try headSize(hiddenSize: n.hiddenSize, heads: n.headCount)
+    if let stated = try size("head_dim", "attention.key_length"), stated != n.headSize {
+      throw unsupported("model.head-size", "heads of \(stated) dimensions do not divide the hidden size \(n.hiddenSize) among them")
+    }
     n.normEpsilon = epsilon
     if isStored {
       n.tiesEmbeddings = tensors["output.weight"] == nil
@@ -136,5 +163,34 @@ extension ConfigurationKeys {
   /// Refuses a model whose `config.json` switches on a feature that the engine does not have.
   public func refuse(_ key: String, when value: Bool, _ what: String) throws(Failure) {
     if json(key)?.boolValue == value { throw unsupported("model.variant", "\(what) ('\(key)' is \(value))") }
+  }
+}
+
+extension DecoderNumbers {
+  /// Why llama.cpp would not load or compute a model with these numbers; nil: it does.
+  /// - Parameters:
+  ///   - rope: the rotary embedding, for an architecture without a table of factors in its GGUF.
+  ///   - activation: the function of the model.
+  ///   - known: the only function that llama.cpp has for the architecture.
+  ///   - lacksBiases: whether the model has none of the biases that llama.cpp needs.
+  ///   - needsOutput: whether llama.cpp needs an output matrix.
+  ///   - dividesHidden: whether llama.cpp divides the hidden size by the heads.
+  public func obstacle(
+    _ architecture: String, rope: Rope, _ activation: Activation = .silu, known: Activation = .silu, lacksBiases: Bool = false,
+    needsOutput: Bool = false, dividesHidden: Bool = true
+  ) -> String? {
+    switch rope.scaling {
+    case .llama3, .factors: return "llama.cpp has no table of rotary factors in '\(architecture)', which this model needs"
+    case .none, .linear, .yarn: break
+    }
+    if activation != known { return "llama.cpp has another activation in '\(architecture)' than this model" }
+    if lacksBiases { return "llama.cpp needs biases in a GGUF of '\(architecture)', but this model has none" }
+    if dividesHidden, headSize * headCount != hiddenSize {
+      return "llama.cpp expects heads in '\(architecture)' that divide the hidden size among them"
+    }
+    if needsOutput, tiesEmbeddings {
+      return "llama.cpp needs an output matrix in a GGUF of '\(architecture)', but this model ties its output to the embedding"
+    }
+    return nil
   }
 }

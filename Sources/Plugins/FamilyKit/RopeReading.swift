@@ -11,10 +11,12 @@ extension ConfigurationKeys {
   ///   - factors: this tensor, if there is one.
   ///   - kind: the kind of blocks (`full_attention`) whose object is read, if `rope_parameters` has one for each.
   ///   - mayBePartial: whether the family supports rotating only a part of each head.
+  ///   - defaultShare: the part of each head that is rotated if a `config.json` does not state it.
+  ///   - keys: the keys of the base and of the part that is rotated, if they are not the usual ones.
   ///   - mayBeYarn: whether the family supports YaRN.
   public func rope(
     headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, kind: String? = nil, mayBePartial: Bool = false,
-    mayBeYarn: Bool = false
+    defaultShare: Double = 1, keys: (theta: String, share: String) = ("rope_theta", "partial_rotary_factor"), mayBeYarn: Bool = false
   ) throws(Failure) -> Rope {
     var rope = Rope()
     rope.dimension = headSize
@@ -31,9 +33,10 @@ extension ConfigurationKeys {
     } else {
       let stated = json("rope_parameters")
       let parameters = kind.flatMap { stated?[$0] } ?? stated
-      let theta = json("rope_theta") ?? parameters?["rope_theta"]
+      let theta = json(keys.theta) ?? json("rope_theta") ?? parameters?["rope_theta"]
       rope.theta = try theta.map { value throws(Failure) in try positive(value.doubleValue, "rope_theta") } ?? defaultTheta
-      if let partial = json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"], partial.doubleValue != 1 {
+      let partial = json(keys.share) ?? json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"] ?? .shortest(defaultShare)
+      if partial.doubleValue != 1 {
         guard mayBePartial else { throw unsupported("model.rope-partial", "'partial_rotary_factor' below 1 is not supported") }
         rope.dimension = try rotated(partial, of: headSize)
       }

@@ -42,5 +42,6 @@ extension QConvert {
     // Families
     Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, Qwen2MoE.self, Qwen3MoE.self, Gemma3.self, DeepSeekV3.self,
     GptOss.self, OPT.self, GPT2.self, BLOOM.self,
+    Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self, Falcon.self, GPTBigCode.self,
   ]
 }

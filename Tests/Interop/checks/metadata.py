@@ -13,6 +13,7 @@ ALLOWED = {
     ("deepseek-v3-saved", "deepseek2.expert_gating_func"):
         "transformers does not save it; without it llama.cpp silently uses a softmax and gives other logits",
     ("*", "qconvert.*"): "provenance that only qconvert writes",
+    ("gpt-neox", "general.file_type"): "the converter's class for this architecture does not write it",
     ("mistral-model-only", "tokenizer.ggml.token_type"):
         "user-defined pieces of tokenizer.model keep their type, so that they are found before merging; the converter calls them normal",
     ("mistral-model-only", "tokenizer.ggml.unknown_token_id"):

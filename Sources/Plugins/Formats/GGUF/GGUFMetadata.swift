@@ -58,7 +58,12 @@ enum GGUFMetadata {
     values["general.type"] = .string("model")
     GeneralMetadata.add(to: &values, request)
     for (key, value) in stated.entries where key != "general.architecture" && key != TokenizerMetadata.spacePrefixKey {
-      values[key] = key == fileTypeKey ? .u32(fileType(request) ?? 0) : value
+      if case .string(let token) = value, key.hasSuffix("_token_id") {
+        // A token's text for its id.
+        values[key] = tokenizer.tokens.firstIndex(of: token).map { .u32(UInt32($0)) }
+      } else {
+        values[key] = key == fileTypeKey ? .u32(fileType(request) ?? 0) : value
+      }
     }
     values["general.quantization_version"] = .u32(quantizationVersion)
     try TokenizerMetadata.add(

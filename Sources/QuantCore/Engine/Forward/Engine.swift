@@ -19,6 +19,7 @@ public struct Engine: Sendable {
   private let outputNorm: NormLayer?
   private let inputProjection: Matrix?
   private let outputProjection: Matrix?
+  private let outputBias: [Float]?
 
   /// Finds the model's tensors. Reads only the norms and projections outside of the blocks.
   /// - Throws: `Failure` `model.tensor-missing`, `model.tensor-shape` or `model.tensor-type`.
@@ -36,6 +37,7 @@ public struct Engine: Sendable {
     outputNorm = layer(model.head.norm, width: model.hiddenSize)
     inputProjection = weights.matrix(TensorID(.inputProjection), parallel: parallel)
     outputProjection = weights.matrix(TensorID(.outputProjection), parallel: parallel)
+    outputBias = model.head.hasBias ? weights.vector(TensorID(.output, isBias: true)) : nil
   }
 
   /// The same engine with another precision.
@@ -135,6 +137,7 @@ public struct Engine: Sendable {
         }
       }
     }
+    if let outputBias { for i in result.values.indices { result.values[i] += outputBias[i % vocabulary] } }
     if model.head.scale != 1 { for i in result.values.indices { result.values[i] *= model.head.scale } }
     if let cap = model.head.cap {
       // In doubles, so that rounding to float hides differences between C libraries.

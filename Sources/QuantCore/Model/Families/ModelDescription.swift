@@ -119,7 +119,7 @@ public struct EmbeddingDescription: Sendable, Equatable {
 }
 
 /// How hidden states become logits after the last block: the product with the output matrix; before it, if present, a norm and a
-/// projection to the embedding's width; after it, if present, a factor and a cap.
+/// projection to the embedding's width; after it, if present, a bias, a factor and a cap.
 public struct HeadDescription: Sendable, Equatable {
   /// Applied after the last block.
   public var norm: Norm?
@@ -127,6 +127,8 @@ public struct HeadDescription: Sendable, Equatable {
   public var isProjected: Bool
   /// Whether the output matrix is the token embedding.
   public var isTied: Bool
+  /// Whether the output matrix has a bias.
+  public var hasBias = false
   /// The factor that logits are multiplied by.
   public var scale: Float
   /// The bound of logits: each becomes `cap · tanh(logit / cap)`.
