@@ -8,9 +8,9 @@ import Testing
   private static let families = [
     "llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3",
     "deepseek-v3",
-  ]
+  ] + FamilyTests.withPlaceInGGUF
   /// Families or variants that have no place in a GGUF.
-  private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-yarn"]
+  private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-yarn", "granite-moe", "exaone4-window"]
 
   /// Whether two descriptions describe the same model.
   private func isSame(_ a: ModelDescription, _ b: ModelDescription) -> Bool {

@@ -37,6 +37,8 @@ WHOLE_YARN = {
     "rope_type": "yarn", "factor": 4.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 64,
 }
 
+GRANITE = dict(embedding_multiplier=6.0, attention_multiplier=0.02, residual_multiplier=0.3, logits_scaling=4.0)
+
 # Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except if a
 # model pads its embedding.
 RANDOM_MODELS = {
@@ -81,6 +83,31 @@ RANDOM_MODELS = {
     "gemma3": ("Gemma3", "gpt2", dict(
         vocab_size=50257, num_hidden_layers=6, head_dim=32, query_pre_attn_scalar=32, sliding_window=8, tie_word_embeddings=True,
         rope_theta=10000.0, rope_local_base_freq=100.0)),
+    "granite": ("Granite", "gpt2", dict(vocab_size=50257, **GRANITE, attention_bias=True, mlp_bias=True)),
+    "granite-moe": ("GraniteMoeShared", "gpt2", dict(
+        vocab_size=50257, **GRANITE, num_local_experts=4, num_experts_per_tok=2, shared_intermediate_size=96)),
+    "olmo2": ("Olmo2", "gpt2", dict(vocab_size=50257)),
+    # Three blocks with a window before one without, and only there YaRN.
+    "olmo3": ("Olmo3", "gpt2", dict(
+        vocab_size=50257, num_hidden_layers=4, sliding_window=8, rope_scaling=dict(
+            rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, original_max_position_embeddings=64,
+            attention_factor=1.1386294361119891))),
+    "smollm3": ("SmolLM3", "gpt2", dict(vocab_size=50257, num_hidden_layers=4, tie_word_embeddings=True, pad_token_id=1)),
+    "seed-oss": ("SeedOss", "gpt2", dict(vocab_size=50257, head_dim=32)),
+    # llama.cpp recognises models with windows by their number of blocks.
+    "exaone4": ("Exaone4", "gpt2", dict(vocab_size=50257, num_hidden_layers=64, sliding_window=8)),
+    "exaone4-full": ("Exaone4", "gpt2", dict(
+        vocab_size=50257, sliding_window=None, layer_types=["full_attention"] * 2, rope_scaling=LLAMA3_ROPE)),
+    "ernie4.5": ("Ernie4_5", "mistral-7b", dict(vocab_size=32000, tie_word_embeddings=True)),
+    # A larger base in other words, which the converter accepts only with published sizes.
+    "hunyuan": ("HunYuanDenseV1", "gpt2", dict(
+        vocab_size=50257, max_position_embeddings=32768, rope_scaling={"type": "dynamic", "alpha": 1000.0, "factor": 1.0})),
+    "gemma": ("Gemma", "mistral-7b", dict(vocab_size=32000, head_dim=32, tie_word_embeddings=True)),
+    "gemma2": ("Gemma2", "mistral-7b", dict(
+        vocab_size=32000, head_dim=32, query_pre_attn_scalar=32, sliding_window=8, tie_word_embeddings=True)),
+    "olmoe": ("Olmoe", "gpt2", dict(vocab_size=50257, num_key_value_heads=4, num_experts=8, num_experts_per_tok=2)),
+    "cohere": ("Cohere", "gpt2", dict(vocab_size=50257, logit_scale=0.25)),
+    "cohere2": ("Cohere2", "gpt2", dict(vocab_size=50257, num_hidden_layers=4, logit_scale=0.25, sliding_window=8, rotary_pct=1.0)),
     "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
     # A number of heads that is not a power of two.
     "bloom": ("Bloom", "gpt2", dict(vocab_size=50257, hidden_size=96, n_head=6, seq_length=256)),
@@ -95,9 +122,14 @@ SHAPE = dict(
     hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
     max_position_embeddings=256, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, rms_norm_eps=1e-5)
 TOKENS = dict(bos_token_id=1, eos_token_id=2)
+COHERE = dict(
+    hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256,
+    **TOKENS)
 # Families whose configurations use other keys.
 SHAPES = {
     "GPT2": dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, **TOKENS),
+    "Cohere": COHERE,
+    "Cohere2": COHERE,
     "Bloom": dict(hidden_size=64, n_layer=2, n_head=4, **TOKENS),
     "OPT": dict(
         hidden_size=64, ffn_dim=160, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=256, pad_token_id=1, **TOKENS),
@@ -119,7 +151,7 @@ def random_model(name):
         noise = torch.randn_like(parameter)
         is_gain = key.endswith("weight") and ("norm" in key or "ln_" in key)
         # Gemma stores w for gains of 1 + w; w is BF16 here, as in all published models, which keeps the gains exact.
-        gain = (0.2 * noise).bfloat16() if family == "Gemma3" else 1 + 0.2 * noise
+        gain = (0.2 * noise).bfloat16() if family.startswith("Gemma") else 1 + 0.2 * noise
         parameter.copy_(gain if is_gain else 0.1 * noise)
     for key, buffer in model.named_buffers():
         if key.endswith("e_score_correction_bias"):
@@ -141,6 +173,9 @@ def random_ids(name, count=40):
 
 def load(folder, **options):
     """The model as transformers runs it, in F32."""
+    if json.loads((folder / "config.json").read_text())["model_type"] == "gemma2":
+        # Other implementations leave out the cap of scores.
+        options.setdefault("attn_implementation", "eager")
     return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval()
 
 

@@ -12,6 +12,9 @@ ALLOWED = {
         "two names of the same rule; the converter distinguishes them by a hash of the ids of one string",
     ("deepseek-v3-saved", "deepseek2.expert_gating_func"):
         "transformers does not save it; without it llama.cpp silently uses a softmax and gives other logits",
+    ("gemma*", "tokenizer.ggml.add_space_prefix"):
+        "follows from the tokenizer, which has a space prefix here; the converter states that of Gemma for every tokenizer",
+    ("gemma", "tokenizer.ggml.eot_token_id"): "the converter states this id of Gemma's vocabulary for every vocabulary",
     ("*", "qconvert.*"): "provenance that only qconvert writes",
     ("mistral-model-only", "tokenizer.ggml.token_type"):
         "user-defined pieces of tokenizer.model keep their type, so that they are found before merging; the converter calls them normal",
