@@ -14,7 +14,7 @@ import Testing
     llamaLike + qwenMixtures + withPlaceInGGUF
     + [
       "mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap",
-      "deepseek-v3", "deepseek-v3-yarn", "gpt-oss", "granite-moe", "exaone4-window",
+      "deepseek-v3", "deepseek-v3-yarn", "gpt-oss", "granite-moe", "exaone4-window", "glm4-moe",
     ]
 
   @Test(arguments: names) func logitsAreThoseOfTransformers(_ name: String) throws {

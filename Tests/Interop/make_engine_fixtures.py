@@ -103,6 +103,9 @@ MODELS |= {
         **{**COMMON, "tie_word_embeddings": True}, head_dim=16, query_pre_attn_scalar=16, sliding_window=7,
         attn_logit_softcapping=2.0, final_logit_softcapping=3.0),
     "olmoe": transformers.OlmoeConfig(**{**COMMON, "num_key_value_heads": 4}, num_experts=4, num_experts_per_tok=2),
+    "glm4-moe": transformers.Glm4MoeConfig(
+        **COMMON, head_dim=12, attention_bias=True, use_qk_norm=True, moe_intermediate_size=24, n_routed_experts=4, num_experts_per_tok=2,
+        n_shared_experts=1, first_k_dense_replace=1, routed_scaling_factor=1.5, partial_rotary_factor=0.5),
     "cohere": transformers.CohereConfig(**{**COMMON, "tie_word_embeddings": True}, logit_scale=0.25),
     "cohere2": transformers.Cohere2Config(**{**FOUR, "tie_word_embeddings": True}, logit_scale=0.25, sliding_window=7),
 }
@@ -131,6 +134,7 @@ SITES = {
     "qwen2_moe": ("model.layers.1.", {**QWEN_MOE_SITES, "feed-forward.output.shared": "mlp.shared_expert.down_proj"}),
     "qwen3_moe": ("model.layers.1.", QWEN_MOE_SITES),
     "olmoe": ("model.layers.1.", QWEN_MOE_SITES),
+    "glm4_moe": ("model.layers.1.", {**QWEN_MOE_SITES, "feed-forward.output.shared": "mlp.shared_experts.down_proj"}),
     "granitemoeshared": ("model.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "block_sparse_moe.router.layer",
         "feed-forward.output.shared": "shared_mlp.output_linear"}),

@@ -106,6 +106,9 @@ RANDOM_MODELS = {
     "gemma2": ("Gemma2", "mistral-7b", dict(
         vocab_size=32000, head_dim=32, query_pre_attn_scalar=32, sliding_window=8, tie_word_embeddings=True)),
     "olmoe": ("Olmoe", "gpt2", dict(vocab_size=50257, num_key_value_heads=4, num_experts=8, num_experts_per_tok=2)),
+    "glm4-moe": ("Glm4Moe", "gpt2", dict(
+        vocab_size=50260, head_dim=32, attention_bias=True, use_qk_norm=True, moe_intermediate_size=96, n_routed_experts=8,
+        num_experts_per_tok=2, n_shared_experts=1, first_k_dense_replace=1, routed_scaling_factor=1.5, partial_rotary_factor=0.5)),
     "cohere": ("Cohere", "gpt2", dict(vocab_size=50257, logit_scale=0.25)),
     "cohere2": ("Cohere2", "gpt2", dict(vocab_size=50257, num_hidden_layers=4, logit_scale=0.25, sliding_window=8, rotary_pct=1.0)),
     "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
@@ -114,6 +117,8 @@ RANDOM_MODELS = {
     "opt": ("OPT", "opt", dict(vocab_size=50272)),
     "opt-post-norm": ("OPT", "opt", dict(vocab_size=50272, do_layer_norm_before=False, word_embed_proj_dim=32)),
 }
+# Tokens that a converter looks up by name and the tokenizer does not have.
+ADDED_TOKENS = {"glm4-moe": ["[gMASK]", "<|user|>", "<|observation|>"]}
 # Those for which llama.cpp has no architecture, or which it computes differently.
 FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
@@ -161,7 +166,19 @@ def random_model(name):
     for file in source.iterdir():
         if file.name.startswith(("tokenizer", "vocab.json", "merges.txt", "special_tokens")):
             shutil.copyfile(file, folder / file.name)
+    add_tokens(folder / "tokenizer.json", ADDED_TOKENS.get(name, []))
     return folder
+
+
+def add_tokens(file, texts):
+    """Appends special tokens to a tokenizer."""
+    if not texts:
+        return
+    tokenizer = json.loads(file.read_text())
+    first = 1 + max([*tokenizer["model"]["vocab"].values(), *(token["id"] for token in tokenizer["added_tokens"])])
+    flags = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
+    tokenizer["added_tokens"] += [dict(id=first + i, content=text, **flags) for i, text in enumerate(texts)]
+    file.write_text(json.dumps(tokenizer))
 
 
 def random_ids(name, count=40):

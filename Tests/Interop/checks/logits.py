@@ -60,7 +60,8 @@ def engine_agrees(name):
 
 
 FOLDED = [
-    "llama-mha", "mixtral", "qwen2-moe", "qwen3-moe-dense", "deepseek-v3", "gpt-oss", "gemma3", "gpt2", "bloom", "opt", "opt-post-norm"]
+    "llama-mha", "mixtral", "qwen2-moe", "qwen3-moe-dense", "deepseek-v3", "gpt-oss", "gemma3", "granite-moe", "olmo2", "cohere",
+    "gpt2", "bloom", "opt", "opt-post-norm"]
 
 
 @check("logits of {}: scales that AWQ folds into producers change nothing", FOLDED)

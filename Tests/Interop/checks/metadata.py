@@ -15,6 +15,8 @@ ALLOWED = {
     ("gemma*", "tokenizer.ggml.add_space_prefix"):
         "follows from the tokenizer, which has a space prefix here; the converter states that of Gemma for every tokenizer",
     ("gemma", "tokenizer.ggml.eot_token_id"): "the converter states this id of Gemma's vocabulary for every vocabulary",
+    **{("glm4-moe", f"tokenizer.ggml.{key}_token_id"): "the converter looks up special tokens by their names in GLM"
+       for key in ("bos", "eot", "eom", "unknown")},
     ("*", "qconvert.*"): "provenance that only qconvert writes",
     ("mistral-model-only", "tokenizer.ggml.token_type"):
         "user-defined pieces of tokenizer.model keep their type, so that they are found before merging; the converter calls them normal",
