@@ -7,11 +7,14 @@ import Testing
   /// Models with RMS norms, rotary embedding and one gated feed-forward network per block.
   static let llamaLike = ["llama3-rope", "llama-biases", "mistral-window", "qwen2", "qwen3"]
   static let qwenMixtures = ["qwen2-moe", "qwen2-moe-dense", "qwen3-moe", "qwen3-moe-dense"]
+  static let withPlaceInGGUF = [
+    "granite", "olmo2", "olmo3", "smollm3", "seed-oss", "exaone4", "ernie4.5", "hunyuan", "gemma", "gemma2", "olmoe", "cohere", "cohere2",
+  ]
   static let names =
-    llamaLike + qwenMixtures
+    llamaLike + qwenMixtures + withPlaceInGGUF
     + [
       "mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap",
-      "deepseek-v3", "deepseek-v3-yarn", "gpt-oss",
+      "deepseek-v3", "deepseek-v3-yarn", "gpt-oss", "granite-moe", "exaone4-window", "glm4-moe",
     ] + withFusedOrParallelParts
   /// Models with fused matrices, rotated parts of heads, or branches that read the same hidden states.
   static let withFusedOrParallelParts = [
@@ -64,7 +67,9 @@ import Testing
     #expect(results[0] == results[2])
   }
 
-  @Test(arguments: llamaLike + ["mixtral", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3", "deepseek-v3"] + withFusedOrParallelParts)
+  @Test(
+    arguments: llamaLike + withPlaceInGGUF + ["mixtral", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3", "deepseek-v3"]
+      + withFusedOrParallelParts)
   func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
     let stored = try GGUFTwin.of(source)

@@ -5,6 +5,9 @@ import Testing
 
 /// The weights of a Hugging Face checkpoint as a GGUF holds them, made by the converter's own formula.
 enum GGUFTwin {
+  /// Architectures in which the rows of queries and keys are in rotary pairs.
+  private static let inPairs = ["llama", "granite", "smollm3"]
+
   static func of(_ source: Checkpoint) throws -> Checkpoint {
     let model = try Fixture.describe(source)
     let attention = model.attention
@@ -17,10 +20,10 @@ enum GGUFTwin {
         continue
       }
       var matrix = stored.matrix()
-      if architecture == "llama", tensor.id.role == .query {
+      if inPairs.contains(architecture), tensor.id.role == .query {
         matrix = swapHalves(matrix, rows: stored.shape[0], heads: attention.headCount)
       }
-      if architecture == "llama", tensor.id.role == .key {
+      if inPairs.contains(architecture), tensor.id.role == .key {
         matrix = swapHalves(matrix, rows: stored.shape[0], heads: attention.keyValueHeadCount)
       }
       if let latent = model.latentAttention, [.key, .value].contains(tensor.id.role) { matrix = part(tensor.id.role, of: matrix, latent) }
@@ -32,7 +35,7 @@ enum GGUFTwin {
         matrix = groupParts(matrix, rows: stored.shape[0], groups: groups, [attention.headCount / groups, 1, 1])
       }
       if architecture == "gpt2", tensor.id.block != nil, stored.shape.count == 2 { matrix = transpose(matrix) }
-      if architecture == "gemma3", tensor.kind == .norm { for i in matrix.values.indices { matrix.values[i] += 1 } }
+      if architecture.hasPrefix("gemma"), tensor.kind == .norm { for i in matrix.values.indices { matrix.values[i] += 1 } }
       if tensor.id.expert != nil {
         matrix.append(of: (1..<(model.mixture?.expertCount ?? 1)).compactMap { source[tensor.expertName($0)]?.matrix() })
       }
@@ -164,6 +167,8 @@ enum GGUFTwin {
       values["\(architecture).rope.scaling.type"] = .string("linear")
       values["\(architecture).rope.scaling.factor"] = .f32(Float(factor))
     }
+    // What else the family states.
+    for (key, value) in model.configurations[.gguf]?.keyValues?.entries ?? [] where values[key] == nil { values[key] = value }
     values["tokenizer.ggml.tokens"] = .strings((0..<model.vocabularySize).map { "t\($0)" })
     return values
   }

@@ -5,12 +5,13 @@ import Testing
 
 /// A `config.json` that is made from a description describes the same model.
 @Suite struct WrittenConfigurationTests {
-  private static let families = [
-    "llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3",
-    "deepseek-v3",
-  ] + FamilyTests.withFusedOrParallelParts
+  private static let families =
+    [
+      "llama-biases", "llama3-rope", "mistral-window", "mixtral", "qwen2", "qwen3", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3",
+      "deepseek-v3",
+    ] + FamilyTests.withFusedOrParallelParts + FamilyTests.withPlaceInGGUF
   /// Families or variants that have no place in a GGUF.
-  private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-yarn"]
+  private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-yarn", "granite-moe", "exaone4-window", "glm4-moe"]
 
   /// Whether two descriptions describe the same model.
   private func isSame(_ a: ModelDescription, _ b: ModelDescription) -> Bool {

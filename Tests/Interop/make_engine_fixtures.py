@@ -101,6 +101,36 @@ MODELS = {
         rope_theta=1000.0, rope_scaling=dict(
             rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, truncate=False, original_max_position_embeddings=32)),
 }
+GRANITE = dict(embedding_multiplier=6.0, attention_multiplier=0.25, residual_multiplier=0.4, logits_scaling=4.0)
+FOUR = {**COMMON, "num_hidden_layers": 4}
+MODELS |= {
+    "granite": transformers.GraniteConfig(**COMMON, **GRANITE, attention_bias=True, mlp_bias=True),
+    "granite-moe": transformers.GraniteMoeSharedConfig(
+        **COMMON, **GRANITE, num_local_experts=4, num_experts_per_tok=2, shared_intermediate_size=40),
+    "olmo2": transformers.Olmo2Config(**COMMON),
+    # Windows in three of four blocks, and YaRN in the other.
+    "olmo3": transformers.Olmo3Config(
+        **FOUR, sliding_window=7, rope_scaling=dict(
+            rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, original_max_position_embeddings=32)),
+    "smollm3": transformers.SmolLM3Config(**{**FOUR, "tie_word_embeddings": True, "pad_token_id": 1}),
+    "seed-oss": transformers.SeedOssConfig(**COMMON, head_dim=12, attention_bias=True, attention_out_bias=False),
+    # No rotary embedding in the last block; a model of this few blocks has no place in a GGUF.
+    "exaone4": transformers.Exaone4Config(
+        **COMMON, sliding_window=None, layer_types=["full_attention"] * 2, rope_theta=1000.0, rope_scaling=LLAMA3),
+    "exaone4-window": transformers.Exaone4Config(**FOUR, sliding_window=7),
+    "ernie4.5": transformers.Ernie4_5Config(**COMMON, head_dim=12),
+    "hunyuan": transformers.HunYuanDenseV1Config(**COMMON, head_dim=12),
+    "gemma": transformers.GemmaConfig(**{**COMMON, "tie_word_embeddings": True}, head_dim=16),
+    "gemma2": transformers.Gemma2Config(
+        **{**COMMON, "tie_word_embeddings": True}, head_dim=16, query_pre_attn_scalar=16, sliding_window=7,
+        attn_logit_softcapping=2.0, final_logit_softcapping=3.0),
+    "olmoe": transformers.OlmoeConfig(**{**COMMON, "num_key_value_heads": 4}, num_experts=4, num_experts_per_tok=2),
+    "glm4-moe": transformers.Glm4MoeConfig(
+        **COMMON, head_dim=12, attention_bias=True, use_qk_norm=True, moe_intermediate_size=24, n_routed_experts=4, num_experts_per_tok=2,
+        n_shared_experts=1, first_k_dense_replace=1, routed_scaling_factor=1.5, partial_rotary_factor=0.5),
+    "cohere": transformers.CohereConfig(**{**COMMON, "tie_word_embeddings": True}, logit_scale=0.25),
+    "cohere2": transformers.Cohere2Config(**{**FOUR, "tie_word_embeddings": True}, logit_scale=0.25, sliding_window=7),
+}
 LLAMA_SITES = {
     "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate_proj",
     "feed-forward.output": "mlp.down_proj"}
@@ -126,6 +156,11 @@ SITES = {
         **EXPERT_SITES}),
     "qwen2_moe": ("model.layers.1.", {**QWEN_MOE_SITES, "feed-forward.output.shared": "mlp.shared_expert.down_proj"}),
     "qwen3_moe": ("model.layers.1.", QWEN_MOE_SITES),
+    "olmoe": ("model.layers.1.", QWEN_MOE_SITES),
+    "glm4_moe": ("model.layers.1.", {**QWEN_MOE_SITES, "feed-forward.output.shared": "mlp.shared_experts.down_proj"}),
+    "granitemoeshared": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "block_sparse_moe.router.layer",
+        "feed-forward.output.shared": "shared_mlp.output_linear"}),
     "deepseek_v3": ("model.layers.1.", LATENT_SITES),
     "opt": ("model.decoder.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.out_proj", "feed-forward.input": "fc1",
@@ -164,7 +199,7 @@ def randomise(model):
     generator = torch.Generator().manual_seed(7)
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
-        if model.config.model_type == "gemma3_text" and name.endswith("norm.weight"):
+        if model.config.model_type in ("gemma", "gemma2", "gemma3_text") and name.endswith("norm.weight"):
             # The gain is one plus this.
             value = 0.2 * noise
         elif name.endswith("norm.weight") or ".ln_" in name and name.endswith("weight") or "layernorm.weight" in name:
@@ -195,6 +230,16 @@ def observe_stack(experts, seen):
     experts.register_forward_pre_hook(hook, with_kwargs=True)
 
 
+def observe_parts(layer, site, seen):
+    """Records the inputs of a matrix of all experts, which gets the tokens of one expert after those of another."""
+
+    def hook(_, arguments):
+        for e, x in enumerate(arguments[0].split(arguments[1])):
+            seen[f"{site}.{e}"] = x.abs().mean(0)
+
+    layer.register_forward_pre_hook(hook)
+
+
 def observe(model, tokens):
     """Logits, and mean |x| of the inputs of the second block's linear layers."""
     seen = {}
@@ -206,6 +251,9 @@ def observe(model, tokens):
         layer.register_forward_pre_hook(lambda _, x, site=site: seen.__setitem__(site, x[0].abs().flatten(0, -2).mean(0)))
     if model.config.model_type == "gpt_oss":
         observe_stack(model.get_submodule(blocks + "mlp.experts"), seen)
+    if model.config.model_type == "granitemoeshared":
+        observe_parts(model.get_submodule(blocks + "block_sparse_moe.input_linear"), "feed-forward.input", seen)
+        observe_parts(model.get_submodule(blocks + "block_sparse_moe.output_linear"), "feed-forward.output", seen)
     with torch.no_grad():
         logits = model(input_ids=tokens).logits.float()
     return logits, seen

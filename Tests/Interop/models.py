@@ -37,6 +37,8 @@ WHOLE_YARN = {
     "rope_type": "yarn", "factor": 4.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 64,
 }
 
+GRANITE = dict(embedding_multiplier=6.0, attention_multiplier=0.02, residual_multiplier=0.3, logits_scaling=4.0)
+
 # Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except if a
 # model pads its embedding.
 RANDOM_MODELS = {
@@ -93,12 +95,42 @@ RANDOM_MODELS = {
     "falcon": ("Falcon", "gpt2", dict(vocab_size=50257, num_kv_heads=1)),
     "falcon-new": ("Falcon", "gpt2", dict(vocab_size=50257, num_kv_heads=2, new_decoder_architecture=True)),
     "gpt-bigcode": ("GPTBigCode", "gpt2", dict(vocab_size=50257)),
+    "granite": ("Granite", "gpt2", dict(vocab_size=50257, **GRANITE, attention_bias=True, mlp_bias=True)),
+    "granite-moe": ("GraniteMoeShared", "gpt2", dict(
+        vocab_size=50257, **GRANITE, num_local_experts=4, num_experts_per_tok=2, shared_intermediate_size=96)),
+    "olmo2": ("Olmo2", "gpt2", dict(vocab_size=50257)),
+    # Three blocks with a window before one without, and only there YaRN.
+    "olmo3": ("Olmo3", "gpt2", dict(
+        vocab_size=50257, num_hidden_layers=4, sliding_window=8, rope_scaling=dict(
+            rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, original_max_position_embeddings=64,
+            attention_factor=1.1386294361119891))),
+    "smollm3": ("SmolLM3", "gpt2", dict(vocab_size=50257, num_hidden_layers=4, tie_word_embeddings=True, pad_token_id=1)),
+    "seed-oss": ("SeedOss", "gpt2", dict(vocab_size=50257, head_dim=32)),
+    # llama.cpp recognises models with windows by their number of blocks.
+    "exaone4": ("Exaone4", "gpt2", dict(vocab_size=50257, num_hidden_layers=64, sliding_window=8)),
+    "exaone4-full": ("Exaone4", "gpt2", dict(
+        vocab_size=50257, sliding_window=None, layer_types=["full_attention"] * 2, rope_scaling=LLAMA3_ROPE)),
+    "ernie4.5": ("Ernie4_5", "mistral-7b", dict(vocab_size=32000, tie_word_embeddings=True)),
+    # A larger base in other words, which the converter accepts only with published sizes.
+    "hunyuan": ("HunYuanDenseV1", "gpt2", dict(
+        vocab_size=50257, max_position_embeddings=32768, rope_scaling={"type": "dynamic", "alpha": 1000.0, "factor": 1.0})),
+    "gemma": ("Gemma", "mistral-7b", dict(vocab_size=32000, head_dim=32, tie_word_embeddings=True)),
+    "gemma2": ("Gemma2", "mistral-7b", dict(
+        vocab_size=32000, head_dim=32, query_pre_attn_scalar=32, sliding_window=8, tie_word_embeddings=True)),
+    "olmoe": ("Olmoe", "gpt2", dict(vocab_size=50257, num_key_value_heads=4, num_experts=8, num_experts_per_tok=2)),
+    "glm4-moe": ("Glm4Moe", "gpt2", dict(
+        vocab_size=50260, head_dim=32, attention_bias=True, use_qk_norm=True, moe_intermediate_size=96, n_routed_experts=8,
+        num_experts_per_tok=2, n_shared_experts=1, first_k_dense_replace=1, routed_scaling_factor=1.5, partial_rotary_factor=0.5)),
+    "cohere": ("Cohere", "gpt2", dict(vocab_size=50257, logit_scale=0.25)),
+    "cohere2": ("Cohere2", "gpt2", dict(vocab_size=50257, num_hidden_layers=4, logit_scale=0.25, sliding_window=8, rotary_pct=1.0)),
     "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
     # A number of heads that is not a power of two.
     "bloom": ("Bloom", "gpt2", dict(vocab_size=50257, hidden_size=96, n_head=6, seq_length=256)),
     "opt": ("OPT", "opt", dict(vocab_size=50272)),
     "opt-post-norm": ("OPT", "opt", dict(vocab_size=50272, do_layer_norm_before=False, word_embed_proj_dim=32)),
 }
+# Tokens that a converter looks up by name and the tokenizer does not have.
+ADDED_TOKENS = {"glm4-moe": ["[gMASK]", "<|user|>", "<|observation|>"], "glm4": ["<|user|>"], "glm": ["<|user|>"]}
 # Those for which llama.cpp has no architecture, or which it computes differently.
 FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
@@ -108,6 +140,9 @@ SHAPE = dict(
     max_position_embeddings=256, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, rms_norm_eps=1e-5)
 TOKENS = dict(bos_token_id=1, eos_token_id=2)
 LAYER_NORM_SHAPE = {key: value for key, value in SHAPE.items() if key not in ("head_dim", "rms_norm_eps")}
+COHERE = dict(
+    hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256,
+    **TOKENS)
 # Families whose configurations use other keys.
 SHAPES = {
     "Phi": LAYER_NORM_SHAPE, "GPTNeoX": LAYER_NORM_SHAPE, "Starcoder2": LAYER_NORM_SHAPE, "StableLm": LAYER_NORM_SHAPE,
@@ -116,6 +151,8 @@ SHAPES = {
         hidden_size=64, ffn_hidden_size=256, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=2048, **TOKENS),
     "GPTBigCode": dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, **TOKENS),
     "GPT2": dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, **TOKENS),
+    "Cohere": COHERE,
+    "Cohere2": COHERE,
     "Bloom": dict(hidden_size=64, n_layer=2, n_head=4, **TOKENS),
     "OPT": dict(
         hidden_size=64, ffn_dim=160, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=256, pad_token_id=1, **TOKENS),
@@ -137,7 +174,7 @@ def random_model(name):
         noise = torch.randn_like(parameter)
         is_gain = key.endswith("weight") and ("norm" in key or "ln_" in key)
         # Gemma stores w for gains of 1 + w; w is BF16 here, as in all published models, which keeps the gains exact.
-        gain = (0.2 * noise).bfloat16() if family == "Gemma3" else 1 + 0.2 * noise
+        gain = (0.2 * noise).bfloat16() if family.startswith("Gemma") else 1 + 0.2 * noise
         parameter.copy_(gain if is_gain else 0.1 * noise)
     for key, buffer in model.named_buffers():
         if key.endswith("e_score_correction_bias"):
@@ -147,17 +184,19 @@ def random_model(name):
     for file in source.iterdir():
         if file.name.startswith(("tokenizer", "vocab.json", "merges.txt", "special_tokens")):
             shutil.copyfile(file, folder / file.name)
-    if family.startswith("Glm"):
-        add_token(folder / "tokenizer.json", "<|user|>")
+    add_tokens(folder / "tokenizer.json", ADDED_TOKENS.get(name, []))
     return folder
 
 
-def add_token(path, text):
-    """Adds a special token, for which llama.cpp's converter looks by name, after the last of a tokenizer."""
-    tokenizer = json.loads(path.read_text(encoding="utf-8"))
-    token = {"id": len(tokenizer["model"]["vocab"]), "content": text, "special": True}
-    tokenizer["added_tokens"].append({"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, **token})
-    path.write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
+def add_tokens(file, texts):
+    """Appends special tokens to a tokenizer."""
+    if not texts:
+        return
+    tokenizer = json.loads(file.read_text())
+    first = 1 + max([*tokenizer["model"]["vocab"].values(), *(token["id"] for token in tokenizer["added_tokens"])])
+    flags = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
+    tokenizer["added_tokens"] += [dict(id=first + i, content=text, **flags) for i, text in enumerate(texts)]
+    file.write_text(json.dumps(tokenizer))
 
 
 def random_ids(name, count=40):
@@ -169,6 +208,9 @@ def random_ids(name, count=40):
 
 def load(folder, **options):
     """The model as transformers runs it, in F32."""
+    if json.loads((folder / "config.json").read_text())["model_type"] == "gemma2":
+        # Other implementations leave out the cap of scores.
+        options.setdefault("attn_implementation", "eager")
     return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval()
 
 

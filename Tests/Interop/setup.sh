@@ -16,6 +16,11 @@ clients="$cache/clients-$llama_version-$pins-$cpu"
 
 say() { printf '%s\n' "$*" >&2; }
 
+# Two runs at the same time would install over each other.
+mkdir -p "$cache"
+exec 9>"$cache/.lock"
+flock 9
+
 if [ ! -e "$clients/.venv-done" ]; then
   say "interop: installing Python clients into $clients/venv"
   mkdir -p "$clients"

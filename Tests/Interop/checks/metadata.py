@@ -12,6 +12,11 @@ ALLOWED = {
         "two names of the same rule; the converter distinguishes them by a hash of the ids of one string",
     ("deepseek-v3-saved", "deepseek2.expert_gating_func"):
         "transformers does not save it; without it llama.cpp silently uses a softmax and gives other logits",
+    ("gemma*", "tokenizer.ggml.add_space_prefix"):
+        "follows from the tokenizer, which has a space prefix here; the converter states that of Gemma for every tokenizer",
+    ("gemma", "tokenizer.ggml.eot_token_id"): "the converter states this id of Gemma's vocabulary for every vocabulary",
+    **{("glm4-moe", f"tokenizer.ggml.{key}_token_id"): "the converter looks up special tokens by their names in GLM"
+       for key in ("bos", "eot", "eom", "unknown")},
     ("*", "qconvert.*"): "provenance that only qconvert writes",
     ("gpt-neox", "general.file_type"): "the converter's class for this architecture does not write it",
     ("mistral-model-only", "tokenizer.ggml.token_type"):

@@ -1,8 +1,8 @@
 /// Causal attention of grouped heads: every token mixes its own value and those of earlier tokens, weighted by how well their keys
 /// match its query.
 ///
-/// Queries and keys are first normalized and rotated to their positions, if there are norms and a rotary embedding. Scores are then
-/// scaled, capped, biased by distance and limited to a window, in this order, as far as the part asks for it.
+/// Queries and keys are first normalized and rotated to their positions, in one order or the other, if there are norms and a rotary
+/// embedding. Scores are then scaled, capped, biased by distance and limited to a window, in this order, as far as the part asks for it.
 public struct Attention: Part {
   /// Channels of the hidden states.
   public var width: Int
@@ -14,9 +14,11 @@ public struct Attention: Part {
   public var headSize: Int
   /// How queries and keys are rotated to their positions; nil: they are not.
   public var rope: Rope?
-  /// Norms of queries and keys before rotation: over each head if the gain has the length of a head, else over all heads together.
+  /// Norms of queries and keys: over each head if the gain has the length of a head, else over all heads together.
   public var queryNorm: Norm?
   public var keyNorm: Norm?
+  /// Whether queries and keys are rotated first and normalized then.
+  public var rotatesBeforeNorms = false
   /// Tokens that a position sees, its own included; nil for all.
   public var window: Int?
   /// Whether a bias that falls linearly with the distance is added to scores, with a slope for each head (ALiBi).
@@ -108,6 +110,7 @@ public struct Attention: Part {
     let layer = norm.map { NormLayer($0, gain: context.vector($0.role), bias: context.vector($0.role, isBias: true)) }
     guard layer != nil || table != nil else { return }
     let size = headSize
+    let rotatesFirst = rotatesBeforeNorms
     let normSize = layer?.width ?? headSize
     let sequences = context.sequences
     let width = x.columns
@@ -118,11 +121,15 @@ public struct Attention: Part {
       context.parallel.forEachRange(rows, piece: 64) { piece in
         for row in piece {
           let heads = target.base + row * width
+          func rotate() {
+            guard let table else { return }
+            for start in stride(from: 0, to: width, by: size) { table.rotate(heads + start, position: sequences.position(row)) }
+          }
+          if rotatesFirst { rotate() }
           if let layer {
             for start in stride(from: 0, to: width, by: normSize) { layer.normalise(heads + start, normSize, into: heads + start) }
           }
-          guard let table else { continue }
-          for start in stride(from: 0, to: width, by: size) { table.rotate(heads + start, position: sequences.position(row)) }
+          if !rotatesFirst { rotate() }
         }
       }
     }

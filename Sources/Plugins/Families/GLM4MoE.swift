@@ -1,0 +1,119 @@
+import FamilyKit
+public import QuantCore
+
+/// GLM-4.5 to 4.7: heads of which a half is rotated, and the router of DeepSeek-V3, whose experts are not in groups.
+///
+/// The traps: a half is rotated even if a `config.json` does not say so; only queries, keys and values have biases. The last block of a
+/// folder predicts further tokens and is not part of the model; a GGUF counts it among its blocks.
+public enum GLM4MoE: ModelFamily {
+  /// Id of the family.
+  public static let id = "glm4-moe"
+  /// One sentence for lists.
+  public static let summary = "GLM-4.5 to 4.7, mixtures of experts"
+  /// Report.
+  public static let reference = "arXiv:2508.06471"
+
+  /// Names in `config.json` and in `general.architecture`.
+  public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? ["glm4moe"] : ["Glm4MoeForCausalLM"] }
+
+  private static let names: TensorNames = {
+    var names = TensorNames.llama
+    names.rename(TensorName(.feedForwardNorm, "post_attention_layernorm", "post_attention_norm"))
+    names.insert(
+      TensorName(
+        .routerCorrection, NamedPlace("mlp.gate.e_score_correction_bias").named(suffix: ""), NamedPlace("exp_probs_b").named(suffix: ".bias")),
+      after: .router)
+    names.insert(
+      TensorName(.sharedGate, "mlp.shared_experts.gate_proj", "ffn_gate_shexp"),
+      TensorName(.sharedUp, "mlp.shared_experts.up_proj", "ffn_up_shexp"),
+      TensorName(.sharedDown, "mlp.shared_experts.down_proj", "ffn_down_shexp"), after: .down)
+    return names
+  }()
+
+  /// What the class assumes for absent keys.
+  private static let defaults: RoutedExperts = {
+    var experts = RoutedExperts(routing: ExpertRouting(expertsPerToken: 8, weights: .normalisedSigmoid, hasCorrection: true))
+    (experts.denseBlocks, experts.sharedCount) = (1, 1)
+    return experts
+  }()
+
+  /// An upper limit; published models have one.
+  private static let mostPredictingBlocks = 8
+
+  /// - Throws: `Failure` with an id `model.*`.
+  public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
+    let keys = ConfigurationKeys(configuration, path: tensors.path)
+    var numbers = try keys.llamaNumbers(keyValueHeads: 8, epsilon: 1e-5, tensors: tensors)
+    let predicting = try keys.size("num_nextn_predict_layers", "nextn_predict_layers") ?? 0
+    if keys.isStored {
+      guard predicting < numbers.blockCount else { throw keys.bad(keys.name("", "nextn_predict_layers"), "leaves no block") }
+      numbers.blockCount -= predicting
+    }
+    let n = numbers
+    let rope = try rope(keys, n)
+    let experts = try keys.routedExperts(defaults: defaults, blocks: n.blockCount, tensors: tensors)
+    let normalisesHeads = keys.hasBiases("use_qk_norm", stored: "blk.0.attn_q_norm.weight", tensors)
+    let hasBiases = keys.hasBiases("attention_bias", stored: "blk.0.attn_q.bias", tensors)
+    var decoder = Decoder(family: id, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { block in
+      var attention = n.attention(rope: rope)
+      if normalisesHeads { (attention.queryNorm, attention.keyNorm) = (n.rootMeanSquareNorm(.queryNorm), n.rootMeanSquareNorm(.keyNorm)) }
+      let second: any Part = block >= experts.denseBlocks ? experts.mixture(width: n.hiddenSize) : n.feedForward()
+      return [Branch(norm: n.rootMeanSquareNorm(.attentionNorm), attention), Branch(norm: n.rootMeanSquareNorm(.feedForwardNorm), second)]
+    }
+    decoder.names = names
+    decoder.bias = { hasBiases && [.query, .key, .value].contains($0.role) ? .always : .never }
+    var model = try decoder.describe()
+    for block in n.blockCount..<n.blockCount + min(max(1, predicting), mostPredictingBlocks) {
+      model.otherParts[.huggingFace, default: []].append("model.layers.\(block).")
+      model.otherParts[.gguf, default: []].append("blk.\(block).")
+    }
+
+    if experts.routing.groups != nil {
+      model.obstacles[.gguf] = "llama.cpp knows no groups of experts in 'glm4moe', but this model has some"
+    } else if experts.sharedCount == 0 {
+      model.obstacles[.gguf] = "llama.cpp needs a shared expert in 'glm4moe', but this model has none"
+    } else if let obstacle = rope.obstacle("glm4moe") {
+      model.obstacles[.gguf] = obstacle
+    } else {
+      var stored = GGUFKeys("glm4moe")
+      stored.setCommon(
+        n, rope: rope, experts: (experts.count, experts.routing.expertsPerToken), routing: experts, statesHeadSize: n.statesHeadSize)
+      stored.set("rope.dimension_count", rope.dimension)
+      stored.set("expert_feed_forward_length", experts.innerSize)
+      stored.set("expert_shared_count", experts.sharedCount)
+      stored.set("leading_dense_block_count", experts.denseBlocks)
+      stored.set("expert_weights_scale", Double(experts.routing.scale))
+      stored.set("expert_weights_norm", .bool(experts.isNormalised))
+      model.configurations[.gguf] = stored.configuration
+    }
+    model.configurations[.huggingFace] = stated(n, rope, experts, normalisesHeads: normalisesHeads, hasBiases: hasBiases)
+    return model
+  }
+
+  private static func rope(_ keys: ConfigurationKeys, _ n: DecoderNumbers) throws(Failure) -> Rope {
+    var rope = try keys.rope(headSize: n.headSize, defaultTheta: 10_000, factors: nil, mayBePartial: true)
+    let key = "partial_rotary_factor"
+    if !keys.isStored, keys.json(key) == nil, keys.json("rope_parameters")?[key] == nil { rope.dimension = n.headSize / 4 * 2 }
+    return rope
+  }
+
+  private static func stated(
+    _ n: DecoderNumbers, _ rope: Rope, _ experts: RoutedExperts, normalisesHeads: Bool, hasBiases: Bool
+  ) -> Configuration? {
+    var stated = HuggingFaceKeys("Glm4MoeForCausalLM", modelType: "glm4_moe")
+    guard stated.setCommon(n, rope: rope, statesHeadSize: true) else { return nil }
+    if rope.dimension == n.headSize { stated.set("partial_rotary_factor", 1.0) }
+    stated.set("attention_bias", hasBiases)
+    stated.set("use_qk_norm", normalisesHeads)
+    stated.set("n_routed_experts", experts.count)
+    stated.set("n_shared_experts", experts.sharedCount)
+    stated.set("num_experts_per_tok", experts.routing.expertsPerToken)
+    stated.set("moe_intermediate_size", experts.innerSize)
+    stated.set("first_k_dense_replace", experts.denseBlocks)
+    stated.set("routed_scaling_factor", Double(experts.routing.scale))
+    stated.set("norm_topk_prob", experts.isNormalised)
+    stated.set("n_group", experts.routing.groups?.count ?? 1)
+    stated.set("topk_group", experts.routing.groups?.chosen ?? 1)
+    return stated.configuration
+  }
+}
