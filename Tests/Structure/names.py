@@ -39,6 +39,8 @@ FORMAT_EXCEPTIONS = {
     "GGUF/GGUFTokenizer.swift": (["gpt2", "llama"], "what llama.cpp calls kinds of tokenizers"),
     "GGUF/GGUFModelChecks.swift": (["gpt2"], "the same"),
     "GGUF/GGUFLayout.swift": (["gpt2"], "the same"),
+    "GGUF/Mixes/Mix.swift": (["falcon"], "llama-quantize decides by names of architectures"),
+    "GGUF/Mixes/MixRule.swift": (["falcon"], "the same"),
     "GGUF/Mixes/MixFacts.swift": (["llama", "qwen2"], "llama-quantize decides by names of architectures"),
 }
 
