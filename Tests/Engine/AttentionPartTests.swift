@@ -26,6 +26,11 @@ import Testing
         $0.queryNorm = Norm(.queryNorm, .rootMeanSquare, epsilon: 1e-5)
         $0.keyNorm = Norm(.keyNorm, .rootMeanSquare, epsilon: 1e-5)
       },
+      "norms after rotation": with {
+        $0.queryNorm = Norm(.queryNorm, .rootMeanSquare, epsilon: 1e-5)
+        $0.keyNorm = Norm(.keyNorm, .rootMeanSquare, epsilon: 1e-5)
+        $0.rotatesBeforeNorms = true
+      },
       "width norms": with {
         $0.queryNorm = Norm(.queryNorm, .layer, epsilon: 1e-5)
         $0.queryNormSize = 32
@@ -130,16 +135,26 @@ import Testing
   }
 
   private static func prepared(_ x: Matrix, _ part: Attention, _ gain: [Float]?, _ norm: Norm?) -> [Double] {
-    var values = x.values.map { Double($0) }
-    let size = part.headSize
-    if let norm, let gain {
-      for start in stride(from: 0, to: values.count, by: gain.count) {
-        let own = values[start..<start + gain.count]
-        let mean = norm.formula == .layer ? own.reduce(0, +) / Double(gain.count) : 0
-        let square = own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(gain.count)
-        for c in gain.indices { values[start + c] = (values[start + c] - mean) / (square + norm.epsilon).squareRoot() * Double(gain[c]) }
-      }
+    let values = x.values.map { Double($0) }
+    return part.rotatesBeforeNorms
+      ? normed(rotated(values, part, x.columns), gain, norm) : rotated(normed(values, gain, norm), part, x.columns)
+  }
+
+  private static func normed(_ values: [Double], _ gain: [Float]?, _ norm: Norm?) -> [Double] {
+    guard let norm, let gain else { return values }
+    var values = values
+    for start in stride(from: 0, to: values.count, by: gain.count) {
+      let own = values[start..<start + gain.count]
+      let mean = norm.formula == .layer ? own.reduce(0, +) / Double(gain.count) : 0
+      let square = own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(gain.count)
+      for c in gain.indices { values[start + c] = (values[start + c] - mean) / (square + norm.epsilon).squareRoot() * Double(gain[c]) }
     }
+    return values
+  }
+
+  private static func rotated(_ values: [Double], _ part: Attention, _ columns: Int) -> [Double] {
+    var values = values
+    let size = part.headSize
     guard let rope = part.rope else { return values }
     let half = rope.dimension / 2
     let frequencies = (0..<half).map { pair -> Double in
@@ -154,7 +169,7 @@ import Testing
     }
     let length = if case .yarn = rope.scaling { 1.2 } else { 1.0 }
     for token in 0..<tokens {
-      for start in stride(from: token * x.columns, to: (token + 1) * x.columns, by: size) {
+      for start in stride(from: token * columns, to: (token + 1) * columns, by: size) {
         for pair in 0..<half {
           let (i, j) = rope.pairs == .halves ? (start + pair, start + half + pair) : (start + 2 * pair, start + 2 * pair + 1)
           let (a, b, angle) = (values[i], values[j], Double(token) * frequencies[pair])

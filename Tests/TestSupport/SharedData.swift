@@ -1,3 +1,4 @@
+import QuantCore
 import QuantPlatform
 
 /// Data beside the project (`../shared`), and the fixtures inside it.
@@ -51,9 +52,21 @@ public final class TemporaryFolder: Sendable {
     }
   }
   deinit {
-    if path != "/tmp" { _ = system("rm -rf '\(path)'") }
+    if path != "/tmp" { TemporaryFolder.remove(path) }
   }
   public func file(_ name: String) -> String { path + "/" + name }
+
+  /// Not by `rm`: a process that is being started holds the locks of other tests for a moment.
+  private static func remove(_ path: String) {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return }
+    if status.st_mode & S_IFMT == S_IFDIR {
+      for name in (try? Files.list(path)) ?? [] { remove(path + "/" + name) }
+      rmdir(path)
+    } else {
+      unlink(path)
+    }
+  }
 }
 
 /// The whole content of a file, or an empty array.

@@ -51,7 +51,8 @@ public enum Falcon: ModelFamily {
     if hasOneGroup { n.keyValueHeadCount = 1 }
     n.feedForwardSize = try keys.size("ffn_hidden_size", "feed_forward_length") ?? 4 * n.hiddenSize
     n.contextLength = try keys.size("max_position_embeddings", "context_length") ?? 2048
-    let embedding = ["transformer.word_embeddings.weight", "word_embeddings.weight", "token_embd.weight"].first { tensors[$0] != nil } ?? ""
+    let embedding =
+      ["transformer.word_embeddings.weight", "word_embeddings.weight", "token_embd.weight"].first { tensors[$0] != nil } ?? ""
     n.tiesEmbeddings = try keys.tiesEmbeddings(default: true, tensors, embedding: embedding)
     n.vocabularySize = try keys.vocabularySize(tensors[embedding])
     let norms = try keys.size("num_ln_in_parallel_attn", "") ?? (isLater ? 2 : 1)

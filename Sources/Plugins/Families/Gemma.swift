@@ -3,8 +3,8 @@ public import QuantCore
 
 /// Gemma 1: Llama with gated GELU, a wide head, and embeddings that are multiplied by the root of their width.
 ///
-/// The traps: a folder stores `w` for gains of `1 + w`; a GGUF has no key for the base of the rotary embedding; older configurations
-/// state one activation in `hidden_act` and mean another.
+/// The traps: a folder stores `w` for gains of `1 + w`; a GGUF has no key for the base of the rotary embedding, nor for the form of GELU,
+/// of which older configurations state the exact one although the models were trained with the other.
 public enum Gemma: ModelFamily {
   /// Id of the family.
   public static let id = "gemma"
@@ -33,6 +33,7 @@ public enum Gemma: ModelFamily {
     var model = try decoder.describe()
     model.obstacles[.gguf] = facts.obstacle("gemma")
     if model.obstacles[.gguf] == nil { model.configurations[.gguf] = facts.storedKeys("gemma").configuration }
+    model.cautions[.gguf] = facts.cautions("gemma")
     var stated = HuggingFaceKeys("GemmaForCausalLM", modelType: "gemma")
     let activation = facts.activation == .gelu ? "gelu" : "gelu_pytorch_tanh"
     guard stated.setCommon(n, rope: facts.rope, activation: activation, statesHeadSize: true) else { return model }

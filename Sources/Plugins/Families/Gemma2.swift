@@ -61,6 +61,7 @@ public enum Gemma2: ModelFamily {
     } else if model.obstacles[.gguf] == nil {
       model.obstacles[.gguf] = "llama.cpp always has both caps and an attention window in 'gemma2', but this model does not"
     }
+    model.cautions[.gguf] = facts.cautions("gemma2")
     var stated = HuggingFaceKeys("Gemma2ForCausalLM", modelType: "gemma2")
     guard stated.setCommon(n, rope: facts.rope, activation: "gelu_pytorch_tanh", statesHeadSize: true) else { return model }
     stated.set("hidden_activation", .string(facts.activation == .gelu ? "gelu" : "gelu_pytorch_tanh"))

@@ -16,6 +16,7 @@ struct GemmaFacts: Sendable {
     numbers = n
     rope = try keys.rope(headSize: n.headSize, defaultTheta: 10_000, factors: nil)
     activation = try keys.activation(activationKey, default: "gelu_pytorch_tanh")
+    if activation == .relu { throw keys.unsupported("model.activation", "the activation 'relu' is not supported") }
     hasBiases = keys.hasBiases("attention_bias", stored: "blk.0.attn_q.bias", tensors)
     try keys.refuse("use_bidirectional_attention", when: true, "bidirectional attention is not supported")
   }
@@ -42,11 +43,19 @@ struct GemmaFacts: Sendable {
   func obstacle(_ architecture: String) -> String? {
     if !numbers.tiesEmbeddings { return "llama.cpp ties the output of '\(architecture)' to the embedding, but this model does not" }
     if hasBiases { return "llama.cpp has no bias of the attention's output in '\(architecture)', but this model has one" }
-    if activation != .geluTanh { return "llama.cpp has only the tanh form of GELU in '\(architecture)', but this model has another" }
     if rope != Rope(theta: 10_000, dimension: numbers.headSize) {
-      return "the converter of llama.cpp states no rotary embedding in '\(architecture)': its base is 10000, but this model has another"
+      return "a GGUF of '\(architecture)' has the rotary base 10000 without scaling, but this model has another"
     }
     return nil
+  }
+
+  /// What llama.cpp computes a little differently.
+  func cautions(_ architecture: String) -> [String] {
+    if activation == .geluTanh { return [] }
+    return [
+      "the configuration states the exact form of GELU, and llama.cpp has the tanh form in '\(architecture)': it computes logits that "
+        + "differ a little from the folder's, and so does the evaluation of the GGUF"
+    ]
   }
 
   /// The keys of a GGUF, in the order in which the converter of these two writes them.

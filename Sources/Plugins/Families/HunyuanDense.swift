@@ -75,6 +75,7 @@ public enum HunyuanDense: ModelFamily {
     }
     let base = try keys.positive((keys.json("rope_theta") ?? object["rope_theta"])?.doubleValue ?? 10_000, "rope_theta")
     let power = Double(n.headSize) / Double(n.headSize - 2)
-    return (Rope(theta: base * pow(try keys.positive(alpha.doubleValue, "alpha"), power), dimension: n.headSize), true)
+    let theta = try keys.positive(base * pow(try keys.positive(alpha.doubleValue, "alpha"), power), "alpha")
+    return (Rope(theta: theta, dimension: n.headSize), true)
   }
 }

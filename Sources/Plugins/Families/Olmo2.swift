@@ -31,7 +31,7 @@ public enum Olmo2: ModelFamily {
     let isThird = keys.isStored ? try keys.window() != nil : configuration.architecture == "Olmo3ForCausalLM"
     let windows = isThird ? try windows(keys, n.blockCount) : [Int?](repeating: nil, count: n.blockCount)
     let rope = try rope(keys, n, isThird: isThird)
-    let localTheta = keys.json("rope_parameters")?["sliding_attention"]?["rope_theta"]?.doubleValue ?? rope.theta
+    let localTheta = try localTheta(keys) ?? rope.theta
     let hasBiases = keys.hasBiases("attention_bias", stored: "blk.0.attn_q.bias", tensors)
     var decoder = Decoder(family: id, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { block in
       var attention = n.attention(rope: windows[block] == nil ? rope : Rope(theta: localTheta, dimension: n.headSize))
@@ -79,6 +79,15 @@ public enum Olmo2: ModelFamily {
       rope.scaling = .yarn(yarn)
     }
     return rope
+  }
+
+  /// The base in blocks with a window, if a `config.json` states rotary embeddings by kind of block.
+  private static func localTheta(_ keys: ConfigurationKeys) throws(Failure) -> Double? {
+    guard let local = keys.json("rope_parameters")?["sliding_attention"] else { return nil }
+    guard try keys.scaling(of: local) == .none else {
+      throw keys.unsupported("model.rope-scaling", "a scaled rotary embedding in blocks with a window is not supported")
+    }
+    return try local["rope_theta"].map { value throws(Failure) in try keys.positive(value.doubleValue, "rope_theta") }
   }
 
   private static func obstacle(_ n: DecoderNumbers, _ rope: Rope, hasBiases: Bool, hasLocalBase: Bool) -> String? {
