@@ -27,7 +27,7 @@ TEXTS = ["text.txt", "test.txt", "calibration.txt", "wikitext2-valid.txt", "text
 # A plan writes nothing: commands that read these outputs read another file instead.
 WRITTEN = {"out": "model", "smoothed": "model", "model.gguf": "model.f16.gguf"}
 # Options of other programs.
-FOREIGN = {"--all", "--only", "--imatrix", "--kl-divergence", "--explicit-target-dependency-import-check"}
+FOREIGN = {"--all", "--chunks", "--only", "--imatrix", "--kl-divergence", "--explicit-target-dependency-import-check"}
 OTHERS = {
     "eval", "generate", "tokenize", "logits", "calibrate", "inspect", "validate", "compare", "plugins", "plugin", "plan",
 }
