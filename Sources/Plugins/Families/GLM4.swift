@@ -38,14 +38,10 @@ public enum GLM4: ModelFamily {
     if try keys.size("num_nextn_predict_layers", "nextn_predict_layers") ?? 0 > 0 || keys.metadata("rope.dimension_sections") != nil {
       throw keys.unsupported("model.variant", "GLM models for pictures are not supported")
     }
-    var n = try keys.decoderNumbers(
-      defaultKeyValueHeads: groups, defaultHeadSize: headSize, defaultNormEpsilon: epsilon, tensors: tensors)
-    n.tiesEmbeddings = try keys.tiesEmbeddings(default: false, tensors, embedding: "model.embed_tokens.weight")
-    n.vocabularySize = try keys.vocabularySize(tensors["model.embed_tokens.weight"] ?? tensors["token_embd.weight"])
-    try keys.refuseActivations(otherThan: "silu")
+    let n = try keys.llamaNumbers(keyValueHeads: groups, headSize: headSize, epsilon: epsilon, tensors: tensors)
     var rope = try keys.rope(headSize: n.headSize, defaultTheta: 10000, factors: nil, mayBePartial: true, defaultShare: share)
     rope.pairs = .neighbours
-    let hasBiases = keys.isStored ? tensors["blk.0.attn_q.bias"] != nil : keys.json("attention_bias")?.boolValue ?? true
+    let hasBiases = keys.hasBiases("attention_bias", default: true, stored: "blk.0.attn_q.bias", tensors)
 
     let branches = [
       Branch(
@@ -60,7 +56,6 @@ public enum GLM4: ModelFamily {
     decoder.bias = { hasBiases && biased.contains($0.role) ? .always : .never }
     var model = try decoder.describe()
 
-    let hasUsualHeads = n.headSize * n.headCount == n.hiddenSize
     let architecture = isLater ? "glm4" : "chatglm"
     model.obstacles[.gguf] = n.obstacle(architecture, rope: rope, dividesHidden: !isLater)
     if model.obstacles[.gguf] == nil {
@@ -72,7 +67,7 @@ public enum GLM4: ModelFamily {
       }
       for kind in isLater ? ["eos", "bos"] : ["eos"] { stored.setToken(kind, "<|endoftext|>") }
       stored.setToken("eot", "<|user|>")
-      stored.setCommon(n, rope: rope, statesHeadSize: isLater && (n.statesHeadSize || !hasUsualHeads))
+      stored.setCommon(n, rope: rope, statesHeadSize: isLater && (n.statesHeadSize || !n.headsFillWidth))
       stored.set("rope.dimension_count", rope.dimension)
       model.configurations[.gguf] = stored.configuration
     }

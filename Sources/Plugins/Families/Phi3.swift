@@ -34,10 +34,7 @@ public enum Phi3: ModelFamily {
     if ["rope_factors_long.weight", "rope_factors_short.weight"].contains(where: { tensors[$0] != nil }) {
       throw keys.unsupported("model.rope-scaling", "rotary scaling of type 'longrope' is not supported")
     }
-    var n = try keys.decoderNumbers(defaultNormEpsilon: 1e-5, tensors: tensors)
-    n.tiesEmbeddings = try keys.tiesEmbeddings(default: false, tensors, embedding: "model.embed_tokens.weight")
-    n.vocabularySize = try keys.vocabularySize(tensors["model.embed_tokens.weight"] ?? tensors["token_embd.weight"])
-    try keys.refuseActivations(otherThan: "silu")
+    let n = try keys.llamaNumbers(epsilon: 1e-5, tensors: tensors)
     let rope = try keys.rope(headSize: n.headSize, defaultTheta: 10000, factors: nil, mayBePartial: true)
     let window = try keys.window()
     let trained = try keys.size("original_max_position_embeddings", "rope.scaling.original_context_length")
@@ -52,7 +49,6 @@ public enum Phi3: ModelFamily {
     decoder.names = names
     var model = try decoder.describe()
 
-    let hasUsualHeads = n.headSize * n.headCount == n.hiddenSize
     model.obstacles[.gguf] = n.obstacle("phi3", rope: rope)
     if model.obstacles[.gguf] == nil {
       var stored = GGUFKeys("phi3")
@@ -68,7 +64,7 @@ public enum Phi3: ModelFamily {
       model.cautions[.gguf] = ["llama.cpp does not use the attention window of \(window) tokens: it attends to all of a longer text"]
     }
     var stated = HuggingFaceKeys("Phi3ForCausalLM", modelType: "phi3")
-    if stated.setCommon(n, rope: rope, statesHeadSize: !hasUsualHeads) {
+    if stated.setCommon(n, rope: rope, statesHeadSize: !n.headsFillWidth) {
       stated.set("original_max_position_embeddings", original)
       stated.set("sliding_window", window.map { .int($0) } ?? .null)
       model.configurations[.huggingFace] = stated.configuration

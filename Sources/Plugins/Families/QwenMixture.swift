@@ -126,8 +126,7 @@ struct QwenMixture {
         default: defaultSharedSize)
     }
     facts.isNormalised = keys.isStored ? isNormalisedInGGUF : keys.json("norm_topk_prob")?.boolValue ?? false
-    facts.hasBiases =
-      keys.isStored ? tensors["blk.0.attn_q.bias"] != nil : keys.json(biasKey)?.boolValue ?? hasBiasesByDefault
+    facts.hasBiases = keys.hasBiases(biasKey, default: hasBiasesByDefault, stored: "blk.0.attn_q.bias", tensors)
     facts.windows = try windows(keys, n.blockCount)
     facts.dense = try denseBlocks(keys, n.blockCount)
     n.tiesEmbeddings = try keys.tiesEmbeddings(default: false, tensors, embedding: "model.embed_tokens.weight")

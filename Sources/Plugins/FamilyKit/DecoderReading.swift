@@ -62,16 +62,6 @@ extension HuggingFaceKeys {
   }
 }
 
-extension Rope {
-  /// Why llama.cpp would rotate otherwise in an architecture for which its converter writes no table of factors; nil: it would not.
-  public func obstacle(_ architecture: String) -> String? {
-    switch scaling {
-    case .none, .linear, .yarn: nil
-    case .llama3, .factors: "llama.cpp has no rotary factors in '\(architecture)', but this model scales its frequencies by a table"
-    }
-  }
-}
-
 extension Rope.Yarn {
   /// Whether rotated channels are multiplied by the factor of the paper, stated or not.
   public var hasUsualFactor: Bool {

@@ -37,7 +37,7 @@ extension LlamaDecoder {
       kind.statesBiases || !attentionBias, kind.statesFeedForwardBiases || !feedForwardBias
     else { return nil }
     var keys = HuggingFaceKeys(kind.architecture, modelType: kind.modelType)
-    let statesHeadSize = n.statesHeadSize || n.headSize * n.headCount != n.hiddenSize || defaultHeadSize != nil
+    let statesHeadSize = n.statesHeadSize || !n.headsFillWidth || defaultHeadSize != nil
     guard keys.setCommon(n, rope: facts.rope, statesHeadSize: statesHeadSize) else { return nil }
     if kind.statesBiases { keys.set("attention_bias", attentionBias) }
     if kind.statesFeedForwardBiases { keys.set("mlp_bias", feedForwardBias) }

@@ -113,12 +113,7 @@ extension LlamaDecoder {
 
   /// Llama's names, with those that Mixtral's folders use for experts.
   private var names: TensorNames {
-    var names = TensorNames.llama
-    if interleavesRotaryRows {
-      names.rename(
-        TensorName(.query, "self_attn.q_proj", NamedPlace("attn_q").ordered(.rotaryPairs)),
-        TensorName(.key, "self_attn.k_proj", NamedPlace("attn_k").ordered(.rotaryPairs)))
-    }
+    var names = interleavesRotaryRows ? TensorNames.llamaInPairs : .llama
     names.rename(
       TensorName(.router, "block_sparse_moe.gate", "ffn_gate_inp"),
       TensorName(expert: .gate, "block_sparse_moe.experts.*.w1", "ffn_gate_exps"),

@@ -3,8 +3,8 @@ public import QuantCore
 /// Fine-grained rounding without calibration: weights in groups or channels, inputs with one scale per token.
 ///
 /// ZeroQuant's number formats are a choice of schemes, which `ZeroQuantPresets` makes; the codes are those of round to
-/// nearest. Its layer-by-layer distillation needs gradients and is not implemented: error feedback (`--plugin gptq` on the
-/// same scheme) compensates for rounding without them.
+/// nearest. Its layer-by-layer distillation trains the weights with gradients, which is no part of this method: error feedback
+/// (`--plugin gptq` on the same scheme) compensates for rounding without them.
 ///
 /// Source: Yao et al., *ZeroQuant: Efficient and Affordable Post-Training Quantization for Large-Scale Transformers*
 /// (arXiv 2206.01861), §4.1 and §5. The trap: its code divides an asymmetric range by `2^b` instead of `2^b − 1`, and lets

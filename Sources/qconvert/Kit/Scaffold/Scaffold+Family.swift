@@ -107,7 +107,7 @@ extension Scaffold {
 
     /// Logits of the last of some tokens.
     private func logits(_ checkpoint: Checkpoint, _ tokens: [Int]) throws -> [Float] {
-      let model = try Opening(Registry(QConvert.builtIn + [\(camel)Family.self])).describe(checkpoint)
+      let model = try Opening(Registry(\(entry).builtIn + [\(camel)Family.self])).describe(checkpoint)
       let engine = try Engine(checkpoint, model: model, parallel: Parallel(threads: 2))
       var hidden = try engine.embed(tokens, sequenceLength: tokens.count)
       for block in model.blocks.indices { engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: tokens.count) }

@@ -45,8 +45,11 @@ extension Scaffold {
 
   var program: String {
     let imports = [module, "QConvertKit"].sorted().map { "import \($0)\n" }.joined()
-    return imports + "\nQConvert.main(plugins: QConvert.builtIn + [\(registered).self])\n"
+    return imports + "\n\(entry).main(plugins: \(entry).builtIn + [\(registered).self])\n"
   }
+
+  /// The type of QConvertKit that starts a program and lists the built-in plug-ins.
+  var entry: String { "QConvert" }
 
   /// The type that the program lists: schemes are found by their provider.
   private var registered: String { kind == .scheme ? type + "s" : type }
