@@ -134,6 +134,15 @@ ADDED_TOKENS = {"glm4-moe": ["[gMASK]", "<|user|>", "<|observation|>"], "glm4": 
 # Those for which llama.cpp has no architecture, or which it computes differently.
 FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
+# Variants that only --all checks: a quicker one has the same parts.
+SLOW_MODELS = ["llama-linear-rope", "qwen3-moe-tied", "exaone4-full", "falcon-new"]
+
+
+def split(names):
+    """The cases of a check, for models with these names."""
+    return dict(
+        cases=[name for name in names if name not in SLOW_MODELS], slow_cases=[name for name in names if name in SLOW_MODELS])
+
 
 SHAPE = dict(
     hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,

@@ -8,7 +8,7 @@ from transformers import CompressedTensorsConfig
 from checks.logits import deviation, f32_gguf, own_logits
 from checks.tokens import MODELS, hard_strings
 from clients import WORK, convert, llama_convert
-from models import EVALUATION_TEXT, GGUF_MODELS, TINY_LLAMA, load, random_ids, random_model, transformers_logits
+from models import EVALUATION_TEXT, GGUF_MODELS, TINY_LLAMA, load, random_ids, random_model, split, transformers_logits
 from registry import check, require
 
 
@@ -24,7 +24,7 @@ def difference(name, folder):
     return deviation(transformers_logits(folder, ids).numpy().ravel(), transformers_logits(random_model(name), ids))
 
 
-@check("weights of {}: a folder made from its GGUF has those of the original folder", GGUF_MODELS)
+@check("weights of {}: a folder made from its GGUF has those of the original folder", **split(GGUF_MODELS))
 def weights(name):
     expected, found = load(random_model(name)).state_dict(), load(rebuilt(name)).state_dict()
     require(expected.keys() == found.keys(), f"other tensors: {sorted(expected.keys() ^ found.keys())[:4]}")

@@ -5,7 +5,7 @@ import numpy
 import torch
 
 from clients import WORK, convert, llama, qconvert
-from models import EVALUATION_TEXT, FOLDERS_ONLY, GGUF_MODELS, RANDOM_MODELS, load, random_ids, random_model, transformers_logits
+from models import EVALUATION_TEXT, FOLDERS_ONLY, GGUF_MODELS, RANDOM_MODELS, load, random_ids, random_model, split, transformers_logits
 from registry import check, require
 
 
@@ -36,7 +36,7 @@ def deviation(measured, expected):
     return float(numpy.abs(measured - expected).max() / numpy.abs(expected).max())
 
 
-@check("logits of {}: its F32 GGUF in llama.cpp gives those of transformers", GGUF_MODELS)
+@check("logits of {}: its F32 GGUF in llama.cpp gives those of transformers", **split(GGUF_MODELS))
 def llama_agrees(name):
     out = WORK / "llama.f32"
     llama("llama-logits", f32_gguf(name), ids_file(name), out)
@@ -45,7 +45,7 @@ def llama_agrees(name):
     return f"{measured:.1e}"
 
 
-@check("logits of {}: qconvert's engine gives those of transformers", RANDOM_MODELS)
+@check("logits of {}: qconvert's engine gives those of transformers", **split(RANDOM_MODELS))
 def engine_agrees(name):
     expected = transformers_logits(random_model(name), random_ids(name))
     details = []
