@@ -6,6 +6,7 @@ import mmap
 import struct
 
 import gguf
+import numpy
 
 from block_decoders import TYPES
 
@@ -97,6 +98,11 @@ def without_ones(shape):
     return shape
 
 
+def are_close(a, b):
+    """Whether values in F32 differ by rounding only."""
+    return numpy.allclose(numpy.frombuffer(a, "<f4"), numpy.frombuffer(b, "<f4"), rtol=3e-7, atol=0)
+
+
 def compare_tensors(own, reference, is_from_ggml=False):
     """Sentences about tensors that are missing, superfluous, or differ in type, shape or bytes.
     With `is_from_ggml`, the reference was written by a program that uses ggml, not by the converter."""
@@ -108,6 +114,9 @@ def compare_tensors(own, reference, is_from_ggml=False):
         shape = without_ones(a.shape) if is_from_ggml else a.shape
         if (a.kind, shape) != (b.kind, b.shape):
             found.append(f"{name} is {a.kind} {a.shape} instead of {b.kind} {b.shape}")
+        elif name.endswith(".ssm_a") and are_close(a.data, b.data):
+            # Exponentials by two libraries, which round the last bit differently.
+            continue
         elif a.data != b.data:
             differing = sum(x != y for x, y in zip(a.data, b.data))
             found.append(f"{name} ({a.kind}): {differing} of {len(a.data)} bytes differ")

@@ -38,6 +38,8 @@ WHOLE_YARN = {
 }
 
 GRANITE = dict(embedding_multiplier=6.0, attention_multiplier=0.02, residual_multiplier=0.3, logits_scaling=4.0)
+MAMBA2 = dict(
+    mamba_n_heads=4, mamba_d_head=32, mamba_n_groups=1, mamba_d_state=32, mamba_d_conv=4, mamba_expand=2, mamba_chunk_size=8)
 
 # Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except if a
 # model pads its embedding.
@@ -104,6 +106,34 @@ RANDOM_MODELS = {
         vocab_size=50257, num_hidden_layers=4, sliding_window=8, rope_scaling=dict(
             rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, original_max_position_embeddings=64,
             attention_factor=1.1386294361119891))),
+    # Convolutions, recurrent layers and attention by turns. Vocabularies are padded as the converter pads them.
+    "lfm2": ("Lfm2", "gpt2", dict(
+        vocab_size=50257, tie_word_embeddings=True, block_auto_adjust_ff_dim=False, layer_types=["conv", "full_attention"])),
+    "granite-hybrid": ("GraniteMoeHybrid", "gpt2", dict(
+        vocab_size=50264, **GRANITE, **MAMBA2, num_local_experts=4, num_experts_per_tok=2, shared_intermediate_size=96,
+        layer_types=["mamba", "attention"])),
+    "granite-hybrid-dense": ("GraniteMoeHybrid", "gpt2", dict(
+        vocab_size=50264, **GRANITE, **MAMBA2, num_local_experts=0, num_experts_per_tok=0, shared_intermediate_size=160,
+        layer_types=["mamba", "attention"])),
+    # All blocks have an attention, with positions: plain Granite for llama.cpp.
+    "granite-hybrid-attention": ("GraniteMoeHybrid", "gpt2", dict(
+        vocab_size=50257, **GRANITE, **MAMBA2, num_local_experts=0, num_experts_per_tok=0, shared_intermediate_size=160,
+        layer_types=["attention"] * 2, position_embedding_type="rope")),
+    "falcon-h1": ("FalconH1", "gpt2", dict(
+        vocab_size=50257, head_dim=16, **MAMBA2, mamba_d_ssm=128, mamba_rms_norm=True, mamba_norm_before_gate=False, lm_head_multiplier=0.5,
+        embedding_multiplier=3.0, mlp_multipliers=[0.8, 0.6], key_multiplier=0.7, attention_out_multiplier=0.9,
+        attention_in_multiplier=1.1, ssm_multipliers=[0.9, 0.8, 0.7, 0.6, 0.5], ssm_in_multiplier=1.2, ssm_out_multiplier=0.8)),
+    "qwen3-next": ("Qwen3Next", "gpt2", dict(
+        vocab_size=50257, head_dim=32, num_hidden_layers=4, linear_key_head_dim=16, linear_value_head_dim=16, linear_num_key_heads=2,
+        linear_num_value_heads=4, moe_intermediate_size=96, shared_expert_intermediate_size=64, num_experts=4, num_experts_per_tok=2)),
+    "mamba2": ("Mamba2", "gpt2", dict(
+        vocab_size=50272, num_heads=4, head_dim=32, state_size=32, n_groups=1, chunk_size=8)),
+    "mamba": ("Mamba", "gpt2", dict(vocab_size=50264, state_size=16, time_step_rank=8)),
+    "falcon-mamba": ("FalconMamba", "gpt2", dict(vocab_size=50264, state_size=16, time_step_rank=8, mixer_rms_eps=1e-5)),
+    "jamba": ("Jamba", "mistral-7b", dict(
+        vocab_size=32000, num_hidden_layers=4, num_experts=4, num_experts_per_tok=2, expert_layer_period=2, expert_layer_offset=1,
+        attn_layer_period=4, attn_layer_offset=2, mamba_d_state=16, mamba_d_conv=4, mamba_expand=2, mamba_dt_rank=8,
+        use_mamba_kernels=False)),
     "smollm3": ("SmolLM3", "gpt2", dict(vocab_size=50257, num_hidden_layers=4, tie_word_embeddings=True, pad_token_id=1)),
     "seed-oss": ("SeedOss", "gpt2", dict(vocab_size=50257, head_dim=32)),
     # llama.cpp recognises models with windows by their number of blocks.
@@ -131,11 +161,14 @@ RANDOM_MODELS = {
 }
 # Tokens that a converter looks up by name and the tokenizer does not have.
 ADDED_TOKENS = {"glm4-moe": ["[gMASK]", "<|user|>", "<|observation|>"], "glm4": ["<|user|>"], "glm": ["<|user|>"]}
+# What llama.cpp's converter must be told: it expects blocks that predict later tokens.
+CONVERTER_OPTIONS = {"qwen3-next": ["--no-mtp"]}
 # Those for which llama.cpp has no architecture, or which it computes differently.
 FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 # Variants that only --all checks: a quicker one has the same parts.
-SLOW_MODELS = ["llama-linear-rope", "qwen3-moe-tied", "exaone4-full", "falcon-new"]
+SLOW_MODELS = [
+    "granite-hybrid-dense", "granite-hybrid-attention", "falcon-mamba", "llama-linear-rope", "qwen3-moe-tied", "exaone4-full", "falcon-new"]
 
 
 def split(names):
@@ -152,6 +185,7 @@ LAYER_NORM_SHAPE = {key: value for key, value in SHAPE.items() if key not in ("h
 COHERE = dict(
     hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=256,
     **TOKENS)
+RECURRENT = dict(hidden_size=64, num_hidden_layers=2, expand=2, conv_kernel=4, **TOKENS)
 # Families whose configurations use other keys.
 SHAPES = {
     "Phi": LAYER_NORM_SHAPE, "GPTNeoX": LAYER_NORM_SHAPE, "Starcoder2": LAYER_NORM_SHAPE, "StableLm": LAYER_NORM_SHAPE,
@@ -161,6 +195,7 @@ SHAPES = {
     "GPTBigCode": dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, **TOKENS),
     "GPT2": dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, **TOKENS),
     "Cohere": COHERE,
+    "Mamba": RECURRENT, "FalconMamba": RECURRENT, "Mamba2": RECURRENT,
     "Cohere2": COHERE,
     "Bloom": dict(hidden_size=64, n_layer=2, n_head=4, **TOKENS),
     "OPT": dict(
@@ -182,8 +217,9 @@ def random_model(name):
     for key, parameter in model.named_parameters():
         noise = torch.randn_like(parameter)
         is_gain = key.endswith("weight") and ("norm" in key or "ln_" in key)
-        # Gemma stores w for gains of 1 + w; w is BF16 here, as in all published models, which keeps the gains exact.
-        gain = (0.2 * noise).bfloat16() if family.startswith("Gemma") else 1 + 0.2 * noise
+        # Some store w for gains of 1 + w; w is BF16 here, as in all published models, which keeps the gains exact.
+        is_offset = family.startswith("Gemma") or family == "Qwen3Next" and not key.endswith("linear_attn.norm.weight")
+        gain = (0.2 * noise).bfloat16() if is_offset else 1 + 0.2 * noise
         parameter.copy_(gain if is_gain else 0.1 * noise)
     for key, buffer in model.named_buffers():
         if key.endswith("e_score_correction_bias"):

@@ -13,7 +13,7 @@ import Testing
     ("by turns", [12, 4], [0, 1].map { RowLayout(firstRow: $0, order: .spacedHeads(size: 1, stride: 2)) }),
     ("plus one", [12, 4], [0, 6].map { RowLayout(firstRow: $0, values: .plus(1)) }),
     ("only one of them", [12, 4], [RowLayout(), RowLayout(firstRow: 6, values: .plus(1))]),
-    ("times", [12, 4], [0, 6].map { RowLayout(firstRow: $0, values: .times(0.25)) }),
+    ("times", [12, 4], [0, 6].map { RowLayout(firstRow: $0, values: .times([0.25])) }),
     ("columns", [12, 4], [0, 6].map { RowLayout(firstRow: $0, columns: .units(size: 1, [2, 0, 3, 1])) }),
     ("units of columns", [12, 4], [0, 6].map { RowLayout(firstRow: $0, columns: .units(size: 2, [1, 0]), values: .plus(-2)) }),
     ("stack", [2, 6, 4], [0, 6].map { RowLayout(firstRow: $0) }),
@@ -98,7 +98,7 @@ import Testing
           let expected: Float
           switch place.values {
           case .plus(let constant): expected = matrix[row, column] - constant
-          case .times(let factor): expected = matrix[row, column] / factor
+          case .times(let factors): expected = factors.reduce(matrix[row, column], /)
           default: expected = matrix[row, column]
           }
           #expect(values[index] == expected)
@@ -137,10 +137,10 @@ import Testing
   }
 
   @Test func valuesChangeThereAndBack() {
-    for map in [ValueMap.same, .plus(1), .times(-3), .negatedExponential] {
+    for map in [ValueMap.same, .plus(1), .times([-3, 0.5]), .negatedExponential] {
       for value: Float in [-0.5, -1, -7.25] { #expect(abs(map.model(map.stored(value)) - value) <= 1e-6 * abs(value), "\(map)") }
     }
-    #expect(ValueMap.plus(1).model(0.25) == 1.25 && ValueMap.negatedExponential.model(0) == -1 && ValueMap.times(3).stored(6) == 2)
+    #expect(ValueMap.plus(1).model(0.25) == 1.25 && ValueMap.negatedExponential.model(0) == -1 && ValueMap.times([3]).stored(6) == 2)
   }
 
   /// Vectors of a stack are stored in a tensor of two dimensions.

@@ -53,7 +53,7 @@ struct QwenMixture {
     var decoder = Decoder(family: family, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { index throws(Failure) in
       branches(facts, index)
     }
-    decoder.names = names(areStacked: hasStacks(tensors, facts))
+    decoder.names = QwenMixture.names(areStacked: hasStacks(tensors, facts))
     decoder.bias = { facts.hasBiases && $0.expert == nil && biased.contains($0.role) ? .always : .never }
     decoder.tabulatedRope = facts.rope
     var model = try decoder.describe()
@@ -88,7 +88,7 @@ struct QwenMixture {
 
   /// Llama's names with those of the shared expert.
   /// - Parameter areStacked: whether the experts of a folder are stacked, gate and up in one tensor, as transformers 5 stores them.
-  private func names(areStacked: Bool) -> TensorNames {
+  static func names(areStacked: Bool) -> TensorNames {
     var names = TensorNames.llama
     names.insert(
       TensorName(.sharedGate, "mlp.shared_expert.gate_proj", "ffn_gate_shexp"),

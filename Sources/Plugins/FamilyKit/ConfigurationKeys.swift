@@ -3,7 +3,6 @@ public import QuantCore
 /// The values of a configuration, by their keys in either format.
 /// GGUF keys are given without the architecture prefix. Sizes must be in 0…2³¹−1, so that products of two of them
 /// cannot overflow.
-/// cannot overflow.
 public struct ConfigurationKeys: Sendable {
   /// What is read.
   public let configuration: Configuration
@@ -38,10 +37,11 @@ public struct ConfigurationKeys: Sendable {
   }
 
   /// A size or a count, or nil if the configuration does not state it.
-  public func size(_ huggingFace: String, _ gguf: String) throws(Failure) -> Int? {
+  /// - Parameter skipsZeros: whether the zeros of a list with one entry per block stand for blocks without such a part.
+  public func size(_ huggingFace: String, _ gguf: String, skipsZeros: Bool = false) throws(Failure) -> Int? {
     if isStored {
       guard let value = metadata(gguf) else { return nil }
-      return try checked(try uniform(value, gguf), prefix + gguf)
+      return try checked(try uniform(value, gguf, skipsZeros: skipsZeros), prefix + gguf)
     }
     guard let value = json(huggingFace) else { return nil }
     return try checked(value.doubleValue.flatMap(Int.init(exactly:)), huggingFace)
@@ -116,13 +116,14 @@ public struct ConfigurationKeys: Sendable {
   }
 
   /// An integer, or the common value of an array that has one entry per block.
-  private func uniform(_ value: MetadataValue, _ key: String) throws(Failure) -> Int? {
-    let values: [Int]
+  private func uniform(_ value: MetadataValue, _ key: String, skipsZeros: Bool) throws(Failure) -> Int? {
+    var values: [Int]
     switch value {
     case .u32s(let list): values = list.map { Int($0) }
     case .i32s(let list): values = list.map { Int($0) }
     default: return value.intValue
     }
+    if skipsZeros, values.contains(where: { $0 != 0 }) { values.removeAll { $0 == 0 } }
     guard let first = values.first else { return nil }
     guard values.allSatisfy({ $0 == first }) else {
       throw unsupported("model.blocks-differ", "'\(prefix + key)' differs between blocks")

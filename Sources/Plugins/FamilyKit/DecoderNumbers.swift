@@ -62,7 +62,9 @@ extension ConfigurationKeys {
     n.blockCount = try positiveSize("num_hidden_layers", "block_count")
     try check(blockCount: n.blockCount, in: tensors)
     n.feedForwardSize =
-      isStated ? try positiveSize("intermediate_size", "feed_forward_length") : try size("intermediate_size", "feed_forward_length") ?? 0
+      isStated
+      ? try positiveSize("intermediate_size", "feed_forward_length")
+      : try size("intermediate_size", "feed_forward_length", skipsZeros: true) ?? 0
     n.contextLength = try size("max_position_embeddings", "context_length") ?? 0
     n.normEpsilon = try number("rms_norm_eps", "attention.layer_norm_rms_epsilon") ?? defaultNormEpsilon
     try readHeads(&n, isStored ? nil : defaultHeads, defaultKeyValueHeads, defaultHeadSize)
@@ -74,7 +76,8 @@ extension ConfigurationKeys {
   ) throws(Failure) {
     let heads = try size("num_attention_heads", "attention.head_count") ?? defaultHeads
     guard let heads else { throw missing("num_attention_heads", "attention.head_count") }
-    let groups = try size("num_key_value_heads", "attention.head_count_kv") ?? (isStored ? nil : defaultKeyValueHeads) ?? heads
+    let groups =
+      try size("num_key_value_heads", "attention.head_count_kv", skipsZeros: true) ?? (isStored ? nil : defaultKeyValueHeads) ?? heads
     func failure(_ id: String, _ message: String) -> Failure { Failure(.data, id, message, file: path) }
     guard heads > 0, groups > 0, heads.isMultiple(of: groups) else {
       throw failure("model.head-count", "\(heads) attention heads cannot share \(groups) key-value heads")

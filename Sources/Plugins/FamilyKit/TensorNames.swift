@@ -83,7 +83,10 @@ public struct TensorNames: Sendable {
   }
 
   /// Inserts rows after that of a role.
-  public mutating func insert(_ rows: TensorName..., after role: TensorRole) {
+  public mutating func insert(_ rows: TensorName..., after role: TensorRole) { insert(rows, after: role) }
+
+  /// The same for a list of rows.
+  public mutating func insert(_ rows: [TensorName], after role: TensorRole) {
     let index = block.lastIndex { $0.role == role } ?? block.endIndex - 1
     block.insert(contentsOf: rows, at: index + 1)
   }
@@ -126,6 +129,10 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
     case headsByTurns
     /// One row of each tensor in turn.
     case rowsByTurns
+    /// In this many pieces: the first piece of every tensor, then the second.
+    case piecesByTurns(Int)
+    /// From row `first` on, units of `size` rows in `groups` equal groups: first the first unit of every group, then the second of each.
+    case unitsByTurns(first: Int, size: Int, groups: Int)
   }
 
   /// Without prefix and suffix.
@@ -142,6 +149,10 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public var isStackedByHeads = false
   /// Which values are stored.
   public var values = ValueMap.same
+  /// The order of columns.
+  public var columns = ColumnOrder.same
+  /// The dimensions of the stored tensor, if they are not those of the model; their product is the same.
+  public var dimensions: [Int]?
 
   public init(_ name: String) { self.name = name }
   public init(stringLiteral name: String) { self.name = name }
@@ -179,6 +190,13 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public var stackedByHeads: NamedPlace {
     var place = self
     place.isStackedByHeads = true
+    return place
+  }
+
+  /// The same with other dimensions.
+  public func shaped(_ dimensions: [Int]) -> NamedPlace {
+    var place = self
+    place.dimensions = dimensions
     return place
   }
 

@@ -58,22 +58,28 @@ struct TensorPlacement {
       switch place.order {
       case .headsByTurns: keyValueHeads
       case .rowsByTurns: own
-      case .same, .rotaryPairs: nil
+      case .piecesByTurns(let count): count
+      case .same, .rotaryPairs, .unitsByTurns: nil
       }
     if let turns {
       layout.firstRow += lengths[..<index].reduce(0) { $0 + $1 / turns }
       layout.order = .spacedHeads(size: own / turns, stride: all / turns)
     } else {
       layout.firstRow += lengths[..<index].reduce(0, +)
-      if place.order == .rotaryPairs { layout.order = .rotaryPairs(headCount: max(1, own / max(1, headSize))) }
+      if case .unitsByTurns(let first, let size, let groups) = place.order {
+        layout.order = .unitsByTurns(first: first, size: size, groups: groups)
+      }
+      if case .rotaryPairs = place.order { layout.order = .rotaryPairs(headCount: max(1, own / max(1, headSize))) }
     }
     var shape = [all]
     if tensor.shape.count == 2, !isBias {
       layout.isTransposed = place.isTransposed
+      layout.columns = place.columns
       let stack = place.isStackedByHeads ? [keyValueHeads] : []
       let outputs = place.isStackedByHeads ? all / max(1, keyValueHeads) : all
       shape = stack + (place.isTransposed ? [tensor.shape[1], outputs] : [outputs, tensor.shape[1]])
     }
+    if let dimensions = place.dimensions, !isBias { shape = dimensions }
     if isStacked { shape = [fused.first?.members.count ?? 1] + shape }
     return TensorPlace(fullName(place, naming, tensor.expert) + (isBias ? place.biasSuffix : place.suffix), shape, layout)
   }

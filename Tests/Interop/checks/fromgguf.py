@@ -24,11 +24,17 @@ def difference(name, folder):
     return deviation(transformers_logits(folder, ids).numpy().ravel(), transformers_logits(random_model(name), ids))
 
 
+def is_same(name, key, a, b):
+    """Whether a weight came back. Logarithms of exponentials, and quotients of products with factors, do so up to rounding."""
+    is_rounded = key.endswith("A_log") or name == "falcon-h1"
+    return torch.allclose(a, b, rtol=1e-6, atol=1e-7) if is_rounded else torch.equal(a, b)
+
+
 @check("weights of {}: a folder made from its GGUF has those of the original folder", **split(GGUF_MODELS))
 def weights(name):
     expected, found = load(random_model(name)).state_dict(), load(rebuilt(name)).state_dict()
     require(expected.keys() == found.keys(), f"other tensors: {sorted(expected.keys() ^ found.keys())[:4]}")
-    differing = [key for key in expected if not torch.equal(expected[key], found[key])]
+    differing = [key for key in expected if not is_same(name, key, expected[key], found[key])]
     require(not differing, f"{len(differing)} tensors differ, such as {differing[:3]}")
     measured = difference(name, rebuilt(name))
     require(measured < 1e-5, f"deviation {measured:.1e}")

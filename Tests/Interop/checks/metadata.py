@@ -3,7 +3,7 @@ import fnmatch
 
 from clients import WORK, convert, llama_convert
 from gguf_files import compare_tensors, metadata
-from models import GGUF_MODELS, random_model, split
+from models import CONVERTER_OPTIONS, GGUF_MODELS, random_model, split
 from registry import check, require
 
 # Keys that may differ, by model and key, with the reason.
@@ -68,7 +68,7 @@ def shorten(value):
 
 def compare(name, type_name):
     own = convert(random_model(name), WORK / f"{name}.{type_name}.own.gguf", "--scheme", type_name)
-    reference = llama_convert(random_model(name), WORK / f"{name}.{type_name}.reference.gguf", type_name)
+    reference = llama_convert(random_model(name), WORK / f"{name}.{type_name}.reference.gguf", type_name, *CONVERTER_OPTIONS.get(name, []))
     found = compare_metadata(name, own, reference) + compare_tensors(own, reference)
     own.unlink()
     reference.unlink()

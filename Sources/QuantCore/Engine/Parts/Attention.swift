@@ -29,6 +29,8 @@ public struct Attention: Part {
   public var scoreCap: Float?
   /// The factor of the products of queries and keys; nil: `1/√headSize`.
   public var scale: Float?
+  /// Whether the mixed values are multiplied, channel by channel, by the logistic function of another product of the input.
+  public var isGated = false
   /// Length of the gains of the query and key norms; nil: that of one head.
   public var queryNormSize: Int?
   public var keyNormSize: Int?
@@ -51,12 +53,15 @@ public struct Attention: Part {
     ]
     if let queryNorm, queryNorm.hasGain { tensors.append(PartTensor(queryNorm.role, [queryNormSize ?? headSize], .norm)) }
     if let keyNorm, keyNorm.hasGain { tensors.append(PartTensor(keyNorm.role, [keyNormSize ?? headSize], .norm)) }
+    if isGated { tensors.insert(PartTensor(.attentionGate, [queryWidth, width], .attention), at: 1) }
     if hasSinks { tensors.append(PartTensor(.sinks, [headCount], .vector)) }
     return tensors + [PartTensor(.attentionOutput, [width, queryWidth], .attention)]
   }
 
   public var linears: [(layer: Layer, input: Site)] {
-    [(.query, .attentionInput), (.key, .attentionInput), (.value, .attentionInput), (.attentionOutput, .attentionOutput)]
+    [(.query, .attentionInput)] + (isGated ? [(.attentionGate, .attentionInput)] : []) + [
+      (.key, .attentionInput), (.value, .attentionInput), (.attentionOutput, .attentionOutput),
+    ]
   }
 
   public var inputSites: [Site] { [.attentionInput] }
@@ -74,7 +79,9 @@ public struct Attention: Part {
 
   // MARK: Forward pass
 
-  public func run(_ input: Matrix, in context: any BlockContext) -> Matrix? {
+  public func run(_ entered: Matrix, in context: any BlockContext) -> Matrix? {
+    var input = entered
+    context.pass(&input, through: .attentionInput)
     let (queries, newKeys, newValues) = project(input, context)
     var (keys, values) = (newKeys.values, newValues.values)
     if context.cache != nil {
@@ -85,14 +92,16 @@ public struct Attention: Part {
     }
     var mixed = AttentionKernel(self, sinks: context.vector(.sinks)).mix(
       queries, keys, values, context.sequences, parallel: context.parallel)
+    if isGated {
+      let gate = context.linear(.attentionGate, input)
+      for i in mixed.values.indices { mixed.values[i] *= gate.values[i].sigmoid }
+    }
     context.pass(&mixed, through: .attentionOutput)
     return context.linear(.attentionOutput, mixed)
   }
 
   /// Queries and keys, rotated to their positions, and values.
   private func project(_ input: Matrix, _ context: any BlockContext) -> (queries: Matrix, keys: Matrix, values: Matrix) {
-    var input = input
-    context.pass(&input, through: .attentionInput)
     var (queries, keys, values) = (context.linear(.query, input), context.linear(.key, input), context.linear(.value, input))
     let rows = context.sequences
     let table = rope.map { rope in

@@ -107,6 +107,8 @@ public enum RowOrder: Sendable, Hashable {
   case rotaryPairs(headCount: Int)
   /// Heads of `size` rows begin every `stride` rows, with rows of other tensors between.
   case spacedHeads(size: Int, stride: Int)
+  /// From row `first` on, units of `size` rows in `groups` equal groups: first the first unit of every group, then the second of each.
+  case unitsByTurns(first: Int, size: Int, groups: Int)
 
   /// The stored row that holds the model's `row`.
   func containerRow(of row: Int, rows: Int) -> Int {
@@ -118,6 +120,11 @@ public enum RowOrder: Sendable, Hashable {
       let half = headSize / 2
       return row - inHead + (inHead < half ? 2 * inHead : 2 * (inHead - half) + 1)
     case .spacedHeads(let size, let stride): return row / size * stride + row % size
+    case .unitsByTurns(let first, let size, let groups):
+      guard row >= first else { return row }
+      let perGroup = max(1, (rows - first) / size / groups)
+      let (unit, inUnit) = (row - first).quotientAndRemainder(dividingBy: size)
+      return first + (unit % perGroup * groups + unit / perGroup) * size + inUnit
     }
   }
 }
@@ -144,17 +151,23 @@ public enum ValueMap: Sendable, Hashable {
   case same
   /// The model's weight is the stored value plus a constant: gains of `1 + w`.
   case plus(Float)
-  /// The model's weight is the stored value times a constant other than zero.
-  case times(Float)
+  /// The model's weight is the stored value times constants other than zero, one after another.
+  case times([Float])
   /// The model's weight `a` is stored as `log(−a)`: decay rates of state-space models.
   case negatedExponential
+
+  /// The product with constants of which some may be 1.
+  public static func product(_ factors: [Double]) -> ValueMap {
+    let others = factors.filter { $0 != 1 }
+    return others.isEmpty ? .same : .times(others.map { Float($0) })
+  }
 
   /// The model's weight for a stored value.
   package func model(_ stored: Float) -> Float {
     switch self {
     case .same: stored
     case .plus(let constant): stored + constant
-    case .times(let factor): stored * factor
+    case .times(let factors): factors.reduce(stored, *)
     // In doubles, so that rounding to float hides differences between C libraries.
     case .negatedExponential: Float(-exp(Double(stored)))
     }
@@ -165,7 +178,7 @@ public enum ValueMap: Sendable, Hashable {
     switch self {
     case .same: model
     case .plus(let constant): model - constant
-    case .times(let factor): model / factor
+    case .times(let factors): factors.reversed().reduce(model, /)
     case .negatedExponential: Float(log(-Double(model)))
     }
   }
@@ -175,7 +188,7 @@ public enum ValueMap: Sendable, Hashable {
     switch self {
     case .same: nil
     case .plus(let constant): "stored minus \(constant)"
-    case .times(let factor): "stored divided by \(factor)"
+    case .times(let factors): "stored divided by \(factors.map { "\($0)" }.joined(separator: " and "))"
     case .negatedExponential: "stored as log(-x)"
     }
   }

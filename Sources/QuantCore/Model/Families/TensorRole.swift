@@ -27,6 +27,8 @@ public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConv
   public static let attentionOutput = TensorRole("attentionOutput")
   public static let queryNorm = TensorRole("queryNorm")
   public static let keyNorm = TensorRole("keyNorm")
+  /// Makes what the mixed values are multiplied by.
+  public static let attentionGate = TensorRole("attentionGate")
   /// One score per head that takes part in the softmax but belongs to no token.
   public static let sinks = TensorRole("sinks")
 
@@ -75,6 +77,10 @@ public struct TensorKind: Sendable, Hashable {
   public static let attention = TensorKind("attention")
   public static let feedForward = TensorKind("feed-forward")
   public static let expert = TensorKind("experts")
+  /// Linear layers of parts that mix tokens by other means than an attention.
+  public static let mixer = TensorKind("mixers")
+  /// Small matrices whose products decide what a recurrent state keeps: their errors add up over the tokens.
+  public static let control = TensorKind("controls", isSensitive: true)
   /// Matrices that score experts: an error here sends tokens to the wrong expert.
   public static let router = TensorKind("routers", isSensitive: true)
   public static let norm = TensorKind("norms", isWeight: false)
@@ -127,6 +133,7 @@ public struct Layer: Sendable, Hashable {
   public static let key = Layer(.key)
   public static let value = Layer(.value)
   public static let attentionOutput = Layer(.attentionOutput)
+  public static let attentionGate = Layer(.attentionGate)
   public static let gate = Layer(.gate)
   public static let up = Layer(.up)
   public static let down = Layer(.down)
