@@ -62,24 +62,47 @@ import Testing
   }
 
   /// A window of 40 tokens gives the four experts of a block 80 in all; their inputs have 32 channels.
-  @Test(arguments: ["gptq", "awq"], ["folder", "m.gguf"]) func expertsThatSawTooFewTokensAreRoundedToNearest(
+  @Test(arguments: ["gptq", "awq"], ["folder", "m.gguf"]) func expertsThatSawFewTokensBorrowFromTheirPeers(
     _ method: String, _ output: String
   ) throws {
     let model = try RandomModel.copy("mixtral", into: folder)
-    let scheme = output == "folder" ? "int8-channel" : "q8_0"
-    let given = ["--scheme", scheme, "--tensor", output == "folder" ? "lm_head*=bf16" : "re:^output\\.weight=bf16"]
-    let (code, document, error) = try run(
-      [model, folder.file(output), "-p", method, "--calibration", text(RandomModel.text), "--samples", "1", "--context", "40"] + given)
-    #expect(code == 0, "\(document["error"]?.text() ?? "") \(error)")
-    let starved = fallbacks(document).filter { $0.key.contains("exps") || $0.key.contains("experts") }
-    #expect(!starved.isEmpty)
-    #expect(starved.values.allSatisfy { $0.contains("fewer calibration tokens than input channels reached expert") }, "\(starved)")
-    guard method == "gptq", output == "folder" else { return }
-    // An expert with enough tokens is rounded with feedback; the others as without a method.
-    #expect(try run([model, folder.file("plain")] + given).code == 0)
-    let made = try checkpoint(folder.file(output)), plain = try checkpoint(folder.file("plain"))
-    for name in starved.keys { #expect(made[name]?.matrix() == plain[name]?.matrix(), "\(name)") }
-    #expect(made.tensors.contains { $0.matrix() != plain[$0.name]?.matrix() })
+    let given = [
+      "--scheme", output == "folder" ? "int8-channel" : "q8_0", "--tensor",
+      output == "folder" ? "lm_head*=bf16" : "re:^output\\.weight=bf16",
+    ]
+    func made(_ context: String) throws -> JSON {
+      let (code, document, error) = try run(
+        [
+          model, folder.file(output), "-p", method, "--calibration", text(RandomModel.text), "--samples", "1", "--context", context,
+          "--force",
+        ]
+          + given)
+      #expect(code == 0, "\(document["error"]?.text() ?? "") \(error)")
+      return document
+    }
+    let enough = try made("40")
+    #expect(fallbacks(enough).isEmpty, "\(fallbacks(enough))")
+    let counts = (enough["tensors"]?.arrayValue ?? []).compactMap { $0["expert_tokens"]?.arrayValue?.compactMap(\.intValue) }.filter {
+      !$0.isEmpty
+    }
+    #expect(counts.flatMap { $0 }.contains { $0 > 0 && $0 < 32 })
+    // Every token visits two experts: per block, three matrices of each.
+    #expect(counts.flatMap { $0 }.reduce(0, +) == 2 * 3 * 2 * 40)
+    // All experts together saw fewer tokens than there are channels.
+    let starved = fallbacks(try made("12")).filter { $0.key.contains("exps") || $0.key.contains("experts") }
+    #expect(!starved.isEmpty && starved.values.allSatisfy { $0.contains("too few reached all experts together") }, "\(starved)")
+  }
+
+  @Test func warningsOfOneKindAreCounted() throws {
+    let model = try RandomModel.copy("mixtral", into: folder)
+    let (code, _, error) = try run(
+      [
+        model, folder.file("out"), "--scheme", "int8-channel", "-p", "gptq", "--calibration", text(RandomModel.text), "--samples", "1",
+        "--context", "12",
+      ])
+    #expect(code == 0)
+    let lines = error.split(separator: "\n").filter { $0.contains("too few reached all experts together") }
+    #expect(lines.count == 2 && lines.last?.contains(" more tensors: ") == true, "\(error)")
   }
 
   /// Folding into norms does not depend on the expert that a token is routed to, and rounding needs no statistics.
@@ -93,7 +116,7 @@ import Testing
     #expect(made[gain]?.matrix() != source[gain]?.matrix())
   }
 
-  @Test func storedScalesOfAnUnseenExpertAreRefused() throws {
+  @Test func storedScalesWithoutAnyTokenOfAnExpertAreRefused() throws {
     let model = try RandomModel.copy("mixtral", into: folder)
     let (code, document, _) = try run(
       [model, folder.file("out"), "--scheme", "w8a8-static", "--calibration", text("ab"), "--samples", "1", "--context", "2"])

@@ -15,7 +15,11 @@ import Testing
     + [
       "mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap",
       "deepseek-v3", "deepseek-v3-yarn", "gpt-oss", "granite-moe", "exaone4-window", "glm4-moe",
-    ] + withFusedOrParallelParts
+    ] + withFusedOrParallelParts + withRecurrentParts
+  /// Models in which some blocks mix tokens without an attention.
+  static let withRecurrentParts = [
+    "lfm2", "granite-hybrid", "falcon-h1", "bamba", "mamba2", "falcon-mamba", "jamba", "qwen3-next",
+  ]
   /// Models with fused matrices, rotated parts of heads, or branches that read the same hidden states.
   static let withFusedOrParallelParts = [
     "phi3", "glm4", "glm", "phi2", "gpt-neox", "gpt-neox-sequential", "starcoder2", "stablelm", "stablelm-parallel", "falcon", "falcon-new",
@@ -69,7 +73,7 @@ import Testing
 
   @Test(
     arguments: llamaLike + withPlaceInGGUF + ["mixtral", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3", "deepseek-v3"]
-      + withFusedOrParallelParts)
+      + withFusedOrParallelParts + withRecurrentParts.filter { $0 != "bamba" })
   func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
     let stored = try GGUFTwin.of(source)
@@ -96,7 +100,9 @@ import Testing
     #expect(try generator.generate(prompt: prompt, limit: 24, stop: [stop]) == Array(generated.prefix { $0 != stop }))
   }
 
-  @Test(arguments: ["qwen3", "mixtral", "bloom", "opt", "gemma3", "deepseek-v3", "phi2", "falcon-new"])
+  @Test(arguments: [
+    "qwen3", "mixtral", "bloom", "opt", "gemma3", "deepseek-v3", "phi2", "falcon-new", "lfm2", "mamba2", "jamba", "qwen3-next",
+  ])
   func aRowDoesNotDependOnItsBatch(_ name: String) throws {
     let engine = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/" + name)))
     let tokens = (0..<96).map { ($0 * 31 + 7) % 96 }

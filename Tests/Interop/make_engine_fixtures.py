@@ -131,6 +131,30 @@ MODELS |= {
     "cohere": transformers.CohereConfig(**{**COMMON, "tie_word_embeddings": True}, logit_scale=0.25),
     "cohere2": transformers.Cohere2Config(**{**FOUR, "tie_word_embeddings": True}, logit_scale=0.25, sliding_window=7),
 }
+MAMBA2 = dict(mamba_n_heads=8, mamba_d_head=8, mamba_n_groups=1, mamba_d_state=12, mamba_d_conv=4, mamba_expand=2, mamba_chunk_size=8)
+RECURRENT = dict(vocab_size=96, hidden_size=32, num_hidden_layers=2, expand=2, conv_kernel=4, bos_token_id=0, eos_token_id=1)
+# The second block mixes tokens without an attention; transformers computes recurrences in chunks of another length than the sequence.
+MODELS |= {
+    "lfm2": transformers.Lfm2Config(
+        **{**COMMON, "tie_word_embeddings": True}, norm_eps=1e-5, block_auto_adjust_ff_dim=False, layer_types=["full_attention", "conv"]),
+    "granite-hybrid": transformers.GraniteMoeHybridConfig(
+        **COMMON, **GRANITE, **MAMBA2, num_local_experts=4, num_experts_per_tok=2, shared_intermediate_size=40,
+        layer_types=["attention", "mamba"]),
+    "falcon-h1": transformers.FalconH1Config(
+        **COMMON, head_dim=8, **MAMBA2, mamba_d_ssm=64, mamba_rms_norm=True, mamba_norm_before_gate=False, lm_head_multiplier=0.5,
+        embedding_multiplier=3.0, mlp_multipliers=[0.8, 0.6], key_multiplier=0.7, attention_out_multiplier=0.9,
+        attention_in_multiplier=1.1, ssm_multipliers=[0.9, 0.8, 0.7, 0.6, 0.5], ssm_in_multiplier=1.2, ssm_out_multiplier=0.8),
+    "bamba": transformers.BambaConfig(**COMMON, **MAMBA2, attn_layer_indices=[0]),
+    "mamba2": transformers.Mamba2Config(**RECURRENT, state_size=12, num_heads=8, head_dim=8, n_groups=1, chunk_size=8),
+    "falcon-mamba": transformers.FalconMambaConfig(**RECURRENT, state_size=12, time_step_rank=6),
+    "jamba": transformers.JambaConfig(
+        **COMMON, num_experts=4, num_experts_per_tok=2, expert_layer_period=2, expert_layer_offset=1, attn_layer_period=2,
+        attn_layer_offset=0, mamba_d_state=12, mamba_d_conv=4, mamba_expand=2, mamba_dt_rank=6, use_mamba_kernels=False),
+    "qwen3-next": transformers.Qwen3NextConfig(
+        **COMMON, head_dim=16, linear_key_head_dim=8, linear_value_head_dim=12, linear_num_key_heads=2, linear_num_value_heads=4,
+        layer_types=["full_attention", "linear_attention"], moe_intermediate_size=24, shared_expert_intermediate_size=40, num_experts=4,
+        num_experts_per_tok=2),
+}
 LLAMA_SITES = {
     "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate_proj",
     "feed-forward.output": "mlp.down_proj"}
@@ -148,6 +172,7 @@ LATENT_SITES = {
     "feed-forward.output.shared": "mlp.shared_experts.down_proj",
     **{f"feed-forward.{site}.{e}": f"mlp.experts.{e}.{module}"
        for e in range(8) for site, module in (("input", "gate_proj"), ("output", "down_proj"))}}
+MIXER_SITES = {"mixer.input": "mamba.in_proj", "mixer.output": "mamba.out_proj"}
 FUSED_GATE_SITES = {**LLAMA_SITES, "feed-forward.input": "mlp.gate_up_proj"}
 # For each kind of model: where its blocks are, and the modules whose inputs are the sites.
 SITES = {
@@ -161,6 +186,28 @@ SITES = {
     "granitemoeshared": ("model.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "block_sparse_moe.router.layer",
         "feed-forward.output.shared": "shared_mlp.output_linear"}),
+    "lfm2": ("model.layers.1.", {
+        "convolution.input": "conv.in_proj", "convolution.output": "conv.out_proj", "feed-forward.input": "feed_forward.w1",
+        "feed-forward.output": "feed_forward.w2"}),
+    "granitemoehybrid": ("model.layers.1.", {
+        **MIXER_SITES, "feed-forward.input": "block_sparse_moe.router.layer", "feed-forward.output.shared": "shared_mlp.output_linear"}),
+    "falcon_h1": ("model.layers.1.", {
+        **MIXER_SITES, "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj",
+        "feed-forward.input": "feed_forward.up_proj", "feed-forward.output": "feed_forward.down_proj"}),
+    "bamba": ("model.layers.1.", {
+        **MIXER_SITES, "feed-forward.input": "feed_forward.up_proj", "feed-forward.output": "feed_forward.down_proj"}),
+    "mamba2": ("backbone.layers.1.", {"mixer.input": "mixer.in_proj", "mixer.output": "mixer.out_proj"}),
+    "falcon_mamba": ("backbone.layers.1.", {
+        "mixer.input": "mixer.in_proj", "mixer.convolved": "mixer.x_proj", "mixer.step": "mixer.dt_proj", "mixer.output": "mixer.out_proj"}),
+    "jamba": ("model.layers.1.", {
+        **MIXER_SITES, "mixer.convolved": "mamba.x_proj", "mixer.step": "mamba.dt_proj", "feed-forward.input": "feed_forward.router",
+        **{f"feed-forward.{site}.{e}": f"feed_forward.experts.{e}.{module}"
+           for e in range(EXPERTS) for site, module in (("input", "gate_proj"), ("output", "down_proj"))}}),
+    "qwen3_next": ("model.layers.1.", {
+        "mixer.input": "linear_attn.in_proj_qkvz", "mixer.output": "linear_attn.out_proj", "feed-forward.input": "mlp.gate",
+        "feed-forward.output.shared": "mlp.shared_expert.down_proj",
+        **{f"feed-forward.{site}.{e}": f"mlp.experts.{e}.{module}"
+           for e in range(EXPERTS) for site, module in (("input", "gate_proj"), ("output", "down_proj"))}}),
     "deepseek_v3": ("model.layers.1.", LATENT_SITES),
     "opt": ("model.decoder.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.out_proj", "feed-forward.input": "fc1",
@@ -199,7 +246,7 @@ def randomise(model):
     generator = torch.Generator().manual_seed(7)
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
-        if model.config.model_type in ("gemma", "gemma2", "gemma3_text") and name.endswith("norm.weight"):
+        if model.config.model_type in ("gemma", "gemma2", "gemma3_text", "qwen3_next") and name.endswith("norm.weight"):
             # The gain is one plus this.
             value = 0.2 * noise
         elif name.endswith("norm.weight") or ".ln_" in name and name.endswith("weight") or "layernorm.weight" in name:
@@ -251,7 +298,7 @@ def observe(model, tokens):
         layer.register_forward_pre_hook(lambda _, x, site=site: seen.__setitem__(site, x[0].abs().flatten(0, -2).mean(0)))
     if model.config.model_type == "gpt_oss":
         observe_stack(model.get_submodule(blocks + "mlp.experts"), seen)
-    if model.config.model_type == "granitemoeshared":
+    if model.config.model_type in ("granitemoeshared", "granitemoehybrid"):
         observe_parts(model.get_submodule(blocks + "block_sparse_moe.input_linear"), "feed-forward.input", seen)
         observe_parts(model.get_submodule(blocks + "block_sparse_moe.output_linear"), "feed-forward.output", seen)
     with torch.no_grad():

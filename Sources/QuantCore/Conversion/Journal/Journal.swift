@@ -93,16 +93,18 @@ extension Journal.Tensor {
     report.relativeError = json["error"]?.doubleValue
     report.seconds = json["seconds"]?.doubleValue
     report.record = RoundingRecord(damping: json["damping"]?.doubleValue, fallback: json["fallback"]?.stringValue)
+    report.expertTokens = json["expert_tokens"]?.arrayValue?.compactMap(\.intValue) ?? []
   }
 
   var json: JSON {
     func number(_ value: Double?) -> JSON { value.map { .double($0) } ?? .null }
-    return .object([
-      .init("tensor", .int(index)), .init("name", .string(report.name)), .init("scheme", .string(report.scheme)),
-      .init("hashes", .array(hashes.map { .string($0.hexadecimal) })), .init("error", number(report.relativeError)),
-      .init("seconds", number(report.seconds)), .init("damping", number(report.record.damping)),
-      .init("fallback", report.record.fallback.map { .string($0) } ?? .null),
-    ])
+    return .object(
+      [
+        .init("tensor", .int(index)), .init("name", .string(report.name)), .init("scheme", .string(report.scheme)),
+        .init("hashes", .array(hashes.map { .string($0.hexadecimal) })), .init("error", number(report.relativeError)),
+        .init("seconds", number(report.seconds)), .init("damping", number(report.record.damping)),
+        .init("fallback", report.record.fallback.map { .string($0) } ?? .null),
+      ] + (report.expertTokens.isEmpty ? [] : [.init("expert_tokens", .array(report.expertTokens.map { .int($0) }))]))
   }
 }
 

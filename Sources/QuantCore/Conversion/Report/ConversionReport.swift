@@ -10,6 +10,8 @@ public struct ConversionReport: Sendable {
     public var relativeError: Double?
     /// What the method that rounded it reports; empty without one.
     public var record = RoundingRecord()
+    /// For each expert whose matrix it holds, how many calibration tokens reached the matrix; empty if that was not observed.
+    public var expertTokens: [Int] = []
     /// Wall-clock time of rounding and writing.
     public var seconds: Double?
   }

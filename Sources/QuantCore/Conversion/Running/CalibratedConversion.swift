@@ -74,7 +74,7 @@ struct CalibratedConversion {
     var found: [CalibratedValue: [UInt8]] = [:]
     for index in plan.tensors.indices {
       guard let value = plan.tensors[index].calibrated, value.block == block else { continue }
-      if found[value] == nil { found[value] = value.bytes(workspace.statistics[value.site]) }
+      if found[value] == nil { found[value] = value.bytes(statistics(for: value.site, of: index, workspace)) }
       result.tensors.append(try writer.write(index, found: found[value]))
       result.written.append(index)
     }
@@ -85,6 +85,16 @@ struct CalibratedConversion {
       engine.runBlock(workspace, hidden: &hidden, sequenceLength: context)
     }
     return result
+  }
+
+  /// What was observed where a stored range is needed; for an expert that no token reached, at the site of a peer.
+  private func statistics(for site: Site, of index: Int, _ workspace: BlockWorkspace) -> SiteStatistics? {
+    if let own = workspace.statistics[site] { return own }
+    guard let peer = workspace.statistics.widestPeer(of: site, in: workspace.graph) else { return nil }
+    writer.fallbacks.warn(
+      plan.tensors[index].name,
+      "no calibration token reached this expert; the range of its inputs is that of another one (a longer text helps)")
+    return peer
   }
 
   private var isQuantizedStream: Bool { plan.propagation == .quantized }
@@ -153,8 +163,7 @@ struct CalibratedConversion {
     _ found: [Site: SiteStatistics], _ collector: StatisticsCollector, _ workspace: BlockWorkspace
   ) throws(Failure) -> [Site: SiteStatistics] {
     try collector.checkFinite(block: workspace.index, file: plan.source.path)
-    // With fewer tokens than channels an expert's statistics say more about the text than about the expert.
-    return found.filter { $0.value.tokens >= $0.value.channels || !workspace.graph.isOfExpert($0.key) }
+    return found.supplemented(in: workspace.graph)
   }
 
   private func isLast(_ block: Int) -> Bool { block + 1 == blockCount }

@@ -107,6 +107,7 @@ public struct Converter: Sendable {
       try log.add(index, try writer.stream(index), transaction)
       plan.source[plan.tensors[index].sourceName]?.storage.verbatim?.dropFromMemory()
     }
+    writer.fallbacks.finish()
   }
 
   /// Detects an input that changed while it was being converted.

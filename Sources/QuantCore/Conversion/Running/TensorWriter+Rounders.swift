@@ -72,7 +72,7 @@ extension TensorWriter {
       if rounder == nil, isUnobserved, scheme.grid.kind != .float, plan.methods.contains(where: { $0.roundsByStatistics }) {
         rounder = UncalibratedRounder(scheme: scheme, expert: id?.expert, importance: importance)
       }
-      if let fallback = rounder?.record.fallback { progress.warn("\(tensor.name): \(fallback)") }
+      if let fallback = rounder?.record.fallback { fallbacks.warn(tensor.name, fallback) }
       return rounder
     }
   }

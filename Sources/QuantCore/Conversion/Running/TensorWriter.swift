@@ -7,6 +7,7 @@ struct TensorWriter {
   /// Indices into the layout's placements, by tensor and part.
   let placements: [[Int]]
   let magnitudes: SharedMagnitudes
+  let fallbacks: RepeatedWarnings
   let buffers = TileBuffers()
   let readAhead: ReadAhead
 
@@ -14,6 +15,7 @@ struct TensorWriter {
     self.plan = plan
     self.transaction = transaction
     self.progress = progress
+    fallbacks = RepeatedWarnings(progress)
     parallel = Parallel(threads: plan.request.threads)
     placements = plan.placementIndices
     magnitudes = SharedMagnitudes(plan)
@@ -165,6 +167,7 @@ struct TensorWriter {
     }
     report.relativeError = written.relativeError
     report.record = written.record
+    report.expertTokens = tensor.isVector ? [] : tensor.pieces.compactMap { block.tokens(reaching: $0.id.layer) }
     report.seconds = (clock.now - start).inSeconds
     return report
   }

@@ -6,8 +6,9 @@ struct UncalibratedRounder: Rounder {
   let importance: [Float]?
 
   var reason: String {
-    if let expert {
-      return "fewer calibration tokens than input channels reached expert \(expert); rounded to nearest instead (a longer text helps)"
+    if expert != nil {
+      return "no calibration token reached this expert, or too few reached all experts together; rounded to nearest instead (a longer "
+        + "text helps)"
     }
     return "no calibration token reached this layer; rounded to nearest instead"
   }

@@ -23,6 +23,8 @@ public struct SiteStatistics: Sendable, Equatable {
   public var channels: Int
   /// Tokens observed.
   public var tokens: Int
+  /// How many of them were observed at the sites of other experts, because too few reached this one.
+  package var borrowedTokens = 0
   /// Mean |x| per channel.
   public var meanAbsolute: [Float]
   /// Mean x² per channel; empty if neither it nor the Gram matrix was asked for.

@@ -94,6 +94,7 @@ struct ResultDocument {
       .init("relative_error", JSONOutput.optional(done.relativeError)),
       .init("damping", JSONOutput.optional(done.record.damping)),
       .init("fallback", JSONOutput.optional(done.record.fallback)),
+      .init("expert_tokens", JSONOutput.ints(done.expertTokens)),
       .init("seconds", JSONOutput.optional(done.seconds)),
     ])
   }
