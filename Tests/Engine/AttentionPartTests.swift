@@ -24,6 +24,7 @@ import Testing
       "cap": with { $0.scoreCap = 0.7 }, "scale": with { $0.scale = 0.9 }, "partial": with { $0.rope?.dimension = 4 },
       "neighbours": with { $0.rope?.pairs = .neighbours }, "distance": with { $0.hasLinearBias = true },
       "yarn": with { $0.rope?.scaling = .yarn(yarn) },
+      "gate": with { $0.hasGate = true },
       "head norms": with {
         $0.queryNorm = Norm(.queryNorm, .rootMeanSquare, epsilon: 1e-5)
         $0.keyNorm = Norm(.keyNorm, .rootMeanSquare, epsilon: 1e-5)
@@ -111,6 +112,7 @@ import Testing
 
   private static func naive(_ part: Attention, _ input: [Float], _ context: PartContext) -> [Float] {
     let x = Matrix(rows: tokens, columns: width, values: input)
+    let gate = part.hasGate ? context.linear(Layer(.attentionGate), x).values : []
     var queries = prepared(context.linear(.query, x), part, context.vectors[TensorID(.queryNorm)], part.queryNorm)
     let keys = prepared(context.linear(.key, x), part, context.vectors[TensorID(.keyNorm)], part.keyNorm)
     let values = context.linear(.value, x).values.map { Double($0) }
@@ -140,7 +142,8 @@ import Testing
         let sum = scores.reduce(0) { $0 + exp($1) }
         for c in 0..<size {
           let mixed = (oldest...query).reduce(0.0) { $0 + exp(scores[$1 - oldest]) / sum * values[$1 * keyWidth + group * size + c] }
-          result[query * queryWidth + head * size + c] = Float(mixed)
+          let i = query * queryWidth + head * size + c
+          result[i] = Float(gate.isEmpty ? mixed : mixed / (1 + exp(-Double(gate[i]))))
         }
       }
     }

@@ -35,6 +35,8 @@ public struct Attention: Part {
   public var scale: Float?
   /// The factor of queries that grows with their position; nil: there is none.
   public var temperature: Temperature?
+  /// Whether what is mixed is multiplied, channel by channel, by the logistic function of the product of the input with another matrix.
+  public var hasGate = false
   /// Length of the gains of the query and key norms; nil: that of one head.
   public var queryNormSize: Int?
   public var keyNormSize: Int?
@@ -73,6 +75,7 @@ public struct Attention: Part {
       PartTensor(.query, [queryWidth, width], .attention), PartTensor(.key, [keyWidth, width], .attention),
       PartTensor(.value, [keyWidth, width], .attention),
     ]
+    if hasGate { tensors.append(PartTensor(.attentionGate, [queryWidth, width], .attention)) }
     if let queryNorm, queryNorm.hasGain { tensors.append(PartTensor(queryNorm.role, [queryNormSize ?? headSize], .norm)) }
     if let keyNorm, keyNorm.hasGain { tensors.append(PartTensor(keyNorm.role, [keyNormSize ?? headSize], .norm)) }
     if hasSinks { tensors.append(PartTensor(.sinks, [headCount], .vector)) }
@@ -80,7 +83,8 @@ public struct Attention: Part {
   }
 
   public var linears: [(layer: Layer, input: Site)] {
-    [(.query, .attentionInput), (.key, .attentionInput), (.value, .attentionInput), (.attentionOutput, .attentionOutput)]
+    [(.query, .attentionInput), (.key, .attentionInput), (.value, .attentionInput)]
+      + (hasGate ? [(Layer(.attentionGate), .attentionInput)] : []) + [(.attentionOutput, .attentionOutput)]
   }
 
   public var inputSites: [Site] { [.attentionInput] }
@@ -99,7 +103,7 @@ public struct Attention: Part {
   // MARK: Forward pass
 
   public func run(_ input: Matrix, in context: any BlockContext) -> Matrix? {
-    let (queries, newKeys, newValues) = project(input, context)
+    let (queries, newKeys, newValues, gate) = project(input, context)
     var (keys, values) = (newKeys.values, newValues.values)
     if context.cache != nil {
       context.cache?.append(keys, to: Site.keys.name)
@@ -109,15 +113,21 @@ public struct Attention: Part {
     }
     var mixed = AttentionKernel(self, sinks: context.vector(.sinks)).mix(
       queries, keys, values, context.sequences, parallel: context.parallel)
+    if let gate {
+      for i in mixed.values.indices { mixed.values[i] *= 1 / (1 + (-gate.values[i]).exponential) }
+    }
     context.pass(&mixed, through: .attentionOutput)
     return context.linear(.attentionOutput, mixed)
   }
 
-  /// Queries and keys, rotated to their positions, and values.
-  private func project(_ input: Matrix, _ context: any BlockContext) -> (queries: Matrix, keys: Matrix, values: Matrix) {
+  /// Queries and keys, rotated to their positions, values, and the products of the gate.
+  private func project(
+    _ input: Matrix, _ context: any BlockContext
+  ) -> (queries: Matrix, keys: Matrix, values: Matrix, gate: Matrix?) {
     var input = input
     context.pass(&input, through: .attentionInput)
     var (queries, keys, values) = (context.linear(.query, input), context.linear(.key, input), context.linear(.value, input))
+    let gate = hasGate ? context.linear(Layer(.attentionGate), input) : nil
     let rows = context.sequences
     let table = rope.map { rope in
       context.remembering(RotaryTable.Key(rope: rope, positions: rows.positions)) { rope.table(positions: rows.positions) }
@@ -126,7 +136,7 @@ public struct Attention: Part {
     prepare(&keys, norm: keyNorm, table, nil, context)
     context.pass(&keys, through: .keys)
     context.pass(&values, through: .values)
-    return (queries, keys, values)
+    return (queries, keys, values, gate)
   }
 
   /// Normalizes queries or keys if there is a norm, rotates every head to its position, and multiplies by the factor of the position.
@@ -164,4 +174,9 @@ public struct Attention: Part {
       }
     }
   }
+}
+
+extension TensorRole {
+  /// Makes what multiplies the mixed values.
+  public static let attentionGate = TensorRole("attentionGate")
 }
