@@ -74,6 +74,7 @@ struct TensorPlacement {
       let outputs = place.isStackedByHeads ? all / max(1, keyValueHeads) : all
       shape = stack + (place.isTransposed ? [tensor.shape[1], outputs] : [outputs, tensor.shape[1]])
     }
+    if place.isRow, tensor.shape.count == 1 { shape = [1] + shape }
     if isStacked { shape = [fused.first?.members.count ?? 1] + shape }
     return TensorPlace(fullName(place, naming, tensor.expert) + (isBias ? place.biasSuffix : place.suffix), shape, layout)
   }
