@@ -18,6 +18,8 @@ import Testing
       ExpertRouting(
         expertsPerToken: 3, weights: weights, hasCorrection: correction, groups: .init(count: 4, chosen: 2, scoredBy: scoredBy), scale: 2.5)
     }
+    var weighed = ExpertRouting(expertsPerToken: 2, weights: .sigmoid)
+    weighed.weighsInput = true
     return [
       "softmax of chosen": mixture(ExpertRouting(expertsPerToken: 2, weights: .softmaxOfChosen)),
       "softmax": mixture(ExpertRouting(expertsPerToken: 3, weights: .softmax)),
@@ -25,6 +27,8 @@ import Testing
       "normalised sigmoid": mixture(ExpertRouting(expertsPerToken: 3, weights: .normalisedSigmoid, scale: 2.5)),
       "correction": mixture(ExpertRouting(expertsPerToken: 3, weights: .normalisedSigmoid, hasCorrection: true)),
       "corrected softmax": mixture(ExpertRouting(expertsPerToken: 3, weights: .softmaxOfChosen, hasCorrection: true)),
+      "weighed inputs": mixture(weighed),
+      "sparse mixer": mixture(ExpertRouting(expertsPerToken: 3, weights: .sparseMixer(share: 0.6))),
       "groups by the best": mixture(groups(1, .softmax, correction: false)),
       "groups by the best two": mixture(groups(2, .normalisedSigmoid, correction: true), shared: true),
       "shared": mixture(ExpertRouting(expertsPerToken: 2, weights: .softmaxOfChosen), shared: true),
@@ -50,8 +54,11 @@ import Testing
       var expected = [Double](repeating: 0, count: Self.width)
       for (expert, weight) in chosen {
         visited.insert(expert)
-        let output = Self.feedForward(x, context, (Layer(.gate, expert: expert), Layer(.up, expert: expert), Layer(.down, expert: expert)))
-        for c in 0..<Self.width { expected[c] += weight * Double(output[c]) }
+        let isInput = part.routing.weighsInput
+        let read = Matrix(rows: 1, columns: Self.width, values: x.values.map { isInput ? $0 * Float(weight) : $0 })
+        let layers = (Layer(.gate, expert: expert), Layer(.up, expert: expert), Layer(.down, expert: expert))
+        let output = Self.feedForward(read, context, layers)
+        for c in 0..<Self.width { expected[c] += (isInput ? 1 : weight) * Double(output[c]) }
       }
       if part.shared != nil {
         let output = Self.feedForward(x, context, (Layer(.sharedGate), Layer(.sharedUp), Layer(.sharedDown)))
@@ -107,6 +114,20 @@ import Testing
     return context.linear(layers.down, Matrix(rows: 1, columns: inner.count, values: inner)).values
   }
 
+  /// Each choice masks those before it, and what is far below it.
+  private static func sparse(_ logits: [Double], _ count: Int, _ share: Double) -> [(Int, Double)] {
+    var left = logits
+    var chosen: [(Int, Double)] = []
+    for _ in 0..<count {
+      let best = left.max() ?? 0
+      let near = left.indices.filter { (best - logits[$0]) / max(abs(logits[$0]), best) <= share }
+      let expert = left.firstIndex(of: best) ?? 0
+      chosen.append((expert, exp(best) / near.reduce(0) { $0 + exp(left[$1]) }))
+      left[expert] = -.infinity
+    }
+    return chosen
+  }
+
   private static func choice(_ routing: ExpertRouting, _ logits: [Double], _ correction: [Double]) -> [(Int, Double)] {
     let sum = logits.reduce(0) { $0 + exp($1) }
     let isSigmoid = routing.weights == .sigmoid || routing.weights == .normalisedSigmoid
@@ -122,6 +143,7 @@ import Testing
       allowed = Set(best.prefix(groups.chosen).flatMap { $0 * size..<($0 + 1) * size })
     }
     let chosen = allowed.sorted { scores[$0] > scores[$1] }.prefix(routing.expertsPerToken)
+    if case .sparseMixer(let share) = routing.weights { return sparse(logits, routing.expertsPerToken, Double(share)) }
     let total = chosen.reduce(0) { $0 + probabilities[$1] }
     let isNormalised = routing.weights == .softmaxOfChosen || routing.weights == .normalisedSigmoid
     return chosen.map { ($0, probabilities[$0] / (isNormalised ? total : 1) * Double(routing.scale)) }

@@ -78,6 +78,13 @@ RANDOM_MODELS = {
         topk_group=1, num_hidden_layers=26, tie_word_embeddings=True)),
     "deepseek-v3-halves": ("DeepseekV3", "gpt2", dict(
         vocab_size=50257, **LATENT, **SIGMOID, n_group=2, topk_group=1, rope_interleave=False, attention_bias=True)),
+    # Groups are scored otherwise in llama.cpp, which does not matter if all groups are chosen.
+    "deepseek-v2": ("DeepseekV2", "gpt2", dict(
+        vocab_size=50257, **{**LATENT, "n_shared_experts": 2}, n_group=1, topk_group=1, topk_method="greedy", scoring_func="softmax",
+        norm_topk_prob=False, routed_scaling_factor=2.0)),
+    "deepseek-v2-groups": ("DeepseekV2", "gpt2", dict(
+        vocab_size=50257, **LATENT, n_group=4, topk_group=2, topk_method="group_limited_greedy", scoring_func="softmax",
+        norm_topk_prob=False)),
     "gpt-oss": ("GptOss", "gpt2", dict(
         vocab_size=50257, intermediate_size=96, head_dim=32, num_local_experts=4, num_experts_per_tok=2, sliding_window=8,
         rope_theta=3.0, rope_scaling=WHOLE_YARN)),
@@ -151,6 +158,26 @@ RANDOM_MODELS = {
     "glm4-moe": ("Glm4Moe", "gpt2", dict(
         vocab_size=50260, head_dim=32, attention_bias=True, use_qk_norm=True, moe_intermediate_size=96, n_routed_experts=8,
         num_experts_per_tok=2, n_shared_experts=1, first_k_dense_replace=1, routed_scaling_factor=1.5, partial_rotary_factor=0.5)),
+    "ernie4.5-moe": ("Ernie4_5_Moe", "mistral-7b", dict(
+        vocab_size=32000, moe_intermediate_size=40, moe_k=2, moe_num_experts=8, moe_num_shared_experts=2, moe_layer_start_index=1,
+        moe_layer_end_index=1, tie_word_embeddings=True)),
+    # llama.cpp's converter wants a tokenizer in another form.
+    "hunyuan-moe": ("HunYuanMoEV1", "gpt2", dict(
+        vocab_size=50257, num_experts=8, moe_topk=[2, 2], num_shared_expert=[1, 1], moe_intermediate_size=[160, 160])),
+    "dots1": ("Dots1", "gpt2", dict(
+        vocab_size=50257, num_key_value_heads=4, moe_intermediate_size=96, n_routed_experts=8, num_experts_per_tok=2, n_shared_experts=2,
+        first_k_dense_replace=1, norm_topk_prob=True, routed_scaling_factor=2.0, sliding_window=None, **SIGMOID)),
+    "phi-moe": ("Phimoe", "mistral-7b", dict(
+        vocab_size=32000, num_local_experts=4, num_experts_per_tok=2, sliding_window=8, attention_bias=True, lm_head_bias=True,
+        router_jitter_noise=0.2, pad_token_id=2)),
+    # Chunks and steps of the temperature are constants in llama.cpp, too long for a text of a few tokens.
+    "llama4": ("Llama4", "gpt2", dict(
+        vocab_size=50257, num_hidden_layers=4, intermediate_size=96, intermediate_size_mlp=160, num_local_experts=4, num_experts_per_tok=1,
+        interleave_moe_layer_step=2, rope_scaling=dict(
+            rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=1.0, original_max_position_embeddings=64))),
+    "llama4-chunks": ("Llama4", "gpt2", dict(
+        vocab_size=50257, num_hidden_layers=4, intermediate_size=96, intermediate_size_mlp=160, num_local_experts=4, num_experts_per_tok=2,
+        attention_chunk_size=16, floor_scale=5, attn_scale=0.3, use_qk_norm=False, attention_bias=True)),
     "cohere": ("Cohere", "gpt2", dict(vocab_size=50257, logit_scale=0.25)),
     "cohere2": ("Cohere2", "gpt2", dict(vocab_size=50257, num_hidden_layers=4, logit_scale=0.25, sliding_window=8, rotary_pct=1.0)),
     "gpt2": ("GPT2", "gpt2", dict(vocab_size=50257, n_ctx=256)),
@@ -164,11 +191,13 @@ ADDED_TOKENS = {"glm4-moe": ["[gMASK]", "<|user|>", "<|observation|>"], "glm4": 
 # What llama.cpp's converter must be told: it expects blocks that predict later tokens.
 CONVERTER_OPTIONS = {"qwen3-next": ["--no-mtp"]}
 # Those for which llama.cpp has no architecture, or which it computes differently.
-FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves"]
+FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves", "deepseek-v2-groups",
+                "hunyuan-moe", "llama4-chunks", "phi-moe"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 # Variants that only --all checks: a quicker one has the same parts.
 SLOW_MODELS = [
-    "granite-hybrid-dense", "granite-hybrid-attention", "falcon-mamba", "llama-linear-rope", "qwen3-moe-tied", "exaone4-full", "falcon-new"]
+    "granite-hybrid-dense", "granite-hybrid-attention", "falcon-mamba", "llama-linear-rope", "qwen3-moe-tied", "exaone4-full", "falcon-new",
+    "deepseek-v2-groups", "hunyuan-moe", "dots1", "llama4-chunks"]
 
 
 def split(names):
@@ -203,7 +232,7 @@ SHAPES = {
 }
 # The classes of a model and its configuration, if they are not named after the family.
 CLASSES = {"GPT2": "GPT2LMHeadModel"}
-CONFIGURATIONS = {"Gemma3": "Gemma3TextConfig"}
+CONFIGURATIONS = {"Gemma3": "Gemma3TextConfig", "Llama4": "Llama4TextConfig"}
 
 
 @functools.cache
@@ -221,6 +250,8 @@ def random_model(name):
         is_offset = family.startswith("Gemma") or family == "Qwen3Next" and not key.endswith("linear_attn.norm.weight")
         gain = (0.2 * noise).bfloat16() if is_offset else 1 + 0.2 * noise
         parameter.copy_(gain if is_gain else 0.1 * noise)
+        if key.endswith("e_score_correction_bias"):
+            parameter.copy_(0.1 * torch.rand_like(parameter))
     for key, buffer in model.named_buffers():
         if key.endswith("e_score_correction_bias"):
             buffer.copy_(0.1 * torch.rand_like(buffer))

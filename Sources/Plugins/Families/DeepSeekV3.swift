@@ -1,8 +1,9 @@
 import FamilyKit
 public import QuantCore
 
-/// DeepSeek-V3 and R1, and models of other publishers with the same blocks (Kimi K2, GigaChat): latent attention, and experts in groups,
-/// chosen by corrected scores, beside a shared expert that every token visits.
+/// DeepSeek-V2, V3 and R1, and models of other publishers with the same blocks (Kimi K2, GigaChat, GLM-4.7-Flash, Youtu): latent
+/// attention, and experts beside a shared one that every token visits. V2 chooses them by a softmax, in groups that count as much as
+/// their best expert; V3 by corrected sigmoids, in groups that count as much as their best two.
 ///
 /// The traps: one matrix of a folder makes keys and values of all heads, head by head; a GGUF stores it as two, the keys' matrix
 /// transposed. The last blocks of a folder predict further tokens and are not part of the model.
@@ -10,12 +11,14 @@ public enum DeepSeekV3: ModelFamily {
   /// Id of the family.
   public static let id = "deepseek3"
   /// One sentence for lists.
-  public static let summary = "DeepSeek-V3 and R1, Kimi K2"
+  public static let summary = "DeepSeek-V2, V3 and R1, Kimi K2, GLM-4.7-Flash, Youtu"
   /// Paper.
   public static let reference = "arXiv:2412.19437"
 
   /// Names in `config.json` and in `general.architecture`.
-  public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? ["deepseek2"] : ["DeepseekV3ForCausalLM"] }
+  public static func architectures(_ naming: Naming) -> [String] {
+    naming == .gguf ? ["deepseek2"] : DeepSeekClass.all.map(\.architecture)
+  }
 
   /// Names and places, depending on whether queries have a latent of their own.
   private static func names(hasQueryLatent: Bool) -> TensorNames {
@@ -31,15 +34,7 @@ public enum DeepSeekV3: ModelFamily {
     names.insert(
       TensorName(.latent, "self_attn.kv_a_proj_with_mqa", "attn_kv_a_mqa"),
       TensorName(.latentNorm, "self_attn.kv_a_layernorm", "attn_kv_a_norm"), after: .query)
-    names.insert(
-      TensorName(
-        .routerCorrection, NamedPlace("mlp.gate.e_score_correction_bias").named(suffix: ""),
-        NamedPlace("exp_probs_b").named(suffix: ".bias")),
-      after: .router)
-    names.insert(
-      TensorName(.sharedGate, "mlp.shared_experts.gate_proj", "ffn_gate_shexp"),
-      TensorName(.sharedUp, "mlp.shared_experts.up_proj", "ffn_up_shexp"),
-      TensorName(.sharedDown, "mlp.shared_experts.down_proj", "ffn_down_shexp"), after: .down)
+    names.insertRouted()
     return names
   }
 
@@ -64,7 +59,9 @@ public enum DeepSeekV3: ModelFamily {
     var model = try decoder.describe()
     // Blocks after the last predict further tokens.
     model.otherParts[.huggingFace] = (0..<DeepSeekV3.mostPredictingBlocks).map { "model.layers.\(n.blockCount + $0)." }
-    if facts.isOfLlamaCpp { model.configurations[.gguf] = facts.ggufKeys.configuration }
+    model.obstacles[.gguf] = facts.obstacle
+    if facts.obstacle == nil { model.configurations[.gguf] = facts.ggufKeys.configuration }
+    if !facts.cautions.isEmpty { model.cautions[.gguf] = facts.cautions }
     model.configurations[.huggingFace] = facts.huggingFaceConfiguration.map { .huggingFace($0) }
     return model
   }

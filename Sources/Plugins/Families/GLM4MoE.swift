@@ -19,12 +19,7 @@ public enum GLM4MoE: ModelFamily {
   private static let names: TensorNames = {
     var names = TensorNames.llama
     names.rename(TensorName(.feedForwardNorm, "post_attention_layernorm", "post_attention_norm"))
-    let correction = NamedPlace("mlp.gate.e_score_correction_bias").named(suffix: "")
-    names.insert(TensorName(.routerCorrection, correction, NamedPlace("exp_probs_b").named(suffix: ".bias")), after: .router)
-    names.insert(
-      TensorName(.sharedGate, "mlp.shared_experts.gate_proj", "ffn_gate_shexp"),
-      TensorName(.sharedUp, "mlp.shared_experts.up_proj", "ffn_up_shexp"),
-      TensorName(.sharedDown, "mlp.shared_experts.down_proj", "ffn_down_shexp"), after: .down)
+    names.insertRouted()
     return names
   }()
 

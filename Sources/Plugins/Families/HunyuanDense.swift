@@ -17,7 +17,7 @@ public enum HunyuanDense: ModelFamily {
   /// Names in `config.json` and in `general.architecture`.
   public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? ["hunyuan-dense"] : ["HunYuanDenseV1ForCausalLM"] }
 
-  private static let names: TensorNames = {
+  static let names: TensorNames = {
     var names = TensorNames.llama
     names.rename(
       TensorName(.queryNorm, "self_attn.query_layernorm", "attn_q_norm"), TensorName(.keyNorm, "self_attn.key_layernorm", "attn_k_norm"))
@@ -31,11 +31,8 @@ public enum HunyuanDense: ModelFamily {
     let (rope, isEnlarged) = try rope(keys, n)
     let hasBiases = keys.hasBiases("attention_bias", stored: "blk.0.attn_q.bias", tensors)
     var decoder = Decoder(family: id, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { _ in
-      var attention = n.attention(rope: rope)
-      (attention.queryNorm, attention.keyNorm) = (n.rootMeanSquareNorm(.queryNorm), n.rootMeanSquareNorm(.keyNorm))
-      attention.rotatesBeforeNorms = true
-      return [
-        Branch(norm: n.rootMeanSquareNorm(.attentionNorm), attention),
+      [
+        Branch(norm: n.rootMeanSquareNorm(.attentionNorm), attention(n, rope)),
         Branch(norm: n.rootMeanSquareNorm(.feedForwardNorm), n.feedForward()),
       ]
     }
@@ -50,12 +47,7 @@ public enum HunyuanDense: ModelFamily {
     } else {
       var stored = GGUFKeys("hunyuan-dense")
       stored.setCommon(n, rope: rope, statesHeadSize: n.statesHeadSize)
-      if isEnlarged {
-        stored.set("rope.scaling.type", .string("none"))
-        stored.set("rope.scaling.factor", 1.0)
-        stored.set("rope.scaling.original_context_length", enlargedContext)
-        stored.set("context_length", enlargedContext)
-      }
+      if isEnlarged { setEnlarged(&stored) }
       model.configurations[.gguf] = stored.configuration
     }
     var stated = HuggingFaceKeys("HunYuanDenseV1ForCausalLM", modelType: "hunyuan_v1_dense")
@@ -65,10 +57,25 @@ public enum HunyuanDense: ModelFamily {
     return model
   }
 
+  /// The attention of dense models and of mixtures.
+  static func attention(_ n: DecoderNumbers, _ rope: Rope) -> Attention {
+    var attention = n.attention(rope: rope)
+    (attention.queryNorm, attention.keyNorm) = (n.rootMeanSquareNorm(.queryNorm), n.rootMeanSquareNorm(.keyNorm))
+    attention.rotatesBeforeNorms = true
+    return attention
+  }
+
   /// What llama.cpp's converter states for a model with an enlarged base.
   private static let enlargedContext = 256 << 10
 
-  private static func rope(_ keys: ConfigurationKeys, _ n: DecoderNumbers) throws(Failure) -> (rope: Rope, isEnlarged: Bool) {
+  static func setEnlarged(_ stored: inout GGUFKeys) {
+    stored.set("rope.scaling.type", .string("none"))
+    stored.set("rope.scaling.factor", 1.0)
+    stored.set("rope.scaling.original_context_length", enlargedContext)
+    stored.set("context_length", enlargedContext)
+  }
+
+  static func rope(_ keys: ConfigurationKeys, _ n: DecoderNumbers) throws(Failure) -> (rope: Rope, isEnlarged: Bool) {
     let object = keys.json("rope_scaling") ?? keys.json("rope_parameters")
     guard let object, (object["rope_type"] ?? object["type"])?.stringValue == "dynamic", let alpha = object["alpha"], n.headSize > 2 else {
       return (try keys.rope(headSize: n.headSize, defaultTheta: 10_000, factors: nil), false)

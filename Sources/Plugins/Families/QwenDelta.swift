@@ -64,7 +64,7 @@ struct QwenDelta {
     if facts.attends[block] {
       var attention = n.attention(rope: facts.rope)
       (attention.queryNorm, attention.keyNorm) = (n.rootMeanSquareNorm(.queryNorm), n.rootMeanSquareNorm(.keyNorm))
-      attention.isGated = true
+      attention.hasGate = true
       first = attention
     } else {
       first = facts.delta

@@ -34,11 +34,13 @@ public struct GGUFKeys: Sendable {
   ///   - layerNorms: whether norms subtract the mean.
   ///   - experts: nil: there are none.
   ///   - routing: how experts are chosen, if the converter writes that.
+  ///   - statesGroups: whether that includes the groups of experts.
   ///   - statesKeyValueHeads: false for architectures without shared heads.
   ///   - statesHeadSize: whether the head size is written.
   public mutating func setCommon(
     _ n: DecoderNumbers, rope: Rope?, assumedTheta: Double? = nil, localTheta: Double? = nil, layerNorms: Bool = false,
-    experts: (count: Int, used: Int)? = nil, routing: RoutedExperts? = nil, statesKeyValueHeads: Bool = true, statesHeadSize: Bool
+    experts: (count: Int, used: Int)? = nil, routing: RoutedExperts? = nil, statesGroups: Bool = true, statesKeyValueHeads: Bool = true,
+    statesHeadSize: Bool
   ) {
     set("block_count", n.blockCount)
     set("context_length", n.contextLength)
@@ -57,7 +59,7 @@ public struct GGUFKeys: Sendable {
       set("expert_count", experts.count)
       set("expert_used_count", experts.used)
     }
-    if let routing { setRouting(routing) }
+    if let routing { setRouting(routing, statesGroups: statesGroups) }
     if statesHeadSize {
       set("attention.key_length", n.headSize)
       set("attention.value_length", n.headSize)

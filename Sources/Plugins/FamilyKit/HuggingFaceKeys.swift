@@ -17,6 +17,11 @@ public struct HuggingFaceKeys: Sendable {
   public mutating func set(_ key: String, _ value: Bool) { set(key, .bool(value)) }
   public mutating func set(_ key: String, _ value: JSON) { members.append(.init(key, value)) }
 
+  /// Changes the value of a key that was set.
+  public mutating func replace(_ key: String, _ value: JSON) {
+    if let index = members.firstIndex(where: { $0.key == key }) { members[index] = .init(key, value) }
+  }
+
   /// Sets what every decoder like Llama states: sizes, heads, norms, rotary embedding, and whether embeddings are tied.
   /// - Parameters:
   ///   - activation: the name that transformers gives the function of the feed-forward layer.

@@ -114,11 +114,7 @@ extension LlamaDecoder {
   /// Llama's names, with those that Mixtral's folders use for experts.
   private var names: TensorNames {
     var names = interleavesRotaryRows ? TensorNames.llamaInPairs : .llama
-    names.rename(
-      TensorName(.router, "block_sparse_moe.gate", "ffn_gate_inp"),
-      TensorName(expert: .gate, "block_sparse_moe.experts.*.w1", "ffn_gate_exps"),
-      TensorName(expert: .up, "block_sparse_moe.experts.*.w3", "ffn_up_exps"),
-      TensorName(expert: .down, "block_sparse_moe.experts.*.w2", "ffn_down_exps"))
+    names.renameExpertsAsMixtral()
     return names
   }
 

@@ -67,7 +67,7 @@ extension ConfigurationKeys {
       let context = try field("original_max_position_embeddings")
       let low = try field("low_freq_factor")
       let high = try field("high_freq_factor")
-      guard let context = Int(exactly: context), high > low else {
+      guard let context = Int(exactly: context), high >= low else {
         throw bad("rope_scaling", "has frequency limits that contradict each other")
       }
       return .llama3(factor: try field("factor"), lowFrequency: low, highFrequency: high, originalContext: context)

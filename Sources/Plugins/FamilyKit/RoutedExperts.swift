@@ -30,27 +30,44 @@ public struct RoutedExperts: Sendable {
 
 extension ConfigurationKeys {
   /// The experts that the configuration states, by the keys of DeepSeek-V3.
-  /// - Parameter defaults: assumed for absent keys of a `config.json`, whose class determines how scores are made; a GGUF states it.
-  public func routedExperts(defaults: RoutedExperts, blocks: Int, tensors: Checkpoint) throws(Failure) -> RoutedExperts {
+  /// - Parameters:
+  ///   - defaults: assumed for absent keys of a `config.json`, whose class determines how scores are made; a GGUF states it, or means what
+  ///     these say.
+  ///   - names: keys of a `config.json` for the number of experts, of shared ones, and the factor of the weights.
+  public func routedExperts(
+    defaults: RoutedExperts, blocks: Int, tensors: Checkpoint,
+    keys names: (count: String, shared: String, scale: String) = ("n_routed_experts", "n_shared_experts", "routed_scaling_factor")
+  ) throws(Failure) -> RoutedExperts {
     var e = defaults
-    (e.count, e.routing.expertsPerToken) = try experts(count: "n_routed_experts", blocks: blocks)
-    e.denseBlocks = try denseBlocks(blocks) ?? (isStored ? 0 : defaults.denseBlocks)
+    (e.count, e.routing.expertsPerToken) = try experts(count: names.count, blocks: blocks)
+    e.denseBlocks = try denseBlocks(blocks) ?? (isStored ? firstRouter(blocks, tensors) : defaults.denseBlocks)
     e.innerSize = try positiveSize("moe_intermediate_size", "expert_feed_forward_length")
-    e.sharedCount = try size("n_shared_experts", "expert_shared_count") ?? (isStored ? 0 : defaults.sharedCount)
+    // Some files state the size of all shared experts together.
+    let together = try size("", "expert_shared_feed_forward_length").map { $0 / e.innerSize }
+    e.sharedCount = try size(names.shared, "expert_shared_count") ?? together ?? (isStored ? 0 : defaults.sharedCount)
     e.routing.scale =
-      try number("routed_scaling_factor", "expert_weights_scale").map { Float($0) } ?? (isStored ? 1 : defaults.routing.scale)
+      try number(names.scale, "expert_weights_scale").map { Float($0) } ?? (isStored ? 1 : defaults.routing.scale)
     let isNormalised =
       isStored ? metadata("expert_weights_norm")?.boolValue ?? false : json("norm_topk_prob")?.boolValue ?? defaults.isNormalised
-    let isSigmoid = isStored ? try size("", "expert_gating_func") == RoutedExperts.sigmoid : defaults.isSigmoid
+    let function = try size("", "expert_gating_func").flatMap { $0 == 0 ? nil : $0 }
+    let isSigmoid = function.map { $0 == RoutedExperts.sigmoid } ?? defaults.isSigmoid
     switch (isSigmoid, isNormalised) {
     case (true, true): e.routing.weights = .normalisedSigmoid
     case (true, false): e.routing.weights = .sigmoid
     case (false, true): e.routing.weights = .softmaxOfChosen
     case (false, false): e.routing.weights = .softmax
     }
-    if isStored { e.routing.hasCorrection = tensors["blk.\(e.denseBlocks).exp_probs_b.bias"] != nil }
+    if isStored {
+      let name = "blk.\(e.denseBlocks).exp_probs_b"
+      e.routing.hasCorrection = tensors[name + ".bias"] != nil || tensors[name] != nil
+    }
     e.routing.groups = try groups(e, defaults.routing.groups)
     return e
+  }
+
+  /// The first block of a GGUF that has a router.
+  private func firstRouter(_ blocks: Int, _ tensors: Checkpoint) -> Int {
+    (0..<blocks).first { tensors["blk.\($0).ffn_gate_inp.weight"] != nil } ?? 0
   }
 
   /// Nil if all experts are one group.
@@ -63,7 +80,8 @@ extension ConfigurationKeys {
         .data, "model.expert-groups",
         "\(e.routing.expertsPerToken) of \(e.count) experts cannot be chosen from \(chosen) of \(count) groups", file: path)
     }
-    return ExpertRouting.Groups(count: count, chosen: chosen, scoredBy: 2)
+    // llama.cpp scores all groups by their best two.
+    return ExpertRouting.Groups(count: count, chosen: chosen, scoredBy: isStored ? 2 : defaults?.scoredBy ?? 2)
   }
 
   /// Blocks with one feed-forward network, which come first.
@@ -82,14 +100,45 @@ extension ConfigurationKeys {
 
 extension RoutedExperts {
   /// llama.cpp's numbers for the scoring functions.
-  static let softmax = 1, sigmoid = 2
+  public static let softmax = 1, sigmoid = 2
+}
+
+extension TensorNames {
+  /// Inserts the rows of a mixture like DeepSeek's: what corrects the scores after the router, and the shared expert after the others.
+  /// - Parameters:
+  ///   - correction: its place in a folder, without a suffix; nil: there is none.
+  ///   - shared: what the names of the shared expert's matrices begin with in a folder; nil: there is none.
+  public mutating func insertRouted(
+    correction: NamedPlace? = "mlp.gate.e_score_correction_bias", shared: String? = "mlp.shared_experts"
+  ) {
+    if let correction {
+      insert(
+        TensorName(.routerCorrection, correction.named(suffix: ""), NamedPlace("exp_probs_b").named(suffix: ".bias")), after: .router)
+    }
+    guard let shared else { return }
+    insert(
+      TensorName(.sharedGate, NamedPlace(shared + ".gate_proj"), "ffn_gate_shexp"),
+      TensorName(.sharedUp, NamedPlace(shared + ".up_proj"), "ffn_up_shexp"),
+      TensorName(.sharedDown, NamedPlace(shared + ".down_proj"), "ffn_down_shexp"), after: .down)
+  }
+
+  /// Names the router and the experts as Mixtral's folders do.
+  public mutating func renameExpertsAsMixtral() {
+    rename(
+      TensorName(.router, "block_sparse_moe.gate", "ffn_gate_inp"),
+      TensorName(expert: .gate, "block_sparse_moe.experts.*.w1", "ffn_gate_exps"),
+      TensorName(expert: .up, "block_sparse_moe.experts.*.w3", "ffn_up_exps"),
+      TensorName(expert: .down, "block_sparse_moe.experts.*.w2", "ffn_down_exps"))
+  }
 }
 
 extension GGUFKeys {
   /// Groups and the scoring function, which the converter writes after the common keys of experts.
-  mutating func setRouting(_ e: RoutedExperts) {
-    set("expert_group_count", e.routing.groups?.count ?? 1)
-    set("expert_group_used_count", e.routing.groups?.chosen ?? 1)
+  mutating func setRouting(_ e: RoutedExperts, statesGroups: Bool) {
+    if statesGroups {
+      set("expert_group_count", e.routing.groups?.count ?? 1)
+      set("expert_group_used_count", e.routing.groups?.chosen ?? 1)
+    }
     set("expert_gating_func", e.isSigmoid ? RoutedExperts.sigmoid : RoutedExperts.softmax)
   }
 

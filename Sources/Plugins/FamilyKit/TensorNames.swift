@@ -145,6 +145,8 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public var order = Order.same
   /// Whether matrices are `[in, out]`.
   public var isTransposed = false
+  /// Whether a vector is a matrix of one row.
+  public var isRow = false
   /// Whether the rows of each key-value head are a separate matrix in a stack of all.
   public var isStackedByHeads = false
   /// Which values are stored.
@@ -183,6 +185,13 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public var transposed: NamedPlace {
     var place = self
     place.isTransposed = true
+    return place
+  }
+
+  /// The same with vectors as matrices of one row.
+  public var row: NamedPlace {
+    var place = self
+    place.isRow = true
     return place
   }
 

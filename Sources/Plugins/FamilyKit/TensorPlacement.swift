@@ -80,6 +80,7 @@ struct TensorPlacement {
       shape = stack + (place.isTransposed ? [tensor.shape[1], outputs] : [outputs, tensor.shape[1]])
     }
     if let dimensions = place.dimensions, !isBias { shape = dimensions }
+    if place.isRow, tensor.shape.count == 1 { shape = [1] + shape }
     if isStacked { shape = [fused.first?.members.count ?? 1] + shape }
     return TensorPlace(fullName(place, naming, tensor.expert) + (isBias ? place.biasSuffix : place.suffix), shape, layout)
   }

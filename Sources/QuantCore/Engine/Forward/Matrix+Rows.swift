@@ -27,4 +27,9 @@ extension Matrix {
   mutating func add(_ x: Matrix, row: Int, times factor: Float, at target: Int) {
     for c in 0..<columns { values[target * columns + c] += factor * x.values[row * columns + c] }
   }
+
+  /// Multiplies a row by a factor.
+  mutating func scale(row: Int, by factor: Float) {
+    for c in 0..<columns { values[row * columns + c] *= factor }
+  }
 }

@@ -1,3 +1,5 @@
+import QuantPlatform
+
 /// Causal attention of grouped heads: every token mixes its own value and those of earlier tokens, weighted by how well their keys
 /// match its query.
 ///
@@ -14,13 +16,15 @@ public struct Attention: Part {
   public var headSize: Int
   /// How queries and keys are rotated to their positions; nil: they are not.
   public var rope: Rope?
-  /// Norms of queries and keys: over each head if the gain has the length of a head, else over all heads together.
+  /// Norms of queries and keys: over each head if the gain has the length of a head or there is none, else over all heads together.
   public var queryNorm: Norm?
   public var keyNorm: Norm?
   /// Whether queries and keys are rotated first and normalized then.
   public var rotatesBeforeNorms = false
   /// Tokens that a position sees, its own included; nil for all.
   public var window: Int?
+  /// Length of the parts of a sequence of which a position sees only its own; nil: there are no such parts.
+  public var chunk: Int?
   /// Whether a bias that falls linearly with the distance is added to scores, with a slope for each head (ALiBi).
   public var hasLinearBias = false
   /// Whether each head has a score that takes part in the softmax but belongs to no token.
@@ -29,11 +33,31 @@ public struct Attention: Part {
   public var scoreCap: Float?
   /// The factor of the products of queries and keys; nil: `1/√headSize`.
   public var scale: Float?
-  /// Whether the mixed values are multiplied, channel by channel, by the logistic function of another product of the input.
-  public var isGated = false
+  /// The factor of queries that grows with their position; nil: there is none.
+  public var temperature: Temperature?
+  /// Whether what is mixed is multiplied, channel by channel, by the logistic function of the product of the input with another matrix.
+  public var hasGate = false
   /// Length of the gains of the query and key norms; nil: that of one head.
   public var queryNormSize: Int?
   public var keyNormSize: Int?
+
+  /// The factor of queries by position, which sharpens the attention of long texts: `1 + scale · ln(1 + ⌊(position + offset) / length⌋)`.
+  public struct Temperature: Sendable, Hashable {
+    public var scale: Double
+    /// Tokens for which the factor is the same.
+    public var length: Int
+    /// What is added to a position.
+    public var offset: Int
+
+    public init(scale: Double, length: Int, offset: Int = 0) {
+      self.scale = scale
+      self.length = length
+      self.offset = offset
+    }
+
+    /// The factor of the query of a position.
+    public func factor(_ position: Int) -> Float { Float(1 + scale * log(Double(1 + (position + offset) / max(1, length)))) }
+  }
 
   public init(width: Int, headCount: Int, keyValueHeadCount: Int, headSize: Int, rope: Rope? = nil) {
     self.width = width
@@ -51,17 +75,16 @@ public struct Attention: Part {
       PartTensor(.query, [queryWidth, width], .attention), PartTensor(.key, [keyWidth, width], .attention),
       PartTensor(.value, [keyWidth, width], .attention),
     ]
+    if hasGate { tensors.append(PartTensor(.attentionGate, [queryWidth, width], .attention)) }
     if let queryNorm, queryNorm.hasGain { tensors.append(PartTensor(queryNorm.role, [queryNormSize ?? headSize], .norm)) }
     if let keyNorm, keyNorm.hasGain { tensors.append(PartTensor(keyNorm.role, [keyNormSize ?? headSize], .norm)) }
-    if isGated { tensors.insert(PartTensor(.attentionGate, [queryWidth, width], .attention), at: 1) }
     if hasSinks { tensors.append(PartTensor(.sinks, [headCount], .vector)) }
     return tensors + [PartTensor(.attentionOutput, [width, queryWidth], .attention)]
   }
 
   public var linears: [(layer: Layer, input: Site)] {
-    [(.query, .attentionInput)] + (isGated ? [(.attentionGate, .attentionInput)] : []) + [
-      (.key, .attentionInput), (.value, .attentionInput), (.attentionOutput, .attentionOutput),
-    ]
+    [(.query, .attentionInput), (.key, .attentionInput), (.value, .attentionInput)]
+      + (hasGate ? [(Layer(.attentionGate), .attentionInput)] : []) + [(.attentionOutput, .attentionOutput)]
   }
 
   public var inputSites: [Site] { [.attentionInput] }
@@ -79,10 +102,8 @@ public struct Attention: Part {
 
   // MARK: Forward pass
 
-  public func run(_ entered: Matrix, in context: any BlockContext) -> Matrix? {
-    var input = entered
-    context.pass(&input, through: .attentionInput)
-    let (queries, newKeys, newValues) = project(input, context)
+  public func run(_ input: Matrix, in context: any BlockContext) -> Matrix? {
+    let (queries, newKeys, newValues, gate) = project(input, context)
     var (keys, values) = (newKeys.values, newValues.values)
     if context.cache != nil {
       context.cache?.append(keys, to: Site.keys.name)
@@ -92,32 +113,38 @@ public struct Attention: Part {
     }
     var mixed = AttentionKernel(self, sinks: context.vector(.sinks)).mix(
       queries, keys, values, context.sequences, parallel: context.parallel)
-    if isGated {
-      let gate = context.linear(.attentionGate, input)
-      for i in mixed.values.indices { mixed.values[i] *= gate.values[i].sigmoid }
+    if let gate {
+      for i in mixed.values.indices { mixed.values[i] *= 1 / (1 + (-gate.values[i]).exponential) }
     }
     context.pass(&mixed, through: .attentionOutput)
     return context.linear(.attentionOutput, mixed)
   }
 
-  /// Queries and keys, rotated to their positions, and values.
-  private func project(_ input: Matrix, _ context: any BlockContext) -> (queries: Matrix, keys: Matrix, values: Matrix) {
+  /// Queries and keys, rotated to their positions, values, and the products of the gate.
+  private func project(
+    _ input: Matrix, _ context: any BlockContext
+  ) -> (queries: Matrix, keys: Matrix, values: Matrix, gate: Matrix?) {
+    var input = input
+    context.pass(&input, through: .attentionInput)
     var (queries, keys, values) = (context.linear(.query, input), context.linear(.key, input), context.linear(.value, input))
+    let gate = hasGate ? context.linear(Layer(.attentionGate), input) : nil
     let rows = context.sequences
     let table = rope.map { rope in
       context.remembering(RotaryTable.Key(rope: rope, positions: rows.positions)) { rope.table(positions: rows.positions) }
     }
-    prepare(&queries, norm: queryNorm, table, context)
-    prepare(&keys, norm: keyNorm, table, context)
+    prepare(&queries, norm: queryNorm, table, temperature, context)
+    prepare(&keys, norm: keyNorm, table, nil, context)
     context.pass(&keys, through: .keys)
     context.pass(&values, through: .values)
-    return (queries, keys, values)
+    return (queries, keys, values, gate)
   }
 
-  /// Normalizes queries or keys if there is a norm, and rotates every head to its position.
-  private func prepare(_ x: inout Matrix, norm: Norm?, _ table: RotaryTable?, _ context: any BlockContext) {
-    let layer = norm.map { NormLayer($0, gain: context.vector($0.role), bias: context.vector($0.role, isBias: true)) }
-    guard layer != nil || table != nil else { return }
+  /// Normalizes queries or keys if there is a norm, rotates every head to its position, and multiplies by the factor of the position.
+  private func prepare(
+    _ x: inout Matrix, norm: Norm?, _ table: RotaryTable?, _ temperature: Temperature?, _ context: any BlockContext
+  ) {
+    let layer = norm.map { NormLayer($0, gain: context.vector($0.role), bias: context.vector($0.role, isBias: true), width: headSize) }
+    guard layer != nil || table != nil || temperature != nil else { return }
     let size = headSize
     let rotatesFirst = rotatesBeforeNorms
     let normSize = layer?.width ?? headSize
@@ -139,8 +166,17 @@ public struct Attention: Part {
             for start in stride(from: 0, to: width, by: normSize) { layer.normalise(heads + start, normSize, into: heads + start) }
           }
           if !rotatesFirst { rotate() }
+          if let temperature {
+            let factor = temperature.factor(sequences.position(row))
+            for c in 0..<width { heads[c] *= factor }
+          }
         }
       }
     }
   }
+}
+
+extension TensorRole {
+  /// Makes what multiplies the mixed values.
+  public static let attentionGate = TensorRole("attentionGate")
 }

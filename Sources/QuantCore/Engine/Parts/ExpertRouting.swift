@@ -12,6 +12,9 @@ public struct ExpertRouting: Sendable, Hashable {
     case sigmoid
     /// The same, divided by the sum over the chosen experts.
     case normalisedSigmoid
+    /// SparseMixer (arXiv:2409.12136): each expert is weighted by a softmax of its own, over those of the experts not chosen before it
+    /// whose products are not smaller than its own by more than a share of the larger magnitude.
+    case sparseMixer(share: Float)
   }
 
   /// Restricts the choice of experts to the best groups.
@@ -40,6 +43,8 @@ public struct ExpertRouting: Sendable, Hashable {
   public var groups: Groups?
   /// The factor that weights are multiplied by.
   public var scale: Float = 1
+  /// Whether the weight of an expert multiplies what it reads instead of what it gives.
+  public var weighsInput = false
 
   public init(
     expertsPerToken: Int, weights: Weights, hasCorrection: Bool = false, groups: Groups? = nil, scale: Float = 1
@@ -75,6 +80,7 @@ public struct ExpertRouting: Sendable, Hashable {
     let probabilities: [Float]
     switch weights {
     case .softmaxOfChosen where correction == nil && groups?.scoredBy ?? 1 == 1: probabilities = products
+    case .sparseMixer: probabilities = products
     case .softmaxOfChosen, .softmax: probabilities = ExpertRouting.softmax(products)
     case .sigmoid, .normalisedSigmoid: probabilities = products.map { 1 / (1 + (-$0).exponential) }
     }
@@ -89,6 +95,14 @@ public struct ExpertRouting: Sendable, Hashable {
     case .normalisedSigmoid:
       let sum = chosen.reduce(Float(1e-20)) { $0 + probabilities[$1] }
       result = chosen.map { probabilities[$0] / sum }
+    case .sparseMixer(let share):
+      result = chosen.indices.map { round in
+        let best = products[chosen[round]]
+        let near = products.indices.filter { e in
+          !chosen[..<round].contains(e) && (best - products[e]) / max(abs(products[e]), best) <= share
+        }
+        return 1 / near.reduce(Float(0)) { $0 + (products[$1] - best).exponential }
+      }
     }
     if scale != 1 { for i in result.indices { result[i] *= scale } }
     return (chosen, result)

@@ -25,6 +25,8 @@ public struct LatentAttention: Part {
   public var queryLatentNorm: Norm
   /// Factor of the products of queries and keys.
   public var scale: Float
+  /// The factor of queries that grows with their position; nil: there is none.
+  public var temperature: Attention.Temperature?
 
   /// - Parameter epsilon: of the norms over the latents.
   public init(
@@ -113,6 +115,9 @@ public struct LatentAttention: Part {
     let (sequences, width) = (context.sequences, queries.columns)
     queries.forEachRow(context.parallel) { row, query in
       for start in stride(from: plainSize, to: width, by: keySize) { table.rotate(query + start, position: sequences.position(row)) }
+      if let factor = temperature?.factor(sequences.position(row)) {
+        for c in 0..<width { query[c] *= factor }
+      }
     }
     return queries
   }

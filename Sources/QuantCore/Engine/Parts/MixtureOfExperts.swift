@@ -69,10 +69,15 @@ public struct MixtureOfExperts: Part {
       let visits = visits[index]
       if visits.isEmpty { continue }
       var gathered = entered.rows(visits.map { $0.token })
+      if routing.weighsInput {
+        for (row, visit) in visits.enumerated() { gathered.scale(row: row, by: visit.weight) }
+      }
       context.pass(&gathered, through: .expertInput(index))
       let layers = (Layer(.gate, expert: index), Layer(.up, expert: index), Layer(.down, expert: index))
       guard let output = expert.transform(gathered, layers: layers, output: .expertOutput(index), in: context) else { continue }
-      for (row, visit) in visits.enumerated() { result.add(output, row: row, times: visit.weight, at: visit.token) }
+      for (row, visit) in visits.enumerated() {
+        result.add(output, row: row, times: routing.weighsInput ? 1 : visit.weight, at: visit.token)
+      }
     }
     if let shared {
       let layers = (Layer(.sharedGate), Layer(.sharedUp), Layer(.sharedDown))

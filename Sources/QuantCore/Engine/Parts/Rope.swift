@@ -108,11 +108,13 @@ extension Rope {
   /// computed from the factors, because only the quotients of the context and the two limits matter.
   public func llama3Scaling(giving factors: [Float]) -> Scaling? {
     guard let largest = factors.max(), factors.count == dimension / 2 else { return nil }
-    // The original context of the published models, then other powers of two.
-    for context in [8192] + (6...20).map({ 1 << $0 }) {
-      var rope = self
-      rope.scaling = .llama3(factor: Double(largest), lowFrequency: 1, highFrequency: 4, originalContext: context)
-      if zip(rope.frequencyFactors(), factors).allSatisfy({ abs($0 - $1) <= 1e-4 * $1 }) { return rope.scaling }
+    // The original context of the published models, then other powers of two. Llama 4 has no range between the two frequencies.
+    for high in [4.0, 1] {
+      for context in [8192] + (6...20).map({ 1 << $0 }) {
+        var rope = self
+        rope.scaling = .llama3(factor: Double(largest), lowFrequency: 1, highFrequency: high, originalContext: context)
+        if zip(rope.frequencyFactors(), factors).allSatisfy({ abs($0 - $1) <= 1e-4 * $1 }) { return rope.scaling }
+      }
     }
     return nil
   }

@@ -27,8 +27,6 @@ public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConv
   public static let attentionOutput = TensorRole("attentionOutput")
   public static let queryNorm = TensorRole("queryNorm")
   public static let keyNorm = TensorRole("keyNorm")
-  /// Makes what the mixed values are multiplied by.
-  public static let attentionGate = TensorRole("attentionGate")
   /// One score per head that takes part in the softmax but belongs to no token.
   public static let sinks = TensorRole("sinks")
 
@@ -133,7 +131,6 @@ public struct Layer: Sendable, Hashable {
   public static let key = Layer(.key)
   public static let value = Layer(.value)
   public static let attentionOutput = Layer(.attentionOutput)
-  public static let attentionGate = Layer(.attentionGate)
   public static let gate = Layer(.gate)
   public static let up = Layer(.up)
   public static let down = Layer(.down)
