@@ -85,6 +85,17 @@ RANDOM_MODELS = {
         rope_theta=10000.0, rope_local_base_freq=100.0)),
     # llama.cpp needs tokens of Phi-3 if a name contains that.
     "phi-4": ("Phi3", "gpt2", dict(vocab_size=50257, partial_rotary_factor=0.75, sliding_window=100, pad_token_id=2)),
+    # Texts longer than the original context.
+    "phi-4-long": ("Phi3", "gpt2", dict(
+        vocab_size=50257, partial_rotary_factor=0.75, pad_token_id=2, original_max_position_embeddings=32, rope_scaling=dict(
+            type="longrope", short_factor=[1.0, 1.1, 1.5, 2.0, 2.5, 2.75], long_factor=[1.0, 2.0, 5.5, 9.0, 17.0, 30.0]))),
+    "olmo": ("Olmo", "gpt2", dict(vocab_size=50257, clip_qkv=0.5)),
+    "nemotron": ("Nemotron", "mistral-7b", dict(vocab_size=32000)),
+    "arcee": ("Arcee", "gpt2", dict(vocab_size=50257)),
+    "mpt": ("Mpt", "gpt2", dict(vocab_size=50257)),
+    # The class is not part of transformers; Granite's computes the same.
+    "minicpm": ("Granite", "mistral-7b", dict(
+        vocab_size=32000, embedding_multiplier=12.0, attention_multiplier=0.25, residual_multiplier=1.4 / 2**0.5, logits_scaling=4.0)),
     "glm4": ("Glm4", "gpt2", dict(vocab_size=50258, head_dim=32, pad_token_id=2)),
     # Of the two keys for the length of texts, the converter reads the older.
     "glm": ("Glm", "gpt2", dict(vocab_size=50258, pad_token_id=2, attention_bias=False, seq_length=256)),
@@ -135,7 +146,7 @@ ADDED_TOKENS = {"glm4-moe": ["[gMASK]", "<|user|>", "<|observation|>"], "glm4": 
 FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 # Variants that only --all checks: a quicker one has the same parts.
-SLOW_MODELS = ["llama-linear-rope", "qwen3-moe-tied", "exaone4-full", "falcon-new"]
+SLOW_MODELS = ["phi-4", "llama-linear-rope", "qwen3-moe-tied", "exaone4-full", "falcon-new"]
 
 
 def split(names):
@@ -156,6 +167,8 @@ COHERE = dict(
 SHAPES = {
     "Phi": LAYER_NORM_SHAPE, "GPTNeoX": LAYER_NORM_SHAPE, "Starcoder2": LAYER_NORM_SHAPE, "StableLm": LAYER_NORM_SHAPE,
     # The converter always states this length and this size.
+    "Olmo": LAYER_NORM_SHAPE, "Nemotron": LAYER_NORM_SHAPE | dict(norm_eps=1e-5),
+    "Mpt": dict(d_model=64, n_layers=2, n_heads=4, max_seq_len=256, attn_config=dict(clip_qkv=0.5), **TOKENS),
     "Falcon": dict(
         hidden_size=64, ffn_hidden_size=256, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=2048, **TOKENS),
     "GPTBigCode": dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, **TOKENS),
@@ -168,6 +181,11 @@ SHAPES = {
 }
 # The classes of a model and its configuration, if they are not named after the family.
 CLASSES = {"GPT2": "GPT2LMHeadModel"}
+# What a saved configuration says instead, for classes that are not part of transformers.
+OTHER_KEYS = {
+    "mpt": dict(architectures=["MPTForCausalLM"]),
+    "minicpm": dict(architectures=["MiniCPMForCausalLM"], model_type="minicpm", scale_emb=12.0, scale_depth=1.4, dim_model_base=16),
+}
 CONFIGURATIONS = {"Gemma3": "Gemma3TextConfig"}
 
 
@@ -182,14 +200,17 @@ def random_model(name):
     for key, parameter in model.named_parameters():
         noise = torch.randn_like(parameter)
         is_gain = key.endswith("weight") and ("norm" in key or "ln_" in key)
-        # Gemma stores w for gains of 1 + w; w is BF16 here, as in all published models, which keeps the gains exact.
-        gain = (0.2 * noise).bfloat16() if family.startswith("Gemma") else 1 + 0.2 * noise
+        # Gemma and Nemotron store w for gains of 1 + w; w is BF16 here, as in all published models, which keeps the gains exact.
+        gain = (0.2 * noise).bfloat16() if family.startswith(("Gemma", "Nemotron")) else 1 + 0.2 * noise
         parameter.copy_(gain if is_gain else 0.1 * noise)
     for key, buffer in model.named_buffers():
         if key.endswith("e_score_correction_bias"):
             buffer.copy_(0.1 * torch.rand_like(buffer))
     folder = WORK / name
     model.save_pretrained(folder)
+    if name in OTHER_KEYS:
+        file = folder / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | OTHER_KEYS[name]))
     for file in source.iterdir():
         if file.name.startswith(("tokenizer", "vocab.json", "merges.txt", "special_tokens")):
             shutil.copyfile(file, folder / file.name)
@@ -220,7 +241,21 @@ def load(folder, **options):
     if json.loads((folder / "config.json").read_text())["model_type"] == "gemma2":
         # Other implementations leave out the cap of scores.
         options.setdefault("attn_implementation", "eager")
-    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval()
+    return model_class(folder, options).from_pretrained(folder, dtype=torch.float32, **options).eval()
+
+
+def model_class(folder, options):
+    """The class that computes a model; adds what it needs to the options."""
+    stated = json.loads((folder / "config.json").read_text())
+    if stated["model_type"] != "minicpm":
+        return transformers.AutoModelForCausalLM
+    kept = ("architectures", "model_type", "scale_emb", "scale_depth", "dim_model_base")
+    options["config"] = transformers.GraniteConfig(
+        **{key: value for key, value in stated.items() if key not in kept} | dict(
+            embedding_multiplier=stated["scale_emb"], residual_multiplier=stated["scale_depth"] / stated["num_hidden_layers"]**0.5,
+            logits_scaling=stated["hidden_size"] / stated["dim_model_base"],
+            attention_multiplier=(stated["hidden_size"] / stated["num_attention_heads"])**-0.5))
+    return transformers.GraniteForCausalLM
 
 
 def transformers_logits(folder, ids, widens=False, **options):

@@ -21,6 +21,15 @@ public struct GGUFKeys: Sendable {
   public mutating func set(_ key: String, _ number: Double) { set(key, .f32(Float(number))) }
   public mutating func set(_ key: String, _ value: MetadataValue) { values[architecture + "." + key] = value }
 
+  /// Moves keys that are set after all others.
+  public mutating func keepLast(_ keys: String...) {
+    for key in keys.map({ architecture + "." + $0 }) {
+      guard let value = values[key] else { continue }
+      values[key] = nil
+      values[key] = value
+    }
+  }
+
   /// Reserves the entry for the type that most weights have, which the format fills in.
   public mutating func setFileType() { values["general.file_type"] = .u32(0) }
 
@@ -67,8 +76,9 @@ public struct GGUFKeys: Sendable {
 
   private mutating func setScaling(_ scaling: Rope.Scaling) {
     switch scaling {
-    // The factors of the other two are a tensor.
+    // Their factors are tensors.
     case .none, .llama3, .factors: return
+    case .long: set("rope.scaling.type", .string("longrope"))
     case .linear(let factor):
       set("rope.scaling.type", .string("linear"))
       set("rope.scaling.factor", factor)

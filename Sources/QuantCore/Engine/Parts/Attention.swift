@@ -29,6 +29,8 @@ public struct Attention: Part {
   public var scoreCap: Float?
   /// The factor of the products of queries and keys; nil: `1/√headSize`.
   public var scale: Float?
+  /// The bound of queries, keys and values, which are clamped to `-clip ... clip` before anything else; nil: there is none.
+  public var clip: Float?
   /// Length of the gains of the query and key norms; nil: that of one head.
   public var queryNormSize: Int?
   public var keyNormSize: Int?
@@ -63,7 +65,9 @@ public struct Attention: Part {
 
   /// The output mixes values channel by channel, so its channels can be scaled by scaling those of the values.
   public var folds: [Fold] {
-    [
+    // Values that are clamped cannot be scaled.
+    if clip != nil { return [] }
+    return [
       Fold(
         site: .attentionOutput, producer: .valueRows(.value, queryHeads: headCount, keyValueHeads: keyValueHeadCount), produced: .values)
     ]
@@ -71,6 +75,7 @@ public struct Attention: Part {
 
   public var caches: [CacheSite] { [CacheSite(.keys, headSize: headSize), CacheSite(.values, headSize: headSize)] }
   public var mixesTokens: Bool { true }
+  public var lengthLimits: [Int] { [rope?.lengthLimit].compactMap { $0 } }
 
   // MARK: Forward pass
 
@@ -94,6 +99,11 @@ public struct Attention: Part {
     var input = input
     context.pass(&input, through: .attentionInput)
     var (queries, keys, values) = (context.linear(.query, input), context.linear(.key, input), context.linear(.value, input))
+    if let clip {
+      for c in queries.values.indices { queries.values[c] = min(max(queries.values[c], -clip), clip) }
+      for c in keys.values.indices { keys.values[c] = min(max(keys.values[c], -clip), clip) }
+      for c in values.values.indices { values.values[c] = min(max(values.values[c], -clip), clip) }
+    }
     let rows = context.sequences
     let table = rope.map { rope in
       context.remembering(RotaryTable.Key(rope: rope, positions: rows.positions)) { rope.table(positions: rows.positions) }

@@ -85,6 +85,9 @@ public struct ModelDescription: Sendable {
     }
   }
 
+  /// Lengths of a sequence beyond which cached values of its earlier tokens are outdated.
+  package var lengthLimits: Set<Int> { Set(blocks.flatMap { $0.branches.flatMap(\.part.lengthLimits) }) }
+
   /// Refuses sequences that need positions beyond the last learned one. Computed positions have no last one.
   /// - Throws: `Failure` `model.position-range`.
   public func checkPositions(_ count: Int) throws(Failure) {
