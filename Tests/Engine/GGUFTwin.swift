@@ -6,7 +6,7 @@ import Testing
 /// The weights of a Hugging Face checkpoint as a GGUF holds them, made by the converter's own formula.
 enum GGUFTwin {
   /// Architectures in which the rows of queries and keys are in rotary pairs.
-  private static let inPairs = ["llama", "granite", "smollm3", "olmo", "arcee", "minicpm"]
+  private static let inPairs = ["llama", "granite", "smollm3", "olmo", "arcee", "minicpm", "mistral3"]
 
   static func of(_ source: Checkpoint) throws -> Checkpoint {
     let model = try Fixture.describe(source)

@@ -148,12 +148,38 @@ MODELS |= {
     "minicpm": transformers.GraniteConfig(
         **COMMON, embedding_multiplier=6.0, attention_multiplier=8**-0.5, residual_multiplier=1.4 / 2**0.5, logits_scaling=4.0),
 }
+TEMPERATURE = dict(beta=0.3, length=16)
+MINISTRAL_YARN = dict(
+    rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, original_max_position_embeddings=TEMPERATURE["length"], mscale=1.0,
+    mscale_all_dim=1.0)
+MODELS |= {
+    # Ministral 3 is Mistral with a factor of queries by position.
+    "ministral3": transformers.MistralConfig(**COMMON, head_dim=16, sliding_window=None, rope_scaling=MINISTRAL_YARN),
+    "ministral": transformers.MinistralConfig(
+        **COMMON, head_dim=16, sliding_window=7, layer_types=["sliding_attention", "full_attention"]),
+}
+
+
+def with_temperature(rotate):
+    """The function that rotates queries and keys, followed by the factor of queries."""
+
+    def function(queries, keys, *arguments, **options):
+        queries, keys = rotate(queries, keys, *arguments, **options)
+        steps = torch.arange(queries.shape[-2]) // TEMPERATURE["length"]
+        return queries * (1 + TEMPERATURE["beta"] * torch.log1p(steps.float()))[:, None], keys
+
+    return function
+
+
 # What a saved configuration says instead, for classes that are not part of transformers.
 OTHER_KEYS = {
     "minicpm": dict(
         architectures=["MiniCPMForCausalLM"], model_type="minicpm", scale_emb=6.0, scale_depth=1.4, dim_model_base=8,
         embedding_multiplier=None, attention_multiplier=None, residual_multiplier=None, logits_scaling=None),
     "mpt": dict(architectures=["MPTForCausalLM"]),
+    "ministral3": dict(
+        architectures=["Ministral3ForCausalLM"], model_type="ministral3", rope_theta=None, rope_scaling=None,
+        rope_parameters=dict(**MINISTRAL_YARN, rope_theta=10000.0, llama_4_scaling_beta=TEMPERATURE["beta"])),
 }
 LLAMA_SITES = {
     "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate_proj",
@@ -295,7 +321,12 @@ def write_random(name, config):
     randomise(model)
     folder = os.path.join(OUT, name)
     tokens = torch.randint(0, config.vocab_size, (2, 40), generator=torch.Generator().manual_seed(11))
+    rotation = transformers.models.mistral.modeling_mistral
+    plain = rotation.apply_rotary_pos_emb
+    if name == "ministral3":
+        rotation.apply_rotary_pos_emb = with_temperature(plain)
     logits, seen = observe(model, tokens)
+    rotation.apply_rotary_pos_emb = plain
     model.to(torch.bfloat16).save_pretrained(folder)
     os.remove(os.path.join(folder, "generation_config.json"))
     if name in OTHER_KEYS:

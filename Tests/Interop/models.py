@@ -39,6 +39,12 @@ WHOLE_YARN = {
 
 GRANITE = dict(embedding_multiplier=6.0, attention_multiplier=0.02, residual_multiplier=0.3, logits_scaling=4.0)
 
+SHAPE = dict(
+    hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
+    max_position_embeddings=256, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, rms_norm_eps=1e-5)
+# The rotary embedding of Ministral 3, whose class is not part of transformers.
+MINISTRAL_YARN = dict(
+    rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, original_max_position_embeddings=16, mscale=1.0, mscale_all_dim=1.0)
 # Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except if a
 # model pads its embedding.
 RANDOM_MODELS = {
@@ -93,6 +99,29 @@ RANDOM_MODELS = {
     "nemotron": ("Nemotron", "mistral-7b", dict(vocab_size=32000)),
     "arcee": ("Arcee", "gpt2", dict(vocab_size=50257)),
     "mpt": ("Mpt", "gpt2", dict(vocab_size=50257)),
+    # Mistral with a factor of queries by position.
+    "ministral3": ("Mistral", "gpt2", dict(vocab_size=50257, sliding_window=None, rope_scaling=MINISTRAL_YARN)),
+    # Language models inside of classes for images.
+    "llava": ("Llava", "mistral-7b", dict(
+        text_config=dict(model_type="llama", vocab_size=32000, **SHAPE), vision_config=dict(
+            model_type="clip_vision_model", hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=28,
+            patch_size=14, projection_dim=16))),
+    "mistral3": ("Mistral3", "gpt2", dict(
+        text_config=dict(model_type="mistral", vocab_size=50257, sliding_window=None, **SHAPE), vision_config=dict(
+            model_type="pixtral", hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=28,
+            patch_size=14))),
+    "qwen2.5-vl": ("Qwen2_5_VL", "gpt2", dict(
+        text_config=dict(
+            vocab_size=50257, rope_scaling=dict(type="mrope", mrope_section=[4, 2, 2]), **SHAPE), vision_config=dict(
+                depth=1, hidden_size=32, intermediate_size=64, num_heads=2, out_hidden_size=64, fullatt_block_indexes=[0]))),
+    "qwen3-vl": ("Qwen3VL", "gpt2", dict(
+        text_config=dict(
+            vocab_size=50257, rope_scaling=dict(rope_type="default", mrope_section=[4, 2, 2], mrope_interleaved=True), **SHAPE),
+        vision_config=dict(
+            depth=1, hidden_size=32, intermediate_size=64, num_heads=2, out_hidden_size=64, num_position_embeddings=16,
+            deepstack_visual_indexes=[0]))),
+    # Without an output matrix.
+    "llama-model": ("Llama", "gpt2", dict(vocab_size=50257, tie_word_embeddings=True)),
     # The class is not part of transformers; Granite's computes the same.
     "minicpm": ("Granite", "mistral-7b", dict(
         vocab_size=32000, embedding_multiplier=12.0, attention_multiplier=0.25, residual_multiplier=1.4 / 2**0.5, logits_scaling=4.0)),
@@ -146,7 +175,7 @@ ADDED_TOKENS = {"glm4-moe": ["[gMASK]", "<|user|>", "<|observation|>"], "glm4": 
 FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 # Variants that only --all checks: a quicker one has the same parts.
-SLOW_MODELS = ["phi-4", "llama-linear-rope", "qwen3-moe-tied", "exaone4-full", "falcon-new"]
+SLOW_MODELS = ["phi-4", "qwen2.5-vl", "llava", "arcee", "minicpm", "llama-linear-rope", "qwen3-moe-tied", "exaone4-full", "falcon-new"]
 
 
 def split(names):
@@ -155,9 +184,6 @@ def split(names):
         cases=[name for name in names if name not in SLOW_MODELS], slow_cases=[name for name in names if name in SLOW_MODELS])
 
 
-SHAPE = dict(
-    hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
-    max_position_embeddings=256, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, rms_norm_eps=1e-5)
 TOKENS = dict(bos_token_id=1, eos_token_id=2)
 LAYER_NORM_SHAPE = {key: value for key, value in SHAPE.items() if key not in ("head_dim", "rms_norm_eps")}
 COHERE = dict(
@@ -180,12 +206,19 @@ SHAPES = {
         hidden_size=64, ffn_dim=160, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=256, pad_token_id=1, **TOKENS),
 }
 # The classes of a model and its configuration, if they are not named after the family.
-CLASSES = {"GPT2": "GPT2LMHeadModel"}
+CLASSES = {"GPT2": "GPT2LMHeadModel"} | {
+    name: name + "ForConditionalGeneration" for name in ("Llava", "Mistral3", "Qwen2_5_VL", "Qwen3VL")}
 # What a saved configuration says instead, for classes that are not part of transformers.
 OTHER_KEYS = {
+    "ministral3": dict(
+        architectures=["Ministral3ForCausalLM"], model_type="ministral3",
+        rope_parameters=dict(**MINISTRAL_YARN, rope_theta=10000.0, llama_4_scaling_beta=0.3)),
     "mpt": dict(architectures=["MPTForCausalLM"]),
+    "qwen2.5-vl": dict(architectures=["Qwen2_5_VLForConditionalGeneration"]),
     "minicpm": dict(architectures=["MiniCPMForCausalLM"], model_type="minicpm", scale_emb=12.0, scale_depth=1.4, dim_model_base=16),
 }
+# Models of which only the part before the output matrix is saved.
+WITHOUT_OUTPUT = ["llama-model"]
 CONFIGURATIONS = {"Gemma3": "Gemma3TextConfig"}
 
 
@@ -194,7 +227,8 @@ def random_model(name):
     """Folder of a model in F32 in which every tensor is random, norms and biases included."""
     family, tokenizer, changes = RANDOM_MODELS[name]
     source = shared(f"tokenizers/{tokenizer}")
-    config = getattr(transformers, CONFIGURATIONS.get(family, family + "Config"))(**{**SHAPES.get(family, SHAPE), **changes})
+    shape = {} if "text_config" in changes else SHAPES.get(family, SHAPE)
+    config = getattr(transformers, CONFIGURATIONS.get(family, family + "Config"))(**{**shape, **changes})
     torch.manual_seed(sum(map(ord, name)))
     model = getattr(transformers, CLASSES.get(family, family + "ForCausalLM"))(config)
     for key, parameter in model.named_parameters():
@@ -207,7 +241,7 @@ def random_model(name):
         if key.endswith("e_score_correction_bias"):
             buffer.copy_(0.1 * torch.rand_like(buffer))
     folder = WORK / name
-    model.save_pretrained(folder)
+    (model.model if name in WITHOUT_OUTPUT else model).save_pretrained(folder)
     if name in OTHER_KEYS:
         file = folder / "config.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | OTHER_KEYS[name]))
@@ -231,7 +265,8 @@ def add_tokens(file, texts):
 
 def random_ids(name, count=40):
     """Token ids for a model of RANDOM_MODELS, from the whole vocabulary."""
-    vocabulary = RANDOM_MODELS[name][2]["vocab_size"]
+    changes = RANDOM_MODELS[name][2]
+    vocabulary = changes.get("text_config", changes)["vocab_size"]
     torch.manual_seed(7)
     return torch.randint(0, vocabulary, (count,)).tolist()
 
@@ -244,9 +279,41 @@ def load(folder, **options):
     return model_class(folder, options).from_pretrained(folder, dtype=torch.float32, **options).eval()
 
 
+class MistralWithTemperature(transformers.MistralForCausalLM):
+    """Ministral 3: queries are multiplied by a factor that grows with their position."""
+    rope = None
+
+    @classmethod
+    def of(cls, rope):
+        return type("Ministral3", (cls,), dict(rope=rope))
+
+    def forward(self, *arguments, **options):
+        module = transformers.models.mistral.modeling_mistral
+        plain = module.apply_rotary_pos_emb
+
+        def rotate(queries, keys, *rest, **more):
+            queries, keys = plain(queries, keys, *rest, **more)
+            steps = torch.arange(queries.shape[-2]) // self.rope["original_max_position_embeddings"]
+            return queries * (1 + self.rope["llama_4_scaling_beta"] * torch.log1p(steps.float()))[:, None], keys
+
+        module.apply_rotary_pos_emb = rotate
+        try:
+            return super().forward(*arguments, **options)
+        finally:
+            module.apply_rotary_pos_emb = plain
+
+
 def model_class(folder, options):
     """The class that computes a model; adds what it needs to the options."""
     stated = json.loads((folder / "config.json").read_text())
+    if "text_config" in stated or "vision_config" in stated:
+        return transformers.AutoModelForImageTextToText
+    if stated["model_type"] == "ministral3":
+        rope = stated["rope_parameters"]
+        options["config"] = transformers.MistralConfig(
+            **{key: value for key, value in stated.items() if key not in ("architectures", "model_type", "rope_parameters")} | dict(
+                rope_theta=rope["rope_theta"], rope_scaling={key: value for key, value in rope.items() if key in MINISTRAL_YARN}))
+        return MistralWithTemperature.of(rope)
     if stated["model_type"] != "minicpm":
         return transformers.AutoModelForCausalLM
     kept = ("architectures", "model_type", "scale_emb", "scale_depth", "dim_model_base")
@@ -269,6 +336,14 @@ def transformers_logits(folder, ids, widens=False, **options):
     return model(torch.tensor([ids])).logits[0]
 
 
+def text_weights(model):
+    """The weights of a model without its vision tower, by their names in the class without one."""
+    return {
+        key.replace("language_model.", ""): value for key, value in model.state_dict().items()
+        if not any(part in key for part in ("vision_tower.", "visual.", "multi_modal_projector."))}
+
+
 def vocabulary_size(folder):
     """Number of rows of the embedding."""
-    return json.loads((folder / "config.json").read_text())["vocab_size"]
+    stated = json.loads((folder / "config.json").read_text())
+    return stated.get("text_config", stated)["vocab_size"]

@@ -78,6 +78,9 @@ extension Rope.Long {
 }
 
 extension Rope.Yarn {
+  /// The factor of attention that the rule of the paper gives for a weight of its logarithm.
+  public func magnitude(_ weight: Double) -> Double { factor > 1 ? 0.1 * weight * log(factor) + 1 : 1 }
+
   /// Whether rotated channels are multiplied by the factor of the paper, stated or not.
   public var hasUsualFactor: Bool {
     guard let attentionFactor else { return true }

@@ -8,6 +8,8 @@ public struct GGUFKeys: Sendable {
   /// Keys that come first, in this order, if they are set: those of an architecture whose class in the converter writes its own list.
   /// Without the architecture's prefix; `general.file_type` is one of them.
   public var order: [String] = []
+  /// Pairs of channels for each component of a position, if positions have several.
+  public var rotarySections: [Int]?
   /// Of a head of which a part is rotated; nil: all is.
   private var rotatedDimension: Int?
 
@@ -57,6 +59,7 @@ public struct GGUFKeys: Sendable {
     if statesKeyValueHeads { set("attention.head_count_kv", n.keyValueHeadCount) }
     if let rope {
       setScaling(rope.scaling)
+      if let rotarySections { set("rope.dimension_sections", .i32s(rotarySections.map { Int32(clamping: $0) })) }
       if rope.theta != assumedTheta { set("rope.freq_base", rope.theta) }
       if rope.dimension != n.headSize { rotatedDimension = rope.dimension }
       if let localTheta { set("rope.freq_base_swa", localTheta) }

@@ -46,6 +46,9 @@ public struct HuggingFaceKeys: Sendable {
     return true
   }
 
+  /// As the configuration of a folder without some of the keys.
+  public func without(_ keys: String...) -> Configuration { .huggingFace(.object(members.filter { !keys.contains($0.key) })) }
+
   /// As the configuration of a folder.
   public var configuration: Configuration { .huggingFace(.object(members)) }
 }

@@ -64,7 +64,8 @@ extension ConfigurationKeys {
     let type = (value["rope_type"] ?? value["type"])?.stringValue ?? "default"
     func field(_ key: String) throws(Failure) -> Double { try positive(value[key]?.doubleValue, "rope_scaling.\(key)") }
     switch type {
-    case "default":
+    // Components of a position are equal in texts.
+    case "default", "mrope":
       return .none
     case "linear":
       return .linear(factor: try field("factor"))
