@@ -8,13 +8,15 @@ import Testing
   static let llamaLike = ["llama3-rope", "llama-biases", "mistral-window", "qwen2", "qwen3"]
   static let qwenMixtures = ["qwen2-moe", "qwen2-moe-dense", "qwen3-moe", "qwen3-moe-dense"]
   static let withPlaceInGGUF = [
-    "granite", "olmo2", "olmo3", "smollm3", "seed-oss", "exaone4", "ernie4.5", "hunyuan", "gemma", "gemma2", "olmoe", "cohere", "cohere2",
+    "granite", "olmo2", "olmo", "nemotron", "arcee", "mpt", "minicpm", "phi3-long", "ministral3", "olmo3", "smollm3", "seed-oss", "exaone4",
+    "ernie4.5",
+    "hunyuan", "gemma", "gemma2", "olmoe", "cohere", "cohere2",
   ]
   static let names =
     llamaLike + qwenMixtures + withPlaceInGGUF
     + [
       "mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap",
-      "deepseek-v3", "deepseek-v3-yarn", "gpt-oss", "granite-moe", "exaone4-window", "glm4-moe",
+      "deepseek-v3", "deepseek-v3-yarn", "gpt-oss", "granite-moe", "exaone4-window", "glm4-moe", "ministral",
     ] + withFusedOrParallelParts + withRecurrentParts
   /// Models in which some blocks mix tokens without an attention.
   static let withRecurrentParts = [

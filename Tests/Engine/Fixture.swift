@@ -34,7 +34,8 @@ enum Fixture {
       SeedOSS.self, Exaone4.self, Ernie45.self, HunyuanDense.self, Gemma.self, Gemma2.self, OLMoE.self, Cohere.self, GLM4MoE.self,
       Ernie45MoE.self, HunyuanMoE.self, MiniMaxM2.self, Llama4.self, Dots1.self, HYV3.self, ExaoneMoE.self, AFMoE.self, PhiMoE.self,
       Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self,
-      Falcon.self, GPTBigCode.self,
+      Falcon.self, GPTBigCode.self, Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self,
+      Mistral3.self, QwenVL.self, LanguageParts.self,
     ]
     guard let configuration = checkpoint.configuration, let name = configuration.architecture,
       let family = families.first(where: { $0.architectures(checkpoint.naming).contains(name) })

@@ -6,7 +6,7 @@ import Testing
 /// The weights of a Hugging Face checkpoint as a GGUF holds them, made by the converter's own formula.
 enum GGUFTwin {
   /// Architectures in which the rows of queries and keys are in rotary pairs.
-  private static let inPairs = ["llama", "granite", "smollm3"]
+  private static let inPairs = ["llama", "granite", "smollm3", "olmo", "arcee", "minicpm", "mistral3"]
 
   static func of(_ source: Checkpoint) throws -> Checkpoint {
     let model = try Fixture.describe(source)
@@ -35,7 +35,9 @@ enum GGUFTwin {
         matrix = groupParts(matrix, rows: stored.shape[0], groups: groups, [attention.headCount / groups, 1, 1])
       }
       if architecture == "gpt2", tensor.id.block != nil, stored.shape.count == 2 { matrix = transpose(matrix) }
-      if architecture.hasPrefix("gemma"), tensor.kind == .norm { for i in matrix.values.indices { matrix.values[i] += 1 } }
+      if architecture.hasPrefix("gemma") || architecture == "nemotron", tensor.kind == .norm {
+        for i in matrix.values.indices { matrix.values[i] += 1 }
+      }
       if tensor.id.expert != nil {
         matrix.append(of: (1..<(model.mixture?.expertCount ?? 1)).compactMap { source[tensor.expertName($0)]?.matrix() })
       }
@@ -44,6 +46,10 @@ enum GGUFTwin {
     if let rope = attention.rope, case .llama3 = rope.scaling {
       let factors = rope.frequencyFactors()
       tensors.append(f32("rope_freqs.weight", [factors.count], factors))
+    }
+    if let rope = attention.rope, case .long(let long) = rope.scaling {
+      tensors.append(f32("rope_factors_long.weight", [long.longFactors.count], long.longFactors))
+      tensors.append(f32("rope_factors_short.weight", [long.shortFactors.count], long.shortFactors))
     }
     return Checkpoint(
       path: "twin.gguf", format: "fixture", tensors: tensors, naming: .gguf,

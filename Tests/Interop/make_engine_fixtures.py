@@ -6,6 +6,7 @@ BF16 grid), each with `expected.safetensors`: token ids, logits and the mean abs
 layers, as transformers computes them in float32. For the trained models in SHARED/models, only the expectations are written,
 with the perplexity of the first windows of wikitext2-valid. With MODELs, only these are written. Run with the versions pinned in
 requirements.txt."""
+import json
 import math
 import os
 import sys
@@ -26,6 +27,7 @@ OPT = dict(
 NEOX = dict(
     vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=128,
     bos_token_id=0, eos_token_id=1)
+LAYER_NORMS = dict(**NEOX, tie_word_embeddings=False)
 FALCON = dict(
     vocab_size=96, hidden_size=32, ffn_hidden_size=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=128,
     bos_token_id=0, eos_token_id=1)
@@ -155,6 +157,54 @@ MODELS |= {
         layer_types=["full_attention", "linear_attention"], moe_intermediate_size=24, shared_expert_intermediate_size=40, num_experts=4,
         num_experts_per_tok=2),
 }
+MODELS |= {
+    # Sequences of the test are longer than the original context.
+    "phi3-long": transformers.Phi3Config(
+        **COMMON, pad_token_id=None, original_max_position_embeddings=16, rope_scaling=dict(
+            type="longrope", short_factor=[1.0, 1.1, 1.5, 2.0], long_factor=[1.0, 2.0, 5.5, 9.0])),
+    "olmo": transformers.OlmoConfig(**LAYER_NORMS, num_key_value_heads=2, clip_qkv=0.8),
+    "nemotron": transformers.NemotronConfig(**LAYER_NORMS, num_key_value_heads=2, norm_eps=1e-5),
+    "arcee": transformers.ArceeConfig(**COMMON, head_dim=12),
+    "mpt": transformers.MptConfig(
+        vocab_size=96, d_model=32, n_layers=2, n_heads=4, expansion_ratio=4, max_seq_len=128,
+        attn_config=transformers.models.mpt.configuration_mpt.MptAttentionConfig(clip_qkv=0.8)),
+    # The class is not part of transformers; Granite's computes the same.
+    "minicpm": transformers.GraniteConfig(
+        **COMMON, embedding_multiplier=6.0, attention_multiplier=8**-0.5, residual_multiplier=1.4 / 2**0.5, logits_scaling=4.0),
+}
+TEMPERATURE = dict(beta=0.3, length=16)
+MINISTRAL_YARN = dict(
+    rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, original_max_position_embeddings=TEMPERATURE["length"], mscale=1.0,
+    mscale_all_dim=1.0)
+MODELS |= {
+    # Ministral 3 is Mistral with a factor of queries by position.
+    "ministral3": transformers.MistralConfig(**COMMON, head_dim=16, sliding_window=None, rope_scaling=MINISTRAL_YARN),
+    "ministral": transformers.MinistralConfig(
+        **COMMON, head_dim=16, sliding_window=7, layer_types=["sliding_attention", "full_attention"]),
+}
+
+
+def with_temperature(rotate):
+    """The function that rotates queries and keys, followed by the factor of queries."""
+
+    def function(queries, keys, *arguments, **options):
+        queries, keys = rotate(queries, keys, *arguments, **options)
+        steps = torch.arange(queries.shape[-2]) // TEMPERATURE["length"]
+        return queries * (1 + TEMPERATURE["beta"] * torch.log1p(steps.float()))[:, None], keys
+
+    return function
+
+
+# What a saved configuration says instead, for classes that are not part of transformers.
+OTHER_KEYS = {
+    "minicpm": dict(
+        architectures=["MiniCPMForCausalLM"], model_type="minicpm", scale_emb=6.0, scale_depth=1.4, dim_model_base=8,
+        embedding_multiplier=None, attention_multiplier=None, residual_multiplier=None, logits_scaling=None),
+    "mpt": dict(architectures=["MPTForCausalLM"]),
+    "ministral3": dict(
+        architectures=["Ministral3ForCausalLM"], model_type="ministral3", rope_theta=None, rope_scaling=None,
+        rope_parameters=dict(**MINISTRAL_YARN, rope_theta=10000.0, llama_4_scaling_beta=TEMPERATURE["beta"])),
+}
 LLAMA_SITES = {
     "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate_proj",
     "feed-forward.output": "mlp.down_proj"}
@@ -173,6 +223,7 @@ LATENT_SITES = {
     **{f"feed-forward.{site}.{e}": f"mlp.experts.{e}.{module}"
        for e in range(8) for site, module in (("input", "gate_proj"), ("output", "down_proj"))}}
 MIXER_SITES = {"mixer.input": "mamba.in_proj", "mixer.output": "mamba.out_proj"}
+UNGATED_SITES = {**LLAMA_SITES, "feed-forward.input": "mlp.up_proj"}
 FUSED_GATE_SITES = {**LLAMA_SITES, "feed-forward.input": "mlp.gate_up_proj"}
 # For each kind of model: where its blocks are, and the modules whose inputs are the sites.
 SITES = {
@@ -230,6 +281,11 @@ SITES = {
     "gpt_neox": ("gpt_neox.layers.1.", {
         "attention.input": "attention.query_key_value", "attention.output": "attention.dense",
         "feed-forward.input": "mlp.dense_h_to_4h", "feed-forward.output": "mlp.dense_4h_to_h"}),
+    "mpt": ("transformer.blocks.1.", {
+        "attention.input": "attn.Wqkv", "attention.output": "attn.out_proj", "feed-forward.input": "ffn.up_proj",
+        "feed-forward.output": "ffn.down_proj"}),
+    "nemotron": ("model.layers.1.", UNGATED_SITES),
+    "arcee": ("model.layers.1.", UNGATED_SITES),
     "starcoder2": ("model.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.c_fc",
         "feed-forward.output": "mlp.c_proj"}),
@@ -246,10 +302,10 @@ def randomise(model):
     generator = torch.Generator().manual_seed(7)
     for name, parameter in model.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
-        if model.config.model_type in ("gemma", "gemma2", "gemma3_text", "qwen3_next") and name.endswith("norm.weight"):
+        if model.config.model_type in ("gemma", "gemma2", "gemma3_text", "nemotron", "qwen3_next") and name.endswith("norm.weight"):
             # The gain is one plus this.
             value = 0.2 * noise
-        elif name.endswith("norm.weight") or ".ln_" in name and name.endswith("weight") or "layernorm.weight" in name:
+        elif name.endswith("norm.weight") or (".ln_" in name or ".norm_" in name) and name.endswith("weight") or "layernorm.weight" in name:
             value = 1 + 0.2 * noise
         else:
             value = noise * (0.3 if name.endswith("bias") else 1.5 / math.sqrt(parameter.shape[-1]))
@@ -312,9 +368,20 @@ def write_random(name, config):
     randomise(model)
     folder = os.path.join(OUT, name)
     tokens = torch.randint(0, config.vocab_size, (2, 40), generator=torch.Generator().manual_seed(11))
+    rotation = transformers.models.mistral.modeling_mistral
+    plain = rotation.apply_rotary_pos_emb
+    if name == "ministral3":
+        rotation.apply_rotary_pos_emb = with_temperature(plain)
     logits, seen = observe(model, tokens)
+    rotation.apply_rotary_pos_emb = plain
     model.to(torch.bfloat16).save_pretrained(folder)
     os.remove(os.path.join(folder, "generation_config.json"))
+    if name in OTHER_KEYS:
+        path = os.path.join(folder, "config.json")
+        with open(path) as file:
+            stated = json.load(file) | OTHER_KEYS[name]
+        with open(path, "w") as file:
+            json.dump({key: value for key, value in stated.items() if value is not None}, file, indent=2)
     expected = {"tokens": tokens.int(), "logits": logits, **{k: v.float().contiguous() for k, v in seen.items()}}
     save_file(expected, os.path.join(folder, "expected.safetensors"))
 

@@ -41,6 +41,12 @@ GRANITE = dict(embedding_multiplier=6.0, attention_multiplier=0.02, residual_mul
 MAMBA2 = dict(
     mamba_n_heads=4, mamba_d_head=32, mamba_n_groups=1, mamba_d_state=32, mamba_d_conv=4, mamba_expand=2, mamba_chunk_size=8)
 
+SHAPE = dict(
+    hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
+    max_position_embeddings=256, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, rms_norm_eps=1e-5)
+# The rotary embedding of Ministral 3, whose class is not part of transformers.
+MINISTRAL_YARN = dict(
+    rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, original_max_position_embeddings=16, mscale=1.0, mscale_all_dim=1.0)
 # Each row is one way in which models of a family differ. Vocabulary sizes are those of the tokenizers, except if a
 # model pads its embedding.
 RANDOM_MODELS = {
@@ -94,6 +100,40 @@ RANDOM_MODELS = {
         rope_theta=10000.0, rope_local_base_freq=100.0)),
     # llama.cpp needs tokens of Phi-3 if a name contains that.
     "phi-4": ("Phi3", "gpt2", dict(vocab_size=50257, partial_rotary_factor=0.75, sliding_window=100, pad_token_id=2)),
+    # Texts longer than the original context.
+    "phi-4-long": ("Phi3", "gpt2", dict(
+        vocab_size=50257, partial_rotary_factor=0.75, pad_token_id=2, original_max_position_embeddings=32, rope_scaling=dict(
+            type="longrope", short_factor=[1.0, 1.1, 1.5, 2.0, 2.5, 2.75], long_factor=[1.0, 2.0, 5.5, 9.0, 17.0, 30.0]))),
+    "olmo": ("Olmo", "gpt2", dict(vocab_size=50257, clip_qkv=0.5)),
+    "nemotron": ("Nemotron", "mistral-7b", dict(vocab_size=32000)),
+    "arcee": ("Arcee", "gpt2", dict(vocab_size=50257)),
+    "mpt": ("Mpt", "gpt2", dict(vocab_size=50257)),
+    # Mistral with a factor of queries by position.
+    "ministral3": ("Mistral", "gpt2", dict(vocab_size=50257, sliding_window=None, rope_scaling=MINISTRAL_YARN)),
+    # Language models inside of classes for images.
+    "llava": ("Llava", "mistral-7b", dict(
+        text_config=dict(model_type="llama", vocab_size=32000, **SHAPE), vision_config=dict(
+            model_type="clip_vision_model", hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=28,
+            patch_size=14, projection_dim=16))),
+    "mistral3": ("Mistral3", "gpt2", dict(
+        text_config=dict(model_type="mistral", vocab_size=50257, sliding_window=None, **SHAPE), vision_config=dict(
+            model_type="pixtral", hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=28,
+            patch_size=14))),
+    "qwen2.5-vl": ("Qwen2_5_VL", "gpt2", dict(
+        text_config=dict(
+            vocab_size=50257, rope_scaling=dict(type="mrope", mrope_section=[4, 2, 2]), **SHAPE), vision_config=dict(
+                depth=1, hidden_size=32, intermediate_size=64, num_heads=2, out_hidden_size=64, fullatt_block_indexes=[0]))),
+    "qwen3-vl": ("Qwen3VL", "gpt2", dict(
+        text_config=dict(
+            vocab_size=50257, rope_scaling=dict(rope_type="default", mrope_section=[4, 2, 2], mrope_interleaved=True), **SHAPE),
+        vision_config=dict(
+            depth=1, hidden_size=32, intermediate_size=64, num_heads=2, out_hidden_size=64, num_position_embeddings=16,
+            deepstack_visual_indexes=[0]))),
+    # Without an output matrix.
+    "llama-model": ("Llama", "gpt2", dict(vocab_size=50257, tie_word_embeddings=True)),
+    # The class is not part of transformers; Granite's computes the same.
+    "minicpm": ("Granite", "mistral-7b", dict(
+        vocab_size=32000, embedding_multiplier=12.0, attention_multiplier=0.25, residual_multiplier=1.4 / 2**0.5, logits_scaling=4.0)),
     "glm4": ("Glm4", "gpt2", dict(vocab_size=50258, head_dim=32, pad_token_id=2)),
     # Of the two keys for the length of texts, the converter reads the older.
     "glm": ("Glm", "gpt2", dict(vocab_size=50258, pad_token_id=2, attention_bias=False, seq_length=256)),
@@ -197,7 +237,7 @@ GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 # Variants that only --all checks: a quicker one has the same parts.
 SLOW_MODELS = [
     "granite-hybrid-dense", "granite-hybrid-attention", "falcon-mamba", "llama-linear-rope", "qwen3-moe-tied", "exaone4-full", "falcon-new",
-    "deepseek-v2-groups", "hunyuan-moe", "dots1", "llama4-chunks"]
+    "deepseek-v2-groups", "hunyuan-moe", "dots1", "llama4-chunks", "phi-4", "qwen2.5-vl", "llava", "arcee", "minicpm"]
 
 
 def split(names):
@@ -206,9 +246,6 @@ def split(names):
         cases=[name for name in names if name not in SLOW_MODELS], slow_cases=[name for name in names if name in SLOW_MODELS])
 
 
-SHAPE = dict(
-    hidden_size=64, intermediate_size=160, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
-    max_position_embeddings=256, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2, rms_norm_eps=1e-5)
 TOKENS = dict(bos_token_id=1, eos_token_id=2)
 LAYER_NORM_SHAPE = {key: value for key, value in SHAPE.items() if key not in ("head_dim", "rms_norm_eps")}
 COHERE = dict(
@@ -219,6 +256,8 @@ RECURRENT = dict(hidden_size=64, num_hidden_layers=2, expand=2, conv_kernel=4, *
 SHAPES = {
     "Phi": LAYER_NORM_SHAPE, "GPTNeoX": LAYER_NORM_SHAPE, "Starcoder2": LAYER_NORM_SHAPE, "StableLm": LAYER_NORM_SHAPE,
     # The converter always states this length and this size.
+    "Olmo": LAYER_NORM_SHAPE, "Nemotron": LAYER_NORM_SHAPE | dict(norm_eps=1e-5),
+    "Mpt": dict(d_model=64, n_layers=2, n_heads=4, max_seq_len=256, attn_config=dict(clip_qkv=0.5), **TOKENS),
     "Falcon": dict(
         hidden_size=64, ffn_hidden_size=256, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=2048, **TOKENS),
     "GPTBigCode": dict(n_embd=64, n_layer=2, n_head=4, n_positions=256, **TOKENS),
@@ -231,7 +270,19 @@ SHAPES = {
         hidden_size=64, ffn_dim=160, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=256, pad_token_id=1, **TOKENS),
 }
 # The classes of a model and its configuration, if they are not named after the family.
-CLASSES = {"GPT2": "GPT2LMHeadModel"}
+CLASSES = {"GPT2": "GPT2LMHeadModel"} | {
+    name: name + "ForConditionalGeneration" for name in ("Llava", "Mistral3", "Qwen2_5_VL", "Qwen3VL")}
+# What a saved configuration says instead, for classes that are not part of transformers.
+OTHER_KEYS = {
+    "ministral3": dict(
+        architectures=["Ministral3ForCausalLM"], model_type="ministral3",
+        rope_parameters=dict(**MINISTRAL_YARN, rope_theta=10000.0, llama_4_scaling_beta=0.3)),
+    "mpt": dict(architectures=["MPTForCausalLM"]),
+    "qwen2.5-vl": dict(architectures=["Qwen2_5_VLForConditionalGeneration"]),
+    "minicpm": dict(architectures=["MiniCPMForCausalLM"], model_type="minicpm", scale_emb=12.0, scale_depth=1.4, dim_model_base=16),
+}
+# Models of which only the part before the output matrix is saved.
+WITHOUT_OUTPUT = ["llama-model"]
 CONFIGURATIONS = {"Gemma3": "Gemma3TextConfig", "Llama4": "Llama4TextConfig"}
 
 
@@ -240,14 +291,15 @@ def random_model(name):
     """Folder of a model in F32 in which every tensor is random, norms and biases included."""
     family, tokenizer, changes = RANDOM_MODELS[name]
     source = shared(f"tokenizers/{tokenizer}")
-    config = getattr(transformers, CONFIGURATIONS.get(family, family + "Config"))(**{**SHAPES.get(family, SHAPE), **changes})
+    shape = {} if "text_config" in changes else SHAPES.get(family, SHAPE)
+    config = getattr(transformers, CONFIGURATIONS.get(family, family + "Config"))(**{**shape, **changes})
     torch.manual_seed(sum(map(ord, name)))
     model = getattr(transformers, CLASSES.get(family, family + "ForCausalLM"))(config)
     for key, parameter in model.named_parameters():
         noise = torch.randn_like(parameter)
         is_gain = key.endswith("weight") and ("norm" in key or "ln_" in key)
         # Some store w for gains of 1 + w; w is BF16 here, as in all published models, which keeps the gains exact.
-        is_offset = family.startswith("Gemma") or family == "Qwen3Next" and not key.endswith("linear_attn.norm.weight")
+        is_offset = family.startswith(("Gemma", "Nemotron")) or family == "Qwen3Next" and not key.endswith("linear_attn.norm.weight")
         gain = (0.2 * noise).bfloat16() if is_offset else 1 + 0.2 * noise
         parameter.copy_(gain if is_gain else 0.1 * noise)
         if key.endswith("e_score_correction_bias"):
@@ -256,7 +308,10 @@ def random_model(name):
         if key.endswith("e_score_correction_bias"):
             buffer.copy_(0.1 * torch.rand_like(buffer))
     folder = WORK / name
-    model.save_pretrained(folder)
+    (model.model if name in WITHOUT_OUTPUT else model).save_pretrained(folder)
+    if name in OTHER_KEYS:
+        file = folder / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | OTHER_KEYS[name]))
     for file in source.iterdir():
         if file.name.startswith(("tokenizer", "vocab.json", "merges.txt", "special_tokens")):
             shutil.copyfile(file, folder / file.name)
@@ -277,7 +332,8 @@ def add_tokens(file, texts):
 
 def random_ids(name, count=40):
     """Token ids for a model of RANDOM_MODELS, from the whole vocabulary."""
-    vocabulary = RANDOM_MODELS[name][2]["vocab_size"]
+    changes = RANDOM_MODELS[name][2]
+    vocabulary = changes.get("text_config", changes)["vocab_size"]
     torch.manual_seed(7)
     return torch.randint(0, vocabulary, (count,)).tolist()
 
@@ -287,7 +343,53 @@ def load(folder, **options):
     if json.loads((folder / "config.json").read_text())["model_type"] == "gemma2":
         # Other implementations leave out the cap of scores.
         options.setdefault("attn_implementation", "eager")
-    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval()
+    return model_class(folder, options).from_pretrained(folder, dtype=torch.float32, **options).eval()
+
+
+class MistralWithTemperature(transformers.MistralForCausalLM):
+    """Ministral 3: queries are multiplied by a factor that grows with their position."""
+    rope = None
+
+    @classmethod
+    def of(cls, rope):
+        return type("Ministral3", (cls,), dict(rope=rope))
+
+    def forward(self, *arguments, **options):
+        module = transformers.models.mistral.modeling_mistral
+        plain = module.apply_rotary_pos_emb
+
+        def rotate(queries, keys, *rest, **more):
+            queries, keys = plain(queries, keys, *rest, **more)
+            steps = torch.arange(queries.shape[-2]) // self.rope["original_max_position_embeddings"]
+            return queries * (1 + self.rope["llama_4_scaling_beta"] * torch.log1p(steps.float()))[:, None], keys
+
+        module.apply_rotary_pos_emb = rotate
+        try:
+            return super().forward(*arguments, **options)
+        finally:
+            module.apply_rotary_pos_emb = plain
+
+
+def model_class(folder, options):
+    """The class that computes a model; adds what it needs to the options."""
+    stated = json.loads((folder / "config.json").read_text())
+    if "text_config" in stated or "vision_config" in stated:
+        return transformers.AutoModelForImageTextToText
+    if stated["model_type"] == "ministral3":
+        rope = stated["rope_parameters"]
+        options["config"] = transformers.MistralConfig(
+            **{key: value for key, value in stated.items() if key not in ("architectures", "model_type", "rope_parameters")} | dict(
+                rope_theta=rope["rope_theta"], rope_scaling={key: value for key, value in rope.items() if key in MINISTRAL_YARN}))
+        return MistralWithTemperature.of(rope)
+    if stated["model_type"] != "minicpm":
+        return transformers.AutoModelForCausalLM
+    kept = ("architectures", "model_type", "scale_emb", "scale_depth", "dim_model_base")
+    options["config"] = transformers.GraniteConfig(
+        **{key: value for key, value in stated.items() if key not in kept} | dict(
+            embedding_multiplier=stated["scale_emb"], residual_multiplier=stated["scale_depth"] / stated["num_hidden_layers"]**0.5,
+            logits_scaling=stated["hidden_size"] / stated["dim_model_base"],
+            attention_multiplier=(stated["hidden_size"] / stated["num_attention_heads"])**-0.5))
+    return transformers.GraniteForCausalLM
 
 
 def transformers_logits(folder, ids, widens=False, **options):
@@ -301,6 +403,14 @@ def transformers_logits(folder, ids, widens=False, **options):
     return model(torch.tensor([ids])).logits[0]
 
 
+def text_weights(model):
+    """The weights of a model without its vision tower, by their names in the class without one."""
+    return {
+        key.replace("language_model.", ""): value for key, value in model.state_dict().items()
+        if not any(part in key for part in ("vision_tower.", "visual.", "multi_modal_projector."))}
+
+
 def vocabulary_size(folder):
     """Number of rows of the embedding."""
-    return json.loads((folder / "config.json").read_text())["vocab_size"]
+    stated = json.loads((folder / "config.json").read_text())
+    return stated.get("text_config", stated)["vocab_size"]

@@ -19,7 +19,7 @@ public struct Decoder: Sendable {
   public var bias: @Sendable (PartTensor) -> BiasPresence = { _ in .never }
   /// The branches of a block, given its number.
   public var block: @Sendable (Int) throws(Failure) -> [Branch]
-  /// The rotary embedding whose factors a GGUF stores in a table; nil: there is no such table.
+  /// The rotary embedding whose factors a GGUF stores in tables; nil: there are no such tables.
   public var tabulatedRope: Rope?
 
   public init(family: String, numbers: DecoderNumbers, norm: Norm?, block: @escaping @Sendable (Int) throws(Failure) -> [Branch]) {
@@ -47,10 +47,8 @@ public struct Decoder: Sendable {
     var model = ModelDescription(
       family: family, hiddenSize: numbers.hiddenSize, vocabularySize: numbers.vocabularySize, contextLength: numbers.contextLength,
       embedding: embedding, blocks: blocks, head: head,
-      tensors: tensors + (tabulatedRope.flatMap { RopeFactors.tensor($0) }.map { [$0] } ?? []))
-    if let values = tabulatedRope.flatMap({ RopeFactors.values($0) }) {
-      model.constants[.gguf] = [ConstantTensor(RopeFactors.name, values)]
-    }
+      tensors: tensors + (tabulatedRope.map { RopeFactors.tensors($0) } ?? []))
+    if let tables = tabulatedRope.map({ RopeFactors.tables($0).map(\.table) }), !tables.isEmpty { model.constants[.gguf] = tables }
     return model
   }
 
@@ -86,8 +84,8 @@ public struct Decoder: Sendable {
       members.append(.init(tensor: PartTensor(.positionEmbedding, [numbers.contextLength + offset, hidden], .embedding)))
     }
     if embedding.isProjected { members.append(.init(tensor: PartTensor(.inputProjection, [hidden, width], .projection))) }
-    if let norm = embedding.norm { members.append(member(norm, [hidden])) }
-    if let norm = head.norm { members.append(member(norm, [hidden])) }
+    if let norm = embedding.norm, norm.hasGain { members.append(member(norm, [hidden])) }
+    if let norm = head.norm, norm.hasGain { members.append(member(norm, [hidden])) }
     if head.isProjected { members.append(.init(tensor: PartTensor(.outputProjection, [width, hidden], .projection))) }
     members.append(
       .init(tensor: PartTensor(.output, [vocabulary, width], .output), isOptional: head.isTied, bias: head.hasBias ? .always : .never))

@@ -3,21 +3,29 @@ import QuantPlatform
 
 extension ConfigurationKeys {
   /// The hyperparameters of a decoder whose embedding and output matrix have Llama's names: what `decoderNumbers` reads, the
-  /// vocabulary, and whether embeddings are tied. Refuses activations other than SiLU.
+  /// vocabulary, and whether embeddings are tied. Refuses other activations.
   /// - Parameters:
   ///   - ties: what is assumed if a `config.json` does not say whether embeddings are tied.
   ///   - keyValueHeads: key-value heads if a `config.json` does not state them; nil: as many as query heads.
   ///   - headSize: head size if a `config.json` does not state it; nil: the hidden size divided by the heads.
   ///   - epsilon: epsilon of the norms if a `config.json` does not state it.
+  ///   - activation: the only one that the family computes.
   public func llamaNumbers(
-    ties: Bool = false, keyValueHeads: Int? = nil, headSize: Int? = nil, epsilon: Double = 1e-6, tensors: Checkpoint
+    ties: Bool = false, keyValueHeads: Int? = nil, headSize: Int? = nil, epsilon: Double = 1e-6, activation: String = "silu",
+    tensors: Checkpoint
   ) throws(Failure) -> DecoderNumbers {
     var n = try decoderNumbers(
       defaultKeyValueHeads: keyValueHeads, defaultHeadSize: headSize, defaultNormEpsilon: epsilon, tensors: tensors)
     n.tiesEmbeddings = try tiesEmbeddings(default: ties, tensors, embedding: "model.embed_tokens.weight")
     n.vocabularySize = try vocabularySize(tensors["model.embed_tokens.weight"] ?? tensors["token_embd.weight"])
-    try refuseActivations(otherThan: "silu")
+    try refuseActivations(otherThan: activation)
     return n
+  }
+
+  /// The bound to which queries, keys and values are clamped; nil if there is none.
+  public func clip(_ huggingFace: String, _ gguf: String) throws(Failure) -> Double? {
+    // llama.cpp reads 0 as none.
+    isStored && metadata(gguf)?.doubleValue == 0 ? nil : try number(huggingFace, gguf)
   }
 
   /// Whether linear layers have biases: as a `config.json` says under a key; in a GGUF, a tensor shows it.
@@ -62,7 +70,17 @@ extension HuggingFaceKeys {
   }
 }
 
+extension Rope.Long {
+  /// Whether rotated channels are multiplied by the factor of the paper.
+  public func hasUsualFactor(context: Int) -> Bool {
+    abs(attentionFactor - Rope.Long.usualFactor(context: context, originalContext: originalContext)) < 1e-6
+  }
+}
+
 extension Rope.Yarn {
+  /// The factor of attention that the rule of the paper gives for a weight of its logarithm.
+  public func magnitude(_ weight: Double) -> Double { factor > 1 ? 0.1 * weight * log(factor) + 1 : 1 }
+
   /// Whether rotated channels are multiplied by the factor of the paper, stated or not.
   public var hasUsualFactor: Bool {
     guard let attentionFactor else { return true }

@@ -8,6 +8,8 @@ public struct GGUFKeys: Sendable {
   /// Keys that come first, in this order, if they are set: those of an architecture whose class in the converter writes its own list.
   /// Without the architecture's prefix; `general.file_type` is one of them.
   public var order: [String] = []
+  /// Pairs of channels for each component of a position, if positions have several.
+  public var rotarySections: [Int]?
   /// Of a head of which a part is rotated; nil: all is.
   private var rotatedDimension: Int?
 
@@ -20,6 +22,15 @@ public struct GGUFKeys: Sendable {
   public mutating func set(_ key: String, _ number: Int) { set(key, .u32(UInt32(clamping: number))) }
   public mutating func set(_ key: String, _ number: Double) { set(key, .f32(Float(number))) }
   public mutating func set(_ key: String, _ value: MetadataValue) { values[architecture + "." + key] = value }
+
+  /// Moves keys that are set after all others.
+  public mutating func keepLast(_ keys: String...) {
+    for key in keys.map({ architecture + "." + $0 }) {
+      guard let value = values[key] else { continue }
+      values[key] = nil
+      values[key] = value
+    }
+  }
 
   /// Reserves the entry for the type that most weights have, which the format fills in.
   public mutating func setFileType() { values["general.file_type"] = .u32(0) }
@@ -50,6 +61,7 @@ public struct GGUFKeys: Sendable {
     if statesKeyValueHeads { set("attention.head_count_kv", n.keyValueHeadCount) }
     if let rope {
       setScaling(rope.scaling)
+      if let rotarySections { set("rope.dimension_sections", .i32s(rotarySections.map { Int32(clamping: $0) })) }
       if rope.theta != assumedTheta { set("rope.freq_base", rope.theta) }
       if rope.dimension != n.headSize { rotatedDimension = rope.dimension }
       if let localTheta { set("rope.freq_base_swa", localTheta) }
@@ -69,8 +81,9 @@ public struct GGUFKeys: Sendable {
 
   private mutating func setScaling(_ scaling: Rope.Scaling) {
     switch scaling {
-    // The factors of the other two are a tensor.
+    // Their factors are tensors.
     case .none, .llama3, .factors: return
+    case .long: set("rope.scaling.type", .string("longrope"))
     case .linear(let factor):
       set("rope.scaling.type", .string("linear"))
       set("rope.scaling.factor", factor)

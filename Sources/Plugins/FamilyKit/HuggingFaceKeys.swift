@@ -27,11 +27,12 @@ public struct HuggingFaceKeys: Sendable {
   ///   - activation: the name that transformers gives the function of the feed-forward layer.
   ///   - normEpsilon: the key for what norms add.
   ///   - statesHeadSize: whether the head size is written.
-  /// - Returns: false if no rule of transformers gives the rotary factors; then nothing is set.
+  /// - Returns: false if no rule of transformers gives the rotary factors, or LongRoPE's factor of attention; then nothing is set.
   public mutating func setCommon(
     _ n: DecoderNumbers, rope: Rope, activation: String = "silu", normEpsilon: String = "rms_norm_eps", statesHeadSize: Bool
   ) -> Bool {
     guard let scaling = rope.huggingFaceScaling else { return false }
+    if case .long(let long) = rope.scaling, !long.hasUsualFactor(context: n.contextLength) { return false }
     set("hidden_act", .string(activation))
     set("hidden_size", n.hiddenSize)
     set("intermediate_size", n.feedForwardSize)
@@ -44,10 +45,14 @@ public struct HuggingFaceKeys: Sendable {
     set(normEpsilon, n.normEpsilon)
     set("rope_theta", rope.theta)
     set("rope_scaling", scaling)
+    if case .long(let long) = rope.scaling { set("original_max_position_embeddings", long.originalContext) }
     if let share = rope.share(ofHead: n.headSize) { set("partial_rotary_factor", share) }
     set("tie_word_embeddings", n.tiesEmbeddings)
     return true
   }
+
+  /// As the configuration of a folder without some of the keys.
+  public func without(_ keys: String...) -> Configuration { .huggingFace(.object(members.filter { !keys.contains($0.key) })) }
 
   /// As the configuration of a folder.
   public var configuration: Configuration { .huggingFace(.object(members)) }

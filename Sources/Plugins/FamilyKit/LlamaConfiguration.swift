@@ -82,6 +82,12 @@ extension Rope {
       var rope = self
       rope.scaling = scaling
       return rope.huggingFaceScaling
+    case .long(let long):
+      // The original context is beside this object, and the class accepts no other key in it.
+      func list(_ factors: [Float]) -> JSON { .array(factors.map { .shortest(Double("\($0)") ?? Double($0)) }) }
+      return .object([
+        .init("type", .string("longrope")), .init("short_factor", list(long.shortFactors)), .init("long_factor", list(long.longFactors)),
+      ])
     case .yarn(let yarn):
       var members: [JSON.Member] = [
         .init("rope_type", .string("yarn")), .init("factor", .shortest(yarn.factor)),

@@ -33,6 +33,10 @@ public struct LlamaDecoder: Sendable {
   public var alwaysStatesHeadSize = false
   /// Whether the keys of a GGUF state the vocabulary size and the rotated dimensions.
   public var namesRotation = false
+  /// Pairs of channels for each component of a position, if positions have several, which are equal in texts.
+  public var rotarySections: [Int]?
+  /// Keys of a GGUF after all others, without the architecture's prefix.
+  public var furtherKeys: [(key: String, value: MetadataValue)] = []
   /// Whether the keys of a GGUF state the space prefix even for byte-level tokenizers.
   public var statesSpacePrefix = false
 
@@ -83,12 +87,14 @@ extension LlamaDecoder {
     decoder.tabulatedRope = facts.rope
     var model = try decoder.describe()
     var stored = GGUFKeys(ggufArchitecture)
+    stored.rotarySections = rotarySections
     stored.setCommon(
       facts.numbers, rope: facts.rope, experts: facts.experts, statesHeadSize: facts.numbers.statesHeadSize || alwaysStatesHeadSize)
     if namesRotation {
       stored.set("vocab_size", facts.numbers.vocabularySize)
       stored.set("rope.dimension_count", facts.rope.dimension)
     }
+    for (key, value) in furtherKeys { stored.set(key, value) }
     if statesSpacePrefix { stored.setSpacePrefix() }
     model.configurations[.gguf] = stored.configuration
     model.configurations[.huggingFace] = huggingFaceConfiguration(facts, of: model, stored: tensors)

@@ -5,6 +5,7 @@ extension Rope {
   public func obstacle(_ architecture: String) -> String? {
     switch scaling {
     case .none, .linear, .yarn: nil
+    case .long: "llama.cpp has no tables of LongRoPE in '\(architecture)'"
     case .llama3, .factors: "llama.cpp has no rotary factors in '\(architecture)', but this model scales its frequencies by a table"
     }
   }

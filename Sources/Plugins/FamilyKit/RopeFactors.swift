@@ -1,17 +1,30 @@
 public import QuantCore
 import QuantPlatform
 
-/// The frequency factors that a GGUF stores as a tensor and a configuration as a rule.
+/// The frequency factors that a GGUF stores as tensors and a configuration as a rule or as lists.
 public enum RopeFactors {
-  /// Name of the tensor in a GGUF.
+  /// Name of the tensor in a GGUF, and of LongRoPE's two tensors.
   public static let name = "rope_freqs.weight"
+  public static let (longName, shortName) = ("rope_factors_long.weight", "rope_factors_short.weight")
 
-  /// The tensor of a model whose rotary embedding was read from such a table; nil for any other.
-  static func tensor(_ rope: Rope) -> ModelTensor? {
-    guard case .factors(let factors) = rope.scaling else { return nil }
-    return ModelTensor(
-      id: TensorID(.ropeFactors), shape: [factors.count], kind: .constant, places: [.gguf: TensorPlace(name, [factors.count])],
-      isOptional: true)
+  /// The tensors that a GGUF has of these factors.
+  static func tables(_ rope: Rope) -> [(role: TensorRole, table: ConstantTensor)] {
+    if case .long(let long) = rope.scaling {
+      return [
+        (.longRopeFactors, ConstantTensor(longName, long.longFactors)), (.shortRopeFactors, ConstantTensor(shortName, long.shortFactors)),
+      ]
+    }
+    return values(rope).map { [(.ropeFactors, ConstantTensor(name, $0))] } ?? []
+  }
+
+  /// The tensors of a model whose rotary embedding was read from such tables; empty for any other.
+  static func tensors(_ rope: Rope) -> [ModelTensor] {
+    if case .llama3 = rope.scaling { return [] }
+    return tables(rope).map { role, table in
+      let shape = [table.values.count]
+      return ModelTensor(
+        id: TensorID(role), shape: shape, kind: .constant, places: [.gguf: TensorPlace(table.name, shape)], isOptional: true)
+    }
   }
 
   /// One factor per pair of rotated dimensions, by which its frequency is divided; nil if nothing is scaled.
@@ -21,7 +34,7 @@ public enum RopeFactors {
   /// in llama.cpp's converter.
   public static func values(_ rope: Rope) -> [Float]? {
     switch rope.scaling {
-    case .none, .linear, .yarn: return nil
+    case .none, .linear, .yarn, .long: return nil
     case .factors(let values): return values
     case .llama3(let factor, let low, let high, let originalContext):
       let context = Float(originalContext)

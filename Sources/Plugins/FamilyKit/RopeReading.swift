@@ -14,9 +14,11 @@ extension ConfigurationKeys {
   ///   - defaultShare: the part of each head that is rotated if a `config.json` does not state it.
   ///   - keys: the keys of the base and of the part that is rotated, if they are not the usual ones.
   ///   - mayBeYarn: whether the family supports YaRN.
+  ///   - longTables: the checkpoint, if the family supports LongRoPE, whose tables are tensors of a GGUF.
   public func rope(
     headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, kind: String? = nil, mayBePartial: Bool = false,
-    defaultShare: Double = 1, keys: (theta: String, share: String) = ("rope_theta", "partial_rotary_factor"), mayBeYarn: Bool = false
+    defaultShare: Double = 1, keys: (theta: String, share: String) = ("rope_theta", "partial_rotary_factor"), mayBeYarn: Bool = false,
+    longTables: Checkpoint? = nil
   ) throws(Failure) -> Rope {
     var rope = Rope()
     rope.dimension = headSize
@@ -28,7 +30,8 @@ extension ConfigurationKeys {
         }
         rope.dimension = dimension
       }
-      rope.scaling = try storedScaling(mayBeYarn: mayBeYarn)
+      let long = try storedLong(longTables, count: rope.dimension / 2)
+      rope.scaling = if let long { .long(long) } else { try storedScaling(mayBeYarn: mayBeYarn) }
       if let factors { rope.scaling = .factors(try values(of: factors, count: rope.dimension / 2)) }
     } else {
       let stated = json("rope_parameters")
@@ -40,7 +43,9 @@ extension ConfigurationKeys {
         guard mayBePartial else { throw unsupported("model.rope-partial", "'partial_rotary_factor' below 1 is not supported") }
         rope.dimension = try rotated(partial, of: headSize)
       }
-      rope.scaling = try scaling(of: json("rope_scaling") ?? parameters ?? .null, mayBeYarn: mayBeYarn)
+      let scaling = json("rope_scaling") ?? parameters ?? .null
+      let long = longTables == nil ? nil : try long(scaling, count: rope.dimension / 2)
+      rope.scaling = if let long { .long(long) } else { try self.scaling(of: scaling, mayBeYarn: mayBeYarn) }
     }
     return rope
   }
@@ -59,7 +64,8 @@ extension ConfigurationKeys {
     let type = (value["rope_type"] ?? value["type"])?.stringValue ?? "default"
     func field(_ key: String) throws(Failure) -> Double { try positive(value[key]?.doubleValue, "rope_scaling.\(key)") }
     switch type {
-    case "default":
+    // Components of a position are equal in texts.
+    case "default", "mrope":
       return .none
     case "linear":
       return .linear(factor: try field("factor"))
@@ -120,7 +126,7 @@ extension ConfigurationKeys {
     }
   }
 
-  private func values(of tensor: CheckpointTensor, count: Int) throws(Failure) -> [Float] {
+  func values(of tensor: CheckpointTensor, count: Int) throws(Failure) -> [Float] {
     guard tensor.storage.isNumeric, tensor.shape == [count] else {
       throw Failure(
         .data, "model.tensor-shape", "the tensor of rotary factors has shape \(tensor.shape), expected [\(count)]", file: path,

@@ -19,6 +19,9 @@ ALLOWED = {
        for key in ("bos", "eot", "eom", "unknown")},
     ("*", "qconvert.*"): "provenance that only qconvert writes",
     ("gpt-neox", "general.file_type"): "the converter's class for this architecture does not write it",
+    ("mpt", "general.file_type"): "the same",
+    ("nemotron", "tokenizer.ggml.padding_token_id"): "the converter states this id of Nemotron's vocabulary for every vocabulary",
+    ("nemotron", "tokenizer.ggml.unknown_token_id"): "the same",
     ("mistral-model-only", "tokenizer.ggml.token_type"):
         "user-defined pieces of tokenizer.model keep their type, so that they are found before merging; the converter calls them normal",
     ("mistral-model-only", "tokenizer.ggml.unknown_token_id"):

@@ -26,11 +26,17 @@ public struct Generator: Sendable {
       throw Failure(.usage, "generate.empty", "the prompt is empty", remedy: "Give a prompt of at least one token.")
     }
     try engine.model.checkPositions(prompt.count + limit - 1)
+    let limits = engine.model.lengthLimits
     var caches = engine.model.blocks.map { BlockCache($0) }
     var generated: [Int] = []
     var next = prompt
     var position = 0
     while generated.count < limit {
+      if limits.contains(where: { (1...$0).contains(position) && position + next.count > $0 }) {
+        // The text is read again from its beginning, as a model that sees all of it at once does.
+        caches = engine.model.blocks.map { BlockCache($0) }
+        (next, position) = (prompt + generated, 0)
+      }
       var hidden = try engine.embed(next, sequenceLength: next.count, first: position)
       position += next.count
       for index in caches.indices { engine.runBlock(block(index), hidden: &hidden, cache: &caches[index]) }

@@ -37,6 +37,8 @@ public struct Attention: Part {
   public var temperature: Temperature?
   /// Whether what is mixed is multiplied, channel by channel, by the logistic function of the product of the input with another matrix.
   public var hasGate = false
+  /// The bound of queries, keys and values, which are clamped to `-clip ... clip` before anything else; nil: there is none.
+  public var clip: Float?
   /// Length of the gains of the query and key norms; nil: that of one head.
   public var queryNormSize: Int?
   public var keyNormSize: Int?
@@ -91,7 +93,9 @@ public struct Attention: Part {
 
   /// The output mixes values channel by channel, so its channels can be scaled by scaling those of the values.
   public var folds: [Fold] {
-    [
+    // Values that are clamped cannot be scaled.
+    if clip != nil { return [] }
+    return [
       Fold(
         site: .attentionOutput, producer: .valueRows(.value, queryHeads: headCount, keyValueHeads: keyValueHeadCount), produced: .values)
     ]
@@ -99,6 +103,7 @@ public struct Attention: Part {
 
   public var caches: [CacheSite] { [CacheSite(.keys, headSize: headSize), CacheSite(.values, headSize: headSize)] }
   public var mixesTokens: Bool { true }
+  public var lengthLimits: [Int] { [rope?.lengthLimit].compactMap { $0 } }
 
   // MARK: Forward pass
 
@@ -128,6 +133,11 @@ public struct Attention: Part {
     context.pass(&input, through: .attentionInput)
     var (queries, keys, values) = (context.linear(.query, input), context.linear(.key, input), context.linear(.value, input))
     let gate = hasGate ? context.linear(Layer(.attentionGate), input) : nil
+    if let clip {
+      for c in queries.values.indices { queries.values[c] = min(max(queries.values[c], -clip), clip) }
+      for c in keys.values.indices { keys.values[c] = min(max(keys.values[c], -clip), clip) }
+      for c in values.values.indices { values.values[c] = min(max(values.values[c], -clip), clip) }
+    }
     let rows = context.sequences
     let table = rope.map { rope in
       context.remembering(RotaryTable.Key(rope: rope, positions: rows.positions)) { rope.table(positions: rows.positions) }

@@ -80,6 +80,7 @@ public struct LatentAttention: Part {
   }
 
   public var mixesTokens: Bool { true }
+  public var lengthLimits: [Int] { [rope.lengthLimit].compactMap { $0 } }
 
   // MARK: Forward pass
 

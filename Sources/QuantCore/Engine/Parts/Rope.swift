@@ -30,6 +30,33 @@ public struct Rope: Sendable, Hashable {
     case factors([Float])
     /// YaRN (arXiv:2309.00071).
     case yarn(Yarn)
+    /// LongRoPE (arXiv:2402.13753).
+    case long(Long)
+  }
+
+  /// LongRoPE: frequencies divided by one of two tables, and rotated channels multiplied by a factor.
+  public struct Long: Sendable, Hashable {
+    /// For sequences up to the original context.
+    public var shortFactors: [Float]
+    /// For longer ones, from their first token on.
+    public var longFactors: [Float]
+    /// Sequence length that the model was originally trained with.
+    public var originalContext: Int
+    /// The factor that rotated channels are multiplied by, whatever the length.
+    public var attentionFactor: Double
+
+    public init(shortFactors: [Float], longFactors: [Float], originalContext: Int, attentionFactor: Double) {
+      self.shortFactors = shortFactors
+      self.longFactors = longFactors
+      self.originalContext = originalContext
+      self.attentionFactor = attentionFactor
+    }
+
+    /// The factor of the paper for a model that was then trained for `context` tokens.
+    public static func usualFactor(context: Int, originalContext: Int) -> Double {
+      guard context > originalContext, originalContext > 1 else { return 1 }
+      return (1 + log(Double(context) / Double(originalContext)) / log(Double(originalContext))).squareRoot()
+    }
   }
 
   /// YaRN: like Llama 3.1's rule, but with a ramp over dimensions instead of wavelengths, and with rotated channels multiplied by a
@@ -68,12 +95,14 @@ extension Rope {
   /// Llama 3.1 keeps wavelengths shorter than `originalContext / highFrequency`, stretches those longer than
   /// `originalContext / lowFrequency` by `factor`, and interpolates the frequency between. The same factors are what a GGUF
   /// stores as `rope_freqs.weight`.
-  public func frequencyFactors() -> [Float] {
+  /// - Parameter length: tokens of the whole sequence.
+  public func frequencyFactors(length: Int = 0) -> [Float] {
     let pairs = dimension / 2
     switch scaling {
     case .none: return [Float](repeating: 1, count: pairs)
     case .linear(let factor): return [Float](repeating: Float(factor), count: pairs)
     case .factors(let factors): return factors
+    case .long(let long): return length > long.originalContext ? long.longFactors : long.shortFactors
     case .llama3(let factor, let low, let high, let context):
       return frequencies().map { frequency in
         let turns = Double(context) * Double(frequency) / (2 * Double.pi)
@@ -100,8 +129,16 @@ extension Rope {
 
   /// The factor that rotated channels are multiplied by.
   var magnitude: Float {
-    guard case .yarn(let yarn) = scaling else { return 1 }
-    return Float(yarn.attentionFactor ?? (yarn.factor > 1 ? 0.1 * log(yarn.factor) + 1 : 1))
+    switch scaling {
+    case .yarn(let yarn): Float(yarn.attentionFactor ?? (yarn.factor > 1 ? 0.1 * log(yarn.factor) + 1 : 1))
+    case .long(let long): Float(long.attentionFactor)
+    case .none, .linear, .llama3, .factors: 1
+    }
+  }
+
+  /// The length beyond which a sequence is rotated otherwise from its first token on; nil: there is none.
+  var lengthLimit: Int? {
+    if case .long(let long) = scaling { long.originalContext } else { nil }
   }
 
   /// The scaling of Llama 3.1 that gives the stored factors, or nil if none of the usual ones does. Its four parameters cannot be
@@ -124,9 +161,9 @@ extension Rope {
     (0..<dimension / 2).map { 1 / Float(pow(theta, 2 * Double($0) / Double(dimension))) }
   }
 
-  /// Cosine and sine of every pair's angle at some positions.
+  /// Cosine and sine of every pair's angle at some positions, the last of which is the last of the sequence.
   func table(positions: Range<Int>) -> RotaryTable {
-    let factors = frequencyFactors()
+    let factors = frequencyFactors(length: positions.upperBound)
     let scaled = zip(frequencies(), factors).map { $0 / $1 }
     let magnitude = magnitude
     var table = RotaryTable(half: dimension / 2, first: positions.lowerBound, pairs: pairs)

@@ -85,6 +85,18 @@ public struct ModelDescription: Sendable {
     }
   }
 
+  /// The description itself, if the model has logits.
+  /// - Throws: `Failure` `model.no-output`.
+  public func givingLogits(file: String) throws(Failure) -> ModelDescription {
+    guard head.isMissing else { return self }
+    throw Failure(
+      .unsupported, "model.no-output", "the class of this model has no output matrix, so there are no logits", file: file,
+      remedy: "Convert or calibrate it, or run the model that it was made from.")
+  }
+
+  /// Lengths of a sequence beyond which cached values of its earlier tokens are outdated.
+  package var lengthLimits: Set<Int> { Set(blocks.flatMap { $0.branches.flatMap(\.part.lengthLimits) }) }
+
   /// Refuses sequences that need positions beyond the last learned one. Computed positions have no last one.
   /// - Throws: `Failure` `model.position-range`.
   public func checkPositions(_ count: Int) throws(Failure) {
@@ -133,6 +145,8 @@ public struct HeadDescription: Sendable, Equatable {
   public var scale: Float
   /// The bound of logits: each becomes `cap · tanh(logit / cap)`.
   public var cap: Float?
+  /// Whether the class has no output matrix, so that hidden states are its result. The description then calls the embedding tied.
+  public var isMissing = false
 
   public init(norm: Norm?, isProjected: Bool = false, isTied: Bool, scale: Float = 1, cap: Float? = nil) {
     self.norm = norm

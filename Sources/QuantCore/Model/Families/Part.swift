@@ -19,6 +19,8 @@ public protocol Part: Sendable, Hashable {
   var caches: [CacheSite] { get }
   /// Whether what it computes for a token depends on other tokens of the sequence.
   var mixesTokens: Bool { get }
+  /// Lengths of a sequence beyond which it computes other values for earlier tokens too, so that what it cached is outdated.
+  var lengthLimits: [Int] { get }
   /// Computes what is added to the hidden states.
   /// - Parameter input: `[tokens, width]`, of the sequences that `context.sequences` describes; for a part that does not mix tokens,
   ///   any tokens.
@@ -31,6 +33,7 @@ extension Part {
   public var folds: [Fold] { [] }
   public var caches: [CacheSite] { [] }
   public var mixesTokens: Bool { false }
+  public var lengthLimits: [Int] { [] }
 }
 
 /// A tensor as the part that computes with it describes it; the family adds its places.

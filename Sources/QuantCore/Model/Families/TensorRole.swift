@@ -48,6 +48,9 @@ public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConv
 
   /// Table of rotary frequency factors; not a weight.
   public static let ropeFactors = TensorRole("ropeFactors")
+  /// The two tables of LongRoPE, for short and for long sequences.
+  public static let shortRopeFactors = TensorRole("shortRopeFactors")
+  public static let longRopeFactors = TensorRole("longRopeFactors")
 }
 
 /// How a tensor is treated in quantization, regardless of its role.

@@ -13,7 +13,9 @@ struct ConversionEvaluation {
   init(_ settings: EvaluationSettings, _ plan: ConversionPlan, registry: Registry) throws {
     self.plan = plan
     opening = Opening(registry)
-    reference = try Engine(plan.reference, model: opening.describe(plan.reference), parallel: Parallel(threads: plan.request.threads))
+    reference = try Engine(
+      plan.reference, model: opening.describe(plan.reference).givingLogits(file: plan.reference.path),
+      parallel: Parallel(threads: plan.request.threads))
     let request = plan.request
     let tokenizer = try opening.tokenizer(for: plan.source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
     var options = EvaluationOptions(context: settings.context)
