@@ -14,6 +14,14 @@ struct ExpressionParser {
     return Expression(source: source, program: program + [.accept])
   }
 
+  /// A text as an expression that matches just it.
+  static func escaped(_ text: String) -> String {
+    text.unicodeScalars.reduce(into: "") { result, scalar in
+      if scalar.isASCII, !scalar.properties.isAlphabetic, scalar.properties.numericType == nil, scalar.value > 0x20 { result += "\\" }
+      result.unicodeScalars.append(scalar)
+    }
+  }
+
   private init(_ source: String) {
     self.source = source
     scalars = source.unicodeScalars.map { $0.value }

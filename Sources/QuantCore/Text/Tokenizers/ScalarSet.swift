@@ -76,7 +76,7 @@ struct ScalarSet: Sendable, Equatable {
     if !holds, categories != 0, let character = Unicode.Scalar(scalar) {
       holds = categories & ScalarSet.bit(character.properties.generalCategory) != 0
     }
-    return holds && limits.allSatisfy({ $0.contains(scalar, kind) }) != isNegated
+    return (holds && limits.allSatisfy { $0.contains(scalar, kind) }) != isNegated
   }
 
   private func changed(_ change: (inout ScalarSet) -> Void) -> ScalarSet {

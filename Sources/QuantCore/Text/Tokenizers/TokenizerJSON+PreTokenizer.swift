@@ -32,19 +32,24 @@ extension TokenizerJSON {
   private static func steps(_ part: JSON) throws(Failure) -> [SplitPattern] {
     switch type(part) {
     case "Split":
-      guard part["behavior"]?.stringValue == "Isolated", part["invert"]?.boolValue != true,
-        let pattern = part["pattern"]?["Regex"]?.stringValue
-      else { throw unsupported("pre-tokenizer", "Split with behaviour \(part["behavior"]?.stringValue ?? "?")") }
-      return [try KnownPreTokenizers.pattern(pattern)]
+      let name = part["behavior"]?.stringValue ?? "?"
+      guard let behavior = Expression.Behavior(rawValue: name) else { throw unsupported("pre-tokenizer", "Split with behaviour \(name)") }
+      let inverted = part["invert"]?.boolValue ?? false
+      if let text = part["pattern"]?["String"]?.stringValue {
+        return [.expression(try ExpressionParser.parse(ExpressionParser.escaped(text)), behavior, inverted: inverted)]
+      }
+      let pattern = part["pattern"]?["Regex"]?.stringValue ?? ""
+      if behavior == .isolated, !inverted { return [try KnownPreTokenizers.pattern(pattern)] }
+      return [.expression(try ExpressionParser.parse(pattern), behavior, inverted: inverted)]
+    case "Whitespace": return [.expression(try ExpressionParser.parse(#"\w+|[^\w\s]+"#), .removed, inverted: true)]
     case "BertPreTokenizer": return [.whiteSpace, .punctuation(runs: false)]
     case "WhitespaceSplit": return [.whiteSpace]
     case "Digits": return [.numbers(maximum: part["individual_digits"]?.boolValue == true ? 1 : .max)]
     case "Punctuation":
-      let behavior = part["behavior"]?.stringValue ?? "Isolated"
-      guard behavior == "Isolated" || behavior == "Contiguous" else {
-        throw unsupported("pre-tokenizer", "Punctuation with behaviour \(behavior)")
-      }
-      return [.punctuation(runs: behavior == "Contiguous")]
+      let name = part["behavior"]?.stringValue ?? "Isolated"
+      guard let behavior = Expression.Behavior(rawValue: name) else { throw unsupported("pre-tokenizer", "Punctuation with behaviour \(name)") }
+      if behavior == .isolated || behavior == .contiguous { return [.punctuation(runs: behavior == .contiguous)] }
+      return [.expression(try ExpressionParser.parse(#"[\p{P}$+<=>^`|~]"#), behavior, inverted: false)]
     case let other: throw unsupported("pre-tokenizer", other)
     }
   }
