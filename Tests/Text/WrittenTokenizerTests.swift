@@ -31,7 +31,7 @@ import Testing
       #expect(tokenizer.differences(lines, special: false) == [], "\(name)")
       #expect(tokenizer.data.tokens == data.tokens && tokenizer.data.merges == data.merges && tokenizer.data.types == data.types)
     }
-    // For names that are not in the fixtures, the steps must be the same after reading.
+    // For names that are not in the fixtures, the steps must cut text in the same way after reading.
     for named in KnownPreTokenizers.named {
       var data = TokenizerData(kind: .byteLevelBPE, tokens: ["a"])
       data.types = [.normal]
@@ -39,7 +39,7 @@ import Testing
       data.ignoreMerges = named.ignoresMerges ?? false
       let again = try #require(try TokenizerJSON(data.tokenizerJSON()).data.preTokenizer, "\(named.name)")
       let found = try KnownPreTokenizers.find(again)
-      #expect(found.steps == named.steps && found.spelledSteps == named.spelledSteps, "\(named.name)")
+      #expect(KnownPreTokenizers.cuts(found.preTokenizer) == KnownPreTokenizers.cuts(named.preTokenizer), "\(named.name)")
     }
   }
 

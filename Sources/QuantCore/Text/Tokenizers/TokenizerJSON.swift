@@ -5,27 +5,42 @@ struct TokenizerJSON {
   /// Pairs by rank.
   private(set) var merges: [(String, String)] = []
   private(set) var added: [AddedToken] = []
-  private let root: JSON
+  let root: JSON
   private let model: JSON
-  private var normalizers: [Normalizer] = []
-  private var preTokenizer = PreTokenizer(steps: [])
-  private var metaspace: SentencePieceRules.Metaspace?
+  var normalizers: [Normalizer] = []
+  var preTokenizer = PreTokenizer(steps: [])
+  var metaspace: SentencePieceRules.Metaspace?
 
   /// - Parameter preTokenizerName: replaces the pre-tokenizer of the file.
   /// - Throws: `Failure` `tokenizer.…`.
   init(_ root: JSON, preTokenizerName: String? = nil) throws(Failure) {
-    guard let model = root["model"], let vocabulary = model["vocab"]?.objectValue else {
-      throw Failure(.data, "tokenizer.json", "there is no 'model' with a 'vocab' of texts and ids")
+    guard let model = root["model"], model.objectValue != nil, let vocabulary = model["vocab"] else {
+      throw Failure(.data, "tokenizer.json", "there is no 'model' with a 'vocab'")
     }
     self.root = root
     self.model = model
     data = TokenizerData(kind: .byteLevelBPE, tokens: [])
-    let type = model["type"]?.stringValue ?? "BPE"
-    guard type == "BPE" else { throw TokenizerJSON.unsupported("model", type) }
+    try readNormalizer(root["normalizer"] ?? .null)
+    switch TokenizerJSON.modelType(model) {
+    case "BPE": try readBPE(vocabulary, preTokenizerName)
+    case "WordPiece": try readWordPiece(vocabulary)
+    case "Unigram": try readUnigram(vocabulary)
+    case let other: throw TokenizerJSON.unsupported("model", other)
+    }
+    data.template = template
+  }
+
+  /// Older files do not name the kind of their model.
+  private static func modelType(_ model: JSON) -> String {
+    if let type = model["type"]?.stringValue { return type }
+    if model["vocab"]?.arrayValue != nil { return "Unigram" }
+    return model["merges"] == nil && model["max_input_chars_per_word"] != nil ? "WordPiece" : "BPE"
+  }
+
+  private mutating func readBPE(_ vocabulary: JSON, _ preTokenizerName: String?) throws(Failure) {
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
       if let text = model[key]?.stringValue, !text.isEmpty { throw TokenizerJSON.unsupported("model's \(key)", text) }
     }
-    try readNormalizer(root["normalizer"] ?? .null)
     let isByteLevel = try readPreTokenizer(root["pre_tokenizer"] ?? .null, named: preTokenizerName)
     data.kind = isByteLevel ? .byteLevelBPE : .sentencePieceBPE
     data.ignoreMerges = model["ignore_merges"]?.boolValue ?? false
@@ -33,9 +48,44 @@ struct TokenizerJSON {
       data.preTokenizer =
         preTokenizerName ?? KnownPreTokenizers.name(of: preTokenizer, ignoresMerges: data.ignoreMerges)
     }
-    try readVocabulary(vocabulary)
+    try readVocabulary(try texts(vocabulary))
     try readMerges()
     if data.kind == .sentencePieceBPE { finishSentencePiece() }
+  }
+
+  private mutating func readWordPiece(_ vocabulary: JSON) throws(Failure) {
+    data.kind = .wordPiece
+    _ = try readPreTokenizer(root["pre_tokenizer"] ?? .null, named: nil)
+    try readVocabulary(try texts(vocabulary))
+    if let text = model["unk_token"]?.stringValue, let id = data.id(of: text) { data.special["unknown"] = id }
+  }
+
+  private mutating func readUnigram(_ vocabulary: JSON) throws(Failure) {
+    data.kind = .unigram
+    if try readPreTokenizer(root["pre_tokenizer"] ?? .null, named: nil) { throw TokenizerJSON.unsupported("pre-tokenizer", "ByteLevel") }
+    var texts: [(id: Int, text: String)] = []
+    var scores: [Float] = []
+    guard let entries = vocabulary.arrayValue else {
+      throw Failure(.data, "tokenizer.json", "the 'vocab' is not a list of texts and scores")
+    }
+    for entry in entries {
+      guard let pair = entry.arrayValue, pair.count == 2, let text = pair[0].stringValue, let score = pair[1].doubleValue else {
+        throw Failure(.data, "tokenizer.json", "entry \(texts.count) of the 'vocab' is not a text and a score")
+      }
+      texts.append((texts.count, text))
+      scores.append(Float(score))
+    }
+    try readVocabulary(texts)
+    // Added tokens and gaps have the scores that llama.cpp's converter gives them.
+    data.scores = data.tokens.indices.map { scores.indices.contains($0) ? scores[$0] : data.types[$0] == .unused ? -10000 : -1000 }
+    if let id = model["unk_id"]?.intValue { data.special["unknown"] = id }
+    if let id = data.special["unknown"], data.types.indices.contains(id) { data.types[id] = .unknown }
+    if model["byte_fallback"]?.boolValue ?? false { data.markByteTokens() }
+    finishSpaces()
+    // These two give every word one space, however many were before it.
+    let joinsSpaces = normalizers.contains { if case .replaceMatches = $0 { true } else { false } }
+    data.squeezesSpaces = preTokenizer.steps == [.whiteSpace] || joinsSpaces
+    data.addsSpacePrefix = data.addsSpacePrefix ?? true
   }
 
   static func unsupported(_ section: String, _ what: String) -> Failure {
@@ -44,101 +94,44 @@ struct TokenizerJSON {
 
   /// The tokenizer that the file describes.
   func tokenizer() throws(Failure) -> any Tokenizer {
+    if data.kind == .wordPiece { return try WordPiece(data, added: added, rules: wordPieceRules) }
     if data.kind == .byteLevelBPE {
       return try ByteLevelBPE(data, merges: merges, added: added, normalizers: normalizers, preTokenizer: preTokenizer)
     }
-    var rules = SentencePieceRules(normalizers: normalizers)
-    rules.metaspace = metaspace
+    var rules = SentencePieceRules(normalizers: normalizers, steps: preTokenizer.steps, metaspace: metaspace)
     rules.fusesUnknown = model["fuse_unk"]?.boolValue ?? false
     rules.stripsLeadingSpace = stripsLeadingSpace
+    if data.kind == .unigram { return try Unigram(data, added: added, rules: rules) }
     return try SentencePieceBPE(data, merges: merges, added: added, rules: rules)
   }
 
-  private static func type(_ section: JSON) -> String { section["type"]?.stringValue ?? "" }
-
-  private mutating func readNormalizer(_ section: JSON) throws(Failure) {
-    if section.isNull { return }
-    switch TokenizerJSON.type(section) {
-    case "Sequence": for part in section["normalizers"]?.arrayValue ?? [] { try readNormalizer(part) }
-    case "NFC": normalizers.append(.nfc)
-    case "Prepend": normalizers.append(.prepend(Array((section["prepend"]?.stringValue ?? "").utf8)))
-    case "Replace":
-      guard let old = section["pattern"]?["String"]?.stringValue, let new = section["content"]?.stringValue else {
-        throw TokenizerJSON.unsupported("normalizer", "Replace with a regular expression")
-      }
-      normalizers.append(.replace(Array(old.utf8), Array(new.utf8)))
-    case let other: throw TokenizerJSON.unsupported("normalizer", other)
-    }
+  private var wordPieceRules: WordPiece.Rules {
+    var rules = WordPiece.Rules(normalizers: normalizers, steps: preTokenizer.steps)
+    rules.continuation = Array((model["continuing_subword_prefix"]?.stringValue ?? "##").utf8)
+    rules.maximumCharacters = model["max_input_chars_per_word"]?.intValue ?? 100
+    rules.cleansUp = root["decoder"]?["type"]?.stringValue == "WordPiece" && root["decoder"]?["cleanup"]?.boolValue ?? true
+    return rules
   }
 
-  /// - Returns: whether the tokenizer is byte-level.
-  private mutating func readPreTokenizer(_ section: JSON, named name: String?) throws(Failure) -> Bool {
-    var isByteLevel = false
-    let parts = TokenizerJSON.type(section) == "Sequence" ? section["pretokenizers"]?.arrayValue ?? [] : [section]
-    for (position, part) in parts.enumerated() where !part.isNull {
-      let type = TokenizerJSON.type(part)
-      if type == "ByteLevel" {
-        isByteLevel = true
-        if part["add_prefix_space"]?.boolValue == true {
-          // After a split it would add a space before every part.
-          guard position == 0 else { throw TokenizerJSON.unsupported("pre-tokenizer", "ByteLevel with add_prefix_space") }
-          preTokenizer.prependsSpace = true
-        }
-        if name == nil, part["use_regex"]?.boolValue ?? true { preTokenizer.steps.append(.gpt2) }
-      } else if type == "Metaspace" {
-        try readMetaspace(part)
-      } else if name == nil {
-        let step = try TokenizerJSON.step(part)
-        if isByteLevel { preTokenizer.spelledSteps.append(step) } else { preTokenizer.steps.append(step) }
-      }
-    }
-    if let name {
-      let known = try KnownPreTokenizers.find(name)
-      preTokenizer.steps = known.steps
-      preTokenizer.spelledSteps = known.spelledSteps
-    }
-    return isByteLevel
-  }
+  static func type(_ section: JSON) -> String { section["type"]?.stringValue ?? "" }
 
-  private static func step(_ part: JSON) throws(Failure) -> SplitPattern {
-    switch type(part) {
-    case "Split":
-      guard part["behavior"]?.stringValue == "Isolated", part["invert"]?.boolValue != true,
-        let pattern = part["pattern"]?["Regex"]?.stringValue
-      else { throw unsupported("pre-tokenizer", "Split with behaviour \(part["behavior"]?.stringValue ?? "?")") }
-      return try KnownPreTokenizers.pattern(pattern)
-    case "Digits": return .numbers(maximum: part["individual_digits"]?.boolValue == true ? 1 : .max)
-    case "Punctuation":
-      let behavior = part["behavior"]?.stringValue ?? "Isolated"
-      guard behavior == "Isolated" || behavior == "Contiguous" else {
-        throw unsupported("pre-tokenizer", "Punctuation with behaviour \(behavior)")
-      }
-      return .punctuation(runs: behavior == "Contiguous")
-    case let other: throw unsupported("pre-tokenizer", other)
+  /// The texts of a vocabulary that is an object of ids.
+  private func texts(_ vocabulary: JSON) throws(Failure) -> [(id: Int, text: String)] {
+    guard let members = vocabulary.objectValue else {
+      throw Failure(.data, "tokenizer.json", "the 'vocab' is not an object of texts and ids")
     }
-  }
-
-  private mutating func readMetaspace(_ part: JSON) throws(Failure) {
-    let replacement = part["replacement"]?.stringValue ?? "\u{2581}"
-    guard replacement == "\u{2581}" else { throw TokenizerJSON.unsupported("Metaspace replacement", replacement) }
-    let prefix: SentencePieceRules.Metaspace.Prefix =
-      switch part["prepend_scheme"]?.stringValue {
-      case "first": .first
-      case "never": .never
-      default: part["add_prefix_space"]?.boolValue == false ? .never : .always
-      }
-    metaspace = SentencePieceRules.Metaspace(prefix: prefix, splits: part["split"]?.boolValue ?? true)
-  }
-
-  private mutating func readVocabulary(_ vocabulary: [JSON.Member]) throws(Failure) {
     var texts: [(id: Int, text: String)] = []
-    texts.reserveCapacity(vocabulary.count)
-    for member in vocabulary {
+    texts.reserveCapacity(members.count)
+    for member in members {
       guard let id = member.value.intValue else {
         throw Failure(.data, "tokenizer.id", "the token \(member.key.debugDescription) has an id that is not a whole number")
       }
       texts.append((id, member.key))
     }
+    return texts
+  }
+
+  private mutating func readVocabulary(_ texts: [(id: Int, text: String)]) throws(Failure) {
     for entry in root["added_tokens"]?.arrayValue ?? [] {
       guard let id = entry["id"]?.intValue, let text = entry["content"]?.stringValue, !text.isEmpty else {
         throw Failure(.data, "tokenizer.id", "an added token has no id or no content")
@@ -178,6 +171,10 @@ struct TokenizerJSON {
     }
     data.markByteTokens()
     data.scores = data.scores(from: merges)
+    finishSpaces()
+  }
+
+  private mutating func finishSpaces() {
     let prepends = normalizers.contains { if case .prepend = $0 { true } else { false } }
     if !prepends, metaspace.map({ $0.prefix == .never }) ?? true { data.addsSpacePrefix = false }
   }
@@ -203,6 +200,23 @@ struct TokenizerJSON {
 }
 
 extension TokenizerJSON {
+  /// The ids that the post-processor puts around a text, if they are more than BOS and EOS.
+  private var template: TokenizerData.Template? {
+    for processor in postProcessors {
+      guard processor["type"]?.stringValue == "TemplateProcessing" else { continue }
+      var result = TokenizerData.Template(front: [], back: [])
+      var isFront = true
+      for part in processor["single"]?.arrayValue ?? [] {
+        if part["Sequence"] != nil { isFront = false }
+        guard let name = part["SpecialToken"]?["id"]?.stringValue else { continue }
+        let ids = (processor["special_tokens"]?[name]?["ids"]?.arrayValue ?? []).compactMap { $0.intValue }
+        if isFront { result.front += ids } else { result.back += ids }
+      }
+      return result.front.count > 1 || result.back.count > 1 ? result : nil
+    }
+    return nil
+  }
+
   /// Takes scores and types from the `tokenizer.model` beside the file, as GGUF files store them. Tokens that only this file
   /// has keep their ids and types, and get the score -1000.
   mutating func takeScores(from model: TokenizerData) {
