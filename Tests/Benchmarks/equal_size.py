@@ -1,5 +1,6 @@
 """Tables of the quality lost by files of equal size in llama.cpp. Called by equal-size.sh; the files are those of Tests/Interop."""
 import os
+import pathlib
 import shutil
 import sys
 
@@ -24,7 +25,7 @@ def rows(model, scheme):
         for method in METHODS:
             mine = lost(own(model, scheme, method))
             cells.append(f"{mine:.5f} ({(mine - least) / (other - least):.2f})")
-        print(f"| {model} | `{scheme}` | {text} | " + " | ".join(cells) + " |", flush=True)
+        print(f"| {pathlib.Path(model).stem} | `{scheme}` | {text} | " + " | ".join(cells) + " |", flush=True)
 
 
 print("| model | scheme | text | blocks in F16 | llama-quantize | " + " | ".join(f"`{method}`" for method in METHODS) + " |")

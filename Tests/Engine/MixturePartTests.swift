@@ -18,6 +18,9 @@ import Testing
       ExpertRouting(
         expertsPerToken: 3, weights: weights, hasCorrection: correction, groups: .init(count: 4, chosen: 2, scoredBy: scoredBy), scale: 2.5)
     }
+    var latent = mixture(ExpertRouting(expertsPerToken: 2, weights: .normalisedSigmoid), shared: true)
+    latent.expert.width = 7
+    latent.widthAroundLatent = width
     var weighed = ExpertRouting(expertsPerToken: 2, weights: .sigmoid)
     weighed.weighsInput = true
     return [
@@ -27,7 +30,7 @@ import Testing
       "normalised sigmoid": mixture(ExpertRouting(expertsPerToken: 3, weights: .normalisedSigmoid, scale: 2.5)),
       "correction": mixture(ExpertRouting(expertsPerToken: 3, weights: .normalisedSigmoid, hasCorrection: true)),
       "corrected softmax": mixture(ExpertRouting(expertsPerToken: 3, weights: .softmaxOfChosen, hasCorrection: true)),
-      "weighed inputs": mixture(weighed),
+      "weighed inputs": mixture(weighed), "latent": latent,
       "sparse mixer": mixture(ExpertRouting(expertsPerToken: 3, weights: .sparseMixer(share: 0.6))),
       "groups by the best": mixture(groups(1, .softmax, correction: false)),
       "groups by the best two": mixture(groups(2, .normalisedSigmoid, correction: true), shared: true),
@@ -51,15 +54,20 @@ import Testing
     for token in 0..<40 {
       let x = Matrix(rows: 1, columns: Self.width, values: Array(input.values[token * Self.width..<(token + 1) * Self.width]))
       let chosen = Self.choice(part.routing, context.linear(.router, x).values.map { Double($0) }, correction.map { Double($0) })
-      var expected = [Double](repeating: 0, count: Self.width)
+      var summed = [Double](repeating: 0, count: part.expert.width)
       for (expert, weight) in chosen {
         visited.insert(expert)
         let isInput = part.routing.weighsInput
-        let read = Matrix(rows: 1, columns: Self.width, values: x.values.map { isInput ? $0 * Float(weight) : $0 })
+        let seen = part.widthAroundLatent == nil ? x : context.linear(Layer(.expertLatent), x)
+        let read = Matrix(rows: 1, columns: seen.columns, values: seen.values.map { isInput ? $0 * Float(weight) : $0 })
         let layers = (Layer(.gate, expert: expert), Layer(.up, expert: expert), Layer(.down, expert: expert))
         let output = Self.feedForward(read, context, layers)
-        for c in 0..<Self.width { expected[c] += (isInput ? 1 : weight) * Double(output[c]) }
+        for c in output.indices { summed[c] += (isInput ? 1 : weight) * Double(output[c]) }
       }
+      var expected = [Double](repeating: 0, count: Self.width)
+      let sum = Matrix(rows: 1, columns: summed.count, values: summed.map { Float($0) })
+      let made = part.widthAroundLatent == nil ? sum : context.linear(Layer(.expertLatentOutput), sum)
+      for c in 0..<Self.width { expected[c] += Double(made[0, c]) }
       if part.shared != nil {
         let output = Self.feedForward(x, context, (Layer(.sharedGate), Layer(.sharedUp), Layer(.sharedDown)))
         let weight = part.weighsShared ? 1 / (1 + exp(-Double(context.linear(Layer(.sharedRouter), x).values[0]))) : 1
@@ -71,8 +79,8 @@ import Testing
     #expect(visited.count >= 5)
   }
 
-  @Test func everyLinearLayerOfAMixtureReadsASiteThatIsPassed() throws {
-    let part = try #require(Self.variants["weighed shared"])
+  @Test(arguments: ["weighed shared", "latent"]) func everyLinearLayerOfAMixtureReadsASiteThatIsPassed(_ name: String) throws {
+    let part = try #require(Self.variants[name])
     var random = TestRandom(seed: 3)
     let context = PartContext(SequenceRows(length: 40))
     context.fill(part)

@@ -10,7 +10,7 @@ public enum NemotronH: ModelFamily {
   public static let id = "nemotron-h"
   /// One sentence for lists.
   public static let summary =
-    "Nemotron-H and Nemotron 3 without latent experts: Mamba-2, attention and feed-forward networks in blocks of their own"
+    "Nemotron-H and Nemotron 3: Mamba-2, attention and feed-forward networks in blocks of their own"
   /// Paper.
   public static let reference = "arXiv:2504.03624"
 
@@ -48,6 +48,8 @@ public enum NemotronH: ModelFamily {
     var experts: RoutedExperts?
     /// Channels inside the shared expert.
     var sharedSize = 0
+    /// Channels that experts read; nil: those of the hidden states.
+    var latentSize: Int?
   }
 
   /// - Throws: `Failure` with an id `model.*`.
@@ -75,9 +77,13 @@ public enum NemotronH: ModelFamily {
     case .feedForward: return n.feedForward(.squaredRelu, isGated: false)
     case .experts:
       guard let experts = facts.experts else { return n.feedForward(.squaredRelu, isGated: false) }
-      return MixtureOfExperts(
-        n.feedForward(.squaredRelu, innerSize: experts.innerSize, isGated: false), expertCount: experts.count, routing: experts.routing,
+      var expert = n.feedForward(.squaredRelu, innerSize: experts.innerSize, isGated: false)
+      expert.width = facts.latentSize ?? n.hiddenSize
+      var mixture = MixtureOfExperts(
+        expert, expertCount: experts.count, routing: experts.routing,
         shared: facts.sharedSize > 0 ? n.feedForward(.squaredRelu, innerSize: facts.sharedSize, isGated: false) : nil)
+      mixture.widthAroundLatent = facts.latentSize.map { _ in n.hiddenSize }
+      return mixture
     }
   }
 
@@ -93,8 +99,10 @@ public enum NemotronH: ModelFamily {
         TensorName(
           .routerCorrection, NamedPlace("mixer.gate.e_score_correction_bias").named(suffix: ""),
           NamedPlace("exp_probs_b").named(suffix: ".bias")),
+        TensorName(.expertLatent, "mixer.fc1_latent_proj", "ffn_latent_down"),
         TensorName(expert: .up, "mixer.experts.*.up_proj", "ffn_up_exps"),
         TensorName(expert: .down, "mixer.experts.*.down_proj", "ffn_down_exps"),
+        TensorName(.expertLatentOutput, "mixer.fc2_latent_proj", "ffn_latent_up"),
         TensorName(.sharedUp, "mixer.shared_experts.up_proj", "ffn_up_shexp"),
         TensorName(.sharedDown, "mixer.shared_experts.down_proj", "ffn_down_shexp"),
       ],
@@ -118,9 +126,6 @@ public enum NemotronH: ModelFamily {
     for key in ["attention_bias", "mlp_bias", "use_bias", "mamba_proj_bias"] {
       try keys.refuse(key, when: true, "biases of linear layers are not supported")
     }
-    if try keys.size("moe_latent_size", "moe_latent_size") ?? 0 > 0 {
-      throw keys.unsupported("model.variant", "experts in a latent space are not supported ('moe_latent_size')")
-    }
     let defaults = Mamba2(
       width: n.hiddenSize, headCount: 128, headSize: 64, stateSize: 128, groupCount: 8, kernelSize: 4,
       norm: n.rootMeanSquareNorm(.mixerNorm))
@@ -128,6 +133,7 @@ public enum NemotronH: ModelFamily {
     facts.kinds = try kinds(keys, n.blockCount, tensors)
     if facts.kinds.contains(.mixer) { n.contextLength = 1 << 20 }
     if facts.kinds.contains(.experts) {
+      facts.latentSize = try keys.size("moe_latent_size", "moe_latent_size").flatMap { $0 > 0 ? $0 : nil }
       var experts = RoutedExperts(
         routing: ExpertRouting(expertsPerToken: 0, weights: .normalisedSigmoid, hasCorrection: true))
       (experts.count, experts.routing.expertsPerToken) = try keys.experts(count: "n_routed_experts", blocks: n.blockCount)
@@ -202,6 +208,7 @@ public enum NemotronH: ModelFamily {
       stored.set("expert_shared_count", experts.sharedCount)
       stored.set("expert_weights_norm", .bool(experts.isNormalised))
       stored.set("expert_weights_scale", Double(experts.routing.scale))
+      if let size = facts.latentSize { stored.set("moe_latent_size", size) }
     }
     return stored.configuration
   }
@@ -225,6 +232,7 @@ public enum NemotronH: ModelFamily {
       stated.set("routed_scaling_factor", Double(experts.routing.scale))
       stated.set("n_group", 1)
       stated.set("topk_group", 1)
+      if let size = facts.latentSize { stated.set("moe_latent_size", size) }
     }
     return stated.configuration
   }

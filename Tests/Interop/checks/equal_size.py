@@ -1,12 +1,13 @@
 """Files of equal size, by llama-quantize with an importance matrix and by qconvert, and the quality lost with each in llama.cpp."""
 import functools
+import pathlib
 
 from clients import WORK, convert, figure, llama, llama_figures, qconvert, shared
 from registry import check, require
 
 SAMPLES = ("--samples", 128, "--context", 256)
 # Whether a scheme is one of llama-quantize's mixes; otherwise all blocks get it, and embedding and output matrix get Q8_0.
-IS_MIX = {"q4_0": False, "q4_k": False, "q4_k_m": True}
+IS_MIX = {"q4_0": False, "iq4_xs": False, "q4_k": False, "q4_k_m": True}
 BLOCKS = r"re:^blk\.\d+\.(attn_(q|k|v|output)|ffn_(gate|up|down))\.weight$"
 
 
@@ -15,22 +16,34 @@ def calibration():
 
 
 @functools.cache
+def source(model):
+    """The model with this name, or of a GGUF that is not in the repository, whose values in 16 bits are what is quantized."""
+    file = pathlib.Path(model)
+    return convert(file, WORK / f"{file.stem}.f16.gguf", "--scheme", "f16") if file.is_file() else shared(f"models/{model}")
+
+
+@functools.cache
 def plain(model):
-    return convert(shared(f"models/{model}"), WORK / f"{model}.plain.gguf", "--scheme", "f32")
+    model = source(model)
+    return model if model.is_file() else convert(model, WORK / f"{model.name}.plain.gguf", "--scheme", "f32")
+
+
+def work(model, name):
+    return WORK / f"{pathlib.Path(model).stem}.{name}"
 
 
 @functools.cache
 def importance(model):
     """Mean squares of the inputs of the unquantized model's layers, on the tokens that methods observe."""
-    path = WORK / f"{model}.imatrix.gguf"
-    qconvert("calibrate", shared(f"models/{model}"), path, *calibration())
+    path = work(model, "imatrix.gguf")
+    qconvert("calibrate", source(model), path, *calibration())
     return path
 
 
 @functools.cache
 def theirs(model, scheme):
     """llama-quantize's file."""
-    target = WORK / f"{model}.{scheme}.theirs.gguf"
+    target = work(model, f"{scheme}.theirs.gguf")
     types = [] if IS_MIX[scheme] else ["--pure", "--token-embedding-type", "q8_0", "--output-tensor-type", "q8_0"]
     llama("llama-quantize", "--imatrix", importance(model), *types, plain(model), target, scheme.upper())
     return target
@@ -39,24 +52,24 @@ def theirs(model, scheme):
 @functools.cache
 def own(model, scheme, methods):
     """qconvert's file; `methods` is a chain such as awq+gptq."""
-    target = WORK / f"{model}.{scheme}.{methods}.gguf".replace(":", "-")
+    target = work(model, f"{scheme}.{methods}.gguf".replace(":", "-"))
     types = [] if IS_MIX[scheme] else ["--pure", "--tensor", "token_embd.weight=q8_0", "--tensor", "output.weight=q8_0"]
     chain = [part for method in methods.split("+") for part in ("--plugin", method)]
-    return convert(shared(f"models/{model}"), target, "--scheme", scheme, *types, *chain, *calibration())
+    return convert(source(model), target, "--scheme", scheme, *types, *chain, *calibration())
 
 
 @functools.cache
 def whole_blocks(model, scheme):
     """Embedding and output matrix as in a mix, the blocks in F16: the lower bound for every method on the blocks."""
     return convert(
-        shared(f"models/{model}"), WORK / f"{model}.{scheme}.blocks.gguf", "--scheme", scheme, "--tensor", f"{BLOCKS}=f16",
+        source(model), work(model, f"{scheme}.blocks.gguf"), "--scheme", scheme, "--tensor", f"{BLOCKS}=f16",
         "--plugin", "rtn")
 
 
 @functools.cache
 def base(model, text, windows):
     """Log-probabilities of the model in F32, by llama-perplexity."""
-    path = WORK / f"{model}.{text}.{windows}.base"
+    path = work(model, f"{text}.{windows}.base")
     llama_figures(plain(model), shared(f"text/{text}.txt"), windows, "--kl-divergence-base", path)
     return path
 

@@ -29,6 +29,10 @@ CONFIGURATIONS = {
     "nemotron-h-moe": dict(**{
         **NEMOTRON, **ROUTED, "hybrid_override_pattern": "ME*E", "routed_scaling_factor": 2.5}, n_routed_experts=8, n_shared_experts=1,
         moe_shared_expert_intermediate_size=128, n_group=1, topk_group=1),
+    # Experts work in a space of fewer channels.
+    "nemotron-h-latent": dict(**{
+        **NEMOTRON, **ROUTED, "hybrid_override_pattern": "ME*E", "routed_scaling_factor": 2.5}, n_routed_experts=8, n_shared_experts=1,
+        moe_shared_expert_intermediate_size=128, moe_latent_size=32, n_group=1, topk_group=1),
     "lfm2-moe": dict(
         **SHAPE, **ROUTED, architectures=["Lfm2MoeForCausalLM"], model_type="lfm2_moe", intermediate_size=160, norm_eps=1e-5,
         num_hidden_layers=3, layer_types=["conv", "full_attention", "conv"], conv_L_cache=3, conv_bias=False, num_experts=8,
@@ -60,7 +64,7 @@ def nemotron_shapes(c):
         mixer = f"backbone.layers.{block}.mixer."
         shapes[f"backbone.layers.{block}.norm.weight"] = [width]
 
-        def network(prefix, size):
+        def network(prefix, size, width=width):
             return {f"{prefix}up_proj.weight": [size, width], f"{prefix}down_proj.weight": [width, size]}
 
         if kind == "M":
@@ -71,8 +75,11 @@ def nemotron_shapes(c):
             shapes |= network(mixer, c["intermediate_size"])
         else:
             shapes |= {f"{mixer}gate.weight": [c["n_routed_experts"], width], f"{mixer}gate.e_score_correction_bias": [c["n_routed_experts"]]}
+            latent = c.get("moe_latent_size")
+            if latent:
+                shapes |= {f"{mixer}fc1_latent_proj.weight": [latent, width], f"{mixer}fc2_latent_proj.weight": [width, latent]}
             for expert in range(c["n_routed_experts"]):
-                shapes |= network(f"{mixer}experts.{expert}.", c["moe_intermediate_size"])
+                shapes |= network(f"{mixer}experts.{expert}.", c["moe_intermediate_size"], latent or width)
             shapes |= network(f"{mixer}shared_experts.", c["moe_shared_expert_intermediate_size"])
     return shapes
 

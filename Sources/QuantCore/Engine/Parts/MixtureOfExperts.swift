@@ -1,3 +1,14 @@
+extension TensorRole {
+  /// Makes what experts read from the hidden states, if that is narrower, and hidden states from the sum of their outputs.
+  public static let expertLatent = TensorRole("expertLatent")
+  public static let expertLatentOutput = TensorRole("expertLatentOutput")
+}
+
+extension Site {
+  /// The sum of the outputs of experts that work in a latent space.
+  public static let expertSum = Site("feed-forward.sum")
+}
+
 /// A mixture of experts: several feed-forward networks, of which a router chooses some for each token; perhaps with a shared expert that
 /// every token visits.
 ///
@@ -14,6 +25,9 @@ public struct MixtureOfExperts: Part {
   public var shared: FeedForward?
   /// Whether the output of the shared expert is weighted by the logistic function of the product with a matrix of one row.
   public var weighsShared = false
+  /// Channels of the hidden states, if experts work in a latent space of another width between two matrices; nil: experts read the
+  /// hidden states. The router and the shared expert always do.
+  public var widthAroundLatent: Int?
 
   public init(_ expert: FeedForward, expertCount: Int, routing: ExpertRouting, shared: FeedForward? = nil, weighsShared: Bool = false) {
     self.expert = expert
@@ -24,13 +38,17 @@ public struct MixtureOfExperts: Part {
   }
 
   private var experts: Range<Int> { 0..<expertCount }
+  private var width: Int { widthAroundLatent ?? expert.width }
+  private var isLatent: Bool { widthAroundLatent != nil }
 
   public var tensors: [PartTensor] {
-    var tensors = [PartTensor(.router, [expertCount, expert.width], .router)]
+    var tensors = [PartTensor(.router, [expertCount, width], .router)]
     if routing.hasCorrection { tensors.append(PartTensor(.routerCorrection, [expertCount], .vector)) }
+    if isLatent { tensors.append(PartTensor(.expertLatent, [expert.width, width], .feedForward)) }
     tensors += experts.flatMap { expert.tensors(.gate, .up, .down, expert: $0, .expert) }
+    if isLatent { tensors.append(PartTensor(.expertLatentOutput, [width, expert.width], .feedForward)) }
     if let shared { tensors += shared.tensors(.sharedGate, .sharedUp, .sharedDown, .feedForward) }
-    if weighsShared { tensors.append(PartTensor(.sharedRouter, [1, expert.width], .router)) }
+    if weighsShared { tensors.append(PartTensor(.sharedRouter, [1, width], .router)) }
     return tensors
   }
 
@@ -40,16 +58,18 @@ public struct MixtureOfExperts: Part {
     if let shared {
       linears += [(Layer(.sharedGate), .feedForwardInput)].filter { _ in shared.isGated } + [(Layer(.sharedUp), .feedForwardInput)]
     }
+    if isLatent { linears.append((Layer(.expertLatent), .feedForwardInput)) }
     for e in experts {
       if expert.isGated { linears.append((Layer(.gate, expert: e), .expertInput(e))) }
       linears.append((Layer(.up, expert: e), .expertInput(e)))
     }
     for e in experts { linears.append((Layer(.down, expert: e), .expertOutput(e))) }
+    if isLatent { linears.append((Layer(.expertLatentOutput), .expertSum)) }
     if shared != nil { linears.append((Layer(.sharedDown), .sharedOutput)) }
     return linears
   }
 
-  public var inputSites: [Site] { [.feedForwardInput] + experts.map { .expertInput($0) } }
+  public var inputSites: [Site] { [.feedForwardInput] + (isLatent ? [] : experts.map { .expertInput($0) }) }
 
   public var folds: [Fold] {
     var folds = experts.filter { _ in expert.letsScalesThrough }.map {
@@ -64,11 +84,12 @@ public struct MixtureOfExperts: Part {
     var input = entered
     context.pass(&input, through: .feedForwardInput)
     let visits = routing.visits(scores: context.linear(.router, input), correction: context.vector(.routerCorrection))
-    var result = Matrix(rows: entered.rows, columns: entered.columns)
+    let read = isLatent ? context.linear(Layer(.expertLatent), input) : entered
+    var result = Matrix(rows: read.rows, columns: read.columns)
     for index in experts {
       let visits = visits[index]
       if visits.isEmpty { continue }
-      var gathered = entered.rows(visits.map { $0.token })
+      var gathered = read.rows(visits.map { $0.token })
       if routing.weighsInput {
         for (row, visit) in visits.enumerated() { gathered.scale(row: row, by: visit.weight) }
       }
@@ -78,6 +99,10 @@ public struct MixtureOfExperts: Part {
       for (row, visit) in visits.enumerated() {
         result.add(output, row: row, times: routing.weighsInput ? 1 : visit.weight, at: visit.token)
       }
+    }
+    if isLatent {
+      context.pass(&result, through: .expertSum)
+      result = context.linear(Layer(.expertLatentOutput), result)
     }
     if let shared {
       let layers = (Layer(.sharedGate), Layer(.sharedUp), Layer(.sharedDown))
