@@ -15,7 +15,12 @@ import Testing
     + [
       "mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap",
       "deepseek-v3", "deepseek-v3-yarn", "gpt-oss", "granite-moe", "exaone4-window", "glm4-moe",
-    ] + withFusedOrParallelParts
+    ] + withFusedOrParallelParts + routed
+  /// Mixtures whose routers are more than a softmax, most of them beside a shared expert.
+  static let routed = [
+    "deepseek-v2", "ernie4.5-moe", "hunyuan-moe", "dots1", "phi-moe", "llama4", "llama4-chunks", "minimax-m2", "hy-v3", "exaone-moe",
+    "afmoe",
+  ]
   /// Models with fused matrices, rotated parts of heads, or branches that read the same hidden states.
   static let withFusedOrParallelParts = [
     "phi3", "glm4", "glm", "phi2", "gpt-neox", "gpt-neox-sequential", "starcoder2", "stablelm", "stablelm-parallel", "falcon", "falcon-new",
