@@ -19,7 +19,7 @@ import Testing
   /// Mixtures whose routers are more than a softmax, most of them beside a shared expert.
   static let routed = [
     "deepseek-v2", "ernie4.5-moe", "hunyuan-moe", "dots1", "phi-moe", "llama4", "llama4-chunks", "minimax-m2", "hy-v3", "exaone-moe",
-    "afmoe",
+    "afmoe", "cohere2-moe", "mistral4",
   ]
   /// Models with fused matrices, rotated parts of heads, or branches that read the same hidden states.
   static let withFusedOrParallelParts = [

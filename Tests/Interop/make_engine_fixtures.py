@@ -167,6 +167,14 @@ if int(transformers.__version__.split(".")[0]) >= 5:
             **COMMON, **ROUTED, **PLAIN, head_dim=12, num_experts=4, num_shared_experts=2, router_scaling_factor=1.5),
         "exaone-moe": transformers.ExaoneMoeConfig(**WINDOWS, num_shared_experts=1),
         "afmoe": transformers.AfmoeConfig(**WINDOWS, head_dim=12, num_shared_experts=1, route_scale=1.5, mup_enabled=True),
+        "cohere2-moe": transformers.Cohere2MoeConfig(
+            **{**FOUR, "tie_word_embeddings": True, "rms_norm_eps": None, "intermediate_size": 24}, head_dim=12, num_experts=4,
+            num_experts_per_tok=2, num_shared_experts=1, sliding_window=7, logit_scale=0.25, first_k_dense_replace=1,
+            prefix_dense_intermediate_size=48),
+        # Stacked experts, and queries that grow with their position.
+        "mistral4": transformers.Mistral4Config(
+            **{**LATENT, "n_routed_experts": 4}, n_shared_experts=1, norm_topk_prob=True,
+            rope_parameters={**DEEPSEEK_YARN, "rope_type": "yarn", "rope_theta": 10000.0, "llama_4_scaling_beta": 0.3}),
     }
     MODELS |= NEWER_MODELS
 LLAMA_SITES = {
@@ -205,6 +213,7 @@ SITES = {
         "feed-forward.output.shared": "shared_mlp.output_linear"}),
     "deepseek_v3": ("model.layers.1.", LATENT_SITES),
     "deepseek_v2": ("model.layers.1.", LATENT_SITES),
+    "mistral4": ("model.layers.1.", {key: value for key, value in LATENT_SITES.items() if not key[-1].isdigit()}),
     "ernie4_5_moe": ("model.layers.1.", {**ROUTED_SITES, **DEEPSEEK_EXPERTS}),
     "dots1": ("model.layers.1.", {**ROUTED_SITES, **DEEPSEEK_EXPERTS}),
     "hunyuan_v1_moe": ("model.layers.1.", {
@@ -219,7 +228,7 @@ SITES = {
         "feed-forward.output.shared": "feed_forward.shared_expert.down_proj"}),
     "minimax_m2": ("model.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate"}),
-    **{kind: ("model.layers.1.", ROUTED_SITES) for kind in ("hy_v3", "exaone_moe", "afmoe")},
+    **{kind: ("model.layers.1.", ROUTED_SITES) for kind in ("hy_v3", "exaone_moe", "afmoe", "cohere2_moe")},
     "opt": ("model.decoder.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.out_proj", "feed-forward.input": "fc1",
         "feed-forward.output": "fc2"}),
@@ -336,7 +345,7 @@ def observe(model, tokens):
         layer.register_forward_pre_hook(lambda _, x, site=site: seen.__setitem__(site, x[0].abs().flatten(0, -2).mean(0)))
     if model.config.model_type == "gpt_oss":
         observe_stack(model.get_submodule(blocks + "mlp.experts"), seen)
-    if model.config.model_type in ("minimax_m2", "hy_v3", "exaone_moe", "afmoe"):
+    if model.config.model_type in ("minimax_m2", "hy_v3", "exaone_moe", "afmoe", "cohere2_moe", "mistral4"):
         observe_chosen(model.get_submodule(blocks + "mlp.experts"), seen)
     if model.config.model_type == "llama4_text":
         observe_weighed(model.get_submodule(blocks + "feed_forward.experts"), seen)
@@ -350,7 +359,10 @@ def observe(model, tokens):
 
 def write_random(name, config):
     config._attn_implementation = "eager"
-    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    # Not registered as a language model of its own.
+    model = (
+        transformers.Mistral4ForCausalLM(config) if config.model_type == "mistral4"
+        else transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)).eval()
     randomise(model)
     folder = os.path.join(OUT, name)
     tokens = torch.randint(0, config.vocab_size, (2, 40), generator=torch.Generator().manual_seed(11))

@@ -97,9 +97,7 @@ extension ConfigurationKeys {
           + "\(n.plainSize) + \(n.rotarySize) and \(n.valueSize) channels",
         file: path)
     }
-    // Some configurations also state the rotated share of a head.
-    n.rope = try rope(headSize: n.rotarySize, defaultTheta: defaultTheta, factors: nil, mayBePartial: !isStored, mayBeYarn: true)
-    n.rope.dimension = n.rotarySize
+    n.rope = try rope(headSize: n.rotarySize, defaultTheta: defaultTheta, factors: nil, mayBeYarn: true, readsShare: false)
     let scaling = json("rope_scaling") ?? json("rope_parameters") ?? .null
     if let beta = scaling["llama_4_scaling_beta"]?.doubleValue, beta != 0 {
       guard let length = scaling["original_max_position_embeddings"]?.intValue, length > 0 else {

@@ -43,7 +43,7 @@ extension QConvert {
     Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, Qwen2MoE.self, Qwen3MoE.self, Gemma3.self, DeepSeekV3.self,
     GptOss.self, OPT.self, GPT2.self, BLOOM.self, Granite.self, GraniteMoE.self, Olmo2.self, SmolLM3.self, SeedOSS.self, Exaone4.self,
     Ernie45.self, HunyuanDense.self, Gemma.self, Gemma2.self, OLMoE.self, Cohere.self, GLM4MoE.self, Ernie45MoE.self,
-    HunyuanMoE.self, MiniMaxM2.self, Llama4.self, Dots1.self, HYV3.self, ExaoneMoE.self, AFMoE.self, PhiMoE.self,
+    HunyuanMoE.self, MiniMaxM2.self, Llama4.self, Dots1.self, HYV3.self, ExaoneMoE.self, AFMoE.self, PhiMoE.self, Cohere2MoE.self,
     Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self, Falcon.self, GPTBigCode.self,
   ]
 }
