@@ -17,10 +17,15 @@ import Testing
     + [
       "mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap",
       "deepseek-v3", "deepseek-v3-yarn", "gpt-oss", "granite-moe", "exaone4-window", "glm4-moe", "ministral",
-    ] + withFusedOrParallelParts + withRecurrentParts
+    ] + withFusedOrParallelParts + withRecurrentParts + routed
   /// Models in which some blocks mix tokens without an attention.
   static let withRecurrentParts = [
     "lfm2", "granite-hybrid", "falcon-h1", "bamba", "mamba2", "falcon-mamba", "jamba", "qwen3-next",
+  ]
+  /// Mixtures whose routers are more than a softmax, most of them beside a shared expert.
+  static let routed = [
+    "deepseek-v2", "ernie4.5-moe", "hunyuan-moe", "dots1", "phi-moe", "llama4", "llama4-chunks", "minimax-m2", "hy-v3", "exaone-moe",
+    "afmoe", "cohere2-moe", "mistral4",
   ]
   /// Models with fused matrices, rotated parts of heads, or branches that read the same hidden states.
   static let withFusedOrParallelParts = [

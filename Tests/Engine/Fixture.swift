@@ -33,6 +33,7 @@ enum Fixture {
       Mamba2Model.self, MambaModel.self, Jamba.self, FalconH1.self, NemotronH.self, Bamba.self, Olmo2.self, LFM2.self, SmolLM3.self,
       SeedOSS.self, Exaone4.self, Ernie45.self, HunyuanDense.self, Gemma.self, Gemma2.self, OLMoE.self, Cohere.self, GLM4MoE.self,
       Ernie45MoE.self, HunyuanMoE.self, MiniMaxM2.self, Llama4.self, Dots1.self, HYV3.self, ExaoneMoE.self, AFMoE.self, PhiMoE.self,
+      Cohere2MoE.self,
       Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self,
       Falcon.self, GPTBigCode.self, Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self,
       Mistral3.self, QwenVL.self, LanguageParts.self,

@@ -11,7 +11,9 @@ import Testing
       "deepseek-v3",
     ] + FamilyTests.withFusedOrParallelParts + FamilyTests.withPlaceInGGUF
   /// Families or variants that have no place in a GGUF.
-  private static let ofFolders = ["qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-yarn", "granite-moe", "exaone4-window", "glm4-moe"]
+  private static let ofFolders =
+    ["qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-yarn", "granite-moe", "exaone4-window", "glm4-moe"]
+    + FamilyTests.routed
 
   /// Whether two descriptions describe the same model.
   private func isSame(_ a: ModelDescription, _ b: ModelDescription) -> Bool {

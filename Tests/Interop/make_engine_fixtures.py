@@ -5,7 +5,7 @@ Writes the fixtures of Tests/Engine: small random models of every supported fami
 BF16 grid), each with `expected.safetensors`: token ids, logits and the mean absolute inputs of the second block's linear
 layers, as transformers computes them in float32. For the trained models in SHARED/models, only the expectations are written,
 with the perplexity of the first windows of wikitext2-valid. With MODELs, only these are written. Run with the versions pinned in
-requirements.txt."""
+requirements.txt, those of NEWER_MODELS with transformers 5.24."""
 import json
 import math
 import os
@@ -205,6 +205,52 @@ OTHER_KEYS = {
         architectures=["Ministral3ForCausalLM"], model_type="ministral3", rope_theta=None, rope_scaling=None,
         rope_parameters=dict(**MINISTRAL_YARN, rope_theta=10000.0, llama_4_scaling_beta=TEMPERATURE["beta"])),
 }
+# A group is as good as its best expert.
+LATENT_V2 = {**LATENT, "n_shared_experts": 2, "norm_topk_prob": False}
+ROUTED = dict(num_experts_per_tok=2, moe_intermediate_size=24)
+LLAMA4 = dict(
+    **{**FOUR, "intermediate_size": 24}, intermediate_size_mlp=48, head_dim=16, num_local_experts=4, num_experts_per_tok=2)
+MODELS |= {
+    "deepseek-v2": transformers.DeepseekV2Config(
+        **LATENT_V2, n_group=4, topk_group=2, topk_method="group_limited_greedy"),
+    "ernie4.5-moe": transformers.Ernie4_5_MoeConfig(
+        **COMMON, moe_intermediate_size=24, moe_k=2, moe_num_experts=4, moe_num_shared_experts=2, moe_layer_start_index=1),
+    "hunyuan-moe": transformers.HunYuanMoEV1Config(**COMMON, head_dim=12, num_experts=4, moe_topk=2),
+    "dots1": transformers.Dots1Config(
+        **{**COMMON, "num_key_value_heads": 4}, **ROUTED, head_dim=12, n_routed_experts=4, n_shared_experts=2, first_k_dense_replace=1,
+        norm_topk_prob=True, routed_scaling_factor=1.5, sliding_window=None),
+    "phi-moe": transformers.PhimoeConfig(
+        **COMMON, num_local_experts=4, num_experts_per_tok=2, attention_bias=True, lm_head_bias=True, router_jitter_noise=0.3,
+        sliding_window=7, rope_theta=10000.0),
+    # No rotary embedding in the last block, experts in every other; the rotary scaling has no range between its two frequencies.
+    "llama4": transformers.Llama4TextConfig(
+        **LLAMA4, interleave_moe_layer_step=2, rope_scaling={**LLAMA3, "high_freq_factor": 1.0}),
+    # Chunks, steps of the temperature and norms that llama.cpp does not know.
+    "llama4-chunks": transformers.Llama4TextConfig(
+        **LLAMA4, attention_chunk_size=9, floor_scale=5, attn_scale=0.5, use_qk_norm=False, attention_bias=True),
+}
+NEWER_MODELS = {}
+if int(transformers.__version__.split(".")[0]) >= 5:
+    PLAIN = dict(rope_parameters=dict(rope_type="default", rope_theta=1000.0))
+    WINDOWS = dict(**FOUR, **ROUTED, **PLAIN, num_experts=4, sliding_window=7)
+    NEWER_MODELS = {
+        "minimax-m2": transformers.MiniMaxM2Config(
+            **COMMON, head_dim=16, num_local_experts=4, num_experts_per_tok=2,
+            rope_parameters=dict(rope_type="default", rope_theta=1000.0, partial_rotary_factor=0.5)),
+        "hy-v3": transformers.HYV3Config(
+            **COMMON, **ROUTED, **PLAIN, head_dim=12, num_experts=4, num_shared_experts=2, router_scaling_factor=1.5),
+        "exaone-moe": transformers.ExaoneMoeConfig(**WINDOWS, num_shared_experts=1),
+        "afmoe": transformers.AfmoeConfig(**WINDOWS, head_dim=12, num_shared_experts=1, route_scale=1.5, mup_enabled=True),
+        "cohere2-moe": transformers.Cohere2MoeConfig(
+            **{**FOUR, "tie_word_embeddings": True, "rms_norm_eps": None, "intermediate_size": 24}, head_dim=12, num_experts=4,
+            num_experts_per_tok=2, num_shared_experts=1, sliding_window=7, logit_scale=0.25, first_k_dense_replace=1,
+            prefix_dense_intermediate_size=48),
+        # Stacked experts, and queries that grow with their position.
+        "mistral4": transformers.Mistral4Config(
+            **{**LATENT, "n_routed_experts": 4}, n_shared_experts=1, norm_topk_prob=True,
+            rope_parameters={**DEEPSEEK_YARN, "rope_type": "yarn", "rope_theta": 10000.0, "llama_4_scaling_beta": 0.3}),
+    }
+    MODELS |= NEWER_MODELS
 LLAMA_SITES = {
     "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate_proj",
     "feed-forward.output": "mlp.down_proj"}
@@ -224,6 +270,10 @@ LATENT_SITES = {
        for e in range(8) for site, module in (("input", "gate_proj"), ("output", "down_proj"))}}
 MIXER_SITES = {"mixer.input": "mamba.in_proj", "mixer.output": "mamba.out_proj"}
 UNGATED_SITES = {**LLAMA_SITES, "feed-forward.input": "mlp.up_proj"}
+ROUTED_SITES = {
+    "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.shared_experts.up_proj",
+    "feed-forward.output.shared": "mlp.shared_experts.down_proj"}
+DEEPSEEK_EXPERTS = {key: value for key, value in QWEN_MOE_SITES.items() if key[-1].isdigit()}
 FUSED_GATE_SITES = {**LLAMA_SITES, "feed-forward.input": "mlp.gate_up_proj"}
 # For each kind of model: where its blocks are, and the modules whose inputs are the sites.
 SITES = {
@@ -260,6 +310,23 @@ SITES = {
         **{f"feed-forward.{site}.{e}": f"mlp.experts.{e}.{module}"
            for e in range(EXPERTS) for site, module in (("input", "gate_proj"), ("output", "down_proj"))}}),
     "deepseek_v3": ("model.layers.1.", LATENT_SITES),
+    "deepseek_v2": ("model.layers.1.", LATENT_SITES),
+    "mistral4": ("model.layers.1.", {key: value for key, value in LATENT_SITES.items() if not key[-1].isdigit()}),
+    "ernie4_5_moe": ("model.layers.1.", {**ROUTED_SITES, **DEEPSEEK_EXPERTS}),
+    "dots1": ("model.layers.1.", {**ROUTED_SITES, **DEEPSEEK_EXPERTS}),
+    "hunyuan_v1_moe": ("model.layers.1.", {
+        **ROUTED_SITES, **DEEPSEEK_EXPERTS, "feed-forward.input": "mlp.shared_mlp.up_proj",
+        "feed-forward.output.shared": "mlp.shared_mlp.down_proj"}),
+    "phimoe": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "block_sparse_moe.gate",
+        **EXPERT_SITES}),
+    "llama4_text": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj",
+        "feed-forward.input": "feed_forward.shared_expert.up_proj",
+        "feed-forward.output.shared": "feed_forward.shared_expert.down_proj"}),
+    "minimax_m2": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate"}),
+    **{kind: ("model.layers.1.", ROUTED_SITES) for kind in ("hy_v3", "exaone_moe", "afmoe", "cohere2_moe")},
     "opt": ("model.decoder.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.out_proj", "feed-forward.input": "fc1",
         "feed-forward.output": "fc2"}),
@@ -333,6 +400,33 @@ def observe_stack(experts, seen):
     experts.register_forward_pre_hook(hook, with_kwargs=True)
 
 
+def observe_chosen(experts, seen):
+    """The same for stacks of transformers 5, which are not transposed and have no biases."""
+
+    def hook(module, arguments, options):
+        hidden, chosen = [*arguments, *options.values()][:2]
+        for e in range(EXPERTS):
+            x = hidden[(chosen == e).any(-1)]
+            gate, up = (x @ module.gate_up_proj[e].T).chunk(2, -1)
+            seen[f"feed-forward.input.{e}"] = x.abs().mean(0)
+            seen[f"feed-forward.output.{e}"] = (up * torch.nn.functional.silu(gate)).abs().mean(0)
+
+    experts.register_forward_pre_hook(hook, with_kwargs=True)
+
+
+def observe_weighed(experts, seen):
+    """The same for Llama 4, whose experts get all tokens, times 0 if they were not chosen."""
+
+    def hook(module, arguments):
+        for e, hidden in enumerate(arguments[0].view(EXPERTS, -1, module.hidden_size)):
+            x = hidden[hidden.abs().sum(-1) > 0]
+            gate, up = (x @ module.gate_up_proj[e]).chunk(2, -1)
+            seen[f"feed-forward.input.{e}"] = x.abs().mean(0)
+            seen[f"feed-forward.output.{e}"] = (up * torch.nn.functional.silu(gate)).abs().mean(0)
+
+    experts.register_forward_pre_hook(hook)
+
+
 def observe_parts(layer, site, seen):
     """Records the inputs of a matrix of all experts, which gets the tokens of one expert after those of another."""
 
@@ -355,6 +449,11 @@ def observe(model, tokens):
     if model.config.model_type == "gpt_oss":
         observe_stack(model.get_submodule(blocks + "mlp.experts"), seen)
     if model.config.model_type in ("granitemoeshared", "granitemoehybrid"):
+    if model.config.model_type in ("minimax_m2", "hy_v3", "exaone_moe", "afmoe", "cohere2_moe", "mistral4"):
+        observe_chosen(model.get_submodule(blocks + "mlp.experts"), seen)
+    if model.config.model_type == "llama4_text":
+        observe_weighed(model.get_submodule(blocks + "feed_forward.experts"), seen)
+    if model.config.model_type == "granitemoeshared":
         observe_parts(model.get_submodule(blocks + "block_sparse_moe.input_linear"), "feed-forward.input", seen)
         observe_parts(model.get_submodule(blocks + "block_sparse_moe.output_linear"), "feed-forward.output", seen)
     with torch.no_grad():
@@ -364,7 +463,10 @@ def observe(model, tokens):
 
 def write_random(name, config):
     config._attn_implementation = "eager"
-    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    # Not registered as a language model of its own.
+    model = (
+        transformers.Mistral4ForCausalLM(config) if config.model_type == "mistral4"
+        else transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)).eval()
     randomise(model)
     folder = os.path.join(OUT, name)
     tokens = torch.randint(0, config.vocab_size, (2, 40), generator=torch.Generator().manual_seed(11))

@@ -12,11 +12,15 @@ struct DeepSeekClass: Equatable {
   private var sizes = [512, 1536, 128, 64, 128]
   /// How experts are chosen: dense blocks, shared experts, experts per token, scale; nil: there are no experts.
   private var routing: [Double]?
-  private var isSigmoid = true
+  private(set) var isSigmoid = true
+  /// Whether the weights of experts are divided by their sum.
+  private var isNormalised = true
+  /// What a GGUF calls the architecture.
+  private(set) var ggufArchitecture = "deepseek2"
 
   static let v2: DeepSeekClass = {
     var kind = DeepSeekClass("DeepseekV2ForCausalLM", "deepseek_v2")
-    (kind.routing, kind.isSigmoid) = ([0, 2, 6, 1], false)
+    (kind.routing, kind.isSigmoid, kind.isNormalised) = ([0, 2, 6, 1], false, false)
     return kind
   }()
   static let v3: DeepSeekClass = {
@@ -36,7 +40,13 @@ struct DeepSeekClass: Equatable {
     kind.ties = true
     return kind
   }()
-  static let all = [v2, v3, glm, youtu]
+  /// Mistral 4: a softmax whose weights are normalised, groups as in V3, queries that grow with their position, stacked experts.
+  static let mistral: DeepSeekClass = {
+    var kind = DeepSeekClass("Mistral4ForCausalLM", "mistral4")
+    (kind.sizes, kind.routing, kind.isSigmoid, kind.ggufArchitecture) = ([256, 1024, 64, 64, 128], [0, 1, 4, 1], false, "mistral4")
+    return kind
+  }()
+  static let all = [v2, v3, glm, youtu, mistral]
 
   private init(_ architecture: String, _ modelType: String) {
     self.architecture = architecture
@@ -54,7 +64,8 @@ struct DeepSeekClass: Equatable {
     let hasGroups = self == .v3
     var e = RoutedExperts(
       routing: ExpertRouting(
-        expertsPerToken: Int(routing[2]), weights: isSigmoid ? .normalisedSigmoid : .softmax, hasCorrection: isSigmoid,
+        expertsPerToken: Int(routing[2]), weights: isSigmoid ? .normalisedSigmoid : isNormalised ? .softmaxOfChosen : .softmax,
+        hasCorrection: isSigmoid,
         groups: hasGroups ? ExpertRouting.Groups(count: 8, chosen: 4, scoredBy: 2) : nil, scale: Float(routing[3])))
     (e.denseBlocks, e.sharedCount) = (Int(routing[0]), Int(routing[1]))
     return e
@@ -64,6 +75,7 @@ struct DeepSeekClass: Equatable {
   /// that key has a softmax unless its sizes are those of GLM-4.7-Flash.
   static func of(_ keys: ConfigurationKeys, _ tensors: Checkpoint) throws(Failure) -> DeepSeekClass {
     guard keys.isStored else { return all.first { $0.architecture == keys.configuration.architecture } ?? .v3 }
+    if keys.configuration.architecture == mistral.ggufArchitecture { return mistral }
     guard keys.metadata("expert_count") != nil else { return .youtu }
     switch try keys.size("", "expert_gating_func") ?? 0 {
     case 0:

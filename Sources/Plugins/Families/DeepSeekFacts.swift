@@ -67,12 +67,13 @@ struct DeepSeekFacts {
 
   /// Why llama.cpp does not compute the model; nil: it does.
   var obstacle: String? {
-    if !biased.isEmpty { return "llama.cpp has no biases in 'deepseek2', but 'attention_bias' of this model is true" }
-    if latent.rope.pairs != .neighbours { return "llama.cpp rotates neighbouring channels in 'deepseek2', but this model rotates halves" }
-    if !latent.isOfLlamaCpp { return "llama.cpp supports YaRN in 'deepseek2' only if 'mscale' and 'mscale_all_dim' are equal" }
+    let name = kind.ggufArchitecture
+    if !biased.isEmpty { return "llama.cpp has no biases in '\(name)', but 'attention_bias' of this model is true" }
+    if latent.rope.pairs != .neighbours { return "llama.cpp rotates neighbouring channels in '\(name)', but this model rotates halves" }
+    if !latent.isOfLlamaCpp { return "llama.cpp supports YaRN in '\(name)' only if 'mscale' and 'mscale_all_dim' are equal" }
     guard (latent.queryRank == nil) == isReadWithoutQueryLatent else {
       let has = latent.queryRank == nil ? "has no query latent" : "has a query latent"
-      return "llama.cpp goes by the number of blocks whether queries have a latent in 'deepseek2'; this model of "
+      return "llama.cpp goes by the number of blocks whether queries have a latent in '\(name)'; this model of "
         + "\(numbers.blockCount) blocks \(has)"
     }
     return nil
@@ -94,7 +95,7 @@ struct DeepSeekFacts {
       yarn.attentionFactor = nil
       rope.scaling = .yarn(yarn)
     }
-    var keys = GGUFKeys("deepseek2")
+    var keys = GGUFKeys(kind.ggufArchitecture)
     keys.setCommon(
       n, rope: rope, experts: experts.map { ($0.count, $0.routing.expertsPerToken) }, routing: experts, statesHeadSize: n.statesHeadSize)
     keys.set("leading_dense_block_count", experts.map { min($0.denseBlocks, n.blockCount) } ?? n.blockCount)
@@ -108,6 +109,7 @@ struct DeepSeekFacts {
     }
     keys.set("rope.dimension_count", latent.rotarySize)
     if case .yarn = rope.scaling, let magnitude = latent.magnitudeOfAll { keys.set("rope.scaling.yarn_log_multiplier", 0.1 * magnitude) }
+    if let temperature = latent.temperature { keys.setTemperature(temperature) }
     return keys
   }
 
@@ -124,7 +126,7 @@ struct DeepSeekFacts {
       .init("qk_rope_head_dim", .int(latent.rotarySize)), .init("v_head_dim", .int(latent.valueSize)),
     ]
     if let experts {
-      guard experts.sharedCount > 0, experts.isSigmoid == (kind != .v2), experts.routing.hasCorrection == experts.isSigmoid,
+      guard experts.sharedCount > 0, experts.isSigmoid == kind.isSigmoid, experts.routing.hasCorrection == experts.isSigmoid,
         kind != .v2 || !experts.isNormalised
       else { return nil }
       let groups = experts.routing.groups
@@ -136,8 +138,12 @@ struct DeepSeekFacts {
         .init("num_experts_per_tok", .int(experts.routing.expertsPerToken)), .init("n_group", .int(groups?.count ?? 1)),
         .init("topk_group", .int(groups?.chosen ?? 1)), .init("norm_topk_prob", .bool(experts.isNormalised)),
         .init("routed_scaling_factor", .shortest(Double(experts.routing.scale))),
-        .init("scoring_func", .string(experts.isSigmoid ? "sigmoid" : "softmax")), .init("topk_method", .string(method)),
       ]
+      if kind != .mistral {
+        members += [
+          .init("scoring_func", .string(experts.isSigmoid ? "sigmoid" : "softmax")), .init("topk_method", .string(method)),
+        ]
+      }
     }
     members += [
       .init("max_position_embeddings", .int(n.contextLength)), .init("vocab_size", .int(n.vocabularySize)),

@@ -1,7 +1,7 @@
 import FamilyKit
 public import QuantCore
 
-/// DeepSeek-V2, V3 and R1, and models of other publishers with the same blocks (Kimi K2, GigaChat, GLM-4.7-Flash, Youtu): latent
+/// DeepSeek-V2, V3 and R1, and models of other publishers with the same blocks (Kimi K2, GigaChat, GLM-4.7-Flash, Youtu, Mistral 4): latent
 /// attention, and experts beside a shared one that every token visits. V2 chooses them by a softmax, in groups that count as much as
 /// their best expert; V3 by corrected sigmoids, in groups that count as much as their best two.
 ///
@@ -11,17 +11,17 @@ public enum DeepSeekV3: ModelFamily {
   /// Id of the family.
   public static let id = "deepseek3"
   /// One sentence for lists.
-  public static let summary = "DeepSeek-V2, V3 and R1, Kimi K2, GLM-4.7-Flash, Youtu"
+  public static let summary = "DeepSeek-V2, V3 and R1, Kimi K2, GLM-4.7-Flash, Youtu, Mistral 4"
   /// Paper.
   public static let reference = "arXiv:2412.19437"
 
   /// Names in `config.json` and in `general.architecture`.
   public static func architectures(_ naming: Naming) -> [String] {
-    naming == .gguf ? ["deepseek2"] : DeepSeekClass.all.map(\.architecture)
+    naming == .gguf ? ["deepseek2", "mistral4"] : DeepSeekClass.all.map(\.architecture)
   }
 
   /// Names and places, depending on whether queries have a latent of their own.
-  private static func names(hasQueryLatent: Bool) -> TensorNames {
+  private static func names(hasQueryLatent: Bool, _ kind: DeepSeekClass, _ tensors: Checkpoint) -> TensorNames {
     let fused = NamedPlace("self_attn.kv_b_proj").ordered(.headsByTurns)
     var names = TensorNames.llama
     names.rename(
@@ -35,6 +35,7 @@ public enum DeepSeekV3: ModelFamily {
       TensorName(.latent, "self_attn.kv_a_proj_with_mqa", "attn_kv_a_mqa"),
       TensorName(.latentNorm, "self_attn.kv_a_layernorm", "attn_kv_a_norm"), after: .query)
     names.insertRouted()
+    if kind == .mistral { names.stackExperts(in: tensors) }
     return names
   }
 
@@ -54,7 +55,7 @@ public enum DeepSeekV3: ModelFamily {
         Branch(norm: n.rootMeanSquareNorm(.feedForwardNorm), second),
       ]
     }
-    decoder.names = names(hasQueryLatent: latent.queryRank != nil)
+    decoder.names = names(hasQueryLatent: latent.queryRank != nil, facts.kind, tensors)
     decoder.bias = { biased.contains($0.role) ? .always : .never }
     var model = try decoder.describe()
     // Blocks after the last predict further tokens.
@@ -64,5 +65,17 @@ public enum DeepSeekV3: ModelFamily {
     if !facts.cautions.isEmpty { model.cautions[.gguf] = facts.cautions }
     model.configurations[.huggingFace] = facts.huggingFaceConfiguration.map { .huggingFace($0) }
     return model
+  }
+}
+
+extension TensorNames {
+  /// Names the experts as stacks, gate and up in one tensor, except where the checkpoint has others.
+  fileprivate mutating func stackExperts(in tensors: Checkpoint) {
+    let isApart = tensors.naming == .gguf && tensors.tensors.contains { $0.name.hasSuffix("ffn_gate_exps.weight") }
+    let gateUp = NamedPlace("mlp.experts.gate_up_proj").named(suffix: "")
+    let (gate, up): (NamedPlace, NamedPlace) = isApart ? ("ffn_gate_exps", "ffn_up_exps") : ("ffn_gate_up_exps", "ffn_gate_up_exps")
+    rename(
+      TensorName(expert: .gate, gateUp, gate), TensorName(expert: .up, gateUp, up),
+      TensorName(expert: .down, NamedPlace("mlp.experts.down_proj").named(suffix: ""), "ffn_down_exps"))
   }
 }

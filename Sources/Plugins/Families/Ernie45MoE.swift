@@ -63,7 +63,7 @@ public enum Ernie45MoE: ModelFamily {
     experts.innerSize = try keys.positiveSize("moe_intermediate_size", "expert_feed_forward_length")
     experts.sharedCount = try keys.size("moe_num_shared_experts", "expert_shared_count") ?? (keys.isStored ? 0 : 2)
     if let size = try keys.size("", "expert_shared_feed_forward_length"), size != experts.innerSize * experts.sharedCount {
-      throw keys.unsupported("model.experts", "a shared expert of \(size) channels is not supported in this architecture")
+      throw keys.unsupported("model.variant", "a shared expert of \(size) channels is not supported in this architecture")
     }
     let (attention, mixture) = (n.attention(rope: rope), experts.mixture(width: n.hiddenSize))
     var decoder = Decoder(family: id, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { block in

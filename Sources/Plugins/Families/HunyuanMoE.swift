@@ -37,7 +37,7 @@ public enum HunyuanMoE: ModelFamily {
       ("", "expert_shared_feed_forward_length", n.feedForwardSize),
     ] {
       if let value = try common(key, stored, keys), value != only {
-        throw keys.unsupported("model.experts", "'\(keys.name(key, stored))' is \(value); only \(only) is supported")
+        throw keys.unsupported("model.variant", "'\(keys.name(key, stored))' is \(value); only \(only) is supported")
       }
     }
     try keys.refuse("use_cla", when: true, "keys and values shared between blocks are not supported")

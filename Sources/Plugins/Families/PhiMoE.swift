@@ -32,7 +32,7 @@ public enum PhiMoE: ModelFamily {
     let hasBiases = keys.json("attention_bias")?.boolValue ?? false
     let hasOutputBias = keys.json("lm_head_bias")?.boolValue ?? false
     let noise = try keys.number("router_jitter_noise", "") ?? 0.01
-    guard experts.used == 2 else { throw keys.unsupported("model.experts", "SparseMixer chooses two experts, not \(experts.used)") }
+    guard experts.used == 2 else { throw keys.unsupported("model.variant", "SparseMixer chooses two experts, not \(experts.used)") }
     let mixture = MixtureOfExperts(
       n.feedForward(), expertCount: experts.count,
       routing: ExpertRouting(expertsPerToken: 2, weights: .sparseMixer(share: Float(2 * noise))))

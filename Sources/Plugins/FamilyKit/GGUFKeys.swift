@@ -46,17 +46,18 @@ public struct GGUFKeys: Sendable {
   ///   - experts: nil: there are none.
   ///   - routing: how experts are chosen, if the converter writes that.
   ///   - statesGroups: whether that includes the groups of experts.
+  ///   - statesFeedForward: whether there are feed-forward networks that are not experts.
   ///   - statesKeyValueHeads: false for architectures without shared heads.
   ///   - statesHeadSize: whether the head size is written.
   public mutating func setCommon(
     _ n: DecoderNumbers, rope: Rope?, assumedTheta: Double? = nil, localTheta: Double? = nil, layerNorms: Bool = false,
-    experts: (count: Int, used: Int)? = nil, routing: RoutedExperts? = nil, statesGroups: Bool = true, statesKeyValueHeads: Bool = true,
-    statesHeadSize: Bool
+    experts: (count: Int, used: Int)? = nil, routing: RoutedExperts? = nil, statesGroups: Bool = true,
+    statesFeedForward: Bool = true, statesKeyValueHeads: Bool = true, statesHeadSize: Bool
   ) {
     set("block_count", n.blockCount)
     set("context_length", n.contextLength)
     set("embedding_length", n.hiddenSize)
-    set("feed_forward_length", n.feedForwardSize)
+    if statesFeedForward { set("feed_forward_length", n.feedForwardSize) }
     set("attention.head_count", n.headCount)
     if statesKeyValueHeads { set("attention.head_count_kv", n.keyValueHeadCount) }
     if let rope {

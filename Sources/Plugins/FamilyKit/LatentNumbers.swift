@@ -17,6 +17,8 @@ public struct LatentNumbers: Sendable {
   /// For long texts, YaRN multiplies rotated channels by the first magnitude over the second, and products by the square of the second.
   public var magnitude: Double?
   public var magnitudeOfAll: Double?
+  /// The factor of queries by position; nil: there is none.
+  public var temperature: Attention.Temperature?
 
   public init() {}
 
@@ -30,9 +32,11 @@ public struct LatentNumbers: Sendable {
       let factor = 0.1 * magnitudeOfAll * log(yarn.factor) + 1
       scale *= factor * factor
     }
-    return LatentAttention(
+    var attention = LatentAttention(
       width: width, headCount: headCount, rank: rank, queryRank: queryRank, plainSize: plainSize, valueSize: valueSize, rope: rope,
       epsilon: epsilon, scale: Float(scale))
+    attention.temperature = temperature
+    return attention
   }
 
   /// Whether llama.cpp rotates and scales as the model does: it supports one magnitude, and only neighbours as pairs.
@@ -51,7 +55,8 @@ public struct LatentNumbers: Sendable {
     let magnitudes = [("mscale", magnitude), ("mscale_all_dim", magnitudeOfAll)].compactMap { key, value in
       value.map { JSON.Member(key, .shortest($0)) }
     }
-    return plain.huggingFaceScaling?.objectValue.map { .object($0 + magnitudes) }
+    let beta = temperature.map { [JSON.Member("llama_4_scaling_beta", .shortest(Double("\(Float($0.scale))") ?? $0.scale))] } ?? []
+    return plain.huggingFaceScaling?.objectValue.map { .object($0 + magnitudes + beta) }
   }
 }
 
@@ -66,8 +71,11 @@ extension ConfigurationKeys {
       guard let keySize = try size("", "attention.key_length_mla"), metadata("attention.value_length_mla") != nil else {
         throw unsupported("model.latent-attention", "keys and values of latent attention are in one tensor, as old converters wrote them")
       }
-      if metadata("attention.temperature_scale") != nil {
-        throw unsupported("model.attention-temperature", "attention scaled by position is not supported")
+      if let scale = try number("", "attention.temperature_scale") {
+        guard let length = try size("", "attention.temperature_length"), length > 0 else {
+          throw unsupported("model.attention-temperature", "attention scaled by position without the length of its steps is not supported")
+        }
+        n.temperature = Attention.Temperature(scale: scale, length: length)
       }
       n.rotarySize = try positiveSize("", "rope.dimension_count")
       n.plainSize = keySize - n.rotarySize
@@ -89,7 +97,14 @@ extension ConfigurationKeys {
           + "\(n.plainSize) + \(n.rotarySize) and \(n.valueSize) channels",
         file: path)
     }
-    n.rope = try rope(headSize: n.rotarySize, defaultTheta: defaultTheta, factors: nil, mayBeYarn: true)
+    n.rope = try rope(headSize: n.rotarySize, defaultTheta: defaultTheta, factors: nil, mayBeYarn: true, readsShare: false)
+    let scaling = json("rope_scaling") ?? json("rope_parameters") ?? .null
+    if let beta = scaling["llama_4_scaling_beta"]?.doubleValue, beta != 0 {
+      guard let length = scaling["original_max_position_embeddings"]?.intValue, length > 0 else {
+        throw bad("rope_scaling", "lacks the length of the steps by which queries grow")
+      }
+      n.temperature = Attention.Temperature(scale: beta, length: length)
+    }
     n.rope.pairs = json("rope_interleave")?.boolValue ?? true ? .neighbours : .halves
     try readMagnitudes(&n)
     return n
@@ -131,5 +146,11 @@ extension GGUFKeys {
     set("attention.value_length", n.rank)
     set("attention.key_length_mla", n.keySize)
     set("attention.value_length_mla", n.valueSize)
+  }
+
+  /// What the converter of llama.cpp omits although the program reads it: the factor of queries by position.
+  public mutating func setTemperature(_ temperature: Attention.Temperature) {
+    set("attention.temperature_length", temperature.length)
+    set("attention.temperature_scale", temperature.scale)
   }
 }

@@ -14,11 +14,12 @@ extension ConfigurationKeys {
   ///   - defaultShare: the part of each head that is rotated if a `config.json` does not state it.
   ///   - keys: the keys of the base and of the part that is rotated, if they are not the usual ones.
   ///   - mayBeYarn: whether the family supports YaRN.
+  ///   - readsShare: false if other keys state the rotated channels.
   ///   - longTables: the checkpoint, if the family supports LongRoPE, whose tables are tensors of a GGUF.
   public func rope(
     headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, kind: String? = nil, mayBePartial: Bool = false,
     defaultShare: Double = 1, keys: (theta: String, share: String) = ("rope_theta", "partial_rotary_factor"), mayBeYarn: Bool = false,
-    longTables: Checkpoint? = nil
+    readsShare: Bool = true, longTables: Checkpoint? = nil
   ) throws(Failure) -> Rope {
     var rope = Rope()
     rope.dimension = headSize
@@ -39,7 +40,7 @@ extension ConfigurationKeys {
       let theta = json(keys.theta) ?? json("rope_theta") ?? parameters?["rope_theta"]
       rope.theta = try theta.map { value throws(Failure) in try positive(value.doubleValue, "rope_theta") } ?? defaultTheta
       let partial = json(keys.share) ?? json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"] ?? .shortest(defaultShare)
-      if partial.doubleValue != 1 {
+      if readsShare, partial.doubleValue != 1 {
         guard mayBePartial else { throw unsupported("model.rope-partial", "'partial_rotary_factor' below 1 is not supported") }
         rope.dimension = try rotated(partial, of: headSize)
       }

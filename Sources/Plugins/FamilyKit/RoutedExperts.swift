@@ -34,14 +34,16 @@ extension ConfigurationKeys {
   ///   - defaults: assumed for absent keys of a `config.json`, whose class determines how scores are made; a GGUF states it, or means what
   ///     these say.
   ///   - names: keys of a `config.json` for the number of experts, of shared ones, and the factor of the weights.
+  ///   - innerSize: the key for the channels inside an expert.
   public func routedExperts(
     defaults: RoutedExperts, blocks: Int, tensors: Checkpoint,
-    keys names: (count: String, shared: String, scale: String) = ("n_routed_experts", "n_shared_experts", "routed_scaling_factor")
+    keys names: (count: String, shared: String, scale: String) = ("n_routed_experts", "n_shared_experts", "routed_scaling_factor"),
+    innerSize: String = "moe_intermediate_size"
   ) throws(Failure) -> RoutedExperts {
     var e = defaults
     (e.count, e.routing.expertsPerToken) = try experts(count: names.count, blocks: blocks)
     e.denseBlocks = try denseBlocks(blocks) ?? (isStored ? firstRouter(blocks, tensors) : defaults.denseBlocks)
-    e.innerSize = try positiveSize("moe_intermediate_size", "expert_feed_forward_length")
+    e.innerSize = try positiveSize(innerSize, "expert_feed_forward_length")
     // Some files state the size of all shared experts together.
     let together = try size("", "expert_shared_feed_forward_length").map { $0 / e.innerSize }
     e.sharedCount = try size(names.shared, "expert_shared_count") ?? together ?? (isStored ? 0 : defaults.sharedCount)

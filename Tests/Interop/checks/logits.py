@@ -62,7 +62,7 @@ def engine_agrees(name):
 FOLDED = [
     "llama-mha", "mixtral", "qwen2-moe", "qwen3-moe-dense", "deepseek-v3", "gpt-oss", "gemma3", "granite-moe", "olmo2", "cohere",
     "gpt2", "bloom", "opt", "opt-post-norm", "phi-4", "glm4", "phi2", "gpt-neox", "starcoder2", "stablelm", "falcon", "falcon-new",
-    "gpt-bigcode"]
+    "gpt-bigcode", "llama4"]
 
 
 @check("logits of {}: scales that AWQ folds into producers change nothing", FOLDED)
