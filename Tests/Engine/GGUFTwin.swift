@@ -26,7 +26,9 @@ enum GGUFTwin {
       if inPairs.contains(architecture), tensor.id.role == .key {
         matrix = swapHalves(matrix, rows: stored.shape[0], heads: attention.keyValueHeadCount)
       }
-      if let latent = model.latentAttention, [.key, .value].contains(tensor.id.role) { matrix = part(tensor.id.role, of: matrix, latent) }
+      if architecture != "minicpm3", let latent = model.latentAttention, [.key, .value].contains(tensor.id.role) {
+        matrix = part(tensor.id.role, of: matrix, latent)
+      }
       if ["bloom", "gptneox"].contains(architecture), tensor.id.role == .query {
         matrix = groupParts(matrix, rows: stored.shape[0], groups: attention.headCount, [1, 1, 1])
       }
