@@ -148,7 +148,7 @@ MODELS |= {
     "minicpm": transformers.GraniteConfig(
         **COMMON, embedding_multiplier=6.0, attention_multiplier=8**-0.5, residual_multiplier=1.4 / 2**0.5, logits_scaling=4.0),
 }
-TEMPERATURE = dict(beta=0.3, length=16)
+TEMPERATURE = dict(beta=0.25, length=16)
 MINISTRAL_YARN = dict(
     rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, original_max_position_embeddings=TEMPERATURE["length"], mscale=1.0,
     mscale_all_dim=1.0)
