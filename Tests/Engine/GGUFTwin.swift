@@ -149,6 +149,14 @@ enum GGUFTwin {
       // The first block has a window; the keys for all blocks describe those without.
       rope = attentions.first { $0.window == nil }?.rope
     }
+    if architecture == "minicpm3", let latent = model.latentAttention {
+      set("attention.head_count", latent.headCount)
+      set("attention.head_count_kv", latent.headCount)
+      if let rank = latent.queryRank { set("attention.q_lora_rank", rank) }
+      set("attention.kv_lora_rank", latent.rank)
+      set("attention.key_length", latent.plainSize + latent.rope.dimension)
+      set("rope.dimension_count", latent.rope.dimension)
+    }
     if let latent = model.latentAttention, let mixture = model.mixture {
       set("attention.head_count", latent.headCount)
       set("attention.head_count_kv", 1)

@@ -94,7 +94,7 @@ public enum Apertus: ModelFamily {
       learned.map { learned in
         let (name, shape) = (name(learned, block), tensors[name(learned, block)]?.shape ?? [1])
         return ModelTensor(
-          id: TensorID(TensorRole("activation." + learned), block: block), shape: shape, kind: .constant,
+          id: TensorID(TensorRole("activation." + learned), block: block), shape: [1], kind: .constant,
           places: [.huggingFace: TensorPlace(name, shape)], isOptional: true)
       }
     }
