@@ -8,7 +8,8 @@ import Testing
   static let llamaLike = ["llama3-rope", "llama-biases", "mistral-window", "qwen2", "qwen3"]
   static let qwenMixtures = ["qwen2-moe", "qwen2-moe-dense", "qwen3-moe", "qwen3-moe-dense"]
   static let withPlaceInGGUF = [
-    "granite", "olmo2", "olmo", "nemotron", "arcee", "mpt", "minicpm", "phi3-long", "ministral3", "olmo3", "smollm3", "seed-oss", "exaone4",
+    "granite", "olmo2", "olmo", "nemotron", "arcee", "mpt", "minicpm", "phi3-long", "ministral3", "minicpm3", "olmo3", "smollm3",
+    "seed-oss", "exaone4",
     "ernie4.5",
     "hunyuan", "gemma", "gemma2", "olmoe", "cohere", "cohere2",
   ]
@@ -16,7 +17,7 @@ import Testing
     llamaLike + qwenMixtures + withPlaceInGGUF
     + [
       "mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap",
-      "deepseek-v3", "deepseek-v3-yarn", "gpt-oss", "granite-moe", "exaone4-window", "glm4-moe", "ministral",
+      "deepseek-v3", "deepseek-v3-yarn", "gpt-oss", "granite-moe", "exaone4-window", "glm4-moe", "ministral", "apertus",
     ] + withFusedOrParallelParts + withRecurrentParts + routed
   /// Models in which some blocks mix tokens without an attention.
   static let withRecurrentParts = [
@@ -79,7 +80,7 @@ import Testing
   }
 
   @Test(
-    arguments: llamaLike + withPlaceInGGUF + ["mixtral", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3", "deepseek-v3"]
+    arguments: llamaLike + withPlaceInGGUF + ["mixtral", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3", "deepseek-v3", "apertus"]
       + withFusedOrParallelParts + withRecurrentParts.filter { $0 != "bamba" })
   func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))

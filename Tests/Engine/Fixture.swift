@@ -36,6 +36,7 @@ enum Fixture {
       Cohere2MoE.self,
       Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self,
       Falcon.self, GPTBigCode.self, Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self,
+      MiniCPM3.self, Apertus.self,
       Mistral3.self, QwenVL.self, LanguageParts.self,
     ]
     guard let configuration = checkpoint.configuration, let name = configuration.architecture,

@@ -26,7 +26,9 @@ enum GGUFTwin {
       if inPairs.contains(architecture), tensor.id.role == .key {
         matrix = swapHalves(matrix, rows: stored.shape[0], heads: attention.keyValueHeadCount)
       }
-      if let latent = model.latentAttention, [.key, .value].contains(tensor.id.role) { matrix = part(tensor.id.role, of: matrix, latent) }
+      if architecture != "minicpm3", let latent = model.latentAttention, [.key, .value].contains(tensor.id.role) {
+        matrix = part(tensor.id.role, of: matrix, latent)
+      }
       if ["bloom", "gptneox"].contains(architecture), tensor.id.role == .query {
         matrix = groupParts(matrix, rows: stored.shape[0], groups: attention.headCount, [1, 1, 1])
       }
@@ -146,6 +148,14 @@ enum GGUFTwin {
       values["gemma3.rope.freq_base_swa"] = .f32(Float(attention.rope?.theta ?? 0))
       // The first block has a window; the keys for all blocks describe those without.
       rope = attentions.first { $0.window == nil }?.rope
+    }
+    if architecture == "minicpm3", let latent = model.latentAttention {
+      set("attention.head_count", latent.headCount)
+      set("attention.head_count_kv", latent.headCount)
+      if let rank = latent.queryRank { set("attention.q_lora_rank", rank) }
+      set("attention.kv_lora_rank", latent.rank)
+      set("attention.key_length", latent.plainSize + latent.rope.dimension)
+      set("rope.dimension_count", latent.rope.dimension)
     }
     if let latent = model.latentAttention, let mixture = model.mixture {
       set("attention.head_count", latent.headCount)

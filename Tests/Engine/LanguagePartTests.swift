@@ -27,7 +27,7 @@ import Testing
       path: "changed", format: source.format, tensors: tensors, naming: .huggingFace, configuration: .huggingFace(json), files: [])
   }
 
-  @Test(arguments: ["model.language_model.", "language_model.model."])
+  @Test(arguments: ["model.language_model.", "language_model.model.", "model.text_model."])
   func aTextConfigurationMeansItsClass(_ prefix: String) throws {
     let head = prefix.hasPrefix("model.") ? "lm_head." : "language_model.lm_head."
     let whole = changed(source, "LlavaForConditionalGeneration", object: "text_config") { name in

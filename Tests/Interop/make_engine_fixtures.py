@@ -172,7 +172,7 @@ MODELS |= {
     "minicpm": transformers.GraniteConfig(
         **COMMON, embedding_multiplier=6.0, attention_multiplier=8**-0.5, residual_multiplier=1.4 / 2**0.5, logits_scaling=4.0),
 }
-TEMPERATURE = dict(beta=0.3, length=16)
+TEMPERATURE = dict(beta=0.25, length=16)
 MINISTRAL_YARN = dict(
     rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, original_max_position_embeddings=TEMPERATURE["length"], mscale=1.0,
     mscale_all_dim=1.0)
@@ -181,7 +181,28 @@ MODELS |= {
     "ministral3": transformers.MistralConfig(**COMMON, head_dim=16, sliding_window=None, rope_scaling=MINISTRAL_YARN),
     "ministral": transformers.MinistralConfig(
         **COMMON, head_dim=16, sliding_window=7, layer_types=["sliding_attention", "full_attention"]),
+    # Every block has its own numbers in the function.
+    "apertus": transformers.ApertusConfig(**COMMON, rope_theta=1000.0, rope_scaling=LLAMA3),
+    # The class is not part of transformers; DeepSeek's with factors computes the same.
+    "minicpm3": transformers.DeepseekV3Config(
+        **{**LATENT, "v_head_dim": 8, "first_k_dense_replace": 2}, rope_interleave=False, n_group=1, topk_group=1),
 }
+MINICPM3 = dict(scale_emb=12, scale_depth=1.4, dim_model_base=256)
+
+
+def scale(model):
+    """MiniCPM's factors in a model of another class."""
+
+    def by(factor):
+        return lambda _module, _inputs, output: (output[0] * factor, *output[1:]) if isinstance(output, tuple) else output * factor
+
+    depth = MINICPM3["scale_depth"] / len(model.model.layers)**0.5
+    model.model.embed_tokens.register_forward_hook(by(MINICPM3["scale_emb"]))
+    model.model.norm.register_forward_hook(by(MINICPM3["dim_model_base"] / model.config.hidden_size))
+    for layer in model.model.layers:
+        layer.self_attn.register_forward_hook(by(depth))
+        layer.mlp.register_forward_hook(by(depth))
+    model.config.model_type = "minicpm3"
 
 
 def with_temperature(rotate):
@@ -201,6 +222,11 @@ OTHER_KEYS = {
         architectures=["MiniCPMForCausalLM"], model_type="minicpm", scale_emb=6.0, scale_depth=1.4, dim_model_base=8,
         embedding_multiplier=None, attention_multiplier=None, residual_multiplier=None, logits_scaling=None),
     "mpt": dict(architectures=["MPTForCausalLM"]),
+    "minicpm3": dict(
+        architectures=["MiniCPM3ForCausalLM"], model_type="minicpm3", **MINICPM3,
+        **dict.fromkeys([
+            "first_k_dense_replace", "moe_intermediate_size", "n_group", "n_routed_experts", "n_shared_experts", "norm_topk_prob",
+            "num_experts_per_tok", "rope_interleave", "routed_scaling_factor", "topk_group", "head_dim", "qk_head_dim"])),
     "ministral3": dict(
         architectures=["Ministral3ForCausalLM"], model_type="ministral3", rope_theta=None, rope_scaling=None,
         rope_parameters=dict(**MINISTRAL_YARN, rope_theta=10000.0, llama_4_scaling_beta=TEMPERATURE["beta"])),
@@ -348,6 +374,11 @@ SITES = {
     "gpt_neox": ("gpt_neox.layers.1.", {
         "attention.input": "attention.query_key_value", "attention.output": "attention.dense",
         "feed-forward.input": "mlp.dense_h_to_4h", "feed-forward.output": "mlp.dense_4h_to_h"}),
+    "apertus": ("model.layers.1.", UNGATED_SITES),
+    "minicpm3": ("model.layers.1.", {
+        "attention.input": "self_attn.kv_a_proj_with_mqa", "attention.query-latent": "self_attn.q_b_proj",
+        "attention.latent": "self_attn.kv_b_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.up_proj",
+        "feed-forward.output": "mlp.down_proj"}),
     "mpt": ("transformer.blocks.1.", {
         "attention.input": "attn.Wqkv", "attention.output": "attn.out_proj", "feed-forward.input": "ffn.up_proj",
         "feed-forward.output": "ffn.down_proj"}),
@@ -448,12 +479,11 @@ def observe(model, tokens):
         layer.register_forward_pre_hook(lambda _, x, site=site: seen.__setitem__(site, x[0].abs().flatten(0, -2).mean(0)))
     if model.config.model_type == "gpt_oss":
         observe_stack(model.get_submodule(blocks + "mlp.experts"), seen)
-    if model.config.model_type in ("granitemoeshared", "granitemoehybrid"):
     if model.config.model_type in ("minimax_m2", "hy_v3", "exaone_moe", "afmoe", "cohere2_moe", "mistral4"):
         observe_chosen(model.get_submodule(blocks + "mlp.experts"), seen)
     if model.config.model_type == "llama4_text":
         observe_weighed(model.get_submodule(blocks + "feed_forward.experts"), seen)
-    if model.config.model_type == "granitemoeshared":
+    if model.config.model_type in ("granitemoeshared", "granitemoehybrid"):
         observe_parts(model.get_submodule(blocks + "block_sparse_moe.input_linear"), "feed-forward.input", seen)
         observe_parts(model.get_submodule(blocks + "block_sparse_moe.output_linear"), "feed-forward.output", seen)
     with torch.no_grad():
@@ -474,6 +504,8 @@ def write_random(name, config):
     plain = rotation.apply_rotary_pos_emb
     if name == "ministral3":
         rotation.apply_rotary_pos_emb = with_temperature(plain)
+    if name == "minicpm3":
+        scale(model)
     logits, seen = observe(model, tokens)
     rotation.apply_rotary_pos_emb = plain
     model.to(torch.bfloat16).save_pretrained(folder)

@@ -108,6 +108,8 @@ RANDOM_MODELS = {
     "nemotron": ("Nemotron", "mistral-7b", dict(vocab_size=32000)),
     "arcee": ("Arcee", "gpt2", dict(vocab_size=50257)),
     "mpt": ("Mpt", "gpt2", dict(vocab_size=50257)),
+    # A folder made from its GGUF would lack the numbers of the activation.
+    "apertus": ("Apertus", "gpt2", dict(vocab_size=50257, rope_scaling=LLAMA3_ROPE)),
     # Mistral with a factor of queries by position.
     "ministral3": ("Mistral", "gpt2", dict(vocab_size=50257, sliding_window=None, rope_scaling=MINISTRAL_YARN)),
     # Language models inside of classes for images.
@@ -233,6 +235,8 @@ CONVERTER_OPTIONS = {"qwen3-next": ["--no-mtp"]}
 # Those for which llama.cpp has no architecture, or which it computes differently.
 FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves", "deepseek-v2-groups",
                 "hunyuan-moe", "llama4-chunks", "phi-moe"]
+# Those of which a GGUF makes no folder.
+NOT_REBUILT = ["apertus"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 # Variants that only --all checks: a quicker one has the same parts.
 SLOW_MODELS = [
@@ -343,7 +347,9 @@ def load(folder, **options):
     if json.loads((folder / "config.json").read_text())["model_type"] == "gemma2":
         # Other implementations leave out the cap of scores.
         options.setdefault("attn_implementation", "eager")
-    return model_class(folder, options).from_pretrained(folder, dtype=torch.float32, **options).eval()
+    model = model_class(folder, options).from_pretrained(folder, dtype=torch.float32, **options).eval()
+    # The numbers of its activation stay in BF16 otherwise.
+    return model.float() if model.config.model_type == "apertus" else model
 
 
 class MistralWithTemperature(transformers.MistralForCausalLM):

@@ -20,9 +20,6 @@ public enum Gemma3: ModelFamily {
     naming == .gguf ? ["gemma3"] : ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"]
   }
 
-  /// Prefix of the language model in folders that different classes and versions saved.
-  private static let prefixes = ["model.", "language_model.model.", "model.language_model."]
-
   /// Llama's names, with norms after both branches.
   private static let names: TensorNames = {
     func norm(_ role: TensorRole, _ huggingFace: NamedPlace, _ gguf: NamedPlace) -> TensorName {
@@ -40,19 +37,14 @@ public enum Gemma3: ModelFamily {
 
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
-    let whole = ConfigurationKeys(configuration, path: tensors.path)
-    let keys = whole.nested("text_config")
-    var names = names
-    names.choosePrefix(prefixes, in: tensors)
-    if names.prefixes[.huggingFace] == prefixes[1] { names.back[1].places[.huggingFace] = .outside("language_model.lm_head") }
-
-    var n = try keys.decoderNumbers(defaultHeads: 8, defaultKeyValueHeads: 4, defaultHeadSize: 256, tensors: tensors)
+    let view = LanguageModelView(configuration, tensors, as: "Gemma3ForCausalLM")
+    let keys = ConfigurationKeys(view.configuration, path: tensors.path)
+    var n = try keys.decoderNumbers(defaultHeads: 8, defaultKeyValueHeads: 4, defaultHeadSize: 256, tensors: view.tensors)
     if n.contextLength == 0 { n.contextLength = 131_072 }
-    let embedding = tensors[names.name(.tokenEmbedding, keys.isStored ? .gguf : .huggingFace) ?? ""]
+    let embedding = view.tensors[names.name(.tokenEmbedding, keys.isStored ? .gguf : .huggingFace) ?? ""]
     n.vocabularySize = try keys.vocabularySize(embedding)
     n.tiesEmbeddings = try keys.tiesEmbeddings(
-      default: whole.json("tie_word_embeddings")?.boolValue ?? true, tensors, output: names.name(.output, .huggingFace) ?? "",
-      embedding: embedding?.name ?? "")
+      default: true, view.tensors, embedding: embedding?.name ?? "")
     try keys.refuse("attention_bias", when: true, "attention biases are not supported")
     try keys.refuse("use_bidirectional_attention", when: true, "bidirectional attention is not supported")
     // Gemma 2 had these; the transformers class reads and ignores them.
@@ -74,10 +66,9 @@ public enum Gemma3: ModelFamily {
     decoder.embedding.scale = Float(n.hiddenSize).squareRoot()
     decoder.head.cap = try keys.number("final_logit_softcapping", "final_logit_softcapping").map { Float($0) }
     var model = try decoder.describe()
-    model.otherParts[.huggingFace] = ["vision_tower.", "multi_modal_projector.", "model.vision_tower.", "model.multi_modal_projector."]
     model.configurations[.huggingFace] = blocks.huggingFace(n, cap: decoder.head.cap).map { .huggingFace($0) }
     model.configurations[.gguf] = blocks.stored(n, cap: decoder.head.cap)
-    return model
+    return view.restored(model)
   }
 }
 

@@ -9,7 +9,7 @@ public enum LanguageParts: ModelFamily {
   /// Id of the family.
   public static let id = "language-parts"
   /// One sentence for lists.
-  public static let summary = "The language models of classes for images, and of classes without an output matrix"
+  public static let summary = "The language models of classes for images or sound, and of classes without an output matrix"
   /// Documentation of the classes.
   public static let reference = "https://huggingface.co/docs/transformers"
 
@@ -33,10 +33,12 @@ public enum LanguageParts: ModelFamily {
     "gemma2": Text(architecture: "Gemma2ForCausalLM", family: Gemma2.self),
     "gemma3_text": Text(architecture: "Gemma3ForCausalLM", family: Gemma3.self),
   ]
-  /// Classes with other parts; their configurations name the type of the text model.
+  /// Classes with towers for images or sound; their configurations name the type of the text model.
   private static let multimodal = [
     "LlavaForConditionalGeneration", "LlavaNextForConditionalGeneration", "LlavaOnevisionForConditionalGeneration",
-    "VipLlavaForConditionalGeneration", "InternVLForConditionalGeneration",
+    "LlavaNextVideoForConditionalGeneration", "VideoLlavaForConditionalGeneration", "VipLlavaForConditionalGeneration",
+    "InternVLForConditionalGeneration", "Idefics3ForConditionalGeneration", "SmolVLMForConditionalGeneration",
+    "GotOcr2ForConditionalGeneration", "Qwen2AudioForConditionalGeneration", "VoxtralForConditionalGeneration",
   ]
   /// Classes without an output matrix, by the type of model.
   private static let withoutOutput = [
@@ -67,6 +69,10 @@ public enum LanguageParts: ModelFamily {
       model.head.isMissing = true
       model.cautions[.gguf, default: []].append(
         "the class has no output matrix: llama.cpp computes embeddings of texts, but its logits mean nothing")
+    }
+    if type == "gemma3_text", lacksOutput != nil {
+      model.configurations[.gguf] = nil
+      model.obstacles[.gguf] = "llama.cpp takes a Gemma 3 without an output matrix for EmbeddingGemma, which attends to later tokens too"
     }
     return view.restored(model)
   }

@@ -54,7 +54,7 @@ public enum Mistral3: ModelFamily {
         model.cautions[.gguf] = ["llama.cpp does not use the attention window of \(window) tokens: it attends to all of a longer text"]
       }
     }
-    if keys.isStored { model.configurations[.huggingFace] = facts.huggingFace(n) }
+    if windows.allSatisfy({ $0 == nil }) { model.configurations[.huggingFace] = facts.huggingFace(n) }
     return view.restored(model)
   }
 

@@ -47,7 +47,7 @@ public struct Decoder: Sendable {
     var model = ModelDescription(
       family: family, hiddenSize: numbers.hiddenSize, vocabularySize: numbers.vocabularySize, contextLength: numbers.contextLength,
       embedding: embedding, blocks: blocks, head: head,
-      tensors: tensors + (tabulatedRope.map { RopeFactors.tensors($0) } ?? []))
+      tensors: tensors + furtherTensors + (tabulatedRope.map { RopeFactors.tensors($0) } ?? []))
     if let tables = tabulatedRope.map({ RopeFactors.tables($0).map(\.table) }), !tables.isEmpty { model.constants[.gguf] = tables }
     return model
   }
@@ -72,6 +72,9 @@ public struct Decoder: Sendable {
   private func member(_ norm: Norm, _ shape: [Int]) -> TensorPlacement.Member {
     TensorPlacement.Member(tensor: PartTensor(norm.role, shape, .norm), bias: norm.formula == .layer ? normBias : .never)
   }
+
+  /// Tensors of a format besides those of the parts: numbers that the description holds already.
+  public var furtherTensors: [ModelTensor] = []
 
   /// Whether layer norms have biases.
   public var normBias = BiasPresence.always

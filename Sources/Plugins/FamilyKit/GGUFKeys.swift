@@ -23,6 +23,9 @@ public struct GGUFKeys: Sendable {
   public mutating func set(_ key: String, _ number: Double) { set(key, .f32(Float(number))) }
   public mutating func set(_ key: String, _ value: MetadataValue) { values[architecture + "." + key] = value }
 
+  /// Sets a key that has no architecture's name.
+  public mutating func set(withoutArchitecture key: String, _ value: MetadataValue) { values[key] = value }
+
   /// Moves keys that are set after all others.
   public mutating func keepLast(_ keys: String...) {
     for key in keys.map({ architecture + "." + $0 }) {

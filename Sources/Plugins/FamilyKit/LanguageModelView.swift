@@ -15,8 +15,11 @@ public struct LanguageModelView: Sendable {
 
   /// Where classes keep parts that process something other than text. Each may be preceded by `model.`
   private static let otherParts = [
-    "vision_tower.", "vision_model.", "visual.", "multi_modal_projector.", "audio_tower.", "image_newline", "connector.",
+    "vision_tower.", "vision_model.", "visual.", "multi_modal_projector.", "image_tower.", "video_tower.", "audio_tower.", "image_newline",
+    "connector.",
   ]
+  /// What a class calls its language model.
+  private static let languageParts = ["language_model.", "text_model."]
   private static let otherPrefixes = otherParts + otherParts.map { "model." + $0 }
 
   /// - Parameters:
@@ -45,7 +48,8 @@ public struct LanguageModelView: Sendable {
   /// What the view calls a tensor; nil if it belongs to another part.
   private static func name(_ stored: String) -> String? {
     if otherPrefixes.contains(where: { stored.hasPrefix($0) }) { return nil }
-    let name = stored.replacing("language_model.", with: "", maxReplacements: 1)
+    let part = languageParts.first { stored.contains($0) } ?? ""
+    let name = part.isEmpty ? stored : stored.replacing(part, with: "", maxReplacements: 1)
     return name.hasPrefix("model.") || name.hasPrefix("lm_head.") ? name : "model." + name
   }
 

@@ -47,6 +47,7 @@ extension QConvert {
     Ernie45MoE.self, HunyuanMoE.self, MiniMaxM2.self, Llama4.self, Dots1.self, HYV3.self, ExaoneMoE.self, AFMoE.self, PhiMoE.self,
     Cohere2MoE.self,
     Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self, Falcon.self, GPTBigCode.self,
-    Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self, Mistral3.self, QwenVL.self, LanguageParts.self,
+    Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self, MiniCPM3.self, Apertus.self, Mistral3.self, QwenVL.self,
+    LanguageParts.self,
   ]
 }

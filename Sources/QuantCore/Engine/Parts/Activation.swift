@@ -12,6 +12,8 @@ public enum Activation: Sendable, Hashable {
   /// gpt-oss: `g · σ(alpha · g) · (u + 1)` of a gate `g`, clamped to at most `limit`, and another input `u`, clamped to
   /// `-limit ... limit`. Without another input, `u` is 0.
   case clampedSwish(alpha: Float, limit: Float)
+  /// xIELU (arXiv:2411.13010): `positive · x² + linear · x` above 0, and `negative · (exp(min(x, bound)) - 1 - x) + linear · x` below.
+  case xielu(negative: Float, positive: Float, linear: Float, bound: Float)
 
   /// Whether `f(s·x) = s·f(x)` for every `s > 0`, so that scaling the input scales the output.
   public var isHomogeneous: Bool { self == .relu }
@@ -46,6 +48,12 @@ extension Activation {
       for i in 0..<count {
         let gate = min(x[i], limit)
         x[i] = gate / (1 + (-alpha * gate).exponential)
+      }
+    case .xielu(let negative, let positive, let linear, let bound):
+      for i in 0..<count {
+        let value = x[i]
+        let curve = value > 0 ? positive * value * value : (Float(expm1(Double(min(value, bound)))) - value) * negative
+        x[i] = curve + linear * value
       }
     // In doubles, so that rounding to float hides differences between C libraries.
     case .gelu: for i in 0..<count { x[i] = Float(Double(x[i]) / 2 * (1 + erf(Double(x[i]) / 2.0.squareRoot()))) }

@@ -80,7 +80,8 @@ struct Evaluate: QConvertCommand {
   private static func engine(_ path: String, registry: Registry, threads: Int) throws -> Engine {
     let opening = Opening(registry)
     let checkpoint = try opening.open(path)
-    return try Engine(checkpoint, model: opening.describe(checkpoint).givingLogits(file: checkpoint.path), parallel: Parallel(threads: threads))
+    return try Engine(
+      checkpoint, model: opening.describe(checkpoint).givingLogits(file: checkpoint.path), parallel: Parallel(threads: threads))
   }
 
   // MARK: Output

@@ -18,9 +18,16 @@ struct FamilyList {
   func text(style: Style) -> String {
     var table = Table([("FAMILY", .left)] + columns.map { ($0.format.uppercased(), .left) } + [("SUMMARY", .left)])
     for family in families {
-      table.add([family.id] + columns.map { family.architectures($0.naming).joined(separator: " ") } + [family.summary])
+      table.add([family.id] + columns.map { FamilyList.short(family.architectures($0.naming)) } + [family.summary])
     }
     return table.text(style: style)
+  }
+
+  /// The names in a column of a terminal: the first and how many follow, if they are too long together.
+  private static func short(_ names: [String]) -> String {
+    let all = names.joined(separator: " ")
+    guard all.count > 64, let first = names.first else { return all }
+    return "\(first) and \(names.count - 1) more"
   }
 
   var document: JSON {

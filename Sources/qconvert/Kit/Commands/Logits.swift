@@ -41,7 +41,9 @@ struct Logits: QConvertCommand {
     }
     let opening = Opening(registry)
     let checkpoint = try opening.open(model, configPath: config)
-    var engine = try Engine(checkpoint, model: opening.describe(checkpoint).givingLogits(file: checkpoint.path), parallel: Parallel(threads: global.threadCount()))
+    var engine = try Engine(
+      checkpoint, model: opening.describe(checkpoint).givingLogits(file: checkpoint.path), parallel: Parallel(threads: global.threadCount())
+    )
     if let request = try simulation.request(registry) {
       engine.simulation = try simulation.simulation(request, engine, checkpoint: checkpoint, registry: registry, session.log) {
         try opening.tokenizer(for: checkpoint)

@@ -14,7 +14,8 @@ struct ModelOptions: ParsableArguments {
   ) throws -> (checkpoint: Checkpoint, engine: Engine, tokenizer: any Tokenizer) {
     let opening = Opening(registry)
     let checkpoint = try opening.open(path, configPath: config, tokenizerPath: text.tokenizer)
-    let engine = try Engine(checkpoint, model: opening.describe(checkpoint).givingLogits(file: checkpoint.path), parallel: Parallel(threads: threads))
+    let engine = try Engine(
+      checkpoint, model: opening.describe(checkpoint).givingLogits(file: checkpoint.path), parallel: Parallel(threads: threads))
     return (checkpoint, engine, try opening.tokenizer(for: checkpoint, path: text.tokenizer, preTokenizer: text.pre))
   }
 }
