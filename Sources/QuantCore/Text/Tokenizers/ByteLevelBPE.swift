@@ -15,12 +15,19 @@ struct ByteLevelBPE: Tokenizer {
     _ data: TokenizerData, merges pairs: [(String, String)], added: [AddedToken], normalizers: [Normalizer],
     preTokenizer: PreTokenizer
   ) throws(Failure) {
+    let index = try TokenIndex(data.tokens)
+    self.init(data, index, try MergeTable(pairs, index), added: added, normalizers: normalizers, preTokenizer: preTokenizer)
+  }
+
+  init(
+    _ data: TokenizerData, _ index: TokenIndex, _ merges: MergeTable, added: [AddedToken], normalizers: [Normalizer],
+    preTokenizer: PreTokenizer
+  ) {
     self.data = data
     self.preTokenizer = preTokenizer
-    let index = try TokenIndex(data.tokens)
     self.index = index
     self.added = AddedTokens(added, normalizers: normalizers)
-    merges = try MergeTable(pairs, index)
+    self.merges = merges
     byteIDs = ByteAlphabet.spellings.map { index.id(of: $0[...]).map { UInt32(truncatingIfNeeded: $0) } }
   }
 

@@ -46,7 +46,7 @@ extension TokenizerData {
   public func specialIDs(forGeneration: Bool) -> [JSON.Member] {
     var members: [JSON.Member] = []
     if let id = special["bos"] { members.append(.init("bos_token_id", .int(id))) }
-    var ends = ["eos", "eot", "eom"].compactMap { special[$0] }
+    var ends = ["eos", "eot", "eom"].compactMap { special[$0] } + self.ends
     ends = ends.enumerated().filter { !ends[..<$0.offset].contains($0.element) }.map { $0.element }
     if let end = special["eos"] ?? (forGeneration ? ends.first : nil) {
       members.append(.init("eos_token_id", forGeneration && ends.count > 1 ? .array(ends.map { .int($0) }) : .int(end)))
