@@ -53,12 +53,15 @@ enum RankedFiles {
 
   /// A tiktoken file. Its pattern and special tokens are in a program of the model's authors, so that they depend on the model.
   /// - Throws: `Failure` `tokenizer.tiktoken` for a malformed line, `tokenizer.pre-missing` for a model that is not known.
-  static func tiktoken(_ bytes: [UInt8], _ beside: ConfigurationFiles, file: String, preTokenizer: String?) throws(Failure) -> RankedVocabulary {
+  static func tiktoken(_ bytes: [UInt8], _ beside: ConfigurationFiles, file: String, preTokenizer: String?) throws(Failure)
+    -> RankedVocabulary
+  {
     var result = RankedVocabulary()
     let lines = bytes.split(separator: 0x0a)
     for (number, line) in lines.enumerated() {
       let parts = line.split(whereSeparator: { $0 == 0x20 || $0 == 0x0d })
-      guard parts.count == 2, let token = Base64.bytes(of: parts[0]), !token.isEmpty, let rank = Int(String(decoding: parts[1], as: UTF8.self))
+      guard parts.count == 2, let token = Base64.bytes(of: parts[0]), !token.isEmpty,
+        let rank = Int(String(decoding: parts[1], as: UTF8.self))
       else { throw Failure(.data, "tokenizer.tiktoken", "line \(number + 1) is not Base64 and a rank") }
       try result.add(token, rank: rank, limit: 2 * lines.count + 65536)
     }
@@ -95,7 +98,9 @@ private struct TiktokenModel: Sendable {
   }
 
   static let all = [
-    TiktokenModel(names: ["qwen"], preTokenizer: "qwen2") { numbered(["<|endoftext|>", "<|im_start|>", "<|im_end|>"], extra: 205, from: $0) },
+    TiktokenModel(names: ["qwen"], preTokenizer: "qwen2") {
+      numbered(["<|endoftext|>", "<|im_start|>", "<|im_end|>"], extra: 205, from: $0)
+    },
     TiktokenModel(names: ["hy.", "hunyuan", "hytokenizer"], preTokenizer: "hunyuan") {
       numbered(["<|endoftext|>", "<|startoftext|>", "<|bos|>", "<|eos|>", "<|pad|>"], extra: 205, from: $0)
     },
