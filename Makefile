@@ -82,6 +82,7 @@ interop-all: setup build
 	QCONVERT=$(QCONVERT) Tests/Interop/run.sh --all
 
 benchmark: setup build
+	QCONVERT=$(QCONVERT) Tests/Benchmarks/tokenizers.sh
 	QCONVERT=$(QCONVERT) Tests/Benchmarks/gguf.sh
 	QCONVERT=$(QCONVERT) Tests/Benchmarks/folders.sh
 	QCONVERT=$(QCONVERT) Tests/Benchmarks/methods.sh

@@ -61,14 +61,14 @@ import Testing
   }
 
   @Test func stepsThatAreNotKnown() throws {
-    let split = #"{"type": "Split", "pattern": {"Regex": "[xyz]+"}, "behavior": "Isolated"}"#
+    let split = #"{"type": "Split", "pattern": {"Regex": "(?<x>[xyz]+)"}, "behavior": "Isolated"}"#
     let text = file(preTokenizer: #"{"type": "Sequence", "pretokenizers": [\#(split), {"type": "ByteLevel", "use_regex": false}]}"#)
     #expect(failure(of: text) == "tokenizer.pattern")
     // The user can name the equivalent pre-tokenizer.
     let tokenizer = try Tokenizers.load(path: folder.path, preTokenizer: "gpt-2")
     #expect(tokenizer.data.preTokenizer == "gpt-2")
     #expect(failure { try Tokenizers.load(path: folder.path, preTokenizer: "nonsense") } == "tokenizer.pre")
-    #expect(failure(of: file(preTokenizer: #"{"type": "Whitespace"}"#)) == "tokenizer.unsupported")
+    #expect(failure(of: file(preTokenizer: #"{"type": "UnicodeScripts"}"#)) == "tokenizer.unsupported")
   }
 
   @Test func aFolderWithoutATokenizer() {

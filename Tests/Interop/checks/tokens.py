@@ -8,6 +8,7 @@ from clients import WORK, llama, qconvert, shared
 from models import EVALUATION_TEXT, random_model
 from registry import check, require
 from checks.logits import f32_gguf
+from multilingual import multilingual_text
 
 # Tokenizer: a random model that has it. The engine is not needed, but users have models.
 MODELS = {
@@ -57,6 +58,24 @@ def equal(tokenizer):
 @check("tokens of {} equal the library's on every difficult string", MODELS, slow=True)
 def all_equal(tokenizer):
     return compare(tokenizer, 1)
+
+
+@check(
+    "tokens of {} equal the library's on a multilingual text", ["bert-uncased", "t5-small"],
+    ["gpt2", "cl100k", "qwen2", "deepseek", "falcon", "clip", "whisper", "mistral-7b", "phi-3"])
+def equal_on_multilingual(tokenizer):
+    source = shared(f"tokenizers/{tokenizer}/tokenizer.json")
+    shared("text/wikitext2-test.txt")
+    text = multilingual_text()
+    reference = tokenizers.Tokenizer.from_file(str(source))
+    reference.no_truncation()
+    reference.no_padding()
+    expected = reference.encode(text, add_special_tokens=False).ids
+    own = json.loads(qconvert("tokenize", source, "--text", write_text(text), "--json"))["ids"]
+    # The rule of the file may add tokens around the text.
+    start = next((at for at in range(3) if own[at:at + 8] == expected[:8]), None)
+    require(start is not None and own[start:start + len(expected)] == expected, f"{len(own)} ids against {len(expected)}, or others")
+    return f"{len(expected)} ids"
 
 
 @check("tokens of {} equal those of llama-tokenize on the GGUF", ["gpt2", "cl100k", "qwen2", "mistral-7b"])

@@ -8,20 +8,34 @@ struct ByteLevelBPE: Tokenizer {
   private let preTokenizer: PreTokenizer
   /// Id of the token of each byte; nil if the vocabulary lacks it.
   private let byteIDs: [UInt32?]
+  /// The same for the last byte of a word, if a suffix marks it (CLIP); empty otherwise.
+  private let lastByteIDs: [UInt32?]
 
   /// - Parameter merges: pairs by rank, as in the file.
   /// - Throws: `Failure` `tokenizer.…` if the data contradicts itself.
   init(
     _ data: TokenizerData, merges pairs: [(String, String)], added: [AddedToken], normalizers: [Normalizer],
-    preTokenizer: PreTokenizer
+    preTokenizer: PreTokenizer, endOfWord: String = ""
   ) throws(Failure) {
+    let index = try TokenIndex(data.tokens)
+    self.init(
+      data, index, try MergeTable(pairs, index), added: added, normalizers: normalizers, preTokenizer: preTokenizer, endOfWord: endOfWord)
+  }
+
+  init(
+    _ data: TokenizerData, _ index: TokenIndex, _ merges: MergeTable, added: [AddedToken], normalizers: [Normalizer],
+    preTokenizer: PreTokenizer, endOfWord: String = ""
+  ) {
     self.data = data
     self.preTokenizer = preTokenizer
-    let index = try TokenIndex(data.tokens)
     self.index = index
     self.added = AddedTokens(added, normalizers: normalizers)
-    merges = try MergeTable(pairs, index)
-    byteIDs = ByteAlphabet.spellings.map { index.id(of: $0[...]).map { UInt32(truncatingIfNeeded: $0) } }
+    self.merges = merges
+    func ids(_ suffix: String) -> [UInt32?] {
+      ByteAlphabet.spellings.map { index.id(of: ($0 + suffix.utf8)[...]).map { UInt32(truncatingIfNeeded: $0) } }
+    }
+    byteIDs = ids("")
+    lastByteIDs = endOfWord.isEmpty ? [] : ids(endOfWord)
   }
 
   func encode(_ text: String) -> [Int] {
@@ -41,6 +55,10 @@ struct ByteLevelBPE: Tokenizer {
           for byte in word {
             // A byte without a token is left out, as in the tokenizers library.
             if let id = byteIDs[Int(byte)] { symbols.append(id) }
+          }
+          if let last = word.last, !lastByteIDs.isEmpty, let id = lastByteIDs[Int(last)] {
+            symbols.removeLast(byteIDs[Int(last)] == nil ? 0 : 1)
+            symbols.append(id)
           }
           merges.apply(to: &symbols, &scratch)
           for id in symbols { ids.append(Int(id)) }

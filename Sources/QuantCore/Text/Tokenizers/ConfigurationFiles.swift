@@ -35,6 +35,14 @@ struct ConfigurationFiles {
     }
   }
 
+  /// The model's type according to `config.json`.
+  var modelType: String? { model?["model_type"]?.stringValue }
+
+  /// Texts of the tokens that `tokenizer_config.json` lists, by id.
+  func decoderTexts() throws(Failure) -> [(id: Int, text: String)] {
+    try decoderTokens().map { ($0.id, String(decoding: $0.content, as: UTF8.self)) }
+  }
+
   private func special(_ postProcessors: [JSON]) -> SpecialTokens {
     SpecialTokens(config: config, map: map, model: model, generation: generation, postProcessors: postProcessors)
   }

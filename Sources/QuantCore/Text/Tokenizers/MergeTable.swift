@@ -74,6 +74,21 @@ struct MergeTable: Sendable {
     }
   }
 
+  /// Merges only into tokens with ids below a limit; for words of any length, but in quadratic time.
+  func apply(to symbols: inout [UInt32], below limit: Int) {
+    while symbols.count > 1 {
+      var best = UInt64.max
+      var place = 0
+      for index in 1..<symbols.count {
+        let pair = value(symbols[index - 1], symbols[index])
+        if pair >> 32 < best >> 32, Int(pair & 0xffff_ffff) < limit { (best, place) = (pair, index - 1) }
+      }
+      if best == UInt64.max { return }
+      symbols[place] = UInt32(truncatingIfNeeded: best)
+      symbols.remove(at: place + 1)
+    }
+  }
+
   /// Keeps the pairs in a heap and the symbols in a linked list: O(n log n) for words of any length.
   private func applyLong(to symbols: inout [UInt32], _ scratch: inout Scratch) {
     let count = symbols.count

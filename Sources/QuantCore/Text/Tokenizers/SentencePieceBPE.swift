@@ -6,6 +6,7 @@ struct SentencePieceBPE: Tokenizer {
   private let merges: MergeTable
   private let added: AddedTokens
   private let rules: SentencePieceRules
+  private let preTokenizer: PreTokenizer
   private let bytePieces: BytePieces
   private let unknown: UInt32?
   /// Whether no token has a space after another character: then text can be split before spaces without changing a token,
@@ -19,6 +20,7 @@ struct SentencePieceBPE: Tokenizer {
   ) throws(Failure) {
     self.data = data
     self.rules = rules
+    preTokenizer = PreTokenizer(steps: rules.steps)
     let index = try TokenIndex(data.tokens)
     self.index = index
     self.added = AddedTokens(added, normalizers: rules.normalizers, normalizesContent: rules.normalizesAddedTokens)
@@ -40,17 +42,23 @@ struct SentencePieceBPE: Tokenizer {
       switch piece {
       case .token(let id): ids.append(id)
       case .text(let bytes, let isFirst):
-        let bytes = rules.escaped(bytes, isFirst: isFirst)
-        let everySpace = rules.metaspace?.splits == true
-        for word in cutsAtSpaces || everySpace ? SentencePieceRules.cuts(of: bytes, everySpace: everySpace) : [0..<bytes.count] {
-          symbols.removeAll(keepingCapacity: true)
-          appendSymbols(of: bytes, word, to: &symbols)
-          merges.apply(to: &symbols, &scratch)
-          for id in symbols { ids.append(Int(id)) }
+        guard !rules.steps.isEmpty else { return append(rules.escaped(bytes, isFirst: isFirst), to: &ids, &symbols, &scratch) }
+        preTokenizer.ranges(of: bytes) { part in
+          append(rules.escaped(Array(bytes[part]), isFirst: isFirst && part.lowerBound == 0), to: &ids, &symbols, &scratch)
         }
       }
     }
     return ids
+  }
+
+  private func append(_ bytes: [UInt8], to ids: inout [Int], _ symbols: inout [UInt32], _ scratch: inout MergeTable.Scratch) {
+    let everySpace = rules.metaspace?.splits == true
+    for word in cutsAtSpaces || everySpace ? SentencePieceRules.cuts(of: bytes, everySpace: everySpace) : [0..<bytes.count] {
+      symbols.removeAll(keepingCapacity: true)
+      appendSymbols(of: bytes, word, to: &symbols)
+      merges.apply(to: &symbols, &scratch)
+      for id in symbols { ids.append(Int(id)) }
+    }
   }
 
   private func appendSymbols(of bytes: [UInt8], _ word: Range<Int>, to symbols: inout [UInt32]) {

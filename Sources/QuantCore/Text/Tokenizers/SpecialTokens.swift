@@ -53,6 +53,12 @@ struct SpecialTokens {
       let value = source?["eos_token_id"]
       set("eos", value?.intValue ?? value?.arrayValue?.first?.intValue, in: &data)
     }
+    for source in [generation, model, model?["text_config"]] {
+      let value = source?["eos_token_id"]
+      for id in (value?.arrayValue ?? [value].compactMap { $0 }).compactMap({ $0.intValue }) where data.tokens.indices.contains(id) {
+        if !data.ends.contains(id) { data.ends.append(id) }
+      }
+    }
     if data.special["bos"] == nil { set("bos", generation?["bos_token_id"]?.intValue, in: &data) }
   }
 

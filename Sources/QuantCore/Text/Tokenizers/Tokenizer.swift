@@ -54,6 +54,8 @@ public struct TokenizerData: Sendable, Equatable {
   public var ignoreMerges: Bool
   /// Special token ids by their GGUF name: `bos`, `eos`, `unknown`, `seperator` (sic), `padding`, `cls`, `mask`, `eot`, …
   public var special: [String: Int]
+  /// Ids at which generation stops according to the files, besides those in `special`.
+  public var ends: [Int]
   /// Whether BOS is added at the start; nil if the files do not say.
   public var addsBOS: Bool?
   /// Whether EOS is added at the end; nil if the files do not say.
@@ -95,6 +97,7 @@ public struct TokenizerData: Sendable, Equatable {
     merges = []
     ignoreMerges = false
     special = [:]
+    ends = []
     addsBOS = nil
     addsEOS = nil
     addsSeparator = nil

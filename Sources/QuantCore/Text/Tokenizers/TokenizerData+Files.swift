@@ -6,6 +6,12 @@ extension TokenizerData {
   /// text is a token, ordered by its score.
   /// - Throws: `Failure` `tokenizer.pre` if the pre-tokenizer is not known.
   public func tokenizerJSON() throws(Failure) -> JSON {
+    switch kind {
+    case .wordPiece:
+      return file(normalizer: wordPieceNormalizer, preTokenizer: TokenizerData.step("BertPreTokenizer"), model: wordPieceModel)
+    case .unigram: return file(normalizer: unigramNormalizer, preTokenizer: unigramPreTokenizer, model: unigramModel)
+    case .byteLevelBPE, .sentencePieceBPE: break
+    }
     let isByteLevel = kind == .byteLevelBPE
     let known = isByteLevel ? try KnownPreTokenizers.find(preTokenizer ?? "") : nil
     let pairs = isByteLevel ? merges.map { JSON.string($0) } : TokenizerData.spellings(of: try mergesByScore())
@@ -15,11 +21,15 @@ extension TokenizerData {
       .init("byte_fallback", .bool(types.contains(.byte))), .init("ignore_merges", .bool(ignoreMerges)),
       .init("vocab", .object(vocabulary)), .init("merges", .array(pairs)),
     ]
+    return file(normalizer: normalizer(known), preTokenizer: known.map { preTokenizer($0) } ?? .null, model: model)
+  }
+
+  private func file(normalizer: JSON, preTokenizer: JSON, model: [JSON.Member]) -> JSON {
     let added = addedIDs.map { id in JSON.object([JSON.Member("id", .int(id))] + addedToken(id)) }
     return .object([
       .init("version", .string("1.0")), .init("truncation", .null), .init("padding", .null), .init("added_tokens", .array(added)),
-      .init("normalizer", normalizer(known)), .init("pre_tokenizer", known.map { preTokenizer($0) } ?? .null),
-      .init("post_processor", postProcessor), .init("decoder", decoder), .init("model", .object(model)),
+      .init("normalizer", normalizer), .init("pre_tokenizer", preTokenizer), .init("post_processor", postProcessor),
+      .init("decoder", decoder), .init("model", .object(model)),
     ])
   }
 
@@ -27,7 +37,7 @@ extension TokenizerData {
   /// - Parameter contextLength: the context length for which the model was trained, in tokens; 0 if unknown.
   public func tokenizerConfiguration(contextLength: Int) -> JSON {
     var members: [JSON.Member] = [
-      .init("add_bos_token", .bool(startsWithBOS)), .init("add_eos_token", .bool(addsEOS ?? false)),
+      .init("add_bos_token", .bool(startsWithBOS)), .init("add_eos_token", .bool(endsWithEOS)),
       .init("added_tokens_decoder", .object(addedIDs.map { .init(String($0), .object(addedToken($0))) })),
     ]
     if let addsSpacePrefix { members.append(.init("add_prefix_space", .bool(addsSpacePrefix))) }
@@ -46,7 +56,7 @@ extension TokenizerData {
   public func specialIDs(forGeneration: Bool) -> [JSON.Member] {
     var members: [JSON.Member] = []
     if let id = special["bos"] { members.append(.init("bos_token_id", .int(id))) }
-    var ends = ["eos", "eot", "eom"].compactMap { special[$0] }
+    var ends = ["eos", "eot", "eom"].compactMap { special[$0] } + self.ends
     ends = ends.enumerated().filter { !ends[..<$0.offset].contains($0.element) }.map { $0.element }
     if let end = special["eos"] ?? (forGeneration ? ends.first : nil) {
       members.append(.init("eos_token_id", forGeneration && ends.count > 1 ? .array(ends.map { .int($0) }) : .int(end)))
@@ -60,13 +70,13 @@ extension TokenizerData {
   /// Tokens that are matched in text as a whole.
   private var addedIDs: [Int] {
     types.indices.filter { id in
-      !tokens[id].isEmpty && (types[id] == .control || types[id] == .userDefined || (types[id] == .unknown && kind == .sentencePieceBPE))
+      !tokens[id].isEmpty && (types[id] == .control || types[id] == .userDefined || (types[id] == .unknown && kind.isSentencePiece))
     }
   }
 
   /// A token's text in these files: as it appears in text, if it is matched as a whole.
-  private func text(of id: Int) -> String {
-    guard kind == .sentencePieceBPE, types.indices.contains(id), types[id] == .control || types[id] == .userDefined else {
+  func text(of id: Int) -> String {
+    guard kind.isSentencePiece, types.indices.contains(id), types[id] == .control || types[id] == .userDefined else {
       return tokens[id]
     }
     return String(decoding: Normalizer.replace(SentencePieceRules.space, with: [0x20], in: Array(tokens[id].utf8)), as: UTF8.self)
@@ -79,7 +89,7 @@ extension TokenizerData {
     ]
   }
 
-  private var vocabulary: [JSON.Member] {
+  var vocabulary: [JSON.Member] {
     tokens.indices.filter { !isPlaceholder($0) }.map { .init(text(of: $0), .int($0)) }
   }
 
@@ -125,7 +135,12 @@ extension TokenizerData {
   }
 
   private var decoder: JSON {
-    guard kind == .sentencePieceBPE else { return byteLevel }
+    switch kind {
+    case .byteLevelBPE: return byteLevel
+    case .wordPiece: return wordPieceDecoder
+    case .unigram: return unigramMetaspace
+    case .sentencePieceBPE: break
+    }
     let strip = TokenizerData.step("Strip", [.init("content", .string(" ")), .init("start", .int(1)), .init("stop", .int(0))])
     let parts = [TokenizerData.replace("\u{2581}", " "), TokenizerData.step("ByteFallback"), TokenizerData.step("Fuse")]
     return TokenizerData.step("Sequence", [.init("decoders", .array(addsSpacePrefix ?? true ? parts + [strip] : parts))])
@@ -133,7 +148,7 @@ extension TokenizerData {
 
   /// The special tokens added to a text, or to a pair of texts.
   private var postProcessor: JSON {
-    let front = startsWithBOS ? special["bos"] : nil, back = addsEOS ?? false ? special["eos"] : nil
+    let front = around.front.first, back = around.back.first
     guard front != nil || back != nil else { return kind == .byteLevelBPE ? byteLevel : .null }
     func token(_ id: Int?, _ text: Int) -> [JSON] {
       id.map { [part("SpecialToken", self.text(of: $0), text)] } ?? []
@@ -159,11 +174,11 @@ extension TokenizerData {
       ])
   }
 
-  private static func replace(_ old: String, _ new: String) -> JSON {
+  static func replace(_ old: String, _ new: String) -> JSON {
     step("Replace", [.init("pattern", .object([.init("String", .string(old))])), .init("content", .string(new))])
   }
 
-  private static func step(_ type: String, _ members: [JSON.Member] = []) -> JSON {
+  static func step(_ type: String, _ members: [JSON.Member] = []) -> JSON {
     .object([.init("type", .string(type))] + members)
   }
 }

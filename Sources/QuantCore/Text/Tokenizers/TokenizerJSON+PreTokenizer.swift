@@ -47,7 +47,9 @@ extension TokenizerJSON {
     case "Digits": return [.numbers(maximum: part["individual_digits"]?.boolValue == true ? 1 : .max)]
     case "Punctuation":
       let name = part["behavior"]?.stringValue ?? "Isolated"
-      guard let behavior = Expression.Behavior(rawValue: name) else { throw unsupported("pre-tokenizer", "Punctuation with behaviour \(name)") }
+      guard let behavior = Expression.Behavior(rawValue: name) else {
+        throw unsupported("pre-tokenizer", "Punctuation with behaviour \(name)")
+      }
       if behavior == .isolated || behavior == .contiguous { return [.punctuation(runs: behavior == .contiguous)] }
       return [.expression(try ExpressionParser.parse(#"[\p{P}$+<=>^`|~]"#), behavior, inverted: false)]
     case let other: throw unsupported("pre-tokenizer", other)

@@ -9,6 +9,8 @@ struct TokenizerJSON {
   private let model: JSON
   var normalizers: [Normalizer] = []
   var preTokenizer = PreTokenizer(steps: [])
+  /// Marks the last byte of a word.
+  private var endOfWord = ""
   var metaspace: SentencePieceRules.Metaspace?
 
   /// - Parameter preTokenizerName: replaces the pre-tokenizer of the file.
@@ -38,15 +40,17 @@ struct TokenizerJSON {
   }
 
   private mutating func readBPE(_ vocabulary: JSON, _ preTokenizerName: String?) throws(Failure) {
-    for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
-      if let text = model[key]?.stringValue, !text.isEmpty { throw TokenizerJSON.unsupported("model's \(key)", text) }
+    if let text = model["continuing_subword_prefix"]?.stringValue, !text.isEmpty {
+      throw TokenizerJSON.unsupported("model's continuing_subword_prefix", text)
     }
     let isByteLevel = try readPreTokenizer(root["pre_tokenizer"] ?? .null, named: preTokenizerName)
     data.kind = isByteLevel ? .byteLevelBPE : .sentencePieceBPE
+    endOfWord = model["end_of_word_suffix"]?.stringValue ?? ""
+    if !endOfWord.isEmpty, !isByteLevel { throw TokenizerJSON.unsupported("model's end_of_word_suffix", endOfWord) }
     data.ignoreMerges = model["ignore_merges"]?.boolValue ?? false
     if isByteLevel {
       data.preTokenizer =
-        preTokenizerName ?? KnownPreTokenizers.name(of: preTokenizer, ignoresMerges: data.ignoreMerges)
+        preTokenizerName ?? (!endOfWord.isEmpty ? nil : KnownPreTokenizers.name(of: preTokenizer, ignoresMerges: data.ignoreMerges))
     }
     try readVocabulary(try texts(vocabulary))
     try readMerges()
@@ -96,7 +100,8 @@ struct TokenizerJSON {
   func tokenizer() throws(Failure) -> any Tokenizer {
     if data.kind == .wordPiece { return try WordPiece(data, added: added, rules: wordPieceRules) }
     if data.kind == .byteLevelBPE {
-      return try ByteLevelBPE(data, merges: merges, added: added, normalizers: normalizers, preTokenizer: preTokenizer)
+      return try ByteLevelBPE(
+        data, merges: merges, added: added, normalizers: normalizers, preTokenizer: preTokenizer, endOfWord: endOfWord)
     }
     var rules = SentencePieceRules(normalizers: normalizers, steps: preTokenizer.steps, metaspace: metaspace)
     rules.fusesUnknown = model["fuse_unk"]?.boolValue ?? false

@@ -24,20 +24,23 @@ public enum Tokenizers {
       remedy: "Leave out \(setting: "pre").")
   }
 
-  /// The names of SentencePiece models.
-  private static let models = ["tokenizer.model", "spiece.model", xlmrFile]
+  /// The names of SentencePiece models and of tiktoken files.
+  private static let models = ["tokenizer.model", "spiece.model", xlmrFile, "tiktoken.model", "qwen.tiktoken", "hy.tiktoken"]
 
   private static func read(_ path: String, _ preTokenizer: String?) throws -> any Tokenizer {
     guard Files.isFolder(path) else {
+      if path.hasSuffix("tekken.json") { return try inFile(path) { try fromTekken(path, beside: nil, preTokenizer) } }
       if path.hasSuffix(".json") { return try inFile(path) { try fromJSON(path, beside: nil, preTokenizer) } }
-      return try inFile(path) { try fromModel(path, beside: nil) }
+      return try inFile(path) { try fromModel(path, beside: nil, preTokenizer) }
     }
     let json = Files.join(path, "tokenizer.json")
     let model = models.map { Files.join(path, $0) }.first { Files.exists($0) }
     let vocabulary = Files.join(path, "vocab.json")
     if Files.exists(json) { return try inFile(json) { try fromJSON(json, beside: path, preTokenizer) } }
-    if let model { return try inFile(model) { try fromModel(model, beside: path) } }
+    if let model { return try inFile(model) { try fromModel(model, beside: path, preTokenizer) } }
     if Files.exists(vocabulary) { return try inFile(vocabulary) { try fromVocabulary(path, preTokenizer) } }
+    let tekken = Files.join(path, "tekken.json")
+    if Files.exists(tekken) { return try inFile(tekken) { try fromTekken(tekken, beside: path, preTokenizer) } }
     let words = Files.join(path, "vocab.txt")
     if Files.exists(words) { return try inFile(words) { try fromWords(path) } }
     throw Failure(
@@ -102,9 +105,28 @@ public enum Tokenizers {
     return try file.tokenizer()
   }
 
-  private static func fromModel(_ path: String, beside folder: String?) throws -> any Tokenizer {
-    var model = try SentencePieceModel(Files.read(path, maximumBytes: maximumModelBytes))
+  private static func fromTekken(_ path: String, beside folder: String?, _ preTokenizer: String?) throws -> any Tokenizer {
     let beside = try ConfigurationFiles(folder)
+    return try RankedFiles.tekken(JSON.load(path), preTokenizer: preTokenizer).tokenizer { data throws(Failure) in
+      (data.addsBOS, data.addsEOS) = (true, false)
+      try beside.apply(to: &data, postProcessors: [])
+      for (name, text) in [("unknown", "<unk>"), ("bos", "<s>"), ("eos", "</s>"), ("padding", "<pad>")] where data.special[name] == nil {
+        data.special[name] = data.id(of: text)
+      }
+    }
+  }
+
+  private static func fromModel(_ path: String, beside folder: String?, _ preTokenizer: String?) throws -> any Tokenizer {
+    let bytes = try Files.read(path, maximumBytes: maximumModelBytes)
+    let beside = try ConfigurationFiles(folder)
+    if RankedFiles.isTiktoken(bytes) {
+      let name = String(path.split(separator: "/").last ?? "")
+      return try RankedFiles.tiktoken(bytes, beside, file: name, preTokenizer: preTokenizer).tokenizer { data throws(Failure) in
+        try beside.apply(to: &data, postProcessors: [])
+        if data.special["eos"] == nil { data.special["eos"] = data.id(of: "<|endoftext|>") }
+      }
+    }
+    var model = try SentencePieceModel(bytes)
     if path.hasSuffix(xlmrFile) { model.renumberForXLMR() }
     var added = try beside.addTokens(to: &model.data)
     try beside.apply(to: &model.data, postProcessors: [])

@@ -35,6 +35,7 @@ enum WordPieceFiles {
           .init("strip_accents", flag("strip_accents")), .init("lowercase", .bool(flag("do_lower_case").boolValue ?? true)),
         ])),
       .init("pre_tokenizer", .object([.init("type", .string("BertPreTokenizer"))])),
+      .init("decoder", .object([.init("type", .string("WordPiece")), .init("cleanup", .bool(true))])),
       .init("post_processor", template(first: token("cls", "[CLS]"), last: token("sep", "[SEP]"), vocabulary)),
       .init(
         "model",

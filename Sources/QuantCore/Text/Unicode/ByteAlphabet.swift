@@ -17,6 +17,9 @@ enum ByteAlphabet {
     Unicode.Scalar(value).flatMap { UTF8.encode($0) }.map { Array($0) } ?? []
   }
 
+  /// Bytes as a byte-level vocabulary spells them.
+  static func spelled(_ bytes: some Sequence<UInt8>) -> String { String(decoding: bytes.flatMap { spellings[Int($0)] }, as: UTF8.self) }
+
   private static let bytes: [UInt32: UInt8] = {
     var bytes: [UInt32: UInt8] = [:]
     for (byte, scalar) in scalars.enumerated() { bytes[scalar] = UInt8(byte) }

@@ -25,10 +25,9 @@ struct Generate: QConvertCommand {
     let (_, engine, tokenizer) = try options.open(model, registry: registry, threads: global.threadCount())
     var ids = tokenizer.encode(prompt)
     if let first = try options.text.beginOfSequence(tokenizer) { ids.insert(first, at: 0) }
-    let stop = Set(["eos", "eot"].compactMap { tokenizer.data.special[$0] })
     var generator = Generator(engine)
     var problem: (any Error)?
-    let generated = try generator.generate(prompt: ids, limit: limit, stop: stop) { id in
+    let generated = try generator.generate(prompt: ids, limit: limit, stop: tokenizer.data.endIDs) { id in
       guard !session.isJSON, problem == nil else { return }
       do {
         try session.console.data(Generate.shown(tokenizer.bytes(of: id), onTerminal: session.console.facts.outputIsTerminal))

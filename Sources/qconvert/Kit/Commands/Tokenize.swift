@@ -29,7 +29,7 @@ struct Tokenize: QConvertCommand {
 
   /// A folder or file with nothing but a tokenizer is enough.
   private func load(_ opening: Opening) throws -> any Tokenizer {
-    let isTokenizer = model.hasSuffix(".json") || model.hasSuffix(".model")
+    let isTokenizer = [".json", ".model", ".tiktoken"].contains { model.hasSuffix($0) }
     let isBareFolder = Files.isFolder(model) && !Files.exists(Files.join(model, "config.json"))
     if isTokenizer || isBareFolder || options.tokenizer != nil {
       return try Tokenizers.load(path: options.tokenizer ?? model, preTokenizer: options.pre)
