@@ -4,6 +4,8 @@ public import QuantCore
 /// Mistral 3 (Small 3.1 and later), Ministral 3, and Ministral: Llama with a head size of its own; Ministral 3 has YaRN and multiplies
 /// queries by a factor that grows with their position; Ministral has windows in some blocks.
 ///
+/// Mistral 4, whose folders have the same class, is described as DeepSeek's models are.
+///
 /// The traps: YaRN's factor of attention is 1, which a GGUF states as a logarithm; folders also hold a vision tower.
 public enum Mistral3: ModelFamily {
   /// Id of the family.
@@ -23,6 +25,10 @@ public enum Mistral3: ModelFamily {
     let view = LanguageModelView(configuration, tensors, as: "Ministral3ForCausalLM")
     let keys = ConfigurationKeys(view.configuration, path: tensors.path)
     let type = keys.json("model_type")?.stringValue ?? "mistral"
+    if type == "mistral4" {
+      let latent = LanguageModelView(configuration, tensors, as: "Mistral4ForCausalLM")
+      return latent.restored(try DeepSeekV3.describe(latent.configuration, tensors: latent.tensors))
+    }
     guard ["mistral", "ministral3", "ministral"].contains(type) else {
       throw keys.unsupported("model.variant", "a language model of type '\(type)' is not supported in this class")
     }

@@ -8,7 +8,7 @@ public enum PhiMoE: ModelFamily {
   /// Id of the family.
   public static let id = "phi-moe"
   /// One sentence for lists.
-  public static let summary = "Phi-3.5-MoE, without scaling of the rotary embedding"
+  public static let summary = "Phi-3.5-MoE"
   /// Paper.
   public static let reference = "arXiv:2404.14219"
 
@@ -27,7 +27,7 @@ public enum PhiMoE: ModelFamily {
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
     let keys = ConfigurationKeys(configuration, path: tensors.path)
     let n = try keys.llamaNumbers(keyValueHeads: 8, epsilon: 1e-5, tensors: tensors)
-    let rope = try keys.rope(headSize: n.headSize, defaultTheta: 1_000_000, factors: nil)
+    let rope = try keys.rope(headSize: n.headSize, defaultTheta: 1_000_000, factors: nil, longTables: tensors)
     let experts = try keys.experts(count: "num_local_experts", blocks: n.blockCount)
     let hasBiases = keys.json("attention_bias")?.boolValue ?? false
     let hasOutputBias = keys.json("lm_head_bias")?.boolValue ?? false

@@ -5,8 +5,9 @@ extension ConfigurationKeys {
   /// - Parameter count: pairs of rotated dimensions.
   func long(_ value: JSON, count: Int) throws(Failure) -> Rope.Long? {
     guard ["longrope", "su"].contains((value["rope_type"] ?? value["type"])?.stringValue) else { return nil }
-    if value["short_mscale"] != nil || value["long_mscale"] != nil {
-      throw unsupported("model.rope-scaling", "LongRoPE with a factor of attention for each table is not supported")
+    let magnitudes = ["short_mscale", "long_mscale"].map { value[$0]?.doubleValue }
+    guard magnitudes[0] == magnitudes[1] else {
+      throw unsupported("model.rope-scaling", "LongRoPE with another factor of attention for each table is not supported")
     }
     func factors(_ key: String) throws(Failure) -> [Float] {
       let numbers = value[key]?.arrayValue?.compactMap(\.doubleValue).map { Float($0) } ?? []
@@ -22,6 +23,7 @@ extension ConfigurationKeys {
     var long = Rope.Long(
       shortFactors: try factors("short_factor"), longFactors: try factors("long_factor"), originalContext: original,
       attentionFactor: Rope.Long.usualFactor(context: context, originalContext: original))
+    if let magnitude = magnitudes[0] { long.attentionFactor = try positive(magnitude, "rope_scaling.short_mscale") }
     if let stated = value["attention_factor"], !stated.isNull {
       long.attentionFactor = try positive(stated.doubleValue, "rope_scaling.attention_factor")
     }
