@@ -18,7 +18,9 @@ import Testing
     var yarn = Rope.Yarn(factor: 4, originalContext: 16)
     yarn.attentionFactor = 1.2
     return [
-      "plain": plain, "no positions": with { $0.rope = nil }, "window": with { $0.window = 5 }, "sinks": with { $0.hasSinks = true },
+      "plain": plain, "no positions": with { $0.rope = nil }, "window": with { $0.window = 5 }, "chunks": with { $0.chunk = 11 },
+      "temperature": with { $0.temperature = Attention.Temperature(scale: 0.8, length: 7, offset: 1) },
+      "sinks": with { $0.hasSinks = true },
       "cap": with { $0.scoreCap = 0.7 }, "scale": with { $0.scale = 0.9 }, "partial": with { $0.rope?.dimension = 4 },
       "neighbours": with { $0.rope?.pairs = .neighbours }, "distance": with { $0.hasLinearBias = true },
       "yarn": with { $0.rope?.scaling = .yarn(yarn) },
@@ -29,6 +31,11 @@ import Testing
       "norms after rotation": with {
         $0.queryNorm = Norm(.queryNorm, .rootMeanSquare, epsilon: 1e-5)
         $0.keyNorm = Norm(.keyNorm, .rootMeanSquare, epsilon: 1e-5)
+        $0.rotatesBeforeNorms = true
+      },
+      "norms without gains": with {
+        $0.queryNorm = Norm(.queryNorm, .rootMeanSquare, epsilon: 1e-5, hasGain: false)
+        $0.keyNorm = Norm(.keyNorm, .rootMeanSquare, epsilon: 1e-5, hasGain: false)
         $0.rotatesBeforeNorms = true
       },
       "width norms": with {
@@ -104,16 +111,22 @@ import Testing
 
   private static func naive(_ part: Attention, _ input: [Float], _ context: PartContext) -> [Float] {
     let x = Matrix(rows: tokens, columns: width, values: input)
-    let queries = prepared(context.linear(.query, x), part, context.vectors[TensorID(.queryNorm)], part.queryNorm)
+    var queries = prepared(context.linear(.query, x), part, context.vectors[TensorID(.queryNorm)], part.queryNorm)
     let keys = prepared(context.linear(.key, x), part, context.vectors[TensorID(.keyNorm)], part.keyNorm)
     let values = context.linear(.value, x).values.map { Double($0) }
     let sinks = context.vectors[TensorID(.sinks)] ?? []
     let size = part.headSize, keyWidth = part.keyValueHeadCount * size, queryWidth = part.headCount * size
+    if let temperature = part.temperature {
+      for i in queries.indices {
+        let position = Double(i / queryWidth + temperature.offset)
+        queries[i] *= 1 + temperature.scale * log(1 + (position / Double(temperature.length)).rounded(.down))
+      }
+    }
     var result = [Float](repeating: 0, count: tokens * queryWidth)
     for query in 0..<tokens {
       for head in 0..<part.headCount {
         let group = head * part.keyValueHeadCount / part.headCount
-        let oldest = part.window.map { max(0, query - $0 + 1) } ?? 0
+        let oldest = part.window.map { max(0, query - $0 + 1) } ?? part.chunk.map { query - query % $0 } ?? 0
         var scores = (oldest...query).map { key in
           var score = (0..<size).reduce(0.0) {
             $0 + queries[query * queryWidth + head * size + $1] * keys[key * keyWidth + group * size + $1]
@@ -141,7 +154,7 @@ import Testing
   }
 
   private static func normed(_ values: [Double], _ gain: [Float]?, _ norm: Norm?) -> [Double] {
-    guard let norm, let gain else { return values }
+    guard let norm, let gain = gain ?? (norm.hasGain ? nil : [Float](repeating: 1, count: 8)) else { return values }
     var values = values
     for start in stride(from: 0, to: values.count, by: gain.count) {
       let own = values[start..<start + gain.count]

@@ -1,3 +1,5 @@
+import QuantPlatform
+
 /// Causal attention of grouped heads: every token mixes its own value and those of earlier tokens, weighted by how well their keys
 /// match its query.
 ///
@@ -14,13 +16,15 @@ public struct Attention: Part {
   public var headSize: Int
   /// How queries and keys are rotated to their positions; nil: they are not.
   public var rope: Rope?
-  /// Norms of queries and keys: over each head if the gain has the length of a head, else over all heads together.
+  /// Norms of queries and keys: over each head if the gain has the length of a head or there is none, else over all heads together.
   public var queryNorm: Norm?
   public var keyNorm: Norm?
   /// Whether queries and keys are rotated first and normalized then.
   public var rotatesBeforeNorms = false
   /// Tokens that a position sees, its own included; nil for all.
   public var window: Int?
+  /// Length of the parts of a sequence of which a position sees only its own; nil: there are no such parts.
+  public var chunk: Int?
   /// Whether a bias that falls linearly with the distance is added to scores, with a slope for each head (ALiBi).
   public var hasLinearBias = false
   /// Whether each head has a score that takes part in the softmax but belongs to no token.
@@ -29,9 +33,29 @@ public struct Attention: Part {
   public var scoreCap: Float?
   /// The factor of the products of queries and keys; nil: `1/√headSize`.
   public var scale: Float?
+  /// The factor of queries that grows with their position; nil: there is none.
+  public var temperature: Temperature?
   /// Length of the gains of the query and key norms; nil: that of one head.
   public var queryNormSize: Int?
   public var keyNormSize: Int?
+
+  /// The factor of queries by position, which sharpens the attention of long texts: `1 + scale · ln(1 + ⌊(position + offset) / length⌋)`.
+  public struct Temperature: Sendable, Hashable {
+    public var scale: Double
+    /// Tokens for which the factor is the same.
+    public var length: Int
+    /// What is added to a position.
+    public var offset: Int
+
+    public init(scale: Double, length: Int, offset: Int = 0) {
+      self.scale = scale
+      self.length = length
+      self.offset = offset
+    }
+
+    /// The factor of the query of a position.
+    public func factor(_ position: Int) -> Float { Float(1 + scale * log(Double(1 + (position + offset) / max(1, length)))) }
+  }
 
   public init(width: Int, headCount: Int, keyValueHeadCount: Int, headSize: Int, rope: Rope? = nil) {
     self.width = width
@@ -98,17 +122,19 @@ public struct Attention: Part {
     let table = rope.map { rope in
       context.remembering(RotaryTable.Key(rope: rope, positions: rows.positions)) { rope.table(positions: rows.positions) }
     }
-    prepare(&queries, norm: queryNorm, table, context)
-    prepare(&keys, norm: keyNorm, table, context)
+    prepare(&queries, norm: queryNorm, table, temperature, context)
+    prepare(&keys, norm: keyNorm, table, nil, context)
     context.pass(&keys, through: .keys)
     context.pass(&values, through: .values)
     return (queries, keys, values)
   }
 
-  /// Normalizes queries or keys if there is a norm, and rotates every head to its position.
-  private func prepare(_ x: inout Matrix, norm: Norm?, _ table: RotaryTable?, _ context: any BlockContext) {
-    let layer = norm.map { NormLayer($0, gain: context.vector($0.role), bias: context.vector($0.role, isBias: true)) }
-    guard layer != nil || table != nil else { return }
+  /// Normalizes queries or keys if there is a norm, rotates every head to its position, and multiplies by the factor of the position.
+  private func prepare(
+    _ x: inout Matrix, norm: Norm?, _ table: RotaryTable?, _ temperature: Temperature?, _ context: any BlockContext
+  ) {
+    let layer = norm.map { NormLayer($0, gain: context.vector($0.role), bias: context.vector($0.role, isBias: true), width: headSize) }
+    guard layer != nil || table != nil || temperature != nil else { return }
     let size = headSize
     let rotatesFirst = rotatesBeforeNorms
     let normSize = layer?.width ?? headSize
@@ -130,6 +156,10 @@ public struct Attention: Part {
             for start in stride(from: 0, to: width, by: normSize) { layer.normalise(heads + start, normSize, into: heads + start) }
           }
           if !rotatesFirst { rotate() }
+          if let temperature {
+            let factor = temperature.factor(sequences.position(row))
+            for c in 0..<width { heads[c] *= factor }
+          }
         }
       }
     }

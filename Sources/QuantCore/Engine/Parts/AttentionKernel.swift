@@ -14,6 +14,8 @@ struct AttentionKernel: Sendable {
   var valueSize: Int
   /// Positions a query sees, its own included; nil for all.
   var window: Int?
+  /// Length of the parts of a sequence of which a query sees only its own; nil for one part.
+  var chunk: Int?
   /// The factor of products.
   var scale: Float
   /// The bound of scores; nil: none.
@@ -27,7 +29,7 @@ struct AttentionKernel: Sendable {
     headCount = part.headCount
     keyValueHeadCount = part.keyValueHeadCount
     (keySize, valueSize) = (part.headSize, part.headSize)
-    window = part.window
+    (window, chunk) = (part.window, part.chunk)
     scale = part.scale ?? 1 / Float(part.headSize).squareRoot()
     cap = part.scoreCap
     if part.hasLinearBias { slopes = AttentionKernel.slopes(headCount) }
@@ -183,7 +185,9 @@ struct AttentionKernel: Sendable {
     row.update(from: all.base, count: count)
   }
 
-  private func oldestKey(of position: Int) -> Int { window.map { max(0, position - $0 + 1) } ?? 0 }
+  private func oldestKey(of position: Int) -> Int {
+    max(window.map { position - $0 + 1 } ?? 0, chunk.map { position / max(1, $0) * $0 } ?? 0, 0)
+  }
 }
 
 extension Matrix {
