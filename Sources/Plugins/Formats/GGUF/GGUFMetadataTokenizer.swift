@@ -12,7 +12,7 @@ enum TokenizerMetadata {
   static func add(
     to values: inout KeyValues, _ tokenizer: TokenizerData, statesSpacePrefix: Bool, vocabularySize: Int, path: String
   ) throws(Failure) {
-    guard tokenizer.kind == .sentencePieceBPE || tokenizer.preTokenizer != nil else {
+    guard tokenizer.kind != .byteLevelBPE || tokenizer.preTokenizer != nil else {
       throw Failure(
         .unsupported, "gg.pre-tokenizer", "splits text in a way for which llama.cpp has no name", file: path,
         remedy: "Give \(setting: "pre") NAME, or write a Hugging Face folder.")

@@ -4,6 +4,9 @@ import QuantCore
 extension TokenizerData {
   /// The key that names the pre-tokenizer.
   static let preTokenizerKey = "tokenizer.ggml.pre"
+  private static let modelKey = "tokenizer.ggml.model"
+  private static let lowercaseKey = "tokenizer.ggml.normalizer.lowercase"
+  private static let accentsKey = "tokenizer.ggml.normalizer.strip_accents"
   /// The character for a space in the pieces of SentencePiece.
   private static let writtenSpace: Unicode.Scalar = "\u{2581}"
 
@@ -17,17 +20,15 @@ extension TokenizerData {
   var keyValues: [(String, MetadataValue)] {
     var entries: [(String, MetadataValue)] = []
     if let addsSpacePrefix { entries.append((TokenizerMetadata.spacePrefixKey, .bool(addsSpacePrefix))) }
-    entries.append(("tokenizer.ggml.model", .string(kind == .byteLevelBPE ? "gpt2" : "llama")))
-    // The SentencePiece tokenizer ignores the name; the converter always writes this one.
-    if let name = kind == .byteLevelBPE ? preTokenizer : "default" {
-      entries.append((TokenizerData.preTokenizerKey, .string(name)))
-    }
+    entries.append((TokenizerData.modelKey, .string(kind.ggufName)))
+    if let preTokenizerName { entries.append((TokenizerData.preTokenizerKey, .string(preTokenizerName))) }
     // Clients look for user-defined tokens in plain text, in which spaces are spaces.
     let texts = zip(tokens, types).map { text, type in
       guard type == .userDefined else { return text }
       return String(String.UnicodeScalarView(text.unicodeScalars.map { $0 == TokenizerData.writtenSpace ? " " : $0 }))
     }
-    entries.append(("tokenizer.ggml.tokens", .strings(types.count == tokens.count ? texts : tokens)))
+    let stored = types.count == tokens.count ? texts : tokens
+    entries.append(("tokenizer.ggml.tokens", .strings(kind == .wordPiece ? WordPieceSpelling.stored(stored, types) : stored)))
     if !scores.isEmpty { entries.append(("tokenizer.ggml.scores", .f32s(scores))) }
     if !types.isEmpty { entries.append(("tokenizer.ggml.token_type", .i32s(types.map { $0.rawValue }))) }
     if !merges.isEmpty { entries.append(("tokenizer.ggml.merges", .strings(merges))) }
@@ -38,25 +39,37 @@ extension TokenizerData {
     // The converter writes the flags in the order in which it finds them: Llama's template mentions BOS and separator, and only the
     // configuration, which is read later, says that there is no EOS.
     let rules = [("bos", addsBOS), ("eos", addsEOS), ("sep", addsSeparator)]
-    let order = kind == .sentencePieceBPE && addsEOS == false ? [rules[0], rules[2], rules[1]] : rules
+    let order = kind.isSentencePiece && addsEOS == false ? [rules[0], rules[2], rules[1]] : rules
     for (name, adds) in order {
       if let adds { entries.append(("tokenizer.ggml.add_\(name)_token", .bool(adds))) }
     }
     if let chatTemplate { entries.append(("tokenizer.chat_template", .string(chatTemplate))) }
+    if let lowercases { entries.append((TokenizerData.lowercaseKey, .bool(lowercases))) }
+    if let stripsAccents { entries.append((TokenizerData.accentsKey, .bool(stripsAccents))) }
     return entries
   }
 
-  /// Reads the tokenizer of a GGUF file.
-  /// - Throws: `Failure` `tokenizer.missing`, `tokenizer.model-type` for kinds other than `gpt2` and `llama`, or as `check`.
-  init(ggufMetadata metadata: KeyValues) throws {
-    guard let model = metadata["tokenizer.ggml.model"]?.stringValue,
-      case .strings(let tokens)? = metadata["tokenizer.ggml.tokens"]
-    else { throw Failure(.data, "tokenizer.missing", "the metadata contains no tokenizer") }
-    switch model {
-    case "gpt2": self.init(kind: .byteLevelBPE, tokens: tokens)
-    case "llama": self.init(kind: .sentencePieceBPE, tokens: tokens)
-    default: throw Failure(.unsupported, "tokenizer.model-type", "tokenizers of kind '\(model)' are not supported")
+  /// llama.cpp's name for the pre-tokenizer. Only the byte-level tokenizer needs it; for the others this is what the converter writes.
+  private var preTokenizerName: String? {
+    switch kind {
+    case .byteLevelBPE: preTokenizer
+    case .wordPiece: tokens.count == TokenizerData.chineseBertTokens ? "bert-bge-large" : "jina-v2-en"
+    case .sentencePieceBPE, .unigram: "default"
     }
+  }
+
+  /// The size of the vocabulary of Chinese BERT models, which the converter tells from English ones.
+  private static let chineseBertTokens = 21128
+
+  /// Reads the tokenizer of a GGUF file.
+  /// - Throws: `Failure` `tokenizer.missing`, `tokenizer.model-type` for kinds that are not known, or as `check`.
+  init(ggufMetadata metadata: KeyValues) throws {
+    guard let model = metadata[TokenizerData.modelKey]?.stringValue, case .strings(let tokens)? = metadata["tokenizer.ggml.tokens"]
+    else { throw Failure(.data, "tokenizer.missing", "the metadata contains no tokenizer") }
+    guard let kind = Kind.allCases.first(where: { $0.ggufName == model }) else {
+      throw Failure(.unsupported, "tokenizer.model-type", "tokenizers of kind '\(model)' are not supported")
+    }
+    self.init(kind: kind, tokens: tokens)
     if kind == .byteLevelBPE { preTokenizer = metadata[TokenizerData.preTokenizerKey]?.stringValue }
     if case .f32s(let values)? = metadata["tokenizer.ggml.scores"] { scores = values }
     if case .strings(let values)? = metadata["tokenizer.ggml.merges"] { merges = values }
@@ -76,8 +89,23 @@ extension TokenizerData {
     addsSeparator = metadata["tokenizer.ggml.add_sep_token"]?.boolValue
     addsSpacePrefix = metadata[TokenizerMetadata.spacePrefixKey]?.boolValue
     chatTemplate = metadata["tokenizer.chat_template"]?.stringValue
+    lowercases = metadata[TokenizerData.lowercaseKey]?.boolValue
+    stripsAccents = metadata[TokenizerData.accentsKey]?.boolValue
+    if kind == .wordPiece { self.tokens = WordPieceSpelling.read(tokens, types) }
     // GGUF has no key for this; it follows from the name of the pre-tokenizer.
     ignoreMerges = TokenizerData.ignoresMerges(preTokenizer)
     try check()
+  }
+}
+
+extension TokenizerData.Kind {
+  /// The value of `tokenizer.ggml.model`.
+  var ggufName: String {
+    switch self {
+    case .byteLevelBPE: "gpt2"
+    case .sentencePieceBPE: "llama"
+    case .wordPiece: "bert"
+    case .unigram: "t5"
+    }
   }
 }

@@ -2,6 +2,16 @@
 enum Normalizer: Sendable, Equatable {
   /// Unicode normalization form C.
   case nfc
+  /// Unicode normalization form D: letters and their accents apart.
+  case nfd
+  /// Removes NUL, U+FFFD and characters of category C, and makes every white space a space, as BERT's models expect.
+  case cleanText
+  /// Puts spaces around Chinese characters, so that each is a word.
+  case spaceChinese
+  /// Removes combining marks: `all` of category M, or only Mn.
+  case removeMarks(all: Bool)
+  /// Makes letters lower case, one by one: no rule depends on the letters around.
+  case lowercase
   /// Adds a prefix to text that is not empty.
   case prepend([UInt8])
   /// Replaces every occurrence of some bytes by others.
@@ -12,6 +22,11 @@ enum Normalizer: Sendable, Equatable {
   func apply(_ text: [UInt8]) -> [UInt8] {
     switch self {
     case .nfc: return Normalization.nfc(text)
+    case .nfd: return Normalization.nfd(text)
+    case .cleanText: return CharacterNormalization.cleaned(text)
+    case .spaceChinese: return CharacterNormalization.chineseSpaced(text)
+    case .removeMarks(let all): return CharacterNormalization.withoutMarks(text, all: all)
+    case .lowercase: return CharacterNormalization.lowercased(text)
     case .prepend(let prefix): return text.isEmpty ? text : prefix + text
     case .replace(let old, let new): return Normalizer.replace(old, with: new, in: text)
     case .squeezeSpaces:
@@ -20,6 +35,12 @@ enum Normalizer: Sendable, Equatable {
       if result.last == 0x20 { result.removeLast() }
       return result
     }
+  }
+
+  /// What BERT's tokenizers do to a text, in their order.
+  static func bert(cleans: Bool = true, spacesChinese: Bool = true, stripsAccents: Bool, lowercases: Bool) -> [Normalizer] {
+    (cleans ? [.cleanText] : []) + (spacesChinese ? [.spaceChinese] : []) + (stripsAccents ? [.nfd, .removeMarks(all: false)] : [])
+      + (lowercases ? [.lowercase] : [])
   }
 
   static func replace(_ old: [UInt8], with new: [UInt8], in text: [UInt8]) -> [UInt8] {

@@ -11,9 +11,14 @@ struct PreTokenizer: Sendable, Equatable {
   /// Calls `body` with the bytes of each word in order.
   func words(of bytes: [UInt8], _ body: (ArraySlice<UInt8>) -> Void) {
     let bytes = prependsSpace && bytes.first != 0x20 ? [0x20] + bytes : bytes
+    ranges(of: bytes) { body(bytes[$0]) }
+  }
+
+  /// Calls `body` with the range of each word in order; no space is prepended.
+  func ranges(of bytes: [UInt8], _ body: (Range<Int>) -> Void) {
     var pieces = PreTokenizer.byteRanges(ScalarText(bytes), [0..<bytes.count], steps)
     if !spelledSteps.isEmpty { pieces = PreTokenizer.byteRanges(ScalarText(spelling: bytes), pieces, spelledSteps) }
-    for piece in pieces where !piece.isEmpty { body(bytes[piece]) }
+    for piece in pieces where !piece.isEmpty { body(piece) }
   }
 
   private static func byteRanges(_ text: ScalarText, _ ranges: [Range<Int>], _ steps: [SplitPattern]) -> [Range<Int>] {

@@ -61,6 +61,11 @@ enum SplitPattern: Sendable, Equatable {
   case threeDigits
   /// ASCII punctuation and category P, in runs or one by one.
   case punctuation(runs: Bool)
+  /// White space, which is left out of the parts.
+  case whiteSpace
+
+  /// Whether what matches is no part of the text.
+  private var isRemoved: Bool { self == .whiteSpace }
 
   /// Splits one part of the text, given as a range of scalars.
   func split(_ text: ScalarText, _ range: Range<Int>, into pieces: inout [Range<Int>]) {
@@ -74,7 +79,7 @@ enum SplitPattern: Sendable, Equatable {
         continue
       }
       if unmatched < index { pieces.append(unmatched..<index) }
-      pieces.append(index..<end)
+      if !isRemoved { pieces.append(index..<end) }
       index = end
       unmatched = end
     }
@@ -104,6 +109,7 @@ private struct PatternScanner {
     case .numbers(let maximum): run(start, Self.number, limit: maximum)
     case .threeDigits:
       start + 3 <= end && (start..<start + 3).allSatisfy { scalars[$0] &- 0x30 < 10 } ? start + 3 : start
+    case .whiteSpace: run(start, Self.space)
     case .punctuation(true): run(start) { isPunctuation($0) }
     case .punctuation(false): isPunctuation(start) ? start + 1 : start
     }

@@ -13,11 +13,18 @@ public protocol Tokenizer: Sendable {
 /// A tokenizer as data: what formats store, and what a `Tokenizer` is made from.
 public struct TokenizerData: Sendable, Equatable {
   /// How text becomes tokens.
-  public enum Kind: String, Sendable {
+  public enum Kind: String, Sendable, CaseIterable {
     /// Byte-level BPE (GGUF: `gpt2`).
     case byteLevelBPE
     /// SentencePiece BPE with scores and byte fallback (GGUF: `llama`).
     case sentencePieceBPE
+    /// WordPiece with `##` before continuations (GGUF: `bert`).
+    case wordPiece
+    /// SentencePiece unigram with scores (GGUF: `t5`).
+    case unigram
+
+    /// Whether `▁` represents a space, and tokens have scores.
+    public var isSentencePiece: Bool { self == .sentencePieceBPE || self == .unigram }
   }
 
   /// Raw values are those that GGUF stores.
@@ -55,8 +62,29 @@ public struct TokenizerData: Sendable, Equatable {
   public var addsSeparator: Bool?
   /// Whether SentencePiece adds a space before the text.
   public var addsSpacePrefix: Bool?
+  /// Whether letters become lower case; nil if the files do not say.
+  public var lowercases: Bool?
+  /// Whether accents are removed; nil if the files do not say.
+  public var stripsAccents: Bool?
+  /// Whether SentencePiece reduces runs of spaces to one and removes those at the ends; nil if the files do not say.
+  public var squeezesSpaces: Bool?
+  /// SentencePiece's map of characters, as its models store it; empty if there is none.
+  public var characterMap: [UInt8]
+  /// Ids that a `tokenizer.json` puts before and after a text; nil if it has no such rule.
+  public var template: Template?
   /// Jinja template, copied verbatim.
   public var chatTemplate: String?
+
+  /// Ids around a text.
+  public struct Template: Sendable, Equatable {
+    public var front: [Int]
+    public var back: [Int]
+
+    public init(front: [Int], back: [Int]) {
+      self.front = front
+      self.back = back
+    }
+  }
 
   public init(kind: Kind, tokens: [String]) {
     self.kind = kind
@@ -71,6 +99,11 @@ public struct TokenizerData: Sendable, Equatable {
     addsEOS = nil
     addsSeparator = nil
     addsSpacePrefix = nil
+    lowercases = nil
+    stripsAccents = nil
+    squeezesSpaces = nil
+    characterMap = []
+    template = nil
     chatTemplate = nil
   }
 }

@@ -5,7 +5,7 @@ extension TokenizerData {
     guard types.isEmpty || types.count == tokens.count else {
       throw Failure(.data, "tokenizer.types", "there are \(types.count) token types for \(tokens.count) tokens")
     }
-    guard kind == .byteLevelBPE || scores.count == tokens.count else {
+    guard !kind.isSentencePiece || scores.count == tokens.count else {
       throw Failure(.data, "tokenizer.scores", "there are \(scores.count) scores for \(tokens.count) tokens")
     }
     for (name, id) in special.sorted(by: { $0.key < $1.key }) where !tokens.indices.contains(id) {

@@ -36,8 +36,21 @@ extension TokenizerData {
       || (text.hasPrefix("<\u{ff5c}") && text.hasSuffix("\u{ff5c}>")) || (text.hasPrefix("<unused") && text.hasSuffix(">"))
   }
 
-  /// Whether BOS is added before a text. If the files do not say, it is for SentencePiece, Llama 3 and Tekken.
-  var startsWithBOS: Bool { addsBOS ?? (kind == .sentencePieceBPE || preTokenizer == "llama-bpe" || preTokenizer == "tekken") }
+  /// Whether BOS is added before a text. If the files do not say, it is for SentencePiece BPE, WordPiece, Llama 3 and Tekken.
+  var startsWithBOS: Bool {
+    addsBOS ?? (kind == .sentencePieceBPE || kind == .wordPiece || preTokenizer == "llama-bpe" || preTokenizer == "tekken")
+  }
+
+  /// Whether EOS is added after a text. If the files do not say, it is for WordPiece and unigram models.
+  var endsWithEOS: Bool { addsEOS ?? (kind == .wordPiece || kind == .unigram) }
+
+  /// The ids around a text.
+  var around: Template {
+    if let template { return template }
+    let first = special["bos"] ?? (kind == .wordPiece ? special["cls"] : nil)
+    let last = special["eos"] ?? (kind == .wordPiece ? special["seperator"] : nil)
+    return Template(front: startsWithBOS ? first.map { [$0] } ?? [] : [], back: endsWithEOS ? last.map { [$0] } ?? [] : [])
+  }
 
   /// Whether an id has a placeholder because the tokenizer has no token for it.
   func isPlaceholder(_ id: Int) -> Bool { types.indices.contains(id) && types[id] == .unused && tokens[id] == "[PAD\(id)]" }
@@ -91,7 +104,7 @@ extension TokenizerData {
     for id in tokens.count..<rows {
       result.tokens.append("[PAD\(id)]")
       result.types.append(.unused)
-      if kind == .sentencePieceBPE { result.scores.append(-10000) }
+      if kind.isSentencePiece { result.scores.append(-10000) }
     }
     return result
   }

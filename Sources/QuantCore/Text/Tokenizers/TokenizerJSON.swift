@@ -5,7 +5,7 @@ struct TokenizerJSON {
   /// Pairs by rank.
   private(set) var merges: [(String, String)] = []
   private(set) var added: [AddedToken] = []
-  private let root: JSON
+  let root: JSON
   private let model: JSON
   private var normalizers: [Normalizer] = []
   private var preTokenizer = PreTokenizer(steps: [])
@@ -14,18 +14,32 @@ struct TokenizerJSON {
   /// - Parameter preTokenizerName: replaces the pre-tokenizer of the file.
   /// - Throws: `Failure` `tokenizer.…`.
   init(_ root: JSON, preTokenizerName: String? = nil) throws(Failure) {
-    guard let model = root["model"], let vocabulary = model["vocab"]?.objectValue else {
-      throw Failure(.data, "tokenizer.json", "there is no 'model' with a 'vocab' of texts and ids")
+    guard let model = root["model"], model.objectValue != nil, let vocabulary = model["vocab"] else {
+      throw Failure(.data, "tokenizer.json", "there is no 'model' with a 'vocab'")
     }
     self.root = root
     self.model = model
     data = TokenizerData(kind: .byteLevelBPE, tokens: [])
-    let type = model["type"]?.stringValue ?? "BPE"
-    guard type == "BPE" else { throw TokenizerJSON.unsupported("model", type) }
+    try readNormalizer(root["normalizer"] ?? .null)
+    switch TokenizerJSON.modelType(model) {
+    case "BPE": try readBPE(vocabulary, preTokenizerName)
+    case "WordPiece": try readWordPiece(vocabulary)
+    case let other: throw TokenizerJSON.unsupported("model", other)
+    }
+    data.template = template
+  }
+
+  /// Older files do not name the kind of their model.
+  private static func modelType(_ model: JSON) -> String {
+    if let type = model["type"]?.stringValue { return type }
+    if model["vocab"]?.arrayValue != nil { return "Unigram" }
+    return model["merges"] == nil && model["max_input_chars_per_word"] != nil ? "WordPiece" : "BPE"
+  }
+
+  private mutating func readBPE(_ vocabulary: JSON, _ preTokenizerName: String?) throws(Failure) {
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
       if let text = model[key]?.stringValue, !text.isEmpty { throw TokenizerJSON.unsupported("model's \(key)", text) }
     }
-    try readNormalizer(root["normalizer"] ?? .null)
     let isByteLevel = try readPreTokenizer(root["pre_tokenizer"] ?? .null, named: preTokenizerName)
     data.kind = isByteLevel ? .byteLevelBPE : .sentencePieceBPE
     data.ignoreMerges = model["ignore_merges"]?.boolValue ?? false
@@ -33,9 +47,16 @@ struct TokenizerJSON {
       data.preTokenizer =
         preTokenizerName ?? KnownPreTokenizers.name(of: preTokenizer, ignoresMerges: data.ignoreMerges)
     }
-    try readVocabulary(vocabulary)
+    try readVocabulary(try texts(vocabulary))
     try readMerges()
     if data.kind == .sentencePieceBPE { finishSentencePiece() }
+  }
+
+  private mutating func readWordPiece(_ vocabulary: JSON) throws(Failure) {
+    data.kind = .wordPiece
+    _ = try readPreTokenizer(root["pre_tokenizer"] ?? .null, named: nil)
+    try readVocabulary(try texts(vocabulary))
+    if let text = model["unk_token"]?.stringValue, let id = data.id(of: text) { data.special["unknown"] = id }
   }
 
   static func unsupported(_ section: String, _ what: String) -> Failure {
@@ -44,6 +65,7 @@ struct TokenizerJSON {
 
   /// The tokenizer that the file describes.
   func tokenizer() throws(Failure) -> any Tokenizer {
+    if data.kind == .wordPiece { return try WordPiece(data, added: added, rules: wordPieceRules) }
     if data.kind == .byteLevelBPE {
       return try ByteLevelBPE(data, merges: merges, added: added, normalizers: normalizers, preTokenizer: preTokenizer)
     }
@@ -54,6 +76,14 @@ struct TokenizerJSON {
     return try SentencePieceBPE(data, merges: merges, added: added, rules: rules)
   }
 
+  private var wordPieceRules: WordPiece.Rules {
+    var rules = WordPiece.Rules(normalizers: normalizers, steps: preTokenizer.steps)
+    rules.continuation = Array((model["continuing_subword_prefix"]?.stringValue ?? "##").utf8)
+    rules.maximumCharacters = model["max_input_chars_per_word"]?.intValue ?? 100
+    rules.cleansUp = root["decoder"]?["type"]?.stringValue == "WordPiece" && root["decoder"]?["cleanup"]?.boolValue ?? true
+    return rules
+  }
+
   private static func type(_ section: JSON) -> String { section["type"]?.stringValue ?? "" }
 
   private mutating func readNormalizer(_ section: JSON) throws(Failure) {
@@ -61,6 +91,20 @@ struct TokenizerJSON {
     switch TokenizerJSON.type(section) {
     case "Sequence": for part in section["normalizers"]?.arrayValue ?? [] { try readNormalizer(part) }
     case "NFC": normalizers.append(.nfc)
+    case "NFD": normalizers.append(.nfd)
+    case "Lowercase":
+      normalizers.append(.lowercase)
+      data.lowercases = true
+    case "StripAccents":
+      normalizers.append(.removeMarks(all: true))
+      data.stripsAccents = true
+    case "BertNormalizer":
+      let lowercases = section["lowercase"]?.boolValue ?? true
+      normalizers += Normalizer.bert(
+        cleans: section["clean_text"]?.boolValue ?? true, spacesChinese: section["handle_chinese_chars"]?.boolValue ?? true,
+        stripsAccents: section["strip_accents"]?.boolValue ?? lowercases, lowercases: lowercases)
+      if let stated = section["lowercase"]?.boolValue { data.lowercases = stated }
+      if let stated = section["strip_accents"]?.boolValue { data.stripsAccents = stated }
     case "Prepend": normalizers.append(.prepend(Array((section["prepend"]?.stringValue ?? "").utf8)))
     case "Replace":
       guard let old = section["pattern"]?["String"]?.stringValue, let new = section["content"]?.stringValue else {
@@ -88,8 +132,8 @@ struct TokenizerJSON {
       } else if type == "Metaspace" {
         try readMetaspace(part)
       } else if name == nil {
-        let step = try TokenizerJSON.step(part)
-        if isByteLevel { preTokenizer.spelledSteps.append(step) } else { preTokenizer.steps.append(step) }
+        let steps = try TokenizerJSON.steps(part)
+        if isByteLevel { preTokenizer.spelledSteps += steps } else { preTokenizer.steps += steps }
       }
     }
     if let name {
@@ -100,20 +144,22 @@ struct TokenizerJSON {
     return isByteLevel
   }
 
-  private static func step(_ part: JSON) throws(Failure) -> SplitPattern {
+  private static func steps(_ part: JSON) throws(Failure) -> [SplitPattern] {
     switch type(part) {
     case "Split":
       guard part["behavior"]?.stringValue == "Isolated", part["invert"]?.boolValue != true,
         let pattern = part["pattern"]?["Regex"]?.stringValue
       else { throw unsupported("pre-tokenizer", "Split with behaviour \(part["behavior"]?.stringValue ?? "?")") }
-      return try KnownPreTokenizers.pattern(pattern)
-    case "Digits": return .numbers(maximum: part["individual_digits"]?.boolValue == true ? 1 : .max)
+      return [try KnownPreTokenizers.pattern(pattern)]
+    case "BertPreTokenizer": return [.whiteSpace, .punctuation(runs: false)]
+    case "WhitespaceSplit": return [.whiteSpace]
+    case "Digits": return [.numbers(maximum: part["individual_digits"]?.boolValue == true ? 1 : .max)]
     case "Punctuation":
       let behavior = part["behavior"]?.stringValue ?? "Isolated"
       guard behavior == "Isolated" || behavior == "Contiguous" else {
         throw unsupported("pre-tokenizer", "Punctuation with behaviour \(behavior)")
       }
-      return .punctuation(runs: behavior == "Contiguous")
+      return [.punctuation(runs: behavior == "Contiguous")]
     case let other: throw unsupported("pre-tokenizer", other)
     }
   }
@@ -130,15 +176,23 @@ struct TokenizerJSON {
     metaspace = SentencePieceRules.Metaspace(prefix: prefix, splits: part["split"]?.boolValue ?? true)
   }
 
-  private mutating func readVocabulary(_ vocabulary: [JSON.Member]) throws(Failure) {
+  /// The texts of a vocabulary that is an object of ids.
+  private func texts(_ vocabulary: JSON) throws(Failure) -> [(id: Int, text: String)] {
+    guard let members = vocabulary.objectValue else {
+      throw Failure(.data, "tokenizer.json", "the 'vocab' is not an object of texts and ids")
+    }
     var texts: [(id: Int, text: String)] = []
-    texts.reserveCapacity(vocabulary.count)
-    for member in vocabulary {
+    texts.reserveCapacity(members.count)
+    for member in members {
       guard let id = member.value.intValue else {
         throw Failure(.data, "tokenizer.id", "the token \(member.key.debugDescription) has an id that is not a whole number")
       }
       texts.append((id, member.key))
     }
+    return texts
+  }
+
+  private mutating func readVocabulary(_ texts: [(id: Int, text: String)]) throws(Failure) {
     for entry in root["added_tokens"]?.arrayValue ?? [] {
       guard let id = entry["id"]?.intValue, let text = entry["content"]?.stringValue, !text.isEmpty else {
         throw Failure(.data, "tokenizer.id", "an added token has no id or no content")
@@ -203,6 +257,23 @@ struct TokenizerJSON {
 }
 
 extension TokenizerJSON {
+  /// The ids that the post-processor puts around a text, if they are more than BOS and EOS.
+  private var template: TokenizerData.Template? {
+    for processor in postProcessors {
+      guard processor["type"]?.stringValue == "TemplateProcessing" else { continue }
+      var result = TokenizerData.Template(front: [], back: [])
+      var isFront = true
+      for part in processor["single"]?.arrayValue ?? [] {
+        if part["Sequence"] != nil { isFront = false }
+        guard let name = part["SpecialToken"]?["id"]?.stringValue else { continue }
+        let ids = (processor["special_tokens"]?[name]?["ids"]?.arrayValue ?? []).compactMap { $0.intValue }
+        if isFront { result.front += ids } else { result.back += ids }
+      }
+      return result.front.count > 1 || result.back.count > 1 ? result : nil
+    }
+    return nil
+  }
+
   /// Takes scores and types from the `tokenizer.model` beside the file, as GGUF files store them. Tokens that only this file
   /// has keep their ids and types, and get the score -1000.
   mutating func takeScores(from model: TokenizerData) {

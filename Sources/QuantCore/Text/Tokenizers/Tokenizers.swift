@@ -20,7 +20,7 @@ public enum Tokenizers {
   /// The failure if a pre-tokenizer is named for a tokenizer that has none.
   package static func unusedPreTokenizer(file: String) -> Failure {
     Failure(
-      .usage, "tokenizer.pre-unused", "is a SentencePiece tokenizer, which has no pre-tokenizer", file: file,
+      .usage, "tokenizer.pre-unused", "is a tokenizer of a kind that has no pre-tokenizer", file: file,
       remedy: "Leave out \(setting: "pre").")
   }
 
@@ -35,21 +35,28 @@ public enum Tokenizers {
     if Files.exists(json) { return try inFile(json) { try fromJSON(json, beside: path, preTokenizer) } }
     if Files.exists(model) { return try inFile(model) { try fromModel(model, beside: path) } }
     if Files.exists(vocabulary) { return try inFile(vocabulary) { try fromVocabulary(path, preTokenizer) } }
+    let words = Files.join(path, "vocab.txt")
+    if Files.exists(words) { return try inFile(words) { try fromWords(path) } }
     throw Failure(
       .noInput, "tokenizer.missing", "contains no tokenizer", file: path,
-      remedy: "Add tokenizer.json, tokenizer.model, or vocab.json with merges.txt.")
+      remedy: "Add tokenizer.json, tokenizer.model, vocab.json with merges.txt, or vocab.txt.")
   }
 
   /// Makes a tokenizer from data, as a GGUF file stores it. Control and user-defined tokens are matched in text.
   /// - Throws: `Failure` `tokenizer.…` if the data contradicts itself or its pre-tokenizer is not known.
   public static func make(_ data: TokenizerData) throws -> any Tokenizer {
     try data.check()
-    let isSentencePiece = data.kind == .sentencePieceBPE
+    let isSentencePiece = data.kind.isSentencePiece
     var added: [AddedToken] = []
     for (id, type) in data.types.enumerated() where type == .control || type == .userDefined || (isSentencePiece && type == .unknown) {
       guard !data.tokens[id].isEmpty else { continue }
       let content = Normalizer.replace(SentencePieceRules.space, with: [0x20], in: Array(data.tokens[id].utf8))
       added.append(AddedToken(content: isSentencePiece ? content : Array(data.tokens[id].utf8), id: id))
+    }
+    if data.kind == .wordPiece {
+      var data = data
+      data.special["unknown"] = data.special["unknown"] ?? data.id(of: "[UNK]")
+      return try WordPiece(data, added: added, rules: .stored(data))
     }
     if isSentencePiece {
       return try SentencePieceBPE(data, merges: nil, added: added, rules: .llama(addsPrefix: data.addsSpacePrefix ?? true))
@@ -136,6 +143,15 @@ public enum Tokenizers {
     return try file.tokenizer()
   }
 
+  /// BERT's original file: a token on each line, whose number is its id.
+  private static func fromWords(_ folder: String) throws -> any Tokenizer {
+    let beside = try ConfigurationFiles(folder)
+    let bytes = try Files.read(Files.join(folder, "vocab.txt"), maximumBytes: maximumModelBytes)
+    var file = try TokenizerJSON(WordPieceFiles.json(words: bytes, beside))
+    try beside.apply(to: &file.data, postProcessors: file.postProcessors)
+    return try file.tokenizer()
+  }
+
   private static let maximumModelBytes = 256 << 20
 }
 
@@ -143,9 +159,12 @@ extension Tokenizer {
   /// Ids of `text` as the model expects them: with BOS before and EOS after it if the tokenizer's own rule says so.
   /// - Parameter addBOS: overrides the rule for BOS; nil: follows it.
   public func encodeForModel(_ text: String, addBOS: Bool? = nil) -> [Int] {
-    let data = data
-    let front = addBOS ?? data.startsWithBOS ? data.special["bos"].map { [$0] } ?? [] : []
-    let back = data.addsEOS ?? false ? data.special["eos"].map { [$0] } ?? [] : []
-    return front + encode(text) + back
+    var around = data.around
+    let first = data.special["bos"] ?? (data.kind == .wordPiece ? data.special["cls"] : nil)
+    if let addBOS, let first {
+      if addBOS, !around.front.contains(first) { around.front.insert(first, at: 0) }
+      if !addBOS { around.front.removeAll { $0 == first } }
+    }
+    return around.front + encode(text) + around.back
   }
 }

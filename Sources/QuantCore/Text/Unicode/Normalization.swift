@@ -6,15 +6,35 @@ enum Normalization {
   static func nfc(_ text: [UInt8]) -> [UInt8] {
     // Below U+0300 (lead byte 0xcc) nothing combines and everything is composed already.
     if text.allSatisfy({ $0 < 0xcc }) { return text }
-    var scalars: [UInt32] = []
-    for scalar in String(decoding: text, as: UTF8.self).unicodeScalars { decompose(scalar.value, into: &scalars) }
-    sortMarks(&scalars)
+    var scalars = decomposed(text)
     compose(&scalars)
-    var result: [UInt8] = []
-    result.reserveCapacity(text.count)
-    for value in scalars {
-      if let scalar = Unicode.Scalar(value) { result.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter) }
+    return bytes(of: scalars, about: text.count)
+  }
+
+  /// The text in NFD.
+  static func nfd(_ text: [UInt8]) -> [UInt8] {
+    // Below U+00C0 (lead byte 0xc3) nothing decomposes.
+    if text.allSatisfy({ $0 < 0xc3 }) { return text }
+    return bytes(of: decomposed(text), about: text.count)
+  }
+
+  private static func decomposed(_ text: [UInt8]) -> [UInt32] {
+    var scalars: [UInt32] = []
+    scalars.reserveCapacity(text.count)
+    var index = 0
+    while index < text.count {
+      let (scalar, length) = ScalarText.scalar(in: text, at: index)
+      decompose(scalar, into: &scalars)
+      index += length
     }
+    sortMarks(&scalars)
+    return scalars
+  }
+
+  private static func bytes(of scalars: [UInt32], about count: Int) -> [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(count + count / 4)
+    for scalar in scalars { result.append(scalar: scalar) }
     return result
   }
 
