@@ -15,7 +15,7 @@ public struct CompanionFiles: Sendable {
 
   /// Older tools write the quantization beside the configuration.
   public static let quantizationFiles = ["hf_quant_config.json", "quantize_config.json", "quant_config.json"]
-  private static let tokenizerFiles = ["tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt"]
+  private static let tokenizerFiles = ["tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model"]
 
   /// - Throws: `Failure` `input.…` or `json.…` for files that are there but unreadable.
   public init(folder: String, options: OpenOptions) throws(Failure) {

@@ -5,21 +5,23 @@ extension TokenizerData {
   /// The key that names the pre-tokenizer.
   static let preTokenizerKey = "tokenizer.ggml.pre"
   private static let modelKey = "tokenizer.ggml.model"
+  private static let squeezeKey = "tokenizer.ggml.remove_extra_whitespaces"
+  private static let characterMapKey = "tokenizer.ggml.precompiled_charsmap"
   private static let lowercaseKey = "tokenizer.ggml.normalizer.lowercase"
   private static let accentsKey = "tokenizer.ggml.normalizer.strip_accents"
   /// The character for a space in the pieces of SentencePiece.
   private static let writtenSpace: Unicode.Scalar = "\u{2581}"
 
-  /// Special ids in the order in which llama.cpp's converter writes them, with their keys.
+  /// Special ids in the order in which llama.cpp's converter writes them, with their keys. It does not write `cls`.
   private static let specialOrder = [
-    "bos", "eos", "unknown", "seperator", "padding", "cls", "mask", "eot", "eom", "fim_pre", "fim_suf", "fim_mid", "fim_pad",
+    "bos", "eos", "unknown", "seperator", "padding", "mask", "eot", "eom", "fim_pre", "fim_suf", "fim_mid", "fim_pad",
     "fim_rep", "fim_sep",
   ]
 
   /// Keys, types and values as llama.cpp's converter writes them, in its order.
   var keyValues: [(String, MetadataValue)] {
     var entries: [(String, MetadataValue)] = []
-    if let addsSpacePrefix { entries.append((TokenizerMetadata.spacePrefixKey, .bool(addsSpacePrefix))) }
+    if let addsSpacePrefix, kind != .unigram { entries.append((TokenizerMetadata.spacePrefixKey, .bool(addsSpacePrefix))) }
     entries.append((TokenizerData.modelKey, .string(kind.ggufName)))
     if let preTokenizerName { entries.append((TokenizerData.preTokenizerKey, .string(preTokenizerName))) }
     // Clients look for user-defined tokens in plain text, in which spaces are spaces.
@@ -31,8 +33,9 @@ extension TokenizerData {
     entries.append(("tokenizer.ggml.tokens", .strings(kind == .wordPiece ? WordPieceSpelling.stored(stored, types) : stored)))
     if !scores.isEmpty { entries.append(("tokenizer.ggml.scores", .f32s(scores))) }
     if !types.isEmpty { entries.append(("tokenizer.ggml.token_type", .i32s(types.map { $0.rawValue }))) }
+    if kind == .unigram { entries += unigramEntries }
     if !merges.isEmpty { entries.append(("tokenizer.ggml.merges", .strings(merges))) }
-    let others = special.keys.filter { !TokenizerData.specialOrder.contains($0) }.sorted()
+    let others = special.keys.filter { $0 != "cls" && !TokenizerData.specialOrder.contains($0) }.sorted()
     for name in TokenizerData.specialOrder + others {
       if let id = special[name].flatMap({ UInt32(exactly: $0) }) { entries.append(("tokenizer.ggml.\(name)_token_id", .u32(id))) }
     }
@@ -46,6 +49,15 @@ extension TokenizerData {
     if let chatTemplate { entries.append(("tokenizer.chat_template", .string(chatTemplate))) }
     if let lowercases { entries.append((TokenizerData.lowercaseKey, .bool(lowercases))) }
     if let stripsAccents { entries.append((TokenizerData.accentsKey, .bool(stripsAccents))) }
+    return entries
+  }
+
+  /// How a unigram tokenizer treats spaces and characters.
+  private var unigramEntries: [(String, MetadataValue)] {
+    var entries: [(String, MetadataValue)] = []
+    if let addsSpacePrefix { entries.append((TokenizerMetadata.spacePrefixKey, .bool(addsSpacePrefix))) }
+    if let squeezesSpaces { entries.append((TokenizerData.squeezeKey, .bool(squeezesSpaces))) }
+    if !characterMap.isEmpty { entries.append((TokenizerData.characterMapKey, .u8s(characterMap))) }
     return entries
   }
 
@@ -90,6 +102,12 @@ extension TokenizerData {
     addsSpacePrefix = metadata[TokenizerMetadata.spacePrefixKey]?.boolValue
     chatTemplate = metadata["tokenizer.chat_template"]?.stringValue
     lowercases = metadata[TokenizerData.lowercaseKey]?.boolValue
+    squeezesSpaces = metadata[TokenizerData.squeezeKey]?.boolValue
+    switch metadata[TokenizerData.characterMapKey] {
+    case .u8s(let bytes): characterMap = bytes
+    case .i8s(let bytes): characterMap = bytes.map { UInt8(bitPattern: $0) }
+    default: break
+    }
     stripsAccents = metadata[TokenizerData.accentsKey]?.boolValue
     if kind == .wordPiece { self.tokens = WordPieceSpelling.read(tokens, types) }
     // GGUF has no key for this; it follows from the name of the pre-tokenizer.

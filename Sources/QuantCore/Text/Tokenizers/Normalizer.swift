@@ -16,6 +16,12 @@ enum Normalizer: Sendable, Equatable {
   case prepend([UInt8])
   /// Replaces every occurrence of some bytes by others.
   case replace([UInt8], [UInt8])
+  /// Replaces every match of a regular expression.
+  case replaceMatches(Expression, [UInt8])
+  /// Removes white space at the start or at the end.
+  case strip(start: Bool, end: Bool)
+  /// SentencePiece's map of characters; `perCharacter`: as the tokenizers library applies it.
+  case map(CharacterMap, perCharacter: Bool)
   /// Reduces runs of spaces to one and removes spaces at the ends (SentencePiece's `remove_extra_whitespaces`).
   case squeezeSpaces
 
@@ -29,6 +35,9 @@ enum Normalizer: Sendable, Equatable {
     case .lowercase: return CharacterNormalization.lowercased(text)
     case .prepend(let prefix): return text.isEmpty ? text : prefix + text
     case .replace(let old, let new): return Normalizer.replace(old, with: new, in: text)
+    case .replaceMatches(let expression, let new): return Normalizer.replace(expression, with: new, in: text)
+    case .strip(let start, let end): return CharacterNormalization.stripped(text, start: start, end: end)
+    case .map(let map, let perCharacter): return perCharacter ? map.appliedPerCharacter(text) : map.applied(text)
     case .squeezeSpaces:
       var result: [UInt8] = []
       for byte in text where byte != 0x20 || (!result.isEmpty && result.last != 0x20) { result.append(byte) }
@@ -41,6 +50,25 @@ enum Normalizer: Sendable, Equatable {
   static func bert(cleans: Bool = true, spacesChinese: Bool = true, stripsAccents: Bool, lowercases: Bool) -> [Normalizer] {
     (cleans ? [.cleanText] : []) + (spacesChinese ? [.spaceChinese] : []) + (stripsAccents ? [.nfd, .removeMarks(all: false)] : [])
       + (lowercases ? [.lowercase] : [])
+  }
+
+  private static func replace(_ expression: Expression, with new: [UInt8], in bytes: [UInt8]) -> [UInt8] {
+    let text = ScalarText(bytes)
+    var scratch = Expression.Scratch()
+    var result: [UInt8] = []
+    result.reserveCapacity(bytes.count)
+    let bounds = 0..<text.scalars.count
+    var index = 0
+    while index < bounds.upperBound {
+      if let end = expression.match(text, bounds, at: index, &scratch), end > index {
+        result.append(contentsOf: new)
+        index = end
+      } else {
+        result.append(contentsOf: bytes[text.starts[index]..<text.starts[index + 1]])
+        index += 1
+      }
+    }
+    return result
   }
 
   static func replace(_ old: [UInt8], with new: [UInt8], in text: [UInt8]) -> [UInt8] {

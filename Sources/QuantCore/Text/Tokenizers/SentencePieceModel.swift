@@ -4,13 +4,13 @@ struct SentencePieceModel {
   var addsPrefix = true
   var squeezesSpaces = true
   private var modelType: UInt64 = 1
-  private var hasCharacterMap = false
+  private var hasTrainer = false
   private var escapesSpaces = true
   private var spaceIsSuffix = false
   private var specialIDs: [String: Int64] = ["unknown": 0, "bos": 1, "eos": 2, "padding": -1]
 
-  /// - Throws: `Failure` `tokenizer.protobuf` for malformed bytes, `tokenizer.model-type` for models that are not BPE,
-  ///   `tokenizer.normalizer` for those that map characters.
+  /// - Throws: `Failure` `tokenizer.protobuf` for malformed bytes, `tokenizer.model-type` for models that are neither BPE nor unigram,
+  ///   `tokenizer.normalizer` for those that treat spaces in another way.
   init(_ bytes: [UInt8]) throws(Failure) {
     data = TokenizerData(kind: .sentencePieceBPE, tokens: [])
     var message = ProtobufReader(bytes[...])
@@ -23,18 +23,44 @@ struct SentencePieceModel {
       }
     }
     guard !data.tokens.isEmpty else { throw ProtobufReader.malformed("it has no pieces", at: 0) }
-    guard modelType == 2 else {
+    guard hasTrainer else { throw ProtobufReader.malformed("it has no settings of its trainer", at: bytes.count) }
+    switch modelType {
+    case 1: data.kind = .unigram
+    case 2: data.kind = .sentencePieceBPE
+    default:
       throw Failure(
-        .unsupported, "tokenizer.model-type", "only BPE models are supported, and this one has the type \(modelType)",
-        remedy: "Use a BPE tokenizer. The types are 1 unigram, 2 BPE, 3 word, 4 character.")
+        .unsupported, "tokenizer.model-type", "only BPE and unigram models are supported, and this one has the type \(modelType)",
+        remedy: "Use another tokenizer. The types are 1 unigram, 2 BPE, 3 word, 4 character.")
     }
-    guard !hasCharacterMap, escapesSpaces, !spaceIsSuffix else {
-      throw Failure(.unsupported, "tokenizer.normalizer", "the model normalizes characters, which is not supported")
+    guard escapesSpaces, !spaceIsSuffix else {
+      throw Failure(.unsupported, "tokenizer.normalizer", "the model treats spaces in a way that is not supported")
     }
     for (name, id) in specialIDs {
       if let id = Int(exactly: id), data.tokens.indices.contains(id) { data.special[name] = id }
     }
-    if !addsPrefix { data.addsSpacePrefix = false }
+    if !addsPrefix || data.kind == .unigram { data.addsSpacePrefix = addsPrefix }
+    if data.kind == .unigram { data.squeezesSpaces = squeezesSpaces }
+  }
+
+  /// How text is prepared.
+  func rules() throws(Failure) -> SentencePieceRules {
+    var rules = SentencePieceRules.llama(addsPrefix: addsPrefix)
+    if squeezesSpaces { rules.normalizers.insert(.squeezeSpaces, at: 0) }
+    if !data.characterMap.isEmpty { rules.normalizers.insert(.map(try CharacterMap(data.characterMap), perCharacter: false), at: 0) }
+    // Pieces that the model itself calls user-defined are matched in normalized text.
+    rules.normalizesAddedTokens = false
+    rules.addsFloats = true
+    return rules
+  }
+
+  /// Renumbers the pieces as XLM-R does: its four special tokens come first, and the mask last.
+  mutating func renumberForXLMR() {
+    let rest = 3..<max(3, data.tokens.count)
+    data.tokens = ["<s>", "<pad>", "</s>", "<unk>"] + (data.tokens.count > 3 ? data.tokens[rest] : []) + ["<mask>"]
+    data.scores = [0, 0, 0, 0] + (data.scores.count > 3 ? data.scores[rest] : []) + [0]
+    data.types = [.control, .control, .control, .unknown] + (data.types.count > 3 ? data.types[rest] : []) + [.control]
+    data.special = ["bos": 0, "padding": 1, "eos": 2, "unknown": 3, "cls": 0, "seperator": 2, "mask": data.tokens.count - 1]
+    (data.addsBOS, data.addsEOS) = (true, true)
   }
 
   private mutating func readPiece(_ bytes: ArraySlice<UInt8>) throws(Failure) {
@@ -61,6 +87,7 @@ struct SentencePieceModel {
   }
 
   private mutating func readTrainer(_ bytes: ArraySlice<UInt8>) throws(Failure) {
+    hasTrainer = true
     let names = [40: "unknown", 41: "bos", 42: "eos", 43: "padding"]
     var message = ProtobufReader(bytes)
     while let (field, value) = try message.next() {
@@ -77,7 +104,7 @@ struct SentencePieceModel {
     var message = ProtobufReader(bytes)
     while let (field, value) = try message.next() {
       switch (field, value) {
-      case (2, .bytes(let map)): hasCharacterMap = !map.isEmpty
+      case (2, .bytes(let map)): data.characterMap = Array(map)
       case (3, .varint(let number)): addsPrefix = number != 0
       case (4, .varint(let number)): squeezesSpaces = number != 0
       case (5, .varint(let number)): escapesSpaces = number != 0

@@ -63,12 +63,20 @@ enum SplitPattern: Sendable, Equatable {
   case punctuation(runs: Bool)
   /// White space, which is left out of the parts.
   case whiteSpace
+  /// Runs of numbers in groups of three, counted from the end of the run.
+  case digitGroups
+  /// Any other regular expression, and what becomes of its matches; `inverted`: of the text between them.
+  case expression(Expression, Expression.Behavior, inverted: Bool)
 
   /// Whether what matches is no part of the text.
   private var isRemoved: Bool { self == .whiteSpace }
 
   /// Splits one part of the text, given as a range of scalars.
   func split(_ text: ScalarText, _ range: Range<Int>, into pieces: inout [Range<Int>]) {
+    if case .expression(let expression, let behavior, let inverted) = self {
+      return expression.split(text, range, behavior, isInverted: inverted, into: &pieces)
+    }
+    if self == .digitGroups { return SplitPattern.splitDigits(text, range, into: &pieces) }
     let scanner = PatternScanner(scalars: text.scalars, classes: text.classes, end: range.upperBound)
     var unmatched = range.lowerBound
     var index = range.lowerBound
@@ -84,6 +92,22 @@ enum SplitPattern: Sendable, Equatable {
       unmatched = end
     }
     if unmatched < index { pieces.append(unmatched..<index) }
+  }
+
+  private static func splitDigits(_ text: ScalarText, _ range: Range<Int>, into pieces: inout [Range<Int>]) {
+    var index = range.lowerBound
+    while index < range.upperBound {
+      let start = index
+      while index < range.upperBound, text.classes[index] & UnicodeClass.number == 0 { index += 1 }
+      if start < index { pieces.append(start..<index) }
+      var group = index
+      while index < range.upperBound, text.classes[index] & UnicodeClass.number != 0 { index += 1 }
+      while group < index {
+        let length = (index - group) % 3 == 0 ? 3 : (index - group) % 3
+        pieces.append(group..<group + length)
+        group += length
+      }
+    }
   }
 }
 
@@ -110,6 +134,7 @@ private struct PatternScanner {
     case .threeDigits:
       start + 3 <= end && (start..<start + 3).allSatisfy { scalars[$0] &- 0x30 < 10 } ? start + 3 : start
     case .whiteSpace: run(start, Self.space)
+    case .digitGroups, .expression: start
     case .punctuation(true): run(start) { isPunctuation($0) }
     case .punctuation(false): isPunctuation(start) ? start + 1 : start
     }

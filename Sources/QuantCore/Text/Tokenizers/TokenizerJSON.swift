@@ -7,9 +7,9 @@ struct TokenizerJSON {
   private(set) var added: [AddedToken] = []
   let root: JSON
   private let model: JSON
-  private var normalizers: [Normalizer] = []
-  private var preTokenizer = PreTokenizer(steps: [])
-  private var metaspace: SentencePieceRules.Metaspace?
+  var normalizers: [Normalizer] = []
+  var preTokenizer = PreTokenizer(steps: [])
+  var metaspace: SentencePieceRules.Metaspace?
 
   /// - Parameter preTokenizerName: replaces the pre-tokenizer of the file.
   /// - Throws: `Failure` `tokenizer.…`.
@@ -24,6 +24,7 @@ struct TokenizerJSON {
     switch TokenizerJSON.modelType(model) {
     case "BPE": try readBPE(vocabulary, preTokenizerName)
     case "WordPiece": try readWordPiece(vocabulary)
+    case "Unigram": try readUnigram(vocabulary)
     case let other: throw TokenizerJSON.unsupported("model", other)
     }
     data.template = template
@@ -59,6 +60,34 @@ struct TokenizerJSON {
     if let text = model["unk_token"]?.stringValue, let id = data.id(of: text) { data.special["unknown"] = id }
   }
 
+  private mutating func readUnigram(_ vocabulary: JSON) throws(Failure) {
+    data.kind = .unigram
+    if try readPreTokenizer(root["pre_tokenizer"] ?? .null, named: nil) { throw TokenizerJSON.unsupported("pre-tokenizer", "ByteLevel") }
+    var texts: [(id: Int, text: String)] = []
+    var scores: [Float] = []
+    guard let entries = vocabulary.arrayValue else {
+      throw Failure(.data, "tokenizer.json", "the 'vocab' is not a list of texts and scores")
+    }
+    for entry in entries {
+      guard let pair = entry.arrayValue, pair.count == 2, let text = pair[0].stringValue, let score = pair[1].doubleValue else {
+        throw Failure(.data, "tokenizer.json", "entry \(texts.count) of the 'vocab' is not a text and a score")
+      }
+      texts.append((texts.count, text))
+      scores.append(Float(score))
+    }
+    try readVocabulary(texts)
+    // Added tokens and gaps have the scores that llama.cpp's converter gives them.
+    data.scores = data.tokens.indices.map { scores.indices.contains($0) ? scores[$0] : data.types[$0] == .unused ? -10000 : -1000 }
+    if let id = model["unk_id"]?.intValue { data.special["unknown"] = id }
+    if let id = data.special["unknown"], data.types.indices.contains(id) { data.types[id] = .unknown }
+    if model["byte_fallback"]?.boolValue ?? false { data.markByteTokens() }
+    finishSpaces()
+    // These two give every word one space, however many were before it.
+    let joinsSpaces = normalizers.contains { if case .replaceMatches = $0 { true } else { false } }
+    data.squeezesSpaces = preTokenizer.steps == [.whiteSpace] || joinsSpaces
+    data.addsSpacePrefix = data.addsSpacePrefix ?? true
+  }
+
   static func unsupported(_ section: String, _ what: String) -> Failure {
     Failure(.unsupported, "tokenizer.unsupported", "the tokenizer's \(section) '\(what)' is not supported")
   }
@@ -69,10 +98,10 @@ struct TokenizerJSON {
     if data.kind == .byteLevelBPE {
       return try ByteLevelBPE(data, merges: merges, added: added, normalizers: normalizers, preTokenizer: preTokenizer)
     }
-    var rules = SentencePieceRules(normalizers: normalizers)
-    rules.metaspace = metaspace
+    var rules = SentencePieceRules(normalizers: normalizers, steps: preTokenizer.steps, metaspace: metaspace)
     rules.fusesUnknown = model["fuse_unk"]?.boolValue ?? false
     rules.stripsLeadingSpace = stripsLeadingSpace
+    if data.kind == .unigram { return try Unigram(data, added: added, rules: rules) }
     return try SentencePieceBPE(data, merges: merges, added: added, rules: rules)
   }
 
@@ -84,97 +113,7 @@ struct TokenizerJSON {
     return rules
   }
 
-  private static func type(_ section: JSON) -> String { section["type"]?.stringValue ?? "" }
-
-  private mutating func readNormalizer(_ section: JSON) throws(Failure) {
-    if section.isNull { return }
-    switch TokenizerJSON.type(section) {
-    case "Sequence": for part in section["normalizers"]?.arrayValue ?? [] { try readNormalizer(part) }
-    case "NFC": normalizers.append(.nfc)
-    case "NFD": normalizers.append(.nfd)
-    case "Lowercase":
-      normalizers.append(.lowercase)
-      data.lowercases = true
-    case "StripAccents":
-      normalizers.append(.removeMarks(all: true))
-      data.stripsAccents = true
-    case "BertNormalizer":
-      let lowercases = section["lowercase"]?.boolValue ?? true
-      normalizers += Normalizer.bert(
-        cleans: section["clean_text"]?.boolValue ?? true, spacesChinese: section["handle_chinese_chars"]?.boolValue ?? true,
-        stripsAccents: section["strip_accents"]?.boolValue ?? lowercases, lowercases: lowercases)
-      if let stated = section["lowercase"]?.boolValue { data.lowercases = stated }
-      if let stated = section["strip_accents"]?.boolValue { data.stripsAccents = stated }
-    case "Prepend": normalizers.append(.prepend(Array((section["prepend"]?.stringValue ?? "").utf8)))
-    case "Replace":
-      guard let old = section["pattern"]?["String"]?.stringValue, let new = section["content"]?.stringValue else {
-        throw TokenizerJSON.unsupported("normalizer", "Replace with a regular expression")
-      }
-      normalizers.append(.replace(Array(old.utf8), Array(new.utf8)))
-    case let other: throw TokenizerJSON.unsupported("normalizer", other)
-    }
-  }
-
-  /// - Returns: whether the tokenizer is byte-level.
-  private mutating func readPreTokenizer(_ section: JSON, named name: String?) throws(Failure) -> Bool {
-    var isByteLevel = false
-    let parts = TokenizerJSON.type(section) == "Sequence" ? section["pretokenizers"]?.arrayValue ?? [] : [section]
-    for (position, part) in parts.enumerated() where !part.isNull {
-      let type = TokenizerJSON.type(part)
-      if type == "ByteLevel" {
-        isByteLevel = true
-        if part["add_prefix_space"]?.boolValue == true {
-          // After a split it would add a space before every part.
-          guard position == 0 else { throw TokenizerJSON.unsupported("pre-tokenizer", "ByteLevel with add_prefix_space") }
-          preTokenizer.prependsSpace = true
-        }
-        if name == nil, part["use_regex"]?.boolValue ?? true { preTokenizer.steps.append(.gpt2) }
-      } else if type == "Metaspace" {
-        try readMetaspace(part)
-      } else if name == nil {
-        let steps = try TokenizerJSON.steps(part)
-        if isByteLevel { preTokenizer.spelledSteps += steps } else { preTokenizer.steps += steps }
-      }
-    }
-    if let name {
-      let known = try KnownPreTokenizers.find(name)
-      preTokenizer.steps = known.steps
-      preTokenizer.spelledSteps = known.spelledSteps
-    }
-    return isByteLevel
-  }
-
-  private static func steps(_ part: JSON) throws(Failure) -> [SplitPattern] {
-    switch type(part) {
-    case "Split":
-      guard part["behavior"]?.stringValue == "Isolated", part["invert"]?.boolValue != true,
-        let pattern = part["pattern"]?["Regex"]?.stringValue
-      else { throw unsupported("pre-tokenizer", "Split with behaviour \(part["behavior"]?.stringValue ?? "?")") }
-      return [try KnownPreTokenizers.pattern(pattern)]
-    case "BertPreTokenizer": return [.whiteSpace, .punctuation(runs: false)]
-    case "WhitespaceSplit": return [.whiteSpace]
-    case "Digits": return [.numbers(maximum: part["individual_digits"]?.boolValue == true ? 1 : .max)]
-    case "Punctuation":
-      let behavior = part["behavior"]?.stringValue ?? "Isolated"
-      guard behavior == "Isolated" || behavior == "Contiguous" else {
-        throw unsupported("pre-tokenizer", "Punctuation with behaviour \(behavior)")
-      }
-      return [.punctuation(runs: behavior == "Contiguous")]
-    case let other: throw unsupported("pre-tokenizer", other)
-    }
-  }
-
-  private mutating func readMetaspace(_ part: JSON) throws(Failure) {
-    let replacement = part["replacement"]?.stringValue ?? "\u{2581}"
-    guard replacement == "\u{2581}" else { throw TokenizerJSON.unsupported("Metaspace replacement", replacement) }
-    let prefix: SentencePieceRules.Metaspace.Prefix =
-      switch part["prepend_scheme"]?.stringValue {
-      case "first": .first
-      case "never": .never
-      default: part["add_prefix_space"]?.boolValue == false ? .never : .always
-      }
-    metaspace = SentencePieceRules.Metaspace(prefix: prefix, splits: part["split"]?.boolValue ?? true)
-  }
+  static func type(_ section: JSON) -> String { section["type"]?.stringValue ?? "" }
 
   /// The texts of a vocabulary that is an object of ids.
   private func texts(_ vocabulary: JSON) throws(Failure) -> [(id: Int, text: String)] {
@@ -232,6 +171,10 @@ struct TokenizerJSON {
     }
     data.markByteTokens()
     data.scores = data.scores(from: merges)
+    finishSpaces()
+  }
+
+  private mutating func finishSpaces() {
     let prepends = normalizers.contains { if case .prepend = $0 { true } else { false } }
     if !prepends, metaspace.map({ $0.prefix == .never }) ?? true { data.addsSpacePrefix = false }
   }

@@ -24,16 +24,19 @@ public enum Tokenizers {
       remedy: "Leave out \(setting: "pre").")
   }
 
+  /// The names of SentencePiece models.
+  private static let models = ["tokenizer.model", "spiece.model", xlmrFile]
+
   private static func read(_ path: String, _ preTokenizer: String?) throws -> any Tokenizer {
     guard Files.isFolder(path) else {
       if path.hasSuffix(".json") { return try inFile(path) { try fromJSON(path, beside: nil, preTokenizer) } }
       return try inFile(path) { try fromModel(path, beside: nil) }
     }
     let json = Files.join(path, "tokenizer.json")
-    let model = Files.join(path, "tokenizer.model")
+    let model = models.map { Files.join(path, $0) }.first { Files.exists($0) }
     let vocabulary = Files.join(path, "vocab.json")
     if Files.exists(json) { return try inFile(json) { try fromJSON(json, beside: path, preTokenizer) } }
-    if Files.exists(model) { return try inFile(model) { try fromModel(model, beside: path) } }
+    if let model { return try inFile(model) { try fromModel(model, beside: path) } }
     if Files.exists(vocabulary) { return try inFile(vocabulary) { try fromVocabulary(path, preTokenizer) } }
     let words = Files.join(path, "vocab.txt")
     if Files.exists(words) { return try inFile(words) { try fromWords(path) } }
@@ -59,6 +62,7 @@ public enum Tokenizers {
       return try WordPiece(data, added: added, rules: .stored(data))
     }
     if isSentencePiece {
+      if data.kind == .unigram { return try Unigram(data, added: added, rules: .unigram(data)) }
       return try SentencePieceBPE(data, merges: nil, added: added, rules: .llama(addsPrefix: data.addsSpacePrefix ?? true))
     }
     let known = try KnownPreTokenizers.find(data.preTokenizer ?? "")
@@ -101,20 +105,26 @@ public enum Tokenizers {
   private static func fromModel(_ path: String, beside folder: String?) throws -> any Tokenizer {
     var model = try SentencePieceModel(Files.read(path, maximumBytes: maximumModelBytes))
     let beside = try ConfigurationFiles(folder)
+    if path.hasSuffix(xlmrFile) { model.renumberForXLMR() }
     var added = try beside.addTokens(to: &model.data)
     try beside.apply(to: &model.data, postProcessors: [])
-    var rules = SentencePieceRules.llama(addsPrefix: model.addsPrefix)
-    if model.squeezesSpaces { rules.normalizers.insert(.squeezeSpaces, at: 0) }
-    // Pieces that the model itself calls user-defined are matched in normalized text.
-    rules.normalizesAddedTokens = false
+    let rules = try model.rules()
     let known = Set(added.map { $0.id })
+    let isXLMR = path.hasSuffix(xlmrFile)
+    for (id, type) in model.data.types.enumerated() where isXLMR && type == .control && !known.contains(id) {
+      added.append(AddedToken(content: Array(model.data.tokens[id].utf8), id: id, takesSpaceBefore: model.data.tokens[id] == "<mask>"))
+    }
     for (id, type) in model.data.types.enumerated() where type == .userDefined && !known.contains(id) {
       var token = AddedToken(content: Array(model.data.tokens[id].utf8), id: id)
       token.isNormalized = true
       if !token.content.isEmpty { added.append(token) }
     }
+    if model.data.kind == .unigram { return try Unigram(model.data, added: added, rules: rules) }
     return try SentencePieceBPE(model.data, merges: nil, added: added, rules: rules)
   }
+
+  /// The name of a SentencePiece model as XLM-R has it, whose ids are not those of the model.
+  private static let xlmrFile = "sentencepiece.bpe.model"
 
   /// GPT-2's original files: texts with ids, and a list of merges.
   private static func fromVocabulary(_ folder: String, _ preTokenizer: String?) throws -> any Tokenizer {

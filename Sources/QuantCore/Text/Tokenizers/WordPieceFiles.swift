@@ -63,6 +63,7 @@ extension WordPiece.Rules {
   /// The rules that a GGUF file stores; what it leaves out is as in llama.cpp.
   static func stored(_ data: TokenizerData) -> WordPiece.Rules {
     let lowercases = data.lowercases ?? true
-    return WordPiece.Rules(normalizers: Normalizer.bert(stripsAccents: data.stripsAccents ?? lowercases, lowercases: lowercases))
+    let normalizers = Normalizer.bert(stripsAccents: data.stripsAccents ?? lowercases, lowercases: lowercases)
+    return WordPiece.Rules(normalizers: normalizers, cleansUp: true)
   }
 }

@@ -57,6 +57,24 @@ enum CharacterNormalization {
     }
   }
 
+  /// Without white space at the start, or at the end.
+  static func stripped(_ text: [UInt8], start: Bool, end: Bool) -> [UInt8] {
+    var low = 0
+    var high = text.count
+    while start, low < high {
+      let (scalar, length) = ScalarText.scalar(in: text, at: low)
+      guard UnicodeClass.of(scalar) == UnicodeClass.space else { break }
+      low += length
+    }
+    while end, high > low {
+      var first = high - 1
+      while first > low, text[first] & 0xc0 == 0x80 { first -= 1 }
+      guard UnicodeClass.of(ScalarText.scalar(in: text, at: first).0) == UnicodeClass.space else { break }
+      high = first
+    }
+    return low == 0 && high == text.count ? text : Array(text[low..<high])
+  }
+
   @inline(__always) private static func map(
     _ text: [UInt8], ascii: (UInt8, inout [UInt8]) -> Void, others: (UInt32, ArraySlice<UInt8>, inout [UInt8]) -> Void
   ) -> [UInt8] {
