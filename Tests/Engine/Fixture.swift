@@ -33,6 +33,7 @@ enum Fixture {
       Ernie45.self, HunyuanDense.self, Gemma.self, Gemma2.self, OLMoE.self, Cohere.self, GLM4MoE.self,
       Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self,
       Falcon.self, GPTBigCode.self,
+    Bert.self, NomicBert.self, ModernBert.self, EuroBert.self,
     ]
     guard let configuration = checkpoint.configuration, let name = configuration.architecture,
       let family = families.first(where: { $0.architectures(checkpoint.naming).contains(name) })

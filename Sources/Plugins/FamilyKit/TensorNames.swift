@@ -142,6 +142,8 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public var isStackedByHeads = false
   /// Which values are stored.
   public var values = ValueMap.same
+  /// Rows of the stored tensor before those of the model, which nothing reads.
+  public var unusedRows = 0
 
   public init(_ name: String) { self.name = name }
   public init(stringLiteral name: String) { self.name = name }
@@ -179,6 +181,13 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public var stackedByHeads: NamedPlace {
     var place = self
     place.isStackedByHeads = true
+    return place
+  }
+
+  /// The same with so many rows before, which nothing reads.
+  public func after(rows: Int) -> NamedPlace {
+    var place = self
+    place.unusedRows = rows
     return place
   }
 

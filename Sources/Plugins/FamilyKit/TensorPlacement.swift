@@ -74,6 +74,10 @@ struct TensorPlacement {
       let outputs = place.isStackedByHeads ? all / max(1, keyValueHeads) : all
       shape = stack + (place.isTransposed ? [tensor.shape[1], outputs] : [outputs, tensor.shape[1]])
     }
+    if place.unusedRows > 0 {
+      layout.firstRow += place.unusedRows
+      shape[0] += place.unusedRows
+    }
     if isStacked { shape = [fused.first?.members.count ?? 1] + shape }
     return TensorPlace(fullName(place, naming, tensor.expert) + (isBias ? place.biasSuffix : place.suffix), shape, layout)
   }

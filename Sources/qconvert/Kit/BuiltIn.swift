@@ -44,5 +44,6 @@ extension QConvert {
     GptOss.self, OPT.self, GPT2.self, BLOOM.self, Granite.self, GraniteMoE.self, Olmo2.self, SmolLM3.self, SeedOSS.self, Exaone4.self,
     Ernie45.self, HunyuanDense.self, Gemma.self, Gemma2.self, OLMoE.self, Cohere.self, GLM4MoE.self,
     Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self, Falcon.self, GPTBigCode.self,
+    Bert.self, NomicBert.self, ModernBert.self, EuroBert.self,
   ]
 }
