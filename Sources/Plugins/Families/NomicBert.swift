@@ -30,7 +30,8 @@ public enum NomicBert: ModelFamily {
         block: [
           TensorName(.query, fused, "attn_qkv"), TensorName(.key, fused, "attn_qkv"), TensorName(.value, fused, "attn_qkv"),
           TensorName(.attentionOutput, "attn.out_proj", "attn_output"), TensorName(.attentionNorm, "norm1", "attn_output_norm"),
-          TensorName(.up, "mlp.fc11", "ffn_up"), TensorName(.gate, "mlp.fc12", "ffn_gate"), TensorName(.down, "mlp.fc2", "ffn_down"),
+          TensorName(.up, "mlp.fc11", "ffn_up"), TensorName(.gate, NamedPlace("mlp.fc12"), "ffn_gate"),
+          TensorName(.down, "mlp.fc2", "ffn_down"),
           TensorName(.feedForwardNorm, "norm2", "layer_output_norm"),
         ],
         back: [], blockPrefixes: [.huggingFace: "encoder.layers.*.", .gguf: "blk.*."]))

@@ -83,7 +83,7 @@ extension Evaluation {
         .usage, "evaluate.reference", "an encoder predicts nothing: its vectors can only be compared with those of another model",
         remedy: "Give the model that it was made from (\(setting: "reference") MODEL).")
     }
-    guard reference.model.head.pooling != nil, reference.model.hiddenSize == engine.model.hiddenSize else {
+    guard let pooling = reference.model.head.pooling, reference.model.hiddenSize == engine.model.hiddenSize else {
       throw Failure(
         .data, "evaluate.vectors", "the reference makes no vectors of \(engine.model.hiddenSize) channels, so there is nothing to compare",
         remedy: "Compare with the model that it was made from.")
@@ -92,8 +92,9 @@ extension Evaluation {
     let batch = max(1, batchTokens / options.context)
     for first in stride(from: 0, to: windows.count, by: batch) {
       let part = Array(windows[first..<min(windows.count, first + batch)])
-      vectors += try self.vectors(engine, part, options)
-      others += try self.vectors(reference, part, options)
+      // The reference's: a folder may have lost the file that says so.
+      vectors += try self.vectors(engine, part, options, pooling)
+      others += try self.vectors(reference, part, options, pooling)
       progress(first + part.count, windows.count)
     }
     guard (vectors + others).allSatisfy(\.isFinite) else { throw notFinite }
@@ -104,7 +105,9 @@ extension Evaluation {
         Matrix(rows: windows.count, columns: width, values: vectors), Matrix(rows: windows.count, columns: width, values: others)))
   }
 
-  private static func vectors(_ engine: Engine, _ windows: [[Int]], _ options: EvaluationOptions) throws(Failure) -> [Float] {
-    engine.pooled(try states(engine, windows, options), sequenceLength: options.context).values
+  private static func vectors(
+    _ engine: Engine, _ windows: [[Int]], _ options: EvaluationOptions, _ pooling: HeadDescription.Pooling
+  ) throws(Failure) -> [Float] {
+    engine.pooled(try states(engine, windows, options), sequenceLength: options.context, by: pooling).values
   }
 }

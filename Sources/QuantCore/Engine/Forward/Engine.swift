@@ -117,16 +117,18 @@ public struct Engine: Sendable {
 
   private func normed(_ hidden: Matrix) -> Matrix { outputNorm?(hidden, rows: 0..<hidden.rows, parallel: parallel) ?? hidden }
 
-  /// The vectors that an encoder makes of whole sequences, `[sequences, hidden]`. A language model makes none, and this gives means.
-  /// - Parameter hidden: after the last block, one sequence after another.
-  public func pooled(_ hidden: Matrix, sequenceLength: Int) -> Matrix {
+  /// One vector for each of some sequences, `[sequences, hidden]`.
+  /// - Parameters:
+  ///   - hidden: after the last block, one sequence after another.
+  ///   - pooling: how the vector is made.
+  public func pooled(_ hidden: Matrix, sequenceLength: Int, by pooling: HeadDescription.Pooling) -> Matrix {
     let states = normed(hidden)
     let (count, width) = (hidden.rows / max(1, sequenceLength), hidden.columns)
     var result = Matrix(rows: count, columns: width)
     for sequence in 0..<count {
       let first = sequence * sequenceLength
       for c in 0..<width {
-        switch model.head.pooling ?? .mean {
+        switch pooling {
         case .cls: result[sequence, c] = states[first, c]
         case .last: result[sequence, c] = states[first + sequenceLength - 1, c]
         case .mean:
