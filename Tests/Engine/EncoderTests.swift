@@ -81,7 +81,7 @@ import Testing
   }
 
   @Test func equalValuesShareTheirRank() {
-    #expect(VectorComparison.ranks([3, 1, 3, 2]) == [2.5, 0, 2.5, 1])
+    #expect(VectorComparison.ranked([3, 1, 3, 2]) == [2.5, 0, 2.5, 1])
     #expect(abs(VectorComparison.correlation([0, 1, 2], [2, 1, 0]) + 1) < 1e-12)
   }
 

@@ -97,7 +97,8 @@ def gguf_equals(name):
     require(not found, f"{len(found)} differences: " + "; ".join(found[:8]))
 
 
-@check("hidden states of {}: a folder in int4 by GPTQ is what transformers computes", ["bert"], slow_cases=list(MODELS))
+# Not ModernBERT, whose class in transformers reads the weights of all linear layers when it loads a model.
+@check("hidden states of {}: a folder in int4 by GPTQ is what transformers computes", ["bert"], slow_cases=["distilbert", "roberta"])
 def quantized_folder(name):
     folder = convert(
         encoder(name), WORK / f"{name}.encoder.w4a16", "--scheme", "int4-g32", "--plugin", "gptq", "--calibration", EVALUATION_TEXT,

@@ -22,8 +22,8 @@ public struct VectorComparison: Sendable, Equatable {
     let texts = min(vectors.rows, VectorComparison.rankedTexts)
     guard texts > 2 else { return }
     ranks = VectorComparison.correlation(
-      VectorComparison.ranks(VectorComparison.similarities(vectors, texts)),
-      VectorComparison.ranks(VectorComparison.similarities(reference, texts)))
+      VectorComparison.ranked(VectorComparison.similarities(vectors, texts)),
+      VectorComparison.ranked(VectorComparison.similarities(reference, texts)))
   }
 
   /// Texts whose pairs are ranked: there are half a million pairs of them.
@@ -46,7 +46,7 @@ public struct VectorComparison: Sendable, Equatable {
   }
 
   /// The position of each value among all in increasing order; equal values share the mean of theirs.
-  static func ranks(_ values: [Double]) -> [Double] {
+  package static func ranked(_ values: [Double]) -> [Double] {
     let order = values.indices.sorted { (values[$0], $0) < (values[$1], $1) }
     var ranks = [Double](repeating: 0, count: values.count)
     var first = 0
@@ -60,7 +60,7 @@ public struct VectorComparison: Sendable, Equatable {
   }
 
   /// Pearson's correlation; 0 if either has no spread.
-  static func correlation(_ a: [Double], _ b: [Double]) -> Double {
+  package static func correlation(_ a: [Double], _ b: [Double]) -> Double {
     let count = Double(max(1, a.count))
     let (meanA, meanB) = (a.reduce(0, +) / count, b.reduce(0, +) / count)
     var (product, x, y) = (0.0, 0.0, 0.0)
