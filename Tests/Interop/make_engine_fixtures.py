@@ -394,6 +394,23 @@ SITES = {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.router"}),
 }
 
+BERT = dict(
+    vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64,
+    pad_token_id=0)
+# Models without logits: the expectation is the last hidden state.
+ENCODERS = {
+    "bert": transformers.BertConfig(**BERT),
+    "roberta": transformers.RobertaConfig(**{**BERT, "pad_token_id": 1}, type_vocab_size=1),
+    "distilbert": transformers.DistilBertConfig(
+        vocab_size=96, dim=32, hidden_dim=48, n_layers=2, n_heads=4, max_position_embeddings=64, pad_token_id=0),
+    "modernbert": transformers.ModernBertConfig(
+        **{**BERT, "num_hidden_layers": 4}, local_attention=6, global_rope_theta=1000.0, local_rope_theta=100.0, bos_token_id=0,
+        eos_token_id=1, cls_token_id=0, sep_token_id=1, reference_compile=False),
+    "embedding-gemma": transformers.Gemma3TextConfig(
+        **{**COMMON, "num_hidden_layers": 3}, head_dim=16, query_pre_attn_scalar=16, sliding_window=12, use_bidirectional_attention=True,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"], rope_theta=1000.0, rope_local_base_freq=100.0),
+}
+
 
 def randomise(model):
     """Norm gains around one, biases and weights large enough that attention is far from uniform."""
@@ -403,7 +420,7 @@ def randomise(model):
         if model.config.model_type in ("gemma", "gemma2", "gemma3_text", "nemotron", "qwen3_next") and name.endswith("norm.weight"):
             # The gain is one plus this.
             value = 0.2 * noise
-        elif name.endswith("norm.weight") or (".ln_" in name or ".norm_" in name) and name.endswith("weight") or "layernorm.weight" in name:
+        elif name.lower().endswith("norm.weight") or (".ln_" in name or ".norm_" in name) and name.endswith("weight") or "layernorm.weight" in name:
             value = 1 + 0.2 * noise
         else:
             value = noise * (0.3 if name.endswith("bias") else 1.5 / math.sqrt(parameter.shape[-1]))
@@ -520,6 +537,25 @@ def write_random(name, config):
     save_file(expected, os.path.join(folder, "expected.safetensors"))
 
 
+def write_encoder(name, config):
+    config._attn_implementation = "eager"
+    model = transformers.AutoModel.from_config(config, dtype=torch.float32).eval()
+    randomise(model)
+    folder = os.path.join(OUT, name)
+    # Without the padding token, which has no position in some models.
+    tokens = torch.randint(2, config.vocab_size, (2, 40), generator=torch.Generator().manual_seed(11))
+    with torch.no_grad():
+        states = model(input_ids=tokens).last_hidden_state.float()
+    model.to(torch.bfloat16).save_pretrained(folder)
+    path = os.path.join(folder, "config.json")
+    with open(path) as file:
+        text = file.read()
+    with open(path, "w") as file:
+        # The class saves half of the window, and halves it again when it reads it.
+        file.write(text.replace('"sliding_window": 7', '"sliding_window": 12'))
+    save_file({"tokens": tokens.int(), "states": states}, os.path.join(folder, "expected.safetensors"))
+
+
 def write_trained(name, ids, positions, windows):
     path = os.path.join(SHARED, "models", name)
     model = transformers.AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
@@ -545,6 +581,9 @@ def main():
     for name, config in MODELS.items():
         if not only or name in only:
             write_random(name, config)
+    for name, config in ENCODERS.items():
+        if not only or name in only:
+            write_encoder(name, config)
     if only:
         return
     for name in ("tiny-llama", "stories260k", "tiny-opt"):

@@ -55,6 +55,9 @@ public enum LanguageParts: ModelFamily {
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
     let keys = ConfigurationKeys(configuration, path: tensors.path)
+    if configuration.architecture == Gemma3.encoder, keys.json("use_bidirectional_attention")?.boolValue == true {
+      return try Gemma3.describe(configuration, tensors: tensors)
+    }
     let lacksOutput = configuration.architecture.flatMap { withoutOutput[$0] }
     // Llava's configurations name the type only if it is not Llama.
     let type = lacksOutput ?? keys.json("text_config")?["model_type"]?.stringValue ?? "llama"

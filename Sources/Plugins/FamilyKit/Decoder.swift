@@ -86,12 +86,15 @@ public struct Decoder: Sendable {
     if let offset = embedding.positionOffset {
       members.append(.init(tensor: PartTensor(.positionEmbedding, [numbers.contextLength + offset, hidden], .embedding)))
     }
+    if let types = embedding.tokenTypes { members.append(.init(tensor: PartTensor(.tokenTypeEmbedding, [types, hidden], .embedding))) }
     if embedding.isProjected { members.append(.init(tensor: PartTensor(.inputProjection, [hidden, width], .projection))) }
     if let norm = embedding.norm, norm.hasGain { members.append(member(norm, [hidden])) }
     if let norm = head.norm, norm.hasGain { members.append(member(norm, [hidden])) }
     if head.isProjected { members.append(.init(tensor: PartTensor(.outputProjection, [width, hidden], .projection))) }
-    members.append(
-      .init(tensor: PartTensor(.output, [vocabulary, width], .output), isOptional: head.isTied, bias: head.hasBias ? .always : .never))
+    if head.pooling == nil {
+      members.append(
+        .init(tensor: PartTensor(.output, [vocabulary, width], .output), isOptional: head.isTied, bias: head.hasBias ? .always : .never))
+    }
     return TensorPlacement(
       names: rows, table: names, block: nil, headSize: numbers.headSize, keyValueHeads: numbers.keyValueHeadCount
     ).tensors(members)

@@ -111,6 +111,9 @@ public struct GGUFKeys: Sendable {
   /// Names the token of a kind (`eos`, `eot`) for tokenizers that do not say which it is.
   public mutating func setToken(_ kind: String, _ text: String) { values["tokenizer.ggml.\(kind)_token_id"] = .string(text) }
 
+  /// Sets a key of the tokenizer.
+  mutating func setTokenizer(_ key: String, _ value: MetadataValue) { values["tokenizer.ggml.\(key)"] = value }
+
   /// As a configuration.
   public var configuration: Configuration {
     var stated = self

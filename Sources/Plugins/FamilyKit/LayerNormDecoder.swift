@@ -1,6 +1,6 @@
 public import QuantCore
 
-/// What distinguishes one family of decoders with layer norms from the others. Common to all: blocks that are all alike. Most have biases
+/// What distinguishes one family of decoders or encoders with layer norms from the others. Common to all: blocks that are all alike. Most have biases
 /// everywhere and a feed-forward network of two matrices without a gate.
 public struct LayerNormDecoder: Sendable {
   /// Id of the family.
@@ -17,6 +17,10 @@ public struct LayerNormDecoder: Sendable {
   public var biased: Set<TensorRole>?
   /// Whether a GGUF states the number of key-value heads.
   public var statesKeyValueHeads = true
+  /// Keys of a GGUF that come first, in this order.
+  public var keyOrder: [String] = []
+  /// Adds the keys of a GGUF that only this family has.
+  public var finish: @Sendable (inout GGUFKeys) -> Void = { _ in }
 
   public init(family: String, ggufArchitecture: String? = nil, prefixes: [String], names: TensorNames) {
     self.family = family
@@ -53,6 +57,10 @@ public struct LayerNormDecoder: Sendable {
     public var normalisesEmbedding = false
     /// Whether there is a norm after the last block.
     public var hasOutputNorm = true
+    /// How an encoder makes one vector of a text, in which every token sees all others; nil: a decoder.
+    public var pooling: HeadDescription.Pooling?
+    /// Rows of the table of token types; nil: there is no such table.
+    public var tokenTypes: Int?
     /// Channels of the embedding, if they differ from those between blocks.
     public var embeddingSize: Int?
 
@@ -77,12 +85,16 @@ public struct LayerNormDecoder: Sendable {
     decoder.embedding = EmbeddingDescription(
       width: variant.embeddingSize ?? n.hiddenSize, isProjected: variant.embeddingSize != nil, positionOffset: variant.positionOffset,
       norm: variant.normalisesEmbedding ? n.layerNorm(.embeddingNorm) : nil)
+    decoder.embedding.tokenTypes = variant.tokenTypes
+    if let pooling = variant.pooling { decoder.head = HeadDescription(norm: decoder.head.norm, pooling: pooling) }
     decoder.head.isProjected = variant.embeddingSize != nil
     decoder.head.hasBias = variant.hasOutputBias
     var model = try decoder.describe()
     if let ggufArchitecture {
       var stored = GGUFKeys(ggufArchitecture)
+      stored.order = keyOrder
       stored.setCommon(n, rope: variant.rope, layerNorms: true, statesKeyValueHeads: statesKeyValueHeads, statesHeadSize: n.statesHeadSize)
+      finish(&stored)
       model.configurations[.gguf] = stored.configuration
     }
     return model
@@ -91,6 +103,7 @@ public struct LayerNormDecoder: Sendable {
   private static func branches(_ n: DecoderNumbers, _ variant: Variant) -> [Branch] {
     var attention = n.attention(rope: variant.rope)
     attention.hasLinearBias = variant.hasLinearBias
+    attention.isCausal = variant.pooling == nil
     attention.window = variant.window
     let feedForward = n.feedForward(variant.activation, isGated: variant.isGated)
     func branch(_ role: TensorRole, _ part: any Part) -> Branch {

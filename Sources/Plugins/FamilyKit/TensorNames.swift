@@ -155,6 +155,8 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public var columns = ColumnOrder.same
   /// The dimensions of the stored tensor, if they are not those of the model; their product is the same.
   public var dimensions: [Int]?
+  /// Rows of the stored tensor before those of the model, which nothing reads.
+  public var unusedRows = 0
 
   public init(_ name: String) { self.name = name }
   public init(stringLiteral name: String) { self.name = name }
@@ -206,6 +208,13 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public func shaped(_ dimensions: [Int]) -> NamedPlace {
     var place = self
     place.dimensions = dimensions
+    return place
+  }
+
+  /// The same with so many rows before, which nothing reads.
+  public func after(rows: Int) -> NamedPlace {
+    var place = self
+    place.unusedRows = rows
     return place
   }
 

@@ -81,6 +81,10 @@ struct TensorPlacement {
     }
     if let dimensions = place.dimensions, !isBias { shape = dimensions }
     if place.isRow, tensor.shape.count == 1 { shape = [1] + shape }
+    if place.unusedRows > 0 {
+      layout.firstRow += place.unusedRows
+      shape[0] += place.unusedRows
+    }
     if isStacked { shape = [fused.first?.members.count ?? 1] + shape }
     return TensorPlace(fullName(place, naming, tensor.expert) + (isBias ? place.biasSuffix : place.suffix), shape, layout)
   }

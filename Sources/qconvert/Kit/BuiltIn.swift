@@ -48,6 +48,6 @@ extension QConvert {
     Cohere2MoE.self,
     Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self, Falcon.self, GPTBigCode.self,
     Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self, MiniCPM3.self, Apertus.self, Mistral3.self, QwenVL.self,
-    LanguageParts.self,
+    LanguageParts.self, Bert.self, NomicBert.self, ModernBert.self, EuroBert.self,
   ]
 }

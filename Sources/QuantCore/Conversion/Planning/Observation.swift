@@ -73,7 +73,7 @@ struct Observation {
     let isBuiltIn = request.files.isEmpty
     let windows = try CalibrationWindows(
       text: isBuiltIn ? DefaultCalibration.text : text, origin: isBuiltIn ? "built-in" : "user", tokenizer: tokenizer,
-      request: request)
+      request: request, areTexts: model.head.pooling != nil)
     try model.checkPositions(windows.context)
     if isBuiltIn {
       warnings.append(

@@ -17,6 +17,8 @@ public struct EvaluationOptions: Sendable {
   public var windows: Int?
   /// The token that the `llama.cpp` protocol puts first; nil if the tokenizer adds no BOS.
   public var beginOfSequence: Int?
+  /// What stands before and after each window that an encoder reads.
+  public var frame = TokenizerData.Template(front: [], back: [])
 
   /// The defaults score all windows of 512 tokens.
   public init(protocol: EvaluationProtocol = .windows, context: Int = 512, windows: Int? = nil, beginOfSequence: Int? = nil) {
@@ -33,29 +35,30 @@ public struct EvaluationOptions: Sendable {
 /// batch, so memory holds one batch of hidden states for each model, one block of weights, and a piece of logits.
 public enum Evaluation {
   /// Tokens whose hidden states are in memory at one time (at least one window).
-  private static let batchTokens = 8192
+  static let batchTokens = 8192
   /// Logits in memory at one time, per model.
   private static let logitCount = 32 << 20
 
-  /// Scores a text.
+  /// Scores a text; with an encoder, compares the vectors of its windows with the reference's.
   /// - Parameters:
-  ///   - tokens: the whole text, tokenized once, preceded by BOS if the tokenizer adds it.
+  ///   - tokens: the whole text, tokenized once, preceded by BOS if the tokenizer adds it and the model is no encoder.
   ///   - reference: the model to compare with; it must have the same vocabulary.
   ///   - progress: called after each batch with the number of windows done and the total.
   /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`, `evaluate.vocabulary`, `evaluate.not-finite`,
-  ///   `model.position-range` or `model.token-range`.
+  ///   `evaluate.encoder`, `evaluate.reference`, `model.position-range` or `model.token-range`.
   public static func run(
     _ engine: Engine, tokens: [Int], options: EvaluationOptions, reference: Engine? = nil,
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(Failure) -> EvaluationResult {
-    let windows = try cut(tokens, options)
-    try engine.model.checkPositions(options.context)
+    try check(tokens, options, for: engine.model)
+    let windows = try cut(tokens, options, for: engine.model)
     if let reference, reference.model.vocabularySize != engine.model.vocabularySize {
       throw Failure(
         .data, "evaluate.vocabulary",
         "the model has a vocabulary of \(engine.model.vocabularySize) tokens, its reference one of \(reference.model.vocabularySize)",
         remedy: "Compare with the model that it was made from.")
     }
+    if engine.model.head.pooling != nil { return try compareVectors(engine, windows, options, reference: reference, progress: progress) }
     var scores = PositionScores()
     let batch = max(1, batchTokens / options.context)
     for first in stride(from: 0, to: windows.count, by: batch) {
@@ -69,11 +72,20 @@ public enum Evaluation {
     return scores.result(options, windows: windows.count)
   }
 
+  static let notFinite = Failure(
+    .data, "evaluate.not-finite", "the model computes values that are not finite on this text",
+    remedy: "Check the weights for NaN and infinity.")
+
   /// Checks that a model can score a text: the text must fill a window, and the window must fit into the model.
-  /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`, `model.position-range`.
+  /// - Throws: `Failure` `evaluate.context`, `evaluate.text-short`, `evaluate.encoder`, `model.position-range`.
   public static func check(_ tokens: [Int], _ options: EvaluationOptions, for model: ModelDescription) throws(Failure) {
-    _ = try cut(tokens, options)
+    _ = try cut(tokens, options, for: model)
     try model.checkPositions(options.context)
+    guard model.head.pooling == nil || options.protocol == .windows else {
+      throw Failure(
+        .usage, "evaluate.encoder", "the protocol '\(options.protocol.rawValue)' scores predictions, and an encoder makes none",
+        remedy: "Use the protocol 'windows'.")
+    }
   }
 
   /// Predictions per window.
@@ -84,7 +96,8 @@ public enum Evaluation {
     }
   }
 
-  private static func cut(_ tokens: [Int], _ options: EvaluationOptions) throws(Failure) -> [[Int]] {
+  private static func cut(_ tokens: [Int], _ options: EvaluationOptions, for model: ModelDescription) throws(Failure) -> [[Int]] {
+    if model.head.pooling != nil { return try cut(tokens, around: options) }
     guard options.context >= 2, scoredCount(options) > 0 else {
       throw Failure(
         .usage, "evaluate.context", "a window of \(options.context) tokens has nothing to predict",
@@ -92,11 +105,7 @@ public enum Evaluation {
     }
     let available = tokens.count / options.context
     let count = min(available, options.windows ?? available)
-    guard count > 0 else {
-      throw Failure(
-        .data, "evaluate.text-short", "the text has \(tokens.count) tokens, fewer than a window of \(options.context)",
-        remedy: "Use a longer text or a shorter context.")
-    }
+    guard count > 0 else { throw tooShort(tokens, options) }
     return (0..<count).map { window in
       var ids = Array(tokens[window * options.context..<(window + 1) * options.context])
       if options.protocol == .llamaCpp, let first = options.beginOfSequence { ids[0] = first }
@@ -104,12 +113,33 @@ public enum Evaluation {
     }
   }
 
-  /// Hidden states after the last block at the positions whose next token is scored, window by window.
-  private static func scoredStates(_ engine: Engine, _ windows: [[Int]], _ options: EvaluationOptions) throws(Failure) -> Matrix {
+  /// Windows that each are a text of their own.
+  private static func cut(_ tokens: [Int], around options: EvaluationOptions) throws(Failure) -> [[Int]] {
+    let body = options.context - options.frame.count
+    let available = body > 0 ? tokens.count / body : 0
+    let count = min(available, options.windows ?? available)
+    guard count > 0 else { throw tooShort(tokens, options) }
+    return (0..<count).map { options.frame.around(tokens[$0 * body..<($0 + 1) * body]) }
+  }
+
+  private static func tooShort(_ tokens: [Int], _ options: EvaluationOptions) -> Failure {
+    Failure(
+      .data, "evaluate.text-short", "the text has \(tokens.count) tokens, fewer than a window of \(options.context)",
+      remedy: "Use a longer text or a shorter context.")
+  }
+
+  /// Hidden states after the last block, window by window.
+  static func states(_ engine: Engine, _ windows: [[Int]], _ options: EvaluationOptions) throws(Failure) -> Matrix {
     var hidden = try engine.embed(windows.flatMap { $0 }, sequenceLength: options.context)
     for index in 0..<engine.model.blocks.count {
       engine.runBlock(engine.loadBlock(index), hidden: &hidden, sequenceLength: options.context)
     }
+    return hidden
+  }
+
+  /// The same at the positions whose next token is scored.
+  private static func scoredStates(_ engine: Engine, _ windows: [[Int]], _ options: EvaluationOptions) throws(Failure) -> Matrix {
+    let hidden = try states(engine, windows, options)
     let count = scoredCount(options)
     let width = hidden.columns
     var values: [Float] = []
@@ -134,9 +164,7 @@ public enum Evaluation {
         if let reference, let referenceStates { reference.logits(referenceStates.rows(rows)) } else { nil }
       let found = compare(logits, referenceLogits, Array(targets[rows]), parallel: engine.parallel)
       guard found.allSatisfy({ $0.loss.isFinite && $0.referenceLoss.isFinite && $0.divergence.isFinite }) else {
-        throw Failure(
-          .data, "evaluate.not-finite", "the model computes values that are not finite on this text",
-          remedy: "Check the weights for NaN and infinity.")
+        throw notFinite
       }
       scores.losses += found.map(\.loss)
       guard reference != nil else { continue }

@@ -29,7 +29,7 @@ public struct Estimate: Sendable, Equatable {
   }
 }
 
-/// How well a model predicts a text, and how far it is from a reference model.
+/// How well a model predicts a text, and how far it is from a reference model. An encoder predicts nothing: its vectors are compared.
 public struct EvaluationResult: Sendable, Equatable {
   /// Which positions were scored.
   public var `protocol`: EvaluationProtocol
@@ -37,12 +37,14 @@ public struct EvaluationResult: Sendable, Equatable {
   public var context: Int
   /// Windows that were used.
   public var windows: Int
-  /// Predictions that were scored.
+  /// Predictions that were scored; with an encoder, tokens that were read.
   public var tokens: Int
-  /// `e` to the mean negative log-likelihood.
-  public var perplexity: Estimate
+  /// `e` to the mean negative log-likelihood; nil for an encoder.
+  public var perplexity: Estimate?
   /// Present if a reference was given.
   public var comparison: Divergence?
+  /// Present for an encoder.
+  public var vectors: VectorComparison?
 
   /// Distance of the model's predictions from the reference's, at the same positions.
   public struct Divergence: Sendable, Equatable {
@@ -85,7 +87,7 @@ struct PositionScores {
       divergenceMaximum: sorted.last ?? 0, sameTop: Estimate(value: share, standardError: shareError))
   }
 
-  private static func quantile(_ sorted: [Double], _ fraction: Double) -> Double {
+  static func quantile(_ sorted: [Double], _ fraction: Double) -> Double {
     guard let last = sorted.last else { return 0 }
     let rank = fraction * Double(sorted.count - 1)
     let lower = Int(rank)

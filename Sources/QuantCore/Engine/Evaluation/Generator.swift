@@ -17,11 +17,12 @@ public struct Generator: Sendable {
   ///   - limit: how many tokens to generate at most.
   ///   - stop: ids that end the text; the id that ends it is not returned.
   ///   - onToken: called with each new token.
-  /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary, `generate.empty` for an empty prompt,
+  /// - Throws: `Failure` `model.no-logits` for an encoder, `model.token-range` for an id outside the vocabulary, `generate.empty` for an empty prompt,
   ///   `model.position-range` if prompt and limit together need more positions than the model has learned.
   public mutating func generate(
     prompt: [Int], limit: Int, stop: Set<Int>, onToken: (Int) -> Void = { _ in }
   ) throws(Failure) -> [Int] {
+    try engine.model.checkLogits(for: "generating text")
     guard !prompt.isEmpty else {
       throw Failure(.usage, "generate.empty", "the prompt is empty", remedy: "Give a prompt of at least one token.")
     }

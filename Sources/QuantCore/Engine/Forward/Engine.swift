@@ -1,6 +1,6 @@
 import QuantPlatform
 
-/// Runs a decoder on a CPU, one block at a time, in 32-bit floats.
+/// Runs a decoder or an encoder on a CPU, one block at a time, in 32-bit floats.
 ///
 /// The caller loads and frees blocks, so memory holds one block of weights, the hidden states that the caller keeps, and scratch
 /// space for a few thousand tokens. Results do not depend on the number of threads, and the results for a token do not depend on
@@ -71,6 +71,10 @@ public struct Engine: Sendable {
       let added = rows(tokens.indices.map { offset + first + $0 % sequenceLength }, of: positions, columns: hidden.columns)
       for i in hidden.values.indices { hidden.values[i] += added.values[i] }
     }
+    if embedding.tokenTypes != nil {
+      let added = rows([0], of: TensorID(.tokenTypeEmbedding), columns: hidden.columns).values
+      for i in hidden.values.indices { hidden.values[i] += added[i % hidden.columns] }
+    }
     return embeddingNorm?(hidden, rows: 0..<hidden.rows, parallel: parallel) ?? hidden
   }
 
@@ -102,18 +106,48 @@ public struct Engine: Sendable {
     return BlockWorkspace(index: index, model: model, matrices: matrices, vectors: vectors, statistics: [:], parallel: parallel)
   }
 
-  /// The matrix that makes logits: the output matrix, or the embedding if the two are tied.
-  var head: TensorID {
-    weights.contains(TensorID(.output)) && !model.head.isTied ? TensorID(.output) : TensorID(.tokenEmbedding)
+  /// The matrix that makes logits: the output matrix, or the embedding if the two are tied; nil for an encoder.
+  var head: TensorID? {
+    guard model.head.pooling == nil else { return nil }
+    return weights.contains(TensorID(.output)) && !model.head.isTied ? TensorID(.output) : TensorID(.tokenEmbedding)
+  }
+
+  /// What the model computes of hidden states after the last block: logits or, as an encoder, the states after the norm that follows.
+  public func outputs(_ hidden: Matrix) -> Matrix { model.head.pooling == nil ? logits(hidden) : normed(hidden) }
+
+  private func normed(_ hidden: Matrix) -> Matrix { outputNorm?(hidden, rows: 0..<hidden.rows, parallel: parallel) ?? hidden }
+
+  /// One vector for each of some sequences, `[sequences, hidden]`.
+  /// - Parameters:
+  ///   - hidden: after the last block, one sequence after another.
+  ///   - pooling: how the vector is made.
+  public func pooled(_ hidden: Matrix, sequenceLength: Int, by pooling: HeadDescription.Pooling) -> Matrix {
+    let states = normed(hidden)
+    let (count, width) = (hidden.rows / max(1, sequenceLength), hidden.columns)
+    var result = Matrix(rows: count, columns: width)
+    for sequence in 0..<count {
+      let first = sequence * sequenceLength
+      for c in 0..<width {
+        switch pooling {
+        case .cls: result[sequence, c] = states[first, c]
+        case .last: result[sequence, c] = states[first + sequenceLength - 1, c]
+        case .mean:
+          let sum = (first..<first + sequenceLength).reduce(0.0) { $0 + Double(states[$1, c]) }
+          result[sequence, c] = Float(sum / Double(sequenceLength))
+        }
+      }
+    }
+    return result
   }
 
   /// Logits `[rows, vocabulary]` of hidden states after the last block. The caller limits the number of rows.
+  /// - Precondition: the model makes logits.
   public func logits(_ hidden: Matrix) -> Matrix {
     let rows = hidden.rows
     let width = model.embedding.width
     let vocabulary = model.vocabularySize
-    let head = head
-    var normed = outputNorm?(hidden, rows: 0..<rows, parallel: parallel) ?? hidden
+    guard let head else { preconditionFailure("an encoder makes no logits") }
+    var normed = normed(hidden)
     if let outputProjection { normed = Matrix.multiplyTransposed(normed, outputProjection, parallel: parallel) }
     if let simulation { normed = simulation.input(normed, of: head, parallel: parallel) }
     var result = Matrix(rows: rows, columns: vocabulary)

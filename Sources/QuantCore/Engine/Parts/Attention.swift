@@ -1,7 +1,7 @@
 import QuantPlatform
 
-/// Causal attention of grouped heads: every token mixes its own value and those of earlier tokens, weighted by how well their keys
-/// match its query.
+/// Attention of grouped heads: every token mixes its own value and those of earlier tokens (in an encoder, of all tokens), weighted by
+/// how well their keys match its query.
 ///
 /// Queries and keys are first normalized and rotated to their positions, in one order or the other, if there are norms and a rotary
 /// embedding. Scores are then scaled, capped, biased by distance and limited to a window, in this order, as far as the part asks for it.
@@ -21,7 +21,9 @@ public struct Attention: Part {
   public var keyNorm: Norm?
   /// Whether queries and keys are rotated first and normalized then.
   public var rotatesBeforeNorms = false
-  /// Tokens that a position sees, its own included; nil for all.
+  /// Whether a position sees only itself and earlier ones, not those after it.
+  public var isCausal = true
+  /// A position sees those at a distance less than this, so causal attention sees so many tokens; nil for all.
   public var window: Int?
   /// Length of the parts of a sequence of which a position sees only its own; nil: there are no such parts.
   public var chunk: Int?
@@ -101,7 +103,7 @@ public struct Attention: Part {
     ]
   }
 
-  public var caches: [CacheSite] { [CacheSite(.keys, headSize: headSize), CacheSite(.values, headSize: headSize)] }
+  public var caches: [CacheSite] { isCausal ? [CacheSite(.keys, headSize: headSize), CacheSite(.values, headSize: headSize)] : [] }
   public var mixesTokens: Bool { true }
   public var lengthLimits: [Int] { [rope?.lengthLimit].compactMap { $0 } }
 

@@ -1,6 +1,6 @@
 import QuantPlatform
 
-/// Causal attention of grouped heads over one sequence.
+/// Attention of grouped heads over one sequence.
 ///
 /// Scores are computed for tiles of queries against all keys that they can see, so scratch space is bounded by one tile. How an
 /// output is computed depends only on its query's position: keys are visited in groups that start at multiples of
@@ -12,7 +12,9 @@ struct AttentionKernel: Sendable {
   var keySize: Int
   /// Channels of a value and of the result of a head.
   var valueSize: Int
-  /// Positions a query sees, its own included; nil for all.
+  /// Whether a query sees only keys up to its own position.
+  var isCausal = true
+  /// A query sees keys at a distance less than this; nil for all.
   var window: Int?
   /// Length of the parts of a sequence of which a query sees only its own; nil for one part.
   var chunk: Int?
@@ -29,7 +31,7 @@ struct AttentionKernel: Sendable {
     headCount = part.headCount
     keyValueHeadCount = part.keyValueHeadCount
     (keySize, valueSize) = (part.headSize, part.headSize)
-    (window, chunk) = (part.window, part.chunk)
+    (isCausal, window, chunk) = (part.isCausal, part.window, part.chunk)
     scale = part.scale ?? 1 / Float(part.headSize).squareRoot()
     cap = part.scoreCap
     if part.hasLinearBias { slopes = AttentionKernel.slopes(headCount) }
@@ -127,7 +129,7 @@ struct AttentionKernel: Sendable {
     let queryWidth = headCount * keySize, keyWidth = keyValueHeadCount * keySize
     let resultWidth = headCount * valueSize, valueWidth = keyValueHeadCount * valueSize
     let keyHead = head / (headCount / keyValueHeadCount)
-    let lastKey = sequence.first + queries.upperBound
+    let lastKey = keyEnd(of: sequence.first + queries.upperBound - 1, tokens: sequence.first + sequence.count)
     let firstKey = oldestKey(of: sequence.first + queries.lowerBound) / LinearAlgebra.depthBlock * LinearAlgebra.depthBlock
     let keyCount = lastKey - firstKey
     let scores = AlignedScratch(count: queries.count * keyCount)
@@ -158,7 +160,7 @@ struct AttentionKernel: Sendable {
   /// Turns a row of products into probabilities; keys that the position does not see get zero.
   private func normalise(_ row: UnsafeMutablePointer<Float>, keys: Range<Int>, position: Int, slope: Float, sink: Float?) {
     let oldest = max(keys.lowerBound, oldestKey(of: position)) - keys.lowerBound
-    let seen = position + 1 - keys.lowerBound
+    let seen = keyEnd(of: position, tokens: keys.upperBound) - keys.lowerBound
     for i in 0..<oldest { row[i] = -.infinity }
     for i in oldest..<seen { row[i] *= scale }
     if let cap {
@@ -166,7 +168,7 @@ struct AttentionKernel: Sendable {
       for i in oldest..<seen { row[i] = cap * Float(tanh(Double(row[i] / cap))) }
     }
     if slope != 0 {
-      for i in oldest..<seen { row[i] -= slope * Float(seen - 1 - i) }
+      for i in oldest..<seen { row[i] -= slope * Float(abs(position - keys.lowerBound - i)) }
     }
     if let sink {
       softmax(row, count: seen, beside: sink)
@@ -183,6 +185,11 @@ struct AttentionKernel: Sendable {
     all.base[count] = sink
     VectorKernels.softmax(all.base, count: count + 1)
     row.update(from: all.base, count: count)
+  }
+
+  /// One more than the last position that a query sees among the first `tokens`.
+  private func keyEnd(of position: Int, tokens: Int) -> Int {
+    isCausal ? position + 1 : min(tokens, window.map { position + $0 } ?? tokens)
   }
 
   private func oldestKey(of position: Int) -> Int {

@@ -99,7 +99,7 @@ public struct SimulationBuilder {
         .usage, "simulate.container", "\(program.id) does not load format '\(checkpoint.format)'", file: checkpoint.path,
         remedy: "Convert the model to \(formats) first.")
     }
-    for weight in blockLinears.map(\.id) + [engine.head] {
+    for weight in blockLinears.map(\.id) + [engine.head].compactMap({ $0 }) {
       guard let tensor = model.tensor(weight).flatMap({ $0.name(checkpoint.naming).flatMap { checkpoint[$0] } }) else {
         continue
       }

@@ -97,6 +97,14 @@ public struct ModelDescription: Sendable {
   /// Lengths of a sequence beyond which cached values of its earlier tokens are outdated.
   package var lengthLimits: Set<Int> { Set(blocks.flatMap { $0.branches.flatMap(\.part.lengthLimits) }) }
 
+  /// Refuses a model without logits.
+  /// - Parameter purpose: what logits are needed for, as a noun.
+  /// - Throws: `Failure` `model.no-logits`.
+  public func checkLogits(for purpose: String) throws(Failure) {
+    guard head.pooling != nil else { return }
+    throw Failure(.unsupported, "model.no-logits", "a model of family '\(family)' is an encoder: it has no logits for \(purpose)")
+  }
+
   /// Refuses sequences that need positions beyond the last learned one. Computed positions have no last one.
   /// - Throws: `Failure` `model.position-range`.
   public func checkPositions(_ count: Int) throws(Failure) {
@@ -108,7 +116,7 @@ public struct ModelDescription: Sendable {
 }
 
 /// How tokens become hidden states before the first block: rows of a table; then, if present, a factor, a projection to the blocks'
-/// width, learned positions, and a norm.
+/// width, learned positions, a token type, and a norm.
 public struct EmbeddingDescription: Sendable, Equatable {
   /// Columns of the table.
   public var width: Int
@@ -118,6 +126,8 @@ public struct EmbeddingDescription: Sendable, Equatable {
   public var isProjected: Bool
   /// The row of position 0 in the table of positions; nil: there is no such table.
   public var positionOffset: Int?
+  /// Rows of the table of token types, the first of which is added to every token; nil: there is no such table.
+  public var tokenTypes: Int?
   /// Applied to the result.
   public var norm: Norm?
 
@@ -130,11 +140,14 @@ public struct EmbeddingDescription: Sendable, Equatable {
   }
 }
 
-/// How hidden states become logits after the last block: the product with the output matrix; before it, if present, a norm and a
-/// projection to the embedding's width; after it, if present, a bias, a factor and a cap.
+/// What becomes of the hidden states after the last block. In a language model, they become logits: the product with the output matrix;
+/// before it, if present, a norm and a projection to the embedding's width; after it, if present, a bias, a factor and a cap. In an
+/// encoder, the hidden states after the norm are the result, and those of a text are pooled to one vector.
 public struct HeadDescription: Sendable, Equatable {
   /// Applied after the last block.
   public var norm: Norm?
+  /// How the hidden states of a text become one vector; nil: the model makes logits.
+  public var pooling: Pooling?
   /// Whether a matrix projects hidden states to the width of the embedding before the output matrix.
   public var isProjected: Bool
   /// Whether the output matrix is the token embedding.
@@ -154,6 +167,24 @@ public struct HeadDescription: Sendable, Equatable {
     self.isTied = isTied
     self.scale = scale
     self.cap = cap
+  }
+}
+
+extension HeadDescription {
+  /// How an encoder makes one vector of the hidden states of a text.
+  public enum Pooling: String, Sendable {
+    /// Their mean.
+    case mean
+    /// That of the first token.
+    case cls
+    /// That of the last token.
+    case last
+  }
+
+  /// Of a model without logits.
+  public init(norm: Norm?, pooling: Pooling) {
+    self.init(norm: norm, isTied: false)
+    self.pooling = pooling
   }
 }
 

@@ -12,6 +12,7 @@ public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConv
   /// Before and after the blocks. The projections exist if embeddings are narrower or wider than the blocks.
   public static let tokenEmbedding = TensorRole("tokenEmbedding")
   public static let positionEmbedding = TensorRole("positionEmbedding")
+  public static let tokenTypeEmbedding = TensorRole("tokenTypeEmbedding")
   public static let inputProjection = TensorRole("inputProjection")
   public static let embeddingNorm = TensorRole("embeddingNorm")
   public static let outputNorm = TensorRole("outputNorm")

@@ -22,8 +22,11 @@ public struct CalibrationWindows: Sendable, Equatable {
   ///
   /// The text is tokenized once. Of n whole windows, m are wanted: those with the numbers ⌊i·n/m⌋ for i = 0 … m−1, or with a
   /// seed m different ones at random, in the order of the text.
+  /// - Parameter areTexts: whether each window is a text of its own, with what the tokenizer puts before and after it.
   /// - Throws: `Failure` if the text has fewer than two tokens, or a BOS token is requested that the tokenizer lacks.
-  public init(text: String, origin: String, tokenizer: any Tokenizer, request: CalibrationRequest) throws {
+  public init(
+    text: String, origin: String, tokenizer: any Tokenizer, request: CalibrationRequest, areTexts: Bool = false
+  ) throws {
     let ids = tokenizer.encode(text)
     availableTokens = ids.count
     self.origin = origin
@@ -38,12 +41,12 @@ public struct CalibrationWindows: Sendable, Equatable {
         .data, "calibration.empty", "the calibration text has only \(ids.count) tokens", file: request.files.first,
         remedy: "Give a text of at least a few thousand words, or leave out \(setting: "calibration") to use the built-in text.")
     }
-    let prefix = bos.map { [$0] } ?? []
-    let body = min(max(2, request.context) - prefix.count, ids.count)
-    context = body + prefix.count
+    let frame = areTexts ? tokenizer.data.frame(begins: request.bos) : TokenizerData.Template(front: bos.map { [$0] } ?? [], back: [])
+    let body = min(max(1, max(2, request.context) - frame.count), ids.count)
+    context = body + frame.count
     let whole = ids.count / body
     let chosen = CalibrationWindows.choose(min(request.samples, whole), of: whole, seed: request.seed)
-    windows = chosen.map { prefix + ids[$0 * body..<($0 + 1) * body] }
+    windows = chosen.map { frame.around(ids[$0 * body..<($0 + 1) * body]) }
     windowCount = windows.count
     let used = windows.flatMap { $0 }.map { UInt32(truncatingIfNeeded: $0) }
     fingerprint = used.withUnsafeBytes { Fingerprint.of($0) }

@@ -46,7 +46,8 @@ struct Convert: QConvertCommand {
     do {
       // Gates on sizes can be decided before the conversion.
       if let failure = Gate.failure(of: recipe.gates, result.measurements) { throw failure }
-      let evaluation = recipe.evaluation.text.isEmpty ? nil : try ConversionEvaluation(recipe.evaluation, plan, registry: registry)
+      let evaluation =
+        recipe.evaluation.text.isEmpty ? nil : try ConversionEvaluation(recipe.evaluation, plan, gates: recipe.gates, registry: registry)
       let progress = session.progress()
       defer { progress.finish() }
       var written: OutputTransaction?

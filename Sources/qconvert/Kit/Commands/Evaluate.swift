@@ -6,15 +6,19 @@ import QuantCore
 struct Evaluate: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "eval",
-    abstract: "Measure perplexity on a text, and KL divergence from a reference model.",
+    abstract: "Measure perplexity on a text, and KL divergence from a reference model; of an encoder, compare vectors.",
     discussion: """
       The protocol 'windows' predicts every token of a window but the first. 'llama.cpp' predicts the second \
       half of each window, as llama-perplexity does, so that the figures can be compared.
+
+      An encoder predicts nothing. Its vectors of the windows are compared with those of --reference: their cosine, \
+      and the rank correlation of the similarities of all pairs.
 
       EXAMPLES
         qconvert eval model.gguf --text test.txt
         qconvert eval model.gguf --text test.txt --reference model/ --json
         qconvert eval model/ --text test.txt --reference model/ --simulate w8a8,kv=fp8
+        qconvert eval encoder.gguf --text test.txt --reference encoder/ --context 128
       """)
 
   @Argument(help: ArgumentHelp("Model to evaluate.", valueName: "MODEL"))
@@ -57,7 +61,12 @@ struct Evaluate: QConvertCommand {
     let request = try simulation.request(registry)
     var (checkpoint, engine, tokenizer) = try options.open(model, registry: registry, threads: threads)
     let referenceEngine = try reference.map { try Evaluate.engine($0, registry: registry, threads: threads) }
-    settings.beginOfSequence = try options.text.beginOfSequence(tokenizer)
+    try EvaluationResult.check(gates, for: engine.model)
+    if engine.model.head.pooling != nil {
+      settings.frame = tokenizer.data.frame(begins: options.text.bos.value)
+    } else {
+      settings.beginOfSequence = try options.text.beginOfSequence(tokenizer)
+    }
     var tokens = tokenizer.encode(try Files.readText(text))
     if let first = settings.beginOfSequence { tokens.insert(first, at: 0) }
     if let request {
@@ -101,8 +110,14 @@ struct Evaluate: QConvertCommand {
         "\(result.protocol.rawValue), \(result.windows.grouped) \(result.windows == 1 ? "window" : "windows") of \(result.context.grouped) tokens"
       ),
       ("tokens", result.tokens.grouped),
-      ("perplexity", result.perplexity.text),
     ]
+    if let perplexity = result.perplexity { lines.append(("perplexity", perplexity.text)) }
+    if let vectors = result.vectors {
+      lines += [
+        ("cosine mean", vectors.cosine.text), ("cosine p1", vectors.cosine1.fixed(5)), ("cosine min", vectors.cosineMinimum.fixed(5)),
+      ]
+      if let ranks = vectors.ranks { lines.append(("ranks", ranks.fixed(5))) }
+    }
     if let request, let simulation {
       let counts = "\(simulation.weights.count) weights, \(simulation.inputs.count) inputs, \(simulation.caches.count) caches"
       lines.insert(("simulated", "\(request.text): \(counts)"), at: 1)

@@ -6,9 +6,10 @@ import QuantCore
 struct Logits: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "logits",
-    abstract: "Write the logits of given token ids as raw 32-bit floats.",
+    abstract: "Write the logits of given token ids as raw 32-bit floats; of an encoder, the hidden states.",
     discussion: """
-      OUT holds [tokens, vocabulary] little-endian floats, row by row. An existing file is replaced only with --force.
+      OUT holds [tokens, vocabulary] little-endian floats, row by row; of an encoder, which has no logits, the \
+      [tokens, channels] of its hidden states after the last norm, before they are pooled. An existing file is replaced only with --force.
       """)
 
   @Argument(help: ArgumentHelp("Model to run.", valueName: "MODEL"))
@@ -54,26 +55,26 @@ struct Logits: QConvertCommand {
     for block in 0..<engine.model.blocks.count {
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: tokens.count)
     }
-    let vocabulary = engine.model.vocabularySize
+    let width = engine.model.head.pooling == nil ? engine.model.vocabularySize : engine.model.hiddenSize
     // No overflow: each token was a word in a file, and each entry of the vocabulary is a row in another.
-    let size = tokens.count * vocabulary * MemoryLayout<Float>.size
+    let size = tokens.count * width * MemoryLayout<Float>.size
     let layout = OutputLayout(
       isFolder: false, files: [.init(name: "", size: size, literals: [])],
       placements: [.init(tensor: 0, part: 0, file: 0, offset: 0, byteCount: size)])
     let transaction = try OutputTransaction(layout: layout, target: output, force: force, inputs: checkpoint.files)
-    let piece = max(1, Logits.logitCount / vocabulary)
+    let piece = max(1, Logits.logitCount / width)
     var offset = 0
     for first in stride(from: 0, to: hidden.rows, by: piece) {
       let rows = first..<min(hidden.rows, first + piece)
       let values = Array(hidden.values[rows.lowerBound * hidden.columns..<rows.upperBound * hidden.columns])
-      let logits = engine.logits(Matrix(rows: rows.count, columns: hidden.columns, values: values)).values
+      let logits = engine.outputs(Matrix(rows: rows.count, columns: hidden.columns, values: values)).values
       try logits.withUnsafeBytes { try transaction.write(file: 0, offset: offset, bytes: $0) }
       offset += logits.count * MemoryLayout<Float>.size
     }
     try transaction.commit()
-    session.log.notice("\(Wording.printable(output)): \(Wording.shape([tokens.count, vocabulary])) 32-bit floats")
+    session.log.notice("\(Wording.printable(output)): \(Wording.shape([tokens.count, width])) 32-bit floats")
     if session.isJSON {
-      let shape = JSON.array([.int(tokens.count), .int(vocabulary)])
+      let shape = JSON.array([.int(tokens.count), .int(width)])
       try session.answer(.object([.init("ok", .bool(true)), .init("output", .string(output)), .init("shape", shape)]), text: "")
     }
   }

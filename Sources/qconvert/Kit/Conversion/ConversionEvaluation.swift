@@ -10,7 +10,7 @@ struct ConversionEvaluation {
   private let plan: ConversionPlan
 
   /// - Throws: `Failure` if a text or the source's tokenizer cannot be read, or no family describes the source.
-  init(_ settings: EvaluationSettings, _ plan: ConversionPlan, registry: Registry) throws {
+  init(_ settings: EvaluationSettings, _ plan: ConversionPlan, gates: [Gate], registry: Registry) throws {
     self.plan = plan
     opening = Opening(registry)
     reference = try Engine(
@@ -20,7 +20,12 @@ struct ConversionEvaluation {
     let tokenizer = try opening.tokenizer(for: plan.source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
     var options = EvaluationOptions(context: settings.context)
     options.windows = settings.windows
-    options.beginOfSequence = try TokenizerOptions.beginOfSequence(tokenizer, asked: request.calibration.bos)
+    try EvaluationResult.check(gates, for: reference.model)
+    if reference.model.head.pooling != nil {
+      options.frame = tokenizer.data.frame(begins: request.calibration.bos)
+    } else {
+      options.beginOfSequence = try TokenizerOptions.beginOfSequence(tokenizer, asked: request.calibration.bos)
+    }
     let text = try settings.text.map { try Files.readText($0) }.joined()
     tokens = (options.beginOfSequence.map { [$0] } ?? []) + tokenizer.encode(text)
     self.options = options

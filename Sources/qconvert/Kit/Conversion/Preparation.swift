@@ -23,7 +23,8 @@ struct Preparation {
   /// - Throws: `Failure` that says what is impossible, or which setting does not apply to the input or would change nothing.
   func plan(threads: Int) throws -> ConversionPlan {
     try recipe.checkGates()
-    let request = try recipe.request(threads: threads)
+    let model = recipe.evaluation.text.isEmpty ? nil : input.flatMap { try? Opening(registry).describe($0) }
+    let request = try recipe.request(threads: threads, isEncoder: model?.head.pooling != nil)
     if let input { try Setting.check(said, appliesTo: input) }
     var plan = try planner.plan(request, opened: input)
     if let input { plan.warnings += try Setting.check(.init(recipe: said, input: input, plan: plan, registry: registry)) }

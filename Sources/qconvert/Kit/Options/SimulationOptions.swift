@@ -44,7 +44,7 @@ struct SimulationOptions: ParsableArguments {
       if calibration.isEmpty { log.notice("static scales are found on the built-in text; --calibration FILE replaces it") }
       return try CalibrationWindows(
         text: calibration.isEmpty ? DefaultCalibration.text : text, origin: calibration.isEmpty ? "built-in" : "user",
-        tokenizer: tokenizer(), request: choice
+        tokenizer: tokenizer(), request: choice, areTexts: engine.model.head.pooling != nil
       ).windows
     }
     guard isTextRead || calibration.isEmpty else {

@@ -145,8 +145,14 @@ enum Wording {
 
   /// What `convert` prints about its evaluation.
   static func summary(_ result: EvaluationResult) -> String {
-    var parts = ["perplexity \(result.perplexity.value.fixed(4))"]
-    if let comparison = result.comparison {
+    var parts = result.perplexity.map { ["perplexity \($0.value.fixed(4))"] } ?? []
+    if let vectors = result.vectors {
+      parts += [
+        "cosine mean \(vectors.cosine.value.fixed(5))", "p1 \(vectors.cosine1.fixed(5))", "minimum \(vectors.cosineMinimum.fixed(5))",
+      ]
+      if let ranks = vectors.ranks { parts.append("rank correlation \(ranks.fixed(5))") }
+    }
+    if let comparison = result.comparison, !parts.isEmpty {
       parts[0] += " (IN: \(comparison.perplexity.value.fixed(4)))"
       parts += ["KLD mean \(comparison.divergence.value.fixed(5))", "p99 \(comparison.divergence99.fixed(5))"]
       parts.append("same top token \(comparison.sameTop.value.fixed(4))")

@@ -14,10 +14,20 @@ extension EvaluationResult {
 
 /// What a model card shows of an evaluation.
 extension EvaluationResult {
-  /// - Parameter texts: paths of the predicted texts; the card shows their names.
-  static func figures(texts: [String]) -> [Figure] {
-    [
-      Figure(id: "windows", title: "measured on " + texts.map { Files.lastComponent($0) }.joined(separator: ", ")),
+  /// - Parameters:
+  ///   - texts: paths of the texts; the card shows their names.
+  ///   - isEncoder: whether vectors are compared.
+  static func figures(texts: [String], isEncoder: Bool) -> [Figure] {
+    let measured = Figure(id: "windows", title: "measured on " + texts.map { Files.lastComponent($0) }.joined(separator: ", "))
+    if isEncoder {
+      return [
+        measured, Figure(id: "cosine.mean", title: "cosine with the source's vector, mean"),
+        Figure(id: "cosine.p1", title: "cosine, first percentile"), Figure(id: "cosine.min", title: "cosine, minimum"),
+        Figure(id: "ranks", title: "rank correlation of similarities"),
+      ]
+    }
+    return [
+      measured,
       Figure(id: "perplexity", title: "perplexity"), Figure(id: "perplexity.reference", title: "perplexity of the source"),
       Figure(id: "kld.mean", title: "KL divergence from the source, mean (nats)"),
       Figure(id: "kld.p99", title: "KL divergence, 99th percentile"), Figure(id: "top1", title: "same most likely token"),
@@ -26,7 +36,13 @@ extension EvaluationResult {
 
   /// The figures by their ids.
   var figures: [String: String] {
-    var figures = ["windows": "\(windows) windows of \(context) tokens", "perplexity": perplexity.text]
+    var figures = ["windows": "\(windows) windows of \(context) tokens", "perplexity": perplexity?.text ?? ""]
+    if let vectors {
+      figures["cosine.mean"] = vectors.cosine.text
+      figures["cosine.p1"] = vectors.cosine1.fixed(5)
+      figures["cosine.min"] = vectors.cosineMinimum.fixed(5)
+      figures["ranks"] = vectors.ranks?.fixed(5) ?? ""
+    }
     if let comparison {
       figures["perplexity.reference"] = comparison.perplexity.text
       figures["kld.mean"] = comparison.divergence.text

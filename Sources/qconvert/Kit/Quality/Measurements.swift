@@ -22,8 +22,8 @@ struct Measurements: Sendable {
 extension EvaluationResult {
   /// The keys of documents and gates, each with its value; nil if it needs a reference and none was given.
   static let measures: [(key: String, value: @Sendable (EvaluationResult) -> Double?)] = [
-    ("perplexity", { $0.perplexity.value }),
-    ("perplexity.stderr", { $0.perplexity.standardError }),
+    ("perplexity", { $0.perplexity?.value }),
+    ("perplexity.stderr", { $0.perplexity?.standardError }),
     ("perplexity.reference", { $0.comparison?.perplexity.value }),
     ("kld.mean", { $0.comparison?.divergence.value }),
     ("kld.mean.stderr", { $0.comparison?.divergence.standardError }),
@@ -32,7 +32,26 @@ extension EvaluationResult {
     ("kld.max", { $0.comparison?.divergenceMaximum }),
     ("top1", { $0.comparison?.sameTop.value }),
     ("top1.stderr", { $0.comparison?.sameTop.standardError }),
+    ("cosine.mean", { $0.vectors?.cosine.value }),
+    ("cosine.mean.stderr", { $0.vectors?.cosine.standardError }),
+    ("cosine.p1", { $0.vectors?.cosine1 }),
+    ("cosine.min", { $0.vectors?.cosineMinimum }),
+    ("ranks", { $0.vectors?.ranks }),
   ]
+
+  /// The keys that only encoders have.
+  private static let encoderKeys: Set<String> = ["cosine.mean", "cosine.mean.stderr", "cosine.p1", "cosine.min", "ranks"]
+
+  /// Refuses gates on figures that models of this kind do not have.
+  static func check(_ gates: [Gate], for model: ModelDescription) throws(Failure) {
+    let isEncoder = model.head.pooling != nil
+    let ownKeys = Set(measures.map { $0.key })
+    try Gate.check(
+      gates, measures: { !ownKeys.contains($0) || encoderKeys.contains($0) == isEncoder },
+      remedy: isEncoder
+        ? "The model is an encoder: use cosine.mean, cosine.p1, cosine.min or ranks."
+        : "Only encoders make vectors that can be compared: use perplexity, kld.mean or another figure of predictions.")
+  }
 
   /// The keys that need a reference.
   static let comparisonKeys: Set<String> = Set(measures.map { $0.key }).subtracting(["perplexity", "perplexity.stderr"])

@@ -13,7 +13,8 @@ struct Recipe: Sendable {
 
   /// The request that the recipe describes.
   /// - Throws: `Failure` of kind usage if IN or OUT is missing.
-  func request(threads: Int) throws(Failure) -> ConversionRequest {
+  /// - Parameter isEncoder: whether the input makes vectors, not logits; decides which figures of an evaluation are shown.
+  func request(threads: Int, isEncoder: Bool) throws(Failure) -> ConversionRequest {
     for (path, name) in [(conversion.input, "IN"), (conversion.output, "OUT")] where path.isEmpty {
       throw Wording.usage("Missing expected argument '<\(name)>'")
     }
@@ -27,7 +28,7 @@ struct Recipe: Sendable {
     var request = conversion
     request.threads = threads
     request.recipe = recorded.text()
-    if !evaluation.text.isEmpty { request.figures = EvaluationResult.figures(texts: evaluation.text) }
+    if !evaluation.text.isEmpty { request.figures = EvaluationResult.figures(texts: evaluation.text, isEncoder: isEncoder) }
     return request
   }
 
