@@ -9,7 +9,7 @@ private func parsed<Command>(_ arguments: String..., as type: Command.Type = Com
 
 @Test func withoutACommandConvertIsMeant() throws {
   let convert: Convert = try parsed("model", "out.gguf")
-  let request = try convert.conversion.said().request(threads: 3)
+  let request = try convert.conversion.said().request(threads: 3, isEncoder: false)
   #expect(request.input == "model")
   #expect(request.output == "out.gguf")
   #expect(request.methods.isEmpty)
@@ -26,7 +26,7 @@ private func parsed<Command>(_ arguments: String..., as type: Command.Type = Com
     "--tensor", "re:^output=q8_0", "--pure", "--from", "safetensors", "--to", "gguf", "--force", "--calibration", "a.txt",
     "--calibration", "b.txt", "--samples", "7", "--context", "64", "--seed", "18446744073709551615", "--bos", "off", "--config",
     "c.json", "--tokenizer", "t", "--pre", "qwen2", "--allow-nonfinite", "--allow-requantize", "--shard-size", "2GB")
-  let request = try convert.conversion.said().request(threads: 1)
+  let request = try convert.conversion.said().request(threads: 1, isEncoder: false)
   #expect(request.methods.map { $0.id } == ["awq", "rtn"])
   #expect(request.methods.first?.options == ["clip": "off", "grid": "20"])
   #expect(request.scheme == "q4_k_m")
@@ -83,7 +83,7 @@ func aCommandLineThatCannotBeParsedIsWrongUsage(_ arguments: [String]) throws {
 @Test(arguments: [[], ["in"]])
 func withoutInputAndOutputThereIsNothingToConvert(_ arguments: [String]) throws {
   let convert = try #require(QConvert.parse(arguments) as? Convert)
-  let failure = try #require(throws: Failure.self) { try convert.conversion.said().request(threads: 1) }
+  let failure = try #require(throws: Failure.self) { try convert.conversion.said().request(threads: 1, isEncoder: false) }
   #expect(failure.kind == .usage && failure.id == "usage.arguments")
   #expect(failure.message == "missing expected argument '<\(arguments.isEmpty ? "IN" : "OUT")>'")
 }
@@ -91,7 +91,7 @@ func withoutInputAndOutputThereIsNothingToConvert(_ arguments: [String]) throws 
 @Test(arguments: [["--samples", "0"], ["--context", "1"], ["--shard-size", "0"], ["--plugin", "awq:clip"]])
 func valuesOutOfRangeAreWrongUsage(_ options: [String]) throws {
   let convert = try #require(QConvert.parse(["in", "out"] + options) as? Convert)
-  let failure = try #require(throws: Failure.self) { try convert.conversion.said().request(threads: 1) }
+  let failure = try #require(throws: Failure.self) { try convert.conversion.said().request(threads: 1, isEncoder: false) }
   #expect(failure.kind == .usage)
   #expect(failure.remedy != nil)
 }

@@ -152,7 +152,8 @@ import Testing
         let sum = scores.reduce(0) { $0 + exp($1) }
         for c in 0..<size {
           let mixed = (oldest...newest).reduce(0.0) { $0 + exp(scores[$1 - oldest]) / sum * values[$1 * keyWidth + group * size + c] }
-          result[query * queryWidth + head * size + c] = Float(mixed)
+          let i = query * queryWidth + head * size + c
+          result[i] = Float(gate.isEmpty ? mixed : mixed / (1 + exp(-Double(gate[i]))))
         }
       }
     }

@@ -81,7 +81,7 @@ import Testing
 
   @Test(
     arguments: llamaLike + withPlaceInGGUF + ["mixtral", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3", "deepseek-v3", "apertus"]
-      + withFusedOrParallelParts + withRecurrentParts.filter { $0 != "bamba" })
+      + withFusedOrParallelParts)
   func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
     let stored = try GGUFTwin.of(source)

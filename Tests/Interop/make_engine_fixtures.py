@@ -505,6 +505,10 @@ def observe(model, tokens):
         observe_parts(model.get_submodule(blocks + "block_sparse_moe.output_linear"), "feed-forward.output", seen)
     with torch.no_grad():
         logits = model(input_ids=tokens).logits.float()
+    if model.config.model_type == "falcon_h1":
+        # These factors are in the weights.
+        seen["attention.input"] /= model.config.attention_in_multiplier
+        seen["mixer.input"] /= model.config.ssm_in_multiplier
     return logits, seen
 
 

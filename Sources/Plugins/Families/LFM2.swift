@@ -136,7 +136,8 @@ public enum LFM2: ModelFamily {
   private static func stored(_ facts: Facts) -> Configuration {
     let n = facts.numbers
     var stored = GGUFKeys(facts.experts == nil ? "lfm2" : "lfm2moe")
-    stored.setCommon(n, rope: facts.rope, experts: facts.experts.map { ($0.count, $0.routing.expertsPerToken) },
+    stored.setCommon(
+      n, rope: facts.rope, experts: facts.experts.map { ($0.count, $0.routing.expertsPerToken) },
       statesHeadSize: n.statesHeadSize)
     stored.setKeyValueHeads(n.keyValueHeadCount, in: facts.attends)
     if let experts = facts.experts {

@@ -53,7 +53,8 @@ def theirs(model, scheme):
 def own(model, scheme, methods):
     """qconvert's file; `methods` is a chain such as awq+gptq."""
     target = work(model, f"{scheme}.{methods}.gguf".replace(":", "-"))
-    types = [] if IS_MIX[scheme] else ["--pure", "--tensor", "token_embd.weight=q8_0", "--tensor", "output.weight=q8_0"]
+    # A tied model has no output matrix.
+    types = [] if IS_MIX[scheme] else ["--pure", "--tensor", r"re:^(token_embd|output)\.weight=q8_0"]
     chain = [part for method in methods.split("+") for part in ("--plugin", method)]
     return convert(source(model), target, "--scheme", scheme, *types, *chain, *calibration())
 
