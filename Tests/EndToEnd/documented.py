@@ -15,7 +15,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "Tests" / "Fixtures"
-BLOCK = re.compile(r"^```(?:sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`(qconvert [^`\n]*)`")
 # Placeholders, and what replaces them.
 PLACEHOLDERS = {
@@ -27,7 +27,7 @@ TEXTS = ["text.txt", "test.txt", "calibration.txt", "wikitext2-valid.txt", "text
 # A plan writes nothing: commands that read these outputs read another file instead.
 WRITTEN = {"out": "model", "smoothed": "model", "model.gguf": "model.f16.gguf"}
 # Options of other programs.
-FOREIGN = {"--all", "--chunks", "--only", "--imatrix", "--kl-divergence", "--explicit-target-dependency-import-check"}
+FOREIGN = {"--all", "--chunks", "--only", "--imatrix", "--kl-divergence", "--no-ppl", "--explicit-target-dependency-import-check"}
 OTHERS = {
     "eval", "generate", "tokenize", "logits", "calibrate", "inspect", "validate", "compare", "plugins", "plugin", "plan",
 }
@@ -72,7 +72,7 @@ def stand_in(arguments):
 def command_lines(page):
     """Every command line of qconvert on a page, in code blocks and in sentences."""
     text = page.read_text(encoding="utf-8")
-    for block in BLOCK.findall(text):
+    for block in (block for language, block in BLOCK.findall(text) if language in ("", "sh")):
         for line in block.replace("\\\n", " ").splitlines():
             if re.match(r"(\$ )?qconvert ", line):
                 yield line.removeprefix("$ ")

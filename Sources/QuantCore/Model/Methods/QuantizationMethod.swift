@@ -184,3 +184,11 @@ public struct BlockWorkspace: Sendable {
 }
 
 extension QuantizationMethod { public static var axis: PluginAxis { .method } }
+
+extension BlockWorkspace {
+  /// How many tokens the router sent to the expert that a layer belongs to; nil for other layers, and if nothing was observed.
+  package func tokens(reaching layer: Layer) -> Int? {
+    guard layer.expert != nil, let site = graph.input(of: layer), !statistics.isEmpty else { return nil }
+    return statistics[site].map { $0.tokens - $0.borrowedTokens } ?? 0
+  }
+}

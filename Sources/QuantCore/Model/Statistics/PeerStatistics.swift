@@ -33,14 +33,6 @@ extension [Site: SiteStatistics] {
   }
 }
 
-extension BlockWorkspace {
-  /// How many tokens the router sent to the expert that a layer belongs to; nil for other layers, and if nothing was observed.
-  package func tokens(reaching layer: Layer) -> Int? {
-    guard layer.expert != nil, let site = graph.input(of: layer), !statistics.isEmpty else { return nil }
-    return statistics[site].map { $0.tokens - $0.borrowedTokens } ?? 0
-  }
-}
-
 extension BlockGraph {
   /// The sites of experts, those that the same layers read together.
   fileprivate var peers: [[Site]] {
