@@ -80,3 +80,15 @@ extension Activation {
     }
   }
 }
+
+// In doubles, so that rounding to float hides differences between C libraries.
+extension Float {
+  /// `e^x`.
+  var exponential: Float { Float(exp(Double(self))) }
+
+  /// The logistic function.
+  var sigmoid: Float { 1 / (1 + (-self).exponential) }
+
+  /// `log(1 + e^x)`.
+  var softplus: Float { self > 20 ? self : Float(log1p(exp(Double(self)))) }
+}

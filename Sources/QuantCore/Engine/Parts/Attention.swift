@@ -121,7 +121,7 @@ public struct Attention: Part {
     var mixed = AttentionKernel(self, sinks: context.vector(.sinks)).mix(
       queries, keys, values, context.sequences, parallel: context.parallel)
     if let gate {
-      for i in mixed.values.indices { mixed.values[i] *= 1 / (1 + (-gate.values[i]).exponential) }
+      for i in mixed.values.indices { mixed.values[i] *= gate.values[i].sigmoid }
     }
     context.pass(&mixed, through: .attentionOutput)
     return context.linear(.attentionOutput, mixed)

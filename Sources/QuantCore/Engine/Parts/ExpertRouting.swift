@@ -82,7 +82,7 @@ public struct ExpertRouting: Sendable, Hashable {
     case .softmaxOfChosen where correction == nil && groups?.scoredBy ?? 1 == 1: probabilities = products
     case .sparseMixer: probabilities = products
     case .softmaxOfChosen, .softmax: probabilities = ExpertRouting.softmax(products)
-    case .sigmoid, .normalisedSigmoid: probabilities = products.map { 1 / (1 + (-$0).exponential) }
+    case .sigmoid, .normalisedSigmoid: probabilities = products.map(\.sigmoid)
     }
     var scores = probabilities
     if let correction { for e in scores.indices { scores[e] += correction[e] } }
@@ -125,9 +125,4 @@ public struct ExpertRouting: Sendable, Hashable {
     }
     return values
   }
-}
-
-extension Float {
-  /// `e^x`, in doubles, so that rounding to float hides differences between C libraries.
-  var exponential: Float { Float(exp(Double(self))) }
 }

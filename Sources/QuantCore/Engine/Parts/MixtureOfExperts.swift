@@ -110,7 +110,7 @@ public struct MixtureOfExperts: Part {
       let weights = weighsShared ? context.linear(Layer(.sharedRouter), input) : nil
       for row in 0..<(output?.rows ?? 0) {
         guard let output else { continue }
-        result.add(output, row: row, times: weights.map { 1 / (1 + (-$0[row, 0]).exponential) } ?? 1, at: row)
+        result.add(output, row: row, times: weights.map { $0[row, 0].sigmoid } ?? 1, at: row)
       }
     }
     return context.isOutputWanted ? result : nil

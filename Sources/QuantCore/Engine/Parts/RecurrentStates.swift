@@ -30,14 +30,6 @@ final class RecurrentStates: @unchecked Sendable {
   }
 }
 
-extension Float {
-  /// `log(1 + e^x)`, in doubles, so that rounding to float hides differences between C libraries.
-  var softplus: Float { self > 20 ? self : Float(log1p(exp(Double(self)))) }
-
-  /// The logistic function.
-  var sigmoid: Float { 1 / (1 + (-self).exponential) }
-}
-
 extension Matrix {
   /// Normalizes every `size` channels of each row separately by the root of their mean square; the gain has one value for each channel of
   /// a row, or of a group.
