@@ -55,6 +55,10 @@ RANDOM_MODELS = {
     "llama-bias": ("Llama", "gpt2", dict(vocab_size=50257, attention_bias=True)),
     "llama3-rope": ("Llama", "cl100k", dict(vocab_size=100277, rope_scaling=LLAMA3_ROPE, rope_theta=500000.0)),
     "llama-linear-rope": ("Llama", "mistral-7b", dict(vocab_size=32000, rope_scaling={"rope_type": "linear", "factor": 2.0})),
+    "llama-yarn": ("Llama", "gpt2", dict(vocab_size=50257, rope_scaling=dict(
+        rope_type="yarn", factor=4.0, beta_fast=32.0, beta_slow=1.0, original_max_position_embeddings=16))),
+    "qwen3-yarn": ("Qwen3", "gpt2", dict(vocab_size=50257, head_dim=32, rope_scaling=dict(
+        rope_type="yarn", factor=4.0, original_max_position_embeddings=16))),
     "llama-odd-shape": ("Llama", "mistral-7b", dict(
         vocab_size=32000, hidden_size=80, intermediate_size=176, head_dim=20, num_hidden_layers=3, num_key_value_heads=1)),
     "mistral": ("Mistral", "mistral-7b", dict(vocab_size=32000, head_dim=32, sliding_window=None)),
@@ -240,7 +244,8 @@ NOT_REBUILT = ["apertus"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 # Variants that only --all checks: a quicker one has the same parts.
 SLOW_MODELS = [
-    "granite-hybrid-dense", "granite-hybrid-attention", "falcon-mamba", "llama-linear-rope", "qwen3-moe-tied", "exaone4-full", "falcon-new",
+    "granite-hybrid-dense", "granite-hybrid-attention", "falcon-mamba", "llama-linear-rope", "llama-yarn",
+    "qwen3-yarn", "qwen3-moe-tied", "exaone4-full", "falcon-new",
     "deepseek-v2-groups", "hunyuan-moe", "dots1", "llama4-chunks", "phi-4", "qwen2.5-vl", "llava", "arcee", "minicpm"]
 
 

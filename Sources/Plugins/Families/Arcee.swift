@@ -34,8 +34,8 @@ public enum Arcee: ModelFamily {
 
     if hasBiases || hasFeedForwardBiases {
       model.obstacles[.gguf] = "llama.cpp has no biases in 'arcee', but this model has some"
-    } else if case .yarn(let yarn) = rope.scaling, !yarn.hasUsualFactor || !yarn.isRounded {
-      model.obstacles[.gguf] = "llama.cpp computes YaRN's factor itself and rounds the ends of its ramp, but this model states otherwise"
+    } else if let obstacle = rope.yarnObstacle("arcee") {
+      model.obstacles[.gguf] = obstacle
     } else {
       var stored = GGUFKeys("arcee")
       stored.setCommon(n, rope: rope, statesHeadSize: true)

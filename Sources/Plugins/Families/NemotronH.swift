@@ -65,6 +65,12 @@ public enum NemotronH: ModelFamily {
     model.otherParts[.huggingFace] = ["mtp."]
     model.obstacles[.gguf] = obstacle(facts)
     if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored(facts) }
+    if facts.mixer.minimumStep > 0 {
+      model.cautions[.gguf] = [
+        "llama.cpp does not bound the time steps of Mamba-2 from below, so logits differ a little where one is less than "
+          + "\(facts.mixer.minimumStep)"
+      ]
+    }
     model.configurations[.huggingFace] = stated(facts)
     return model
   }
@@ -130,6 +136,8 @@ public enum NemotronH: ModelFamily {
       width: n.hiddenSize, headCount: 128, headSize: 64, stateSize: 128, groupCount: 8, kernelSize: 4,
       norm: n.rootMeanSquareNorm(.mixerNorm))
     var facts = Facts(mixer: try keys.mamba2(mamba, defaults: defaults, innerSize: nil, tensors: tensors))
+    // llama.cpp has no such bound.
+    if !keys.isStored { facts.mixer.minimumStep = Float(try keys.number("time_step_min", "") ?? 0.001) }
     facts.kinds = try kinds(keys, n.blockCount, tensors)
     if facts.kinds.contains(.mixer) { n.contextLength = 1 << 20 }
     if facts.kinds.contains(.experts) {
@@ -222,6 +230,7 @@ public enum NemotronH: ModelFamily {
     stated.set("mamba_hidden_act", .string("silu"))
     stated.set("hybrid_override_pattern", .string(String(facts.kinds.map(\.rawValue))))
     stated.setMamba2(facts.mixer, mamba, hasBiases: false)
+    if facts.mixer.minimumStep > 0 { stated.set("time_step_min", Double(facts.mixer.minimumStep)) }
     if let experts = facts.experts {
       stated.set("n_routed_experts", experts.count)
       stated.set("num_experts_per_tok", experts.routing.expertsPerToken)

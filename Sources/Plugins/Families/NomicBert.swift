@@ -58,7 +58,8 @@ public enum NomicBert: ModelFamily {
     let types = keys.isStored ? tensors["token_types.weight"]?.shape.first : try keys.size("type_vocab_size", "") ?? 2
     variant.tokenTypes = types
     variant.rope = try keys.rope(
-      headSize: n.headSize, defaultTheta: 10_000, factors: nil, keys: ("rotary_emb_base", "rotary_emb_fraction"))
+      headSize: n.headSize, defaultTheta: 10_000, factors: nil,
+      keys: (keys.json("rope_theta") == nil ? "rotary_emb_base" : "rope_theta", "rotary_emb_fraction"))
     variant.isGated = true
     variant.activation = .silu
     variant.hasNormsOverSums = true

@@ -96,7 +96,8 @@ extension LlamaDecoder {
     }
     for (key, value) in furtherKeys { stored.set(key, value) }
     if statesSpacePrefix { stored.setSpacePrefix() }
-    model.configurations[.gguf] = stored.configuration
+    model.obstacles[.gguf] = facts.rope.yarnObstacle(ggufArchitecture)
+    if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored.configuration }
     model.configurations[.huggingFace] = huggingFaceConfiguration(facts, of: model, stored: tensors)
     return model
   }
@@ -132,7 +133,12 @@ extension LlamaDecoder {
       defaultKeyValueHeads: defaultKeyValueHeads, defaultHeadSize: defaultHeadSize, defaultNormEpsilon: defaultNormEpsilon,
       tensors: tensors)
     if mixesExperts != false { facts.experts = try experts(keys, n.blockCount) }
-    facts.rope = try keys.rope(headSize: n.headSize, defaultTheta: defaultTheta, factors: tensors[RopeFactors.name])
+    facts.rope = try keys.rope(headSize: n.headSize, defaultTheta: defaultTheta, factors: tensors[RopeFactors.name], mayBeYarn: true)
+    if case .yarn(var yarn) = facts.rope.scaling, yarn.hasUsualFactor {
+      // Clients compute it themselves.
+      yarn.attentionFactor = nil
+      facts.rope.scaling = .yarn(yarn)
+    }
     try checkVariant(keys)
     if keys.isStored {
       facts.window = try keys.size("", "attention.sliding_window").flatMap { $0 > 0 ? $0 : nil }

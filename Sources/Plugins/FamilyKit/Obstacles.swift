@@ -11,6 +11,14 @@ extension Rope {
   }
 }
 
+extension Rope {
+  /// Why llama.cpp would compute another YaRN than this one; nil: it would not, or there is none.
+  public func yarnObstacle(_ architecture: String) -> String? {
+    guard case .yarn(let yarn) = scaling, !yarn.hasUsualFactor || !yarn.isRounded else { return nil }
+    return "llama.cpp computes YaRN's factor of '\(architecture)' itself and rounds the ends of its ramp, but this model states otherwise"
+  }
+}
+
 extension DecoderNumbers {
   /// Why llama.cpp would not load or compute a model with these numbers; nil: it does.
   /// - Parameters:

@@ -44,6 +44,8 @@ public struct Mamba2: Part {
   public var hasConvolutionBias = true
   /// The norm of the result, over the channels of a group; nil: there is none.
   public var norm: Norm?
+  /// The least time that a token acts.
+  public var minimumStep: Float = 0
   /// Whether the norm comes before the gate.
   public var normalisesBeforeGate = false
 
@@ -130,7 +132,7 @@ public struct Mamba2: Part {
           let values = AlignedScratch(count: headSize)
           for row in sequence * rows.length..<(sequence + 1) * rows.length {
             let token = x.row(row)
-            let step = (steps[row, head] + biases[head]).softplus
+            let step = max((steps[row, head] + biases[head]).softplus, minimumStep)
             let own = token + head * headSize
             for p in 0..<headSize { values.base[p] = own[p] * step }
             let takeIn = token + width + group * stateSize
