@@ -18,6 +18,8 @@ ALLOWED = {
     **{("glm4-moe", f"tokenizer.ggml.{key}_token_id"): "the converter looks up special tokens by their names in GLM"
        for key in ("bos", "eot", "eom", "unknown")},
     ("*", "qconvert.*"): "provenance that only qconvert writes",
+    ("qwen3-yarn", "qwen3.rope.scaling.yarn_beta_*"):
+        "the values that both assume; the converter writes them only if the configuration does",
     ("gpt-neox", "general.file_type"): "the converter's class for this architecture does not write it",
     ("mpt", "general.file_type"): "the same",
     ("nemotron", "tokenizer.ggml.padding_token_id"): "the converter states this id of Nemotron's vocabulary for every vocabulary",
