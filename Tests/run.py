@@ -10,9 +10,10 @@ import re
 import subprocess
 import sys
 
-# How `swift test` reports a test function, and how Tests/EndToEnd/run.sh reports a check. A run that ends early has no summary.
-UNIT = re.compile(r"^\S+ +Test (\S+)(?: with \d+ test cases?)? (passed|failed|skipped)\b")
-UNIT_END = re.compile(r"^\S+ +Test run with (\d+) tests? ")
+# How `swift test` reports a test function, and how Tests/EndToEnd/run.sh reports a check. A run that ends early has no summary. A line
+# about an argument with a zero byte ends there, without a line break, so a report may follow in the same line.
+UNIT = re.compile(r"(?:^\S+|[✔✘➜]) +Test (\S+)(?: with \d+ test cases?)? (passed|failed|skipped)\b")
+UNIT_END = re.compile(r"(?:^\S+|[✔✘]) +Test run with (\d+) tests? ")
 CHECK = re.compile(r"^(FAIL|skip) ")
 CHECK_END = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
 
@@ -33,11 +34,11 @@ def main():
 
     code, lines = run("unit")
     for line in lines:
-        if found := UNIT.match(line):
+        if found := UNIT.search(line):
             counts[found.group(2)] += 1
             if found.group(2) != "passed":
                 notable.append(line.split(" ", 1)[1].strip())
-    ends = sum(int(found.group(1)) for line in lines if (found := UNIT_END.match(line)))
+    ends = sum(int(found.group(1)) for line in lines if (found := UNIT_END.search(line)))
     if ends != counts.total() or not ends:
         broken.append(f"the unit tests ended early: of {ends} tests {counts.total()} have a result")
     if code and not counts["failed"]:
