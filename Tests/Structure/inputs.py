@@ -83,7 +83,7 @@ def widened(source, target, factor=8):
     generator = random.Random(source.name)
     for name, (kind, shape, _) in stored(source / "model.safetensors").items():
         is_table = re.search(r"embed_tokens|lm_head|embed_positions|wte|wpe|word_embeddings\.|moe\.gate", name)
-        wide = [size if place == 0 and is_table else size * factor for place, size in enumerate(shape)]
+        wide = [size if place == 0 and is_table else size * factor for place, size in enumerate(shape)] or [1]
         count = wide[0] * (wide[1] if len(wide) > 1 else 1)
         is_gain = len(wide) == 1 and "norm" in name.lower() + ("norm" if ".ln_" in name else "") and name.endswith("weight")
         tensors[name] = (kind, wide, b"\x80\x3f" * count if is_gain else random_weights(count, generator))
