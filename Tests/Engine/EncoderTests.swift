@@ -95,6 +95,9 @@ import Testing
     var generator = Generator(model)
     #expect(failureID { _ = try generator.generate(prompt: [1], limit: 1, stop: []) } == "model.no-logits")
     #expect(failureID { _ = try Evaluation.run(model, tokens: tokens, options: options) } == "evaluate.reference")
+    let decoder = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/qwen2")))
+    let compared = failureID { _ = try Evaluation.run(decoder, tokens: tokens, options: options, reference: model) }
+    #expect(compared == "model.no-logits")
     var other = options
     other.protocol = .llamaCpp
     #expect(failureID { _ = try Evaluation.run(model, tokens: tokens, options: other, reference: model) } == "evaluate.encoder")

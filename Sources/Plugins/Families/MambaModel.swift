@@ -20,30 +20,18 @@ public enum MambaModel: ModelFamily {
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
     let keys = ConfigurationKeys(configuration, path: tensors.path)
-    try keys.refuseActivations(otherThan: "silu")
-    var n = DecoderNumbers()
-    n.hiddenSize = try keys.positiveSize("hidden_size", "embedding_length")
-    n.blockCount = try keys.positiveSize("num_hidden_layers", "block_count")
-    try keys.check(blockCount: n.blockCount, in: tensors)
-    n.contextLength = 1 << 20
-    n.normEpsilon = try keys.number("layer_norm_epsilon", "attention.layer_norm_rms_epsilon") ?? 1e-5
-    let embedding = "backbone.embeddings.weight"
-    n.tiesEmbeddings = try keys.tiesEmbeddings(default: true, tensors, embedding: embedding)
-    n.vocabularySize = try keys.vocabularySize(tensors[embedding] ?? tensors["token_embd.weight"])
+    let n = try keys.recurrentNumbers(ties: true, tensors: tensors)
     let isFalcon =
       keys.isStored ? keys.metadata("ssm.dt_b_c_rms")?.boolValue ?? false : configuration.architecture == falcon
     var part = try keys.mamba(width: n.hiddenSize, names: .mamba, tensors: tensors)
     let normEpsilon = try keys.number("mixer_rms_eps", "attention.layer_norm_rms_epsilon") ?? 1e-6
     if isFalcon { part.norm = Norm(.stepNorm, .rootMeanSquare, epsilon: normEpsilon, hasGain: false) }
     let hasBiases = keys.json("use_bias")?.boolValue ?? false
-    let (numbers, mixer) = (n, part)
+    let mixer = part
     var decoder = Decoder(family: id, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { _ in
-      [Branch(norm: numbers.rootMeanSquareNorm(.attentionNorm), mixer)]
+      [Branch(norm: n.rootMeanSquareNorm(.attentionNorm), mixer)]
     }
-    decoder.names = TensorNames(
-      front: [TensorName(.tokenEmbedding, "embeddings", "token_embd")], block: [TensorName(.attentionNorm, "norm", "attn_norm")],
-      back: [TensorName(.outputNorm, "norm_f", "output_norm"), TensorName(.output, .outside("lm_head"), "output")],
-      prefixes: [.huggingFace: "backbone."])
+    decoder.names = .recurrent
     decoder.names.insertMamba(part, module: "mixer", after: .attentionNorm)
     decoder.bias = { $0.role == .stateStep || hasBiases && $0.kind == .mixer ? .always : .never }
     var model = try decoder.describe()
@@ -57,11 +45,7 @@ public enum MambaModel: ModelFamily {
         model.cautions[.gguf] = ["llama.cpp adds \(n.normEpsilon) in the norms of B, C and the time step, but this model \(normEpsilon)"]
       }
       var stored = GGUFKeys("mamba")
-      stored.set("context_length", n.contextLength)
-      stored.set("embedding_length", n.hiddenSize)
-      stored.set("feed_forward_length", 0)
-      stored.set("attention.head_count", 0)
-      stored.set("block_count", n.blockCount)
+      stored.setRecurrent(n)
       stored.setMamba(part)
       stored.set("attention.layer_norm_rms_epsilon", n.normEpsilon)
       stored.set("ssm.dt_b_c_rms", .bool(isFalcon))
@@ -69,12 +53,8 @@ public enum MambaModel: ModelFamily {
       model.configurations[.gguf] = stored.configuration
     }
     var stated = HuggingFaceKeys(isFalcon ? falcon : "MambaForCausalLM", modelType: isFalcon ? "falcon_mamba" : "mamba")
-    stated.set("hidden_size", n.hiddenSize)
-    stated.set("num_hidden_layers", n.blockCount)
-    stated.set("vocab_size", n.vocabularySize)
-    stated.set("layer_norm_epsilon", n.normEpsilon)
+    stated.setRecurrent(n)
     if isFalcon { stated.set("mixer_rms_eps", normEpsilon) }
-    stated.set("tie_word_embeddings", n.tiesEmbeddings)
     stated.setMamba(part, .mamba)
     stated.set("intermediate_size", part.innerSize)
     stated.set("use_bias", hasBiases)

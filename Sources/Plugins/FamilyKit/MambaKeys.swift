@@ -51,7 +51,34 @@ extension ConfigurationKeys {
   }
 }
 
+extension ConfigurationKeys {
+  /// The hyperparameters of a model that consists of recurrent mixers alone.
+  /// - Parameter ties: what is assumed if a `config.json` does not say whether embeddings are tied.
+  public func recurrentNumbers(ties: Bool, tensors: Checkpoint) throws(Failure) -> DecoderNumbers {
+    try refuseActivations(otherThan: "silu")
+    var n = DecoderNumbers()
+    n.hiddenSize = try positiveSize("hidden_size", "embedding_length")
+    n.blockCount = try positiveSize("num_hidden_layers", "block_count")
+    try check(blockCount: n.blockCount, in: tensors)
+    n.contextLength = 1 << 20
+    n.normEpsilon = try number("layer_norm_epsilon", "attention.layer_norm_rms_epsilon") ?? 1e-5
+    let embedding = "backbone.embeddings.weight"
+    n.tiesEmbeddings = try tiesEmbeddings(default: ties, tensors, embedding: embedding)
+    n.vocabularySize = try vocabularySize(tensors[embedding] ?? tensors["token_embd.weight"])
+    return n
+  }
+}
+
 extension GGUFKeys {
+  /// What the converter writes of a model that consists of recurrent mixers alone, before it describes the mixer.
+  public mutating func setRecurrent(_ n: DecoderNumbers) {
+    set("context_length", n.contextLength)
+    set("embedding_length", n.hiddenSize)
+    set("feed_forward_length", 0)
+    set("attention.head_count", 0)
+    set("block_count", n.blockCount)
+  }
+
   /// What the converter writes about a Mamba mixer.
   public mutating func setMamba(_ part: Mamba) {
     set("ssm.conv_kernel", part.kernelSize)
@@ -62,6 +89,15 @@ extension GGUFKeys {
 }
 
 extension HuggingFaceKeys {
+  /// States the hyperparameters of a model that consists of recurrent mixers alone.
+  public mutating func setRecurrent(_ n: DecoderNumbers) {
+    set("hidden_size", n.hiddenSize)
+    set("num_hidden_layers", n.blockCount)
+    set("vocab_size", n.vocabularySize)
+    set("layer_norm_epsilon", n.normEpsilon)
+    set("tie_word_embeddings", n.tiesEmbeddings)
+  }
+
   /// States a Mamba mixer.
   public mutating func setMamba(_ part: Mamba, _ names: MambaKeys) {
     set(names.stateSize, part.stateSize)
@@ -73,6 +109,12 @@ extension HuggingFaceKeys {
 }
 
 extension TensorNames {
+  /// The names outside of the mixers, in a model that consists of these alone.
+  public static let recurrent = TensorNames(
+    front: [TensorName(.tokenEmbedding, "embeddings", "token_embd")], block: [TensorName(.attentionNorm, "norm", "attn_norm")],
+    back: [TensorName(.outputNorm, "norm_f", "output_norm"), TensorName(.output, .outside("lm_head"), "output")],
+    prefixes: [.huggingFace: "backbone."])
+
   /// Adds the names of a Mamba mixer.
   /// - Parameters:
   ///   - module: its name in a folder, without a dot at its end.

@@ -59,6 +59,7 @@ public enum Evaluation {
         remedy: "Compare with the model that it was made from.")
     }
     if engine.model.head.pooling != nil { return try compareVectors(engine, windows, options, reference: reference, progress: progress) }
+    try reference?.model.checkLogits(for: "a comparison of predictions")
     var scores = PositionScores()
     let batch = max(1, batchTokens / options.context)
     for first in stride(from: 0, to: windows.count, by: batch) {

@@ -146,6 +146,7 @@ public struct Engine: Sendable {
     let rows = hidden.rows
     let width = model.embedding.width
     let vocabulary = model.vocabularySize
+    // No input reaches this: `Evaluation` and `Generator` refuse encoders (`checkLogits`), and everything else asks for `outputs`.
     guard let head else { preconditionFailure("an encoder makes no logits") }
     var normed = normed(hidden)
     if let outputProjection { normed = Matrix.multiplyTransposed(normed, outputProjection, parallel: parallel) }
