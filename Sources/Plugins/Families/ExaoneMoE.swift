@@ -35,7 +35,7 @@ public enum ExaoneMoE: ModelFamily {
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
     let keys = ConfigurationKeys(configuration, path: tensors.path)
     var n = try keys.llamaNumbers(keyValueHeads: 32, epsilon: 1e-5, tensors: tensors)
-    let predicting = try NormedMixture.predictingBlocks(keys, &n)
+    try keys.uncountPredictingBlocks(&n)
     let window = keys.configuration.json?["sliding_window"] == nil && !keys.isStored ? 4096 : try keys.window()
     let isWindowed = try window.map { _ throws(Failure) in try keys.windowedBlocks(n.blockCount, defaultPeriod: 4) }
     let mixture = NormedMixture(
@@ -44,10 +44,10 @@ public enum ExaoneMoE: ModelFamily {
         defaults: defaults, blocks: n.blockCount, tensors: tensors,
         keys: ("num_experts", "num_shared_experts", "routed_scaling_factor")),
       windows: (0..<n.blockCount).map { isWindowed?[$0] == true ? window : nil }, rotatesOnlyInWindows: window != nil,
-      predictingBlocks: predicting)
+      predicting: PredictingBlocks(after: n.blockCount, in: tensors, names, .apart(prefix: "mtp.")))
     let rope = mixture.rope
     var model = try mixture.describe(id, names) { $0.tabulatedRope = rope }
-    model.otherParts[.huggingFace]?.append("mtp.")
+    model.otherParts[.huggingFace] = ["mtp."]
     let experts = mixture.experts
 
     model.obstacles[.gguf] = obstacle(mixture, hasWindow: window != nil)
@@ -64,7 +64,8 @@ public enum ExaoneMoE: ModelFamily {
       stored.set("expert_weights_scale", Double(experts.routing.scale))
       stored.set("expert_weights_norm", .bool(experts.isNormalised))
       stored.set("leading_dense_block_count", experts.denseBlocks)
-      stored.set("nextn_predict_layers", 0)
+      stored.set("nextn_predict_layers", mixture.predicting.count)
+      stored.setPredicting(mixture.predicting, after: n.blockCount)
       stored.set("rope.scaling.type", .string("none"))
       model.configurations[.gguf] = stored.configuration
     }

@@ -30,18 +30,11 @@ public enum GLM4MoE: ModelFamily {
     return experts
   }()
 
-  /// An upper limit; published models have one.
-  private static let mostPredictingBlocks = 8
-
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
     let keys = ConfigurationKeys(configuration, path: tensors.path)
     var numbers = try keys.llamaNumbers(keyValueHeads: 8, epsilon: 1e-5, tensors: tensors)
-    let predicting = try keys.size("num_nextn_predict_layers", "nextn_predict_layers") ?? 0
-    if keys.isStored {
-      guard predicting < numbers.blockCount else { throw keys.bad(keys.name("", "nextn_predict_layers"), "leaves no block") }
-      numbers.blockCount -= predicting
-    }
+    try keys.uncountPredictingBlocks(&numbers)
     let n = numbers
     let rope = try rope(keys, n)
     let experts = try keys.routedExperts(defaults: defaults, blocks: n.blockCount, tensors: tensors)
@@ -54,13 +47,9 @@ public enum GLM4MoE: ModelFamily {
       return [Branch(norm: n.rootMeanSquareNorm(.attentionNorm), attention), Branch(norm: n.rootMeanSquareNorm(.feedForwardNorm), second)]
     }
     decoder.names = names
+    decoder.predicting = PredictingBlocks(after: n.blockCount, in: tensors, names)
     decoder.bias = { hasBiases && [.query, .key, .value].contains($0.role) ? .always : .never }
     var model = try decoder.describe()
-    for block in n.blockCount..<n.blockCount + min(max(1, predicting), mostPredictingBlocks) {
-      model.otherParts[.huggingFace, default: []].append("model.layers.\(block).")
-      model.otherParts[.gguf, default: []].append("blk.\(block).")
-    }
-
     if experts.routing.groups != nil {
       model.obstacles[.gguf] = "llama.cpp knows no groups of experts in 'glm4moe', but this model has some"
     } else if experts.sharedCount == 0 {
@@ -77,9 +66,10 @@ public enum GLM4MoE: ModelFamily {
       stored.set("leading_dense_block_count", experts.denseBlocks)
       stored.set("expert_weights_scale", Double(experts.routing.scale))
       stored.set("expert_weights_norm", .bool(experts.isNormalised))
+      stored.setPredicting(decoder.predicting, after: n.blockCount)
       model.configurations[.gguf] = stored.configuration
     }
-    model.configurations[.huggingFace] = stated(n, rope, experts, normalisesHeads: normalisesHeads, hasBiases: hasBiases)
+    model.configurations[.huggingFace] = stated(n, rope, experts, normalisesHeads: normalisesHeads, hasBiases: hasBiases, decoder.predicting)
     return model
   }
 
@@ -91,7 +81,8 @@ public enum GLM4MoE: ModelFamily {
   }
 
   private static func stated(
-    _ n: DecoderNumbers, _ rope: Rope, _ experts: RoutedExperts, normalisesHeads: Bool, hasBiases: Bool
+    _ n: DecoderNumbers, _ rope: Rope, _ experts: RoutedExperts, normalisesHeads: Bool, hasBiases: Bool,
+    _ predicting: PredictingBlocks
   ) -> Configuration? {
     var stated = HuggingFaceKeys("Glm4MoeForCausalLM", modelType: "glm4_moe")
     guard stated.setCommon(n, rope: rope, statesHeadSize: true) else { return nil }
@@ -107,6 +98,7 @@ public enum GLM4MoE: ModelFamily {
     stated.set("norm_topk_prob", experts.isNormalised)
     stated.set("n_group", experts.routing.groups?.count ?? 1)
     stated.set("topk_group", experts.routing.groups?.chosen ?? 1)
+    stated.set("num_nextn_predict_layers", predicting.count)
     return stated.configuration
   }
 }

@@ -36,7 +36,7 @@ public enum HYV3: ModelFamily {
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
     let keys = ConfigurationKeys(configuration, path: tensors.path)
     var n = try keys.llamaNumbers(keyValueHeads: 8, headSize: 128, epsilon: 1e-5, tensors: tensors)
-    let predicting = try NormedMixture.predictingBlocks(keys, &n)
+    try keys.uncountPredictingBlocks(&n)
     try keys.refuse("mlp_bias", when: true, "biases of the feed-forward network are not supported")
     for key in ["route_norm", "qk_norm"] { try keys.refuse(key, when: false, "this variant is not supported") }
     let mixture = NormedMixture(
@@ -45,7 +45,8 @@ public enum HYV3: ModelFamily {
         defaults: defaults, blocks: n.blockCount, tensors: tensors,
         keys: ("num_experts", "num_shared_experts", "router_scaling_factor")),
       windows: [Int?](repeating: nil, count: n.blockCount),
-      hasBiases: keys.hasBiases("attention_bias", stored: "blk.0.attn_q.bias", tensors), predictingBlocks: predicting)
+      hasBiases: keys.hasBiases("attention_bias", stored: "blk.0.attn_q.bias", tensors),
+      predicting: PredictingBlocks(after: n.blockCount, in: tensors, names, .furtherBlocks(outputNorm: "final_layernorm")))
     var model = try mixture.describe(id, names)
     let experts = mixture.experts
 
@@ -62,6 +63,7 @@ public enum HYV3: ModelFamily {
       stored.set("expert_weights_norm", .bool(experts.isNormalised))
       stored.set("expert_weights_scale", Double(experts.routing.scale))
       stored.set("expert_gating_func", RoutedExperts.sigmoid)
+      stored.setPredicting(mixture.predicting, after: n.blockCount)
       model.configurations[.gguf] = stored.configuration
     }
     var stated = HuggingFaceKeys("HYV3ForCausalLM", modelType: "hy_v3")

@@ -17,24 +17,12 @@ struct NormedMixture {
   var hasGate = false
   /// Whether there are norms over the outputs of branches.
   var normsOutputs = false
-  /// Blocks after the last that predict further tokens.
-  var predictingBlocks = 0
+  /// What follows the blocks to predict further tokens.
+  var predicting = PredictingBlocks()
 
   /// What all of these routers do: corrected sigmoids choose experts, and their weights are divided by the sum.
   static func routing(used: Int = 8, scale: Float) -> ExpertRouting {
     ExpertRouting(expertsPerToken: used, weights: .normalisedSigmoid, hasCorrection: true, scale: scale)
-  }
-
-  /// An upper limit; published models have one.
-  private static let mostPredictingBlocks = 8
-
-  /// The block count of a GGUF includes the blocks that predict further tokens.
-  static func predictingBlocks(_ keys: ConfigurationKeys, _ n: inout DecoderNumbers) throws(Failure) -> Int {
-    let count = try keys.size("num_nextn_predict_layers", "nextn_predict_layers") ?? 0
-    guard keys.isStored else { return count }
-    guard count < n.blockCount else { throw keys.bad(keys.name("", "nextn_predict_layers"), "leaves no block") }
-    n.blockCount -= count
-    return count
   }
 
   /// The description, without configurations.
@@ -49,14 +37,10 @@ struct NormedMixture {
       ]
     }
     decoder.names = names
+    decoder.predicting = predicting
     decoder.bias = { hasBiases && $0.kind == .attention ? .always : .never }
     change(&decoder)
-    var model = try decoder.describe()
-    for block in n.blockCount..<n.blockCount + min(max(1, predictingBlocks), NormedMixture.mostPredictingBlocks) {
-      model.otherParts[.huggingFace, default: []].append("model.layers.\(block).")
-      model.otherParts[.gguf, default: []].append("blk.\(block).")
-    }
-    return model
+    return try decoder.describe()
   }
 
   private func attention(_ block: Int) -> Attention {
@@ -74,7 +58,7 @@ struct NormedMixture {
     keys.set("num_experts_per_tok", experts.routing.expertsPerToken)
     keys.set("moe_intermediate_size", experts.innerSize)
     keys.set(scale, Double("\(experts.routing.scale)") ?? Double(experts.routing.scale))
-    keys.set("num_nextn_predict_layers", 0)
+    keys.set("num_nextn_predict_layers", predicting.count)
   }
 
   /// The kinds of the blocks' second branches.

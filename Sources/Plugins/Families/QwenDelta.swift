@@ -47,21 +47,24 @@ struct QwenDelta {
     names.choosePrefix(prefixes, in: tensors)
     let facts = try read(whole.nested("text_config"), whole, names, tensors)
     let n = facts.numbers
-    var decoder = Decoder(family: family, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { branches(facts, $0) }
+    var decoder = Decoder(family: family, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { branches(facts, attends: facts.attends[$0]) }
     decoder.names = self.names(facts, prefix: names.prefixes[.huggingFace] ?? "", tensors)
     decoder.bias = { facts.hasBiases && $0.kind == .attention ? .always : .never }
+    let prediction = tensors["model.mtp.fc.weight"] == nil ? "mtp." : "model.mtp."
+    decoder.predicting = PredictingBlocks(after: n.blockCount, in: tensors, decoder.names, .apart(prefix: prediction), gain: .plus(1))
+    decoder.predictingBranches = branches(facts, attends: true)
     var model = try decoder.describe()
-    model.otherParts[.huggingFace] = ["mtp.", "model.mtp.", "model.visual."]
+    model.otherParts[.huggingFace] = [prediction, "model.visual."]
     model.obstacles[.gguf] = obstacle(facts)
-    if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored(facts) }
+    if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored(facts, decoder.predicting) }
     model.configurations[.huggingFace] = stated(facts)
     return model
   }
 
-  private func branches(_ facts: Facts, _ block: Int) -> [Branch] {
+  private func branches(_ facts: Facts, attends: Bool) -> [Branch] {
     let n = facts.numbers
     let first: any Part
-    if facts.attends[block] {
+    if attends {
       var attention = n.attention(rope: facts.rope)
       (attention.queryNorm, attention.keyNorm) = (n.rootMeanSquareNorm(.queryNorm), n.rootMeanSquareNorm(.keyNorm))
       attention.hasGate = true
@@ -140,6 +143,7 @@ struct QwenDelta {
   ) throws(Failure) -> Facts {
     var n = try keys.decoderNumbers(
       defaultKeyValueHeads: isFused ? 2 : 4, defaultHeadSize: 256, tensors: tensors, feedForwardSize: !hasExperts)
+    try keys.uncountPredictingBlocks(&n)
     let embedding = tensors[names.name(.tokenEmbedding, keys.isStored ? .gguf : .huggingFace) ?? ""]
     let tie = whole.json("tie_word_embeddings") ?? keys.json("tie_word_embeddings")
     n.tiesEmbeddings = try keys.tiesEmbeddings(default: tie?.boolValue ?? false, tensors, embedding: embedding?.name ?? "")
@@ -219,7 +223,7 @@ struct QwenDelta {
     return facts.rope.obstacle(ggufArchitecture)
   }
 
-  private func stored(_ facts: Facts) -> Configuration {
+  private func stored(_ facts: Facts, _ predicting: PredictingBlocks) -> Configuration {
     let n = facts.numbers, delta = facts.delta
     var stored = GGUFKeys(ggufArchitecture)
     if !facts.sections.isEmpty {
@@ -239,9 +243,13 @@ struct QwenDelta {
     stored.set("ssm.group_count", delta.keyHeadCount)
     stored.set("ssm.time_step_rank", delta.valueHeadCount)
     stored.set("ssm.inner_size", delta.valueSize * delta.valueHeadCount)
-    if facts.listsBlocks { stored.set("attention.recurrent_layers", .bools(facts.attends.map { !$0 })) }
+    if facts.listsBlocks {
+      let predictions = [Bool](repeating: false, count: predicting.count)
+      stored.set("attention.recurrent_layers", .bools(facts.attends.map { !$0 } + predictions))
+    }
     stored.set("full_attention_interval", facts.interval)
     stored.set("rope.dimension_count", facts.rope.dimension)
+    stored.setPredicting(predicting, after: n.blockCount)
     return stored.configuration
   }
 

@@ -106,8 +106,12 @@ public struct ConfigurationKeys: Sendable {
     case .bools(let list)?: values = list.map { $0 ? 1 : 0 }
     case let value?: return [Int](repeating: try checked(value.intValue, prefix + key), count: blocks)
     }
-    guard values.count == blocks else { throw bad(prefix + key, "has \(values.count) values for \(blocks) blocks") }
-    return try values.map { (value) throws(Failure) in try checked(value, prefix + key) }
+    // Blocks that predict further tokens may have entries too.
+    let predicting = metadata("nextn_predict_layers")?.intValue ?? 0
+    guard values.count == blocks || values.count - predicting == blocks else {
+      throw bad(prefix + key, "has \(values.count) values for \(blocks) blocks")
+    }
+    return try values.prefix(blocks).map { (value) throws(Failure) in try checked(value, prefix + key) }
   }
 
   private func checked(_ value: Int?, _ key: String) throws(Failure) -> Int {

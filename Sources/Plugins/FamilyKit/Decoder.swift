@@ -19,6 +19,9 @@ public struct Decoder: Sendable {
   public var bias: @Sendable (PartTensor) -> BiasPresence = { _ in .never }
   /// The branches of a block, given its number.
   public var block: @Sendable (Int) throws(Failure) -> [Branch]
+  /// What follows the blocks to predict further tokens; each is like the last block, or as `predictingBranches` says.
+  public var predicting = PredictingBlocks()
+  public var predictingBranches: [Branch]?
   /// The rotary embedding whose factors a GGUF stores in tables; nil: there are no such tables.
   public var tabulatedRope: Rope?
 
@@ -43,6 +46,9 @@ public struct Decoder: Sendable {
     }
     var tensors = outer(names.front)
     for (index, block) in blocks.enumerated() { tensors += self.tensors(of: block, index) }
+    if let last = predictingBranches.map({ BlockDescription($0) }) ?? blocks.last {
+      for index in 0..<predicting.count { tensors += predictingTensors(last, index) }
+    }
     tensors += outer(names.back)
     var model = ModelDescription(
       family: family, hiddenSize: numbers.hiddenSize, vocabularySize: numbers.vocabularySize, contextLength: numbers.contextLength,
@@ -53,7 +59,28 @@ public struct Decoder: Sendable {
   }
 
   private func tensors(of block: BlockDescription, _ index: Int) -> [ModelTensor] {
+    placement(of: block, names, index).tensors(members(of: block))
+  }
+
+  /// The tensors of a block that predicts further tokens. As they belong to no block of the forward pass, roles tell them apart.
+  private func predictingTensors(_ block: BlockDescription, _ index: Int) -> [ModelTensor] {
+    var members = members(of: block)
+    for position in members.indices where members[position].tensor.kind.isWeight { members[position].tensor.kind = .prediction }
+    members += predicting.tensors(numbers).map { TensorPlacement.Member(tensor: $0) }
+    let names = predicting.names(names, after: numbers.blockCount, index)
+    var placement = placement(of: block, names, numbers.blockCount + index)
+    placement.rolePrefix = "prediction.\(index)."
+    return placement.tensors(members)
+  }
+
+  private func placement(of block: BlockDescription, _ names: TensorNames, _ index: Int) -> TensorPlacement {
     let attention = block.branches.lazy.compactMap { $0.part as? Attention }.first
+    return TensorPlacement(
+      names: names.block, table: names, block: index, headSize: attention?.headSize ?? numbers.headSize,
+      keyValueHeads: attention?.keyValueHeadCount ?? numbers.keyValueHeadCount)
+  }
+
+  private func members(of block: BlockDescription) -> [TensorPlacement.Member] {
     var members: [TensorPlacement.Member] = []
     for branch in block.branches {
       for norm in branch.norms where norm.hasGain && !members.contains(where: { $0.tensor.role == norm.role }) {
@@ -63,10 +90,7 @@ public struct Decoder: Sendable {
         members.append(TensorPlacement.Member(tensor: tensor, bias: tensor.shape.count == 2 ? bias(tensor) : .never))
       }
     }
-    let placement = TensorPlacement(
-      names: names.block, table: names, block: index, headSize: attention?.headSize ?? numbers.headSize,
-      keyValueHeads: attention?.keyValueHeadCount ?? numbers.keyValueHeadCount)
-    return placement.tensors(members)
+    return members
   }
 
   private func member(_ norm: Norm, _ shape: [Int]) -> TensorPlacement.Member {

@@ -7,6 +7,8 @@ struct TensorPlacement {
   let table: TensorNames
   /// Nil: outside the blocks.
   let block: Int?
+  /// Put before the roles of tensors that belong to no block of the forward pass although their names number one.
+  var rolePrefix: String?
   /// Dimensions of a head, and the number of key-value heads, for orders that depend on heads.
   let headSize: Int
   let keyValueHeads: Int
@@ -38,9 +40,14 @@ struct TensorPlacement {
     var places: [Naming: TensorPlace] = [:]
     for (naming, place) in name.places { places[naming] = self.place(tensor, place, naming, rows, isBias: isBias) }
     return ModelTensor(
-      id: TensorID(tensor.role, block: block, expert: tensor.expert, isBias: isBias),
+      id: id(tensor, isBias: isBias),
       shape: isBias ? [tensor.shape[0]] : tensor.shape, kind: isBias ? .bias : tensor.kind, places: places,
       isOptional: isBias ? member.bias == .optional || member.isOptional : member.isOptional)
+  }
+
+  private func id(_ tensor: PartTensor, isBias: Bool) -> TensorID {
+    guard let rolePrefix else { return TensorID(tensor.role, block: block, expert: tensor.expert, isBias: isBias) }
+    return TensorID(TensorRole(rolePrefix + tensor.role.rawValue), expert: tensor.expert, isBias: isBias)
   }
 
   private func place(

@@ -1,0 +1,123 @@
+public import QuantCore
+
+/// Blocks after the last that predict further tokens from the hidden states: multi-token prediction, which llama.cpp calls NextN.
+///
+/// The model is whole without them, so nothing computes or calibrates them. Clients that draft tokens with them expect them in the same
+/// file: a GGUF holds them as further blocks. Each joins the embedding of a token and the hidden state before it, both normalised, by a
+/// matrix; what follows is a block like the others.
+///
+/// Source: DeepSeek-AI, *DeepSeek-V3 Technical Report* (arXiv 2412.19437), section 2.2.
+public struct PredictingBlocks: Sendable {
+  /// How a folder names them.
+  public enum Spelling: Sendable {
+    /// As blocks that follow the last; the norm after each has this name.
+    case furtherBlocks(outputNorm: String = "shared_head.norm")
+    /// Under a prefix of their own, of which there is one block.
+    case apart(prefix: String)
+  }
+
+  /// How many the checkpoint holds.
+  public private(set) var count = 0
+  /// Whether they have embeddings and output matrices of their own.
+  private var hasEmbedding = false
+  private var hasHead = false
+  private var spelling = Spelling.furtherBlocks()
+  private var gain = ValueMap.same
+
+  /// An upper limit; published models have one.
+  private static let most = 8
+
+  /// None.
+  public init() {}
+
+  /// Those that a checkpoint holds.
+  /// - Parameters:
+  ///   - blocks: the number of blocks before them.
+  ///   - names: of the model, with the prefix of this checkpoint.
+  ///   - gain: which values a folder stores for the gain of a norm.
+  public init(
+    after blocks: Int, in tensors: Checkpoint, _ names: TensorNames, _ spelling: Spelling = .furtherBlocks(), gain: ValueMap = .same
+  ) {
+    self.spelling = spelling
+    self.gain = gain
+    let naming = tensors.naming
+    func holds(_ role: TensorRole, _ index: Int) -> Bool {
+      let table = self.names(names, after: blocks, index)
+      guard let place = table[role].places[naming] else { return false }
+      let prefix = place.isOutside ? "" : (table.prefixes[naming] ?? "") + (table.blockPrefixes[naming] ?? "")
+      return tensors[prefix + place.name + place.suffix] != nil
+    }
+    let most = if case .apart = spelling { 1 } else { PredictingBlocks.most }
+    while count < most, holds(.predictionInput, count) { count += 1 }
+    hasEmbedding = count > 0 && holds(.predictionEmbedding, 0)
+    hasHead = count > 0 && holds(.predictionOutput, 0)
+  }
+
+  /// The names of the tensors of one of them.
+  func names(_ model: TensorNames, after blocks: Int, _ index: Int) -> TensorNames {
+    var names = model
+    let folder: (input: NamedPlace, embeddingNorm: NamedPlace, stateNorm: NamedPlace, outputNorm: NamedPlace)
+    names.blockPrefixes = names.blockPrefixes.mapValues { $0.replacing("*", with: "\(blocks + index)") }
+    switch spelling {
+    case .furtherBlocks(let outputNorm): folder = ("eh_proj", "enorm", "hnorm", NamedPlace(outputNorm))
+    case .apart(let prefix):
+      names.prefixes[.huggingFace] = ""
+      names.blockPrefixes[.huggingFace] = "\(prefix)layers.\(index)."
+      func outside(_ name: String) -> NamedPlace { .outside(prefix + name) }
+      folder = (outside("fc"), outside("pre_fc_norm_embedding"), outside("pre_fc_norm_hidden"), outside("norm"))
+    }
+    names.rename(
+      TensorName(.predictionInput, folder.input, "nextn.eh_proj"),
+      TensorName(.predictionEmbeddingNorm, folder.embeddingNorm.storing(gain), "nextn.enorm"),
+      TensorName(.predictionStateNorm, folder.stateNorm.storing(gain), "nextn.hnorm"),
+      TensorName(.predictionOutputNorm, folder.outputNorm.storing(gain), "nextn.shared_head_norm"),
+      TensorName(.predictionEmbedding, "embed_tokens", "nextn.embed_tokens"),
+      TensorName(.predictionOutput, "shared_head.head", "nextn.shared_head_head"))
+    return names
+  }
+
+  /// The tensors that each has besides those of a block.
+  func tensors(_ n: DecoderNumbers) -> [PartTensor] {
+    let norms: [TensorRole] = [.predictionEmbeddingNorm, .predictionStateNorm, .predictionOutputNorm]
+    var tensors = [PartTensor(.predictionInput, [n.hiddenSize, 2 * n.hiddenSize], .prediction)]
+    tensors += norms.map { PartTensor($0, [n.hiddenSize], .norm) }
+    if hasEmbedding { tensors.append(PartTensor(.predictionEmbedding, [n.vocabularySize, n.hiddenSize], .prediction)) }
+    if hasHead { tensors.append(PartTensor(.predictionOutput, [n.vocabularySize, n.hiddenSize], .prediction)) }
+    return tensors
+  }
+}
+
+extension TensorRole {
+  /// A block that predicts further tokens: the matrix that joins an embedding and a hidden state, the norms of both, and what may
+  /// replace the model's own norm, embedding and output matrix.
+  static let predictionInput = TensorRole("predictionInput")
+  static let predictionEmbeddingNorm = TensorRole("predictionEmbeddingNorm")
+  static let predictionStateNorm = TensorRole("predictionStateNorm")
+  static let predictionOutputNorm = TensorRole("predictionOutputNorm")
+  static let predictionEmbedding = TensorRole("predictionEmbedding")
+  static let predictionOutput = TensorRole("predictionOutput")
+}
+
+extension TensorKind {
+  /// Matrices of blocks that predict further tokens. Folders keep them: their clients do not read codes there.
+  static let prediction = TensorKind("predictions", isSensitive: true)
+}
+
+extension GGUFKeys {
+  /// Counts them among the blocks.
+  public mutating func setPredicting(_ blocks: PredictingBlocks, after count: Int) {
+    guard blocks.count > 0 else { return }
+    set("block_count", count + blocks.count)
+    set("nextn_predict_layers", blocks.count)
+  }
+}
+
+extension ConfigurationKeys {
+  /// Corrects the number of blocks: that of a GGUF includes those that predict further tokens.
+  /// - Throws: `Failure` if no block would be left.
+  public func uncountPredictingBlocks(_ n: inout DecoderNumbers) throws(Failure) {
+    guard isStored, let count = try size("", "nextn_predict_layers"), count > 0 else { return }
+    guard count < n.blockCount else { throw bad(name("", "nextn_predict_layers"), "leaves no block") }
+    n.blockCount -= count
+  }
+}
