@@ -69,7 +69,8 @@ public enum GLM4MoE: ModelFamily {
       stored.setPredicting(decoder.predicting, after: n.blockCount)
       model.configurations[.gguf] = stored.configuration
     }
-    model.configurations[.huggingFace] = stated(n, rope, experts, normalisesHeads: normalisesHeads, hasBiases: hasBiases, decoder.predicting)
+    model.configurations[.huggingFace] = stated(
+      n, rope, experts, normalisesHeads: normalisesHeads, hasBiases: hasBiases, decoder.predicting)
     return model
   }
 

@@ -47,7 +47,9 @@ struct QwenDelta {
     names.choosePrefix(prefixes, in: tensors)
     let facts = try read(whole.nested("text_config"), whole, names, tensors)
     let n = facts.numbers
-    var decoder = Decoder(family: family, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { branches(facts, attends: facts.attends[$0]) }
+    var decoder = Decoder(family: family, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) {
+      branches(facts, attends: facts.attends[$0])
+    }
     decoder.names = self.names(facts, prefix: names.prefixes[.huggingFace] ?? "", tensors)
     decoder.bias = { facts.hasBiases && $0.kind == .attention ? .always : .never }
     let prediction = tensors["model.mtp.fc.weight"] == nil ? "mtp." : "model.mtp."

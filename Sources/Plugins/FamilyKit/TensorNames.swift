@@ -140,7 +140,7 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   /// Suffixes of the name of a weight, and of its bias.
   public var suffix = ".weight"
   public var biasSuffix = ".bias"
-  /// Whether the name has no model prefix.
+  /// Whether the name has no prefix, neither the model's nor a block's.
   public var isOutside = false
   public var order = Order.same
   /// Whether matrices are `[in, out]`.
@@ -161,7 +161,7 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public init(_ name: String) { self.name = name }
   public init(stringLiteral name: String) { self.name = name }
 
-  /// A name without the model's prefix.
+  /// A name without the prefixes of the model and of a block.
   public static func outside(_ name: String) -> NamedPlace {
     var place = NamedPlace(name)
     place.isOutside = true

@@ -99,7 +99,7 @@ struct TensorPlacement {
   private func fullName(_ place: NamedPlace, _ naming: Naming, _ expert: Int?) -> String {
     var name = place.name
     if let expert { name = name.replacing("*", with: "\(expert)") }
-    if let block { name = (table.blockPrefixes[naming] ?? "").replacing("*", with: "\(block)") + name }
+    if let block, !place.isOutside { name = (table.blockPrefixes[naming] ?? "").replacing("*", with: "\(block)") + name }
     return (place.isOutside ? "" : table.prefixes[naming] ?? "") + name
   }
 }
