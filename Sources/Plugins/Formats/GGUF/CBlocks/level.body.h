@@ -61,4 +61,4 @@ const qc_block_codec QC_NAME(qc_block_codecs)[QC_BLOCK_TYPE_LIMIT] = {
     [QC_BLOCK_Q2_0] = {QC_WRITTEN(q2_0, 64), QC_REFINED_BY(q2_0, 1)},
 };
 
-const qc_point_searcher QC_NAME(qc_point_searcher) = QC_NAME(nearest_points);
+const qc_point_searcher _Nonnull QC_NAME(qc_point_searcher) = QC_NAME(nearest_points);

@@ -18,7 +18,7 @@ typedef struct {
   int32_t index[2];
 } qc_best_two;
 
-static inline void qc_consider(qc_best_two *best, float score, int32_t index) {
+static inline void qc_keep_two(qc_best_two *best, float score, int32_t index) {
   int precedes_first = score < best->score[0] || (score == best->score[0] && index < best->index[0]);
   int precedes_second = score < best->score[1] || (score == best->score[1] && index < best->index[1]);
   if (precedes_first) {
@@ -53,8 +53,8 @@ static inline __attribute__((always_inline)) qc_best_two qc_search_section(
   }
   qc_best_two found = {{0x1.fffffep127f, 0x1.fffffep127f}, {first, first}};
   for (int lane = 0; lane < QC_LANES; ++lane) {
-    qc_consider(&found, best[lane], best_index[lane]);
-    qc_consider(&found, second[lane], second_index[lane]);
+    qc_keep_two(&found, best[lane], best_index[lane]);
+    qc_keep_two(&found, second[lane], second_index[lane]);
   }
   return found;
 }
