@@ -62,10 +62,12 @@ public struct GPTQ: QuantizationMethod {
 
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     guard let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
+    // Some rules are not meant to round without importance.
+    let ownImportance = task.scheme.importanceNeed == .none ? nil : InverseFactor.livelyDiagonal(statistics)
     // Such a matrix is invertible only because of its damping: feedback would fit nothing but the calibration text.
     guard statistics.tokens >= statistics.channels else {
       return PlainRounder(
-        scheme: task.scheme, importance: task.importance,
+        scheme: task.scheme, importance: task.importance ?? ownImportance,
         reason: "only \(statistics.tokens) tokens of calibration text reach its \(statistics.channels) inputs; rounded to nearest "
           + "instead. Use more calibration text")
     }
@@ -74,7 +76,7 @@ public struct GPTQ: QuantizationMethod {
       tileLength: task.scheme.groupLength(columns: statistics.channels), joint: task.scheme.jointColumns)
     guard let factor = factors.factor(of: statistics, order: order, damp: damp, parallel: task.parallel) else {
       return PlainRounder(
-        scheme: task.scheme, importance: task.importance,
+        scheme: task.scheme, importance: task.importance ?? ownImportance,
         reason: "the inputs' Gram matrix cannot be factored even with damp=\(InverseFactor.largestDamp); rounded to nearest "
           + "instead. The calibration text may be too short, or activations are not finite")
     }
