@@ -11,7 +11,8 @@ import Testing
   }
 
   private func scheme(_ name: String) throws -> any Scheme {
-    try #require(IntegerScheme.named(name) ?? GGUFBlocks.scheme(named: name, modelType: .f32))
+    try #require(
+      IntegerScheme.named(name) ?? GGUFBlocks.scheme(named: name, modelType: .f32) ?? GGUFGrids.scheme(named: name, modelType: .f32))
   }
 
   private func weights(rows: Int, columns: Int) -> Matrix {
@@ -61,13 +62,14 @@ import Testing
   @Test(
     arguments: [
       "int4-g128", "int4-g32", "int4-g128-asym", "int4-g64-asym", "int8-g128", "int8-channel", "int4-channel", "q4_0", "q4_1", "q5_0",
-      "q5_1", "q8_0", "q4_k", "q5_k", "q6_k",
+      "q5_1", "q8_0", "q4_k", "q5_k", "q6_k", "iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s",
     ], ["static", "block", "plain"])
   func feedbackLowersTheOutputErrorOfEveryScheme(_ name: String, _ order: String) throws {
     let scheme = try scheme(name)
     let matrix = weights(rows: 6, columns: 512), statistics = correlated(512)
     let quantized = try round(matrix, scheme, rounder(scheme, statistics, ["order": order]))
-    let nearest = outputError(matrix.withPanel { scheme.roundTrip($0) }, matrix, statistics.gram)
+    let importance = scheme.importanceNeed == .none ? nil : (0..<512).map { statistics.gram[$0 * 512 + $0] }
+    let nearest = outputError(matrix.withPanel { scheme.roundTrip($0, importance: importance) }, matrix, statistics.gram)
     let feedback = outputError(scheme.values(quantized), matrix, statistics.gram)
     #expect(feedback < nearest * 0.7, "\(feedback) against \(nearest)")
   }

@@ -23,6 +23,16 @@ import Testing
     }
   }
 
+  @Test(arguments: VisitingOrder.Kind.allCases) func columnsThatShareAPointStayTogether(_ kind: VisitingOrder.Kind) {
+    let order = VisitingOrder(kind, diagonal: diagonal, tileLength: 40, joint: 8)
+    #expect(order.columns.sorted() == Array(0..<200))
+    for first in stride(from: 0, to: 200, by: 8) {
+      let column = order.columns[first]
+      #expect(column.isMultiple(of: 8) && Array(order.columns[first..<first + 8]) == Array(column..<column + 8))
+    }
+    #expect(order.batches.allSatisfy { $0.lowerBound.isMultiple(of: 8) })
+  }
+
   /// Tiles of 32 columns leave 8 at the end, tiles of 128 leave 72, and tiles of 250 are wider than the matrix.
   @Test(arguments: VisitingOrder.Kind.allCases, [32, 50, 128, 200, 250]) func everyColumnIsVisitedOnceAndTilesStayTogether(
     _ kind: VisitingOrder.Kind, _ length: Int

@@ -48,10 +48,33 @@ static void refine(qc_block_size size, qc_block_refiner refiner, int blocks, int
   free(source);
 }
 
+static void search_points(qc_point_searcher searcher, int rows, int kind) {
+  static const struct { int length, count, signs; } rules[] = {{8, 256, 7}, {8, 1024, 8}, {8, 2048, 0}, {4, 512, 8}, {4, 256, 7}};
+  for (size_t r = 0; r < sizeof rules / sizeof *rules; r++) {
+    int length = rules[r].length, count = rules[r].count, runs = 8 / length;
+    float *points = qc_row(QC_WEIGHTS, (long)length * count), *source = qc_row(kind, 8L * rows), *metric = qc_row(QC_WEIGHTS, 64);
+    float *scratch = qc_exactly(sizeof(float) * (size_t)(runs * count));
+    uint16_t *indices = qc_exactly(sizeof(uint16_t) * (size_t)(runs * rows));
+    uint8_t *signs = qc_exactly((size_t)rows);
+    qc_point_rule rule = {points, length, count, rules[r].signs};
+    searcher(&rule, source, rows, metric, scratch, indices, signs);
+    for (int i = 0; i < runs * rows; i++)
+      if (indices[i] >= count) abort();
+    free(signs);
+    free(indices);
+    free(scratch);
+    free(metric);
+    free(source);
+    free(points);
+  }
+}
+
 int main(void) {
   // Fewer and more blocks than there are lanes.
   static const int counts[] = {1, 2, 5, 16, 17, 33};
   int encoders = 0, decoders = 0;
+  for (int level = QC_BASELINE; level <= qc_cpu_level(); level++)
+    for (int kind = 0; kind < QC_KINDS; kind++) search_points(qc_point_searcher_at(level), 5, kind);
   for (int level = QC_BASELINE; level <= qc_cpu_level(); level++)
     for (int number = 0; number < QC_BLOCK_TYPE_LIMIT; number++) {
       qc_block_type type = (qc_block_type)number;

@@ -5,6 +5,7 @@ struct FeedbackPass {
   private let scheme: any Scheme
   private let order: VisitingOrder
   private let factor: InverseFactor
+  private let metrics: [[Float]]
   private let valueType: ElementType?
   private let importance: [Float]?
   private let rows: Int
@@ -23,6 +24,7 @@ struct FeedbackPass {
     scheme = rounder.scheme
     order = rounder.order
     factor = rounder.factor
+    metrics = rounder.metrics
     valueType = rounder.valueType
     importance = rounder.importance
     rows = panel.rows
@@ -47,6 +49,7 @@ struct FeedbackPass {
   mutating func round(_ batch: Range<Int>) {
     for place in batch {
       if order.kind != .static, place.isMultiple(of: tileLength) { fit(order.columns[place] / tileLength, from: place) }
+      if !metrics.isEmpty, place.isMultiple(of: order.joint) { chooseCodes(at: place) }
       roundColumn(at: place, batch: batch)
     }
     passOn(batch)
@@ -67,12 +70,26 @@ struct FeedbackPass {
   /// Columns of a tile: tiles of several rows may be cut short at the edge of the matrix.
   private func width(of tile: Int) -> Int { min(tileLength, order.columns.count - tile * tileLength) }
 
+  /// Chooses the codes of columns that share a point. The errors are passed on column after column all the same.
+  private mutating func chooseCodes(at first: Int) {
+    let count = min(order.joint, order.columns.count - first)
+    let (tile, column) = order.columns[first].quotientAndRemainder(dividingBy: tileLength)
+    for i in 0..<count {
+      for row in 0..<rows { tileValues.base[row * tileLength + column + i] = weights.base[(first + i) * rows + row] }
+    }
+    scheme.nearest(
+      Panel(base: tileValues.base, rows: rows, columns: tileLength, rowStride: tileLength), columns: column..<column + count,
+      metric: metrics[first / order.joint], into: &tiles[tile])
+  }
+
   private mutating func roundColumn(at place: Int, batch: Range<Int>) {
     let (tile, column) = order.columns[place].quotientAndRemainder(dividingBy: tileLength)
     let weight = weights.base + place * rows
-    // Rows of stride 1, of which only column `column` may be read.
-    let panel = Panel(base: weight - column, rows: rows, columns: tileLength, rowStride: 1)
-    scheme.nearest(panel, columns: column..<column + 1, into: &tiles[tile])
+    if metrics.isEmpty {
+      // Rows of stride 1, of which only column `column` may be read.
+      let panel = Panel(base: weight - column, rows: rows, columns: tileLength, rowStride: 1)
+      scheme.nearest(panel, columns: column..<column + 1, into: &tiles[tile])
+    }
     scheme.value(tiles[tile], columns: column..<column + 1, into: tileValues.base)
     if let valueType {
       for row in 0..<rows {

@@ -7,6 +7,8 @@ struct FeedbackRounder: Rounder {
   let scheme: any Scheme
   let order: VisitingOrder
   let factor: InverseFactor
+  /// The metric of every run of columns that are rounded together; empty: columns are rounded alone.
+  let metrics: [[Float]]
   /// The float type to which clients round values, or nil.
   let valueType: ElementType?
   /// The importance of each column for the fit of parameters, or nil.

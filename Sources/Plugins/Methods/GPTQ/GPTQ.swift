@@ -5,7 +5,8 @@ public import QuantCore
 ///
 /// With `H = Σ x xᵀ` and `H⁻¹ = Uᵀ·U`, rounding column i with error `e = (w − q) / Uᵢᵢ` is compensated by `w_j −= e·Uᵢⱼ`
 /// for all later j. This works on every scheme, GGUF's super-blocks included: parameters come from `Scheme.fit`,
-/// codes from `Scheme.nearest` under the parameters as they are stored, errors from `Scheme.value`.
+/// codes from `Scheme.nearest` under the parameters as they are stored, errors from `Scheme.value`. Where one code stands for
+/// several columns, it is chosen by what its errors cost after all of them are passed on (`InverseFactor.metrics`).
 ///
 /// The traps: parameters must be rounded as stored *before* the loop, or the feedback compensates for values that no
 /// client sees. Channels that were dead on the calibration text may be active on other text, so their weights are kept. The
@@ -61,30 +62,27 @@ public struct GPTQ: QuantizationMethod {
 
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     guard let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }
-    guard task.scheme.jointColumns == 1 else {
-      return PlainRounder(
-        scheme: task.scheme, importance: task.importance,
-        reason: "\(task.scheme.name) stores one point for \(task.scheme.jointColumns) columns at once, which leaves no column to "
-          + "correct errors in; rounded by the scheme's own rule instead")
-    }
+    // Some rules are not meant to round without importance.
+    let ownImportance = task.scheme.importanceNeed == .none ? nil : InverseFactor.livelyDiagonal(statistics)
     // Such a matrix is invertible only because of its damping: feedback would fit nothing but the calibration text.
     guard statistics.tokens >= statistics.channels else {
       return PlainRounder(
-        scheme: task.scheme, importance: task.importance,
+        scheme: task.scheme, importance: task.importance ?? ownImportance,
         reason: "only \(statistics.tokens) tokens of calibration text reach its \(statistics.channels) inputs; rounded to nearest "
           + "instead. Use more calibration text")
     }
     let order = VisitingOrder(
       order ?? .best(for: task.scheme.grid), diagonal: InverseFactor.livelyDiagonal(statistics),
-      tileLength: task.scheme.groupLength(columns: statistics.channels))
+      tileLength: task.scheme.groupLength(columns: statistics.channels), joint: task.scheme.jointColumns)
     guard let factor = factors.factor(of: statistics, order: order, damp: damp, parallel: task.parallel) else {
       return PlainRounder(
-        scheme: task.scheme, importance: task.importance,
+        scheme: task.scheme, importance: task.importance ?? ownImportance,
         reason: "the inputs' Gram matrix cannot be factored even with damp=\(InverseFactor.largestDamp); rounded to nearest "
           + "instead. The calibration text may be too short, or activations are not finite")
     }
     return FeedbackRounder(
-      scheme: task.scheme, order: order, factor: factor, valueType: valueType, importance: weighsFit ? order.diagonal : nil,
+      scheme: task.scheme, order: order, factor: factor, metrics: order.joint > 1 ? factor.metrics(of: order) : [], valueType: valueType,
+      importance: weighsFit ? order.diagonal : nil,
       correction: TargetCorrection(statistics, share: correctedShare, order: order, factor: factor), requestedDamp: damp)
   }
 }

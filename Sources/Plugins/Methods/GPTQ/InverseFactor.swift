@@ -33,6 +33,34 @@ struct InverseFactor: Sendable {
     return nil
   }
 
+  /// What errors in columns that are rounded together cost after they are passed on to the others: for each run of `joint` places the
+  /// matrix M of `eᵀ·M·e`, scaled to a mean diagonal of 1. With B the run's block of U, `M = (BᵀB)⁻¹`.
+  func metrics(of order: VisitingOrder) -> [[Float]] {
+    let size = order.columns.count, joint = order.joint
+    return stride(from: 0, to: size, by: joint).map { first in
+      let count = min(joint, size - first)
+      // B⁻¹ is upper triangular, too: column by column, backwards.
+      var inverse = [Double](repeating: 0, count: count * count)
+      for column in 0..<count {
+        for row in stride(from: column, through: 0, by: -1) {
+          var sum = row == column ? 1.0 : 0.0
+          for k in row + 1..<max(row + 1, column + 1) {
+            sum -= Double(upper[(first + row) * size + first + k]) * inverse[k * count + column]
+          }
+          inverse[row * count + column] = sum / Double(upper[(first + row) * size + first + row])
+        }
+      }
+      var metric = [Double](repeating: 0, count: count * count)
+      for i in 0..<count {
+        for j in 0..<count {
+          for k in 0..<count { metric[i * count + j] += inverse[i * count + k] * inverse[j * count + k] }
+        }
+      }
+      let mean = (0..<count).reduce(0.0) { $0 + metric[$1 * count + $1] } / Double(count)
+      return metric.map { Float($0 / mean) }
+    }
+  }
+
   /// The mean square of each channel relative to their mean; 1 for dead channels.
   static func livelyDiagonal(_ statistics: SiteStatistics) -> [Float] {
     let size = statistics.channels

@@ -23,17 +23,24 @@ struct VisitingOrder: Sendable, Equatable {
   /// Mean square of the inputs by column, relative to their mean.
   let diagonal: [Float]
   let tileLength: Int
+  /// Columns whose codes are chosen together; they are neighbours in the order.
+  let joint: Int
   /// The column at each place of the order.
   let columns: [Int]
 
-  init(_ kind: Kind, diagonal: [Float], tileLength: Int) {
+  init(_ kind: Kind, diagonal: [Float], tileLength: Int, joint: Int = 1) {
     self.kind = kind
     self.diagonal = diagonal
-    let tileLength = max(1, tileLength)
+    let tileLength = max(1, tileLength), joint = max(1, joint)
     self.tileLength = tileLength
+    self.joint = joint
     /// Descending; ties in order of the index.
     func isLouder(_ a: (Int, Float), _ b: (Int, Float)) -> Bool { a.1 == b.1 ? a.0 < b.0 : a.1 > b.1 }
-    func sorted(_ range: Range<Int>) -> [Int] { range.map { ($0, diagonal[$0]) }.sorted(by: isLouder).map(\.0) }
+    func sorted(_ range: Range<Int>) -> [Int] {
+      let runs = stride(from: range.lowerBound, to: range.upperBound, by: joint).map { $0..<min(range.upperBound, $0 + joint) }
+      let order = runs.indices.map { ($0, runs[$0].reduce(Float(0)) { $0 + diagonal[$1] }) }.sorted(by: isLouder)
+      return order.flatMap { runs[$0.0] }
+    }
     switch kind {
     case .plain: columns = Array(0..<diagonal.count)
     case .static: columns = sorted(0..<diagonal.count)

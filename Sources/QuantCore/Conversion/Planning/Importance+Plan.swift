@@ -49,7 +49,7 @@ extension Importance {
 
   /// Refuses to round without importance if a preset uses a scheme only with it, or the rule of a scheme needs it.
   /// - Parameters:
-  ///   - observes: whether methods observe the inputs of blocks themselves.
+  ///   - observes: whether methods round matrices of blocks by what they observe themselves.
   ///   - path: of the importance file, or nil.
   /// - Throws: `Failure` `importance.required` that names the first such tensor.
   static func check(
@@ -58,10 +58,11 @@ extension Importance {
     let lacking = tensors.first { tensor in
       guard tensor.importance == nil, tensor.repacking == nil, !tensor.isCopy else { return false }
       let isObserved = observes && tensor.id?.block != nil
+      if isObserved { return false }
       switch tensor.scheme.importanceNeed {
       case .everything: return true
       case .layers: return !isOuter(tensor, format)
-      case .none: return tensor.needsImportance && !isObserved && !isOuter(tensor, format)
+      case .none: return tensor.needsImportance && !isOuter(tensor, format)
       }
     }
     guard let lacking else { return }

@@ -61,7 +61,8 @@ public struct Planner: Sendable {
         to: &tensors, of: target.format, shaped.selection, model: shaped.model, source: shaped.source.naming,
         path: request.importancePath, warnings: &shaped.warnings)
     }
-    try Importance.check(tensors, of: target.format, observes: !chain.statistics.isEmpty, path: request.importancePath)
+    let observes = chain.methods.contains { $0.roundsByStatistics }
+    try Importance.check(tensors, of: target.format, observes: observes, path: request.importancePath)
 
     let values = tensors.compactMap(\.calibrated)
     let observed = try Observation(

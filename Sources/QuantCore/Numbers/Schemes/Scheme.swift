@@ -46,8 +46,12 @@ public protocol Scheme: Sendable {
   /// The tensors that conversions refuse to round by this rule without importance.
   var importanceNeed: ImportanceNeed { get }
   /// Columns whose codes are chosen together, because one point of a codebook stands for all of them. `nearest` is called for all
-  /// of them at once; methods that round one column after another need 1.
+  /// of them at once.
   var jointColumns: Int { get }
+  /// Codes of `jointColumns` columns from a multiple of that on, for parameters in `result`, so that `eᵀ·M·e` is small for the
+  /// errors `e` of each row: for methods whose errors in one column matter more or less with those in another.
+  /// - Parameter metric: M, square, symmetric and positive definite.
+  func nearest(_ panel: Panel, columns: Range<Int>, metric: [Float], into result: inout QuantizedPanel)
 
   // MARK: Repacking
 
@@ -68,6 +72,10 @@ extension Scheme {
   public var widerSearch: (any Scheme)? { nil }
   public var importanceNeed: ImportanceNeed { .none }
   public var jointColumns: Int { 1 }
+
+  public func nearest(_ panel: Panel, columns: Range<Int>, metric: [Float], into result: inout QuantizedPanel) {
+    nearest(panel, columns: columns, into: &result)
+  }
 
   public func repacking(of source: any Scheme) -> Repacking? {
     source.grid == grid && source.parameterCount == parameterCount ? .identity : nil

@@ -5,7 +5,7 @@ public import QuantCore
 /// Bytes equal those of a default llama.cpp build. The one exception is an `iq3_s` super-block with a sub-block of zeros: llama.cpp
 /// then writes the points of later sub-blocks to the places of earlier ones; here they are in their own places.
 ///
-/// The trap: points are chosen for 8 weights at once, so methods that round column by column cannot use these types.
+/// The trap: a point stands for 8 weights, so codes of 8 columns are chosen at once.
 public enum GGUFGrids: SchemeProvider {
   public static let id = "gguf-grids"
   public static let summary = "GGUF's block types that index points of a grid, as llama.cpp rounds them."

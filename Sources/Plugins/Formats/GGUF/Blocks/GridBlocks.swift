@@ -70,6 +70,43 @@ struct GridBlocks: GGUFBlockScheme {
     }
   }
 
+  func nearest(_ panel: Panel, columns: Range<Int>, metric: [Float], into result: inout QuantizedPanel) {
+    let joint = jointColumns, rows = panel.rows, block = columns.lowerBound / layout.weights
+    guard columns.count == joint, columns.lowerBound.isMultiple(of: joint), metric.count == joint * joint, rows > 0 else {
+      return nearest(panel, columns: columns, into: &result)
+    }
+    let first = columns.lowerBound - block * layout.weights
+    let perRow = joint / type.pointLength
+    var divided = [Float](repeating: 0, count: rows * joint)
+    result.parameters.withUnsafeBufferPointer { parameters in
+      guard let base = parameters.baseAddress else { return }
+      for row in 0..<rows {
+        let own = base + result.parameterIndex(row: row, group: block), factor = factor(first, own), shift = shift(first, own)
+        guard factor != 0 else { continue }
+        for i in 0..<joint { divided[row * joint + i] = panel.row(row)[columns.lowerBound + i] / factor - shift }
+      }
+    }
+    var indices = [UInt16](repeating: 0, count: rows * perRow), signs = [UInt8](repeating: 0, count: rows)
+    type.coordinates.withUnsafeBufferPointer { coordinates in
+      guard let base = coordinates.baseAddress else { return }
+      let count = coordinates.count / type.pointLength
+      var rule = qc_point_rule(
+        points: base, length: Int32(type.pointLength), count: Int32(count), signs: type.isTernary ? 0 : Int32(type.storedSigns))
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: perRow * count) { scratch in
+        guard let scratch = scratch.baseAddress else { return }
+        qc_point_searcher_at(qc_cpu_level())(&rule, divided, Int64(rows), metric, scratch, &indices, &signs)
+      }
+    }
+    let points = GridPoints(type.grid)
+    for row in 0..<rows {
+      for i in 0..<joint {
+        let index = Int(indices[row * perRow + i / type.pointLength])
+        result.codes[row * result.columns + columns.lowerBound + i] = code(
+          level: points.level(i % type.pointLength, of: index), isNegative: signs[row] >> i & 1 == 1)
+      }
+    }
+  }
+
   func value(
     _ codes: UnsafePointer<Int32>, columns: Range<Int>, parameters: UnsafePointer<Float>,
     destination: UnsafeMutablePointer<Float>

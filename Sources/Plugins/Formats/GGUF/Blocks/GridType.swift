@@ -50,6 +50,15 @@ enum GridType: Sendable, CaseIterable {
     }
   }
 
+  /// Coordinate after coordinate, the values of all points before scale and sign.
+  var coordinates: [Float] { GridType.allCoordinates[self] ?? [] }
+
+  private static let allCoordinates = Dictionary(
+    uniqueKeysWithValues: allCases.map { type in
+      let points = GridPoints(type.grid), levels = type.levels
+      return (type, (0..<type.pointLength).flatMap { i in (0..<points.count).map { levels[Int(points.level(i, of: $0))] } })
+    })
+
   /// The factor of levels under a stored scale.
   func factor(d: Float, scale: Float) -> Float {
     switch self {

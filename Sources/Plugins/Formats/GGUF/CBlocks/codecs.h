@@ -20,6 +20,7 @@ typedef struct {
   qc_block_refiner _Nullable refine;
 } qc_block_codec;
 
+extern const qc_point_searcher _Nonnull qc_point_searcher_baseline, qc_point_searcher_avx2, qc_point_searcher_avx512;
 extern const qc_block_codec qc_block_codecs_baseline[QC_BLOCK_TYPE_LIMIT];
 extern const qc_block_codec qc_block_codecs_avx2[QC_BLOCK_TYPE_LIMIT];
 extern const qc_block_codec qc_block_codecs_avx512[QC_BLOCK_TYPE_LIMIT];

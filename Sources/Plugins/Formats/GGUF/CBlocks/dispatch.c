@@ -20,3 +20,13 @@ qc_block_encoder qc_block_encoder_at(qc_block_type type, int level) { return cod
 qc_block_refiner qc_block_refiner_at(qc_block_type type, int level) { return codec(type, level)->refine; }
 
 qc_block_decoder qc_block_decoder_at(qc_block_type type, int level) { return codec(type, level)->decode; }
+
+qc_point_searcher qc_point_searcher_at(int level) {
+#if QC_X86_LEVELS
+  if (level == QC_AVX512) return qc_point_searcher_avx512;
+  if (level == QC_AVX2) return qc_point_searcher_avx2;
+#else
+  (void)level;
+#endif
+  return qc_point_searcher_baseline;
+}

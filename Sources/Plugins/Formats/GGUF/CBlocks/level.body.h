@@ -23,6 +23,7 @@
 #include "grid_search.body.h"
 #include "grid_encoders.body.h"
 #include "ternary_grid_encoders.body.h"
+#include "point_search.body.h"
 
 // A row of the table below: the weights of a block, its bytes, and its kernels. A type that is only read has a decoder; one that is
 // written also has an encoder; one with a wider search also has a refiner, which needs `floats` parameters for each block.
@@ -59,3 +60,5 @@ const qc_block_codec QC_NAME(qc_block_codecs)[QC_BLOCK_TYPE_LIMIT] = {
     [QC_BLOCK_Q1_0] = {QC_WRITTEN(q1_0, 128), QC_REFINED_BY(q1_0, 1)},
     [QC_BLOCK_Q2_0] = {QC_WRITTEN(q2_0, 64), QC_REFINED_BY(q2_0, 1)},
 };
+
+const qc_point_searcher _Nonnull QC_NAME(qc_point_searcher) = QC_NAME(nearest_points);

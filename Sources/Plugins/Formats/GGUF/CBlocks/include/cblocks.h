@@ -64,6 +64,28 @@ typedef void (*qc_block_decoder)(
 typedef void (*qc_block_refiner)(
     const float *_Nonnull source, const float *_Nonnull weights, int64_t blocks, float *_Nonnull parameters);
 
+/// How the points of a grid stand for weights.
+typedef struct qc_point_rule {
+  /// Coordinate after coordinate, the values of all points before scale and sign.
+  const float *_Nonnull points;
+  /// Coordinates of a point: 8 or 4.
+  int32_t length;
+  /// Number of points, a multiple of 256.
+  int32_t count;
+  /// Signs that are stored for 8 weights: 8, 7 if the number of minus signs is even, or 0.
+  int32_t signs;
+} qc_point_rule;
+
+/// Chooses points, and signs, for rows of 8 contiguous weights, divided by their scales, so that e' M e is small for their errors e.
+/// `metric` is M, 8 by 8, symmetric and positive definite. `scratch` has room for 8 / length * count floats, `indices` for 8 / length
+/// and `signs` for one byte (bit i: weight i is negative) per row.
+typedef void (*qc_point_searcher)(
+    const qc_point_rule *_Nonnull rule, const float *_Nonnull source, int64_t rows, const float *_Nonnull metric,
+    float *_Nonnull scratch, uint16_t *_Nonnull indices, uint8_t *_Nonnull signs);
+
+/// The search at a level that this processor has.
+qc_point_searcher _Nonnull qc_point_searcher_at(int level);
+
 /// The size of a block, from the struct that the kernels read and write. Zeros for a number that is not a block type.
 qc_block_size qc_block_size_of(qc_block_type type);
 
