@@ -14,6 +14,7 @@ extension Setting {
     Setting("output_scheme", "--output-scheme", \.rounding.outputChoice, \.conversion.outputScheme, .scheme),
     Setting("embedding_scheme", "--embedding-scheme", \.rounding.embeddingScheme, \.conversion.embeddingScheme, .scheme),
     Setting("packing", "--packing", \.target.packing, \.conversion.packing, .text, .recorded, .packing),
+    Setting("mmproj", "--mmproj", \.target.mmproj, \.conversion.writesTowers, .flag, .recorded, .towers),
     Setting("client", "--for", \.target.client, \.conversion.client, .text),
     Setting("activations", "--activations", \.rounding.activations, \.conversion.activations, .text, .recorded, .activations),
     Setting("kv_cache", "--kv-cache", \.rounding.kvCache, \.conversion.keyValueCache, .text),

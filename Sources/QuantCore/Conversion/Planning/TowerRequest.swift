@@ -1,0 +1,37 @@
+/// What concerns conversions that write the towers of a model, or leave them out.
+enum TowerRequest {
+  /// Refuses what cannot be done with towers alone.
+  /// - Throws: `Failure` of kind usage.
+  static func check(_ request: ConversionRequest, _ source: Checkpoint, _ target: Target) throws(Failure) {
+    guard request.writesTowers else { return }
+    guard target.format.towerScheme != nil else {
+      throw Failure(
+        .usage, "tower.format", "format '\(target.format.id)' does not hold the towers of a model alone", file: request.output,
+        remedy: "Write \(target.registry.outputs { ($0 as? any ModelFormat.Type)?.towerScheme != nil }) instead, or leave "
+          + "\(setting: "mmproj") out: a folder made from a folder keeps its towers.")
+    }
+    guard source.naming != target.naming else {
+      throw Failure(
+        .usage, "tower.source", "only a folder holds towers beside its language model", file: request.input,
+        remedy: "Give the folder of the model, or leave \(setting: "mmproj") out to convert this file.")
+    }
+    let ofText: [(name: String, isGiven: Bool)] = [
+      ("plugin", !request.methods.isEmpty), ("drop-blocks", !request.droppedBlocks.isEmpty), ("lora", !request.adapters.isEmpty),
+      ("importance", request.importancePath != nil), ("kv-cache", request.keyValueCache != nil), ("pre", request.preTokenizer != nil),
+    ]
+    for (name, isGiven) in ofText where isGiven {
+      throw Failure(
+        .usage, "tower.setting", "a setting concerns the language model, but only towers are written", file: request.output,
+        remedy: "Leave \(setting: name) out, or write the language model without \(setting: "mmproj").")
+    }
+  }
+
+  /// How the towers that an output of the language model leaves out can be written: what follows a sentence that they are.
+  static func way(of request: ConversionRequest, _ source: Checkpoint, _ target: Target, _ opening: Opening) -> String {
+    guard target.format.towerScheme != nil, let architecture = source.configuration?.architecture else { return "" }
+    guard opening.tower(of: source) != nil else { return "; no towers are known for '\(architecture)', so nothing can write them yet" }
+    let name = Files.lastComponent(request.output)
+    let beside = String(request.output.dropLast(name.count)) + "mmproj-" + name
+    return "; 'qconvert \(request.input) \(beside) --mmproj' writes them"
+  }
+}
