@@ -29,7 +29,9 @@ import Testing
     return (plan.source, try Opening(registry).open(folder.file("towers.gguf")))
   }
 
-  private func values(_ checkpoint: Checkpoint, _ name: String) throws -> [Float] { try #require(checkpoint[name], "\(name)").matrix().values }
+  private func values(_ checkpoint: Checkpoint, _ name: String) throws -> [Float] {
+    try #require(checkpoint[name], "\(name)").matrix().values
+  }
 
   @Test func theFileIsLabelledAsTowersAndHasNoTokenizer() throws {
     let metadata = try converted(nil).made.metadata
@@ -62,7 +64,9 @@ import Testing
   }
 
   /// Of the types that matrices get, a kernel takes only two.
-  @Test(arguments: [("f16", "f16"), ("f32", "f32"), ("bf16", "f32"), ("q8_0", "f32")]) func aKernelKeepsAFloat(_ asked: String, _ kernel: String)
+  @Test(arguments: [("f16", "f16"), ("f32", "f32"), ("bf16", "f32"), ("q8_0", "f32")]) func aKernelKeepsAFloat(
+    _ asked: String, _ kernel: String
+  )
     throws
   {
     let tensors = try plan { $0.scheme = asked }.tensors

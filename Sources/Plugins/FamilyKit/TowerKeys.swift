@@ -23,7 +23,9 @@ public struct TowerKeys: Sendable {
     }
     own = ConfigurationKeys(.huggingFace(json), path: tensors.path)
     self.tensors = tensors
-    processor = try TowerKeys.processor(tensors.companionFolder ?? tensors.path)
+    // Another tokenizer is no reason to look for images elsewhere.
+    let folder = Files.isFolder(tensors.path) ? tensors.path : tensors.companionFolder ?? Files.folder(of: tensors.path)
+    processor = try TowerKeys.processor(folder)
   }
 
   /// The members of `preprocessor_config.json` and `processor_config.json`, those of the object for images at the top; later ones replace

@@ -27,8 +27,9 @@ public enum Gemma3Tower: TowerFamily {
     keys.set("vision.attention.layer_norm_epsilon", try stated.number("layer_norm_eps", or: 1e-6))
     keys.set("use_gelu", .bool(true))
     // Patches per side for each pooled one; 4 is what llama.cpp assumes.
-    let pooled = Int((stated.processor["image_seq_length"]?.doubleValue ?? 256).squareRoot().rounded(.down).clamped)
-    let factor = sizes.patchesPerSide / max(1, pooled)
+    let pooled = stated.processor["image_seq_length"]?.intValue ?? 256
+    guard (1...1_048_576).contains(pooled) else { throw stated.own.bad("image_seq_length", "is not a number of patches") }
+    let factor = sizes.patchesPerSide / Int(Double(pooled).squareRoot())
     if factor > 0, factor != 4 { keys.set("vision.projector.scale_factor", factor) }
     var tower = Tower(
       family: id, keys: keys,
@@ -46,9 +47,4 @@ public enum Gemma3Tower: TowerFamily {
     tower.unused = ["vision_tower.vision_model.head.", "vision_tower.head."]
     return tower.describe(tensors)
   }
-}
-
-extension Double {
-  /// Within what an `Int` and the sizes of a tower hold; 0 for no number.
-  fileprivate var clamped: Double { isFinite ? min(max(self, 0), 1_048_576) : 0 }
 }

@@ -47,7 +47,7 @@ struct SourceShaping {
     let reader = target.registry.reader(of: shaped.source)
     var mapping = TensorMapping(
       source: shaped.source, reader: reader, model: shaped.model, target: target.naming,
-      wayForTowers: TowerRequest.way(of: request, shaped.source, target, opening))
+      wayForTowers: TowerRequest.way(of: request, shaped.source, shaped.model, target, opening))
     do {
       return try mapping.drafts(warnings: &shaped.warnings)
     } catch let failure as Failure where shaped.model != nil && !shaped.needsFamily && target.format.knowsLayersByName {

@@ -27,9 +27,16 @@ enum TowerRequest {
   }
 
   /// How the towers that an output of the language model leaves out can be written: what follows a sentence that they are.
-  static func way(of request: ConversionRequest, _ source: Checkpoint, _ target: Target, _ opening: Opening) -> String {
-    guard target.format.towerScheme != nil, let architecture = source.configuration?.architecture else { return "" }
-    guard opening.tower(of: source) != nil else { return "; no towers are known for '\(architecture)', so nothing can write them yet" }
+  static func way(
+    of request: ConversionRequest, _ source: Checkpoint, _ model: ModelDescription?, _ target: Target, _ opening: Opening
+  ) -> String {
+    let isKnown = opening.tower(of: source) != nil
+    guard target.format.towerScheme != nil, isKnown || model?.hasTowers == true else { return "" }
+    do {
+      _ = try opening.describeTowers(source)
+    } catch {
+      return "; --mmproj cannot write them: " + ((error as? Failure)?.message ?? "\(error)")
+    }
     let name = Files.lastComponent(request.output)
     let beside = String(request.output.dropLast(name.count)) + "mmproj-" + name
     return "; 'qconvert \(request.input) \(beside) --mmproj' writes them"

@@ -87,7 +87,8 @@ struct PluginFacts {
     var lines = options.map { "option \($0.name)=\($0.defaultValue): \($0.summary)" }
     if !requirements.isEmpty { lines.append("requires calibration: " + requirements.joined(separator: ", ")) }
     if !schemes.isEmpty { lines.append("names: " + schemes.joined(separator: " ")) }
-    if !names.isEmpty { lines.append((["family", "tower"].contains(axis) ? "architectures: " : "extensions: ") + names.joined(separator: " ")) }
+    let kind = ["family", "tower"].contains(axis) ? "architectures" : "extensions"
+    if !names.isEmpty { lines.append("\(kind): " + names.joined(separator: " ")) }
     if !reference.isEmpty { lines.append("reference: " + reference) }
     return lines
   }

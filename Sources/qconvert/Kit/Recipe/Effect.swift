@@ -142,14 +142,6 @@ extension Effect {
     return .mistaken("only a GGUF stores the name of a pre-tokenizer, and no text is read", remedy: "Leave it out, or write a .gguf file.")
   }
 
-  /// Whoever evaluates or names a pre-tokenizer means the language model.
-  static let towers = Effect { situation in
-    if situation.recipe.evaluation.text.isEmpty { return .effective }
-    return .mistaken(
-      "towers cannot be evaluated on text",
-      remedy: "Convert without it to evaluate the language model, or leave --eval-text out.")
-  }
-
   static let shardSize = Effect { situation in
     guard situation.recipe.conversion.keepsSplit else { return .effective }
     return .mistaken("--keep-split splits OUT where IN is split", remedy: "Give only one of them.")
@@ -160,6 +152,11 @@ extension Effect {
       return .mistaken("only a GGUF made from a GGUF in shards can keep them", remedy: "Give --shard-size SIZE instead.")
     }
     return situation.input.files.count > 1 ? .effective : .harmless("IN is one file")
+  }
+
+  static let evaluationText = Effect { situation in
+    guard situation.plan.request.writesTowers else { return .effective }
+    return .mistaken("towers cannot be evaluated on text", remedy: "Leave it out, or convert the language model without --mmproj.")
   }
 
   static let evaluation = Effect { situation in
