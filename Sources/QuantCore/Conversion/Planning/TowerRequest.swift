@@ -15,13 +15,15 @@ enum TowerRequest {
         .usage, "tower.source", "only a folder holds towers beside its language model", file: request.input,
         remedy: "Give the folder of the model, or leave \(setting: "mmproj") out to convert this file.")
     }
-    let ofText: [(name: String, isGiven: Bool)] = [
+    // llama.cpp loads towers from one file.
+    let others: [(name: String, isGiven: Bool)] = [
       ("plugin", !request.methods.isEmpty), ("drop-blocks", !request.droppedBlocks.isEmpty), ("lora", !request.adapters.isEmpty),
       ("importance", request.importancePath != nil), ("kv-cache", request.keyValueCache != nil), ("pre", request.preTokenizer != nil),
+      ("shard-size", request.shardSize != nil),
     ]
-    for (name, isGiven) in ofText where isGiven {
+    for (name, isGiven) in others where isGiven {
       throw Failure(
-        .usage, "tower.setting", "a setting concerns the language model, but only towers are written", file: request.output,
+        .usage, "tower.setting", "only towers are written, and a setting that was given does not apply to them", file: request.output,
         remedy: "Leave \(setting: name) out, or write the language model without \(setting: "mmproj").")
     }
   }
