@@ -20,16 +20,29 @@ which it has a name. Models of other architectures convert within their format, 
 """
 
 
-def page(program):
-    said = subprocess.run([program, "plugins", "--families", "--json"], stdout=subprocess.PIPE, check=True).stdout
-    families = json.loads(said)["families"]
+TOWERS = """
+## Towers
+
+`--mmproj` writes the towers of these classes from a folder to a GGUF of their own ([formats](formats.md#towers-for-images-and-sound)).
+No tower is computed by qconvert itself.
+
+"""
+
+
+def table(kind, families):
     formats = list(families[0]["architectures"])
-    rows = [["family", *(f"architecture in {name}" for name in formats), "what it is", "source"]]
+    rows = [[kind, *(f"architecture in {name}" for name in formats), "what it is", "source"]]
     for family in families:
         names = (", ".join(f"`{name}`" for name in family["architectures"][key]) or "–" for key in formats)
         rows.append([f"`{family['id']}`", *names, family["summary"], family["reference"]])
     lines = ["| " + " | ".join(row) + " |\n" for row in rows]
-    return HEAD + lines[0] + "|---" * len(rows[0]) + "|\n" + "".join(lines[1:])
+    return lines[0] + "|---" * len(rows[0]) + "|\n" + "".join(lines[1:])
+
+
+def page(program):
+    said = subprocess.run([program, "plugins", "--families", "--json"], stdout=subprocess.PIPE, check=True).stdout
+    lists = json.loads(said)
+    return HEAD + table("family", lists["families"]) + TOWERS + table("tower", lists["towers"])
 
 
 def main():

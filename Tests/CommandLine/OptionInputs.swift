@@ -26,10 +26,12 @@ struct OptionInputs {
       ("recipe.yaml", Array("scheme: q8_0\n".utf8)), ("config.json", changed(model)), ("small.json", changed(small)),
     ]
     for (name, bytes) in texts { writeFile(folder.file(name), bytes) }
+    let pictures = try RandomModel.copy("qwen2.5-vl", into: folder)
+    writeFile(pictures + "/preprocessor_config.json", Array(#"{"image_mean": [0.5, 0.5, 0.5], "image_std": [1, 1, 1]}"#.utf8))
     _ = mkdir(folder.file("base"), 0o777)
     for name in ["config.json", "model.safetensors"] { writeFile(folder.file("base/" + name), readFile(small + "/" + name)) }
     words = [
-      "MODEL": model, "SMALL": small, "BASE": folder.file("base"), "ADAPTER": SharedData.fixture("adapters/llama"),
+      "MODEL": model, "SMALL": small, "BASE": folder.file("base"), "ADAPTER": SharedData.fixture("adapters/llama"), "PICTURES": pictures,
       "F16": folder.file("f16.gguf"), "PART": folder.file("parts-00001-of-00003.gguf"), "LONE": folder.file("lone.safetensors"),
       "TEXT": folder.file("a.txt"), "TEXT2": folder.file("b.txt"), "IDS": folder.file("ids.txt"), "IDS2": folder.file("other-ids.txt"),
       "TYPES": folder.file("types.txt"), "EMPTY": folder.file("empty.txt"), "RECIPE": folder.file("recipe.yaml"),

@@ -74,6 +74,7 @@ import Testing
     ("allow_requantize", "MODEL a.gguf", "MODEL a.gguf --allow-requantize"),
     ("shard_size", "MODEL a.gguf", "MODEL a.gguf --shard-size 2MB"),
     ("keep_split", "PART a.gguf", "PART a.gguf --keep-split"),
+    ("mmproj", "PICTURES a.gguf", "PICTURES a.gguf --mmproj"),
     ("force", "MODEL a.gguf", "MODEL a.gguf --force"),
     ("resume", "MODEL a.gguf", "MODEL a.gguf --resume"),
     ("evaluation.text", "MODEL a.gguf", "MODEL a.gguf --eval-text TEXT"),
@@ -86,6 +87,10 @@ import Testing
   /// Command lines in which a setting changes nothing, each with the id of the failure; nil: a warning.
   private static let idle: [(key: String, line: String, id: String?)] = [
     ("output_scheme", "ADAPTER out --output-scheme q8_0", "setting.input"),
+    ("mmproj", "PICTURES out --mmproj", "tower.format"),
+    ("mmproj", "F16 a.gguf --mmproj", "tower.source"),
+    ("mmproj", "MODEL a.gguf --mmproj", "tower.unknown"),
+    ("evaluation.text", "PICTURES a.gguf --mmproj --eval-text TEXT", "setting.no-effect"),
     ("packing", "MODEL out --scheme bf16 --packing gptq", "setting.no-effect"),
     ("client", "MODEL a.gguf --for vllm", "client.format"),
     ("activations", "MODEL out --scheme bf16 --activations int8-token", "setting.no-effect"),
@@ -191,7 +196,7 @@ import Testing
     let inputs = try OptionInputs(["f16.gguf"])
     let defaults =
       "--no-pure --search standard --samples 128 --context 512 --seed 0 --bos auto --propagate auto --no-true-sequential --products f32 "
-      + "--no-allow-nonfinite --no-allow-requantize --no-keep-split --no-force --no-resume --eval-context 512"
+      + "--no-allow-nonfinite --no-allow-requantize --no-keep-split --no-mmproj --no-force --no-resume --eval-context 512"
     for line in ["MODEL a.gguf --scheme f16", "MODEL out --scheme w4a16", "F16 a.gguf --scheme keep", "ADAPTER out"] {
       let warnings = try inputs.plan(line + " " + defaults, in: folder).warnings
       #expect(!warnings.contains { $0.contains("no effect") }, "\(line): \(warnings)")

@@ -27,7 +27,7 @@ TEXTS = ["text.txt", "test.txt", "calibration.txt", "wikitext2-valid.txt", "text
 # A plan writes nothing: commands that read these outputs read another file instead.
 WRITTEN = {"out": "model", "smoothed": "model", "model.gguf": "model.f16.gguf"}
 # Options of other programs.
-FOREIGN = {"--all", "--chunks", "--only", "--imatrix", "--kl-divergence", "--no-ppl", "--explicit-target-dependency-import-check"}
+FOREIGN = {"--all", "--chunks", "--only", "--imatrix", "--kl-divergence", "--no-ppl", "--outtype", "--explicit-target-dependency-import-check"}
 OTHERS = {
     "eval", "generate", "tokenize", "logits", "calibrate", "inspect", "validate", "compare", "plugins", "plugin", "plan",
 }
@@ -93,6 +93,18 @@ def make_adapter(folder):
         json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]}), encoding="utf-8")
 
 
+def make_pictures(folder):
+    """A model with a tower for images, with a tokenizer of as many characters as its embedding has rows."""
+    shutil.copytree(FIXTURES / "engine" / "qwen2.5-vl", folder)
+    tokens = ["\u0120"] + [chr(code) for code in range(0x21, 0x7F)] + ["<s>"]
+    spelling = {"type": "ByteLevel", "add_prefix_space": False}
+    model = {"type": "BPE", "vocab": {token: number for number, token in enumerate(tokens)}, "merges": []}
+    (folder / "tokenizer.json").write_text(
+        json.dumps({"version": "1.0", "pre_tokenizer": spelling, "decoder": spelling, "model": model}), encoding="utf-8")
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}), encoding="utf-8")
+
+
 def prepare(folder, program):
     """Makes the files that the pages name, and a wrapper that precedes the real program in PATH."""
     for name in TEXTS + MODELS:
@@ -104,9 +116,10 @@ def prepare(folder, program):
         split = ["--shard-size", "4MB"] if name == "parts.gguf" else []
         subprocess.run([program, "model", name, "--scheme", scheme, "--quiet", "--no-report", *split], cwd=folder, check=True)
     subprocess.run([program, "model", "model-gptq", "--scheme", "int4-g128", "--packing", "gptq", "--quiet"], cwd=folder, check=True)
-    for name in ("f16.gguf", "big.gguf", "in.gguf"):
+    for name in ("f16.gguf", "big.gguf", "in.gguf", "mmproj.gguf"):
         (folder / name).symlink_to(folder / "model.f16.gguf")
     make_adapter(folder / "adapter")
+    make_pictures(folder / "qwen2.5-vl")
     recipe = re.search(r"^```yaml\n(.*?)^```$", (ROOT / "Docs" / "recipes.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     (folder / "recipe.yaml").write_text(recipe[1], encoding="utf-8")
     programs = folder / ".bin"

@@ -12,6 +12,7 @@ public struct LanguageModelView: Sendable {
   private let storedNames: [String: String]
   /// What precedes the names of blocks in the folder, where the view has `model.`
   private let prefix: String
+  private let hasTowers: Bool
 
   /// Where classes keep parts that process something other than text. Each may be preceded by `model.`
   private static let otherParts = [
@@ -27,7 +28,7 @@ public struct LanguageModelView: Sendable {
   ///   - architecture: the class of the language model alone.
   public init(_ configuration: Configuration, _ tensors: Checkpoint, as architecture: String) {
     guard let json = configuration.json else {
-      (self.configuration, self.tensors, storedNames, prefix) = (configuration, tensors, [:], "")
+      (self.configuration, self.tensors, storedNames, prefix, hasTowers) = (configuration, tensors, [:], "", false)
       return
     }
     var names: [String: String] = [:]
@@ -39,7 +40,7 @@ public struct LanguageModelView: Sendable {
     }
     let first = "model.layers.0."
     let stored = names.first { $0.key.hasPrefix(first) }.map { $0.value.dropLast($0.key.count - "model.".count) }
-    (storedNames, prefix) = (names, stored.map { String($0) } ?? "")
+    (storedNames, prefix, hasTowers) = (names, stored.map { String($0) } ?? "", found.count < tensors.tensors.count)
     self.tensors = Checkpoint(
       path: tensors.path, format: tensors.format, tensors: found, naming: tensors.naming, configuration: nil, files: tensors.files)
     self.configuration = .huggingFace(LanguageModelView.stated(json, architecture))
@@ -77,6 +78,7 @@ public struct LanguageModelView: Sendable {
       return place
     }
     model.otherParts[.huggingFace, default: []] += LanguageModelView.otherPrefixes
+    model.hasTowers = hasTowers
     return model
   }
 }

@@ -157,6 +157,10 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public var dimensions: [Int]?
   /// Rows of the stored tensor before those of the model, which nothing reads.
   public var unusedRows = 0
+  /// The schemes in which clients expect the weight; see `TensorPlace.schemes`.
+  public var schemes: [String] = []
+  /// What a stored tensor of floats states as its dimensions; see `TensorPlace.dimensions`.
+  public var statedDimensions: [Int]?
 
   public init(_ name: String) { self.name = name }
   public init(stringLiteral name: String) { self.name = name }
@@ -215,6 +219,20 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public func after(rows: Int) -> NamedPlace {
     var place = self
     place.unusedRows = rows
+    return place
+  }
+
+  /// The same for a weight that clients expect in one of these schemes.
+  public func stored(as schemes: String...) -> NamedPlace {
+    var place = self
+    place.schemes = schemes
+    return place
+  }
+
+  /// The same for floats whose rows clients see divided into these dimensions.
+  public func stating(_ dimensions: [Int]) -> NamedPlace {
+    var place = self
+    place.statedDimensions = dimensions
     return place
   }
 

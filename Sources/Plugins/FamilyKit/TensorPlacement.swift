@@ -93,7 +93,12 @@ struct TensorPlacement {
       shape[0] += place.unusedRows
     }
     if isStacked { shape = [fused.first?.members.count ?? 1] + shape }
-    return TensorPlace(fullName(place, naming, tensor.expert) + (isBias ? place.biasSuffix : place.suffix), shape, layout)
+    var result = TensorPlace(fullName(place, naming, tensor.expert) + (isBias ? place.biasSuffix : place.suffix), shape, layout)
+    if !isBias {
+      result.schemes = place.schemes
+      result.dimensions = place.statedDimensions
+    }
+    return result
   }
 
   private func fullName(_ place: NamedPlace, _ naming: Naming, _ expert: Int?) -> String {

@@ -49,5 +49,8 @@ extension QConvert {
     Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self, Falcon.self, GPTBigCode.self,
     Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self, MiniCPM3.self, Apertus.self, Mistral3.self, QwenVL.self,
     LanguageParts.self, Bert.self, NomicBert.self, ModernBert.self, EuroBert.self,
+    // Towers
+    Gemma3Tower.self, QwenVLTower.self, Qwen3VLTower.self, PixtralTower.self, Idefics3Tower.self, InternVLTower.self,
+    LFM2VLTower.self, Llama4Tower.self, Qwen2AudioTower.self, VoxtralTower.self,
   ]
 }

@@ -2,6 +2,8 @@ public import QuantCore
 
 extension GGUFFormat: ModelFormat, AdapterFormat {
   public static var defaultScheme: String { "q4_k_m" }
+  /// What most published files of towers hold.
+  public static var towerScheme: String? { "f16" }
 
   /// llama.cpp aborts on vectors and norms that are not 32-bit floats. Other tensors keep 16-bit floats, so that nothing is
   /// rounded unasked. Tensors that already come from a GGUF stay as they are.

@@ -48,6 +48,7 @@ enum GGUFMetadata {
       GeneralMetadata.add(to: &values, request)
       return values
     }
+    if model.isOfTowers { return ofTowers(request, stated, architecture) }
     guard let tokenizer = request.tokenizer else {
       throw Failure(
         .noInput, "gg.tokenizer", "has no tokenizer, but a GGUF must contain one", file: request.source.path,
@@ -69,6 +70,19 @@ enum GGUFMetadata {
     try TokenizerMetadata.add(
       to: &values, tokenizer, statesSpacePrefix: stated[TokenizerMetadata.spacePrefixKey] != nil,
       vocabularySize: model.vocabularySize, path: request.source.path)
+    return values
+  }
+
+  /// Towers have no tokenizer: they are loaded beside the file of their language model.
+  private static func ofTowers(_ request: OutputRequest, _ stated: KeyValues, _ architecture: String) -> KeyValues {
+    var values = KeyValues()
+    values["general.architecture"] = .string(architecture)
+    values["general.type"] = .string("mmproj")
+    GeneralMetadata.add(to: &values, request)
+    for (key, value) in stated.entries where key != "general.architecture" {
+      values[key] = key == fileTypeKey ? .u32(fileType(request) ?? 0) : value
+    }
+    values["general.quantization_version"] = .u32(quantizationVersion)
     return values
   }
 

@@ -1,5 +1,5 @@
 /// Anything that can be added to qconvert without touching another module: a method, a set of schemes, a preset, a packing, a
-/// format, a family, an importance format or a client. Write one type that conforms to one of the eight axes and list it in `main`.
+/// format, a family, a tower, an importance format or a client. Write one type that conforms to one of the nine axes and list it in `main`.
 public protocol Plugin: Sendable {
   /// Unique within its axis; what people type (`awq`, `gguf`, `llama`).
   static var id: String { get }
@@ -13,5 +13,5 @@ public protocol Plugin: Sendable {
 
 /// The kinds of plug-ins, in the order of lists.
 public enum PluginAxis: String, Sendable, CaseIterable {
-  case method, scheme, preset, packing, format, family, importance, client
+  case method, scheme, preset, packing, format, family, tower, importance, client
 }

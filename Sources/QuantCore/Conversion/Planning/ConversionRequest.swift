@@ -12,6 +12,8 @@ public struct ConversionRequest: Sendable {
   public var packing: String?
   /// The client that must be able to load the output, optionally with a version (`vllm@0.11`); nil: any that reads the packing.
   public var client: String?
+  /// Whether the towers of the model are written, alone, instead of its language model.
+  public var writesTowers = false
   /// Methods in the order in which they apply, with their options as typed. Empty: round to nearest.
   public var methods: [(id: String, options: [String: String])] = []
   /// Scheme or preset; nil: the format's default.

@@ -34,7 +34,7 @@ struct Observation {
   }
 
   private func tokenizer(isNeeded: Bool) throws -> (any Tokenizer)? {
-    let carriesOver = target.naming == source.naming
+    let carriesOver = target.naming == source.naming || model?.isOfTowers == true
     if !isNeeded && carriesOver && request.tokenizerPath == nil { return nil }
     return try opening.tokenizer(for: source, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
   }

@@ -30,6 +30,7 @@ public struct Planner: Sendable {
     }
     if let adapter = opened.adapter { return try AdapterPlanner(opening: opening).plan(request, opened, adapter) }
     let target = try Target(request, registry)
+    try TowerRequest.check(request, opened, target)
     let chain = try MethodChain(request, registry)
     let shaping = SourceShaping(request: request, target: target, chain: chain, opening: opening)
     var shaped = try shaping(opened)
@@ -105,6 +106,7 @@ public struct Planner: Sendable {
       if let scheme = try registry.method(given.id).defaultScheme { return scheme }
     }
     let format = try Target.modelFormat(of: request, registry)
+    if request.writesTowers, let scheme = format.towerScheme { return scheme }
     guard request.methods.isEmpty, let source else { return format.defaultScheme }
     let isEdit = source.format == format.id && !(request.metadataValues + request.droppedMetadata).isEmpty
     return isEdit || source.tensors.contains { $0.storage.codes != nil } ? Planner.keepName : format.defaultScheme

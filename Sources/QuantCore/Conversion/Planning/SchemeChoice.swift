@@ -64,7 +64,11 @@ struct SchemeChoice {
       }
       let stored = drafts[index].tensor.storage.schemeName
       let staysInPlace = isKept && format.id == source.format && drafts[index].isInPlace
-      let unquantized = staysInPlace ? stored : format.unquantizedScheme(for: presetTensors[index], stored: stored, type: type)
+      let unquantized =
+        staysInPlace
+        ? stored
+        : drafts[index].expectedScheme(asked: type)
+          ?? format.unquantizedScheme(for: presetTensors[index], stored: stored, type: type)
       var name = isKept ? unquantized : asked[index]?.name ?? choices[index].scheme ?? unquantized
       chosen[index].note = asked[index] == nil ? choices[index].note : nil
       if asked[index]?.mayFallBack ?? true, let fallback = format.fallback(for: name, columns: drafts[index].rowLength) {

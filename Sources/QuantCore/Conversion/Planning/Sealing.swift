@@ -89,7 +89,10 @@ struct Sealing {
 
   private func tensor(_ wish: Wish, _ scheme: any Scheme, in packing: any Packing) -> PlannedTensor {
     let draft = wish.draft
-    let parts = packing.parts(name: draft.name, shape: draft.shape, scheme: scheme)
+    var parts = packing.parts(name: draft.name, shape: draft.shape, scheme: scheme)
+    if let dimensions = draft.pieces.first?.target.dimensions, scheme.grid.kind == .float, parts.count == 1 {
+      parts[0].shape = dimensions
+    }
     let size = parts.reduce(0) { $0 + $1.byteCount }
     var tensor = PlannedTensor(
       sourceName: draft.tensor.name, name: draft.name, shape: draft.shape, scheme: scheme, activations: draft.activations,

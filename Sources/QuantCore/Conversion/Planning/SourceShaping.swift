@@ -45,7 +45,9 @@ struct SourceShaping {
   /// - Throws: `Failure` of the mapping.
   func drafts(of shaped: inout Result) throws -> [TensorDraft] {
     let reader = target.registry.reader(of: shaped.source)
-    var mapping = TensorMapping(source: shaped.source, reader: reader, model: shaped.model, target: target.naming)
+    var mapping = TensorMapping(
+      source: shaped.source, reader: reader, model: shaped.model, target: target.naming,
+      wayForTowers: TowerRequest.way(of: request, shaped.source, shaped.model, target, opening))
     do {
       return try mapping.drafts(warnings: &shaped.warnings)
     } catch let failure as Failure where shaped.model != nil && !shaped.needsFamily && target.format.knowsLayersByName {
@@ -72,6 +74,7 @@ struct SourceShaping {
   /// of any model go on; the user may be converting the file to repair its configuration.
   /// - Throws: `Failure` of the family if the model is needed.
   private func described(_ source: Checkpoint, _ result: inout Result) throws -> ModelDescription? {
+    if request.writesTowers { return try opening.describeTowers(source) }
     do {
       return try opening.describe(source)
     } catch let failure as Failure where !result.needsFamily && (target.format.knowsLayersByName || failure.kind == .unsupported) {

@@ -18,6 +18,12 @@ struct TensorDraft {
     pieces.allSatisfy { $0.source.layout.values == $0.target.layout.values && $0.source.layout.columns == $0.target.layout.columns }
       && !isTransposed && !pieces.contains { $0.source.layout.isTransposed }
   }
+  /// The scheme in which clients expect it, if they do not take any.
+  /// - Parameter asked: the floating-point type that the whole model is converted to; nil if it is not.
+  func expectedScheme(asked: String?) -> String? {
+    let expected = pieces.first?.target.schemes ?? []
+    return expected.first { $0 == asked } ?? expected.first
+  }
   /// The same draft with its matrices transposed in the output.
   var turned: TensorDraft {
     var draft = self

@@ -6,6 +6,8 @@ struct TensorMapping {
   let reader: (any CheckpointReader.Type)?
   var model: ModelDescription?
   let target: Naming
+  /// What the user can do about towers that are left out.
+  let wayForTowers: String
 
   func drafts(warnings: inout [String]) throws -> [TensorDraft] {
     guard let model else { return source.tensors.map { unknownDraft($0) } }
@@ -54,7 +56,7 @@ struct TensorMapping {
     let kinds = pieces.compactMap { model?.kind(of: $0.id) }
     return TensorDraft(
       tensor: tensor, name: pieces.first?.target.name ?? tensor.name, shape: pieces.first?.target.shape ?? tensor.shape,
-      pieces: pieces, isQuantizable: kinds.allSatisfy(\.isWeight))
+      pieces: pieces, isQuantizable: kinds.allSatisfy(\.isWeight) && pieces.allSatisfy { $0.target.schemes.isEmpty })
   }
 
   private func checkTensors(_ model: ModelDescription) throws {
@@ -83,8 +85,9 @@ struct TensorMapping {
         .unsupported, "convert.unmapped", "family '\(model.family)' has no such tensor", file: source.path, tensor: tensor.name,
         remedy: "The checkpoint may be of another architecture than its configuration says.")
     }
-    if let first = others.first {
-      warnings.append("\(others.count) tensors of other parts than the language model are left out, such as '\(first)'")
+    if let first = others.first, !model.isOfTowers {
+      warnings.append(
+        "\(others.count) tensors of other parts than the language model are left out, such as '\(first)'\(wayForTowers)")
     }
   }
 

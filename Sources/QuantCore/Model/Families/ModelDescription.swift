@@ -31,6 +31,11 @@ public struct ModelDescription: Sendable {
   /// Prefixes of the names of tensors that do not belong to the language model but, for example, to a vision tower. Outputs of the
   /// same naming keep these tensors as they are; others have no place for them.
   public var otherParts: [Naming: [String]] = [:]
+  /// Whether the checkpoint holds towers beside the language model that is described.
+  public var hasTowers = false
+  /// Whether it describes the towers of a model, not its language model. Then no block can be run, and only tensors and configurations
+  /// mean something.
+  public var isOfTowers = false
   private let positions: [TensorID: Int]
 
   public init(

@@ -38,6 +38,11 @@ public struct TensorPlace: Sendable, Hashable {
   public var shape: [Int]
   /// How the model's rows are arranged there.
   public var layout: RowLayout
+  /// The schemes in which clients expect this tensor, whatever the others have: the one asked for the whole model if it is among them,
+  /// else the first. Empty: any.
+  public var schemes: [String] = []
+  /// The dimensions that a stored tensor of floats states instead of `shape`, if clients see its rows divided; nil: `shape`.
+  public var dimensions: [Int]?
 
   /// A whole stored tensor, or the part of one that `layout` describes.
   public init(_ name: String, _ shape: [Int], _ layout: RowLayout = RowLayout()) {

@@ -2,6 +2,8 @@
 public protocol ModelFormat: CheckpointFormat {
   /// Scheme or preset to use if none was asked for.
   static var defaultScheme: String { get }
+  /// The same for an output that holds the towers of a model alone; nil: there are no such outputs.
+  static var towerScheme: String? { get }
   /// The scheme of a tensor that is not quantized (norms, biases, tables).
   /// - Parameters:
   ///   - stored: name of the scheme or type in which the source stores it.
@@ -23,4 +25,5 @@ public protocol ModelFormat: CheckpointFormat {
 extension ModelFormat {
   public static func fallback(for scheme: String, columns: Int) -> (scheme: String, note: String?)? { nil }
   public static var knowsLayersByName: Bool { false }
+  public static var towerScheme: String? { nil }
 }

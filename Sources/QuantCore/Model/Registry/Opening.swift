@@ -74,6 +74,27 @@ public struct Opening: Sendable {
       ? model : model.replacingPlaces(checkpoint.naming) { codes.contains($0.name) && $0.layout.isTransposed ? $0.turned : $0 }
   }
 
+  /// The description of the towers of a checkpoint's class, or nil.
+  public func tower(of checkpoint: Checkpoint) -> (any TowerFamily.Type)? {
+    guard let architecture = checkpoint.configuration?.architecture else { return nil }
+    return registry.towers.first { $0.architectures(checkpoint.naming).contains(architecture) }
+  }
+
+  /// Describes the towers of a checkpoint.
+  /// - Throws: `Failure` `tower.unknown` if none is known for its class; that of the tower if it does not support this variant.
+  public func describeTowers(_ checkpoint: Checkpoint) throws -> ModelDescription {
+    guard let tower = tower(of: checkpoint) else {
+      let name = checkpoint.configuration?.architecture ?? "(none)"
+      let known = registry.towers.flatMap { $0.architectures(checkpoint.naming) }.joined(separator: ", ")
+      throw Failure(
+        .unsupported, "tower.unknown", "no towers are known for architecture '\(name)'", file: checkpoint.path,
+        remedy: "Leave \(setting: "mmproj") out to convert the language model; towers are known for \(known).")
+    }
+    var model = try tower.describe(checkpoint.configuration ?? Configuration(KeyValues(), architecture: nil), tensors: checkpoint)
+    model.isOfTowers = true
+    return model
+  }
+
   /// The tokenizer of a checkpoint.
   /// - Parameters:
   ///   - path: a tokenizer file or folder to use instead of the checkpoint's own.

@@ -16,6 +16,7 @@ public struct Registry: Sendable {
   public let formats: [any CheckpointFormat.Type]
   public let weightFormats: [any WeightFormat.Type]
   public let families: [any ModelFamily.Type]
+  public let towers: [any TowerFamily.Type]
   /// The formats that importance is stored in.
   public let importanceFormats: [any ImportanceFormat.Type]
   public let clients: [any ClientProfile.Type]
@@ -43,6 +44,7 @@ public struct Registry: Sendable {
     formats = all(.format).compactMap { $0 as? any CheckpointFormat.Type }
     weightFormats = all(.format).compactMap { $0 as? any WeightFormat.Type }
     families = all(.family).compactMap { $0 as? any ModelFamily.Type }
+    towers = all(.tower).compactMap { $0 as? any TowerFamily.Type }
     importanceFormats = all(.importance).compactMap { $0 as? any ImportanceFormat.Type }
     clients = all(.client).compactMap { $0 as? any ClientProfile.Type }
   }

@@ -1,22 +1,26 @@
 import QuantCore
 
-/// What `plugins --families` shows: for each family, the architectures that it answers to in every format.
+/// What `plugins --families` shows: for each family or tower, the architectures that it answers to in every format.
 struct FamilyList {
+  private let kind: String
   private let families: [any ModelFamily.Type]
   /// The namings of formats, each with the first format that uses it; folders, which use the model's own names, come first.
   private let columns: [(format: String, naming: Naming)]
 
-  init(_ registry: Registry) {
-    families = registry.families
+  /// - Parameters:
+  ///   - kind: what they are called in the head of the table.
+  ///   - families: families or towers.
+  init(_ kind: String, _ families: [any ModelFamily.Type], _ registry: Registry) {
+    (self.kind, self.families) = (kind, families)
     var columns: [(format: String, naming: Naming)] = []
     let formats = registry.readers.map { (format: $0.id, naming: $0.naming) }
     let folders = registry.formats.filter { $0.isFolder }.map { (format: $0.id, naming: $0.naming) }
     for format in folders.reversed() + formats where !columns.contains(where: { $0.naming == format.naming }) { columns.append(format) }
-    self.columns = columns.filter { column in registry.families.contains { !$0.architectures(column.naming).isEmpty } }
+    self.columns = columns.filter { column in families.contains { !$0.architectures(column.naming).isEmpty } }
   }
 
   func text(style: Style) -> String {
-    var table = Table([("FAMILY", .left)] + columns.map { ($0.format.uppercased(), .left) } + [("SUMMARY", .left)])
+    var table = Table([(kind, .left)] + columns.map { ($0.format.uppercased(), .left) } + [("SUMMARY", .left)])
     for family in families {
       table.add([family.id] + columns.map { FamilyList.short(family.architectures($0.naming)) } + [family.summary])
     }

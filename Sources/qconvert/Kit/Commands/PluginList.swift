@@ -6,15 +6,17 @@ struct PluginList: QConvertCommand {
   static let configuration = CommandConfiguration(
     commandName: "plugins", abstract: "List methods, schemes, presets, packings, formats and families with their options.")
 
-  @Flag(help: "List only model families, with their architectures in each format.")
+  @Flag(help: "List only model families and towers, with their architectures in each format.")
   var families = false
 
   @OptionGroup var global: GlobalOptions
 
   func run(_ registry: Registry, _ session: Session) throws {
     if families {
-      let list = FamilyList(registry)
-      return try session.answer(JSONOutput.document([.init("families", list.document)]), text: list.text(style: session.outputStyle))
+      let list = FamilyList("FAMILY", registry.families, registry), towers = FamilyList("TOWER", registry.towers, registry)
+      return try session.answer(
+        JSONOutput.document([.init("families", list.document), .init("towers", towers.document)]),
+        text: [list, towers].map { $0.text(style: session.outputStyle) }.joined(separator: "\n"))
     }
     let facts = PluginFacts.ordered(registry)
     try session.answer(
@@ -85,7 +87,8 @@ struct PluginFacts {
     var lines = options.map { "option \($0.name)=\($0.defaultValue): \($0.summary)" }
     if !requirements.isEmpty { lines.append("requires calibration: " + requirements.joined(separator: ", ")) }
     if !schemes.isEmpty { lines.append("names: " + schemes.joined(separator: " ")) }
-    if !names.isEmpty { lines.append((axis == "family" ? "architectures: " : "extensions: ") + names.joined(separator: " ")) }
+    let kind = ["family", "tower"].contains(axis) ? "architectures" : "extensions"
+    if !names.isEmpty { lines.append("\(kind): " + names.joined(separator: " ")) }
     if !reference.isEmpty { lines.append("reference: " + reference) }
     return lines
   }

@@ -154,6 +154,11 @@ extension Effect {
     return situation.input.files.count > 1 ? .effective : .harmless("IN is one file")
   }
 
+  static let evaluationText = Effect { situation in
+    guard situation.plan.request.writesTowers else { return .effective }
+    return .mistaken("towers cannot be evaluated on text", remedy: "Leave it out, or convert the language model without --mmproj.")
+  }
+
   static let evaluation = Effect { situation in
     guard situation.recipe.evaluation.text.isEmpty else { return .effective }
     return .mistaken("nothing is evaluated", remedy: "Give --eval-text FILE, or leave it out.")

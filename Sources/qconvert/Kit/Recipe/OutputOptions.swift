@@ -14,6 +14,11 @@ struct OutputOptions: ParsableArguments {
     help: ArgumentHelp("Choose a packing that this client loads; refuse what it cannot load.", valueName: "CLIENT[@VERSION]"))
   var client: String?
 
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Write the towers for images and sound alone: the second GGUF (mmproj) of a model in llama.cpp.")
+  var mmproj: Bool?
+
   @Option(
     name: [.customLong("shard-size"), .customLong("split-max-size")],
     help: ArgumentHelp("Split OUT into files of at most this size: 5GB, 512MiB.", valueName: "SIZE"))

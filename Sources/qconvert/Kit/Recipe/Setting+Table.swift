@@ -14,6 +14,7 @@ extension Setting {
     Setting("output_scheme", "--output-scheme", \.rounding.outputChoice, \.conversion.outputScheme, .scheme),
     Setting("embedding_scheme", "--embedding-scheme", \.rounding.embeddingScheme, \.conversion.embeddingScheme, .scheme),
     Setting("packing", "--packing", \.target.packing, \.conversion.packing, .text, .recorded, .packing),
+    Setting("mmproj", "--mmproj", \.target.mmproj, \.conversion.writesTowers, .flag),
     Setting("client", "--for", \.target.client, \.conversion.client, .text),
     Setting("activations", "--activations", \.rounding.activations, \.conversion.activations, .text, .recorded, .activations),
     Setting("kv_cache", "--kv-cache", \.rounding.kvCache, \.conversion.keyValueCache, .text),
@@ -64,7 +65,7 @@ extension Setting {
     Setting("keep_split", "--keep-split", \.target.keepSplit, \.conversion.keepsSplit, .flag, .recorded, .keepSplit),
     Setting("force", "--force", \.target.force, \.conversion.force, .flag, for: anyInput, .none),
     Setting("resume", "--resume", \.target.resume, \.conversion.resumes, .flag, for: anyInput, .none),
-    Setting("evaluation.text", "--eval-text", \.quality.evalText, \.evaluation.text, .texts, .none),
+    Setting("evaluation.text", "--eval-text", \.quality.evalText, \.evaluation.text, .texts, .none, .evaluationText),
     Setting(
       "evaluation.context", "--eval-context", \.quality.evalContext, \.evaluation.context,
       .wholeNumber(2...1_048_576), .none, .evaluation),
