@@ -82,6 +82,21 @@ name="rules that double a text"
 code=$?
 if [ "$code" -eq 65 ] && grep -q 'limit.normalizer' "$work/err"; then pass "$name (65)"; else fail "$name" "ended with $code: $(head -c 200 "$work/err")"; fi
 
+# A token that takes the spaces before it, in a text of nothing else.
+cp -r "$in/good" "$work/spaces"
+python3 - "$work/spaces/tokenizer.json" "$work/spaces.txt" <<'PYTHON'
+import json, sys
+tokenizer = json.load(open(sys.argv[1]))
+token = {"id": len(tokenizer["model"]["vocab"]) + len(tokenizer["added_tokens"]) + 7, "content": " ", "single_word": False}
+tokenizer["added_tokens"].append(token | {"lstrip": True, "rstrip": False, "normalized": False, "special": True})
+json.dump(tokenizer, open(sys.argv[1], "w"))
+open(sys.argv[2], "w").write(" " * 300_000)
+PYTHON
+name="a token that takes the spaces before it"
+timeout 10 "$qconvert" tokenize "$work/spaces" --text "$work/spaces.txt" >/dev/null 2>"$work/err" </dev/null
+code=$?
+if [ "$code" -eq 0 ]; then pass "$name"; else fail "$name" "ended with $code: $(head -c 200 "$work/err")"; fi
+
 # Companion files that are links.
 fresh
 cp -r "$in/good" "$work/linked" && echo secret >"$work/secret" && ln -s ../secret "$work/linked/LICENSE"
