@@ -18,7 +18,9 @@ import Testing
   }
 
   /// Each of these has exponentially many ways to match the first letters.
-  @Test(.timeLimit(.minutes(1)), arguments: ["(.+)+!", "(a|a)+!", "(a|aa)+!", "(.*.*)+x!", "((a+)+)+!", "(?=(a+)+!)a", "a{0,90}a{0,90}a{0,90}!"])
+  @Test(
+    .timeLimit(.minutes(1)),
+    arguments: ["(.+)+!", "(a|a)+!", "(a|aa)+!", "(.*.*)+x!", "((a+)+)+!", "(?=(a+)+!)a", "a{0,90}a{0,90}a{0,90}!"])
   func patternsThatMatchInManyWays(pattern: String) {
     let name = String(repeating: "a", count: 200)
     #expect(NamePattern(pattern).map { $0.matches(name) || $0.isFound(in: name) } != true)
