@@ -8,7 +8,7 @@ TESTED = .build-test/release/qconvert
 # Libraries of this package that have API documentation.
 DOCUMENTED = QuantCore QuantBase QuantNumbers QuantText QuantModel QuantEngine QuantConversion FamilyKit FolderKit QConvertKit
 
-.PHONY: help build demo test structure unit end-to-end examples docs fuzz sanitize portable interop interop-all benchmark benchmark-methods format setup clean
+.PHONY: help build demo test structure unit end-to-end examples docs fuzz faults sanitize portable interop interop-all benchmark benchmark-methods format setup clean
 
 help:
 	@echo "make setup        install the system packages that the build needs (apt)"
@@ -18,6 +18,7 @@ help:
 	@echo "make examples     build and use the plug-in packages in Examples, and a package that depends on a version of this one"
 	@echo "make docs         build the API documentation of the libraries, in .build-docs/site"
 	@echo "make fuzz         run every command on randomly damaged small models, for a quarter of an hour (SECONDS=900)"
+	@echo "make faults       make every system call of a conversion fail, end the program at every one, cut the power (some minutes)"
 	@echo "make sanitize     run the C kernels under the sanitizers, with hostile input, compiled for ARM, without fused operations"
 	@echo "make portable     run all tests on a build without the vector units that are chosen at run time"
 	@echo "make interop      check with transformers, compressed-tensors, GPTQModel, bitsandbytes, llama.cpp (installed on first use)"
@@ -68,6 +69,9 @@ docs: setup
 
 fuzz: setup build
 	nice python3 Tests/Fuzz/mutate.py $(QCONVERT) $(or $(SECONDS),900)
+
+faults: setup build
+	python3 Tests/Faults/campaign.py $(QCONVERT)
 
 sanitize: setup
 	Tests/Sanitize/run.sh

@@ -10,6 +10,17 @@ private func recipe(_ yaml: String) throws -> Recipe {
   return recipe
 }
 
+@Suite struct RecipeAliasTests {
+  @Test func aliasesAreBounded() throws {
+    #expect(try recipe("scheme: &a q8_0\noutput_scheme: *a\n").conversion.scheme == "q8_0")
+    let levels = (1...6).map { "a\($0): &a\($0) [\(Array(repeating: "*a\($0 - 1)", count: 9).joined(separator: ", "))]" }
+    let failure = #expect(throws: Failure.self) { try recipe("a0: &a0 [x]\n" + levels.joined(separator: "\n")) }
+    #expect(failure?.id == "recipe.malformed" && failure?.message.contains("aliases") == true)
+    // Globs are no aliases.
+    #expect(!YAMLAliases.isExcessive(Array(repeating: "- '*.ffn_down.*=q6_k'\n- *.x\n* item\n", count: 30).joined()))
+  }
+}
+
 private func said(_ arguments: [String]) throws -> Recipe {
   try #require(QConvert.parse(arguments) as? Convert).conversion.said()
 }

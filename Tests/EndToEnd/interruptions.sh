@@ -214,6 +214,23 @@ PYTHON
   says "a damaged leftover is refused" 65 resume.damaged "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --resume
 }
 
+# Another model under the same names, with the same sizes and times.
+whole=$model
+cp -rp "$whole" "$work/replaced" && model=$work/replaced
+unfinished
+python3 - "$model" <<'PYTHON'
+import os, pathlib, sys
+for path in pathlib.Path(sys.argv[1]).glob("*.safetensors"):
+    times, content = path.stat(), bytearray(path.read_bytes())
+    for place in range(int.from_bytes(content[:8], "little") + 8, len(content), 2):
+        content[place] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+PYTHON
+# shellcheck disable=SC2086
+says "a run with another model is not continued" 64 'another input' "$model" "$out/model.gguf" --scheme q4_k_m $calibrated --resume
+model=$whole
+
 # A mapped file that is truncated has pages that can no longer be read.
 for way in shrinks changes; do
   name="an input that $way during the run"

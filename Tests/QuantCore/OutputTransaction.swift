@@ -222,14 +222,40 @@ private func names(_ folder: String) -> [String] {
   #expect(lstat(folder.file("out"), &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
 }
 
-@Test func linkToAFileIsReplacedAndTheFileStays() throws {
+/// Links to a file, to a folder and to nothing, before the run and put in the output's place during it.
+@Test func linksAreNeitherFollowedNorReplaced() throws {
   let folder = TemporaryFolder()
   writeFile(folder.file("elsewhere"), [1])
-  symlink("elsewhere", folder.file("out"))
-  let transaction = try OutputTransaction(layout: fileLayout, target: folder.file("out"), force: true, inputs: [])
+  mkdir(folder.file("other"), 0o777)
+  for (place, layout) in [("elsewhere", fileLayout), ("nowhere", fileLayout), ("other", folderLayout)] {
+    symlink(place, folder.file("out"))
+    for force in [true, false] {
+      let refused = failure { _ = try OutputTransaction(layout: layout, target: folder.file("out"), force: force, inputs: []) }
+      #expect(refused?.id == "output.link" && refused?.kind == .cannotCreate, "\(place)")
+    }
+    unlink(folder.file("out"))
+    let transaction = try OutputTransaction(layout: layout, target: folder.file("out"), force: true, inputs: [])
+    try fill(transaction)
+    symlink(place, folder.file("out"))
+    #expect(failure { try transaction.commit() }?.id == "output.link")
+    transaction.cancel()
+    unlink(folder.file("out"))
+  }
+  #expect(readFile(folder.file("elsewhere")) == [1] && names(folder.file("other")) == [])
+}
+
+/// Whatever takes the place of the work folder while it is being written to: the output is what was written.
+@Test func aFolderInThePlaceOfTheWorkFolderIsLeftAlone() throws {
+  let folder = TemporaryFolder()
+  let transaction = try OutputTransaction(layout: fileLayout, target: folder.file("out"), force: false, inputs: [])
+  let partial = try #require(names(folder.path).first { $0.hasPrefix(".") })
+  rename(folder.file(partial), folder.file("moved"))
+  mkdir(folder.file(partial), 0o777)
+  writeFile(folder.file(partial + "/output"), [6])
   try fill(transaction)
   try transaction.commit()
-  #expect(readFile(folder.file("elsewhere")) == [1] && readFile(folder.file("out")).count == 64)
+  #expect(readFile(folder.file("out")).count == 64)
+  #expect(readFile(folder.file(partial + "/output")) == [6])
 }
 
 private func permissions(_ path: String) -> mode_t {

@@ -71,7 +71,7 @@ import Testing
       #"{"tensor":3,"name":"a","scheme":"q4_0","hashes":["000102030405060708090a0b0c0d0e0f"],"error":0.125,"seconds":1,"damping":null,"fallback":null}"#,
       #"{"block":0,"hidden":null,"notes":["n"],"tensors":[]}"#,
     ]
-    let text = Array((lines.joined(separator: "\n") + "\n").utf8)
+    let text = lines.flatMap { Journal.line($0) }
     // Every position at which a write can be interrupted.
     for count in [0, 5, text.count - 1, text.count - 20, text.count] {
       do {
@@ -95,10 +95,49 @@ import Testing
       do {
         let dead = try WorkFolder(for: folder.file("out"), isKept: true)
         try dead.clear()
-        try dead.append(Array("{\"run\":{}}\n\(line)\n".utf8))
+        try dead.append(Journal.line(#"{"run":{}}"#) + Journal.line(line))
       }
       let found = #expect(throws: Failure.self) { try Journal.read(WorkFolder(for: folder.file("out"), isKept: true)) }
       #expect(found?.id == "resume.damaged", "\(line)")
     }
+  }
+
+  /// Every byte of a record is covered by its hash.
+  @Test func aChangedRecordIsDamage() throws {
+    let record = Journal.line(#"{"block":0,"hidden":null,"notes":["n"],"tensors":[]}"#)
+    for place in record.indices.dropLast() {
+      var changed = record
+      changed[place] ^= 1
+      if changed[place] == UInt8(ascii: "\n") { continue }
+      do {
+        let dead = try WorkFolder(for: folder.file("out"), isKept: true)
+        try dead.clear()
+        try dead.append(Journal.line(#"{"run":{}}"#) + changed)
+      }
+      let found = #expect(throws: Failure.self) { try Journal.read(WorkFolder(for: folder.file("out"), isKept: true)) }
+      #expect(found?.id == "resume.damaged", "byte \(place)")
+    }
+  }
+
+  /// The folder of another user, or one that others can write to, may hold anything.
+  @Test func aFolderThatOthersCanWriteToIsRefused() throws {
+    mkdir(folder.file(".out.qc-partial"), 0o777)
+    chmod(folder.file(".out.qc-partial"), 0o777)
+    #expect(#expect(throws: Failure.self) { try WorkFolder(for: folder.file("out")) }?.id == "output.work-foreign")
+  }
+
+  /// A run that was killed while it gave names: the next one finds the old output under its name.
+  @Test func theOldOutputGetsItsNameBack() throws {
+    do {
+      let dead = try WorkFolder(for: folder.file("out"), isKept: true)
+      mkdir(dead.output, 0o777)
+      writeFile(dead.output + "/b", [2])
+      writeFile(folder.file("a"), [1])
+      #expect(dead.moveAside(folder.file("a")) == 0 && dead.moveAside(folder.file("absent")) == 0)
+      link(dead.output + "/b", folder.file("b"))
+    }
+    let next = try WorkFolder(for: folder.file("out"), isKept: true)
+    #expect(readFile(folder.file("a")) == [1])
+    #expect(OutputTarget.linkStatus(folder.file("b")) == nil && readFile(next.output + "/b") == [2])
   }
 }

@@ -32,7 +32,6 @@ OPTION = re.compile(r'--[a-z][a-z-]+')
 OPTION_EXCEPTIONS = {
     "QuantCore/Conversion/Planning/Observation.swift": (["--calibration"], "a warning"),
     "QuantCore/Conversion/Planning/TowerRequest.swift": (["--mmproj"], "a warning"),
-    "QuantCore/Conversion/Running/Converter.swift": (["--resume"], "a note"),
     "QuantCore/Conversion/Running/StatisticsRun.swift": (["--propagate"], "a warning"),
     "Plugins/Formats/GGUF/GGUFLayout.swift": (["--pre"], "a warning"),
 }

@@ -60,6 +60,18 @@ import Testing
     #expect(failure(of: file(merges: #"[["a", "b", "c"]]"#)) == "tokenizer.merge")
   }
 
+  /// Each rule doubles a text; together they would fill any memory.
+  @Test func rulesThatMakeATextEndlessly() {
+    func normalizer(_ count: Int, _ content: String) -> String {
+      let rule = #"{"type": "Replace", "pattern": {"String": "a"}, "content": "\#(content)"}"#
+      let rules = Array(repeating: rule, count: count).joined(separator: ", ")
+      return file().dropLast() + #", "normalizer": {"type": "Sequence", "normalizers": [\#(rules)]}}"#
+    }
+    #expect(failure(of: normalizer(26, "aa")) == "limit.normalizer")
+    #expect(failure(of: normalizer(26, "b")) == nil)
+    #expect(failure(of: normalizer(2, "▁")) == nil)
+  }
+
   @Test func stepsThatAreNotKnown() throws {
     let split = #"{"type": "Split", "pattern": {"Regex": "(?<x>[xyz]+)"}, "behavior": "Isolated"}"#
     let text = file(preTokenizer: #"{"type": "Sequence", "pretokenizers": [\#(split), {"type": "ByteLevel", "use_regex": false}]}"#)

@@ -21,6 +21,11 @@ public struct CompanionFiles: Sendable {
 
   /// - Throws: `Failure` `input.…` or `json.…` for files that are there but unreadable.
   public init(folder: String, options: OpenOptions) throws(Failure) {
+    if Files.isFolder(folder) {
+      try CompanionFiles.checkReadable(
+        ["config.json"] + CompanionFiles.quantizationFiles + CompanionFiles.tokenizerFiles,
+        in: folder)
+    }
     var files: [String] = []
     let path = options.configPath ?? Files.join(folder, "config.json")
     var configuration: JSON?

@@ -11,13 +11,13 @@
 #include <string.h>
 #include <sys/stdio.h>
 
-static int rename_with(const char *from, const char *to, unsigned flags) {
-  return renameatx_np(AT_FDCWD, from, AT_FDCWD, to, flags) == 0 ? 0 : errno;
+static int rename_with(int folder, const char *from, const char *to, unsigned flags) {
+  return renameatx_np(folder, from, AT_FDCWD, to, flags) == 0 ? 0 : errno;
 }
 
-int qc_rename_new(const char *from, const char *to) { return rename_with(from, to, RENAME_EXCL); }
+int qc_rename_new(int folder, const char *from, const char *to) { return rename_with(folder, from, to, RENAME_EXCL); }
 
-int qc_rename_exchange(const char *from, const char *to) { return rename_with(from, to, RENAME_SWAP); }
+int qc_rename_exchange(int folder, const char *from, const char *to) { return rename_with(folder, from, to, RENAME_SWAP); }
 
 /* This system has no such call, but starts to write soon by itself. */
 int qc_begin_sync(int descriptor, long offset, long length) {

@@ -13,7 +13,8 @@ public enum QConvert {
   /// Runs the process's command line and ends the process with the exit code.
   /// - Parameter plugins: all plug-ins of the binary; their ids must be unique within their axis.
   public static func main(plugins: [any Plugin.Type] = builtIn) -> Never {
-    // First of all, because threads inherit the signal mask of the thread that starts them.
+    Platform.occupyStandardStreams()
+    // Before anything else, because threads inherit the signal mask of the thread that starts them.
     let arguments = Array(CommandLine.arguments.dropFirst())
     InterruptCleanup.install {
       Session(console: .standard(), options: nil, isJSON: arguments.contains("--json")).report(Wording.lostInput)
@@ -33,7 +34,7 @@ public enum QConvert {
       try command.run(Registry(plugins), session)
       return 0
     } catch let answer as Answer {
-      return write(session.isJSON ? answer.document.text(pretty: true) : answer.text, to: console)
+      return write(session.isJSON ? JSONOutput.text(answer.document) : answer.text, to: console)
     } catch is Console.ReaderGone {
       return 128 + SIGPIPE
     } catch let rejection as Rejection {

@@ -32,7 +32,7 @@ struct GGUFHeader {
   let dataStart: Int
 
   /// Policy limits.
-  static let maximumTensors = 100_000
+  static var maximumTensors: Int { CheckpointLimits.tensorsOfFile }
   static let maximumPairs = 100_000
   static let maximumKeyBytes = 65_535
   static let maximumNameBytes = 64

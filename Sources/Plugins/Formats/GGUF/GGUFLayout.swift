@@ -86,7 +86,10 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
 
   /// Everything before the data, padded to where the data begins.
   /// - Returns: the bytes; the offset of each part from the start of the data; and the size of the data, last padding included.
-  static func header(_ values: KeyValues, _ parts: [StoredPart]) throws(Failure) -> (bytes: [UInt8], offsets: [Int], dataSize: Int) {
+  static func header(_ values: KeyValues, _ parts: [StoredPart]) throws(Failure) -> (
+    bytes: [UInt8], offsets: [Int], dataSize: Int
+  ) {
+    try CheckpointLimits.check(tensorsOfFile: parts.count)
     var writer = GGUFWriter()
     writer.append(UInt32(0x4655_4747))
     writer.append(UInt32(3))

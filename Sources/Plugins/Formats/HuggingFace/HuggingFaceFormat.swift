@@ -37,6 +37,11 @@ public struct HuggingFaceFormat: Sendable {
     let shardNames = try index.map { try $0.shards(in: path, names, format, &warnings) } ?? weightFiles(in: path, names, format, &warnings)
     let companions = try CompanionFiles(folder: path, options: options)
     if companions.configuration == nil { warnings.append("The folder has no config.json.") }
+    for name in CopiedFiles.names where CompanionFiles.leadsOutside(Files.join(path, name)) {
+      warnings.append(
+        "\(name) is a link to a file outside of the folder; a folder that is written will not have it."
+      )
+    }
     let shards = try shardNames.map { try format.weights(Files.join(path, $0)) }
     try checkTensors(shards, named: shardNames, index: index, &warnings)
     var metadata = shards.first?.metadata ?? KeyValues()
@@ -109,8 +114,10 @@ public struct HuggingFaceFormat: Sendable {
         size = Checked.sum(size, tensor.storage.byteCount) ?? .max
       }
     }
-    guard found.count <= SafetensorsHeader.maximumTensors * 10 else {
-      throw Failure(.data, "limit.tensor-count", "the model has \(found.count) tensors", file: shards.first?.file.path)
+    guard found.count <= CheckpointLimits.tensors else {
+      throw Failure(
+        .data, "limit.tensor-count", "the model has \(found.count) tensors",
+        file: shards.first?.file.path)
     }
     guard let index else { return }
     for (shard, name) in zip(shards, names) {

@@ -104,9 +104,10 @@ enum CopiedFiles {
   private static let maximumBytes = 256 << 20
 
   static func copies(from folder: String) throws -> [OutputLayout.File] {
-    try names.compactMap { name in
+    try CompanionFiles.checkReadable(names, in: folder)
+    return try names.compactMap { name in
       let path = Files.join(folder, name)
-      guard Files.isFile(path) else { return nil }
+      guard Files.isFile(path), !CompanionFiles.leadsOutside(path) else { return nil }
       return OutputLayout.File(name: name, bytes: try Files.read(path, maximumBytes: maximumBytes))
     }
   }

@@ -19,7 +19,9 @@ enum ModelCard {
     guard lines.first == "---", let end = lines.dropFirst().firstIndex(of: "---") else { return values }
     // YAML does not allow tabs as indentation, but published cards have them.
     let text = lines[1..<end].joined(separator: "\n").replacing("\t", with: "  ")
-    guard isShallow(text), let node = try? compose(yaml: text), let mapping = node.mapping else { return values }
+    guard isShallow(text), !YAMLAliases.isExcessive(text), let node = try? compose(yaml: text),
+      let mapping = node.mapping
+    else { return values }
     for (key, value) in mapping {
       // Scalars are read as they are spelt: `no` is a language here, not a truth value.
       guard let name = key.scalar?.string else { continue }

@@ -22,7 +22,7 @@ struct SafetensorsHeader {
 
   /// Policy limits, far above any published checkpoint.
   static let maximumHeaderBytes = 100_000_000
-  static let maximumTensors = 100_000
+  static var maximumTensors: Int { CheckpointLimits.tensorsOfFile }
   static let maximumNameBytes = 65_535
   static let maximumRank = 8
 

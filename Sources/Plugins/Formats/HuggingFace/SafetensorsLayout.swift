@@ -15,7 +15,10 @@ struct SafetensorsFile {
   static func layout(
     _ entries: [Entry], metadata: [(key: String, value: String)], name: String, file: Int
   ) throws -> (file: OutputLayout.File, placements: [OutputLayout.Placement]) {
-    let typed = try entries.enumerated().map { index, entry in (index, entry, try elementType(of: entry.stored)) }
+    try CheckpointLimits.check(tensorsOfFile: entries.count)
+    let typed = try entries.enumerated().map { index, entry in
+      (index, entry, try elementType(of: entry.stored))
+    }
     let ordered = typed.sorted { ($1.2.bitCount, $0.0) < ($0.2.bitCount, $1.0) }
     var members = [JSON.Member("__metadata__", .object(metadata.map { .init($0.key, .string($0.value)) }))]
     var placements: [OutputLayout.Placement] = []
@@ -38,6 +41,12 @@ struct SafetensorsFile {
     }
     var header = Array(JSON.object(members).text().utf8)
     while !header.count.isMultiple(of: 8) { header.append(UInt8(ascii: " ")) }
+    guard header.count <= SafetensorsHeader.maximumHeaderBytes else {
+      throw Failure(
+        .unsupported, "limit.header",
+        "the header would have \(header.count) bytes; at most \(SafetensorsHeader.maximumHeaderBytes) are allowed",
+        remedy: "Write shards with \(setting: "shard-size").")
+    }
     let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
     for index in placements.indices { placements[index].offset += 8 + header.count }
     return (.init(name: name, size: 8 + header.count + offset, literals: [(0, length + header)]), placements)

@@ -40,9 +40,31 @@ public struct PyTorchFormat: WeightFormat {
   public static func weights(_ path: String) throws(Failure) -> WeightFile {
     let file = try MappedFile(path)
     do throws(Failure) {
-      return WeightFile(file: file, tensors: try PyTorchArchive.tensors(try archive(file.contents)))
+      let tensors = try PyTorchArchive.tensors(try archive(file.contents))
+      try checkOverlap(tensors, of: file)
+      return WeightFile(file: file, tensors: tensors)
     } catch {
       throw error.inFile(path)
+    }
+  }
+
+  /// How many times larger than their file tensors may be that share its bytes. Tied weights are stored once and named a few times.
+  private static let maximumOverlap = (times: 16, bytes: 64 << 20)
+
+  /// Views of the same bytes would make a small file a large output.
+  private static func checkOverlap(_ tensors: [CheckpointTensor], of file: MappedFile)
+    throws(Failure)
+  {
+    let limit =
+      Checked.product(file.count, maximumOverlap.times).flatMap {
+        Checked.sum($0, maximumOverlap.bytes)
+      } ?? .max
+    let total = tensors.reduce(0) { Checked.sum($0, $1.storage.byteCount) ?? .max }
+    guard total <= limit else {
+      throw Failure(
+        .data, "limit.overlap",
+        "its tensors have \(total) bytes, more than \(maximumOverlap.times) times as many as the file",
+        remedy: "Save each tensor as a copy of its own (tensor.clone()).")
     }
   }
 

@@ -7,7 +7,6 @@ struct StateDictionary {
 
   /// The keys under which training programs store the model beside the state of the optimizer.
   private static let modelKeys = ["state_dict", "model_state_dict", "model", "module"]
-  static let maximumTensors = 100_000
   private static let maximumNameBytes = 65_535
 
   /// - Throws: `Failure` `pt.…` or `limit.…`.
@@ -29,8 +28,10 @@ struct StateDictionary {
   private static func tensors(
     _ entries: [(key: PickleValue, value: PickleValue)], of machine: PickleMachine
   ) throws(Failure) -> [(name: String, tensor: PickledTensor)] {
-    guard entries.count <= maximumTensors else {
-      throw Failure(.data, "limit.tensor-count", "holds \(entries.count) tensors; at most \(maximumTensors) are supported")
+    guard entries.count <= CheckpointLimits.tensorsOfFile else {
+      throw Failure(
+        .data, "limit.tensor-count",
+        "holds \(entries.count) tensors; at most \(CheckpointLimits.tensorsOfFile) are supported")
     }
     var tensors: [(name: String, tensor: PickledTensor)] = []
     var names: Set<String> = []

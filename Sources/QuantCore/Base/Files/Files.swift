@@ -31,14 +31,7 @@ public enum Files {
       throw failure(errno, opening: folder)
     }
     defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-        tuple.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: tuple.pointee)) { String(cString: $0) }
-      }
-      if name != "." && name != ".." { names.append(name) }
-    }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return OpenFolder.names(stream).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
   /// Whether something can be reached at the path (a dangling link cannot).
@@ -54,6 +47,21 @@ public enum Files {
   public static func isFile(_ path: String) -> Bool {
     var status = stat()
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+  }
+
+  /// What a symbolic link says; nil if the path is not one.
+  public static func linkTarget(_ path: String) -> String? {
+    var bytes = [CChar](repeating: 0, count: 4096)
+    let count = readlink(path, &bytes, bytes.count)
+    return count >= 0
+      ? String(decoding: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+  }
+
+  /// The path without links; nil if it leads nowhere.
+  public static func resolved(_ path: String) -> String? {
+    guard let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
   }
 
   /// `folder/name`.
@@ -81,7 +89,7 @@ public enum Files {
   }
 
   /// The failure for the system's error number after an attempt to open a path.
-  package static func failure(_ code: Int32, opening path: String) -> Failure {
+  public static func failure(_ code: Int32, opening path: String) -> Failure {
     switch code {
     case ENOENT, ENOTDIR:
       Failure(.noInput, "input.missing", "does not exist", file: path, remedy: "Check the path.")

@@ -9,10 +9,13 @@ package final class OutputFile: Sendable {
 
   /// Creates a file, or opens what an earlier run left of it, and reserves its whole space, so that a full disk is noticed
   /// before the work rather than after it.
+  /// - Parameter folder: the folder that has it, or gets it, under the last name of `path`.
   /// - Throws: `Failure` if it cannot be created, or if there is not enough space.
-  package init(path: String, size: Int) throws(Failure) {
+  init(path: String, in folder: OpenFolder, size: Int) throws(Failure) {
     let (descriptor, number) = InterruptCleanup.create {
-      let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
+      let descriptor = openat(
+        folder.descriptor, Files.lastComponent(path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+        0o666)
       return (descriptor, errno)
     }
     guard descriptor >= 0 else {

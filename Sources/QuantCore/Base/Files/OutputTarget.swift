@@ -37,9 +37,10 @@ package enum OutputTarget {
     guard !name(of: target).isEmpty, ![".", ".."].contains(name(of: target)) else {
       throw Failure(.cannotCreate, "output.name", "is not a valid name for an output", file: target)
     }
-    guard let existing = linkStatus(target) else { return }
-    // A dangling link has no status of its own target; it is replaced like any file.
+    guard let existing = try existing(target) else { return }
+    // A dangling link has no status of what it leads to.
     if let followed = status(target) { try refuseInput(target, followed, inputs: inputs) }
+    try refuseLink(target, existing)
     if layout.isFolder, isDirectory(existing), (try? names(in: target))?.isEmpty == true { return }
     guard force else {
       throw Failure(
@@ -48,16 +49,27 @@ package enum OutputTarget {
     try checkReplaceable(target, layout)
   }
 
-  /// What `--force` may replace: a file, or a link, by a file; a folder by a folder, if it contains only what such an output
-  /// contains.
+  /// The status of what has a name; nil if nothing has.
+  /// - Throws: `Failure` if that cannot be told.
+  private static func existing(_ target: String) throws(Failure) -> stat? {
+    if let status = linkStatus(target) { return status }
+    guard errno != ENOENT else { return nil }
+    throw Failure(
+      .cannotCreate, "output.permission", "cannot be looked at: \(errorText(errno))", file: target)
+  }
+
+  /// What `--force` may replace: a file by a file; a folder by a folder, if it contains only what such an output contains.
   /// - Throws: `Failure` of kind cannotCreate for anything else; a path where nothing exists passes.
   static func checkReplaceable(_ target: String, _ layout: OutputLayout) throws(Failure) {
     guard let existing = linkStatus(target) else { return }
     try refuseSpecial(target)
+    try refuseLink(target, existing)
     guard isDirectory(existing) == layout.isFolder else {
       throw Failure(
         .cannotCreate, "output.kind",
-        layout.isFolder ? "is a file or a link, but the output is a folder" : "is a folder, but the output is a file", file: target,
+        layout.isFolder
+          ? "is a file, but the output is a folder" : "is a folder, but the output is a file",
+        file: target,
         remedy: "Remove it, or choose another name.")
     }
     if layout.isFolder { try checkContents(of: target, layout) }
@@ -74,6 +86,30 @@ package enum OutputTarget {
     throw Failure(
       .cannotCreate, "output.special", "\(isLink ? "leads to" : "is") \(kind), which is never replaced", file: target,
       remedy: "Choose the name of a file; for a report on standard output use \(setting: "json").")
+  }
+
+  /// To follow a link may write into a folder that somebody else chose, and to replace it would leave what it leads to as it was, without
+  /// a word.
+  private static func refuseLink(_ target: String, _ existing: stat) throws(Failure) {
+    guard existing.st_mode & S_IFMT == S_IFLNK else { return }
+    throw Failure(
+      .cannotCreate, "output.link", "is a symbolic link, which is neither followed nor replaced",
+      file: target,
+      remedy:
+        "Give the path that it leads to\(realPath(target).map { ", \($0)" } ?? ""), or remove the link."
+    )
+  }
+
+  /// The failure of a run whose output's name is not free any more.
+  static func appeared(_ target: String) -> Failure {
+    Failure(
+      .cannotCreate, "output.exists", "was created by someone else in the meantime", file: target,
+      remedy: "Give \(setting: "force") to replace it.")
+  }
+
+  /// The failure of a run whose output could not get its name.
+  static func cannotName(_ target: String, _ number: Int32) -> Failure {
+    Failure(.io, "io.rename", "cannot be given its final name: \(errorText(number))", file: target)
   }
 
   /// The name of a kind that is not a file, folder or link; nil for these.
@@ -123,14 +159,7 @@ package enum OutputTarget {
       throw Failure(.cannotCreate, "output.permission", "cannot be read: \(errorText(errno))", file: path)
     }
     defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != "." && name != ".." { names.append(name) }
-    }
-    return names
+    return OpenFolder.names(directory)
   }
 
   /// The permissions of a file or folder, links followed; nil if it does not exist. What replaces it gets the same.

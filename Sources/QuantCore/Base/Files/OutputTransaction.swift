@@ -12,19 +12,22 @@ public final class OutputTransaction: Sendable {
   public let target: String
   /// What is written where.
   public let layout: OutputLayout
-  private let force: Bool
-  private let work: WorkFolder
-  private var temporary: String { work.output }
-  private let state: Mutex<State>
+  let force: Bool
+  let work: WorkFolder
+  let state: Mutex<State>
+  /// Whether the work folder is left if the run fails: it holds what an earlier run finished.
+  private let keepsEarlier: Bool
 
-  private struct State: Sendable {
+  struct State: Sendable {
     var files: [OutputFile] = []
     /// How much of each placement has been written, in the order of `layout.placements`.
     var progress: [Progress] = []
+    /// The folder in which the files are; nil for a single file.
+    var folder: OpenFolder?
     var isOver = false
   }
 
-  private struct Progress: Sendable {
+  struct Progress: Sendable {
     var written = 0
     var hash: StreamHash
     /// Bytes that were accepted but are not in the file yet; empty once the placement is complete.
@@ -64,13 +67,11 @@ public final class OutputTransaction: Sendable {
     self.layout = layout
     self.force = force
     self.work = work
+    keepsEarlier = !finished.isEmpty
     var order = [[Int]](repeating: [], count: layout.files.count)
     for (index, placement) in layout.placements.enumerated() { order[placement.file].append(index) }
     self.order = order.map { indices in indices.sorted { layout.placements[$0].offset < layout.placements[$1].offset } }
 
-    let temporary = work.output
-    let isGathered = layout.isFolder || layout.isSplit
-    let paths = layout.files.map { isGathered ? temporary + "/" + $0.name : temporary }
     if !isKept { work.removeOnInterrupt() }
     var state = State()
     let pool = WriteBuffer.Pool()
@@ -82,28 +83,39 @@ public final class OutputTransaction: Sendable {
     }
     self.state = Mutex(state)
     // From here on the object is initialized, and `deinit` cleans up after a throw.
-    if isGathered {
-      let number = InterruptCleanup.create {
-        if mkdir(temporary, 0o777) == 0 { return Int32(0) }
-        let isThere = errno == EEXIST && OutputTarget.linkStatus(temporary).map { OutputTarget.isDirectory($0) } == true
-        return isThere ? 0 : errno
-      }
-      if number != 0 {
-        throw Failure(.cannotCreate, "output.create", "cannot be created: \(OutputTarget.errorText(number))", file: temporary)
-      }
-    }
+    let isGathered = layout.isFolder || layout.isSplit
+    let folder = isGathered ? try OutputTransaction.makeFolder(in: work) : nil
+    self.state.withLock { $0.folder = folder }
     // Permissions are set at the start, so that the output is never more readable than what it replaces; its owner can still write.
-    if layout.isFolder, let mode = OutputTarget.permissions(of: target) { chmod(temporary, mode | 0o700) }
-    for ((file, path), replaced) in zip(zip(layout.files, paths), OutputTransaction.replaced(layout, target)) {
-      let output = try OutputFile(path: path, size: file.size)
+    if layout.isFolder, let folder, let mode = OutputTarget.permissions(of: target) {
+      fchmod(folder.descriptor, mode | 0o700)
+    }
+    for (file, replaced) in zip(layout.files, OutputTransaction.replaced(layout, target)) {
+      let path = isGathered ? Files.join(work.output, file.name) : work.output
+      let output = try OutputFile(path: path, in: folder ?? work.folder, size: file.size)
       if let mode = OutputTarget.permissions(of: replaced) { output.set(permissions: mode | 0o600) }
       self.state.withLock { $0.files.append(output) }
       for literal in file.literals { try OutputTransaction.write(literal.bytes, at: literal.offset, of: output) }
     }
   }
 
+  private static func makeFolder(in work: WorkFolder) throws(Failure) -> OpenFolder {
+    let made = InterruptCleanup.create {
+      Result { () throws(OpenFolder.Refused) in
+        let isMade = mkdirat(work.folder.descriptor, WorkFolder.output, 0o777) == 0
+        if !isMade, errno != EEXIST { throw OpenFolder.Refused(number: errno) }
+        return try OpenFolder(WorkFolder.output, in: work.folder)
+      }
+    }
+    do throws(OpenFolder.Refused) { return try made.get() } catch {
+      throw Failure(
+        .cannotCreate, "output.create",
+        "cannot be created: \(OutputTarget.errorText(error.number))", file: work.output)
+    }
+  }
+
   /// The path that each file replaces, if something is there.
-  private static func replaced(_ layout: OutputLayout, _ target: String) -> [String] {
+  static func replaced(_ layout: OutputLayout, _ target: String) -> [String] {
     layout.isFolder ? layout.files.map { target + "/" + $0.name } : layout.targets(target)
   }
 
@@ -115,7 +127,7 @@ public final class OutputTransaction: Sendable {
     if let result { throw result }
   }
 
-  deinit { cancel() }
+  deinit { cancel(keeping: keepsEarlier) }
 
   /// Writes a piece of one placement. The pieces of one placement come in order; different placements may be written
   /// at the same time by different threads.
@@ -181,7 +193,7 @@ public final class OutputTransaction: Sendable {
   }
 
   /// Reads the shared state, or throws if the transaction is over.
-  private func current<Result: Sendable>(_ read: (State) -> sending Result) throws(Failure) -> Result {
+  func current<Result: Sendable>(_ read: (State) -> sending Result) throws(Failure) -> Result {
     let result = state.withLock { $0.isOver ? nil : read($0) }
     guard let result else { throw Failure(.internalError, "output.over", "the transaction is over", file: target) }
     return result
@@ -237,8 +249,8 @@ public final class OutputTransaction: Sendable {
     for file in files { try file.sync() }
     try verify(files, progress.map { $0.digest }, literals: true)
     for file in files { file.dropFromCache() }
-    if layout.isFolder || layout.isSplit { try OutputTransaction.syncFolder(temporary) }
-    return layout.isSplit ? files.first?.path ?? temporary : temporary
+    if let folder = try current({ $0.folder }) { try OutputTransaction.sync(folder) }
+    return layout.isSplit ? files.first?.path ?? work.output : work.output
   }
 
   /// Writes figures into their slots, after `verify`.
@@ -250,12 +262,6 @@ public final class OutputTransaction: Sendable {
       try OutputTransaction.write(bytes, at: slot.offset, of: files[slot.file])
     }
     for index in Set(layout.slots.map(\.file)) { try files[index].sync() }
-  }
-
-  /// The second half of `commit`.
-  public func giveName() throws(Failure) {
-    try rename()
-    try OutputTransaction.syncFolder(OutputTarget.folder(of: target))
   }
 
   /// - Parameter expected: the hash of each placement; nil: is not read.
@@ -286,95 +292,21 @@ public final class OutputTransaction: Sendable {
       remedy: "Check the disk and the memory of this machine.")
   }
 
-  // MARK: The name
-
-  private func rename() throws(Failure) {
-    var failure: Failure?
-    // Under the registry's lock: an interrupt comes before this, and removes the temporaries, or after it, and leaves the output.
-    work.finish {
-      do throws(Failure) { try moveIntoPlace() } catch { failure = error }
-      if failure == nil { work.remove() }
-      return failure == nil
-    }
-    if let failure { throw failure }
-    state.withLock { $0.isOver = true }
-  }
-
-  private func moveIntoPlace() throws(Failure) {
-    for (file, replaced) in zip(try current({ $0.files }), OutputTransaction.replaced(layout, target)) {
-      if let mode = OutputTarget.permissions(of: replaced) { file.set(permissions: mode) }
-    }
-    if layout.isSplit { return try SplitNaming(layout, target: target, temporary: temporary, force: force).run(aside: work.replaced) }
-    let number = qc_rename_new(temporary, target)
-    switch number {
-    case 0: return
-    case EEXIST where force: try replace()
-    case EEXIST: try takeEmptyFolder()
-    // The file system does not know the flag: check first, which leaves a short gap, then rename.
-    case EINVAL, ENOSYS, ENOTSUP:
-      guard OutputTarget.linkStatus(target) != nil else { return try plainRename() }
-      if force { try replace() } else { try takeEmptyFolder() }
-    default: throw cannotName(number)
-    }
-  }
-
-  /// A folder replaces an empty one in one rename, which the system refuses if something is in it.
-  private func takeEmptyFolder() throws(Failure) {
-    guard layout.isFolder else { throw appeared() }
-    guard Glibc.rename(temporary, target) != 0 else { return }
-    if [EEXIST, ENOTEMPTY, ENOTDIR].contains(errno) { throw appeared() }
-    throw cannotName(errno)
-  }
-
-  private func appeared() -> Failure {
-    Failure(
-      .cannotCreate, "output.exists", "was created by someone else in the meantime", file: target,
-      remedy: "Give \(setting: "force") to replace it.")
-  }
-
-  private func cannotName(_ number: Int32) -> Failure {
-    Failure(.io, "io.rename", "cannot be given its final name: \(OutputTarget.errorText(number))", file: target)
-  }
-
-  private func plainRename() throws(Failure) {
-    if QuantPlatform.rename(temporary, target) != 0 { throw cannotName(errno) }
-  }
-
-  /// A file is replaced by one rename. A folder is swapped with the old one, which is removed with the work folder: at every
-  /// moment the name leads to a complete folder.
-  private func replace() throws(Failure) {
-    try OutputTarget.checkReplaceable(target, layout)
-    guard layout.isFolder else { return try plainRename() }
-    if qc_rename_exchange(temporary, target) == 0 { return }
-    if QuantPlatform.rename(target, work.replaced) != 0 { throw cannotName(errno) }
-    if QuantPlatform.rename(temporary, target) != 0 {
-      let number = errno
-      _ = QuantPlatform.rename(work.replaced, target)
-      throw cannotName(number)
-    }
-  }
-
   /// Ends the transaction without an output. Does nothing after a commit.
   /// - Parameter keeping: leave the work folder for a run that resumes.
-  public func cancel(keeping: Bool = false) {
+  /// - Returns: false if the work folder should be removed and could not be.
+  @discardableResult
+  public func cancel(keeping: Bool = false) -> Bool {
     let wasOver = state.withLock { state in
       defer { state.isOver = true }
       return state.isOver
     }
-    if wasOver { return }
+    if wasOver { return true }
+    var isRemoved = true
     work.finish {
-      if !keeping { work.remove() }
+      if !keeping { isRemoved = work.remove() }
       return true
     }
-  }
-
-  private static func syncFolder(_ path: String) throws(Failure) {
-    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw Failure(.io, "io.sync", "cannot be opened: \(OutputTarget.errorText(errno))", file: path) }
-    defer { close(descriptor) }
-    // Some file systems cannot sync a folder and report it; nothing better can be done there.
-    if fsync(descriptor) != 0, errno != EINVAL, errno != EROFS {
-      throw Failure(.io, "io.sync", "cannot be flushed to disk: \(OutputTarget.errorText(errno))", file: path)
-    }
+    return isRemoved
   }
 }

@@ -5,62 +5,58 @@ import QuantPlatform
 ///
 /// The first file is named last: clients open it first, so they find a complete output or none. The files get second names (hard
 /// links), and afterwards the temporary ones are removed together: a run that is killed in between can be resumed, and one that
-/// fails takes the names back. When an old output is replaced, its first file is removed before anything else.
+/// fails takes the names back. The files of an old output are kept in the work folder until then, the first before any other.
 struct SplitNaming {
-  private let files: [(temporary: String, target: String)]
+  private let files: [(name: String, target: String)]
   private let force: Bool
-  private let temporary: String
+  private let work: WorkFolder
+  private let output: OpenFolder
   private let layout: OutputLayout
 
-  init(_ layout: OutputLayout, target: String, temporary: String, force: Bool) {
-    files = zip(layout.files, layout.targets(target)).map { (temporary + "/" + $0.name, $1) }.reversed()
-    self.temporary = temporary
+  /// - Parameter output: the folder that holds the complete files.
+  init(_ layout: OutputLayout, output: OpenFolder, work: WorkFolder, force: Bool) {
+    files = zip(layout.files, layout.targets(work.target)).map { ($0.name, $1) }.reversed()
+    self.output = output
+    self.work = work
     self.force = force
     self.layout = layout
   }
 
-  /// - Parameter aside: where the temporary folder is moved, so that all temporary names disappear at once.
-  /// - Throws: `Failure` if a target appeared in the meantime or cannot be given its name; then none of them is there.
-  func run(aside: String) throws(Failure) {
-    for file in files where !OutputTarget.isSameFile(file.temporary, file.target) { try checkReplaceable(file.target) }
-    if force, let first = files.last, !OutputTarget.isSameFile(first.temporary, first.target) { unlink(first.target) }
-    var named: [(temporary: String, target: String)] = []
-    do {
-      for file in files {
-        try name(file)
-        named.append(file)
+  /// - Throws: `Failure` if a target appeared in the meantime or cannot be given its name; then the old files have theirs.
+  func run() throws(Failure) {
+    var moved: [(name: String, target: String)] = []
+    do throws(Failure) {
+      if force {
+        for file in files { try OutputTarget.checkReplaceable(file.target, layout) }
+        if let first = files.last { try check(work.moveAside(first.target), first.target) }
       }
+      for file in files {
+        if force { try check(work.moveAside(file.target), file.target) }
+        if try name(file) { moved.append(file) }
+      }
+      // All names are given with this step.
+      try check(renameat(work.folder.descriptor, WorkFolder.output, work.folder.descriptor, WorkFolder.named) == 0 ? 0 : errno, work.target)
     } catch {
-      for file in named { takeBack(file) }
+      for file in moved { _ = renameat(AT_FDCWD, file.target, output.descriptor, file.name) }
+      try work.restoreReplaced()
       throw error
     }
-    _ = QuantPlatform.rename(temporary, aside)
   }
 
-  private func checkReplaceable(_ target: String) throws(Failure) {
-    if force { try OutputTarget.checkReplaceable(target, layout) }
-  }
-
-  private func name(_ file: (temporary: String, target: String)) throws(Failure) {
-    if OutputTarget.isSameFile(file.temporary, file.target) { return }
-    if force { unlink(file.target) }
-    var number = link(file.temporary, file.target) == 0 ? 0 : errno
+  /// - Returns: whether the file has lost its temporary name.
+  private func name(_ file: (name: String, target: String)) throws(Failure) -> Bool {
+    let number = linkat(output.descriptor, file.name, AT_FDCWD, file.target, 0) == 0 ? 0 : errno
     // For a file system without hard links.
-    if [EPERM, ENOTSUP, ENOSYS, EMLINK].contains(number) { number = qc_rename_new(file.temporary, file.target) }
-    guard number != 0 else { return }
-    guard number != EEXIST else {
-      throw Failure(
-        .cannotCreate, "output.exists", "was created by someone else in the meantime", file: file.target,
-        remedy: "Give \(setting: "force") to replace it.")
+    guard [EPERM, ENOTSUP, ENOSYS, EMLINK].contains(number) else {
+      try check(number, file.target)
+      return false
     }
-    throw Failure(.io, "io.rename", "cannot be given its final name: \(OutputTarget.errorText(number))", file: file.target)
+    try check(qc_rename_new(output.descriptor, file.name, file.target), file.target)
+    return true
   }
 
-  private func takeBack(_ file: (temporary: String, target: String)) {
-    if OutputTarget.linkStatus(file.temporary) == nil {
-      _ = QuantPlatform.rename(file.target, file.temporary)
-    } else {
-      unlink(file.target)
-    }
+  private func check(_ number: Int32, _ target: String) throws(Failure) {
+    guard number != 0 else { return }
+    throw number == EEXIST ? OutputTarget.appeared(target) : OutputTarget.cannotName(target, number)
   }
 }

@@ -2,10 +2,10 @@
 #ifndef QC_FILES_H
 #define QC_FILES_H
 
-/// Renames `from` to `to` unless `to` exists. Returns 0, or the error number.
-int qc_rename_new(const char *from, const char *to);
-/// Exchanges two existing paths in one step. Returns 0, or the error number.
-int qc_rename_exchange(const char *from, const char *to);
+/// Renames the entry `from` of an open folder to the path `to`, unless that exists. Returns 0, or the error number.
+int qc_rename_new(int folder, const char *from, const char *to);
+/// Exchanges the entry `from` of an open folder and the path `to` in one step; both exist. Returns 0, or the error number.
+int qc_rename_exchange(int folder, const char *from, const char *to);
 
 /// Asks the system to start writing a range of a file to disk, without waiting for it. Returns 0, or the error number.
 int qc_begin_sync(int descriptor, long offset, long length);

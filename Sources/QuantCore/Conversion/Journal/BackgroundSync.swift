@@ -1,4 +1,5 @@
 import Dispatch
+import QuantPlatform
 import Synchronization
 
 /// Syncs what has been written to the disk on a separate thread, so that the threads that write need not wait.
@@ -9,11 +10,14 @@ final class BackgroundSync: Sendable {
   /// Begins at once.
   /// - Parameter sync: returns when all that had been written before the call is on the disk.
   init(_ sync: @escaping @Sendable () throws(Failure) -> Void) {
-    // A separate queue has its own thread and takes none from those that round weights.
-    DispatchQueue(label: "qconvert.sync").async(group: work) {
+    work.enter()
+    let run: @Sendable () -> Void = {
       let outcome = Result { () throws(Failure) in try sync() }
       self.outcome.withLock { $0 = outcome }
+      self.work.leave()
     }
+    // A thread of its own takes none from those that round weights. If the system has no more threads, this one waits for the disk.
+    if Platform.startThread(run) != 0 { run() }
   }
 
   /// Whether `wait` would return at once.

@@ -3,7 +3,7 @@
 /// The first line identifies the run (`RunIdentity`). Every other line describes bytes that were synced to the disk before
 /// it was written: `{"tensor": …}` for an output tensor with the hashes of its parts, `{"block": …}` for a block with its
 /// tensors and the hash of the hidden states after it, `{"complete": true}` once the output has been verified. A line
-/// without its newline was interrupted and does not count.
+/// without its newline was interrupted and does not count. Each line ends with a hash of what is before it.
 struct Journal {
   /// What was recorded of a tensor.
   struct Tensor {
@@ -43,7 +43,8 @@ struct Journal {
     let lines = bytes[..<end].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     var contents: Contents?
     for line in lines {
-      guard let json = try? JSON.parse(ByteView(Array(line)), .strict) else { throw damaged(folder) }
+      guard let content = checked(line), let json = try? JSON.parse(ByteView(content), .strict)
+      else { throw damaged(folder) }
       guard contents != nil else {
         guard let identity = RunIdentity(json["run"]) else { throw damaged(folder) }
         contents = Contents(identity: identity)
@@ -61,10 +62,31 @@ struct Journal {
       remedy: "Give \(setting: "force") without \(setting: "resume") to begin again.")
   }
 
-  static func line(_ json: JSON) -> [UInt8] { Array((json.text() + "\n").utf8) }
+  static func line(_ json: JSON) -> [UInt8] { line(json.text()) }
+
+  /// A text with its hash.
+  static func line(_ text: String) -> [UInt8] { Array("\(text) \(Fingerprint.of(text))\n".utf8) }
+
+  /// What a line says, if its hash is right.
+  private static func checked(_ line: ArraySlice<UInt8>) -> [UInt8]? {
+    guard let space = line.lastIndex(of: UInt8(ascii: " ")) else { return nil }
+    let content = line[..<space]
+    let hash = content.withUnsafeBytes { Fingerprint.of($0) }
+    return line[(space + 1)...].elementsEqual(hash.utf8) ? Array(content) : nil
+  }
 }
 
 extension Journal.Contents {
+  /// Hashes of what is recorded, by placement.
+  /// - Parameter placements: by tensor and part.
+  func hashes(_ placements: [[Int]]) -> [Int: StreamHash.Digest] {
+    var result: [Int: StreamHash.Digest] = [:]
+    for tensor in tensors.values where placements.indices.contains(tensor.index) {
+      for (place, hash) in zip(placements[tensor.index], tensor.hashes) { result[place] = hash }
+    }
+    return result
+  }
+
   fileprivate mutating func add(_ json: JSON) -> Bool {
     if let tensor = Journal.Tensor(json) {
       tensors[tensor.index] = tensor

@@ -90,14 +90,15 @@ struct RunIdentity: Equatable {
     JSON.array(lists.map { .array($0.map { .string($0) }) }).text()
   }
 
-  /// Names, sizes and modification times.
+  /// Names, sizes, modification times, and samples of the content: a copy may keep the times of another model's files.
   private static func describe(_ files: [String]) throws(Failure) -> String {
     var parts: [String] = []
     for file in files {
       var status = stat()
       guard stat(file, &status) == 0 else { throw Files.failure(errno, opening: file) }
       let time = Platform.modificationTime(status)
-      parts.append("\(Files.lastComponent(file)) \(status.st_size) \(time.tv_sec).\(time.tv_nsec)")
+      let (bytes, hash) = try Fingerprint.ofSamples(file)
+      parts.append("\(Files.lastComponent(file)) \(bytes) \(time.tv_sec).\(time.tv_nsec) \(hash)")
     }
     return parts.joined(separator: ", ")
   }

@@ -17,18 +17,28 @@ struct RunLog {
   /// enough to take no noticeable time.
   private static let interval = (bytes: 256 << 20, time: Duration.seconds(10))
 
-  /// - Parameter work: of an output path that has passed `OutputTarget.check`, or whose complete output is in this folder.
+  /// - Parameters:
+  ///   - work: of an output path that has passed `OutputTarget.check`.
+  ///   - found: what is recorded there.
   /// - Throws: `Failure` `resume.changed` or `resume.damaged`; `output.unfinished` if finished blocks of a calibrated run would be lost.
-  init(_ plan: ConversionPlan, work: WorkFolder, progress: any ProgressReporter) throws(Failure) {
+  init(
+    _ plan: ConversionPlan, _ identity: RunIdentity, work: WorkFolder, found: Journal.Contents?,
+    progress: any ProgressReporter
+  ) throws(Failure) {
     self.plan = plan
     self.work = work
     placements = plan.placementIndices
-    let identity = try RunIdentity(plan)
-    if plan.request.resumes {
-      earlier = try RunLog.continued(try Journal.read(work), identity, plan, work)
+    // What is complete is only given its name, whatever ended the run that did not come to it.
+    let isComplete =
+      !plan.request.force && found?.isComplete == true && found?.identity == identity
+      && work.holdsOutput
+    // A journal that is complete without an output has nothing to continue from: the output was moved away.
+    let isSpent = found?.isComplete == true && !work.holdsOutput
+    if plan.request.resumes && !isSpent || isComplete {
+      earlier = try RunLog.continued(found, identity, plan, work)
     } else {
       earlier = nil
-      if work.hasLeftovers, !plan.request.force, let found = try? Journal.read(work), !found.blocks.isEmpty {
+      if work.hasLeftovers, !plan.request.force, !isSpent, let found, !found.blocks.isEmpty {
         throw Failure(
           .cannotCreate, "output.unfinished", "an unfinished run has converted \(found.blocks.count) blocks", file: plan.request.output,
           remedy: "Give \(setting: "resume") and the options of that run to continue it, or \(setting: "force") to begin again.")
@@ -39,8 +49,12 @@ struct RunLog {
       hasRecords = !earlier.tensors.isEmpty
       try work.truncate(to: earlier.length)
     } else {
-      try work.clear()
-      try work.append(Journal.line(.object([.init("run", identity.json)])))
+      do throws(Failure) {
+        try work.clear()
+        try work.append(Journal.line(.object([.init("run", identity.json)])))
+      } catch {
+        throw work.remove() ? error : error.leaving(work)
+      }
     }
   }
 
@@ -54,18 +68,22 @@ struct RunLog {
         throw Journal.damaged(work)
       }
     }
+    // A tensor that is missing from its block would be rounded without calibration.
+    let blocks =
+      found.blocks.isEmpty
+      ? [:] : Dictionary(grouping: plan.tensors.indices) { plan.tensors[$0].id?.block }
+    for block in found.blocks {
+      guard block.index < plan.model?.blocks.count ?? 0,
+        Set(block.tensors.map(\.index)) == Set(blocks[block.index] ?? [])
+      else {
+        throw Journal.damaged(work)
+      }
+    }
     return found
   }
 
   /// Hashes of what earlier runs wrote, by placement.
-  var finished: [Int: StreamHash.Digest] {
-    guard let earlier else { return [:] }
-    var result: [Int: StreamHash.Digest] = [:]
-    for tensor in earlier.tensors.values {
-      for (place, hash) in zip(placements[tensor.index], tensor.hashes) { result[place] = hash }
-    }
-    return result
-  }
+  var finished: [Int: StreamHash.Digest] { earlier.map { $0.hashes(plan.placementIndices) } ?? [:] }
 
   /// Whether anything is recorded that a later run could continue from.
   private(set) var hasRecords = false
@@ -131,8 +149,10 @@ struct RunLog {
   private func path(behind block: Int) -> String { work.file("hidden-\(block % 2)") }
 
   private func save(_ hidden: Matrix, behind block: Int) throws(Failure) -> StreamHash.Digest {
-    guard let hash = StreamHash() else { throw Failure(.io, "io.memory", "out of memory", file: work.path) }
-    let file = try OutputFile(path: path(behind: block), size: hidden.values.count * 4)
+    guard let hash = StreamHash() else {
+      throw Failure(.io, "io.memory", "out of memory", file: work.path)
+    }
+    let file = try work.makeFile("hidden-\(block % 2)", size: hidden.values.count * 4)
     let failure = hidden.values.withUnsafeBytes { bytes -> Failure? in
       hash.update(bytes)
       do throws(Failure) { try file.write(bytes, at: 0) } catch { return error }

@@ -46,11 +46,15 @@ struct TensorRules {
     return (String(text[..<equals]), text[text.index(after: equals)...].lowercased())
   }
 
-  private static func search(_ source: String, named pattern: String, _ scheme: String) throws(Failure) -> Rule {
-    guard let regex = try? Regex(source) else {
-      throw Failure(.usage, "rule.regex", "'\(source)' is not a regular expression", remedy: "Check its brackets.")
+  private static func search(_ source: String, named pattern: String, _ scheme: String)
+    throws(Failure) -> Rule
+  {
+    guard let expression = NamePattern(source) else {
+      throw Failure(
+        .usage, "rule.regex", "'\(source)' is not a supported regular expression",
+        remedy: "Check its brackets.")
     }
-    return Rule(pattern: pattern, scheme: scheme) { (try? regex.firstMatch(in: $0)) != nil }
+    return Rule(pattern: pattern, scheme: scheme) { expression.isFound(in: $0) }
   }
 
   /// The scheme name for each tensor, or nil if no rule matches.

@@ -36,16 +36,33 @@ public struct Converter: Sendable {
   ) throws {
     let request = plan.request
     let target = OutputTarget.trim(request.output)
-    let work = try workFolder(plan, target)
-    // A run that was killed between its last two steps left a complete output under its final name.
-    if request.resumes, let earlier = try Journal.read(work), earlier.isComplete, OutputTarget.linkStatus(work.output) == nil {
-      try RunIdentity(plan).check(earlier: earlier.identity, target: target)
-      report.add(earlier)
+    let identity = try RunIdentity(plan)
+    func check(in work: WorkFolder?) throws(Failure) {
+      try OutputTarget.check(
+        plan.layout, target, force: request.force, inputs: plan.source.files,
+        written: work?.holdsOutput == true ? work?.output : nil)
+    }
+    if !WorkFolder.exists(for: target) { try check(in: nil) }
+    let work = try WorkFolder(for: target, isKept: request.resumes)
+    // Damage matters only to a run that would continue.
+    let found = request.resumes ? try Journal.read(work) : try? Journal.read(work)
+    // A run that ended between its last steps left a complete output under its final name.
+    if let found, found.isComplete, found.identity == identity,
+      OutputTransaction.isNamed(plan.layout, target, hashes: found.hashes(plan.placementIndices))
+    {
+      progress.note("\(target) is complete; an earlier run wrote it")
+      report.add(found)
       _ = try inspect(&report, plan.layout.targets(target).first ?? target)
-      work.remove()
+      try OutputTransaction.syncParent(of: target)
+      if !work.remove() { progress.warn(Converter.left(work.path)) }
       return
     }
-    var log = try RunLog(plan, work: work, progress: progress)
+    do throws(Failure) { try check(in: work) } catch {
+      // An empty folder is all that is left of a run that ended with its last step.
+      if !work.hasLeftovers { work.remove() }
+      throw error
+    }
+    var log = try RunLog(plan, identity, work: work, found: found, progress: progress)
     let transaction = try OutputTransaction(
       layout: plan.layout, target: target, force: request.force, work: work, finished: log.finished, isKept: request.resumes)
     do {
@@ -54,29 +71,22 @@ public struct Converter: Sendable {
       try checkUnchanged(inputs)
       try transaction.fill(try inspect(&report, try transaction.verify()))
       try log.complete(transaction)
-      try transaction.giveName()
+      if let path = try transaction.giveName() { progress.warn(Converter.left(path)) }
     } catch {
       // What is still being synced is also useful to the next run.
       try? log.settle()
-      let isKept = request.resumes && log.hasRecords
-      transaction.cancel(keeping: isKept)
-      if isKept { progress.note("what is done is kept; --resume with the same options continues it") }
+      let isKept = log.hasRecords && (request.resumes || log.earlier != nil)
+      let isRemoved = transaction.cancel(keeping: isKept)
+      if let failure = error as? Failure, !isRemoved { throw failure.leaving(work) }
+      if let failure = error as? Failure, isKept, failure.kind != .gate {
+        throw failure.keeping(work)
+      }
       throw error
     }
   }
 
-  /// The output path is checked first, unless it may hold the complete output of the run that is continued.
-  private func workFolder(_ plan: ConversionPlan, _ target: String) throws(Failure) -> WorkFolder {
-    func check(written: String? = nil) throws(Failure) {
-      try OutputTarget.check(plan.layout, target, force: plan.request.force, inputs: plan.source.files, written: written)
-    }
-    guard plan.request.resumes, WorkFolder.exists(for: target) else {
-      try check()
-      return try WorkFolder(for: target, isKept: plan.request.resumes)
-    }
-    let work = try WorkFolder(for: target, isKept: true)
-    if try Journal.read(work)?.isComplete != true || OutputTarget.linkStatus(work.output) != nil { try check(written: work.output) }
-    return work
+  private static func left(_ path: String) -> String {
+    "\(path) cannot be removed; remove it yourself"
   }
 
   private func write(

@@ -97,7 +97,7 @@ private struct TokenTrie: Sendable {
       var end = index + token.content.count
       index = end
       if token.isSingleWord, touchesWord(text, start, end) { continue }
-      if token.takesSpaceBefore { start = max(spaceStart(text, before: start), done) }
+      if token.takesSpaceBefore { start = spaceStart(text, before: start, from: done) }
       if token.takesSpaceAfter { end = spaceEnd(text, from: end) }
       if done < start { body(done..<start, nil) }
       body(start..<end, token.id)
@@ -134,9 +134,10 @@ private struct TokenTrie: Sendable {
     return index
   }
 
-  private func spaceStart(_ text: [UInt8], before end: Int) -> Int {
+  /// Looks no further than the end of the token before: text is seen once, however many tokens there are.
+  private func spaceStart(_ text: [UInt8], before end: Int, from first: Int) -> Int {
     var start = end
-    while start > 0 {
+    while start > first {
       let index = scalarStart(text, before: start)
       guard UnicodeClass.of(ScalarText.scalar(in: text, at: index).0) == UnicodeClass.space else { break }
       start = index

@@ -34,6 +34,13 @@ struct Expression: Sendable, Equatable {
       var lowest: Int
     }
     fileprivate var choices: [Choice] = []
+    /// How often a match went back to a choice, and where to, once that was often: a place that was tried leads nowhere again.
+    fileprivate var returns = 0
+    fileprivate var tried: Set<Place> = []
+    fileprivate struct Place: Hashable {
+      var step: Int
+      var index: Int
+    }
 
     init() {}
   }
@@ -44,10 +51,19 @@ struct Expression: Sendable, Equatable {
   ///   - bounds: the part of the text that the expression sees.
   func match(_ text: borrowing ScalarText, _ bounds: Range<Int>, at start: Int, _ scratch: inout Scratch) -> Int? {
     scratch.choices.removeAll(keepingCapacity: true)
+    scratch.returns = 0
+    if !scratch.tried.isEmpty { scratch.tried.removeAll() }
     return match(text, bounds, at: start, from: 0, &scratch)
   }
 
-  private func match(_ text: borrowing ScalarText, _ bounds: Range<Int>, at start: Int, from first: Int, _ scratch: inout Scratch) -> Int? {
+  /// Patterns of known tokenizers go back a few times in a match. One that goes back more often may do so without end, and then remembers
+  /// where it has been.
+  private static let forgottenReturns = 1000
+
+  private func match(
+    _ text: borrowing ScalarText, _ bounds: Range<Int>, at start: Int, from first: Int,
+    _ scratch: inout Scratch
+  ) -> Int? {
     let base = scratch.choices.count
     var step = first
     var index = start
@@ -78,7 +94,13 @@ struct Expression: Sendable, Equatable {
         step = next
       case .jump(let next): step = next
       case .ahead(let isNegated, let next):
-        if (match(text, bounds, at: index, from: step + 1, &scratch) != nil) == isNegated { fails = true }
+        // What is ahead may be reached again from another place, and match there.
+        let tried = scratch.tried
+        scratch.tried = []
+        if (match(text, bounds, at: index, from: step + 1, &scratch) != nil) == isNegated {
+          fails = true
+        }
+        scratch.tried = tried
         step = next
       case .behind(let set, let isNegated):
         let holds = index > bounds.lowerBound && set.contains(text.scalars[index - 1], text.classes[index - 1])
@@ -98,14 +120,18 @@ struct Expression: Sendable, Equatable {
         return index
       }
       guard fails else { continue }
-      guard scratch.choices.count > base, let last = scratch.choices.last else { return nil }
-      step = last.step
-      index = last.index
-      if last.index > last.lowest {
-        scratch.choices[scratch.choices.count - 1].index -= 1
-      } else {
-        scratch.choices.removeLast()
-      }
+      repeat {
+        guard scratch.choices.count > base, let last = scratch.choices.last else { return nil }
+        step = last.step
+        index = last.index
+        if last.index > last.lowest {
+          scratch.choices[scratch.choices.count - 1].index -= 1
+        } else {
+          scratch.choices.removeLast()
+        }
+        scratch.returns += 1
+      } while scratch.returns > Expression.forgottenReturns
+        && !scratch.tried.insert(.init(step: step, index: index)).inserted
     }
   }
 

@@ -128,7 +128,10 @@ struct ExpressionParser {
     if atom.count == 1, case .one(let set) = atom[0], repetition != .lazy || minimum == maximum {
       return [.run(set, minimum: minimum, maximum: maximum, repetition)]
     }
-    guard repetition != .possessive, consumes(atom) else { throw malformed("a repetition of something that can be empty") }
+    // Without a limit it would go round for ever.
+    guard repetition != .possessive, maximum != .max || consumes(atom) else {
+      throw malformed("a repetition of something that can be empty")
+    }
     let copies = maximum == .max ? minimum + 1 : maximum
     guard copies == 0 || atom.count < ExpressionParser.maximumSteps / copies else { throw malformed("a repetition is too long") }
     var result: Program = []

@@ -46,6 +46,15 @@ enum Normalizer: Sendable, Equatable {
     }
   }
 
+  /// How many times longer a replacement can make a text; 1 for the other steps, whose growth is small and fixed.
+  var largestGrowth: Double {
+    switch self {
+    case .replace(let old, let new): max(1, Double(new.count) / Double(max(1, old.count)))
+    case .replaceMatches(_, let new): max(1, Double(new.count))
+    default: 1
+    }
+  }
+
   /// What BERT's tokenizers do to a text, in their order.
   static func bert(cleans: Bool = true, spacesChinese: Bool = true, stripsAccents: Bool, lowercases: Bool) -> [Normalizer] {
     (cleans ? [.cleanText] : []) + (spacesChinese ? [.spaceChinese] : []) + (stripsAccents ? [.nfd, .removeMarks(all: false)] : [])

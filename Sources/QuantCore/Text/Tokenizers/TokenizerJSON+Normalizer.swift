@@ -34,7 +34,16 @@ extension TokenizerJSON {
       if !data.characterMap.isEmpty { normalizers.append(.map(try CharacterMap(data.characterMap), perCharacter: true)) }
     case let other: throw TokenizerJSON.unsupported("normalizer", other)
     }
+    guard normalizers.reduce(1.0, { $0 * $1.largestGrowth }) <= TokenizerJSON.largestGrowth else {
+      throw Failure(
+        .data, "limit.normalizer",
+        "its rules could make a text more than \(Int(TokenizerJSON.largestGrowth)) times longer; no known tokenizer does",
+        remedy: "Check where this tokenizer.json comes from.")
+    }
   }
+
+  /// How much longer all rules together may make a text. Known tokenizers stay below ten.
+  private static let largestGrowth = 1000.0
 
   private static func bytes(ofBase64 text: String) throws(Failure) -> [UInt8] {
     guard let bytes = Base64.bytes(of: text.utf8) else {

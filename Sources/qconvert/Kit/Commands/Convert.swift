@@ -68,6 +68,12 @@ struct Convert: QConvertCommand {
     }
     session.log.notice("\(Wording.summary(result.report, output: plan.mainOutput))")
     if let evaluation = result.evaluation { session.log.notice("\(Wording.summary(evaluation))") }
-    if session.isJSON { try session.answer(document, text: "") }
+    guard session.isJSON else { return }
+    do {
+      try session.answer(document, text: "")
+    } catch var failure as Failure {
+      failure.message += "; \(plan.mainOutput) is complete and in place"
+      throw failure
+    }
   }
 }

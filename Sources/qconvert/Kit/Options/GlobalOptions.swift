@@ -33,8 +33,9 @@ struct GlobalOptions: ParsableArguments {
   /// The number of threads to use.
   /// - Throws: `Failure` of kind usage for a number out of range.
   func threadCount() throws(Failure) -> Int {
-    guard let threads else { return GlobalOptions.availableCores() }
-    return try WholeNumber.check(threads, "--threads", in: 1...1024)
+    let wanted = try threads.map { number throws(Failure) in try WholeNumber.check(number, "--threads", in: 1...1024) }
+    // Results do not depend on the number: with fewer threads than were asked for, a run only takes longer.
+    return Platform.startableThreads(upTo: wanted ?? GlobalOptions.availableCores())
   }
 
   /// Cores that this process may run on.

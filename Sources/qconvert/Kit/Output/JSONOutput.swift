@@ -7,6 +7,19 @@ enum JSONOutput {
     .object([.init("ok", .bool(failure == nil))] + members + (failure.map { [.init("error", error($0))] } ?? []))
   }
 
+  /// A document as it is printed. JSON allows the control characters U+0080 to U+009F, but a terminal obeys them.
+  static func text(_ document: JSON) -> String {
+    var result = ""
+    for scalar in document.text(pretty: true).unicodeScalars {
+      if (0x80...0x9f).contains(scalar.value) {
+        result += "\\u00" + String(scalar.value, radix: 16)
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\n"
+  }
+
   private static func error(_ failure: Failure) -> JSON {
     .object([
       .init("id", .string(failure.id)),

@@ -32,6 +32,11 @@ enum RecipeFile {
     guard text.count(where: { "[{".contains($0) }) <= maximumBrackets else {
       throw Failure(.config, "recipe.malformed", "has more than \(maximumBrackets) brackets", remedy: "Check that this is a recipe.")
     }
+    guard !YAMLAliases.isExcessive(text) else {
+      throw Failure(
+        .config, "recipe.malformed", "has more than \(YAMLAliases.maximumCount) aliases (*name)",
+        remedy: "Write out what they stand for.")
+    }
     do {
       return try compose(yaml: text)
     } catch let error as YamlError {

@@ -41,7 +41,7 @@ struct Session: Sendable {
 
   /// Prints the document with `--json`, else the text.
   func answer(_ document: @autoclosure () -> JSON, text: @autoclosure () -> String) throws {
-    try console.data(isJSON ? document().text(pretty: true) + "\n" : text())
+    try console.data(isJSON ? JSONOutput.text(document()) : text())
   }
 
   /// Prints a failure: a line on standard error, or a document on standard output.
@@ -51,7 +51,7 @@ struct Session: Sendable {
     console.status("")
     if isJSON {
       // If standard output is gone too, only the exit code is left.
-      try? console.data((document ?? JSONOutput.document([], failure)).text(pretty: true) + "\n")
+      try? console.data(JSONOutput.text(document ?? JSONOutput.document([], failure)))
     } else {
       console.line(Wording.line(failure, style: errorStyle))
     }
