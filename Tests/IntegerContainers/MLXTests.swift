@@ -166,7 +166,8 @@ import Testing
 
   @Test func wholeZeroPointsBecomeAsymmetricGroups() throws {
     // MLX's own rule makes 0 a multiple of the scale; one group counts down from its largest weight.
-    let affine = try #require(AffineScheme(bits: 4, groupLength: 32, scaleType: .bf16, hasWholeZeroPoints: { true }))
+    let made = AffineScheme(bits: 4, groupLength: 32, scaleType: .bf16, hasWholeZeroPoints: { true })
+    let affine = try #require(made)
     let asymmetric = try #require(IntegerScheme(bits: 4, groupLength: 32, isSymmetric: false, modelType: .bf16))
     var panel = affine.emptyPanel(rows: 1, columns: 64)
     panel.codes = (0..<64).map { Int32($0 % 16) }

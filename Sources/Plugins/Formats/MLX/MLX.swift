@@ -18,6 +18,7 @@ public struct MLX: FolderPacking, Unpacker {
   public static let reference = "https://github.com/ml-explore/mlx-lm"
   /// That of `mlx_lm.convert -q`.
   public static let defaultScheme: String? = "int4-g64-affine"
+  public static let mustBeAskedFor = true
 
   public init() {}
 
@@ -58,7 +59,7 @@ public struct MLX: FolderPacking, Unpacker {
       + (0..<panel.parameterCount).map { NumberConversion.bytes(of: panel.parameters(at: $0), as: scheme.grid.scaleType) }
   }
 
-  public var configurationKeys: [String] { ["quantization", "quantization_config"] }
+  public var furtherConfigurationKeys: [String] { ["quantization"] }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {
     MLXConfiguration.json(modules.compactMap { module in MLXSettings(module.scheme.grid).map { (MLXStacks.module(module.name), $0) } })

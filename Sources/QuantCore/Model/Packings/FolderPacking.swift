@@ -14,13 +14,13 @@ public protocol FolderPacking: Packing {
   func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON?
   /// A configuration of this packing, extended by how cached keys and values are rounded.
   func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON
-  /// Keys of `config.json` under which clients of this packing look for the configuration.
-  var configurationKeys: [String] { get }
+  /// Further keys of the model's configuration under which clients of this packing look for it.
+  var furtherConfigurationKeys: [String] { get }
   /// The stack in which clients of this packing look for a stored tensor, and its index there; nil: they look for the tensor itself.
   /// Called for all tensors of the folder. The members of a stack must have the same shape and type.
   /// - Parameters:
   ///   - name: of the stored tensor (`model.layers.0.mlp.experts.3.up_proj.weight`).
-  ///   - configuration: the `config.json`.
+  ///   - configuration: of the model, as it is written.
   /// - Throws: `Failure` if clients cannot load tensors of this packing for this model.
   func stack(of name: String, configuration: JSON) throws -> (name: String, index: Int)?
   /// Further files in which clients of this packing look for the configuration.
@@ -30,7 +30,7 @@ public protocol FolderPacking: Packing {
 extension FolderPacking {
   public static var formats: [String] { [] }
   public var configurationKind: String { Self.id }
-  public var configurationKeys: [String] { ["quantization_config"] }
+  public var furtherConfigurationKeys: [String] { [] }
   public func stack(of name: String, configuration: JSON) throws -> (name: String, index: Int)? { nil }
   public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON { configuration }
   public func files(configuration: JSON) -> [(name: String, json: JSON)] { [] }

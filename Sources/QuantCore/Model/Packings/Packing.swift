@@ -33,6 +33,8 @@ public protocol Packing: PackingPlugin {
   var holdsOuterMatrices: Bool { get }
   /// The scheme that is used if this packing is asked for and no scheme is; nil: that of the format.
   static var defaultScheme: String? { get }
+  /// Whether codes of another packing or format are repacked into this one only if it, its client or a scheme of its own is asked for.
+  static var mustBeAskedFor: Bool { get }
   /// A warning to show before matrices on this grid are stored (for example, versions of clients that cannot read them), or nil.
   func caution(_ scheme: any Scheme) -> String?
 
@@ -58,6 +60,7 @@ extension Packing {
   public var holdsTransposed: Bool { false }
   public var holdsOuterMatrices: Bool { false }
   public static var defaultScheme: String? { nil }
+  public static var mustBeAskedFor: Bool { false }
   public func caution(_ scheme: any Scheme) -> String? { nil }
   public var rowMultiple: Int { 1 }
   public func fused(scheme: any Scheme) -> FusedEncoder? { nil }
