@@ -22,7 +22,7 @@ help:
 	@echo "make sanitize     run the C kernels under the sanitizers, with hostile input, compiled for ARM, without fused operations"
 	@echo "make portable     run all tests on a build without the vector units that are chosen at run time"
 	@echo "make interop      check with transformers, compressed-tensors, GPTQModel, bitsandbytes, llama.cpp (installed on first use)"
-	@echo "make interop-all  check also with vLLM and llm-compressor, and with more models, schemes and text"
+	@echo "make interop-all  check also with vLLM, llm-compressor and mlx-lm, and with more models, schemes and text"
 	@echo "make benchmark    compare time and memory with llama.cpp's tools, GPTQModel, llm-compressor and AutoAWQ (hours)"
 	@echo "make format       check the format of all sources"
 

@@ -41,7 +41,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 // The modules of the plug-ins that the `qconvert` binary contains: a name here, and a line in Kit/BuiltIn.swift.
 let builtIn = [
   "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "HuggingFace", "GGUF", "PyTorch", "CompressedTensors", "GPTQContainer",
-  "AWQContainer", "Float8", "ModelOpt", "GPTOSS", "BitsAndBytes", "HQQ", "TorchAO", "ModelFamilies", "Clients",
+  "AWQContainer", "Float8", "ModelOpt", "GPTOSS", "BitsAndBytes", "HQQ", "MLX", "TorchAO", "ModelFamilies", "Clients",
 ]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
@@ -98,6 +98,7 @@ let package = Package(
     plugin("PyTorch", "Formats/PyTorch", with: ["FolderKit", "CZlib"], exclude: ["CZlib"]),
     plugin("BitsAndBytes", "Formats/BitsAndBytes"),
     plugin("HQQ", "Formats/HQQ"),
+    plugin("MLX", "Formats/MLX", with: ["FolderKit"]),
     plugin("TorchAO", "Formats/TorchAO"),
     plugin("GPTQContainer", "Formats/GPTQContainer", with: ["FolderKit"]),
     plugin("AWQContainer", "Formats/AWQContainer", with: ["FolderKit"]),
@@ -137,7 +138,7 @@ let package = Package(
     tests(
       "IntegerContainers",
       [
-        "GPTQContainer", "AWQContainer", "CompressedTensors", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport",
+        "GPTQContainer", "AWQContainer", "MLX", "CompressedTensors", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport",
       ]),
     tests("Hostile", ["FolderKit", "HuggingFace", "GGUF", "TestSupport"]),
     tests("CommandLine", ["QConvertKit", "FamilyKit", "TestSupport"]),

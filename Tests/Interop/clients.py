@@ -68,6 +68,7 @@ LLAMA_CONVERTER = Peer("llama_converter", sys.executable)
 GPTQMODEL = Peer("gptqmodel", GPTQMODEL_CPU_WORKERS="2")
 LLMCOMPRESSOR = Peer("llmcompressor")
 MODELOPT = Peer("modelopt")
+MLX = Peer("mlx")
 # One thread: several wait for each other in busy loops. One process: the engine's workers are not restarted for each folder.
 VLLM = Peer(
     "vllm", VLLM_CPU_KVCACHE_SPACE="1", VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_NO_USAGE_STATS="1", VLLM_LOGGING_LEVEL="WARNING",

@@ -2,9 +2,9 @@
 # Checks qconvert against the clients of its output. Installs them on the first run (some minutes).
 #   run.sh [--all | --slow] [--only WORD] [--keep]
 #     --all    also the slow checks: more models, schemes and text; vLLM (loads every format that its CPU build supports, equal
-#              codes in four packings), llm-compressor (bytes of its rounding, MX formats and FP8 blocks in its transformers) and
-#              ModelOpt (bytes and scales of its FP8 with rounded caches), which are installed for it in environments of their own
-#              (../environment.sh, 5 GB)
+#              codes in four packings), llm-compressor (bytes of its rounding, MX formats and FP8 blocks in its transformers),
+#              ModelOpt (bytes and scales of its FP8 with rounded caches) and mlx-lm (values and logits of its packing, both ways),
+#              which are installed for it in environments of their own (../environment.sh, 5 GB)
 #     --slow   only what --all adds
 #     --only   only checks whose title contains WORD, or those of checks/WORD.py
 #     --keep   keep the working folder

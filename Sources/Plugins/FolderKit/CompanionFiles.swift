@@ -37,9 +37,17 @@ public struct CompanionFiles: Sendable {
       configuration = json
       files.append(path)
     }
-    var quantization = configuration?["quantization_config"] ?? configuration?["compression_config"]
-    if quantization?.isNull == true { quantization = nil }
+    let stated = configuration.map { json in CompanionFiles.quantizationKeys(in: json).compactMap { json[$0] } } ?? []
+    var quantization = stated.first { !$0.isNull }
     var findings: [Finding] = []
+    if let configuration, let own = quantization, CompanionFiles.quantizationKeys(in: configuration).first == "quantization",
+      let other = stated.dropFirst().first(where: { !$0.isNull && $0 != own })
+    {
+      findings.append(
+        Finding(
+          .error, "quantization.contradiction",
+          "config.json says '\(own.text())' under 'quantization' and '\(other.text())' for other programs: they differ in which they read"))
+    }
     for name in CompanionFiles.quantizationFiles {
       let path = Files.join(folder, name)
       guard Files.exists(path) else { continue }
@@ -69,6 +77,14 @@ public struct CompanionFiles: Sendable {
     } else {
       let known = CompanionFiles.tokenizerFiles + ["config.json"]
       companionFolder = known.contains { Files.exists(Files.join(folder, $0)) } ? folder : nil
+    }
+  }
+
+  /// The keys of a `config.json` that say how weights are quantized, in the order in which they are read. `quantization` is mlx-lm's, which
+  /// reads it before others; without a number of bits it means something else.
+  public static func quantizationKeys(in configuration: JSON) -> [String] {
+    ["quantization", "quantization_config", "compression_config"].filter { key in
+      configuration[key].map { key != "quantization" || $0["bits"] != nil } ?? false
     }
   }
 

@@ -109,3 +109,71 @@ QC_BODY void integer_values_body(const float *x, long count, float scale, float 
 QC_LEVELS(
     void, integer_values, (const float *x, long count, float scale, float zero, float half, int type, float *values),
     (x, count, scale, zero, half, type, values))
+
+/* The code of one weight on an affine grid; ties go to even. */
+QC_BODY float affine_code(float x, float scale, float minimum, float top) {
+  float scaled = (x - minimum) / scale;
+  scaled = scaled == scaled ? scaled : 0;
+  scaled = scaled < top ? scaled : top;
+  scaled = scaled > 0 ? scaled : 0;
+  return (scaled + 12582912.0f) - 12582912.0f;
+}
+
+/* What a client computes from it: product and sum are rounded to the type of the parameters, one after the other. */
+QC_BODY float affine_value(float code, float scale, float minimum, int type) {
+  return rounded(rounded(code * scale, type) + minimum, type);
+}
+
+QC_BODY void affine_codes_body(const float *x, long count, float scale, float minimum, float top, int32_t *codes) {
+  for (long i = 0; i < count; i++) codes[i] = (int32_t)affine_code(x[i], scale, minimum, top);
+}
+QC_LEVELS(
+    void, affine_codes, (const float *x, long count, float scale, float minimum, float top, int32_t *codes),
+    (x, count, scale, minimum, top, codes))
+
+QC_BODY void affine_values_of(const int32_t *codes, long count, float scale, float minimum, int type, float *values) {
+  for (long i = 0; i < count; i++) values[i] = affine_value((float)codes[i], scale, minimum, type);
+}
+
+QC_BODY void affine_values_body(const int32_t *codes, long count, float scale, float minimum, int type, float *values) {
+  if (type == QC_BFLOAT) affine_values_of(codes, count, scale, minimum, QC_BFLOAT, values);
+  else if (type == QC_HALF) affine_values_of(codes, count, scale, minimum, QC_HALF, values);
+  else affine_values_of(codes, count, scale, minimum, QC_FLOAT, values);
+}
+QC_LEVELS(
+    void, affine_values, (const int32_t *codes, long count, float scale, float minimum, int type, float *values),
+    (codes, count, scale, minimum, type, values))
+
+QC_BODY void affine_trial_of(
+    const float *x, const float *importance, long count, float scale, float minimum, float top, int type, double *sums) {
+  double lanes[QC_AFFINE_SUMS][DOUBLE_LANES] = {{0}};
+  for (long i = 0; i < count; i += DOUBLE_LANES)
+    for (int l = 0; l < DOUBLE_LANES; l++) {
+      /* Lanes after the last weight count nothing. */
+      long at = i + l < count ? i + l : count - 1;
+      double weight = i + l < count ? importance ? importance[at] : 1 : 0;
+      float code = affine_code(x[at], scale, minimum, top);
+      double difference = (double)affine_value(code, scale, minimum, type) - x[at];
+      lanes[QC_AFFINE_ERROR][l] += weight * difference * difference;
+      lanes[QC_AFFINE_WEIGHT][l] += weight;
+      lanes[QC_AFFINE_CODE][l] += weight * code;
+      lanes[QC_AFFINE_CODE_SQUARED][l] += weight * code * code;
+      lanes[QC_AFFINE_X][l] += weight * x[at];
+      lanes[QC_AFFINE_CODE_X][l] += weight * code * x[at];
+    }
+  for (int s = 0; s < QC_AFFINE_SUMS; s++) {
+    sums[s] = 0;
+    for (int l = 0; l < DOUBLE_LANES; l++) sums[s] += lanes[s][l];
+  }
+}
+
+QC_BODY void affine_trial_body(
+    const float *x, const float *importance, long count, float scale, float minimum, float top, int type, double *sums) {
+  if (type == QC_BFLOAT) affine_trial_of(x, importance, count, scale, minimum, top, QC_BFLOAT, sums);
+  else if (type == QC_HALF) affine_trial_of(x, importance, count, scale, minimum, top, QC_HALF, sums);
+  else affine_trial_of(x, importance, count, scale, minimum, top, QC_FLOAT, sums);
+}
+QC_LEVELS(
+    void, affine_trial,
+    (const float *x, const float *importance, long count, float scale, float minimum, float top, int type, double *sums),
+    (x, importance, count, scale, minimum, top, type, sums))

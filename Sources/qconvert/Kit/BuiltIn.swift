@@ -10,6 +10,7 @@ import GPTQ
 import GPTQContainer
 import HQQ
 import HuggingFace
+import MLX
 import ModelFamilies
 import ModelOpt
 import PyTorch
@@ -25,20 +26,21 @@ extension QConvert {
     // Methods
     RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self,
     // Schemes and presets
-    FloatSchemes.self, IntegerSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, BitsAndBytesSchemes.self, GGUFBlocks.self,
+    FloatSchemes.self, IntegerSchemes.self, AffineSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, BitsAndBytesSchemes.self,
+    GGUFBlocks.self,
     GGUFGrids.self,
     WeightPresets.self, ZeroQuantPresets.self, GGUFMixes.self,
     // Packings
     PlainPacking.self, GGUFBlockPacking.self, GGUFFloatPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
     GPTQVersion1.self, GPTQVersion2.self, AWQGEMM.self, NVFP4PackQuantized.self, MXFP4PackQuantized.self, MXFP8Quantized.self,
     NativeFloat8.self, BlockFloat8.self, ModelOptFloat8.self, ModelOptNVFP4.self, GPTOSSExperts.self, BitsAndBytes.self, HQQ.self,
-    TorchAO.self,
+    MLX.self, TorchAO.self,
     // Formats
     GGUFFormat.self, PEFTFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self, PyTorchFormat.self,
     // Importance formats; the last has no signature, so it is tried last
     ImportanceMatrix.self, LegacyImportanceMatrix.self,
     // Clients
-    VLLM.self, Transformers.self, LlamaCpp.self, GPTQModel.self,
+    VLLM.self, Transformers.self, LlamaCpp.self, GPTQModel.self, MLXLM.self,
     // Families
     Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, Qwen2MoE.self, Qwen3MoE.self, Gemma3.self, DeepSeekV3.self,
     GptOss.self, OPT.self, GPT2.self, BLOOM.self, Granite.self, GraniteMoE.self, GraniteHybrid.self, Qwen3Next.self, Qwen35.self,

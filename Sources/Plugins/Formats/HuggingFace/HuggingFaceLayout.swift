@@ -36,17 +36,17 @@ extension HuggingFaceFormat: ModelFormat {
     let slots = card.slots(file: files.count)
     files.append(OutputLayout.File(name: "README.md", bytes: card.bytes))
 
-    let shards = shards(SafetensorsFile.entries(request.tensors), limit: request.shardSize)
+    let shards = shards(try stacked(SafetensorsFile.entries(request.tensors), request, configuration), limit: request.shardSize)
     let metadata = SafetensorsFile.metadata(request.provenance)
     var placements: [OutputLayout.Placement] = []
     var index: [JSON.Member] = []
     var total = 0
     for (number, entries) in shards.enumerated() {
       let name = shards.count == 1 ? "model.safetensors" : "model-\(padded(number + 1))-of-\(padded(shards.count)).safetensors"
-      let (file, places) = try SafetensorsFile.layout(entries, metadata: metadata, name: name, file: files.count)
+      let (file, places, names) = try SafetensorsFile.layout(entries, metadata: metadata, name: name, file: files.count)
       files.append(file)
       placements += places
-      index += entries.map { .init($0.stored.name, .string(name)) }
+      index += names.map { .init($0, .string(name)) }
       total += entries.reduce(0) { $0 + $1.stored.byteCount }
     }
     if shards.count > 1 {
@@ -54,6 +54,31 @@ extension HuggingFaceFormat: ModelFormat {
       files.append(OutputLayout.File(name: "model.safetensors.index.json", text: json.text(pretty: true) + "\n"))
     }
     return OutputLayout(isFolder: true, files: files, placements: placements, slots: slots, earlierNames: earlierNames)
+  }
+
+  /// The entries of each tensor, with those that the clients of the packing look for in one stack together.
+  private static func stacked(
+    _ tensors: [[SafetensorsFile.Entry]], _ request: OutputRequest, _ configuration: JSON
+  ) throws -> [[SafetensorsFile.Entry]] {
+    guard let packing = request.tensors.lazy.compactMap({ $0.packing as? any FolderPacking }).first else { return tensors }
+    var result: [[SafetensorsFile.Entry]] = []
+    var positions: [String: Int] = [:]
+    for var entries in tensors {
+      for index in entries.indices {
+        entries[index].stack = try packing.stack(of: entries[index].stored.name, configuration: configuration)
+      }
+      guard let stack = entries.first?.stack else {
+        result.append(entries)
+        continue
+      }
+      if let position = positions[stack.name] {
+        result[position] += entries
+      } else {
+        positions[stack.name] = result.count
+        result.append(entries)
+      }
+    }
+    return result
   }
 
   /// Files that a folder of this format can have, for any model and options.

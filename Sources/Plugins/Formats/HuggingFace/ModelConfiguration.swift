@@ -1,12 +1,12 @@
+import FolderKit
 import QuantCore
 
 /// The `config.json` of an output: that of the source, with the changes that quantization makes.
 enum ModelConfiguration {
   static func json(_ request: OutputRequest) throws -> JSON {
     var members = try stated(request)
-    let configuration = try quantization(request)
-    if let configuration {
-      members.append(.init("quantization_config", configuration))
+    if let (keys, configuration) = try quantization(request) {
+      members += keys.map { .init($0, configuration) }
     } else if let name = typeName(request.tensors) {
       // Newer files say `dtype`; clients know both.
       let keys = members.indices.filter { members[$0].key == "torch_dtype" || members[$0].key == "dtype" }
@@ -19,7 +19,10 @@ enum ModelConfiguration {
   /// The source's configuration without its quantization.
   private static func stated(_ request: OutputRequest) throws -> [JSON.Member] {
     let configuration = request.source.configuration
-    if let members = configuration?.json?.objectValue { return members.filter { $0.key != "quantization_config" } }
+    if let json = configuration?.json, let members = json.objectValue {
+      let keys = CompanionFiles.quantizationKeys(in: json)
+      return members.filter { !keys.contains($0.key) }
+    }
     guard configuration?.keyValues != nil else {
       throw Failure(
         .unsupported, "hf.config", "has no config.json, which a Hugging Face folder needs", file: request.source.path,
@@ -29,12 +32,13 @@ enum ModelConfiguration {
     return try RebuiltFiles.configuration(request) + [.init("torch_dtype", .string(type))]
   }
 
-  /// The configuration of the packings that need one, or nil.
-  private static func quantization(_ request: OutputRequest) throws -> JSON? {
+  /// The configuration of the packings that need one, and its keys; or nil.
+  private static func quantization(_ request: OutputRequest) throws -> (keys: [String], json: JSON)? {
     let source = request.source
     let stated = source.naming == HuggingFaceFormat.naming ? source.configuration : request.model?.configurations[HuggingFaceFormat.naming]
     func isUnpacked(_ tensor: PlannedTensor) -> Bool {
       isLinear(tensor, model: request.model)
+        || tensor.packing.holdsOuterMatrices && HuggingFaceFormat.outerRole(tensor.name, id: tensor.id) != nil
         || (tensor.packing as? any StackPacking)?.holdsStack(tensor.name, configuration: stated) == true
     }
     if let table = request.tensors.first(where: { $0.scheme.grid.kind != .float && !isUnpacked($0) }) {
@@ -42,7 +46,7 @@ enum ModelConfiguration {
         .unsupported, "hf.not-linear", "a folder cannot hold this as \(table.scheme.name): clients unpack linear layers only",
         tensor: table.name, remedy: "Choose f16, bf16 or f32 for this tensor.")
     }
-    var found: (kind: String, json: JSON)?
+    var found: (kind: String, keys: [String], json: JSON)?
     let unquantized = unquantizedModules(request)
     var asked: Set<String> = []
     let described = request.tensors.compactMap { tensor in (tensor.packing as? any FolderPacking).map { (tensor: tensor, packing: $0) } }
@@ -60,9 +64,9 @@ enum ModelConfiguration {
           "tensors are packed both for '\(found.kind)' and for '\(kind)', but a folder can describe only one",
           tensor: tensor.name, remedy: "Choose schemes that one of the two holds.")
       }
-      found = (kind, request.cache.map { packing.configuration(json, addingCache: $0) } ?? json)
+      found = (kind, packing.furtherConfigurationKeys + ["quantization_config"], request.cache.map { packing.configuration(json, addingCache: $0) } ?? json)
     }
-    return found?.json
+    return found.map { ($0.keys, $0.json) }
   }
 
   /// Files that repeat the configuration for older clients.

@@ -26,7 +26,7 @@ extension PEFTFormat: AdapterFormat {
     var files = [OutputLayout.File(name: configurationName, text: try configuration(request).text(pretty: true) + "\n")]
     files.append(OutputLayout.File(name: "README.md", bytes: ModelCardText.adapter(request).bytes))
     let entries = SafetensorsFile.entries(request.tensors).flatMap { $0 }
-    let (file, placements) = try SafetensorsFile.layout(
+    let (file, placements, _) = try SafetensorsFile.layout(
       entries, metadata: SafetensorsFile.metadata(request.provenance), name: weightsName + ".safetensors", file: files.count)
     return OutputLayout(isFolder: true, files: files + [file], placements: placements, earlierNames: ["*.qconvert.json"])
   }

@@ -102,6 +102,26 @@ void qc_integer_code_values(const int32_t *codes, long count, float scale, float
 /* The weights after rounding, without computing codes. */
 void qc_integer_values(const float *x, long count, float scale, float zero, float half, int type, float *values);
 
+/* Codes 0 ... top of one group by the rule of AffineScheme, and the values that they stand for: code * scale + minimum, where the
+   product and the sum are rounded to `type`. */
+void qc_affine_codes(const float *x, long count, float scale, float minimum, float top, int32_t *codes);
+void qc_affine_values(const int32_t *codes, long count, float scale, float minimum, int type, float *values);
+
+/* What one scale and minimum would do to a group: the sums, weighted by importance (1 if it is null), of squared errors, weights,
+   codes, squared codes, x, and codes times x; in double precision and 8 lanes. From the last five follow the scale and the minimum
+   with the smallest error for these codes. */
+enum {
+  QC_AFFINE_ERROR = 0,
+  QC_AFFINE_WEIGHT = 1,
+  QC_AFFINE_CODE = 2,
+  QC_AFFINE_CODE_SQUARED = 3,
+  QC_AFFINE_X = 4,
+  QC_AFFINE_CODE_X = 5,
+  QC_AFFINE_SUMS = 6
+};
+void qc_affine_trial(
+    const float *x, const float *importance, long count, float scale, float minimum, float top, int type, double *sums);
+
 /* --- Short floats (short_floats.c); the same bits on every level. Columns are in groups of `length`, each with a scale; the last
    may be shorter. --- */
 

@@ -11,11 +11,14 @@ struct CodeMoves {
   func keepers(of draft: TensorDraft) -> [any Scheme] {
     guard let stored = codes(of: draft)?.scheme else { return [] }
     // Names with `-gN` get the group size of the source.
-    let length = stored.grid.groupLength.map { "-g\($0)" } ?? "-channel"
+    let length = stored.grid.scaleLength.map { "-g\($0)" } ?? "-channel"
     let names = registry.schemeProviders.flatMap { $0.schemeNames }.map { $0.replacing("-gN", with: length) }
     var seen: Set<String> = [stored.name]
     let others = names.filter { seen.insert($0).inserted }.compactMap { try? registry.scheme($0, modelType: stored.grid.scaleType) }
       .sorted { ($0.bitsPerWeight(columns: draft.rowLength), $0.name) < ($1.bitsPerWeight(columns: draft.rowLength), $1.name) }
+    // What was asked for is the only one besides plain floats.
+    let isAsked = packings.allSatisfy { type(of: $0).mustBeAskedFor || type(of: $0).id == PlainPacking.id }
+    let packings = packings.filter { isAsked || !type(of: $0).mustBeAskedFor || type(of: $0).id == source.packing }
     return ([stored] + others).filter { $0.fits(columns: draft.rowLength) }.compactMap { scheme in
       packings.lazy.compactMap { packing in
         let own = packing.stored(scheme)

@@ -98,7 +98,7 @@ public struct Planner: Sendable {
   public func format(of request: ConversionRequest) throws -> any ModelFormat.Type { try Target.modelFormat(of: request, registry) }
 
   /// The scheme or preset that was asked for; else the default of the first method that has one; else `keep` for an adapter, for an
-  /// input that is already quantized and for an edit of metadata; else the format's default.
+  /// input that is already quantized and for an edit of metadata; else the default of the packing that was asked for, or the format's.
   private func scheme(of request: ConversionRequest, source: Checkpoint?) throws -> String {
     if let scheme = request.scheme { return scheme }
     if source?.content == .adapter { return Planner.keepName }
@@ -107,9 +107,11 @@ public struct Planner: Sendable {
     }
     let format = try Target.modelFormat(of: request, registry)
     if request.writesTowers, let scheme = format.towerScheme { return scheme }
-    guard request.methods.isEmpty, let source else { return format.defaultScheme }
+    let packing = try Target(request, registry).packings.lazy.compactMap { type(of: $0).defaultScheme }.first
+    let usual = request.packing == nil && request.client == nil ? format.defaultScheme : packing ?? format.defaultScheme
+    guard request.methods.isEmpty, let source else { return usual }
     let isEdit = source.format == format.id && !(request.metadataValues + request.droppedMetadata).isEmpty
-    return isEdit || source.tensors.contains { $0.storage.codes != nil } ? Planner.keepName : format.defaultScheme
+    return isEdit || source.tensors.contains { $0.storage.codes != nil } ? Planner.keepName : usual
   }
 
   /// - Throws: `Failure` if the format or a method does not support the model.

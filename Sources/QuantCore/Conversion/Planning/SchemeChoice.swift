@@ -37,6 +37,7 @@ struct SchemeChoice {
     let moves = CodeMoves(source: source, packings: packings, registry: registry)
     let stacking = Stacks(source: source, model: model, target: target)
     let stacks = scheme.map { scheme in stacking.indices(drafts, in: packings.filter { $0.holds(scheme.grid) }) } ?? []
+    let holder = scheme.flatMap { scheme in packings.first { $0.holds($0.stored(scheme).grid) } }
     let presetTensors = drafts.indices.map { index in
       let draft = drafts[index]
       var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
@@ -44,7 +45,8 @@ struct SchemeChoice {
       tensor.configuration = source.configuration
       tensor.droppedBlocks = source.droppedBlocks
       // Clients of a packing for stacks look for codes nowhere else.
-      let isWanted = stacks.isEmpty ? format.quantizes(tensor, as: scheme, model: model) : stacks.contains(index)
+      let isOuter = holder?.holdsOuterMatrices == true && format.outerRole(draft.name, id: draft.id) != nil
+      let isWanted = stacks.isEmpty ? isOuter || format.quantizes(tensor, as: scheme, model: model) : stacks.contains(index)
       tensor.isQuantizable = draft.isQuantizable && isWanted
       tensor.isDecided = asked[index]?.mayFallBack == true
       return tensor

@@ -33,7 +33,7 @@ extension Validation {
 
   func codes(_ codes: any QuantizedStorage, of tensor: CheckpointTensor) -> [Finding] {
     let grid = codes.scheme.grid
-    guard [.symmetricInteger, .asymmetricInteger, .scaledFloat].contains(grid.kind) else { return [] }
+    guard [.symmetricInteger, .asymmetricInteger, .affineInteger, .scaledFloat].contains(grid.kind) else { return [] }
     let found = Mutex(Counts())
     parallel.forEachRange(tensor.rowCount, piece: Validation.piece(tensor, multiple: grid.tileRows ?? 1)) { rows in
       var counts = Validation.counts(codes.panel(rows: rows, rowLength: tensor.rowLength), codes.scheme)
@@ -55,12 +55,19 @@ extension Validation {
   private static func counts(_ panel: QuantizedPanel, _ scheme: any Scheme) -> Counts {
     var counts = Counts()
     let grid = scheme.grid, largest = Float(Int32(1) << Int32(min(30, grid.codeBits)) - 1)
+    let isAffine = grid.kind == .affineInteger  // whose scales may count down
     let hasZeroPoints = grid.kind == .asymmetricInteger && panel.parameterCount > 1
     var zeros: [Int] = []
     for index in stride(from: 0, to: panel.parameters.count, by: max(1, panel.parameterCount)) {
       let scale = panel.parameters[index]
       counts.scales += 1
-      if !scale.isFinite { counts.nonfinite += 1 } else if scale < 0 { counts.negative += 1 } else if scale == 0 { zeros.append(index) }
+      if !scale.isFinite {
+        counts.nonfinite += 1
+      } else if scale < 0, !isAffine {
+        counts.negative += 1
+      } else if scale == 0 {
+        zeros.append(index)
+      }
       if hasZeroPoints, !(0...largest).contains(panel.parameters[index + 1]) { counts.zeroPoints += 1 }
     }
     if grid.kind != .scaledFloat {

@@ -14,6 +14,15 @@ public protocol FolderPacking: Packing {
   func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON?
   /// A configuration of this packing, extended by how cached keys and values are rounded.
   func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON
+  /// Further keys of the model's configuration under which clients of this packing look for it.
+  var furtherConfigurationKeys: [String] { get }
+  /// The stack in which clients of this packing look for a stored tensor, and its index there; nil: they look for the tensor itself.
+  /// Called for all tensors of the folder. The members of a stack must have the same shape and type.
+  /// - Parameters:
+  ///   - name: of the stored tensor (`model.layers.0.mlp.experts.3.up_proj.weight`).
+  ///   - configuration: of the model, as it is written.
+  /// - Throws: `Failure` if clients cannot load tensors of this packing for this model.
+  func stack(of name: String, configuration: JSON) throws -> (name: String, index: Int)?
   /// Further files in which clients of this packing look for the configuration.
   func files(configuration: JSON) -> [(name: String, json: JSON)]
 }
@@ -21,6 +30,8 @@ public protocol FolderPacking: Packing {
 extension FolderPacking {
   public static var formats: [String] { [] }
   public var configurationKind: String { Self.id }
+  public var furtherConfigurationKeys: [String] { [] }
+  public func stack(of name: String, configuration: JSON) throws -> (name: String, index: Int)? { nil }
   public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON { configuration }
   public func files(configuration: JSON) -> [(name: String, json: JSON)] { [] }
 }

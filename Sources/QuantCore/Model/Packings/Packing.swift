@@ -29,6 +29,12 @@ public protocol Packing: PackingPlugin {
   /// Whether it can hold a quantized matrix that the format stores transposed, so that stored rows are inputs of the model's matrix, not
   /// outputs. Clients of other packings expect quantized matrices that are not transposed, or cannot load them.
   var holdsTransposed: Bool { get }
+  /// Whether clients also unpack the embedding and the output matrix, so that a scheme for the whole model applies to them, too.
+  var holdsOuterMatrices: Bool { get }
+  /// The scheme that is used if this packing is asked for and no scheme is; nil: that of the format.
+  static var defaultScheme: String? { get }
+  /// Whether codes of another packing or format are repacked into this one only if it, its client or a scheme of its own is asked for.
+  static var mustBeAskedFor: Bool { get }
   /// A warning to show before matrices on this grid are stored (for example, versions of clients that cannot read them), or nil.
   func caution(_ scheme: any Scheme) -> String?
 
@@ -52,6 +58,9 @@ extension Packing {
   public func stored(_ scheme: any Scheme) -> any Scheme { scheme }
   public func obstacle(shape: [Int], scheme: any Scheme) -> String? { nil }
   public var holdsTransposed: Bool { false }
+  public var holdsOuterMatrices: Bool { false }
+  public static var defaultScheme: String? { nil }
+  public static var mustBeAskedFor: Bool { false }
   public func caution(_ scheme: any Scheme) -> String? { nil }
   public var rowMultiple: Int { 1 }
   public func fused(scheme: any Scheme) -> FusedEncoder? { nil }

@@ -154,6 +154,8 @@ public struct Grid: Sendable, Hashable {
     case symmetricInteger
     /// `(code - zero) * scale` with unsigned integer codes.
     case asymmetricInteger
+    /// `code * scale + minimum` with unsigned integer codes, computed in the type of the scales.
+    case affineInteger
     /// `float * scale`, where codes are the bit patterns of a short float that `layout` names.
     case scaledFloat
     /// A block layout that only one format stores, named by `layout`.

@@ -119,15 +119,16 @@ struct FloatBlockCodes: QuantizedStorage {
 }
 
 extension FloatBlocks {
-  /// With a tensor scale of 1. The scales of blocks are unsigned E4M3 values, so all of them can be kept.
+  /// Without a tensor scale, or with one of 1. The scales of blocks are unsigned E4M3 values, so all of them can be kept.
   var generalizations: [(scheme: any Scheme, repacking: Repacking)] {
     guard layout == .nvfp4 else { return [] }
-    return [Grid.GlobalScale.factor, .divisor].map { meaning in
+    let meanings: [Grid.GlobalScale?] = [nil, .factor, .divisor]
+    return meanings.map { meaning in
       let scheme = NVFP4Scheme(meaning, modelType: .f32)
       let repacking = Repacking(.exact) { panel in
         var result = scheme.emptyPanel(rows: panel.rows, columns: panel.columns)
         result.codes = panel.codes
-        result.parameters = panel.parameters.flatMap { [2 * $0, 1] }
+        result.parameters = panel.parameters.flatMap { meaning == nil ? [2 * $0] : [2 * $0, 1] }
         return result
       }
       return (scheme, repacking)
