@@ -80,6 +80,8 @@ extension ConfigurationKeys {
       return .llama3(factor: try field("factor"), lowFrequency: low, highFrequency: high, originalContext: context)
     case "yarn" where mayBeYarn:
       return .yarn(try yarn(value))
+    case "dynamic":
+      return .dynamic(factor: try field("factor"), originalContext: try positiveSize("max_position_embeddings", ""))
     default:
       throw unsupported("model.rope-scaling", "rotary scaling of type '\(type)' is not supported")
     }

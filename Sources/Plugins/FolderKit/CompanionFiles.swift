@@ -6,6 +6,8 @@ public struct CompanionFiles: Sendable {
   public let configuration: Configuration?
   /// How the weights are quantized according to the configuration or to a file of its own, or nil.
   public let quantization: JSON?
+  /// Whether a file of its own says so, and the configuration does not.
+  private let isBeside: Bool
   /// What is wrong between the files.
   public let findings: [Finding]
   /// Where tokenizer and generation files lie, or nil where there are none.
@@ -32,9 +34,9 @@ public struct CompanionFiles: Sendable {
       configuration = json
       files.append(path)
     }
-    var quantization = configuration?["quantization_config"] ?? configuration?["compression_config"]
-    if quantization?.isNull == true { quantization = nil }
+    var quantization = configuration.flatMap { CompanionFiles.quantization(in: $0) }
     var findings: [Finding] = []
+    let isStated = quantization != nil
     for name in CompanionFiles.quantizationFiles {
       let path = Files.join(folder, name)
       guard Files.exists(path) else { continue }
@@ -54,6 +56,7 @@ public struct CompanionFiles: Sendable {
     }
     self.configuration = configuration.map { CompanionFiles.configuration($0) }
     self.quantization = quantization
+    isBeside = quantization != nil && !isStated
     self.findings = findings
     self.files = files
     if let tokenizer = options.tokenizerPath {
@@ -71,6 +74,18 @@ public struct CompanionFiles: Sendable {
   public static func configuration(_ json: JSON) -> Configuration {
     Configuration(json, architecture: json["architectures"]?.arrayValue?.first?.stringValue)
   }
+
+  /// Where a configuration says how weights are quantized: at its top, or in the object of the language model.
+  private static func quantization(in configuration: JSON) -> JSON? {
+    let places = [configuration] + languageModels.compactMap { configuration[$0] }
+    let found = places.lazy.flatMap { place in quantizationKeys.compactMap { place[$0] } }
+    return found.first { !$0.isNull }
+  }
+
+  /// Keys that say how weights are quantized.
+  public static let quantizationKeys = ["quantization_config", "compression_config"]
+  /// Keys of the object of the language model in a configuration with more parts.
+  public static let languageModels = ["text_config", "llm_config", "language_config"]
 
   /// Keys of what programs compute with.
   private static let decisiveKeys = ["bits", "w_bit", "group_size", "q_group_size", "sym", "zero_point", "checkpoint_format", "quant_algo"]
@@ -92,17 +107,34 @@ public struct CompanionFiles: Sendable {
   /// that understands it. Where nothing says that weights are quantized, unpackers are asked whether the names of tensors do.
   /// - Throws: `Failure` `hf.quantization.unsupported` where no unpacker does, or what the unpacker throws.
   public func logicalTensors(_ weights: [WeightFile], unpackers: [any Unpacker]) throws -> LogicalTensors {
-    let stored = weights.flatMap { $0.tensors }
+    do {
+      return try unpacked(weights, unpackers)
+    } catch let failure as Failure {
+      throw weights.first.map { failure.inFile(files.last ?? $0.file.path) } ?? failure
+    }
+  }
+
+  private func unpacked(_ weights: [WeightFile], _ unpackers: [any Unpacker]) throws -> LogicalTensors {
+    let (stored, wrapper) = TrainingNames.unwrapped(weights.flatMap { $0.tensors })
+    let warnings = wrapper.map { ["Names of tensors contain '\($0)', which a program for training added: they are read without it."] } ?? []
     var metadata = KeyValues()
     for file in weights { for (key, value) in file.metadata.entries { metadata[key] = value } }
     let configuration = quantization ?? .null
+    // Clients that read the configuration alone see plain weights, which these are.
+    if isBeside, stored.allSatisfy({ $0.storage.elementType?.isFloat == true && $0.storage.elementType?.needsScale == false }) {
+      let note = "A file beside config.json describes quantized weights, but none are: it is left from another version of the model."
+      return LogicalTensors(tensors: stored, warnings: warnings + [note], isPlain: true)
+    }
     for unpacker in unpackers {
       guard let tensors = try unpacker.unpack(configuration: configuration, stored: stored, metadata: metadata) else { continue }
       return LogicalTensors(
         tensors: tensors, activations: try unpacker.activations(configuration: configuration, stored: stored),
-        packing: type(of: unpacker).id, findings: unpacker.findings(configuration: configuration, stored: stored))
+        packing: type(of: unpacker).id, findings: unpacker.findings(configuration: configuration, stored: stored), warnings: warnings)
     }
-    guard let quantization else { return LogicalTensors(tensors: stored) }
+    guard let quantization else {
+      let findings = TrainingNames.findings(stored) + UndescribedCodes.findings(stored, unpackers: unpackers)
+      return LogicalTensors(tensors: stored, findings: findings, warnings: warnings)
+    }
     throw Failure(
       .unsupported, "hf.quantization.unsupported",
       "its weights are already quantized with "
@@ -117,6 +149,9 @@ public struct CompanionFiles: Sendable {
     var activations = ActivationRecord()
     var packing: String?
     var findings: [Finding] = []
+    var warnings: [String] = []
+    /// Whether what is said about quantization does not apply.
+    var isPlain = false
   }
 
   /// What the tool calls its method and layout.
@@ -132,8 +167,9 @@ extension Checkpoint {
   public mutating func take(_ logical: CompanionFiles.LogicalTensors, _ companions: CompanionFiles) {
     activations = logical.activations
     packing = logical.packing
-    findings = companions.findings + logical.findings
-    quantizationConfiguration = companions.quantization
-    quantization = companions.quantization.flatMap { CompanionFiles.method(of: $0) }
+    findings = (logical.isPlain ? [] : companions.findings) + logical.findings
+    warnings += logical.warnings
+    quantizationConfiguration = logical.isPlain ? nil : companions.quantization
+    quantization = quantizationConfiguration.flatMap { CompanionFiles.method(of: $0) }
   }
 }

@@ -1,3 +1,4 @@
+import FolderKit
 import QuantCore
 
 /// The `config.json` of an output: that of the source, with the changes that quantization makes.
@@ -19,7 +20,7 @@ enum ModelConfiguration {
   /// The source's configuration without its quantization.
   private static func stated(_ request: OutputRequest) throws -> [JSON.Member] {
     let configuration = request.source.configuration
-    if let members = configuration?.json?.objectValue { return members.filter { $0.key != "quantization_config" } }
+    if let members = configuration?.json?.objectValue { return unquantized(members) }
     guard configuration?.keyValues != nil else {
       throw Failure(
         .unsupported, "hf.config", "has no config.json, which a Hugging Face folder needs", file: request.source.path,
@@ -27,6 +28,14 @@ enum ModelConfiguration {
     }
     let type = typeName(request.tensors.filter { $0.scheme.grid.kind == .float && $0.shape.count >= 2 }) ?? "bfloat16"
     return try RebuiltFiles.configuration(request) + [.init("torch_dtype", .string(type))]
+  }
+
+  /// Without what says how the weights of the source are quantized.
+  private static func unquantized(_ members: [JSON.Member]) -> [JSON.Member] {
+    members.filter { !CompanionFiles.quantizationKeys.contains($0.key) }.map { member in
+      guard CompanionFiles.languageModels.contains(member.key), let inner = member.value.objectValue else { return member }
+      return JSON.Member(member.key, .object(inner.filter { !CompanionFiles.quantizationKeys.contains($0.key) }))
+    }
   }
 
   /// The configuration of the packings that need one, or nil.

@@ -15,7 +15,7 @@ struct AdapterMerge {
   /// - Throws: `Failure` `adapter.…`, and what opening throws.
   init(_ requests: [AdapterRequest], opening: Opening) throws {
     parts = try requests.map { request in
-      let checkpoint = try opening.open(request.path)
+      let checkpoint = try AdapterMerge.open(request.path, opening)
       guard let adapter = checkpoint.adapter else {
         throw Failure(
           .usage, "adapter.none", "holds no adapter", file: request.path,
@@ -30,6 +30,14 @@ struct AdapterMerge {
         checkpoint: checkpoint, adapter: adapter, factor: request.factor,
         record: "\(Files.lastComponent(request.path)) scale \(request.factor) xxh3-128 \(try Fingerprint.of(files: checkpoint.files))")
     }
+  }
+
+  /// Opens an adapter, which may lie in the folder of a model.
+  private static func open(_ path: String, _ opening: Opening) throws -> Checkpoint {
+    let opened = try opening.open(path)
+    if opened.adapter != nil { return opened }
+    let formats = opening.registry.formats.filter { $0.contents.contains(.adapter) && $0.isFolder == Files.isFolder(path) }
+    return formats.lazy.compactMap { try? opening.open(path, format: $0.id) }.first { $0.adapter != nil } ?? opened
   }
 
   /// Whether names must be translated for this model.
