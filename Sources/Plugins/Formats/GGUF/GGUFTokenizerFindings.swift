@@ -4,10 +4,11 @@ import QuantCore
 enum GGUFTokenizerFindings {
   static func all(_ metadata: KeyValues) -> [Finding] {
     guard case .strings(let tokens)? = metadata["tokenizer.ggml.tokens"], !tokens.isEmpty else { return [] }
-    switch metadata["tokenizer.ggml.model"]?.stringValue {
-    case "gpt2": return repeated(tokens) + merges(metadata)
-    case "llama": return repeated(tokens) + bytes(tokens)
-    default: return repeated(tokens)
+    let name = metadata["tokenizer.ggml.model"]?.stringValue
+    switch TokenizerData.Kind.allCases.first(where: { $0.ggufName == name }) {
+    case .byteLevelBPE: return repeated(tokens) + merges(metadata)
+    case .sentencePieceBPE: return repeated(tokens) + bytes(tokens)
+    case .wordPiece, .unigram, nil: return repeated(tokens)
     }
   }
 

@@ -141,9 +141,13 @@ enum CopiedFiles {
     guard source.format == HuggingFaceFormat.id, let entries = try? Files.list(source.path) else { return ([], []) }
     let own = ["config.json", "README.md", PEFTFormat.configurationName] + CompanionFiles.quantizationFiles + names
     var (carried, left): ([String], [String]) = ([], [])
+    let hasFolders = entries.contains { Files.isFolder(Files.join(source.path, $0)) }
     for name in entries where !own.contains(name) && !name.hasPrefix(".") && !isWeights(name) {
       let path = Files.join(source.path, name)
-      let isCarried = Files.isFile(path) && !isOfTraining(name) && (try? MappedFile(path).count).map { $0 <= maximumOtherBytes } ?? false
+      // A list of modules means nothing without their folders.
+      let isComplete = name != "modules.json" || !hasFolders
+      let isCarried =
+        isComplete && Files.isFile(path) && !isOfTraining(name) && (try? MappedFile(path).count).map { $0 <= maximumOtherBytes } ?? false
       if isCarried { carried.append(name) } else { left.append(name) }
     }
     return (carried, left)

@@ -39,6 +39,7 @@ struct SourceShaping {
     if result.needsFamily || opening.family(of: source) != nil { result.model = try described(source, &result) }
     result.source = try merge.merged(into: source, model: result.model)
     result.adapters = merge.parts.map(\.record)
+    if request.tokenizerPath == nil { result.warnings += merge.cautions(besides: source) }
     return result
   }
 

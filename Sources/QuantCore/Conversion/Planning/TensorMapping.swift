@@ -72,7 +72,7 @@ struct TensorMapping {
     var remedy: Remedy = "A shard may be missing, or the configuration belongs to another checkpoint."
     if id.role == .output, !id.isBias {
       remedy =
-        "If the embedding is the output matrix, set 'tie_word_embeddings' to true in a config.json and give that with \(setting: "config")."
+        "If the embedding is the output matrix, set 'tie_word_embeddings' to true in the configuration, and give that with \(setting: "config")."
     } else if id.isBias {
       remedy = "The configuration announces biases; if the model has none, correct the configuration."
     }

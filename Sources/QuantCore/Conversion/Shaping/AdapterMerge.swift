@@ -32,6 +32,24 @@ struct AdapterMerge {
     }
   }
 
+  /// What a user must know of tokenizers that adapters come with and the output does not get.
+  func cautions(besides source: Checkpoint) -> [String] {
+    parts.compactMap { part in
+      let folder = part.checkpoint.companionFolder ?? part.checkpoint.path
+      let differs = AdapterMerge.tokenizerFiles.first { name in
+        guard let own = try? Files.read(Files.join(folder, name), maximumBytes: AdapterMerge.maximumBytes) else { return false }
+        let base = source.companionFolder.flatMap { try? Files.read(Files.join($0, name), maximumBytes: AdapterMerge.maximumBytes) }
+        return own != base
+      }
+      return differs.map {
+        "the adapter comes with a \($0) of its own, which the output does not get unless it is named as the tokenizer: \(folder)"
+      }
+    }
+  }
+
+  private static let tokenizerFiles = ["tokenizer.json", "tokenizer.model", "vocab.json", "added_tokens.json", "chat_template.jinja"]
+  private static let maximumBytes = 256 << 20
+
   /// Opens an adapter, which may lie in the folder of a model.
   private static func open(_ path: String, _ opening: Opening) throws -> Checkpoint {
     let opened = try opening.open(path)

@@ -30,7 +30,7 @@ package enum UnannouncedBiases {
       return other?.tensors.contains { $0.name(checkpoint.naming) == first } ?? false
     }
     let remedy: Remedy =
-      key.map { "If the model needs it, set '\($0)' to true in a config.json and give that with \(setting: "config")." }
+      key.map { "If the model needs it, set '\($0)' to true in the configuration, and give that with \(setting: "config")." }
       ?? "If the model does not need it, leave it out with \(setting: "drop") '*.bias'."
     throw Failure(
       .unsupported, "model.bias-unannounced",

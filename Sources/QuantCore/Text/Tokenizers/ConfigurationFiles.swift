@@ -121,11 +121,13 @@ struct ConfigurationFiles {
     let further = try decoderTokens().sorted { $0.id < $1.id }.filter { !$0.content.isEmpty && known.insert($0.content).inserted }
     guard !further.isEmpty, let members = root.objectValue else { return root }
     var ids: [[UInt8]: Int] = [:]
-    var next = (listed.compactMap { $0["id"]?.intValue }.max() ?? -1) + 1
+    // Ids that are out of range are refused when the file is read.
+    let range = 0..<Int(Int32.max)
+    var next = (listed.compactMap { $0["id"]?.intValue }.filter { range.contains($0) }.max() ?? -1) + 1
     let vocabulary = root["model"]?["vocab"]
     for member in vocabulary?.objectValue ?? [] {
-      guard let id = member.value.intValue else { continue }
-      next = max(next, id < Int.max ? id + 1 : id)
+      guard let id = member.value.intValue, range.contains(id) else { continue }
+      next = max(next, id + 1)
       ids[Array(member.key.utf8)] = id
     }
     for (id, entry) in (vocabulary?.arrayValue ?? []).enumerated() {
