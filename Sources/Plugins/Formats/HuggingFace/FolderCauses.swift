@@ -25,7 +25,7 @@ enum FolderCauses {
         .data, "hf.cache", "is the Hub's cache of several models", file: folder,
         remedy: "Give the folder of one version: models--ORGANIZATION--NAME/snapshots/VERSION.")
     }
-    for name in names where !Files.exists(Files.join(folder, name)) {
+    for name in names where !name.hasPrefix(".") && !Files.exists(Files.join(folder, name)) {
       throw Failure(
         .noInput, "input.dangling-link", "is a link to a file that does not exist", file: Files.join(folder, name),
         remedy: "Restore the file (download the model again if this is the Hub's cache), or remove the link.")
