@@ -2,8 +2,11 @@ import QuantCore
 
 /// Codes in a folder that does not say how its weights are quantized. Clients take them for weights, or use random ones instead.
 enum UndescribedCodes {
+  /// Ends of the names that packed codes have.
+  private static let packed = [".qweight", ".weight_packed"]
+
   static func findings(_ stored: [CheckpointTensor], unpackers: [any Unpacker]) -> [Finding] {
-    let codes = stored.map(\.name).filter { $0.hasSuffix(".qweight") } + stored.filter(isCode).map(\.name)
+    let codes = stored.map(\.name).filter { name in packed.contains { name.hasSuffix($0) } } + stored.filter(isCode).map(\.name)
     guard !codes.isEmpty else { return [] }
     let traces = unpackers.first { unpacker in
       type(of: unpacker).traces.contains { trace in stored.contains { $0.name.contains(trace) } }
