@@ -45,6 +45,7 @@ private let complete = """
   adapters: [first, second: 0.5, "c:d": 1]
   base: model
   keep: blk.0.*
+  drop: v_head.*
   tensor_types: [attn_v=q8_0]
   metadata:
     set: ["general.name=str:a: b"]
@@ -94,7 +95,7 @@ func completeRecipe() throws -> Recipe { try recipe(complete) }
 private let completeCommandLine = [
   "model", "out.gguf", "--from", "huggingface", "--to", "gguf", "--scheme", "q4_k_m", "--pure", "--search", "best",
   "-p", "awq:clip=off,grid=10", "-p", "gptq",
-  "--output-tensor-type", "Q8_0", "--embedding-scheme", "keep", "--keep", "blk.0.*", "--tensor-type", "attn_v=q8_0",
+  "--output-tensor-type", "Q8_0", "--embedding-scheme", "keep", "--keep", "blk.0.*", "--drop", "v_head.*", "--tensor-type", "attn_v=q8_0",
   "--set-meta", "general.name=str:a: b", "--drop-meta", "general.url", "--keep-split",
   "--tensor", "*.ffn_down.*=q6_k", "--tensor", "re:^output=x=q8_0", "--lora", "first", "--lora", "second:0.5", "--lora", "c:d:1", "--base",
   "model", "--calibration", "a.txt", "--calibration", "b.txt", "--samples", "7",

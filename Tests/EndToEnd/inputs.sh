@@ -20,7 +20,7 @@ refused "an unknown scheme" 64 "$in/good" "$target" --scheme q9_z
 refused "an unknown plug-in" 64 "$in/good" "$target" --scheme q8_0 --plugin qwa
 refused "a value beyond the range of 16-bit floats" 65 "$in/beyond-half" "$target" --scheme f16 --pure
 refused "a value whose group's scale is beyond that range" 65 "$in/beyond-blocks" "$target" --scheme q8_0
-refused "8-bit floats without their scale" 69 "$in/codes-without-scale" "$target" --scheme q8_0 --allow-requantize
+refused "8-bit floats without their scale" 65 "$in/codes-without-scale" "$target" --scheme q8_0 --allow-requantize
 refused "an output matrix that differs from the tied embedding" 65 "$in/tied-and-different" "$target" --scheme q8_0
 for number in 0 1 2; do
   refused "an empty tensor with a huge dimension ($number)" 65 "$in/nothing-$number.safetensors" "$out/model.safetensors"

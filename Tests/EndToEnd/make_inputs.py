@@ -114,6 +114,50 @@ class Model:
             document if isinstance(document, str) else json.dumps(document, indent=2))
 
 
+def people(out, tensors):
+    """Folders as trainers, publishers and interrupted downloads leave them."""
+
+    def renamed(change):
+        return {change(name): tensor for name, tensor in tensors.items()}
+
+    Model(out / "wrapped").single(renamed(lambda name: "module." + name))
+    Model(out / "compiled").single(renamed(lambda name: name.replace("layers.1.", "layers.1._orig_mod.")))
+    Model(out / "without-prefix").single(renamed(lambda name: name.removeprefix("model.")))
+    model = Model(out / "stale-index").sharded(tensors).single(tensors)
+    (model.folder / SHARDS[0]).unlink()
+    Model(out / "two-models").sharded(tensors).single(tensors)
+    model = Model(out / "bare-consolidated").sharded(tensors)
+    (model.folder / "model.safetensors.index.json").unlink()
+    (model.folder / "consolidated.safetensors").write_bytes(safetensors({"tok_embeddings.weight": tensors["model.norm.weight"]}))
+    model = Model(out / "beside-adapter").single(tensors)
+    (model.folder / "adapter_config.json").write_text("{}")
+    one, zero = struct.pack("<f", 1), struct.pack("<f", 0)
+    bias = "model.layers.0.mlp.up_proj.bias"
+    Model(out / "bias").single({**tensors, bias: ([FFN], one * FFN)})
+    Model(out / "zero-bias").single({**tensors, bias: ([FFN], zero * FFN)})
+    Model(out / "value-head").single({**tensors, "v_head.summary.weight": ([1, HIDDEN], one * HIDDEN)})
+    name = "model.layers.0.self_attn.q_proj.weight"
+    Model(out / "unmerged").single({**tensors, name.replace("weight", "lora_A.default.weight"): ([1, HIDDEN], one * HIDDEN)})
+    Model(out / "placeholder").single({**tensors, name: ([0], b"")})
+    Model(out / "undescribed").single(
+        {**tensors, name: ([HIDDEN, HIDDEN], bytes(HIDDEN * HIDDEN)), name.replace("weight", "SCB"): ([HIDDEN], one * HIDDEN)},
+        {name: "I8"})
+    native = out / "native"
+    native.mkdir()
+    (native / "params.json").write_text("{}")
+    (native / "consolidated.safetensors").write_bytes(safetensors({"tok_embeddings.weight": tensors["model.norm.weight"]}))
+    model = Model(out / "dangling").single(tensors)
+    (model.folder / "generation_config.json").symlink_to("../blobs/gone")
+    (out / "hub" / "refs").mkdir(parents=True)
+    (out / "hub" / "snapshots" / "0123").mkdir(parents=True)
+    Model(out / "no-context", max_position_embeddings=None).single(tensors)
+    model = Model(out / "companions").single(tensors)
+    for name in ("modeling_x.py", "COPYING", "chat.jinja", "LICENSE", "optimizer.pt"):
+        (model.folder / name).write_text(name)
+    (model.folder / "quantize_config.json").write_text('{"bits": 4, "group_size": 128, "desc_act": false}')
+    (model.folder / "1_Pooling").mkdir()
+
+
 def main():
     out = pathlib.Path(sys.argv[1])
     tensors = good_tensors()
@@ -169,6 +213,8 @@ def main():
     path = out / "escaping-index" / "model.safetensors.index.json"
     path.write_text(path.read_text().replace(SHARDS[1], "../sharded/" + SHARDS[1]))
     (out / "empty.txt").write_text("")
+    (out / "text.txt").write_text("A short text, which is long enough for a window of four tokens.")
+    people(out, tensors)
 
 
 main()

@@ -178,6 +178,13 @@ import Testing
     return values
   }
 
+  /// Factors that transformers' `dynamic` rule gives for 8 channels, the base 10,000 and an original context of 16 tokens.
+  @Test(arguments: [(10, [1, 1, 1, 1]), (16, [1, 1, 1, 1]), (24, [1, 1.2599211, 1.587401, 2]), (40, [1, 1.587401, 2.5198419, 4])])
+  func aDynamicBaseGrowsBeyondTheOriginalContext(_ length: Int, _ factors: [Float]) {
+    let rope = Rope(theta: 10_000, dimension: 8, scaling: .dynamic(factor: 2, originalContext: 16))
+    #expect(zip(rope.frequencyFactors(length: length), factors).allSatisfy { abs($0 - $1) < 1e-5 })
+  }
+
   private static func rotated(_ values: [Double], _ part: Attention, _ columns: Int) -> [Double] {
     var values = values
     let size = part.headSize

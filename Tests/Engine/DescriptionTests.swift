@@ -63,7 +63,7 @@ private let absent: JSON? = nil
     #expect(error.message.contains("'\(key)'"))
   }
 
-  @Test(arguments: ["longrope", "dynamic"]) func unknownRotaryScalingIsNamed(_ type: String) throws {
+  @Test(arguments: ["proportional", "unheard-of"]) func unknownRotaryScalingIsNamed(_ type: String) throws {
     let scaling = JSON.object([JSON.Member("type", .string(type)), JSON.Member("factor", .int(2))])
     let error = try #require(try failure("llama3-rope", ["rope_scaling": scaling]))
     #expect(error.kind == .unsupported && error.id == "model.rope-scaling")

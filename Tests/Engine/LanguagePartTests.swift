@@ -50,6 +50,13 @@ import Testing
     #expect(failure?.id == "model.no-output")
   }
 
+  @Test func anInnerModelUnderTheNameOfTheWholeClassComputesTheSame() throws {
+    let bare = changed(source, "Qwen3ForCausalLM", without: "nothing") { $0.hasPrefix("model.") ? String($0.dropFirst(6)) : $0 }
+    #expect(try Fixture.describe(bare).tensors.compactMap { $0.name(.huggingFace) }.allSatisfy { bare[$0] != nil })
+    #expect(
+      try Fixture.engine(bare).allLogits(tokens, sequenceLength: 40) == Fixture.engine(source).allLogits(tokens, sequenceLength: 40))
+  }
+
   @Test func aTiedEmbeddingIsTheOutputMatrix() throws {
     let tied = try Fixture.folder(SharedData.fixture("engine/llama-biases"))
     let bare = changed(tied, "LlamaModel") { String($0.dropFirst(6)) }

@@ -48,7 +48,6 @@ import Testing
   }
 
   @Test func duplicateTokens() {
-    #expect(failure(of: file(added: #"[{"id": 7, "content": "a"}]"#)) == "tokenizer.duplicate-token")
     #expect(failure(of: file(vocabulary: #"{"a": 0, "a": 1}"#)) == "json.duplicate-key")
   }
 
@@ -144,5 +143,54 @@ import Testing
     let tokenizer = try Tokenizers.load(path: folder.path)
     #expect(tokenizer.decode([-1, 3, .max, 2]) == "ab")
     #expect(tokenizer.bytes(of: .min) == [])
+  }
+}
+
+/// Oddities of tokenizer files that change ids without a word, with the ids of the tokenizers library and of transformers.
+@Suite struct OddTokenizerTests {
+  private let folder = TemporaryFolder()
+
+  private func load(_ json: String, configuration: String? = nil, preTokenizer: String? = nil) throws -> any Tokenizer {
+    writeFile(folder.file("tokenizer.json"), Array(json.utf8))
+    if let configuration { writeFile(folder.file("tokenizer_config.json"), Array(configuration.utf8)) }
+    return try Tokenizers.load(path: folder.path, preTokenizer: preTokenizer)
+  }
+
+  private func file(
+    merges: String = #"["a b"]"#, added: String = "[]", preTokenizer: String = #"{"type": "ByteLevel"}"#, normalizer: String = "null"
+  ) -> String {
+    let model = #"{"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "Ġ": 3}, "merges": \#(merges)}"#
+    return #"{"added_tokens": \#(added), "normalizer": \#(normalizer), "pre_tokenizer": \#(preTokenizer), "model": \#(model)}"#
+  }
+
+  @Test func aLineWithTheVersionIsNoMerge() throws {
+    #expect(try load(file(merges: ##"["#version: 0.2", "a b"]"##)).encode("ab") == [2])
+  }
+
+  @Test func anAddedTokenThatIsATokenKeepsItsID() throws {
+    let tokenizer = try load(file(added: #"[{"id": 7, "content": "a"}, {"id": 4, "content": "x"}, {"id": 5, "content": "x"}]"#))
+    #expect(tokenizer.encode("ax") == [0, 4])
+    #expect(tokenizer.data.tokens.count == 5)
+  }
+
+  @Test func anEmptyAddedTokenIsSkipped() throws {
+    #expect(try load(file(added: #"[{"id": 4, "content": ""}]"#)).data.tokens.count == 4)
+  }
+
+  @Test func tokensThatOnlyTheConfigurationAddsGetTheNextIDs() throws {
+    let configuration = #"{"added_tokens_decoder": {"9": {"content": "<x>", "special": true}, "12": {"content": "ab"}}}"#
+    let tokenizer = try load(file(), configuration: configuration)
+    #expect(tokenizer.encode("<x>ab") == [4, 2])
+    #expect(tokenizer.data.types[4] == .control)
+  }
+
+  @Test func whatANameCannotSayHasNone() throws {
+    #expect(try load(file()).data.preTokenizer == "gpt-2")
+    let spaced = #"{"type": "ByteLevel", "add_prefix_space": true}"#
+    #expect(try load(file(preTokenizer: spaced)).data.preTokenizer == nil)
+    #expect(try load(file(preTokenizer: spaced)).encode("ab") == [3, 2])
+    #expect(try load(file(preTokenizer: spaced), preTokenizer: "gpt-2").data.preTokenizer == "gpt-2")
+    #expect(try load(file(normalizer: #"{"type": "Lowercase"}"#)).data.preTokenizer == nil)
+    #expect(try load(file(normalizer: #"{"type": "NFC"}"#)).data.preTokenizer == "gpt-2")
   }
 }

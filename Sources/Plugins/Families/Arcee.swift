@@ -34,8 +34,6 @@ public enum Arcee: ModelFamily {
 
     if hasBiases || hasFeedForwardBiases {
       model.obstacles[.gguf] = "llama.cpp has no biases in 'arcee', but this model has some"
-    } else if let obstacle = rope.yarnObstacle("arcee") {
-      model.obstacles[.gguf] = obstacle
     } else {
       var stored = GGUFKeys("arcee")
       stored.setCommon(n, rope: rope, statesHeadSize: true)

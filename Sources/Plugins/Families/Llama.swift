@@ -11,8 +11,8 @@ public enum Llama: ModelFamily {
   /// Papers of the three generations.
   public static let reference = "arXiv:2302.13971, arXiv:2307.09288, arXiv:2407.21783"
 
-  /// Names in `config.json` and in `general.architecture`.
-  public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? ["llama"] : ["LlamaForCausalLM"] }
+  /// Names in `config.json`, the second in files of the first weeks, and in `general.architecture`.
+  public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? ["llama"] : ["LlamaForCausalLM", "LLaMAForCausalLM"] }
 
   /// - Throws: `Failure` with an id `model.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {

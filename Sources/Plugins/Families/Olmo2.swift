@@ -95,6 +95,6 @@ public enum Olmo2: ModelFamily {
     if hasBiases { return "llama.cpp has no bias of the attention's output in 'olmo2', but this model has one" }
     if !n.headsFillWidth { return "llama.cpp assumes that the heads of 'olmo2' are together as wide as the hidden states" }
     if hasLocalBase { return "llama.cpp has one base of the rotary embedding in 'olmo2', but this model has another one in windows" }
-    return rope.yarnObstacle("olmo2") ?? rope.obstacle("olmo2")
+    return rope.obstacle("olmo2")
   }
 }

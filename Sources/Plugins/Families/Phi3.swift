@@ -51,7 +51,7 @@ public enum Phi3: ModelFamily {
     var plain = rope
     if case .long(let long) = rope.scaling {
       plain.scaling = .none
-      if long.originalContext < n.contextLength { model.cautions[.gguf, default: []].append(caution(long.originalContext)) }
+      if long.originalContext < n.contextLength { model.cautions[.gguf, default: []].append(long.caution) }
     }
     model.obstacles[.gguf] = n.obstacle("phi3", rope: plain)
     if model.obstacles[.gguf] == nil {
@@ -79,10 +79,5 @@ public enum Phi3: ModelFamily {
       model.configurations[.huggingFace] = stated.configuration
     }
     return model
-  }
-
-  private static func caution(_ length: Int) -> String {
-    "llama.cpp chooses LongRoPE's factors by the size of its context, not by the length of the text: give it a context of at most"
-      + " \(length) tokens for texts up to that length"
   }
 }

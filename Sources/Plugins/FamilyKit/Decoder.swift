@@ -55,6 +55,8 @@ public struct Decoder: Sendable {
       embedding: embedding, blocks: blocks, head: head,
       tensors: tensors + furtherTensors + (tabulatedRope.map { RopeFactors.tensors($0) } ?? []))
     if let tables = tabulatedRope.map({ RopeFactors.tables($0).map(\.table) }), !tables.isEmpty { model.constants[.gguf] = tables }
+    let ropes = distinct.flatMap { $0.branches.compactMap { ($0.part as? Attention)?.rope } }
+    model.cautions[.gguf] = Set(ropes.compactMap(\.caution)).sorted()
     return model
   }
 

@@ -85,8 +85,8 @@ public struct GGUFKeys: Sendable {
 
   private mutating func setScaling(_ scaling: Rope.Scaling) {
     switch scaling {
-    // Their factors are tensors.
-    case .none, .llama3, .factors: return
+    // Their factors are tensors, or GGUF has no key for them.
+    case .none, .llama3, .factors, .dynamic: return
     case .long: set("rope.scaling.type", .string("longrope"))
     case .linear(let factor):
       set("rope.scaling.type", .string("linear"))

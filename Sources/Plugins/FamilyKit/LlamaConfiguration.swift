@@ -77,6 +77,7 @@ extension Rope {
         .init("rope_type", .string("llama3")), .init("factor", .shortest(factor)), .init("low_freq_factor", .shortest(low)),
         .init("high_freq_factor", .shortest(high)), .init("original_max_position_embeddings", .int(context)),
       ])
+    case .dynamic(let factor, _): return .object([.init("rope_type", .string("dynamic")), .init("factor", .shortest(factor))])
     case .factors(let factors):
       guard let scaling = llama3Scaling(giving: factors) else { return nil }
       var rope = self

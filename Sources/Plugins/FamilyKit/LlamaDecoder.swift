@@ -94,12 +94,25 @@ extension LlamaDecoder {
       stored.set("vocab_size", facts.numbers.vocabularySize)
       stored.set("rope.dimension_count", facts.rope.dimension)
     }
+    if case .long(let long) = facts.rope.scaling {
+      stored.set("rope.scaling.attn_factor", long.attentionFactor)
+      stored.set("rope.scaling.original_context_length", long.originalContext)
+      if long.originalContext < facts.numbers.contextLength { model.cautions[.gguf, default: []].append(long.caution) }
+    }
     for (key, value) in furtherKeys { stored.set(key, value) }
     if statesSpacePrefix { stored.setSpacePrefix() }
-    model.obstacles[.gguf] = facts.rope.yarnObstacle(ggufArchitecture)
+    // llama.cpp has tables of LongRoPE in the architecture that it calls Llama.
+    model.obstacles[.gguf] = isTabulated(facts.rope) ? nil : facts.rope.obstacle(ggufArchitecture)
     if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored.configuration }
     model.configurations[.huggingFace] = huggingFaceConfiguration(facts, of: model, stored: tensors)
     return model
+  }
+
+  private func isTabulated(_ rope: Rope) -> Bool {
+    switch rope.scaling {
+    case .none, .linear, .yarn, .dynamic, .llama3, .factors: true
+    case .long: ggufArchitecture == "llama"
+    }
   }
 
   private func branches(_ facts: LlamaFacts) -> [Branch] {
@@ -133,7 +146,8 @@ extension LlamaDecoder {
       defaultKeyValueHeads: defaultKeyValueHeads, defaultHeadSize: defaultHeadSize, defaultNormEpsilon: defaultNormEpsilon,
       tensors: tensors)
     if mixesExperts != false { facts.experts = try experts(keys, n.blockCount) }
-    facts.rope = try keys.rope(headSize: n.headSize, defaultTheta: defaultTheta, factors: tensors[RopeFactors.name], mayBeYarn: true)
+    facts.rope = try keys.rope(
+      headSize: n.headSize, defaultTheta: defaultTheta, factors: tensors[RopeFactors.name], mayBeYarn: true, longTables: tensors)
     if case .yarn(var yarn) = facts.rope.scaling, yarn.hasUsualFactor {
       // Clients compute it themselves.
       yarn.attentionFactor = nil

@@ -4,7 +4,7 @@ extension Rope {
   /// Why llama.cpp would rotate otherwise in an architecture for which its converter writes no table of factors; nil: it would not.
   public func obstacle(_ architecture: String) -> String? {
     switch scaling {
-    case .none, .linear, .yarn: nil
+    case .none, .linear, .yarn, .dynamic: nil
     case .long: "llama.cpp has no tables of LongRoPE in '\(architecture)'"
     case .llama3, .factors: "llama.cpp has no rotary factors in '\(architecture)', but this model scales its frequencies by a table"
     }
@@ -12,10 +12,24 @@ extension Rope {
 }
 
 extension Rope {
-  /// Why llama.cpp would compute another YaRN than this one; nil: it would not, or there is none.
-  public func yarnObstacle(_ architecture: String) -> String? {
-    guard case .yarn(let yarn) = scaling, !yarn.hasUsualFactor || !yarn.isRounded else { return nil }
-    return "llama.cpp computes YaRN's factor of '\(architecture)' itself and rounds the ends of its ramp, but this model states otherwise"
+  /// What llama.cpp computes differently from this rule, because a GGUF has no key for it; nil: nothing.
+  public var caution: String? {
+    switch scaling {
+    case .yarn(let yarn) where !yarn.hasUsualFactor || !yarn.isRounded:
+      "llama.cpp computes YaRN's factor itself and rounds the ends of its ramp, but this model states otherwise: its"
+        + " logits differ"
+    case .dynamic(_, let context):
+      "llama.cpp does not scale positions dynamically: texts of more than \(context) tokens get other logits"
+    case .none, .linear, .llama3, .factors, .yarn, .long: nil
+    }
+  }
+}
+
+extension Rope.Long {
+  /// What llama.cpp computes differently with such tables.
+  public var caution: String {
+    "llama.cpp chooses LongRoPE's factors by the size of its context, not by the length of the text: give it a context of at most"
+      + " \(originalContext) tokens for texts up to that length"
   }
 }
 

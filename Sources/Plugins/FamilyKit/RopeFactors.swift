@@ -34,7 +34,7 @@ public enum RopeFactors {
   /// in llama.cpp's converter.
   public static func values(_ rope: Rope) -> [Float]? {
     switch rope.scaling {
-    case .none, .linear, .yarn, .long: return nil
+    case .none, .linear, .yarn, .long, .dynamic: return nil
     case .factors(let values): return values
     case .llama3(let factor, let low, let high, let originalContext):
       let context = Float(originalContext)

@@ -13,12 +13,12 @@ extension ConfigurationKeys {
   ///   - mayBePartial: whether the family supports rotating only a part of each head.
   ///   - defaultShare: the part of each head that is rotated if a `config.json` does not state it.
   ///   - keys: the keys of the base and of the part that is rotated, if they are not the usual ones.
-  ///   - mayBeYarn: whether the family supports YaRN.
+  ///   - mayBeYarn: whether the model's class has YaRN.
   ///   - readsShare: false if other keys state the rotated channels.
   ///   - longTables: the checkpoint, if the family supports LongRoPE, whose tables are tensors of a GGUF.
   public func rope(
     headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, kind: String? = nil, mayBePartial: Bool = false,
-    defaultShare: Double = 1, keys: (theta: String, share: String) = ("rope_theta", "partial_rotary_factor"), mayBeYarn: Bool = false,
+    defaultShare: Double = 1, keys: (theta: String, share: String) = ("rope_theta", "partial_rotary_factor"), mayBeYarn: Bool = true,
     readsShare: Bool = true, longTables: Checkpoint? = nil
   ) throws(Failure) -> Rope {
     var rope = Rope()
@@ -80,6 +80,8 @@ extension ConfigurationKeys {
       return .llama3(factor: try field("factor"), lowFrequency: low, highFrequency: high, originalContext: context)
     case "yarn" where mayBeYarn:
       return .yarn(try yarn(value))
+    case "dynamic":
+      return .dynamic(factor: try field("factor"), originalContext: try positiveSize("max_position_embeddings", ""))
     default:
       throw unsupported("model.rope-scaling", "rotary scaling of type '\(type)' is not supported")
     }

@@ -6,6 +6,8 @@ public struct CompanionFiles: Sendable {
   public let configuration: Configuration?
   /// How the weights are quantized according to the configuration or to a file of its own, or nil.
   public let quantization: JSON?
+  /// Whether a file of its own says so, and the configuration does not.
+  private let isBeside: Bool
   /// What is wrong between the files.
   public let findings: [Finding]
   /// Where tokenizer and generation files lie, or nil where there are none.
@@ -37,11 +39,12 @@ public struct CompanionFiles: Sendable {
       configuration = json
       files.append(path)
     }
-    let stated = configuration.map { json in CompanionFiles.quantizationKeys(in: json).compactMap { json[$0] } } ?? []
-    var quantization = stated.first { !$0.isNull }
+    let places = configuration.map { CompanionFiles.quantizationPlaces(in: $0) } ?? []
+    var quantization = places.first
     var findings: [Finding] = []
+    let isStated = quantization != nil
     if let configuration, let own = quantization, CompanionFiles.quantizationKeys(in: configuration).first == "quantization",
-      let other = stated.dropFirst().first(where: { !$0.isNull && $0 != own })
+      let other = places.dropFirst().first(where: { $0 != own })
     {
       findings.append(
         Finding(
@@ -67,6 +70,7 @@ public struct CompanionFiles: Sendable {
     }
     self.configuration = configuration.map { CompanionFiles.configuration($0) }
     self.quantization = quantization
+    isBeside = quantization != nil && !isStated
     self.findings = findings
     self.files = files
     if let tokenizer = options.tokenizerPath {
@@ -93,6 +97,15 @@ public struct CompanionFiles: Sendable {
     Configuration(json, architecture: json["architectures"]?.arrayValue?.first?.stringValue)
   }
 
+  /// What a configuration says about how weights are quantized: at its top, then in the object of the language model.
+  private static func quantizationPlaces(in configuration: JSON) -> [JSON] {
+    let places = [configuration] + languageModels.compactMap { configuration[$0] }
+    return places.flatMap { place in quantizationKeys(in: place).compactMap { place[$0] } }.filter { !$0.isNull }
+  }
+
+  /// Keys of the object of the language model in a configuration with more parts.
+  public static let languageModels = ["text_config", "llm_config", "language_config"]
+
   /// Keys of what programs compute with.
   private static let decisiveKeys = ["bits", "w_bit", "group_size", "q_group_size", "sym", "zero_point", "checkpoint_format", "quant_algo"]
 
@@ -113,17 +126,34 @@ public struct CompanionFiles: Sendable {
   /// that understands it. Where nothing says that weights are quantized, unpackers are asked whether the names of tensors do.
   /// - Throws: `Failure` `hf.quantization.unsupported` where no unpacker does, or what the unpacker throws.
   public func logicalTensors(_ weights: [WeightFile], unpackers: [any Unpacker]) throws -> LogicalTensors {
-    let stored = weights.flatMap { $0.tensors }
+    do {
+      return try unpacked(weights, unpackers)
+    } catch let failure as Failure {
+      throw weights.first.map { failure.inFile(files.last ?? $0.file.path) } ?? failure
+    }
+  }
+
+  private func unpacked(_ weights: [WeightFile], _ unpackers: [any Unpacker]) throws -> LogicalTensors {
+    let (stored, wrapper) = TrainingNames.unwrapped(weights.flatMap { $0.tensors })
+    let warnings = wrapper.map { ["Names of tensors contain '\($0)', which a program for training added: they are read without it."] } ?? []
     var metadata = KeyValues()
     for file in weights { for (key, value) in file.metadata.entries { metadata[key] = value } }
     let configuration = quantization ?? .null
+    // Clients that read the configuration alone see plain weights, which these are.
+    if isBeside, stored.allSatisfy({ $0.storage.elementType?.isFloat == true && $0.storage.elementType?.needsScale == false }) {
+      let note = "A file beside config.json describes quantized weights, but none are: it is left from another version of the model."
+      return LogicalTensors(tensors: stored, warnings: warnings + [note], isPlain: true)
+    }
     for unpacker in unpackers {
       guard let tensors = try unpacker.unpack(configuration: configuration, stored: stored, metadata: metadata) else { continue }
       return LogicalTensors(
         tensors: tensors, activations: try unpacker.activations(configuration: configuration, stored: stored),
-        packing: type(of: unpacker).id, findings: unpacker.findings(configuration: configuration, stored: stored))
+        packing: type(of: unpacker).id, findings: unpacker.findings(configuration: configuration, stored: stored), warnings: warnings)
     }
-    guard let quantization else { return LogicalTensors(tensors: stored) }
+    guard let quantization else {
+      let findings = TrainingNames.findings(stored) + UndescribedCodes.findings(stored, unpackers: unpackers)
+      return LogicalTensors(tensors: stored, findings: findings, warnings: warnings)
+    }
     throw Failure(
       .unsupported, "hf.quantization.unsupported",
       "its weights are already quantized with "
@@ -138,6 +168,9 @@ public struct CompanionFiles: Sendable {
     var activations = ActivationRecord()
     var packing: String?
     var findings: [Finding] = []
+    var warnings: [String] = []
+    /// Whether what is said about quantization does not apply.
+    var isPlain = false
   }
 
   /// What the tool calls its method and layout.
@@ -153,8 +186,9 @@ extension Checkpoint {
   public mutating func take(_ logical: CompanionFiles.LogicalTensors, _ companions: CompanionFiles) {
     activations = logical.activations
     packing = logical.packing
-    findings = companions.findings + logical.findings
-    quantizationConfiguration = companions.quantization
-    quantization = companions.quantization.flatMap { CompanionFiles.method(of: $0) }
+    findings = (logical.isPlain ? [] : companions.findings) + logical.findings
+    warnings += logical.warnings
+    quantizationConfiguration = logical.isPlain ? nil : companions.quantization
+    quantization = quantizationConfiguration.flatMap { CompanionFiles.method(of: $0) }
   }
 }

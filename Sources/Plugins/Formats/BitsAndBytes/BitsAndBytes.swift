@@ -16,6 +16,7 @@ public import QuantCore
 /// The trap: `SCB` is the largest magnitude of a row, 127 times its scale.
 public struct BitsAndBytes: FolderPacking, Unpacker {
   public static let id = "bitsandbytes"
+  public static let traces = [".quant_state.bitsandbytes__", ".SCB"]
   public static let summary = "4-bit tables and 8-bit integers, as bitsandbytes and transformers read them."
   public static let reference = "https://github.com/bitsandbytes-foundation/bitsandbytes"
 

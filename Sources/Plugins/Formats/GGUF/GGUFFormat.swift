@@ -42,7 +42,19 @@ public struct GGUFFormat: Sendable {
       for tensor in shard.tensors { checkpoint.fileIndices[tensor.name] = index }
     }
     checkpoint.adapter = adapter
+    checkpoint.findings = GGUFTokenizerFindings.all(first.metadata) + experts(of: tensors)
     return checkpoint
+  }
+
+  /// Experts as llama.cpp stored them before April 2024.
+  private static func experts(of tensors: [CheckpointTensor]) -> [Finding] {
+    let single = tensors.map(\.name).filter { name in
+      let parts = name.split(separator: ".")
+      return parts.count == 5 && parts[0] == "blk" && ["ffn_gate", "ffn_up", "ffn_down"].contains(parts[2]) && Int(parts[3]) != nil
+    }
+    return Finding.grouped(
+      .error, "gg.single-experts", "is the matrix of one expert, as llama.cpp stored them before April 2024 and no longer loads them",
+      in: single, remedy: "Convert the model's Hugging Face folder again.")
   }
 
   /// A configuration from the keys of a file, which name their architecture.

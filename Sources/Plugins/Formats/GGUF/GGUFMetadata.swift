@@ -22,7 +22,26 @@ enum GGUFMetadata {
     }
     stateQuantization(request, &values)
     try GGUFMetadataEdits.apply(request, to: &values)
+    if request.source.format != GGUFFormat.id { try check(values, request) }
     return values
+  }
+
+  /// Refuses an output that llama.cpp would not load, or abort with.
+  private static func check(_ values: KeyValues, _ request: OutputRequest) throws(Failure) {
+    guard request.source.adapter == nil else { return }
+    if let finding = GGUFTokenizerFindings.all(values).first {
+      throw Failure(
+        .unsupported, finding.id, finding.message, file: request.source.path,
+        remedy: "Write a Hugging Face folder instead, or give another tokenizer with \(setting: "tokenizer").")
+    }
+    guard let architecture = values["general.architecture"]?.stringValue, let length = values["\(architecture).context_length"] else {
+      return
+    }
+    guard length.intValue == 0 else { return }
+    throw Failure(
+      .data, "gguf.context-length", "its configuration does not say how long a text may be, which llama.cpp needs",
+      file: request.source.path,
+      remedy: "Give \(setting: "set-meta") \(architecture).context_length=u32:LENGTH.")
   }
 
   /// States how the weights are stored and where they come from. If a GGUF's tensors are all copied, it states that already.

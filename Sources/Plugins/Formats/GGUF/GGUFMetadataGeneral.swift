@@ -51,9 +51,16 @@ enum GeneralMetadata {
       result.append(name)
     }
     let folder = request.source.companionFolder ?? request.source.path
-    let name = Files.lastComponent(folder)
+    let name = cachedName(folder) ?? Files.lastComponent(folder)
     if name != "." && name != ".." { result.append(name) }
     return result
+  }
+
+  /// The name of a model in the Hub's cache, whose folder is `models--ORGANIZATION--NAME/snapshots/VERSION`; nil for another folder.
+  private static func cachedName(_ folder: String) -> String? {
+    let parts = folder.split(separator: "/").suffix(3).map(String.init), prefix = "models--"
+    guard parts.count == 3, parts[1] == "snapshots", parts[0].hasPrefix(prefix) else { return nil }
+    return String(parts[0].dropFirst(prefix.count)).replacing("--", with: "/")
   }
 
   // MARK: Parts of the model card

@@ -14,13 +14,15 @@ enum TokenizerMetadata {
   ) throws(Failure) {
     guard tokenizer.kind != .byteLevelBPE || tokenizer.preTokenizer != nil else {
       throw Failure(
-        .unsupported, "gg.pre-tokenizer", "splits text in a way for which llama.cpp has no name", file: path,
+        .unsupported, "gg.pre-tokenizer", "splits or changes text in a way for which llama.cpp has no name", file: path,
         remedy: "Give \(setting: "pre") NAME, or write a Hugging Face folder.")
     }
     guard tokenizer.tokens.count <= vocabularySize else {
       throw Failure(
-        .data, "gg.vocabulary", "has \(tokenizer.tokens.count) tokens but only \(vocabularySize) embedding rows", file: path,
-        remedy: "Give the tokenizer that belongs to the weights, or resize the embedding.")
+        .data, "gg.vocabulary",
+        "has \(tokenizer.tokens.count) tokens but only \(vocabularySize) embedding rows, none for '\(tokenizer.tokens[vocabularySize])'",
+        file: path,
+        remedy: "Give the tokenizer that belongs to the weights, or resize the embedding (resize_token_embeddings) for the new tokens.")
     }
     for (key, value) in tokenizer.padded(to: vocabularySize).keyValues {
       // Byte-level tokenizers have no space prefix; few of the converter's classes write what the configuration says about it.

@@ -9,6 +9,7 @@ struct GPTQFindings {
   private let needsOrder: Bool
 
   private var mislabelled: [String] = []
+  private var doubtful: [String] = []
   private var asymmetric: [String] = []
   private var wrapped: [String] = []
   private var unordered: [String] = []
@@ -48,7 +49,8 @@ struct GPTQFindings {
     }
     if points(configuration.zeros)?.areAll(middle) == false {
       if points(configuration.zeros.other)?.areAll(middle) == true {
-        mislabelled.append(qzeros.name)
+        // Symmetric groups have their zero point in the middle; of others, it may be a coincidence.
+        if settings.isSymmetric { mislabelled.append(qzeros.name) } else { doubtful.append(qzeros.name) }
       } else if settings.isSymmetric {
         asymmetric.append(qzeros.name)
       } else if configuration.zeros == .minusOne, points(.minusOne)?.contains(0) == true {
@@ -68,8 +70,11 @@ struct GPTQFindings {
 
   private func findings(modules: Int) -> [Finding] {
     let other = configuration.zeros == .minusOne ? GPTQVersion2.id : GPTQVersion1.id
+    let label = "holds zero points as '\(other)' stores them, but the configuration says '\(stated)'"
     var findings = Finding.grouped(
-      .error, "gptq.zeros-label", "holds zero points as '\(other)' stores them, but the configuration says '\(stated)'", in: mislabelled)
+      .error, "gptq.zeros-label", label, in: mislabelled,
+      remedy: "Set 'checkpoint_format' in its quantization to '\(other)', and give the corrected file with \(setting: "config").")
+    findings += Finding.grouped(.error, "gptq.zeros-label", label, in: doubtful)
     findings += Finding.grouped(
       .error, "gptq.zeros-symmetric", "holds zero points, but the configuration says that groups are symmetric: vLLM ignores them",
       in: asymmetric)

@@ -12,6 +12,7 @@ public import QuantCore
 /// and 8 bits.
 public struct GPTQVersion1: FolderPacking, Unpacker, GPTQPacking {
   public static let id = "gptq"
+  public static let traces = [".g_idx"]
   public static let summary = "GPTQ's packing, zero points stored minus one, for GPTQModel, transformers and vLLM."
   public static let reference = "https://github.com/ModelCloud/GPTQModel"
   static let zeros = GPTQZeros.minusOne

@@ -18,18 +18,20 @@ public struct HuggingFaceFormat: Sendable {
   /// Whether the path is a folder with a configuration or with safetensors files.
   public static func recognises(_ path: String) -> Bool {
     guard Files.isFolder(path), let names = try? Files.list(path) else { return false }
-    return names.contains { $0 == "config.json" || $0 == SafetensorsFormat.indexName || SafetensorsFormat.holdsWeights($0) }
+    return FolderCauses.isNearModel(names)
+      || names.contains { $0 == "config.json" || $0 == SafetensorsFormat.indexName || SafetensorsFormat.holdsWeights($0) }
   }
 
   /// Opens the folder. Reads the headers of all shards, the index and the configuration.
   /// - Throws: `Failure` `input.…`, `json.…`, `limit.…`, `hf.…`, and what the format of its weight files throws.
   public static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
     let names = try Files.list(path)
+    try FolderCauses.check(path, names)
     let format = try weightFormat(of: names, in: path, options.weightFormats)
     var index: ShardIndex?
     var files: [String] = []
-    var warnings: [String] = []
-    if names.contains(format.indexName) {
+    var warnings = FolderCauses.warnings(names)
+    if names.contains(format.indexName), try !ShardIndex.isStale(in: path, names, format, &warnings) {
       let file = Files.join(path, format.indexName)
       index = try ShardIndex(file)
       files.append(file)
@@ -81,7 +83,10 @@ public struct HuggingFaceFormat: Sendable {
     in path: String, _ names: [String], _ format: any WeightFormat.Type, _ warnings: inout [String]
   ) throws(Failure) -> [String] {
     if names.contains(format.singleName) { return [format.singleName] }
-    let weights = names.filter { format.holdsWeights($0) }
+    var weights = names.filter { format.holdsWeights($0) }
+    // A copy of the model in its publisher's own format.
+    let others = weights.filter { !$0.hasPrefix("consolidated") }
+    if !others.isEmpty { weights = others }
     if weights.count == 1, ShardName(weights[0]) == nil { return weights }
     let shards = weights.compactMap { ShardName($0) }
     guard let first = shards.first, shards.count == weights.count,
@@ -133,7 +138,9 @@ public struct HuggingFaceFormat: Sendable {
       }
     }
     if let lost = index.weightMap.filter({ found[$0.key] == nil }).min(by: { $0.key < $1.key }) {
-      throw Failure(.data, "hf.tensor.missing", "is not in \(lost.value), where the index says it is", tensor: lost.key)
+      throw Failure(
+        .data, "hf.tensor.missing", "is not in \(lost.value), where the index says it is", file: shards.first?.file.path, tensor: lost.key,
+        remedy: "Restore the index that belongs to these files; if there is only one, remove the index.")
     }
     if let total = index.totalSize, total != size {
       warnings.append("The index gives a total size of \(total) bytes, but the tensors have \(size).")
@@ -151,9 +158,23 @@ extension ShardIndex {
         .noInput, "hf.shard.missing", "is named by the index, but is missing", file: Files.join(folder, shard),
         remedy: "Fetch the missing shard.")
     }
-    if names.contains(format.singleName), !shards.contains(format.singleName) {
-      warnings.append("\(format.singleName) is not named by the index and is ignored.")
-    }
     return shards
+  }
+
+  /// Whether the folder's single file is the model, and the index is left from shards that are gone.
+  /// - Throws: `Failure` `hf.two-models` if the shards are there too.
+  fileprivate static func isStale(
+    in folder: String, _ names: [String], _ format: any WeightFormat.Type, _ warnings: inout [String]
+  ) throws(Failure) -> Bool {
+    guard names.contains(format.singleName) else { return false }
+    let shards = try ShardIndex(Files.join(folder, format.indexName)).shards
+    if shards.contains(format.singleName) { return false }
+    guard !shards.allSatisfy({ names.contains($0) }) else {
+      throw Failure(
+        .data, "hf.two-models", "holds \(format.singleName), and shards that \(format.indexName) names: these are two models", file: folder,
+        remedy: "Remove one of them; transformers reads \(format.singleName).")
+    }
+    warnings.append("\(format.indexName) names shards that are gone: \(format.singleName) is read, and the index is ignored.")
+    return true
   }
 }

@@ -3,6 +3,7 @@ public import QuantCore
 
 extension HuggingFaceFormat: ModelFormat {
   public static var defaultScheme: String { "w4a16" }
+  public static func caution(ofCompanions source: Checkpoint) -> String? { CopiedFiles.caution(of: source) }
   /// `quantization_config`.
   public static var namesPacking: Bool { true }
 
@@ -29,6 +30,8 @@ extension HuggingFaceFormat: ModelFormat {
     }
     if let folder = request.source.companionFolder {
       files += try CopiedFiles.copies(from: folder)
+      let taken = Set(files.map(\.name))
+      files += try CopiedFiles.others(of: request.source).filter { !taken.contains($0.name) }
     } else if request.source.configuration?.keyValues != nil {
       files += try RebuiltFiles.companions(request)
     }
@@ -117,7 +120,7 @@ extension OutputLayout.File {
   init(name: String, text: String) { self.init(name: name, bytes: Array(text.utf8)) }
 }
 
-/// Companion files of a model, which are copied unchanged.
+/// Companion files of a model, which are copied unchanged: those that are known by name, and whatever else is small and holds no weights.
 enum CopiedFiles {
   /// Used by transformers for generation (the first), tokenizers, and processors of other inputs; and the licence.
   static let names = [
@@ -132,8 +135,60 @@ enum CopiedFiles {
     try CompanionFiles.checkReadable(names, in: folder)
     return try names.compactMap { name in
       let path = Files.join(folder, name)
-      guard Files.isFile(path), !CompanionFiles.leadsOutside(path) else { return nil }
+      guard Files.exists(path), !CompanionFiles.leadsOutside(path) else { return nil }
+      guard Files.isFile(path) else {
+        throw Failure(.noInput, "input.wrong-kind", "is not a file", file: path, remedy: "Replace it by the model's file, or remove it.")
+      }
       return OutputLayout.File(name: name, bytes: try Files.read(path, maximumBytes: maximumBytes))
+    }
+  }
+
+  // MARK: Other files
+
+  /// Whatever is not known by name: code that `auto_map` names, further chat templates, processors, licences.
+  static func others(of source: Checkpoint) throws -> [OutputLayout.File] {
+    try sorted(source).carried.map { name in
+      OutputLayout.File(name: name, bytes: try Files.read(Files.join(source.path, name), maximumBytes: maximumOtherBytes))
+    }
+  }
+
+  /// What a user must know of the files that stay behind; nil: nothing.
+  static func caution(of source: Checkpoint) -> String? {
+    let left = sorted(source).left
+    guard let first = left.first else { return nil }
+    return left.count == 1 ? "'\(first)' is not carried along" : "\(left.count) files and folders are not carried along, such as '\(first)'"
+  }
+
+  /// Code, templates and pictures are far smaller.
+  private static let maximumOtherBytes = 16 << 20
+
+  /// The entries of a folder that are not known by name; a lone file of weights has no folder of its own.
+  private static func sorted(_ source: Checkpoint) -> (carried: [String], left: [String]) {
+    guard source.format == HuggingFaceFormat.id, let entries = try? Files.list(source.path) else { return ([], []) }
+    let own = ["config.json", "README.md", PEFTFormat.configurationName] + CompanionFiles.quantizationFiles + names
+    var (carried, left): ([String], [String]) = ([], [])
+    let hasFolders = entries.contains { Files.isFolder(Files.join(source.path, $0)) }
+    for name in entries where !own.contains(name) && !name.hasPrefix(".") && !isWeights(name) {
+      let path = Files.join(source.path, name)
+      // A list of modules means nothing without their folders.
+      let isComplete = name != "modules.json" || !hasFolders
+      let isCarried =
+        isComplete && Files.isFile(path) && !isOfTraining(name) && (try? MappedFile(path).count).map { $0 <= maximumOtherBytes } ?? false
+      if isCarried { carried.append(name) } else { left.append(name) }
+    }
+    return (carried, left)
+  }
+
+  /// Weights in any format, and what belongs to them.
+  private static func isWeights(_ name: String) -> Bool {
+    let endings = ["safetensors", "bin", "pt", "pth", "ckpt", "gguf", "ggml", "onnx", "h5", "msgpack", "npz", "tflite", "ot", "index.json"]
+    return endings.contains { name.hasSuffix("." + $0) } || name.hasSuffix(".qconvert.json") || name == "params.json"
+  }
+
+  /// The state of a program for training.
+  private static func isOfTraining(_ name: String) -> Bool {
+    ["trainer_state.json", "training_args", "optimizer", "scheduler", "rng_state", "latest", "zero_to_fp32.py"].contains {
+      name.hasPrefix($0)
     }
   }
 }

@@ -19,10 +19,7 @@ enum ModelConfiguration {
   /// The source's configuration without its quantization.
   private static func stated(_ request: OutputRequest) throws -> [JSON.Member] {
     let configuration = request.source.configuration
-    if let json = configuration?.json, let members = json.objectValue {
-      let keys = CompanionFiles.quantizationKeys(in: json)
-      return members.filter { !keys.contains($0.key) }
-    }
+    if let json = configuration?.json, json.objectValue != nil { return unquantized(json) }
     guard configuration?.keyValues != nil else {
       throw Failure(
         .unsupported, "hf.config", "has no config.json, which a Hugging Face folder needs", file: request.source.path,
@@ -30,6 +27,15 @@ enum ModelConfiguration {
     }
     let type = typeName(request.tensors.filter { $0.scheme.grid.kind == .float && $0.shape.count >= 2 }) ?? "bfloat16"
     return try RebuiltFiles.configuration(request) + [.init("torch_dtype", .string(type))]
+  }
+
+  /// Without what says how the weights of the source are quantized.
+  private static func unquantized(_ json: JSON) -> [JSON.Member] {
+    let keys = CompanionFiles.quantizationKeys(in: json)
+    return (json.objectValue ?? []).filter { !keys.contains($0.key) }.map { member in
+      guard CompanionFiles.languageModels.contains(member.key), member.value.objectValue != nil else { return member }
+      return JSON.Member(member.key, .object(unquantized(member.value)))
+    }
   }
 
   /// The configuration of the packings that need one, and its keys; or nil.

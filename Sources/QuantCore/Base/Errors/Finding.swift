@@ -14,16 +14,25 @@ public struct Finding: Sendable, Equatable {
   public var tensor: String?
   /// One sentence without its subject.
   public var message: String
+  /// What to do about a finding that leaves open what the weights are, so that nothing can be computed or converted; nil: it does not.
+  public var remedy: Remedy?
 
-  public init(_ severity: Severity, _ id: String, _ message: String, tensor: String? = nil) {
+  public init(_ severity: Severity, _ id: String, _ message: String, tensor: String? = nil, remedy: Remedy? = nil) {
     self.severity = severity
     self.id = id
     self.message = message
     self.tensor = tensor
+    self.remedy = remedy
   }
 
+  /// The finding as one sentence with its subject.
+  package var sentence: String { (tensor.map { "'\($0)' " } ?? "") + message }
+
   /// One finding for several tensors with the same problem, reported for the first; none if there are no tensors.
-  public static func grouped(_ severity: Severity, _ id: String, _ message: String, in tensors: [String]) -> [Finding] {
-    tensors.first.map { [Finding(severity, id, message + (tensors.count == 1 ? "" : ", in \(tensors.count) tensors"), tensor: $0)] } ?? []
+  public static func grouped(
+    _ severity: Severity, _ id: String, _ message: String, in tensors: [String], remedy: Remedy? = nil
+  ) -> [Finding] {
+    let count = tensors.count == 1 ? "" : ", in \(tensors.count) tensors"
+    return tensors.first.map { [Finding(severity, id, message + count, tensor: $0, remedy: remedy)] } ?? []
   }
 }

@@ -92,13 +92,20 @@ extension JSON {
 }
 
 extension JSON.ParseError {
+  /// What a text that is not UTF-8, or begins with a mark that JSON does not allow, begins with.
+  private static let encodings = [
+    "byte 0xef where a value is expected": " (a byte order mark; save the file as UTF-8 without it)",
+    "byte 0xff where a value is expected": " (the mark of UTF-16; save the file as UTF-8)",
+    "byte 0xfe where a value is expected": " (the mark of UTF-16; save the file as UTF-8)",
+  ]
+
   /// The error as a failure with an id `json.…`.
   public func failure() -> Failure {
     let place = path.isEmpty ? "" : " in \(path.joined(separator: "."))"
     let (id, message) =
       switch problem {
       case .truncated: ("json.truncated", "the JSON text is cut off")
-      case .unexpected(let what): ("json.syntax", "invalid JSON: \(what)")
+      case .unexpected(let what): ("json.syntax", "invalid JSON: \(what)\(byteOffset == 0 ? JSON.ParseError.encodings[what] ?? "" : "")")
       case .trailing: ("json.trailing", "there is more text after the JSON value")
       case .duplicateKey(let key): ("json.duplicate-key", "the key \(JSON.string(key).text()) appears twice")
       case .invalidUTF8: ("json.utf8", "a string is not valid UTF-8")
@@ -107,7 +114,8 @@ extension JSON.ParseError {
       case .tooLarge: ("json.size", "the JSON text is too large")
       case .tooManyMembers: ("json.members", "an object has too many keys")
       }
-    return Failure(.data, id, "\(message)\(place) (line \(line))", byteOffset: byteOffset)
+    let remedy: Remedy? = id == "json.duplicate-key" ? "Remove one of the two; Python programs use the last." : nil
+    return Failure(.data, id, "\(message)\(place) (line \(line))", byteOffset: byteOffset, remedy: remedy)
   }
 }
 

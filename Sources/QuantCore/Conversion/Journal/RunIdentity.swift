@@ -28,7 +28,7 @@ struct RunIdentity: Equatable {
       ("precision of products", request.calibration.precision.rawValue),
       ("scheme of the output matrix", request.outputScheme ?? "default"),
       ("scheme of the embedding", request.embeddingScheme ?? "default"),
-      ("tensor rules", RunIdentity.describe([request.tensorRules, request.keptTensors, request.tensorTypes])),
+      ("tensor rules", RunIdentity.describe([request.tensorRules, request.keptTensors, request.tensorTypes, request.droppedTensors])),
       ("edit of the metadata", RunIdentity.describe([request.metadataValues, request.droppedMetadata])),
       ("calibration", plan.calibration.map { $0.stored } ?? "none"),
       ("BOS", request.calibration.bos.map { $0 ? "on" : "off" } ?? "auto"),

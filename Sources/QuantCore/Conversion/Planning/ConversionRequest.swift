@@ -26,6 +26,8 @@ public struct ConversionRequest: Sendable {
   public var tensorRules: [String] = []
   /// Patterns of tensors that stay as they are stored, if the output can hold that.
   public var keptTensors: [String] = []
+  /// Patterns of tensors of the source that are left out.
+  public var droppedTensors: [String] = []
   /// `REGEX=SCHEME` as typed, read as llama-quantize does: the first match wins, after all other rules.
   public var tensorTypes: [String] = []
   /// Scheme of the output matrix (of the embedding, if the two are tied); nil: as for all other tensors.

@@ -41,6 +41,14 @@ extension Importance {
         .data, "importance.other-model", "has no entry for any of the \(matrices) matrices to be quantized", file: path,
         remedy: "Give a file that was made for this model, with its tensor names.")
     }
+    let named = (model?.tensors ?? []).compactMap { tensor in naming.flatMap { tensor.name($0) } }
+    let known = Set(names.values).union(tensors.map(\.name)).union(named)
+    let strangers = entries.keys.filter { !known.contains($0) && selection.contains($0) }.sorted()
+    if let first = strangers.first {
+      warnings.append(
+        "\(strangers.count) of \(entries.count) entries of the importance file fit no tensor of the model, such as '\(first)': was it made"
+          + " for this model?")
+    }
     if let first = missing.first {
       warnings.append(
         "\(missing.count) of \(matrices) quantized matrices have no importance and are rounded without it, such as '\(first)'")

@@ -28,6 +28,7 @@ public struct Planner: Sendable {
     guard !opened.tensors.isEmpty else {
       throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
     }
+    try opened.checkWeightsAreKnown()
     if let adapter = opened.adapter { return try AdapterPlanner(opening: opening).plan(request, opened, adapter) }
     let target = try Target(request, registry)
     try TowerRequest.check(request, opened, target)
@@ -69,8 +70,10 @@ public struct Planner: Sendable {
     let observed = try Observation(
       request: request, chain: chain, source: shaped.source, model: shaped.model, target: target, opening: opening, values: values)(
         &shaped.warnings)
+    if let caution = target.format.caution(ofCompanions: shaped.source) { shaped.warnings.append(caution) }
     var output = try OutputRequest(
-      source: shaped.source, model: shaped.model, tokenizer: observed.tokenizer?.data, tensors: tensors, presetName: wanted,
+      source: shaped.source, model: shaped.model, tokenizer: tokenizer(observed.tokenizer?.data, of: shaped.model, &shaped.warnings),
+      tensors: tensors, presetName: wanted,
       cache: stored.cache,
       provenance: Provenance.facts(
         request, chain, observed.calibration, shaped.importance, values: values, adapters: shaped.adapters),
@@ -119,6 +122,16 @@ public struct Planner: Sendable {
     guard let model else { return }
     if let refusal = target.format.refusal(of: model) { throw refusal.inFile(request.input) }
     try chain.check(on: model, path: request.input)
+  }
+
+  /// The tokens that the model has rows for. Pieces of SentencePiece stand alone, so those that a fine-tune added without rows can be left
+  /// out.
+  private func tokenizer(_ data: TokenizerData?, of model: ModelDescription?, _ warnings: inout [String]) -> TokenizerData? {
+    guard let data, let model, data.kind.isSentencePiece, data.tokens.count > model.vocabularySize else { return data }
+    let rows = model.vocabularySize, further = data.tokens.count - rows
+    let named = data.tokens[rows...].prefix(4).map { "'\($0)'" }.joined(separator: ", ") + (further > 4 ? ", …" : "")
+    warnings.append("the tokenizer has \(further) more tokens than the embedding has rows: \(named) are left out")
+    return data.cut(to: rows)
   }
 
   /// An output with the naming of the source keeps the source's tokenizer, and gets the name of the pre-tokenizer that was given.

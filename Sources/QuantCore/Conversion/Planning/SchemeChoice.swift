@@ -81,6 +81,12 @@ struct SchemeChoice {
       let isData = name == stored && !FloatSchemes.schemeNames.contains(name) && ElementType(schemeName: name) != nil
       if drafts[index].tensor.storage.isNumeric && !isData {
         let own = drafts[index].tensor.storage.codes?.scheme
+        if isKept, name == stored, own?.name != name, (try? registry.scheme(name, modelType: modelType)) == nil {
+          throw Failure(
+            .unsupported, "convert.requantize", "this tensor is stored as \(name), which no output holds as it is", file: source.path,
+            tensor: drafts[index].tensor.name,
+            remedy: "Give another \(setting: "scheme"), with \(setting: "allow-requantize") for one of fewer bits than f16.")
+        }
         chosen[index].scheme = try own.flatMap { $0.name == name ? $0 : nil } ?? registry.scheme(name, modelType: modelType)
       }
       chosen[index].activations = inputs.scheme(

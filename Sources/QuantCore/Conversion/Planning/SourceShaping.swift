@@ -25,12 +25,13 @@ struct SourceShaping {
     // Within one format tensors are converted separately, unless something computes with what they mean together.
     let goesApart = target.format.id == opened.format && chain.methods.isEmpty && request.adapters.isEmpty
     var source = goesApart ? opened.separated : opened
+    try dropTensors(of: &source)
     let removal = try removal(from: source)
     if let removal { source = try removal.applied(to: source) }
     var importance = try request.importancePath.map { try target.registry.readImportance($0) }
     let selection = try ImportanceSelection(request, among: importance)
     importance = importance.map { removal?.applied(to: $0) ?? $0 }
-    var result = Result(source: source, importance: importance, selection: selection, warnings: source.warnings)
+    var result = Result(source: source, importance: importance, selection: selection, warnings: source.cautions)
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture does not matter.
     result.needsFamily =
       target.naming != source.naming || !chain.statistics.isEmpty || (importance.map { $0.naming != target.naming } ?? false)
@@ -38,6 +39,7 @@ struct SourceShaping {
     if result.needsFamily || opening.family(of: source) != nil { result.model = try described(source, &result) }
     result.source = try merge.merged(into: source, model: result.model)
     result.adapters = merge.parts.map(\.record)
+    if request.tokenizerPath == nil { result.warnings += merge.cautions(besides: source) }
     return result
   }
 
@@ -55,6 +57,18 @@ struct SourceShaping {
       shaped.warnings.append(SourceShaping.leavesOut(failure))
       mapping.model = nil
       return try mapping.drafts(warnings: &shaped.warnings)
+    }
+  }
+
+  /// Leaves out the tensors that the user named.
+  private func dropTensors(of source: inout Checkpoint) throws {
+    guard !request.droppedTensors.isEmpty else { return }
+    let names = source.tensors.map { (target: $0.name, source: $0.name) }
+    let dropped = try TensorRules(request.droppedTensors.map { $0 + "=drop" }).apply(to: names)
+    source.replaceTensors(zip(source.tensors, dropped).filter { $1 == nil }.map(\.0))
+    guard !source.tensors.isEmpty else {
+      throw Failure(
+        .usage, "convert.no-tensors", "the patterns of \(request.droppedTensors.count) options drop all tensors", file: request.input)
     }
   }
 

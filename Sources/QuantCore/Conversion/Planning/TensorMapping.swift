@@ -65,17 +65,33 @@ struct TensorMapping {
       if let stored = source[place.name] {
         try place.check(stored, file: source.path)
       } else if !tensor.isOptional {
-        throw Failure(
-          .data, "model.tensor-missing", "a tensor that the configuration asks for is missing", file: source.path,
-          tensor: place.name, remedy: "A shard may be missing, or the configuration belongs to another checkpoint.")
+        throw missing(tensor.id, place)
       }
     }
   }
 
+  private func missing(_ id: TensorID, _ place: TensorPlace) -> Failure {
+    var remedy: Remedy = "A shard may be missing, or the configuration belongs to another checkpoint."
+    if id.role == .output, !id.isBias {
+      remedy =
+        "If the embedding is the output matrix, set 'tie_word_embeddings' to true in the configuration, and give that with \(setting: "config")."
+    } else if id.isBias {
+      remedy = "The configuration announces biases; if the model has none, correct the configuration."
+    }
+    return Failure(
+      .data, "model.tensor-missing", "a tensor that the configuration asks for is missing", file: source.path, tensor: place.name,
+      remedy: remedy)
+  }
+
   private func checkUnknown(_ model: ModelDescription, _ warnings: inout [String]) throws {
     var others: [String] = []
+    // Those that are not zero were refused with the description.
+    let biases = Set(UnannouncedBiases.names(in: source, model))
+    if let first = biases.sorted().first {
+      warnings.append("\(biases.count) biases that the configuration does not announce are zero and left out, such as '\(first)'")
+    }
     let known = Set(model.tensors.compactMap { $0.place(source.naming)?.name })
-    for tensor in source.tensors where !known.contains(tensor.name) {
+    for tensor in source.tensors where !known.contains(tensor.name) && !biases.contains(tensor.name) {
       if reader?.isRedundant(tensor.name) == true { continue }
       if model.isOfOtherPart(tensor.name, source.naming) {
         others.append(tensor.name)
@@ -83,7 +99,9 @@ struct TensorMapping {
       }
       throw Failure(
         .unsupported, "convert.unmapped", "family '\(model.family)' has no such tensor", file: source.path, tensor: tensor.name,
-        remedy: "The checkpoint may be of another architecture than its configuration says.")
+        remedy:
+          "If the model works without it, leave it out with \(setting: "drop") PATTERN; otherwise its configuration is of another architecture."
+      )
     }
     if let first = others.first, !model.isOfTowers {
       warnings.append(

@@ -32,7 +32,7 @@ public struct StatisticsRun: Sendable {
     source = try opening.open(
       request.input, format: request.fromFormat, configPath: request.configPath, tokenizerPath: request.tokenizerPath)
     let model = try opening.describe(source)
-    warnings += source.warnings
+    warnings += source.cautions
     let name = Files.lastComponent(request.output).lowercased()
     importanceFormat = registry.importanceFormats.first { $0.fileExtensions.contains { name.hasSuffix("." + $0) } }
     guard importanceFormat == nil || request.methods.isEmpty else {

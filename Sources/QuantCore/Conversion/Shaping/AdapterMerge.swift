@@ -15,7 +15,7 @@ struct AdapterMerge {
   /// - Throws: `Failure` `adapter.…`, and what opening throws.
   init(_ requests: [AdapterRequest], opening: Opening) throws {
     parts = try requests.map { request in
-      let checkpoint = try opening.open(request.path)
+      let checkpoint = try AdapterMerge.open(request.path, opening)
       guard let adapter = checkpoint.adapter else {
         throw Failure(
           .usage, "adapter.none", "holds no adapter", file: request.path,
@@ -30,6 +30,32 @@ struct AdapterMerge {
         checkpoint: checkpoint, adapter: adapter, factor: request.factor,
         record: "\(Files.lastComponent(request.path)) scale \(request.factor) xxh3-128 \(try Fingerprint.of(files: checkpoint.files))")
     }
+  }
+
+  /// What a user must know of tokenizers that adapters come with and the output does not get.
+  func cautions(besides source: Checkpoint) -> [String] {
+    parts.compactMap { part in
+      let folder = part.checkpoint.companionFolder ?? part.checkpoint.path
+      let differs = AdapterMerge.tokenizerFiles.first { name in
+        guard let own = try? Files.read(Files.join(folder, name), maximumBytes: AdapterMerge.maximumBytes) else { return false }
+        let base = source.companionFolder.flatMap { try? Files.read(Files.join($0, name), maximumBytes: AdapterMerge.maximumBytes) }
+        return own != base
+      }
+      return differs.map {
+        "the adapter comes with a \($0) of its own, which the output does not get unless it is named as the tokenizer: \(folder)"
+      }
+    }
+  }
+
+  private static let tokenizerFiles = ["tokenizer.json", "tokenizer.model", "vocab.json", "added_tokens.json", "chat_template.jinja"]
+  private static let maximumBytes = 256 << 20
+
+  /// Opens an adapter, which may lie in the folder of a model.
+  private static func open(_ path: String, _ opening: Opening) throws -> Checkpoint {
+    let opened = try opening.open(path)
+    if opened.adapter != nil { return opened }
+    let formats = opening.registry.formats.filter { $0.contents.contains(.adapter) && $0.isFolder == Files.isFolder(path) }
+    return formats.lazy.compactMap { try? opening.open(path, format: $0.id) }.first { $0.adapter != nil } ?? opened
   }
 
   /// Whether names must be translated for this model.

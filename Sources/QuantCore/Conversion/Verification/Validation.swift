@@ -24,7 +24,7 @@ public struct Validation: Sendable {
 
   private static func structure(_ checkpoint: Checkpoint, _ opening: Opening) -> [Finding] {
     let reader = opening.registry.reader(of: checkpoint)
-    let lost = lostConfiguration(checkpoint, reader)
+    let lost = checkpoint.findings.contains { $0.remedy != nil } ? [] : lostConfiguration(checkpoint, reader)
     guard opening.family(of: checkpoint) != nil else {
       let name = checkpoint.configuration?.architecture.map { "'\($0)'" } ?? "none"
       return lost + [Finding(.warning, "model.unknown", "the architecture (\(name)) is unknown, so tensors are not checked against it")]
@@ -34,7 +34,10 @@ public struct Validation: Sendable {
       model = try opening.describe(checkpoint)
     } catch {
       let failure = error as? Failure
-      return lost + [Finding(.error, failure?.id ?? "model.configuration", failure?.message ?? "\(error)", tensor: failure?.tensor)]
+      // What finds open, it has reported; what qconvert lacks, the checkpoint is not to blame for.
+      if let failure, checkpoint.findings.contains(where: { $0.id == failure.id }) { return [] }
+      let severity: Finding.Severity = failure?.kind == .unsupported ? .warning : .error
+      return lost + [Finding(severity, failure?.id ?? "model.configuration", failure?.message ?? "\(error)", tensor: failure?.tensor)]
     }
     let unpacker = opening.registry.unpackers.first { type(of: $0).id == checkpoint.packing }
     return lost + tensors(checkpoint, model, reader) + layers(checkpoint, model, unpacker) + caches(checkpoint, model)
@@ -45,11 +48,16 @@ public struct Validation: Sendable {
     _ checkpoint: Checkpoint, _ model: ModelDescription, _ reader: (any CheckpointReader.Type)?
   ) -> [Finding] {
     var findings: [Finding] = []
+    // The description was refused for those that are not zero.
+    let biases = Set(UnannouncedBiases.names(in: checkpoint, model))
     var known: Set<String> = []
     for tensor in model.tensors {
       guard let place = tensor.place(checkpoint.naming), known.insert(place.name).inserted else { continue }
       if let stored = checkpoint[place.name] {
-        if stored.shape != place.shape {
+        if stored.shape.contains(0), !place.shape.contains(0) {
+          findings.append(
+            Finding(.error, "model.tensor-empty", "holds nothing: sharded training left a placeholder of it", tensor: place.name))
+        } else if stored.shape != place.shape {
           findings.append(
             Finding(
               .error, "model.tensor-shape", "has shape \(stored.shape), but the configuration asks for \(place.shape)", tensor: place.name))
@@ -59,7 +67,7 @@ public struct Validation: Sendable {
       }
     }
     for tensor in checkpoint.tensors
-    where !known.contains(tensor.name) && reader?.isRedundant(tensor.name) != true
+    where !known.contains(tensor.name) && !biases.contains(tensor.name) && reader?.isRedundant(tensor.name) != true
       && !model.isOfOtherPart(tensor.name, checkpoint.naming)
     {
       findings.append(

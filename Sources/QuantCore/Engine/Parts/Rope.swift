@@ -32,6 +32,9 @@ public struct Rope: Sendable, Hashable {
     case yarn(Yarn)
     /// LongRoPE (arXiv:2402.13753).
     case long(Long)
+    /// A base that grows with the length of a sequence beyond the original context, as transformers computes it; shorter sequences are
+    /// not scaled.
+    case dynamic(factor: Double, originalContext: Int)
   }
 
   /// LongRoPE: frequencies divided by one of two tables, and rotated channels multiplied by a factor.
@@ -100,6 +103,11 @@ extension Rope {
     let pairs = dimension / 2
     switch scaling {
     case .none: return [Float](repeating: 1, count: pairs)
+    case .dynamic(let factor, let context):
+      guard length > context, dimension > 2 else { return [Float](repeating: 1, count: pairs) }
+      let growth = factor * Double(length) / Double(context) - (factor - 1)
+      // The base is multiplied by growth^(d / (d − 2)), and pair i has the frequency base^(−2i / d).
+      return (0..<pairs).map { Float(pow(growth, 2 * Double($0) / Double(dimension - 2))) }
     case .linear(let factor): return [Float](repeating: Float(factor), count: pairs)
     case .factors(let factors): return factors
     case .long(let long): return length > long.originalContext ? long.longFactors : long.shortFactors
@@ -132,13 +140,17 @@ extension Rope {
     switch scaling {
     case .yarn(let yarn): Float(yarn.attentionFactor ?? (yarn.factor > 1 ? 0.1 * log(yarn.factor) + 1 : 1))
     case .long(let long): Float(long.attentionFactor)
-    case .none, .linear, .llama3, .factors: 1
+    case .none, .linear, .llama3, .factors, .dynamic: 1
     }
   }
 
   /// The length beyond which a sequence is rotated otherwise from its first token on; nil: there is none.
   var lengthLimit: Int? {
-    if case .long(let long) = scaling { long.originalContext } else { nil }
+    switch scaling {
+    case .long(let long): long.originalContext
+    case .dynamic(_, let context): context
+    case .none, .linear, .llama3, .factors, .yarn: nil
+    }
   }
 
   /// The scaling of Llama 3.1 that gives the stored factors, or nil if none of the usual ones does. Its four parameters cannot be

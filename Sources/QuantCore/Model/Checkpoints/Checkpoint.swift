@@ -89,6 +89,16 @@ public struct Checkpoint: Sendable {
     if let position = positions[tensor.name] { tensors[position] = tensor }
   }
 
+  /// What a user must know before relying on the checkpoint: warnings, and findings that change what clients compute.
+  public var cautions: [String] { warnings + findings.map(\.sentence) }
+
+  /// Refuses a checkpoint that leaves open what its weights are.
+  /// - Throws: `Failure` with the id of the finding.
+  public func checkWeightsAreKnown() throws(Failure) {
+    guard let finding = findings.first(where: { $0.remedy != nil }) else { return }
+    throw Failure(.data, finding.id, finding.message, file: path, tensor: finding.tensor, remedy: finding.remedy)
+  }
+
   /// Whether it is a model or an adapter.
   public var content: CheckpointContent { adapter == nil ? .model : .adapter }
 

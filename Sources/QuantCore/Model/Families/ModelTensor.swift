@@ -65,6 +65,11 @@ public struct TensorPlace: Sendable, Hashable {
   /// - Throws: `Failure` `model.tensor-shape` if the stored tensor has another shape.
   package func check(_ stored: CheckpointTensor, file: String) throws(Failure) {
     guard stored.shape != shape, stored.shape != Array(shape.drop { $0 == 1 }) else { return }
+    if stored.shape.contains(0) {
+      throw Failure(
+        .data, "model.tensor-empty", "holds nothing: sharded training left a placeholder of it", file: file, tensor: name,
+        remedy: "Gather the weights in the program for training when it saves (for DeepSpeed: zero_to_fp32.py), and give the result.")
+    }
     throw Failure(
       .data, "model.tensor-shape", "shape is \(stored.shape), but the configuration asks for \(shape)", file: file, tensor: name,
       remedy: "Check that the configuration belongs to this checkpoint, and that the file is not damaged.")

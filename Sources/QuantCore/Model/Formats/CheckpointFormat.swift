@@ -22,6 +22,8 @@ public protocol CheckpointFormat: CheckpointReader {
   /// - Parameter name: the name that the user gave, or nil.
   /// - Throws: `Failure` of kind usage if the tokenizer does not use a pre-tokenizer name.
   static func preTokenizerEdits(_ name: String?, source: Checkpoint, _ warnings: inout [String]) throws(Failure) -> [MetadataEdit]
+  /// What a user must know of companion files of a source that an output does not get; nil: nothing.
+  static func caution(ofCompanions source: Checkpoint) -> String?
   /// Files, offsets and header bytes for a sealed plan.
   static func layout(_ request: OutputRequest) throws -> OutputLayout
 }
@@ -32,6 +34,7 @@ extension CheckpointFormat {
   public static var holdsAnyTensors: Bool { false }
   public static var namesPacking: Bool { false }
   public static func refusal(of model: ModelDescription) -> Failure? { nil }
+  public static func caution(ofCompanions source: Checkpoint) -> String? { nil }
   public static func preTokenizerEdits(
     _ name: String?, source: Checkpoint, _ warnings: inout [String]
   ) throws(Failure) -> [MetadataEdit] { [] }

@@ -11,6 +11,8 @@ public protocol Unpacker: PackingPlugin {
   ///   - metadata: the metadata of all files.
   /// - Throws: `Failure` if parts are missing or have the wrong shape.
   func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]?
+  /// Parts of names that only tensors of such folders have, for folders that do not describe themselves.
+  static var traces: [String] { get }
   /// How the folder's inputs, keys and values are rounded.
   /// - Throws: `Failure` if a stored scale is missing or is not a valid scale.
   func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord
@@ -22,6 +24,7 @@ public protocol Unpacker: PackingPlugin {
 }
 
 extension Unpacker {
+  public static var traces: [String] { [] }
   public func activations(configuration: JSON, stored: [CheckpointTensor]) throws -> ActivationRecord { ActivationRecord() }
   public func expectsQuantized(_ module: String, configuration: JSON) -> Bool? { nil }
   public func findings(configuration: JSON, stored: [CheckpointTensor]) -> [Finding] { [] }

@@ -67,9 +67,11 @@ public struct Opening: Sendable {
         .unsupported, "model.architecture", "architecture '\(name)' is not known", file: checkpoint.path,
         remedy: "Convert within one format and without calibration, or choose a known architecture: \(known).")
     }
+    try checkpoint.checkWeightsAreKnown()
     // Families describe floats; the codes of stacks may be transposed relative to them.
     let codes = Set(checkpoint.stacksOfCodes(registry.packings))
-    let model = try family.describe(configuration, tensors: checkpoint)
+    let model = try PrefixedView.describe(checkpoint, configuration, by: family)
+    try UnannouncedBiases.check(checkpoint, model) { try? family.describe($0, tensors: checkpoint) }
     return codes.isEmpty
       ? model : model.replacingPlaces(checkpoint.naming) { codes.contains($0.name) && $0.layout.isTransposed ? $0.turned : $0 }
   }

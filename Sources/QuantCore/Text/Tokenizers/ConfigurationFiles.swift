@@ -113,6 +113,40 @@ struct ConfigurationFiles {
     }
   }
 
+  /// A tokenizer.json with the tokens that only tokenizer_config.json adds. They get the ids after all others, as in transformers, whatever
+  /// ids are stated.
+  func adding(to root: JSON) throws(Failure) -> JSON {
+    let listed = root["added_tokens"]?.arrayValue ?? []
+    var known = Set(listed.compactMap { $0["content"]?.stringValue.map { Array($0.utf8) } })
+    let further = try decoderTokens().sorted { $0.id < $1.id }.filter { !$0.content.isEmpty && known.insert($0.content).inserted }
+    guard !further.isEmpty, let members = root.objectValue else { return root }
+    var ids: [[UInt8]: Int] = [:]
+    // Ids that are out of range are refused when the file is read.
+    let range = 0..<Int(Int32.max)
+    var next = (listed.compactMap { $0["id"]?.intValue }.filter { range.contains($0) }.max() ?? -1) + 1
+    let vocabulary = root["model"]?["vocab"]
+    for member in vocabulary?.objectValue ?? [] {
+      guard let id = member.value.intValue, range.contains(id) else { continue }
+      next = max(next, id + 1)
+      ids[Array(member.key.utf8)] = id
+    }
+    for (id, entry) in (vocabulary?.arrayValue ?? []).enumerated() {
+      next = max(next, id + 1)
+      if let text = entry.arrayValue?.first?.stringValue { ids[Array(text.utf8)] = id }
+    }
+    let entries = further.map { token in
+      let id = ids[token.content] ?? next
+      if id == next { next += 1 }
+      return JSON.object([
+        .init("id", .int(id)), .init("content", .string(String(decoding: token.content, as: UTF8.self))),
+        .init("lstrip", .bool(token.takesSpaceBefore)), .init("rstrip", .bool(token.takesSpaceAfter)),
+        .init("single_word", .bool(token.isSingleWord)), .init("special", .bool(token.isSpecial)),
+      ])
+    }
+    let others = members.filter { $0.key != "added_tokens" }
+    return .object(others + [.init("added_tokens", .array(listed + entries))])
+  }
+
   /// `added_tokens_decoder` of tokenizer_config.json.
   private func decoderTokens() throws(Failure) -> [AddedToken] {
     var tokens: [AddedToken] = []

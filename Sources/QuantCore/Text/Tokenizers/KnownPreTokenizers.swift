@@ -16,6 +16,8 @@ enum KnownPreTokenizers {
 
   /// The name for a pre-tokenizer from a tokenizer.json, or nil. If several names mean the same, it is the first that fits.
   static func name(of preTokenizer: PreTokenizer, ignoresMerges: Bool) -> String? {
+    // No name means that a space is put before a text.
+    if preTokenizer.prependsSpace { return nil }
     func fits(_ known: Named) -> Bool { (known.ignoresMerges ?? ignoresMerges) == ignoresMerges }
     if let same = named.first(where: { fits($0) && $0.steps == preTokenizer.steps && $0.spelledSteps == preTokenizer.spelledSteps }) {
       return same.name

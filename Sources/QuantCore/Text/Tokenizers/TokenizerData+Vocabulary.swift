@@ -97,6 +97,18 @@ extension TokenizerData {
     return escaped(pair.0) + " " + escaped(pair.1)
   }
 
+  /// The same without the tokens from a number on, which the model has no rows for.
+  package func cut(to rows: Int) -> TokenizerData {
+    var result = self
+    result.tokens = Array(tokens.prefix(rows))
+    result.types = Array(types.prefix(rows))
+    result.scores = Array(scores.prefix(rows))
+    result.special = special.filter { $0.value < rows }
+    result.ends = ends.filter { $0 < rows }
+    result.template = template.map { Template(front: $0.front.filter { $0 < rows }, back: $0.back.filter { $0 < rows }) }
+    return result
+  }
+
   /// The same with unused tokens added at the end, so that there is one for each row of the embedding.
   public func padded(to rows: Int) -> TokenizerData {
     var result = self

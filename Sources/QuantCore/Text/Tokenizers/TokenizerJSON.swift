@@ -50,12 +50,16 @@ struct TokenizerJSON {
     data.ignoreMerges = model["ignore_merges"]?.boolValue ?? false
     if isByteLevel {
       data.preTokenizer =
-        preTokenizerName ?? (!endOfWord.isEmpty ? nil : KnownPreTokenizers.name(of: preTokenizer, ignoresMerges: data.ignoreMerges))
+        preTokenizerName ?? (hasOwnRules ? nil : KnownPreTokenizers.name(of: preTokenizer, ignoresMerges: data.ignoreMerges))
     }
     try readVocabulary(try texts(vocabulary))
     try readMerges()
     if data.kind == .sentencePieceBPE { finishSentencePiece() }
   }
+
+  /// Whether more is done to a text than a name can say: clients that go by the name leave it out. They leave out the normal form C too,
+  /// which changes few texts, and whose models they name all the same.
+  private var hasOwnRules: Bool { !endOfWord.isEmpty || normalizers.contains { $0 != .nfc } }
 
   private mutating func readWordPiece(_ vocabulary: JSON) throws(Failure) {
     data.kind = .wordPiece
@@ -138,9 +142,11 @@ struct TokenizerJSON {
 
   private mutating func readVocabulary(_ texts: [(id: Int, text: String)]) throws(Failure) {
     for entry in root["added_tokens"]?.arrayValue ?? [] {
-      guard let id = entry["id"]?.intValue, let text = entry["content"]?.stringValue, !text.isEmpty else {
+      guard let id = entry["id"]?.intValue, let text = entry["content"]?.stringValue else {
         throw Failure(.data, "tokenizer.id", "an added token has no id or no content")
       }
+      // The tokenizers library skips it.
+      if text.isEmpty { continue }
       var token = AddedToken(content: Array(text.utf8), id: id)
       token.takesSpaceBefore = entry["lstrip"]?.boolValue ?? false
       token.takesSpaceAfter = entry["rstrip"]?.boolValue ?? false
@@ -149,7 +155,20 @@ struct TokenizerJSON {
       token.isNormalized = entry["normalized"]?.boolValue ?? !token.isSpecial
       added.append(token)
     }
+    takeKnownIDs(texts)
     try data.place(texts, added: added)
+  }
+
+  /// Gives added tokens whose text is a token already the id of that one, as the tokenizers library does.
+  private mutating func takeKnownIDs(_ texts: [(id: Int, text: String)]) {
+    let contents = Set(added.map(\.content))
+    var ids: [[UInt8]: Int] = [:]
+    for (id, text) in texts where contents.contains(Array(text.utf8)) { ids[Array(text.utf8)] = id }
+    for index in added.indices {
+      let content = added[index].content
+      added[index].id = ids[content] ?? added[index].id
+      ids[content] = added[index].id
+    }
   }
 
   private mutating func readMerges() throws(Failure) {
@@ -158,6 +177,8 @@ struct TokenizerJSON {
     }
     merges.reserveCapacity(entries.count)
     for (rank, entry) in entries.enumerated() {
+      // A line of the files that merges once were stored in.
+      if entry.stringValue?.hasPrefix("#version") == true { continue }
       if case .array(let pair) = entry, pair.count == 2, let left = pair[0].stringValue, let right = pair[1].stringValue {
         merges.append((left, right))
       } else if let text = entry.stringValue, let pair = TokenizerData.pair(of: text) {

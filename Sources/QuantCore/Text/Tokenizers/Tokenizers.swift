@@ -92,9 +92,9 @@ public enum Tokenizers {
   // MARK: Sources
 
   private static func fromJSON(_ path: String, beside folder: String?, _ preTokenizer: String?) throws -> any Tokenizer {
-    let root = try JSON.load(path)
-    var file = try TokenizerJSON(root, preTokenizerName: preTokenizer)
     let beside = try ConfigurationFiles(folder)
+    let root = try beside.adding(to: JSON.load(path))
+    var file = try TokenizerJSON(root, preTokenizerName: preTokenizer)
     if let folder, file.data.kind == .sentencePieceBPE, Files.exists(Files.join(folder, "tokenizer.model")) {
       // The model has the scores, which are missing in the JSON file.
       let model = try SentencePieceModel(Files.read(Files.join(folder, "tokenizer.model"), maximumBytes: maximumModelBytes))

@@ -25,7 +25,7 @@ struct Compare: QConvertCommand {
   func run(_ registry: Registry, _ session: Session) throws {
     let opening = Opening(registry)
     let checkpoints = (try opening.open(first), try opening.open(second))
-    for warning in checkpoints.0.warnings + checkpoints.1.warnings { session.log.warning("\(warning)") }
+    for checkpoint in [checkpoints.0, checkpoints.1] { session.warn(about: checkpoint) }
     let comparison = try Comparison(checkpoints.0, checkpoints.1, opening: opening, threads: global.threadCount())
     if !session.isJSON { try session.console.data(text(comparison, style: session.outputStyle)) }
     let failure = failure(comparison)

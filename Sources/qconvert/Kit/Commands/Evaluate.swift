@@ -60,7 +60,8 @@ struct Evaluate: QConvertCommand {
     if let windows { settings.windows = try WholeNumber.check(windows, "--windows", in: 1...1_000_000_000) }
     let request = try simulation.request(registry)
     var (checkpoint, engine, tokenizer) = try options.open(model, registry: registry, threads: threads)
-    let referenceEngine = try reference.map { try Evaluate.engine($0, registry: registry, threads: threads) }
+    session.warn(about: checkpoint)
+    let referenceEngine = try reference.map { try Evaluate.engine($0, registry: registry, session, threads: threads) }
     try EvaluationResult.check(gates, for: engine.model)
     if engine.model.head.pooling != nil {
       settings.frame = tokenizer.data.frame(begins: options.text.bos.value)
@@ -86,9 +87,10 @@ struct Evaluate: QConvertCommand {
   }
 
   /// The reference needs no tokenizer: it runs on the same tokens.
-  private static func engine(_ path: String, registry: Registry, threads: Int) throws -> Engine {
+  private static func engine(_ path: String, registry: Registry, _ session: Session, threads: Int) throws -> Engine {
     let opening = Opening(registry)
     let checkpoint = try opening.open(path)
+    session.warn(about: checkpoint)
     return try Engine(
       checkpoint, model: opening.describe(checkpoint).givingLogits(file: checkpoint.path), parallel: Parallel(threads: threads))
   }

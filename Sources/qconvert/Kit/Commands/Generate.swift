@@ -22,7 +22,8 @@ struct Generate: QConvertCommand {
 
   func run(_ registry: Registry, _ session: Session) throws {
     let limit = try WholeNumber.check(tokens, "--tokens", in: 1...1_048_576)
-    let (_, engine, tokenizer) = try options.open(model, registry: registry, threads: global.threadCount())
+    let (checkpoint, engine, tokenizer) = try options.open(model, registry: registry, threads: global.threadCount())
+    session.warn(about: checkpoint)
     var ids = tokenizer.encode(prompt)
     if let first = try options.text.beginOfSequence(tokenizer) { ids.insert(first, at: 0) }
     var generator = Generator(engine)

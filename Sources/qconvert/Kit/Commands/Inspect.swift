@@ -24,7 +24,7 @@ struct Inspect: QConvertCommand {
   func run(_ registry: Registry, _ session: Session) throws {
     let opening = Opening(registry)
     let checkpoint = try opening.open(path, format: from)
-    for warning in checkpoint.warnings { session.log.warning("\(warning)") }
+    session.warn(about: checkpoint)
     let facts = CheckpointFacts(checkpoint, opening)
     var text = facts.text(style: session.outputStyle)
     if tensors { text += "\n" + facts.tensorList(style: session.outputStyle) }
@@ -68,7 +68,8 @@ struct CheckpointFacts {
     self.checkpoint = checkpoint
     family = opening.family(of: checkpoint)?.id
     let model = try? opening.describe(checkpoint)
-    clients = opening.registry.clients.filter { CheckpointFacts.loads($0, checkpoint, model) }.map { $0.id }
+    let fits = CheckpointFacts.fits(checkpoint, model)
+    clients = opening.registry.clients.filter { fits && CheckpointFacts.loads($0, checkpoint, model) }.map { $0.id }
     groups = CheckpointFacts.groups(checkpoint, model)
     let numeric = checkpoint.tensors.filter { $0.storage.isNumeric }
     // Readers check each size against its file; only a sum over overlapping tensors could overflow.
@@ -76,6 +77,16 @@ struct CheckpointFacts {
     byteCount = checkpoint.tensors.reduce(0) { CheckpointFacts.sum($0, $1.storage.byteCount) }
     let numericBytes = numeric.reduce(0) { CheckpointFacts.sum($0, $1.storage.byteCount) }
     bitsPerWeight = parameterCount == 0 ? 0 : Double(numericBytes) * 8 / Double(parameterCount)
+  }
+
+  /// Whether nothing is known that would keep clients from computing with the checkpoint: an error in it, or a tensor of the model that is
+  /// missing or has another shape.
+  private static func fits(_ checkpoint: Checkpoint, _ model: ModelDescription?) -> Bool {
+    guard !checkpoint.findings.contains(where: { $0.severity == .error }) else { return false }
+    return (model?.tensors ?? []).allSatisfy { tensor in
+      guard let place = tensor.place(checkpoint.naming) else { return true }
+      return checkpoint[place.name].map { $0.shape == place.shape || $0.shape == Array(place.shape.drop { $0 == 1 }) } ?? tensor.isOptional
+    }
   }
 
   /// Whether a client loads the checkpoint and computes with all of its layers.
@@ -251,7 +262,7 @@ struct CheckpointFacts {
               .init("value", entry.value.json(limit: CheckpointFacts.shownElements)),
             ])
           })),
-      .init("warnings", JSONOutput.strings(checkpoint.warnings)),
+      .init("warnings", JSONOutput.strings(checkpoint.cautions)),
     ])
   }
 }

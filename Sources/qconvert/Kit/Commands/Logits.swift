@@ -42,6 +42,7 @@ struct Logits: QConvertCommand {
     }
     let opening = Opening(registry)
     let checkpoint = try opening.open(model, configPath: config)
+    session.warn(about: checkpoint)
     var engine = try Engine(
       checkpoint, model: opening.describe(checkpoint).givingLogits(file: checkpoint.path), parallel: Parallel(threads: global.threadCount())
     )

@@ -22,6 +22,9 @@ struct InputOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Name the base model of the adapter IN; needed if OUT's format differs.", valueName: "PATH"))
   var base: String?
 
+  @Option(parsing: .singleValue, help: ArgumentHelp("Leave out these tensors of IN; repeatable.", valueName: "PATTERN"))
+  var drop: [String] = []
+
   @Option(
     name: [.customLong("drop-blocks"), .customLong("prune-layers")],
     help: ArgumentHelp("Drop these blocks; later blocks are renumbered.", valueName: "N,N,..."))

@@ -27,6 +27,7 @@ extension Setting {
     Setting("base", "--base", \.source.base, \.conversion.basePath, .text, for: [.adapter], .local, .base),
     Setting("tensors", "--tensor", \.rounding.tensor, \.conversion.tensorRules, .tensorRules),
     Setting("keep", "--keep", \.rounding.keep, \.conversion.keptTensors, .texts, .recorded, .keep),
+    Setting("drop", "--drop", \.source.drop, \.conversion.droppedTensors, .texts),
     Setting("tensor_types", "--tensor-type", \.rounding.tensorType, \.conversion.tensorTypes, .texts),
     Setting("metadata.set", "--set-meta", \.target.metadataValues, \.conversion.metadataValues, .texts),
     Setting("metadata.drop", "--drop-meta", \.target.dropMeta, \.conversion.droppedMetadata, .texts),

@@ -39,6 +39,11 @@ struct Session: Sendable {
     return Progress(mode, console: console, log: log)
   }
 
+  /// Warns of what a user must know of a checkpoint.
+  func warn(about checkpoint: Checkpoint) {
+    for caution in checkpoint.cautions { log.warning("\(caution)") }
+  }
+
   /// Prints the document with `--json`, else the text.
   func answer(_ document: @autoclosure () -> JSON, text: @autoclosure () -> String) throws {
     try console.data(isJSON ? JSONOutput.text(document()) : text())
