@@ -77,6 +77,11 @@ extension Rope {
         .init("rope_type", .string("llama3")), .init("factor", .shortest(factor)), .init("low_freq_factor", .shortest(low)),
         .init("high_freq_factor", .shortest(high)), .init("original_max_position_embeddings", .int(context)),
       ])
+    case .proportional(let pairs):
+      return .object([
+        .init("rope_type", .string("proportional")),
+        .init("partial_rotary_factor", .shortest(Double(2 * pairs) / Double(max(1, dimension)))),
+      ])
     case .factors(let factors):
       guard let scaling = llama3Scaling(giving: factors) else { return nil }
       var rope = self
