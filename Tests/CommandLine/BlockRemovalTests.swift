@@ -130,6 +130,17 @@ import Testing
     #expect(try Opening(registry).describe(result).blocks.count == kinds.count - 1)
   }
 
+  @Test func blocksThatOthersCountOnStay() throws {
+    let shared = try RandomModel.copy("gemma4", into: folder)
+    let failure = #expect(throws: Failure.self) {
+      try convert(shared, "shared") {
+        $0.scheme = "bf16"
+        $0.droppedBlocks = [1]
+      }
+    }
+    #expect(failure?.id == "blocks.shared")
+  }
+
   @Test func blocksThatAreNotThereAreNamed() {
     #expect(failure { $0.droppedBlocks = [8] }?.message == "the model has no block 8")
     #expect(failure { $0.droppedBlocks = [8] }?.remedy == "Give numbers from 0 to 7.")

@@ -25,6 +25,13 @@ import Testing
       "neighbours": with { $0.rope?.pairs = .neighbours }, "distance": with { $0.hasLinearBias = true },
       "yarn": with { $0.rope?.scaling = .yarn(yarn) },
       "gate": with { $0.hasGate = true },
+      "some pairs": with { $0.rope?.scaling = .proportional(pairs: 2) },
+      "value norm": with { $0.valueNorm = Norm(.valueNorm, .rootMeanSquare, epsilon: 1e-5, hasGain: false) },
+      "keys as values": with {
+        $0.keyNorm = Norm(.keyNorm, .rootMeanSquare, epsilon: 1e-5)
+        $0.valueNorm = Norm(.valueNorm, .rootMeanSquare, epsilon: 1e-5, hasGain: false)
+        $0.valuesAreKeys = true
+      },
       "head norms": with {
         $0.queryNorm = Norm(.queryNorm, .rootMeanSquare, epsilon: 1e-5)
         $0.keyNorm = Norm(.keyNorm, .rootMeanSquare, epsilon: 1e-5)
@@ -100,6 +107,28 @@ import Testing
     #expect(first == Self.tokens && context.cache?[Site.keys.name].count == Self.tokens * 16)
   }
 
+  /// A block with the keys and values of an earlier one has no matrices for them, and neither can scale its values.
+  @Test func keysAndValuesOfAnEarlierBlockAreUsed() throws {
+    var giver = try #require(Self.variants["head norms"])
+    let alone = giver
+    giver.sharing = .gives("all")
+    var taker = giver
+    taker.sharing = .takes("all")
+    #expect(taker.linears.map(\.layer) == [.query, .attentionOutput] && giver.linears.count == 4)
+    #expect(taker.folds.isEmpty && giver.folds.isEmpty && taker.caches.isEmpty)
+    #expect(taker.tensors.filter(\.isOptional).map(\.role) == [.key, .value, .keyNorm] && !giver.tensors.contains(where: \.isOptional))
+    #expect(giver.carried.map(\.width) == [16, 16] && taker.carried.isEmpty)
+    var random = TestRandom(seed: 8)
+    let input = random.matrix(2 * Self.tokens, Self.width)
+    let context = PartContext(SequenceRows(length: Self.tokens))
+    context.fill(giver)
+    let expected = try #require(alone.run(input, in: context))
+    #expect(giver.run(input, in: context) == expected)
+    context.matrices[.key] = nil
+    context.matrices[.value] = nil
+    #expect(taker.run(input, in: context) == expected)
+  }
+
   /// A change outside of the window has no effect.
   @Test func aWindowHidesWhatLiesBeyondIt() throws {
     let part = try #require(Self.variants["window"])
@@ -124,7 +153,7 @@ import Testing
     let gate = part.hasGate ? context.linear(Layer(.attentionGate), x).values : []
     var queries = prepared(context.linear(.query, x), part, context.vectors[TensorID(.queryNorm)], part.queryNorm)
     let keys = prepared(context.linear(.key, x), part, context.vectors[TensorID(.keyNorm)], part.keyNorm)
-    let values = context.linear(.value, x).values.map { Double($0) }
+    let values = normed(context.linear(part.valuesAreKeys ? .key : .value, x).values.map { Double($0) }, nil, part.valueNorm)
     let sinks = context.vectors[TensorID(.sinks)] ?? []
     let size = part.headSize, keyWidth = part.keyValueHeadCount * size, queryWidth = part.headCount * size
     if let temperature = part.temperature {
@@ -192,6 +221,7 @@ import Testing
     let half = rope.dimension / 2
     let frequencies = (0..<half).map { pair -> Double in
       let plain = pow(rope.theta, -2 * Double(pair) / Double(rope.dimension))
+      if case .proportional(let pairs) = rope.scaling, pair >= pairs { return 0 }
       guard case .yarn(let yarn) = rope.scaling else { return plain }
       func border(_ turns: Double) -> Double {
         Double(rope.dimension) * log(Double(yarn.originalContext) / (turns * 2 * .pi)) / (2 * log(rope.theta))

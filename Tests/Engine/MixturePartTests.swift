@@ -40,6 +40,28 @@ import Testing
   }()
   static let names = variants.keys.sorted()
 
+  /// A router with a norm of its own reads its channels times a factor, and the weights of experts have factors. (Norms change nothing in
+  /// this context.)
+  @Test func aRouterOfItsOwnScalesItsInput() throws {
+    let plain = Self.mixture(ExpertRouting(expertsPerToken: 3, weights: .softmaxOfChosen))
+    var own = plain
+    own.norms = MixtureOfExperts.Norms(
+      experts: Norm(.expertNorm, .rootMeanSquare, epsilon: 0), router: Norm(.routerNorm, .rootMeanSquare, epsilon: 0), routerScale: 0.5)
+    own.routing.scalesExperts = true
+    #expect(own.linears.first?.input == .routerInput && own.inputSites.isEmpty)
+    #expect(own.folds.first?.producer == .norm(.expertNorm) && own.folds.first?.sites == (0..<8).map { .expertInput($0) })
+    var random = TestRandom(seed: 4)
+    let input = random.matrix(20, Self.width)
+    let context = PartContext(SequenceRows(length: 20))
+    context.fill(own)
+    context.vectors[TensorID(.expertScales)] = [Float](repeating: 2, count: 8)
+    let result = try #require(own.run(input, in: context))
+    let router = try #require(context.matrices[.router])
+    context.matrices[.router] = Matrix(rows: router.rows, columns: router.columns, values: router.values.map { $0 / 2 })
+    let expected = try #require(plain.run(input, in: context)).values.map { 2 * $0 }
+    #expect(relativeDifference(result.values, expected) < 1e-6)
+  }
+
   @Test(arguments: names) func mixturesComputeTheirFormula(_ name: String) throws {
     let part = try #require(Self.variants[name])
     var random = TestRandom(seed: 3)

@@ -8,6 +8,10 @@ final class PartContext: BlockContext {
   var isOutputWanted = true
   var matrices: [Layer: Matrix] = [:]
   var vectors: [TensorID: [Float]] = [:]
+  /// What the embedding gives the block of the tokens.
+  var blockEmbedding = Matrix(rows: 0, columns: 0)
+  /// What parts have handed on.
+  var handedOn: [CarriedValue: Matrix] = [:]
   /// Sites in the order in which values passed them.
   var seen: [Site] = []
 
@@ -39,6 +43,8 @@ final class PartContext: BlockContext {
   }
 
   func pass(_ x: inout Matrix, through site: Site) { seen.append(site) }
+  func carried(_ value: CarriedValue) -> Matrix { handedOn[value] ?? Matrix(rows: 0, columns: value.width) }
+  func carry(_ values: Matrix, as value: CarriedValue) { handedOn[value] = values }
   func vector(_ role: TensorRole, isBias: Bool) -> [Float]? { vectors[TensorID(role, isBias: isBias)] }
   func normed(_ x: Matrix, by norm: Norm) -> Matrix { x }
   func remembering<Key: Hashable & Sendable, Value: Sendable>(_ key: Key, _ make: () -> Value) -> Value { make() }

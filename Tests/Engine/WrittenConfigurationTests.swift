@@ -13,7 +13,7 @@ import Testing
   /// Families or variants that have no place in a GGUF.
   private static let ofFolders =
     ["qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-yarn", "granite-moe", "exaone4-window", "glm4-moe"]
-    + FamilyTests.routed
+    + FamilyTests.routed + FamilyTests.withEmbeddingsOfBlocksOrSums
 
   /// Whether two descriptions describe the same model.
   private func isSame(_ a: ModelDescription, _ b: ModelDescription) -> Bool {

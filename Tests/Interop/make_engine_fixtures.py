@@ -229,7 +229,7 @@ OTHER_KEYS = {
             "num_experts_per_tok", "rope_interleave", "routed_scaling_factor", "topk_group", "head_dim", "qk_head_dim"])),
     "ministral3": dict(
         architectures=["Ministral3ForCausalLM"], model_type="ministral3", rope_theta=None, rope_scaling=None,
-        rope_parameters=dict(**MINISTRAL_YARN, rope_theta=10000.0, llama_4_scaling_beta=TEMPERATURE["beta"])),
+        rope_parameters={**MINISTRAL_YARN, "rope_theta": 10000.0, "llama_4_scaling_beta": TEMPERATURE["beta"]}),
 }
 # A group is as good as its best expert.
 LATENT_V2 = {**LATENT, "n_shared_experts": 2, "norm_topk_prob": False}
@@ -259,6 +259,9 @@ NEWER_MODELS = {}
 if int(transformers.__version__.split(".")[0]) >= 5:
     PLAIN = dict(rope_parameters=dict(rope_type="default", rope_theta=1000.0))
     WINDOWS = dict(**FOUR, **ROUTED, **PLAIN, num_experts=4, sliding_window=7)
+    GEMMA4 = dict(
+        **{**FOUR, "tie_word_embeddings": True}, head_dim=12, global_head_dim=16, sliding_window=7, final_logit_softcapping=4.0,
+        layer_types=["sliding_attention", "full_attention"] * 2)
     NEWER_MODELS = {
         "minimax-m2": transformers.MiniMaxM2Config(
             **COMMON, head_dim=16, num_local_experts=4, num_experts_per_tok=2,
@@ -275,6 +278,14 @@ if int(transformers.__version__.split(".")[0]) >= 5:
         "mistral4": transformers.Mistral4Config(
             **{**LATENT, "n_routed_experts": 4}, n_shared_experts=1, norm_topk_prob=True,
             rope_parameters={**DEEPSEEK_YARN, "rope_type": "yarn", "rope_theta": 10000.0, "llama_4_scaling_beta": 0.3}),
+        # The last two blocks have no keys and values of their own; every block has an embedding of the token.
+        "gemma4": transformers.Gemma4TextConfig(
+            **GEMMA4, num_kv_shared_layers=2, use_double_wide_mlp=True, hidden_size_per_layer_input=12, vocab_size_per_layer_input=96),
+        # Keys are values in blocks that attend to everything; experts beside a feed-forward network.
+        "gemma4-moe": transformers.Gemma4TextConfig(
+            **{**GEMMA4, "num_hidden_layers": 2, "layer_types": ["sliding_attention", "full_attention"]}, num_global_key_value_heads=1,
+            attention_k_eq_v=True, hidden_size_per_layer_input=0, enable_moe_block=True, num_experts=4, top_k_experts=2,
+            moe_intermediate_size=24),
     }
     MODELS |= NEWER_MODELS
 LLAMA_SITES = {
@@ -352,6 +363,9 @@ SITES = {
         "feed-forward.output.shared": "feed_forward.shared_expert.down_proj"}),
     "minimax_m2": ("model.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate"}),
+    "gemma4_text": ("model.layers.1.", {
+        **LLAMA_SITES, "embedding-gate.input": "per_layer_input_gate", "embedding-gate.output": "per_layer_projection",
+        "feed-forward.router": "router.proj"}),
     **{kind: ("model.layers.1.", ROUTED_SITES) for kind in ("hy_v3", "exaone_moe", "afmoe", "cohere2_moe")},
     "opt": ("model.decoder.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.out_proj", "feed-forward.input": "fc1",
@@ -420,7 +434,7 @@ def randomise(model):
         if model.config.model_type in ("gemma", "gemma2", "gemma3_text", "nemotron", "qwen3_next") and name.endswith("norm.weight"):
             # The gain is one plus this.
             value = 0.2 * noise
-        elif name.lower().endswith("norm.weight") or (".ln_" in name or ".norm_" in name) and name.endswith("weight") or "layernorm.weight" in name:
+        elif name.lower().endswith("norm.weight") or (".ln_" in name or ".norm_" in name) and name.endswith("weight") or "layernorm.weight" in name or "layernorm_" in name:
             value = 1 + 0.2 * noise
         else:
             value = noise * (0.3 if name.endswith("bias") else 1.5 / math.sqrt(parameter.shape[-1]))
@@ -431,6 +445,8 @@ def randomise(model):
     for name, buffer in model.named_buffers():
         if name.endswith("e_score_correction_bias"):
             buffer.copy_(0.2 * torch.rand(buffer.shape, generator=generator).to(torch.bfloat16))
+        if name.endswith("layer_scalar"):
+            buffer.copy_(1 + 0.2 * torch.rand(buffer.shape, generator=generator).to(torch.bfloat16))
 
 
 def observe_stack(experts, seen):
@@ -457,7 +473,7 @@ def observe_chosen(experts, seen):
             x = hidden[(chosen == e).any(-1)]
             gate, up = (x @ module.gate_up_proj[e].T).chunk(2, -1)
             seen[f"feed-forward.input.{e}"] = x.abs().mean(0)
-            seen[f"feed-forward.output.{e}"] = (up * torch.nn.functional.silu(gate)).abs().mean(0)
+            seen[f"feed-forward.output.{e}"] = (up * module.act_fn(gate)).abs().mean(0)
 
     experts.register_forward_pre_hook(hook, with_kwargs=True)
 
@@ -492,12 +508,16 @@ def observe(model, tokens):
     for site, module in sites.items():
         if module == "self_attn.q_b_proj" and model.config.q_lora_rank is None:
             continue
+        if module not in dict(model.get_submodule(blocks[:-1]).named_modules()):
+            continue
         layer = model.get_submodule(blocks + module)
         layer.register_forward_pre_hook(lambda _, x, site=site: seen.__setitem__(site, x[0].abs().flatten(0, -2).mean(0)))
     if model.config.model_type == "gpt_oss":
         observe_stack(model.get_submodule(blocks + "mlp.experts"), seen)
     if model.config.model_type in ("minimax_m2", "hy_v3", "exaone_moe", "afmoe", "cohere2_moe", "mistral4"):
         observe_chosen(model.get_submodule(blocks + "mlp.experts"), seen)
+    if getattr(model.config, "enable_moe_block", False):
+        observe_chosen(model.get_submodule(blocks + "experts"), seen)
     if model.config.model_type == "llama4_text":
         observe_weighed(model.get_submodule(blocks + "feed_forward.experts"), seen)
     if model.config.model_type in ("granitemoeshared", "granitemoehybrid"):

@@ -88,7 +88,7 @@ public enum ExaoneMoE: ModelFamily {
     if mixture.numbers.tiesEmbeddings { return "llama.cpp needs an output matrix in 'exaone-moe', but this model ties it to the embedding" }
     if mixture.experts.sharedCount == 0 { return "llama.cpp needs a shared expert in 'exaone-moe', but this model has none" }
     switch mixture.rope.scaling {
-    case .none, .llama3, .factors: return nil
+    case .none, .llama3, .proportional, .factors: return nil
     default: return "llama.cpp's files of 'exaone-moe' have no scaling of the rotary embedding, but this model has one"
     }
   }

@@ -37,19 +37,22 @@ public struct ConfigurationKeys: Sendable {
   }
 
   /// A size or a count, or nil if the configuration does not state it.
-  /// - Parameter skipsZeros: whether the zeros of a list with one entry per block stand for blocks without such a part.
-  public func size(_ huggingFace: String, _ gguf: String, skipsZeros: Bool = false) throws(Failure) -> Int? {
+  /// - Parameters:
+  ///   - skipsZeros: whether the zeros of a list with one entry per block stand for blocks without such a part.
+  ///   - mayDiffer: whether the entries of such a list may differ; then the first one is the result.
+  public func size(_ huggingFace: String, _ gguf: String, skipsZeros: Bool = false, mayDiffer: Bool = false) throws(Failure) -> Int? {
     if isStored {
       guard let value = metadata(gguf) else { return nil }
-      return try checked(try uniform(value, gguf, skipsZeros: skipsZeros), prefix + gguf)
+      return try checked(try common(value, gguf, skipsZeros: skipsZeros, mayDiffer: mayDiffer), prefix + gguf)
     }
-    guard let value = json(huggingFace) else { return nil }
+    guard let stated = json(huggingFace) else { return nil }
+    let value = mayDiffer ? stated.arrayValue?.first ?? stated : stated
     return try checked(value.doubleValue.flatMap(Int.init(exactly:)), huggingFace)
   }
 
   /// A size or a count that must be present and positive.
-  public func positiveSize(_ huggingFace: String, _ gguf: String) throws(Failure) -> Int {
-    guard let value = try size(huggingFace, gguf) else { throw missing(huggingFace, gguf) }
+  public func positiveSize(_ huggingFace: String, _ gguf: String, mayDiffer: Bool = false) throws(Failure) -> Int {
+    guard let value = try size(huggingFace, gguf, mayDiffer: mayDiffer) else { throw missing(huggingFace, gguf) }
     guard value > 0 else { throw bad(name(huggingFace, gguf), "is \(value), but must be positive") }
     return value
   }
@@ -119,8 +122,8 @@ public struct ConfigurationKeys: Sendable {
     return value
   }
 
-  /// An integer, or the common value of an array that has one entry per block.
-  private func uniform(_ value: MetadataValue, _ key: String, skipsZeros: Bool) throws(Failure) -> Int? {
+  /// An integer, or the common value of an array that has one entry per block; the first one if they may differ.
+  private func common(_ value: MetadataValue, _ key: String, skipsZeros: Bool, mayDiffer: Bool) throws(Failure) -> Int? {
     var values: [Int]
     switch value {
     case .u32s(let list): values = list.map { Int($0) }
@@ -129,7 +132,7 @@ public struct ConfigurationKeys: Sendable {
     }
     if skipsZeros, values.contains(where: { $0 != 0 }) { values.removeAll { $0 == 0 } }
     guard let first = values.first else { return nil }
-    guard values.allSatisfy({ $0 == first }) else {
+    guard mayDiffer || values.allSatisfy({ $0 == first }) else {
       throw unsupported("model.blocks-differ", "'\(prefix + key)' differs between blocks")
     }
     return first

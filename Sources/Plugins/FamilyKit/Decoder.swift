@@ -89,8 +89,11 @@ public struct Decoder: Sendable {
         members.append(member(norm, [numbers.hiddenSize]))
       }
       for tensor in branch.part.tensors {
-        members.append(TensorPlacement.Member(tensor: tensor, bias: tensor.shape.count == 2 ? bias(tensor) : .never))
+        members.append(
+          TensorPlacement.Member(
+            tensor: tensor, isOptional: tensor.isOptional, bias: tensor.shape.count == 2 ? bias(tensor) : .never))
       }
+      if let scale = branch.sumScale { members.append(.init(tensor: PartTensor(scale, [1], .vector), isOptional: true)) }
     }
     return members
   }
@@ -115,6 +118,12 @@ public struct Decoder: Sendable {
     if let types = embedding.tokenTypes { members.append(.init(tensor: PartTensor(.tokenTypeEmbedding, [types, hidden], .embedding))) }
     if embedding.isProjected { members.append(.init(tensor: PartTensor(.inputProjection, [hidden, width], .projection))) }
     if let norm = embedding.norm, norm.hasGain { members.append(member(norm, [hidden])) }
+    if let own = embedding.perBlock {
+      let all = own.width * numbers.blockCount
+      members.append(.init(tensor: PartTensor(.blockEmbedding, [own.rows, all], .embedding)))
+      members.append(.init(tensor: PartTensor(.blockEmbeddingProjection, [all, hidden], .projection)))
+      if own.norm.hasGain { members.append(member(own.norm, [own.width])) }
+    }
     if let norm = head.norm, norm.hasGain { members.append(member(norm, [hidden])) }
     if head.isProjected { members.append(.init(tensor: PartTensor(.outputProjection, [width, hidden], .projection))) }
     if head.pooling == nil {

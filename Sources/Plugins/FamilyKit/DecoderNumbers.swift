@@ -52,10 +52,12 @@ extension ConfigurationKeys {
   ///   - defaultHeadSize: head size if a `config.json` does not state it; nil: the hidden size divided by the heads.
   ///   - defaultNormEpsilon: epsilon if a `config.json` does not state it.
   ///   - feedForwardSize: whether the size of a dense feed-forward network must be stated.
+  ///   - mayDiffer: whether blocks may differ in the size of their feed-forward networks and in their key-value heads; then the numbers
+  ///     are those of the first block.
   public func decoderNumbers(
     defaultHeads: Int? = nil, defaultKeyValueHeads: Int? = nil, defaultHeadSize: Int? = nil, defaultNormEpsilon: Double = 1e-6,
     tensors: Checkpoint,
-    feedForwardSize isStated: Bool = true
+    feedForwardSize isStated: Bool = true, mayDiffer: Bool = false
   ) throws(Failure) -> DecoderNumbers {
     var n = DecoderNumbers()
     n.hiddenSize = try positiveSize("hidden_size", "embedding_length")
@@ -63,21 +65,22 @@ extension ConfigurationKeys {
     try check(blockCount: n.blockCount, in: tensors)
     n.feedForwardSize =
       isStated
-      ? try positiveSize("intermediate_size", "feed_forward_length")
+      ? try positiveSize("intermediate_size", "feed_forward_length", mayDiffer: mayDiffer)
       : try size("intermediate_size", "feed_forward_length", skipsZeros: true) ?? 0
     n.contextLength = try size("max_position_embeddings", "context_length") ?? 0
     n.normEpsilon = try number("rms_norm_eps", "attention.layer_norm_rms_epsilon") ?? defaultNormEpsilon
-    try readHeads(&n, isStored ? nil : defaultHeads, defaultKeyValueHeads, defaultHeadSize)
+    try readHeads(&n, isStored ? nil : defaultHeads, defaultKeyValueHeads, defaultHeadSize, mayDiffer: mayDiffer)
     return n
   }
 
   private func readHeads(
-    _ n: inout DecoderNumbers, _ defaultHeads: Int?, _ defaultKeyValueHeads: Int?, _ defaultHeadSize: Int?
+    _ n: inout DecoderNumbers, _ defaultHeads: Int?, _ defaultKeyValueHeads: Int?, _ defaultHeadSize: Int?, mayDiffer: Bool
   ) throws(Failure) {
     let heads = try size("num_attention_heads", "attention.head_count") ?? defaultHeads
     guard let heads else { throw missing("num_attention_heads", "attention.head_count") }
     let groups =
-      try size("num_key_value_heads", "attention.head_count_kv", skipsZeros: true) ?? (isStored ? nil : defaultKeyValueHeads) ?? heads
+      try size("num_key_value_heads", "attention.head_count_kv", skipsZeros: true, mayDiffer: mayDiffer)
+      ?? (isStored ? nil : defaultKeyValueHeads) ?? heads
     func failure(_ id: String, _ message: String) -> Failure { Failure(.data, id, message, file: path) }
     guard heads > 0, groups > 0, heads.isMultiple(of: groups) else {
       throw failure("model.head-count", "\(heads) attention heads cannot share \(groups) key-value heads")

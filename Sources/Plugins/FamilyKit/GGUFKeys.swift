@@ -86,7 +86,7 @@ public struct GGUFKeys: Sendable {
   private mutating func setScaling(_ scaling: Rope.Scaling) {
     switch scaling {
     // Their factors are tensors, or GGUF has no key for them.
-    case .none, .llama3, .factors, .dynamic: return
+    case .none, .llama3, .proportional, .factors, .dynamic: return
     case .long: set("rope.scaling.type", .string("longrope"))
     case .linear(let factor):
       set("rope.scaling.type", .string("linear"))
@@ -110,6 +110,9 @@ public struct GGUFKeys: Sendable {
 
   /// Names the token of a kind (`eos`, `eot`) for tokenizers that do not say which it is.
   public mutating func setToken(_ kind: String, _ text: String) { values["tokenizer.ggml.\(kind)_token_id"] = .string(text) }
+
+  /// Names the kind of tokenizer of an architecture for which llama.cpp has one of its own.
+  public mutating func setTokenizerModel(_ name: String) { setTokenizer("model", .string(name)) }
 
   /// Sets a key of the tokenizer.
   mutating func setTokenizer(_ key: String, _ value: MetadataValue) { values["tokenizer.ggml.\(key)"] = value }

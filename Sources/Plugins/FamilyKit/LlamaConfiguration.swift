@@ -78,6 +78,11 @@ extension Rope {
         .init("high_freq_factor", .shortest(high)), .init("original_max_position_embeddings", .int(context)),
       ])
     case .dynamic(let factor, _): return .object([.init("rope_type", .string("dynamic")), .init("factor", .shortest(factor))])
+    case .proportional(let pairs):
+      return .object([
+        .init("rope_type", .string("proportional")),
+        .init("partial_rotary_factor", .shortest(Double(2 * pairs) / Double(max(1, dimension)))),
+      ])
     case .factors(let factors):
       guard let scaling = llama3Scaling(giving: factors) else { return nil }
       var rope = self

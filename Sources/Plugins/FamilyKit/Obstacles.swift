@@ -6,7 +6,8 @@ extension Rope {
     switch scaling {
     case .none, .linear, .yarn, .dynamic: nil
     case .long: "llama.cpp has no tables of LongRoPE in '\(architecture)'"
-    case .llama3, .factors: "llama.cpp has no rotary factors in '\(architecture)', but this model scales its frequencies by a table"
+    case .llama3, .proportional, .factors:
+      "llama.cpp has no rotary factors in '\(architecture)', but this model scales its frequencies by a table"
     }
   }
 }

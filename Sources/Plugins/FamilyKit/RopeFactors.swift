@@ -35,6 +35,7 @@ public enum RopeFactors {
   public static func values(_ rope: Rope) -> [Float]? {
     switch rope.scaling {
     case .none, .linear, .yarn, .long, .dynamic: return nil
+    case .proportional: return rope.frequencyFactors()
     case .factors(let values): return values
     case .llama3(let factor, let low, let high, let originalContext):
       let context = Float(originalContext)

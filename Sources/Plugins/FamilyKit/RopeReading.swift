@@ -14,12 +14,13 @@ extension ConfigurationKeys {
   ///   - defaultShare: the part of each head that is rotated if a `config.json` does not state it.
   ///   - keys: the keys of the base and of the part that is rotated, if they are not the usual ones.
   ///   - mayBeYarn: whether the model's class has YaRN.
+  ///   - mayBeProportional: whether the family supports a rotation of the first pairs alone, by their frequencies among all.
   ///   - readsShare: false if other keys state the rotated channels.
   ///   - longTables: the checkpoint, if the family supports LongRoPE, whose tables are tensors of a GGUF.
   public func rope(
     headSize: Int, defaultTheta: Double, factors: CheckpointTensor?, kind: String? = nil, mayBePartial: Bool = false,
     defaultShare: Double = 1, keys: (theta: String, share: String) = ("rope_theta", "partial_rotary_factor"), mayBeYarn: Bool = true,
-    readsShare: Bool = true, longTables: Checkpoint? = nil
+    mayBeProportional: Bool = false, readsShare: Bool = true, longTables: Checkpoint? = nil
   ) throws(Failure) -> Rope {
     var rope = Rope()
     rope.dimension = headSize
@@ -34,11 +35,20 @@ extension ConfigurationKeys {
       let long = try storedLong(longTables, count: rope.dimension / 2)
       rope.scaling = if let long { .long(long) } else { try storedScaling(mayBeYarn: mayBeYarn) }
       if let factors { rope.scaling = .factors(try values(of: factors, count: rope.dimension / 2)) }
+      if mayBeProportional, let rotated = rope.rotatedPairs { rope.scaling = .proportional(pairs: rotated) }
     } else {
       let stated = json("rope_parameters")
       let parameters = kind.flatMap { stated?[$0] } ?? stated
       let theta = json(keys.theta) ?? json("rope_theta") ?? parameters?["rope_theta"]
       rope.theta = try theta.map { value throws(Failure) in try positive(value.doubleValue, "rope_theta") } ?? defaultTheta
+      if mayBeProportional, parameters?["rope_type"]?.stringValue == "proportional" {
+        let share = try (parameters?["partial_rotary_factor"]).map { value throws(Failure) in try rotated(value, of: headSize) }
+        rope.scaling = .proportional(pairs: (share ?? headSize) / 2)
+        if let factor = parameters?["factor"]?.doubleValue, factor != 1 {
+          throw unsupported("model.rope-scaling", "rotary scaling of type 'proportional' with a factor is not supported")
+        }
+        return rope
+      }
       let partial = json(keys.share) ?? json("partial_rotary_factor") ?? parameters?["partial_rotary_factor"] ?? .shortest(defaultShare)
       if readsShare, partial.doubleValue != 1 {
         guard mayBePartial else { throw unsupported("model.rope-partial", "'partial_rotary_factor' below 1 is not supported") }
@@ -140,5 +150,13 @@ extension ConfigurationKeys {
       throw Failure(.data, "model.rope-factors", "a rotary factor is not a positive number", file: path, tensor: tensor.name)
     }
     return values
+  }
+}
+
+extension Rope {
+  /// How many pairs stored factors leave as they are, if they keep all pairs after these from rotating; nil: they do something else.
+  fileprivate var rotatedPairs: Int? {
+    guard case .factors(let factors) = scaling, let first = factors.firstIndex(of: Rope.still) else { return nil }
+    return factors[..<first].allSatisfy { $0 == 1 } && factors[first...].allSatisfy { $0 == Rope.still } ? first : nil
   }
 }

@@ -54,7 +54,10 @@ struct TensorPlacement {
     _ tensor: PartTensor, _ place: NamedPlace, _ naming: Naming, _ rows: [(name: TensorName, members: [Member])], isBias: Bool
   ) -> TensorPlace {
     // The rows that share a tensor of the format, in its order.
-    let fused = rows.filter { $0.name.places[naming]?.name == place.name && !$0.members.isEmpty }
+    let fused = rows.filter { row in
+      guard let other = row.name.places[naming] else { return false }
+      return other.name == place.name && other.suffix == place.suffix && !row.members.isEmpty
+    }
     let lengths = fused.map { $0.members[0].tensor.shape[0] }
     let index = fused.firstIndex { $0.name.role == tensor.role } ?? 0
     let all = lengths.reduce(0, +)

@@ -25,7 +25,8 @@ public struct GGUFFormat: Sendable {
   public static func open(_ path: String, options: OpenOptions) throws -> Checkpoint {
     let shards = try GGUFShard(path).family()
     let first = shards[0]
-    let tensors = ScaledStorage.folding(shards.flatMap { $0.tensors })
+    let tensors = ScaledStorage.folding(
+      shards.flatMap { $0.tensors }, architecture: first.metadata["general.architecture"]?.stringValue)
     var warnings = shards.flatMap { $0.warnings }
     let adapter: LowRankAdapter?
     do {

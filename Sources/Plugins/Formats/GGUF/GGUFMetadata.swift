@@ -88,7 +88,7 @@ enum GGUFMetadata {
     values["general.quantization_version"] = .u32(quantizationVersion)
     try TokenizerMetadata.add(
       to: &values, tokenizer, statesSpacePrefix: stated[TokenizerMetadata.spacePrefixKey] != nil,
-      vocabularySize: model.vocabularySize, path: request.source.path)
+      model: stated[TokenizerData.modelKey]?.stringValue, vocabularySize: model.vocabularySize, path: request.source.path)
     return values
   }
 

@@ -7,10 +7,12 @@ enum TokenizerMetadata {
 
   /// Adds the tokenizer's own keys (`TokenizerData.keyValues`), with the vocabulary padded to the rows of the embedding: llama.cpp
   /// needs both to be equal.
-  /// - Parameter statesSpacePrefix: whether the architecture states the space prefix of a byte-level tokenizer.
+  /// - Parameters:
+  ///   - statesSpacePrefix: whether the architecture states the space prefix of a byte-level tokenizer.
+  ///   - model: what llama.cpp calls the kind of tokenizer in this architecture, if that does not follow from the tokenizer.
   /// - Throws: `Failure` if the tokenizer splits text in a way for which llama.cpp has no name, or has too many tokens.
   static func add(
-    to values: inout KeyValues, _ tokenizer: TokenizerData, statesSpacePrefix: Bool, vocabularySize: Int, path: String
+    to values: inout KeyValues, _ tokenizer: TokenizerData, statesSpacePrefix: Bool, model: String?, vocabularySize: Int, path: String
   ) throws(Failure) {
     guard tokenizer.kind != .byteLevelBPE || tokenizer.preTokenizer != nil else {
       throw Failure(
@@ -24,7 +26,9 @@ enum TokenizerMetadata {
         file: path,
         remedy: "Give the tokenizer that belongs to the weights, or resize the embedding (resize_token_embeddings) for the new tokens.")
     }
-    for (key, value) in tokenizer.padded(to: vocabularySize).keyValues {
+    let padded = tokenizer.padded(to: vocabularySize)
+    let isMerged = model == MergedPieces.model && MergedPieces.describe(padded)
+    for (key, value) in isMerged ? MergedPieces.keyValues(padded) : padded.keyValues {
       // Byte-level tokenizers have no space prefix; few of the converter's classes write what the configuration says about it.
       if key == spacePrefixKey && tokenizer.kind == .byteLevelBPE && !statesSpacePrefix { continue }
       values[key] = value

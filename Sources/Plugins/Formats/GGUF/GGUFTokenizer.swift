@@ -4,7 +4,8 @@ import QuantCore
 extension TokenizerData {
   /// The key that names the pre-tokenizer.
   static let preTokenizerKey = "tokenizer.ggml.pre"
-  private static let modelKey = "tokenizer.ggml.model"
+  static let modelKey = "tokenizer.ggml.model"
+  static let mergesKey = "tokenizer.ggml.merges"
   private static let squeezeKey = "tokenizer.ggml.remove_extra_whitespaces"
   private static let characterMapKey = "tokenizer.ggml.precompiled_charsmap"
   private static let lowercaseKey = "tokenizer.ggml.normalizer.lowercase"
@@ -34,11 +35,8 @@ extension TokenizerData {
     if !scores.isEmpty { entries.append(("tokenizer.ggml.scores", .f32s(scores))) }
     if !types.isEmpty { entries.append(("tokenizer.ggml.token_type", .i32s(types.map { $0.rawValue }))) }
     if kind == .unigram { entries += unigramEntries }
-    if !merges.isEmpty { entries.append(("tokenizer.ggml.merges", .strings(merges))) }
-    let others = special.keys.filter { $0 != "cls" && !TokenizerData.specialOrder.contains($0) }.sorted()
-    for name in TokenizerData.specialOrder + others {
-      if let id = special[name].flatMap({ UInt32(exactly: $0) }) { entries.append(("tokenizer.ggml.\(name)_token_id", .u32(id))) }
-    }
+    if !merges.isEmpty, kind == .byteLevelBPE { entries.append((TokenizerData.mergesKey, .strings(merges))) }
+    entries += specialEntries
     // The converter writes the flags in the order in which it finds them: Llama's template mentions BOS and separator, and only the
     // configuration, which is read later, says that there is no EOS.
     let rules = [("bos", addsBOS), ("eos", addsEOS), ("sep", addsSeparator)]
@@ -50,6 +48,14 @@ extension TokenizerData {
     if let lowercases { entries.append((TokenizerData.lowercaseKey, .bool(lowercases))) }
     if let stripsAccents { entries.append((TokenizerData.accentsKey, .bool(stripsAccents))) }
     return entries
+  }
+
+  /// The ids of special tokens.
+  var specialEntries: [(String, MetadataValue)] {
+    let others = special.keys.filter { $0 != "cls" && !TokenizerData.specialOrder.contains($0) }.sorted()
+    return (TokenizerData.specialOrder + others).compactMap { name in
+      special[name].flatMap { UInt32(exactly: $0) }.map { ("tokenizer.ggml.\(name)_token_id", .u32($0)) }
+    }
   }
 
   /// How a unigram tokenizer treats spaces and characters.
@@ -78,13 +84,16 @@ extension TokenizerData {
   init(ggufMetadata metadata: KeyValues) throws {
     guard let model = metadata[TokenizerData.modelKey]?.stringValue, case .strings(let tokens)? = metadata["tokenizer.ggml.tokens"]
     else { throw Failure(.data, "tokenizer.missing", "the metadata contains no tokenizer") }
-    guard let kind = Kind.allCases.first(where: { $0.ggufName == model }) else {
+    let known = Kind.allCases.first { $0.ggufName == model }
+    guard let kind = model == MergedPieces.model ? .sentencePieceBPE : known else {
       throw Failure(.unsupported, "tokenizer.model-type", "tokenizers of kind '\(model)' are not supported")
     }
     self.init(kind: kind, tokens: tokens)
     if kind == .byteLevelBPE { preTokenizer = metadata[TokenizerData.preTokenizerKey]?.stringValue }
     if case .f32s(let values)? = metadata["tokenizer.ggml.scores"] { scores = values }
-    if case .strings(let values)? = metadata["tokenizer.ggml.merges"] { merges = values }
+    if case .strings(let values)? = metadata[TokenizerData.mergesKey], kind == .byteLevelBPE || model == MergedPieces.model {
+      merges = values
+    }
     if case .i32s(let values)? = metadata["tokenizer.ggml.token_type"] {
       // A token of unknown type is one that text never becomes.
       types = values.map { TokenType(rawValue: $0) ?? .unused }

@@ -44,10 +44,17 @@ struct ScaledStorage: TensorStorage {
     (name.hasSuffix("weight") ? String(name.dropLast("weight".count)) : name + ".") + "scale"
   }
 
+  /// What ends the names of tensors that are called scales, but are weights of the model: Gemma 4 has a factor for each expert.
+  private static let ownScales: [String: [String]] = ["gemma4": [".ffn_down_exps.scale", ".ffn_gate_inp.scale"]]
+
   /// The tensors of a file, each combined with the scale beside it: scales of weights are not tensors of their own.
-  static func folding(_ tensors: [CheckpointTensor]) -> [CheckpointTensor] {
+  /// - Parameter architecture: of the model in the file.
+  static func folding(_ tensors: [CheckpointTensor], architecture: String? = nil) -> [CheckpointTensor] {
+    let own = architecture.flatMap { ownScales[$0] } ?? []
     var scales: [String: CheckpointTensor] = [:]
-    for tensor in tensors where tensor.name.hasSuffix(".scale") && tensor.storage.elementType == .f32 { scales[tensor.name] = tensor }
+    for tensor in tensors where tensor.name.hasSuffix(".scale") && tensor.storage.elementType == .f32 {
+      if !own.contains(where: { tensor.name.hasSuffix($0) }) { scales[tensor.name] = tensor }
+    }
     guard !scales.isEmpty else { return tensors }
     var used: Set<String> = []
     let folded = tensors.map { tensor in

@@ -59,7 +59,7 @@ public struct ConversionPlan: Sendable {
       requirements.contains(.gram) ? model.sites(block).reduce(0) { $0 + $1.channels * $1.channels } : 0
     }
     let largest = zip(weights, gramWeights).map { 3 * $0 + 2 * $1 }.max() ?? 0
-    let hidden = statistics == nil ? calibration.tokenCount * model.hiddenSize : 0
+    let hidden = statistics == nil ? calibration.tokenCount * model.stateWidth : 0
     // Besides the states of the tokens that run together: the observed stream; for `cross` the original one too; and a copy of
     // the hidden states where a block may be observed twice.
     let isDouble =

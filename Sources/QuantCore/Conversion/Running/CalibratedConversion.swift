@@ -6,6 +6,8 @@ struct CalibratedConversion {
   let plan: ConversionPlan
   let writer: TensorWriter
   let engine: Engine
+  /// Runs the stream that is observed: in the quantized one, tables have the rows of the output.
+  private let observed: Engine
   private let registry: Registry
   private let modelType: ElementType
   /// Tokens of one calibration window.
@@ -26,16 +28,17 @@ struct CalibratedConversion {
     context = calibration.context
     let parallel = Parallel(threads: plan.request.threads)
     engine = try Engine(plan.source, model: model, parallel: parallel).with(precision: plan.request.calibration.precision)
+    observed =
+      plan.propagation == .quantized
+      ? try Engine(plan.sourceWithRoundedEmbedding(), model: model, parallel: parallel).with(precision: engine.precision) : engine
     let tokens = calibration.windows.flatMap { $0 }
     let comparesStreams = plan.propagation == .quantized && plan.requirements.contains(.cross)
-    if let restored = try log.restoreHidden(rows: tokens.count * (comparesStreams ? 2 : 1), columns: model.hiddenSize) {
+    if let restored = try log.restoreHidden(rows: tokens.count * (comparesStreams ? 2 : 1), columns: model.stateWidth) {
       hidden = restored
       if comparesStreams { original = hidden.splitOff(fromRow: tokens.count) }
-    } else if plan.propagation == .quantized {
-      hidden = try Engine(plan.sourceWithRoundedEmbedding(), model: model, parallel: parallel).embed(tokens, sequenceLength: context)
-      if comparesStreams { original = try engine.embed(tokens, sequenceLength: context) }
     } else {
-      hidden = try engine.embed(tokens, sequenceLength: context)
+      hidden = try observed.embed(tokens, sequenceLength: context)
+      if comparesStreams { original = try engine.embed(tokens, sequenceLength: context) }
     }
   }
 
@@ -82,7 +85,7 @@ struct CalibratedConversion {
       hidden = behind
     } else if isQuantizedStream && !isLast(block) {
       // The workspace holds the rounded weights by now.
-      engine.runBlock(workspace, hidden: &hidden, sequenceLength: context)
+      observed.runBlock(workspace, hidden: &hidden, sequenceLength: context)
     }
     return result
   }
@@ -126,7 +129,7 @@ struct CalibratedConversion {
     if var original {
       self.original = nil
       let observer = CrossObserver(collector, at: Set(workspace.graph.sites), parallel: engine.parallel)
-      engine.observe(workspace, hidden: hidden, original: &original, sequenceLength: context, observer: observer)
+      engine.observe(workspace, original: &original, hidden: hidden, by: observed, sequenceLength: context, observer: observer)
       self.original = original
       workspace.statistics = try checked(observer.statistics(), collector, workspace)
       return nil
@@ -134,7 +137,7 @@ struct CalibratedConversion {
     var states = hidden
     // If the block is not observed a second time, the states need no copy.
     if !mayObserveAgain(workspace.index) { hidden = Matrix(rows: 0, columns: hidden.columns) }
-    engine.runBlock(workspace, hidden: &states, sequenceLength: context, observer: collector)
+    observed.runBlock(workspace, hidden: &states, sequenceLength: context, observer: collector)
     workspace.statistics = try checked(collector.statistics(), collector, workspace)
     return states
   }
@@ -148,7 +151,7 @@ struct CalibratedConversion {
         wanted: wanted.values.reduce(into: []) { $0.formUnion($1) })
       return try checked(found, collector, workspace)
     }
-    engine.observe(workspace, hidden: hidden, sequenceLength: context, observer: collector)
+    observed.observe(workspace, hidden: hidden, sequenceLength: context, observer: collector)
     return try checked(collector.statistics(), collector, workspace)
   }
 

@@ -28,18 +28,22 @@ extension ConversionPlan {
   /// The source with the rounded embedding of the output, if rows are rounded one by one: in the quantized stream the first
   /// block already sees its errors.
   func sourceWithRoundedEmbedding() throws -> Checkpoint {
-    guard let planned = tensors.first(where: { $0.id == TensorID(.tokenEmbedding) }), planned.scheme.grid.kind != .float,
-      planned.scheme.grid.tileRows == 1, planned.scheme.sharedScale == nil
-    else { return source }
+    var result = source
+    for planned in tensors where [TensorID(.tokenEmbedding), TensorID(.blockEmbedding)].contains(planned.id) {
+      guard planned.scheme.grid.kind != .float, planned.scheme.grid.tileRows == 1, planned.scheme.sharedScale == nil else { continue }
+      try round(planned, in: &result)
+    }
+    return result
+  }
+
+  private func round(_ planned: PlannedTensor, in checkpoint: inout Checkpoint) throws {
     let task = RoundingTask(
       id: planned.id, name: planned.name, scheme: planned.scheme, statistics: nil, importance: planned.importance,
       parallel: Parallel(threads: request.threads))
     let rounder = try methods.rounder(for: task)
-    var result = source
-    result.replaceStorage { tensor in
+    checkpoint.replaceStorage { tensor in
       let isMeant = tensor.name == planned.sourceName && planned.scheme.fits(columns: tensor.rowLength)
       return isMeant ? RoundedStorage(original: tensor.storage, scheme: planned.scheme, rounder: rounder) : tensor.storage
     }
-    return result
   }
 }

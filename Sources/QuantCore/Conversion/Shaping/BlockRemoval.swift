@@ -11,14 +11,19 @@ struct BlockRemoval {
   private let reader: any CheckpointReader.Type
 
   /// - Parameter dropped: the numbers as given, perhaps repeated.
-  /// - Throws: `Failure` of kind usage for a block that the model does not have, and if no block would be left; of the family if
-  ///   no family knows the model and its names do not number the blocks.
+  /// - Throws: `Failure` of kind usage for a block that the model does not have, and if no block would be left; `blocks.shared`; of the
+  ///   family if no family knows the model and its names do not number the blocks.
   init(_ dropped: [Int], of checkpoint: Checkpoint, _ opening: Opening) throws {
     reader = try opening.registry.reader(checkpoint.format)
     var prefixes: [String: Int] = [:]
     func add(_ name: String, _ block: Int?) {
       guard let block, let found = name.firstRange(of: ".\(block).") else { return }
       prefixes[String(name[..<found.upperBound])] = block
+    }
+    if let model = try? opening.describe(checkpoint), !model.carried.isEmpty {
+      throw Failure(
+        .unsupported, "blocks.shared", "no block can be dropped: others use its keys and values, or a table that all blocks share",
+        file: checkpoint.path, remedy: "Leave \(setting: "drop-blocks") out.")
     }
     let count: Int
     if let numbered = reader.numberedBlocks(of: checkpoint) {

@@ -15,11 +15,17 @@ final class BlockPass: BlockContext {
   var precision = ProductPrecision.f32
   /// Whether the pass ends at the last site, because its output is not needed.
   var onlyObserves = false
+  /// Makes what the embedding gives the block of some tokens; nil: nothing.
+  var embed: (([Int]) -> Matrix)?
 
   private(set) var sequences = SequenceRows(length: 1)
   var cache: PartCache?
   private(set) var isOutputWanted = true
   private var remembered: [AnyHashable: any Sendable] = [:]
+  /// Of all tokens that run through the block.
+  private var columns: CarriedColumns?
+  /// The tokens whose branches run.
+  private var rows = 0..<0
 
   init(_ block: BlockWorkspace, parallel: Parallel, observer: (any SiteObserver)? = nil, simulation: Simulation? = nil) {
     self.block = block
@@ -35,6 +41,8 @@ final class BlockPass: BlockContext {
   func run(_ hidden: inout Matrix, _ sequences: SequenceRows, group: Int) {
     self.sequences = sequences
     remembered = [:]
+    enter(&hidden)
+    defer { leave(&hidden) }
     let branches = block.description.branches
     let steps = block.description.steps
     for step in steps {
@@ -50,6 +58,8 @@ final class BlockPass: BlockContext {
   func run(_ hidden: inout Matrix, cache: inout BlockCache) {
     sequences = SequenceRows(length: hidden.rows, first: cache.count)
     remembered = [:]
+    enter(&hidden)
+    defer { leave(&hidden) }
     for step in block.description.steps {
       run(block.description.branches[step], &hidden, rows: 0..<hidden.rows) { branch in
         // Removed while the part appends to it, so that it is not copied.
@@ -62,6 +72,16 @@ final class BlockPass: BlockContext {
       }
     }
     cache.count += hidden.rows
+  }
+
+  /// Separates hidden states from what else flows from block to block.
+  private func enter(_ hidden: inout Matrix) {
+    columns = CarriedColumns(of: block.model, splitFrom: &hidden)
+  }
+
+  private func leave(_ hidden: inout Matrix) {
+    columns?.join(to: &hidden)
+    columns = nil
   }
 
   /// A branch that is about to run.
@@ -79,6 +99,7 @@ final class BlockPass: BlockContext {
   private func run(
     _ branches: ArraySlice<Branch>, _ hidden: inout Matrix, rows: Range<Int>, _ body: (Entered) -> Matrix?
   ) {
+    self.rows = rows
     var results: [(branch: Branch, entered: Matrix, result: Matrix)] = []
     for (index, branch) in zip(branches.indices, branches) {
       let entered = branch.norm.map { normed(hidden, rows: rows, by: $0) } ?? hidden.rows(rows)
@@ -90,6 +111,7 @@ final class BlockPass: BlockContext {
       if branch.residual == .normed { hidden.replace(rows, by: entered) }
       hidden.add(result, at: rows, times: branch.scale)
       if let norm = branch.sumNorm { hidden.replace(rows, by: normed(hidden, rows: rows, by: norm)) }
+      if let scale = branch.sumScale.flatMap({ vector($0)?.first }) { hidden.scale(rows: rows, by: scale) }
     }
   }
 
@@ -111,6 +133,15 @@ final class BlockPass: BlockContext {
     if let observer { x.withPanel { observer.observe(site, $0) } }
     simulation?.round(&x, at: site, block: block.index, parallel: parallel)
   }
+
+  var blockEmbedding: Matrix {
+    guard let embed, let columns else { return Matrix(rows: rows.count, columns: 0) }
+    return embed(columns[.token, rows].values.map { Int($0) })
+  }
+
+  func carried(_ value: CarriedValue) -> Matrix { columns?[value, rows] ?? Matrix(rows: rows.count, columns: value.width) }
+
+  func carry(_ values: Matrix, as value: CarriedValue) { columns?.set(value, rows, values) }
 
   func linear(_ layer: Layer, _ x: Matrix) -> Matrix {
     guard let matrix = block.matrices[layer] else { return Matrix(rows: x.rows, columns: 0) }

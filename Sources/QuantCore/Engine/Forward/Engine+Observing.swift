@@ -2,7 +2,7 @@ extension Engine {
   /// Passes the inputs of a block's linear layers to an observer. The hidden states do not change, and nothing is computed after
   /// the last site.
   /// - Parameters:
-  ///   - hidden: `[sequences * sequenceLength, hidden]` before the block.
+  ///   - hidden: `[sequences * sequenceLength, stateWidth]` before the block.
   package func observe(_ block: BlockWorkspace, hidden: Matrix, sequenceLength: Int, observer: any SiteObserver) {
     let pass = observingPass(block, observer)
     for rows in groups(of: hidden, sequenceLength: sequenceLength) {
@@ -12,11 +12,13 @@ extension Engine {
   }
 
   /// The same for both streams, some sequences at a time.
-  /// - Parameter original: the hidden states of the original stream before the block; replaced by those after it.
+  /// - Parameters:
+  ///   - original: the hidden states of the original stream before the block; replaced by those after it.
+  ///   - quantized: runs the other stream, whose hidden states are `hidden`.
   package func observe(
-    _ block: BlockWorkspace, hidden: Matrix, original: inout Matrix, sequenceLength: Int, observer: CrossObserver
+    _ block: BlockWorkspace, original: inout Matrix, hidden: Matrix, by quantized: Engine, sequenceLength: Int, observer: CrossObserver
   ) {
-    let pass = observingPass(block, observer)
+    let pass = quantized.observingPass(block, observer)
     for rows in groups(of: hidden, sequenceLength: sequenceLength) {
       observer.stream = .original
       var part = original.rows(rows)
@@ -24,12 +26,12 @@ extension Engine {
       original.values.replaceSubrange(rows.lowerBound * original.columns..<rows.upperBound * original.columns, with: part.values)
       observer.stream = .quantized
       part = hidden.rows(rows)
-      run(pass, hidden: &part, sequenceLength: sequenceLength)
+      quantized.run(pass, hidden: &part, sequenceLength: sequenceLength)
     }
   }
 
   private func observingPass(_ block: BlockWorkspace, _ observer: any SiteObserver) -> BlockPass {
-    let pass = BlockPass(block, parallel: parallel, observer: observer)
+    let pass = pass(block, observer: observer, nil)
     pass.onlyObserves = true
     return pass
   }

@@ -20,6 +20,7 @@ public struct Engine: Sendable {
   private let inputProjection: Matrix?
   private let outputProjection: Matrix?
   private let outputBias: [Float]?
+  private let blockNorm: NormLayer?
 
   /// Finds the model's tensors. Reads only the norms and projections outside of the blocks.
   /// - Throws: `Failure` `model.tensor-missing`, `model.tensor-shape` or `model.tensor-type`.
@@ -38,6 +39,7 @@ public struct Engine: Sendable {
     inputProjection = weights.matrix(TensorID(.inputProjection), parallel: parallel)
     outputProjection = weights.matrix(TensorID(.outputProjection), parallel: parallel)
     outputBias = model.head.hasBias ? weights.vector(TensorID(.output, isBias: true)) : nil
+    blockNorm = layer(model.embedding.perBlock?.norm, width: model.embedding.perBlock?.width ?? 0)
   }
 
   /// The same engine with another precision.
@@ -47,7 +49,7 @@ public struct Engine: Sendable {
     return engine
   }
 
-  /// Hidden states `[tokens, hidden]` before the first block.
+  /// Hidden states before the first block, and what else flows from block to block: `[tokens, stateWidth]`.
   /// - Parameters:
   ///   - tokens: whole sequences, one after another.
   ///   - sequenceLength: tokens of one sequence.
@@ -55,18 +57,27 @@ public struct Engine: Sendable {
   /// - Throws: `Failure` `model.token-range` for an id outside the vocabulary, `model.position-range` for a position after the
   ///   last one that the model has learned.
   public func embed(_ tokens: [Int], sequenceLength: Int, first: Int = 0) throws(Failure) -> Matrix {
-    let embedding = model.embedding
     if let bad = tokens.first(where: { !(0..<model.vocabularySize).contains($0) }) {
       throw Failure(
         .data, "model.token-range", "token \(bad) is outside the vocabulary of \(model.vocabularySize)",
         remedy: "Use the tokenizer that belongs to the model.")
     }
+    if model.embedding.positionOffset != nil { try model.checkPositions(first + min(tokens.count, sequenceLength)) }
+    var hidden = states(tokens, sequenceLength: sequenceLength, first: first)
+    guard var columns = CarriedColumns(of: model, beside: hidden) else { return hidden }
+    columns.set(.token, 0..<tokens.count, Matrix(rows: tokens.count, columns: 1, values: tokens.map { Float($0) }))
+    columns.join(to: &hidden)
+    return hidden
+  }
+
+  /// Hidden states of known tokens before the first block.
+  private func states(_ tokens: [Int], sequenceLength: Int, first: Int) -> Matrix {
+    let embedding = model.embedding
     let table = TensorID(.tokenEmbedding)
     var hidden = rows(tokens, of: table, columns: embedding.width)
     if embedding.scale != 1 { for i in hidden.values.indices { hidden.values[i] *= embedding.scale } }
     if let inputProjection { hidden = Matrix.multiplyTransposed(hidden, inputProjection, parallel: parallel) }
     if let offset = embedding.positionOffset {
-      try model.checkPositions(first + min(tokens.count, sequenceLength))
       let positions = TensorID(.positionEmbedding)
       let added = rows(tokens.indices.map { offset + first + $0 % sequenceLength }, of: positions, columns: hidden.columns)
       for i in hidden.values.indices { hidden.values[i] += added.values[i] }
@@ -76,6 +87,28 @@ public struct Engine: Sendable {
       for i in hidden.values.indices { hidden.values[i] += added[i % hidden.columns] }
     }
     return embeddingNorm?(hidden, rows: 0..<hidden.rows, parallel: parallel) ?? hidden
+  }
+
+  /// What the embedding gives a block of some tokens, `[tokens, channels]`.
+  private func blockEmbedding(_ tokens: [Int], block: Int, _ embedding: BlockEmbedding) -> Matrix {
+    let range = block * embedding.width..<(block + 1) * embedding.width
+    let count = model.blocks.count * embedding.width
+    var projection = Matrix(rows: embedding.width, columns: model.hiddenSize)
+    projection.values.withUnsafeMutableBufferPointer { buffer in
+      if let base = buffer.baseAddress { weights.decode(TensorID(.blockEmbeddingProjection), rows: range, into: base) }
+    }
+    var result = Matrix.multiplyTransposed(states(tokens, sequenceLength: max(1, tokens.count), first: 0), projection, parallel: parallel)
+    for i in result.values.indices { result.values[i] *= embedding.projectionScale }
+    result = blockNorm?(result, rows: 0..<result.rows, parallel: parallel) ?? result
+    for first in stride(from: 0, to: tokens.count, by: 64) {
+      let chosen = tokens[first..<min(tokens.count, first + 64)].map { $0 < embedding.rows ? $0 : 0 }
+      let own = rows(chosen, of: TensorID(.blockEmbedding), columns: count).selecting(columns: range)
+      for (i, value) in own.values.enumerated() {
+        let at = first * embedding.width + i
+        result.values[at] = (result.values[at] + value * embedding.scale) * embedding.sumScale
+      }
+    }
+    return result
   }
 
   /// Some rows of a table.
@@ -115,7 +148,10 @@ public struct Engine: Sendable {
   /// What the model computes of hidden states after the last block: logits or, as an encoder, the states after the norm that follows.
   public func outputs(_ hidden: Matrix) -> Matrix { model.head.pooling == nil ? logits(hidden) : normed(hidden) }
 
-  private func normed(_ hidden: Matrix) -> Matrix { outputNorm?(hidden, rows: 0..<hidden.rows, parallel: parallel) ?? hidden }
+  private func normed(_ flowing: Matrix) -> Matrix {
+    let hidden = flowing.columns == model.hiddenSize ? flowing : flowing.selecting(columns: 0..<model.hiddenSize)
+    return outputNorm?(hidden, rows: 0..<hidden.rows, parallel: parallel) ?? hidden
+  }
 
   /// One vector for each of some sequences, `[sequences, hidden]`.
   /// - Parameters:
@@ -184,13 +220,19 @@ public struct Engine: Sendable {
   /// Runs whole sequences through one block.
   /// - Parameters:
   ///   - block: weights from `loadBlock`, perhaps changed.
-  ///   - hidden: `[sequences * sequenceLength, hidden]`, one sequence after another, each attending only to itself.
+  ///   - hidden: `[sequences * sequenceLength, stateWidth]`, one sequence after another, each attending only to itself.
   ///   - observer: receives the inputs of the block's linear layers.
   public func runBlock(
     _ block: BlockWorkspace, hidden: inout Matrix, sequenceLength: Int, observer: (any SiteObserver)? = nil
   ) {
+    run(pass(block, observer: observer, simulation), hidden: &hidden, sequenceLength: sequenceLength)
+  }
+
+  /// A pass through a block of this model.
+  func pass(_ block: BlockWorkspace, observer: (any SiteObserver)? = nil, _ simulation: Simulation?) -> BlockPass {
     let pass = BlockPass(block, parallel: parallel, observer: observer, simulation: simulation)
-    run(pass, hidden: &hidden, sequenceLength: sequenceLength)
+    if let embedding = model.embedding.perBlock { pass.embed = { blockEmbedding($0, block: block.index, embedding) } }
+    return pass
   }
 
   func run(_ pass: BlockPass, hidden: inout Matrix, sequenceLength: Int) {
@@ -201,6 +243,6 @@ public struct Engine: Sendable {
 
   /// Runs the next tokens of one sequence through one block, after the positions in `cache`.
   func runBlock(_ block: BlockWorkspace, hidden: inout Matrix, cache: inout BlockCache) {
-    BlockPass(block, parallel: parallel, simulation: simulation).run(&hidden, cache: &cache)
+    pass(block, simulation).run(&hidden, cache: &cache)
   }
 }

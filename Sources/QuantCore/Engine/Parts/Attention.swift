@@ -19,6 +19,12 @@ public struct Attention: Part {
   /// Norms of queries and keys: over each head if the gain has the length of a head or there is none, else over all heads together.
   public var queryNorm: Norm?
   public var keyNorm: Norm?
+  /// Norm of each head of the values.
+  public var valueNorm: Norm?
+  /// Whether values are the keys before their norm and rotation, so that there is no matrix for them.
+  public var valuesAreKeys = false
+  /// Which blocks use the same keys and values; nil: this one alone.
+  public var sharing: Sharing?
   /// Whether queries and keys are rotated first and normalized then.
   public var rotatesBeforeNorms = false
   /// Whether a position sees only itself and earlier ones, not those after it.
@@ -44,6 +50,14 @@ public struct Attention: Part {
   /// Length of the gains of the query and key norms; nil: that of one head.
   public var queryNormSize: Int?
   public var keyNormSize: Int?
+
+  /// Keys and values that several blocks use, under a name by which these blocks know them.
+  public enum Sharing: Sendable, Hashable {
+    /// Later blocks use those of this one.
+    case gives(String)
+    /// Those of an earlier block are used. A checkpoint may still hold matrices for them, which nothing reads.
+    case takes(String)
+  }
 
   /// The factor of queries by position, which sharpens the attention of long texts: `1 + scale · ln(1 + ⌊(position + offset) / length⌋)`.
   public struct Temperature: Sendable, Hashable {
@@ -74,36 +88,53 @@ public struct Attention: Part {
   private var queryWidth: Int { headCount * headSize }
   private var keyWidth: Int { keyValueHeadCount * headSize }
 
+  private var takesKeys: Bool { if case .takes = sharing { true } else { false } }
+
+  /// What is carried under the name of shared keys and values.
+  private func shared(_ name: String) -> (keys: CarriedValue, values: CarriedValue) {
+    (CarriedValue("keys." + name, width: keyWidth), CarriedValue("values." + name, width: keyWidth))
+  }
+
+  public var carried: [CarriedValue] {
+    guard case .gives(let name) = sharing else { return [] }
+    return [shared(name).keys, shared(name).values]
+  }
+
   public var tensors: [PartTensor] {
     var tensors = [
-      PartTensor(.query, [queryWidth, width], .attention), PartTensor(.key, [keyWidth, width], .attention),
-      PartTensor(.value, [keyWidth, width], .attention),
+      PartTensor(.query, [queryWidth, width], .attention), PartTensor(.key, [keyWidth, width], .attention, isOptional: takesKeys),
     ]
+    if !valuesAreKeys { tensors.append(PartTensor(.value, [keyWidth, width], .attention, isOptional: takesKeys)) }
     if hasGate { tensors.append(PartTensor(.attentionGate, [queryWidth, width], .attention)) }
     if let queryNorm, queryNorm.hasGain { tensors.append(PartTensor(queryNorm.role, [queryNormSize ?? headSize], .norm)) }
-    if let keyNorm, keyNorm.hasGain { tensors.append(PartTensor(keyNorm.role, [keyNormSize ?? headSize], .norm)) }
+    if let keyNorm, keyNorm.hasGain { tensors.append(PartTensor(keyNorm.role, [keyNormSize ?? headSize], .norm, isOptional: takesKeys)) }
+    if let valueNorm, valueNorm.hasGain { tensors.append(PartTensor(valueNorm.role, [headSize], .norm, isOptional: takesKeys)) }
     if hasSinks { tensors.append(PartTensor(.sinks, [headCount], .vector)) }
     return tensors + [PartTensor(.attentionOutput, [width, queryWidth], .attention)]
   }
 
   public var linears: [(layer: Layer, input: Site)] {
-    [(.query, .attentionInput), (.key, .attentionInput), (.value, .attentionInput)]
-      + (hasGate ? [(Layer(.attentionGate), .attentionInput)] : []) + [(.attentionOutput, .attentionOutput)]
+    [(.query, .attentionInput)] + (takesKeys ? [] : [(.key, .attentionInput)])
+      + (takesKeys || valuesAreKeys ? [] : [(.value, .attentionInput)]) + (hasGate ? [(Layer(.attentionGate), .attentionInput)] : []) + [
+        (.attentionOutput, .attentionOutput)
+      ]
   }
 
   public var inputSites: [Site] { [.attentionInput] }
 
   /// The output mixes values channel by channel, so its channels can be scaled by scaling those of the values.
   public var folds: [Fold] {
-    // Values that are clamped cannot be scaled.
-    if clip != nil { return [] }
+    // Values that are clamped, normalized, or used by other blocks too cannot be scaled.
+    if clip != nil || valueNorm != nil || valuesAreKeys || sharing != nil { return [] }
     return [
       Fold(
         site: .attentionOutput, producer: .valueRows(.value, queryHeads: headCount, keyValueHeads: keyValueHeadCount), produced: .values)
     ]
   }
 
-  public var caches: [CacheSite] { isCausal ? [CacheSite(.keys, headSize: headSize), CacheSite(.values, headSize: headSize)] : [] }
+  public var caches: [CacheSite] {
+    isCausal && !takesKeys ? [CacheSite(.keys, headSize: headSize), CacheSite(.values, headSize: headSize)] : []
+  }
   public var mixesTokens: Bool { true }
   public var lengthLimits: [Int] { [rope?.lengthLimit].compactMap { $0 } }
 
@@ -127,27 +158,37 @@ public struct Attention: Part {
     return context.linear(.attentionOutput, mixed)
   }
 
-  /// Queries and keys, rotated to their positions, values, and the products of the gate.
+  /// Queries and keys, normalized and rotated to their positions, values, and the products of the gate.
   private func project(
     _ input: Matrix, _ context: any BlockContext
   ) -> (queries: Matrix, keys: Matrix, values: Matrix, gate: Matrix?) {
     var input = input
     context.pass(&input, through: .attentionInput)
-    var (queries, keys, values) = (context.linear(.query, input), context.linear(.key, input), context.linear(.value, input))
+    var queries = context.linear(.query, input)
     let gate = hasGate ? context.linear(Layer(.attentionGate), input) : nil
-    if let clip {
-      for c in queries.values.indices { queries.values[c] = min(max(queries.values[c], -clip), clip) }
-      for c in keys.values.indices { keys.values[c] = min(max(keys.values[c], -clip), clip) }
-      for c in values.values.indices { values.values[c] = min(max(values.values[c], -clip), clip) }
-    }
     let rows = context.sequences
     let table = rope.map { rope in
       context.remembering(RotaryTable.Key(rope: rope, positions: rows.positions)) { rope.table(positions: rows.positions) }
     }
+    if case .takes(let name) = sharing {
+      queries.clamp(to: clip)
+      prepare(&queries, norm: queryNorm, table, temperature, context)
+      return (queries, context.carried(shared(name).keys), context.carried(shared(name).values), gate)
+    }
+    var keys = context.linear(.key, input)
+    var values = valuesAreKeys ? keys : context.linear(.value, input)
+    queries.clamp(to: clip)
+    keys.clamp(to: clip)
+    values.clamp(to: clip)
     prepare(&queries, norm: queryNorm, table, temperature, context)
     prepare(&keys, norm: keyNorm, table, nil, context)
+    prepare(&values, norm: valueNorm, nil, nil, context)
     context.pass(&keys, through: .keys)
     context.pass(&values, through: .values)
+    if case .gives(let name) = sharing {
+      context.carry(keys, as: shared(name).keys)
+      context.carry(values, as: shared(name).values)
+    }
     return (queries, keys, values, gate)
   }
 
@@ -185,6 +226,14 @@ public struct Attention: Part {
         }
       }
     }
+  }
+}
+
+extension Matrix {
+  /// Clamps every value to `-bound ... bound`, if there is a bound.
+  fileprivate mutating func clamp(to bound: Float?) {
+    guard let bound else { return }
+    for c in values.indices { values[c] = min(max(values[c], -bound), bound) }
   }
 }
 

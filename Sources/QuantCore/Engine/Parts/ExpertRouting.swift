@@ -43,6 +43,8 @@ public struct ExpertRouting: Sendable, Hashable {
   public var groups: Groups?
   /// The factor that weights are multiplied by.
   public var scale: Float = 1
+  /// Whether the weight of each expert is multiplied by a value of its own.
+  public var scalesExperts = false
   /// Whether the weight of an expert multiplies what it reads instead of what it gives.
   public var weighsInput = false
 
@@ -64,13 +66,16 @@ public struct ExpertRouting: Sendable, Hashable {
   /// - Parameters:
   ///   - scores: the router's products, `[tokens, experts]`.
   ///   - correction: one value per expert, or nil.
+  ///   - factors: of the weight of each expert, or nil.
   /// - Returns: the visits of each expert, in the order of the tokens.
-  func visits(scores: Matrix, correction: [Float]?) -> [[Visit]] {
+  func visits(scores: Matrix, correction: [Float]?, factors: [Float]? = nil) -> [[Visit]] {
     var visits = [[Visit]](repeating: [], count: scores.columns)
     for token in 0..<scores.rows {
       let row = Array(scores.values[token * scores.columns..<(token + 1) * scores.columns])
       let (chosen, weights) = choose(row, correction)
-      for (expert, weight) in zip(chosen, weights) { visits[expert].append(Visit(token: token, weight: weight)) }
+      for (expert, weight) in zip(chosen, weights) {
+        visits[expert].append(Visit(token: token, weight: weight * (factors?[expert] ?? 1)))
+      }
     }
     return visits
   }

@@ -2,11 +2,18 @@ extension TensorRole {
   /// Makes what experts read from the hidden states, if that is narrower, and hidden states from the sum of their outputs.
   public static let expertLatent = TensorRole("expertLatent")
   public static let expertLatentOutput = TensorRole("expertLatentOutput")
+  /// The norm before experts whose router reads hidden states through another one, and that of the router.
+  public static let expertNorm = TensorRole("expertNorm")
+  public static let routerNorm = TensorRole("routerNorm")
+  /// What the weight of each expert is multiplied by.
+  public static let expertScales = TensorRole("expertScales")
 }
 
 extension Site {
   /// The sum of the outputs of experts that work in a latent space.
   public static let expertSum = Site("feed-forward.sum")
+  /// What a router reads that has a norm of its own.
+  public static let routerInput = Site("feed-forward.router")
 }
 
 /// A mixture of experts: several feed-forward networks, of which a router chooses some for each token; perhaps with a shared expert that
@@ -28,6 +35,22 @@ public struct MixtureOfExperts: Part {
   /// Channels of the hidden states, if experts work in a latent space of another width between two matrices; nil: experts read the
   /// hidden states. The router and the shared expert always do.
   public var widthAroundLatent: Int?
+  /// The norms between the input and the experts (and the shared expert), and between it and the router; nil: all read the input.
+  public var norms: Norms?
+
+  /// Norms inside of a mixture, whose input is not normalized then.
+  public struct Norms: Sendable, Hashable {
+    public var experts: Norm
+    public var router: Norm
+    /// The factor of the channels that the router reads.
+    public var routerScale: Float
+
+    public init(experts: Norm, router: Norm, routerScale: Float = 1) {
+      self.experts = experts
+      self.router = router
+      self.routerScale = routerScale
+    }
+  }
 
   public init(_ expert: FeedForward, expertCount: Int, routing: ExpertRouting, shared: FeedForward? = nil, weighsShared: Bool = false) {
     self.expert = expert
@@ -43,6 +66,8 @@ public struct MixtureOfExperts: Part {
 
   public var tensors: [PartTensor] {
     var tensors = [PartTensor(.router, [expertCount, width], .router)]
+    if let norms { tensors += [norms.experts, norms.router].filter(\.hasGain).map { PartTensor($0.role, [width], .norm) } }
+    if routing.scalesExperts { tensors.append(PartTensor(.expertScales, [expertCount], .vector)) }
     if routing.hasCorrection { tensors.append(PartTensor(.routerCorrection, [expertCount], .vector)) }
     if isLatent { tensors.append(PartTensor(.expertLatent, [expert.width, width], .feedForward)) }
     tensors += experts.flatMap { expert.tensors(.gate, .up, .down, expert: $0, .expert) }
@@ -53,7 +78,7 @@ public struct MixtureOfExperts: Part {
   }
 
   public var linears: [(layer: Layer, input: Site)] {
-    var linears: [(layer: Layer, input: Site)] = [(.router, .feedForwardInput)]
+    var linears: [(layer: Layer, input: Site)] = [(.router, norms == nil ? .feedForwardInput : .routerInput)]
     if weighsShared { linears.append((Layer(.sharedRouter), .feedForwardInput)) }
     if let shared {
       linears += [(Layer(.sharedGate), .feedForwardInput)].filter { _ in shared.isGated } + [(Layer(.sharedUp), .feedForwardInput)]
@@ -69,10 +94,19 @@ public struct MixtureOfExperts: Part {
     return linears
   }
 
-  public var inputSites: [Site] { [.feedForwardInput] + (isLatent ? [] : experts.map { .expertInput($0) }) }
+  public var inputSites: [Site] { norms == nil ? sitesOfExperts : [] }
+
+  /// The sites that see what experts read, perhaps only for some tokens.
+  private var sitesOfExperts: [Site] {
+    (norms == nil || shared != nil || isLatent ? [.feedForwardInput] : []) + (isLatent ? [] : experts.map { .expertInput($0) })
+  }
 
   public var folds: [Fold] {
-    var folds = experts.filter { _ in expert.letsScalesThrough }.map {
+    var folds: [Fold] = []
+    if let norm = norms?.experts, norm.hasGain, let first = sitesOfExperts.first {
+      folds.append(Fold(site: first, dependents: Array(sitesOfExperts.dropFirst()), producer: .norm(norm.role)))
+    }
+    folds += experts.filter { _ in expert.letsScalesThrough }.map {
       Fold(site: .expertOutput($0), producer: .rows(Layer(.up, expert: $0)))
     }
     if let shared, shared.letsScalesThrough { folds.append(Fold(site: .sharedOutput, producer: .rows(Layer(.sharedUp)))) }
@@ -80,10 +114,13 @@ public struct MixtureOfExperts: Part {
   }
 
   /// Runs every token through the experts that the router chooses for it. Experts run in order, and each gets its tokens in order.
-  public func run(_ entered: Matrix, in context: any BlockContext) -> Matrix? {
+  public func run(_ unnormed: Matrix, in context: any BlockContext) -> Matrix? {
+    let entered = norms.map { context.normed(unnormed, by: $0.experts) } ?? unnormed
     var input = entered
-    context.pass(&input, through: .feedForwardInput)
-    let visits = routing.visits(scores: context.linear(.router, input), correction: context.vector(.routerCorrection))
+    if norms == nil || sitesOfExperts.contains(.feedForwardInput) { context.pass(&input, through: .feedForwardInput) }
+    let scores = norms.map { routerScores(unnormed, $0, context) } ?? context.linear(.router, input)
+    let visits = routing.visits(
+      scores: scores, correction: context.vector(.routerCorrection), factors: context.vector(.expertScales))
     let read = isLatent ? context.linear(Layer(.expertLatent), input) : entered
     var result = Matrix(rows: read.rows, columns: read.columns)
     for index in experts {
@@ -114,5 +151,12 @@ public struct MixtureOfExperts: Part {
       }
     }
     return context.isOutputWanted ? result : nil
+  }
+
+  private func routerScores(_ input: Matrix, _ norms: Norms, _ context: any BlockContext) -> Matrix {
+    var read = context.normed(input, by: norms.router)
+    read.scale(rows: 0..<read.rows, by: norms.routerScale)
+    context.pass(&read, through: .routerInput)
+    return context.linear(.router, read)
   }
 }

@@ -26,6 +26,8 @@ public struct Rope: Sendable, Hashable {
     case linear(factor: Double)
     /// Llama 3.1: long wavelengths are stretched, short ones kept, with a ramp between.
     case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, originalContext: Int)
+    /// Only the first pairs are rotated, by the frequencies that they have among all.
+    case proportional(pairs: Int)
     /// Frequencies divided by stored factors (GGUF's `rope_freqs.weight`).
     case factors([Float])
     /// YaRN (arXiv:2309.00071).
@@ -93,6 +95,9 @@ public struct Rope: Sendable, Hashable {
 }
 
 extension Rope {
+  /// The divisor of the frequency of a pair that is not rotated.
+  public static let still: Float = 1e30
+
   /// The divisor of each pair's frequency `theta^(-2i/dimension)`: one factor per pair.
   ///
   /// Llama 3.1 keeps wavelengths shorter than `originalContext / highFrequency`, stretches those longer than
@@ -109,6 +114,7 @@ extension Rope {
       // The base is multiplied by growth^(d / (d − 2)), and pair i has the frequency base^(−2i / d).
       return (0..<pairs).map { Float(pow(growth, 2 * Double($0) / Double(dimension - 2))) }
     case .linear(let factor): return [Float](repeating: Float(factor), count: pairs)
+    case .proportional(let rotated): return (0..<pairs).map { $0 < rotated ? 1 : Rope.still }
     case .factors(let factors): return factors
     case .long(let long): return length > long.originalContext ? long.longFactors : long.shortFactors
     case .llama3(let factor, let low, let high, let context):
@@ -140,7 +146,7 @@ extension Rope {
     switch scaling {
     case .yarn(let yarn): Float(yarn.attentionFactor ?? (yarn.factor > 1 ? 0.1 * log(yarn.factor) + 1 : 1))
     case .long(let long): Float(long.attentionFactor)
-    case .none, .linear, .llama3, .factors, .dynamic: 1
+    case .none, .linear, .llama3, .proportional, .factors, .dynamic: 1
     }
   }
 
@@ -149,7 +155,7 @@ extension Rope {
     switch scaling {
     case .long(let long): long.originalContext
     case .dynamic(_, let context): context
-    case .none, .linear, .llama3, .factors, .yarn: nil
+    case .none, .linear, .llama3, .proportional, .factors, .yarn: nil
     }
   }
 

@@ -60,12 +60,14 @@ public struct Branch: Sendable, Equatable {
   public var scale: Float = 1
   /// Applied to the sum.
   public var sumNorm: Norm?
+  /// The vector of one value that the sum is multiplied by, if the checkpoint holds it; nil: there is none.
+  public var sumScale: TensorRole?
   /// Whether it reads the same hidden states as the previous branch, not those that the previous branch has added to.
   public var readsWithPrevious = false
 
   public init(
     norm: Norm?, _ part: any Part, outputNorm: Norm? = nil, residual: Residual = .input, scale: Float = 1, sumNorm: Norm? = nil,
-    readsWithPrevious: Bool = false
+    sumScale: TensorRole? = nil, readsWithPrevious: Bool = false
   ) {
     self.norm = norm
     self.part = part
@@ -73,12 +75,13 @@ public struct Branch: Sendable, Equatable {
     self.residual = residual
     self.scale = scale
     self.sumNorm = sumNorm
+    self.sumScale = sumScale
     self.readsWithPrevious = readsWithPrevious
   }
 
   public static func == (a: Branch, b: Branch) -> Bool {
     AnyHashable(a.part) == AnyHashable(b.part) && a.norm == b.norm && a.outputNorm == b.outputNorm && a.residual == b.residual
-      && a.scale == b.scale && a.sumNorm == b.sumNorm && a.readsWithPrevious == b.readsWithPrevious
+      && a.scale == b.scale && a.sumNorm == b.sumNorm && a.sumScale == b.sumScale && a.readsWithPrevious == b.readsWithPrevious
   }
 
   /// All its norms.
@@ -142,7 +145,7 @@ public struct BlockGraph: Sendable {
 
   /// The graph of some branches: for each branch the fold into its norm, if only linear layers read the norm's output, then the folds
   /// inside of its part.
-  init(_ branches: [Branch]) {
+  package init(_ branches: [Branch]) {
     var folds: [Fold] = []
     var folded: Set<TensorRole> = []
     for branch in branches {

@@ -135,6 +135,8 @@ public struct EmbeddingDescription: Sendable, Equatable {
   public var tokenTypes: Int?
   /// Applied to the result.
   public var norm: Norm?
+  /// What each block gets of a token besides hidden states; nil: nothing.
+  public var perBlock: BlockEmbedding?
 
   public init(width: Int, scale: Float = 1, isProjected: Bool = false, positionOffset: Int? = nil, norm: Norm? = nil) {
     self.width = width

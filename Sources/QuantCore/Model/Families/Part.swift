@@ -17,6 +17,8 @@ public protocol Part: Sendable, Hashable {
   var folds: [Fold] { get }
   /// The sites whose values it caches for later tokens.
   var caches: [CacheSite] { get }
+  /// What it hands on to later blocks besides hidden states.
+  var carried: [CarriedValue] { get }
   /// Whether what it computes for a token depends on other tokens of the sequence.
   var mixesTokens: Bool { get }
   /// Lengths of a sequence beyond which it computes other values for earlier tokens too, so that what it cached is outdated.
@@ -32,6 +34,7 @@ extension Part {
   public var inputSites: [Site] { [] }
   public var folds: [Fold] { [] }
   public var caches: [CacheSite] { [] }
+  public var carried: [CarriedValue] { [] }
   public var mixesTokens: Bool { false }
   public var lengthLimits: [Int] { [] }
 }
@@ -46,12 +49,28 @@ public struct PartTensor: Sendable, Hashable {
   public var shape: [Int]
   /// How it is treated in quantization.
   public var kind: TensorKind
+  /// Whether a checkpoint may lack it: then the part does not compute with it.
+  public var isOptional: Bool
 
-  public init(_ role: TensorRole, expert: Int? = nil, _ shape: [Int], _ kind: TensorKind) {
+  public init(_ role: TensorRole, expert: Int? = nil, _ shape: [Int], _ kind: TensorKind, isOptional: Bool = false) {
     self.role = role
     self.expert = expert
     self.shape = shape
     self.kind = kind
+    self.isOptional = isOptional
+  }
+}
+
+/// Values of each token that one block hands on to later blocks, besides hidden states.
+public struct CarriedValue: Sendable, Hashable {
+  /// Identifies them in the model.
+  public var name: String
+  /// How many there are for a token.
+  public var width: Int
+
+  public init(_ name: String, width: Int) {
+    self.name = name
+    self.width = width
   }
 }
 
@@ -121,6 +140,13 @@ public protocol BlockContext: AnyObject {
   func vector(_ role: TensorRole, isBias: Bool) -> [Float]?
   /// Applies a norm to values `[tokens, channels]`.
   func normed(_ x: Matrix, by norm: Norm) -> Matrix
+  /// What the embedding gives this block of the tokens of the input (`EmbeddingDescription.perBlock`), `[tokens, channels]`; no
+  /// columns if it gives nothing.
+  var blockEmbedding: Matrix { get }
+  /// What an earlier block has handed on of the tokens of the input, `[tokens, width]`.
+  func carried(_ value: CarriedValue) -> Matrix
+  /// Hands values `[tokens, width]` on to later blocks.
+  func carry(_ values: Matrix, as value: CarriedValue)
   /// The result of `make`, computed once per key for all tokens that run through the block together.
   func remembering<Key: Hashable & Sendable, Value: Sendable>(_ key: Key, _ make: () -> Value) -> Value
 }

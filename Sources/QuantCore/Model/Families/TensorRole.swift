@@ -28,6 +28,7 @@ public struct TensorRole: Sendable, Hashable, RawRepresentable, CustomStringConv
   public static let attentionOutput = TensorRole("attentionOutput")
   public static let queryNorm = TensorRole("queryNorm")
   public static let keyNorm = TensorRole("keyNorm")
+  public static let valueNorm = TensorRole("valueNorm")
   /// One score per head that takes part in the softmax but belongs to no token.
   public static let sinks = TensorRole("sinks")
 

@@ -23,7 +23,10 @@ public struct QuantizedModule: Sendable {
   /// Whether clients make a linear layer of a folder's tensor: by its role in the model, or by its name if no family knows the model.
   public static func isLinear(_ name: String, shape: [Int], id: TensorID?, model: ModelDescription?) -> Bool {
     guard shape.count == 2, name.hasSuffix(".weight") else { return false }
-    if let id, let model { return id.role == .output || id.block != nil && model.kind(of: id)?.isWeight == true }
+    if let id, let model {
+      let kind = model.kind(of: id)
+      return id.role == .output || (id.block == nil ? kind == .projection : kind?.isWeight == true)
+    }
     // Clients need a list of every layer that is not quantized: an extra table in it is harmless, but they look for the codes of a layer
     // that is missing from it.
     let module = name.dropLast(".weight".count).split(separator: ".").last ?? ""

@@ -32,8 +32,17 @@ struct SpecialTokens {
   /// The texts that the configuration names.
   var allTexts: [String] { SpecialTokens.names.compactMap { texts[$0.0] } }
 
+  /// Texts that the configuration calls special without saying what they are for.
+  private var furtherTexts: [String] {
+    ["additional_special_tokens", "extra_special_tokens"].flatMap { key in
+      let value = config?[key]
+      return (value?.arrayValue ?? value?.objectValue?.map(\.value) ?? []).compactMap { SpecialTokens.text($0) }
+    }
+  }
+
   /// Sets ids and rules.
   mutating func apply(to data: inout TokenizerData) {
+    data.namedSpecial = Set((allTexts + furtherTexts).compactMap { data.id(of: $0) })
     texts["bos"] = texts["bos"] ?? texts["cls"]
     texts["eos"] = texts["eos"] ?? texts["sep"]
     for processor in postProcessors { apply(processor, to: &data) }

@@ -48,8 +48,12 @@ public struct TokenizerData: Sendable, Equatable {
   public var scores: [Float]
   /// What each token is, by id.
   public var types: [TokenType]
-  /// `left right`, in rank order; empty for SentencePiece models.
+  /// `left right`, in rank order; empty for SentencePiece models, whose scores say which tokens merge.
   public var merges: [String]
+  /// How many tokens the model itself has, without those that files add; nil: all.
+  public var ownCount: Int?
+  /// Ids that files name as special, by whatever name.
+  public var namedSpecial: Set<Int>
   /// Whether a word that is a token becomes that token, regardless of the merges.
   public var ignoreMerges: Bool
   /// Special token ids by their GGUF name: `bos`, `eos`, `unknown`, `seperator` (sic), `padding`, `cls`, `mask`, `eot`, …
@@ -95,6 +99,8 @@ public struct TokenizerData: Sendable, Equatable {
     scores = []
     types = []
     merges = []
+    ownCount = nil
+    namedSpecial = []
     ignoreMerges = false
     special = [:]
     ends = []

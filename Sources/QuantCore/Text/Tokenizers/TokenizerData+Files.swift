@@ -14,7 +14,7 @@ extension TokenizerData {
     }
     let isByteLevel = kind == .byteLevelBPE
     let known = isByteLevel ? try KnownPreTokenizers.find(preTokenizer ?? "") : nil
-    let pairs = isByteLevel ? merges.map { JSON.string($0) } : TokenizerData.spellings(of: try mergesByScore())
+    let pairs = merges.isEmpty ? TokenizerData.spellings(of: try mergesByScore()) : merges.map { JSON.string($0) }
     let model: [JSON.Member] = [
       .init("type", .string("BPE")), .init("dropout", .null), .init("unk_token", special["unknown"].map { .string(text(of: $0)) } ?? .null),
       .init("continuing_subword_prefix", .null), .init("end_of_word_suffix", .null), .init("fuse_unk", .bool(!isByteLevel)),

@@ -84,6 +84,20 @@ extension TokenizerData {
     }
   }
 
+  /// The two texts of every merge.
+  /// - Throws: `Failure` `tokenizer.merge`.
+  func pairs() throws(Failure) -> [(String, String)] {
+    var pairs: [(String, String)] = []
+    pairs.reserveCapacity(merges.count)
+    for (rank, text) in merges.enumerated() {
+      guard let pair = TokenizerData.pair(of: text) else {
+        throw Failure(.data, "tokenizer.merge", "merge \(rank) is not two texts separated by a space")
+      }
+      pairs.append(pair)
+    }
+    return pairs
+  }
+
   /// The two texts of a merge as files write it: `left right`.
   static func pair(of text: String) -> (String, String)? {
     let parts = text.utf8.split(separator: 0x20, omittingEmptySubsequences: false)

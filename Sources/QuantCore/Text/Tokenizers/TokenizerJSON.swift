@@ -52,7 +52,9 @@ struct TokenizerJSON {
       data.preTokenizer =
         preTokenizerName ?? (hasOwnRules ? nil : KnownPreTokenizers.name(of: preTokenizer, ignoresMerges: data.ignoreMerges))
     }
-    try readVocabulary(try texts(vocabulary))
+    let texts = try texts(vocabulary)
+    data.ownCount = texts.count
+    try readVocabulary(texts)
     try readMerges()
     if data.kind == .sentencePieceBPE { finishSentencePiece() }
   }
@@ -187,7 +189,7 @@ struct TokenizerJSON {
         throw Failure(.data, "tokenizer.merge", "merge \(rank) is not two texts")
       }
     }
-    if data.kind == .byteLevelBPE { data.merges = merges.map { TokenizerData.spelling(of: $0) } }
+    data.merges = merges.map { TokenizerData.spelling(of: $0) }
   }
 
   private mutating func finishSentencePiece() {

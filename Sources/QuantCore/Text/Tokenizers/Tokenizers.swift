@@ -66,16 +66,11 @@ public enum Tokenizers {
     }
     if isSentencePiece {
       if data.kind == .unigram { return try Unigram(data, added: added, rules: .unigram(data)) }
-      return try SentencePieceBPE(data, merges: nil, added: added, rules: .llama(addsPrefix: data.addsSpacePrefix ?? true))
+      return try SentencePieceBPE(
+        data, merges: data.merges.isEmpty ? nil : try data.pairs(), added: added, rules: .llama(addsPrefix: data.addsSpacePrefix ?? true))
     }
     let known = try KnownPreTokenizers.find(data.preTokenizer ?? "")
-    var pairs: [(String, String)] = []
-    for (rank, text) in data.merges.enumerated() {
-      guard let pair = TokenizerData.pair(of: text) else {
-        throw Failure(.data, "tokenizer.merge", "merge \(rank) is not two texts separated by a space")
-      }
-      pairs.append(pair)
-    }
+    let pairs = try data.pairs()
     return try ByteLevelBPE(
       data, merges: pairs, added: added, normalizers: known.normalizes ? [.nfc] : [],
       preTokenizer: PreTokenizer(steps: known.steps, spelledSteps: known.spelledSteps))
