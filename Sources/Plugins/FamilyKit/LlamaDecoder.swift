@@ -110,7 +110,7 @@ extension LlamaDecoder {
 
   private func isTabulated(_ rope: Rope) -> Bool {
     switch rope.scaling {
-    case .none, .linear, .yarn, .dynamic, .llama3, .factors: true
+    case .none, .linear, .yarn, .dynamic, .llama3, .proportional, .factors: true
     case .long: ggufArchitecture == "llama"
     }
   }

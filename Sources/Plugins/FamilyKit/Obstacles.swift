@@ -21,7 +21,7 @@ extension Rope {
         + " logits differ"
     case .dynamic(_, let context):
       "llama.cpp does not scale positions dynamically: texts of more than \(context) tokens get other logits"
-    case .none, .linear, .llama3, .factors, .yarn, .long: nil
+    case .none, .linear, .llama3, .proportional, .factors, .yarn, .long: nil
     }
   }
 }
