@@ -96,9 +96,9 @@ def make_adapter(folder):
 def make_pictures(folder):
     """A model with a tower for images, with a tokenizer of as many characters as its embedding has rows."""
     shutil.copytree(FIXTURES / "engine" / "qwen2.5-vl", folder)
-    tokens = ["\u0120"] + [chr(code) for code in range(0x21, 0x7F)] + ["<s>"]
+    tokens = ["\u0120"] + [chr(code) for code in range(0x21, 0x7E)] + ["}}", "<s>"]
     spelling = {"type": "ByteLevel", "add_prefix_space": False}
-    model = {"type": "BPE", "vocab": {token: number for number, token in enumerate(tokens)}, "merges": []}
+    model = {"type": "BPE", "vocab": {token: number for number, token in enumerate(tokens)}, "merges": ["} }"]}
     (folder / "tokenizer.json").write_text(
         json.dumps({"version": "1.0", "pre_tokenizer": spelling, "decoder": spelling, "model": model}), encoding="utf-8")
     (folder / "preprocessor_config.json").write_text(

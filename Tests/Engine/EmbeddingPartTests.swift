@@ -16,8 +16,10 @@ import Testing
     context.blockEmbedding = random.matrix(3, 4)
     let result = try #require(part.run(input, in: context))
     let gate = context.linear(Layer(.embeddingGate), input)
-    let gated = zip(gate.values, context.blockEmbedding.values).map { value, own in
-      Float(Double(value) / 2 * (1 + erf(Double(value) / 2.0.squareRoot())) * Double(own))
+    let gated = zip(gate.values, context.blockEmbedding.values).map { (value: Float, own: Float) -> Float in
+      let x = Double(value)
+      let activated = x / 2 * (1 + erf(x / 2.0.squareRoot()))
+      return Float(activated * Double(own))
     }
     let expected = context.linear(Layer(.embeddingGateOutput), Matrix(rows: 3, columns: 4, values: gated))
     #expect(relativeDifference(result.values, expected.values) < 1e-6)
@@ -36,7 +38,8 @@ import Testing
     context.blockEmbedding = random.matrix(3, 4)
     let result = try #require(sum.run(input, in: context))
     let parts = (try #require(dense.run(input, in: context)), try #require(gate.run(input, in: context)))
-    #expect(relativeDifference(result.values, zip(parts.0.values, parts.1.values).map { $0 + 2 * $1 }) < 1e-6)
+    #expect(
+      relativeDifference(result.values, zip(parts.0.values, parts.1.values).map { (a: Float, b: Float) -> Float in a + 2 * b }) < 1e-6)
     #expect(sum.tensors.map(\.role) == [.feedForwardNorm, .gate, .up, .down, .embeddingGate, .embeddingGateOutput])
     // The norm of one branch can be scaled, and the channels between its matrices.
     #expect(sum.folds.map(\.producer) == [.norm(.feedForwardNorm), .rows(.up)] && sum.inputSites.isEmpty)

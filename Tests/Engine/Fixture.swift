@@ -42,7 +42,7 @@ enum Fixture {
     guard let configuration = checkpoint.configuration, let name = configuration.architecture,
       let family = families.first(where: { $0.architectures(checkpoint.naming).contains(name) })
     else { throw Broken() }
-    return try family.describe(configuration, tensors: checkpoint)
+    return try PrefixedView.describe(checkpoint, configuration, by: family)
   }
 
   static func engine(_ checkpoint: Checkpoint, threads: Int = 2) throws -> Engine {

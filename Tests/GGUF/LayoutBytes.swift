@@ -21,18 +21,20 @@ private func request(format: String, metadata: KeyValues, tensors: [PlannedTenso
   numbers.keyValueHeadCount = 4
   numbers.headSize = 8
   numbers.feedForwardSize = 172
-  numbers.vocabularySize = 4
+  numbers.vocabularySize = 260
   numbers.contextLength = 512
   var keys = GGUFKeys("llama")
   keys.setCommon(numbers, rope: Rope(theta: 10000, dimension: 8), statesHeadSize: true)
-  keys.set("vocab_size", 4)
+  keys.set("vocab_size", 260)
   keys.set("rope.dimension_count", 8)
   var model = ModelDescription.of([])
-  model.vocabularySize = 4
+  model.vocabularySize = 260
   model.configurations[GGUFFormat.naming] = keys.configuration
   var tokenizer = TokenizerData(kind: .sentencePieceBPE, tokens: ["<unk>", "<s>", "</s>"])
-  tokenizer.scores = [0, 0, 0]
-  tokenizer.types = [.unknown, .control, .control]
+  let hexadecimal = Array("0123456789ABCDEF")
+  tokenizer.tokens += (0..<256).map { "<0x\(hexadecimal[$0 / 16])\(hexadecimal[$0 % 16])>" }
+  tokenizer.scores = [Float](repeating: 0, count: 259)
+  tokenizer.types = [.unknown, .control, .control] + [TokenizerData.TokenType](repeating: .byte, count: 256)
   tokenizer.special = ["eos": 2, "bos": 1, "unknown": 0]
   tokenizer.addsBOS = true
   tokenizer.addsEOS = false
@@ -125,8 +127,8 @@ private struct Header {
   #expect(header.values["general.file_type"] == [4, 0, 0, 0, 15, 0, 0, 0])
   #expect(header.values["llama.attention.head_count_kv"] == [4, 0, 0, 0, 4, 0, 0, 0])
   #expect(header.values["llama.attention.layer_norm_rms_epsilon"]?.prefix(4) == [6, 0, 0, 0])
-  // The missing fourth token is added as an unused one.
-  #expect(string("tokenizer.ggml.tokens").hasSuffix("[PAD3]"))
+  // The missing last token is added as an unused one.
+  #expect(string("tokenizer.ggml.tokens").hasSuffix("[PAD259]"))
   #expect(header.values["tokenizer.ggml.token_type"]?.suffix(4) == [5, 0, 0, 0])
 }
 

@@ -75,19 +75,19 @@ struct PointSearchTests {
     #expect(bytes.withUnsafeBytes { packing.unpack($0, layout: type.block.name, rows: PointSearchTests.rows, columns: 256) } == panel)
     guard [.iq2xxs, .iq1s].contains(type) else { return }
     let best = (0..<4).map { smallest(scheme, panel, row: $0, columns: columns) }
-    #expect(found[0..<4].reduce(0, +) < 1.15 * best.reduce(0, +), "\(found[0..<4]) against \(best)")
+    #expect(found[0..<4].reduce(0, +) < 1.6 * best.reduce(0, +), "\(found[0..<4]) against \(best)")
   }
 
   @Test(arguments: GridType.allCases) func resultsAreTheSameOnEveryProcessor(type: GridType) throws {
     let source = weights.values.map { $0 * 40 }, count = GridPoints(type.grid).count, runs = 8 / type.pointLength
-    let results = (QC_BASELINE.rawValue...UInt32(qc_cpu_level())).map { level in
+    let results = (Int32(QC_BASELINE)...qc_cpu_level()).map { level in
       var indices = [UInt16](repeating: 0, count: source.count / 8 * runs), signs = [UInt8](repeating: 0, count: source.count / 8)
       var scratch = [Float](repeating: 0, count: count * runs)
       type.coordinates.withUnsafeBufferPointer { points in
         guard let base = points.baseAddress else { return }
         var rule = qc_point_rule(
           points: base, length: Int32(type.pointLength), count: Int32(count), signs: type.isTernary ? 0 : Int32(type.storedSigns))
-        qc_point_searcher_at(Int32(level))(
+        qc_point_searcher_at(level)(
           &rule, source, Int64(source.count / 8), PointSearchTests.metric, &scratch, &indices, &signs)
       }
       return indices + signs.map { UInt16($0) }

@@ -81,8 +81,17 @@ import Testing
     }
     let older = folder(config: "{}")
     writeText(older.file("hf_quant_config.json"), #"{"quantization": {"quant_algo": "NVFP4"}}"#)
+    writeFile(older.file("model.safetensors"), safetensors([("a", [1, 2])]).replacing(Array("F32".utf8), with: Array("I32".utf8)))
     let failure = failure { _ = try HuggingFaceFormat.open(older.path, options: OpenOptions()) }
     #expect(failure?.message.contains("'NVFP4'") == true)
+  }
+
+  @Test func aDescriptionBesideFloatsIsLeftover() throws {
+    let folder = folder(config: "{}")
+    writeText(folder.file("hf_quant_config.json"), #"{"quantization": {"quant_algo": "NVFP4"}}"#)
+    let checkpoint = try HuggingFaceFormat.open(folder.path, options: OpenOptions())
+    #expect(checkpoint.tensors.count == 1)
+    #expect(checkpoint.warnings.contains { $0.contains("left from another version of the model") })
   }
 
   @Test func aNullQuantizationMeansNone() throws {

@@ -275,15 +275,4 @@ import Testing
       #expect(throws: Failure.self) { try gptq(options) }
     }
   }
-
-  @Test func pointsOfSeveralColumnsAreLeftToTheSchemesRule() throws {
-    let scheme = try #require(GGUFGrids.scheme(named: "iq2_xs", modelType: .f32)), matrix = weights(rows: 3, columns: 256)
-    var task = RoundingTask(id: id, name: "up", scheme: scheme, statistics: correlated(256))
-    task.importance = (0..<256).map { Float($0 % 7) }
-    let rounder = try #require(try gptq().rounder(for: task))
-    #expect(rounder.record.fallback?.contains("8 columns at once") == true)
-    var expected = scheme.emptyPanel(rows: 3, columns: 256)
-    matrix.withPanel { scheme.encode($0, importance: task.importance, into: &expected) }
-    #expect(round(matrix, scheme, rounder) == expected)
-  }
 }

@@ -7,7 +7,7 @@ struct TensorMapping {
   var model: ModelDescription?
   let target: Naming
   /// What the user can do about towers that are left out.
-  let wayForTowers: String
+  var wayForTowers = ""
 
   func drafts(warnings: inout [String]) throws -> [TensorDraft] {
     guard let model else { return source.tensors.map { unknownDraft($0) } }

@@ -1,9 +1,9 @@
 /// A checkpoint whose tensors lack the part of the model's class in their names: the inner model of a class with an output matrix was saved
 /// (`embed_tokens.weight` for `model.embed_tokens.weight`). Clients load it all the same.
-enum PrefixedView {
+package enum PrefixedView {
   /// Describes a checkpoint; places have the names that are stored.
   /// - Throws: `Failure` of the family.
-  static func describe(
+  package static func describe(
     _ checkpoint: Checkpoint, _ configuration: Configuration, by family: any ModelFamily.Type
   ) throws -> ModelDescription {
     let model = try family.describe(configuration, tensors: checkpoint)
