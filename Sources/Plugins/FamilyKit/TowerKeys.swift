@@ -106,10 +106,7 @@ extension TowerKeys {
     keys.set("vision.projection_dim", sizes.projection)
     keys.set("vision.image_size", sizes.image)
     keys.set("vision.patch_size", sizes.patch)
-    keys.set("vision.embedding_length", sizes.width)
-    keys.set("vision.feed_forward_length", sizes.inner)
-    keys.set("vision.block_count", sizes.blocks)
-    keys.set("vision.attention.head_count", sizes.heads)
+    keys.setBlocks("vision", sizes)
     for (key, name) in [("vision.image_mean", "image_mean"), ("vision.image_std", "image_std")] {
       guard let values = processor[name]?.arrayValue?.compactMap(\.doubleValue), values.count == 3 else {
         throw Failure(
@@ -127,11 +124,18 @@ extension TowerKeys {
     keys.setFileType()
     keys.set("has_audio_encoder", .bool(true))
     keys.set("audio.projection_dim", sizes.projection)
-    keys.set("audio.embedding_length", sizes.width)
-    keys.set("audio.feed_forward_length", sizes.inner)
-    keys.set("audio.block_count", sizes.blocks)
-    keys.set("audio.attention.head_count", sizes.heads)
+    keys.setBlocks("audio", sizes)
     return keys
+  }
+}
+
+extension GGUFKeys {
+  /// The sizes of a tower's blocks.
+  fileprivate mutating func setBlocks(_ tower: String, _ sizes: TowerSizes) {
+    set("\(tower).embedding_length", sizes.width)
+    set("\(tower).feed_forward_length", sizes.inner)
+    set("\(tower).block_count", sizes.blocks)
+    set("\(tower).attention.head_count", sizes.heads)
   }
 }
 
