@@ -80,12 +80,20 @@ import Testing
       ("scale.nonfinite", [0xc0, 0x7f]), ("scale.nonfinite", [0x80, 0x7f]), ("scale.zero", [0, 0]), ("scale.negative", [0x80, 0xbc]),
     ] as [(String, [UInt8])])
   func invalidScalesAreNamed(id: String, bytes: [UInt8]) throws {
-    var folder = try EditedFolder(checked.made("int4-g32"))
+    var folder = try EditedFolder(checked.made("int4-g32-asym"))
     folder.change("layers.0.mlp.up_proj.weight_scale", first(bytes))
     folder.save()
     let found = try checked.findings(folder.path).first { $0.id == id }
     #expect(found?.tensor == "model.layers.0.mlp.up_proj.weight" && found?.severity == (id == "scale.negative" ? .warning : .error))
     #expect(found?.message.hasPrefix("1 of ") == true)
+  }
+
+  /// Signed codes reach one step further on one side, and the sign of the scale says on which.
+  @Test func scalesOfSignedCodesMayBeNegative() throws {
+    var folder = try EditedFolder(checked.made("int4-g32"))
+    folder.change("layers.0.mlp.up_proj.weight_scale", first([0x80, 0xbc]))
+    folder.save()
+    #expect(try checked.ids(folder.path).isEmpty)
   }
 
   /// A group of zeros needs no scale.

@@ -10,6 +10,9 @@ import Testing
     try GPTQ(OptionValues(options, declarations: GPTQ.options, plugin: GPTQ.id))
   }
 
+  /// The pass through the columns alone, as published.
+  private let pass = ["order": "static", "search": "off", "refine": "0", "rescale": "off"]
+
   private func scheme(_ name: String) throws -> any Scheme {
     try #require(
       IntegerScheme.named(name) ?? GGUFBlocks.scheme(named: name, modelType: .f32) ?? GGUFGrids.scheme(named: name, modelType: .f32))
@@ -124,7 +127,7 @@ import Testing
   func codesAreThoseOfTheDefinition(_ name: String, _ values: String) throws {
     let scheme = try scheme(name)
     let matrix = weights(rows: 5, columns: 192), statistics = correlated(192)
-    let quantized = try round(matrix, scheme, rounder(scheme, statistics, ["order": "static", "damp": "0.02", "values": values]))
+    let quantized = try round(matrix, scheme, rounder(scheme, statistics, pass.merging(["damp": "0.02", "values": values]) { $1 }))
     func equalCodes(_ type: ElementType) -> Int {
       let expected = twin(matrix, scheme, statistics, damp: 0.02, values: type)
       #expect(quantized.parameters == expected.parameters)
@@ -140,7 +143,7 @@ import Testing
   @Test(arguments: ["int4-g128", "int8-channel", "q4_0", "q4_k"]) func withoutCorrelationNothingIsMoved(_ name: String) throws {
     let scheme = try scheme(name)
     let matrix = weights(rows: 6, columns: 512)
-    let rounder = try rounder(scheme, statistics(512) { $0 == $1 ? 3 : 0 }, ["order": "static", "importance": "off"])
+    let rounder = try rounder(scheme, statistics(512) { $0 == $1 ? 3 : 0 }, pass.merging(["importance": "off"]) { $1 })
     var expected = scheme.emptyPanel(rows: 6, columns: 512)
     matrix.withPanel {
       scheme.fit($0, importance: nil, into: &expected)

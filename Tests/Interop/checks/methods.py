@@ -75,11 +75,13 @@ def feedback_codes(layer, dtype):
 @check("GPTQ's scales and codes of q, k and v in the first block are those of llm-compressor, {}", ["in F32", "in BF16"])
 def first_block_equals(arithmetic):
     """llm-compressor ran the model in BF16 and took errors against values rounded to BF16. Done the same way, codes are equal
-    to its codes; done in F32, the default, they are equal to those of the same definition in F32."""
+    to its codes; done in F32, they are equal to those of the same definition in F32."""
+    # The pass alone, as published.
+    method = "gptq:search=off,refine=0,rescale=off,correct=0"
     if arithmetic == "in F32":
-        dtype, options = torch.float32, ("w4a16", "gptq")
+        dtype, options = torch.float32, ("w4a16", method)
     else:
-        dtype, options = torch.bfloat16, ("w4a16", "gptq:values=bf16", "--products", "bf16")
+        dtype, options = torch.bfloat16, ("w4a16", method + ",values=bf16", "--products", "bf16")
         if "avx512_bf16" not in open("/proc/cpuinfo").read():
             raise Skip("needs a processor with AVX512_BF16")
     golden, own, details = shared(GOLDEN), converted(*options), []

@@ -17,7 +17,7 @@ struct FeedbackPass {
   /// `[rows, tileLength]`: weights of a tile, or the values of its codes.
   private let tileValues: FloatStorage
   /// One panel per tile of the row.
-  private var tiles: [QuantizedPanel]
+  var tiles: [QuantizedPanel]
 
   /// - Parameter fitted: initial parameters.
   init(_ rounder: FeedbackRounder, panel: Panel, fitted: QuantizedPanel) {
@@ -133,16 +133,4 @@ struct FeedbackPass {
       }
     }
   }
-}
-
-/// A fixed number of floats, zero at first, freed with the object. Used by one thread.
-private final class FloatStorage {
-  let base: UnsafeMutablePointer<Float>
-
-  init(count: Int) {
-    base = .allocate(capacity: max(1, count))
-    base.initialize(repeating: 0, count: max(1, count))
-  }
-
-  deinit { base.deallocate() }
 }

@@ -16,6 +16,12 @@ struct FeedbackRounder: Rounder {
   /// Corrects the weights before they are rounded, or nil.
   let correction: TargetCorrection?
   let requestedDamp: Double
+  /// The Gram matrix, if codes and parameters are improved after the pass.
+  let gram: DampedGram?
+  /// How often they are.
+  let refinements: Int
+  /// Whether rows are scaled afterwards, so that their outputs are not smaller than those of the weights.
+  let rescales: Bool
 
   var record: RoundingRecord {
     RoundingRecord(
@@ -40,6 +46,11 @@ struct FeedbackRounder: Rounder {
     if order.kind == .static { scheme.fit(panel, importance: importance, into: &result) }
     var pass = FeedbackPass(self, panel: panel, fitted: result)
     for batch in order.batches { pass.round(batch) }
+    if let gram {
+      var refinement = Refinement(scheme: scheme, gram: gram, panel: panel, valueType: valueType, tiles: pass.tiles)
+      for _ in 0..<refinements { refinement.improve(&pass.tiles) }
+      if rescales { refinement.rescale(&pass.tiles) }
+    }
     pass.store(into: &result)
   }
 }

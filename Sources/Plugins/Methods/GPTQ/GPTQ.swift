@@ -35,7 +35,14 @@ public struct GPTQ: QuantizationMethod {
       defaultValue: "exact"),
     OptionDeclaration(
       name: "correct", summary: "correct this share of earlier layers' errors, 0 to 1 (needs a second stream)",
-      defaultValue: "0"),
+      defaultValue: "0.5"),
+    OptionDeclaration(
+      name: "search", summary: "search the ranges of groups for the smallest error: on, off; auto: if they are integers",
+      defaultValue: "auto"),
+    OptionDeclaration(
+      name: "refine", summary: "improve codes and parameters this often after the pass, 0 to 8", defaultValue: "2"),
+    OptionDeclaration(
+      name: "rescale", summary: "scale rows so that their outputs are not smaller than the original's", defaultValue: "on"),
   ]
 
   let damp: Double
@@ -45,6 +52,10 @@ public struct GPTQ: QuantizationMethod {
   let correctedShare: Double
   /// The type to which clients round values; nil: they do not.
   let valueType: ElementType?
+  /// Nil: by scheme.
+  let searches: Bool?
+  let refinements: Int
+  let rescales: Bool
   private let factors = FactorCache()
 
   /// - Throws: `Failure` if an option's value is out of range.
@@ -54,6 +65,10 @@ public struct GPTQ: QuantizationMethod {
     weighsFit = try options.flag("importance")
     valueType = ElementType(schemeName: try options.choice("values", of: ["exact", "bf16", "f16"]))
     correctedShare = try options.number("correct", in: 0...1)
+    let search = try options.choice("search", of: ["auto", "on", "off"])
+    searches = search == "auto" ? nil : search == "on"
+    refinements = try options.integer("refine", in: 0...8)
+    rescales = try options.flag("rescale")
   }
 
   public var stages: Set<MethodStage> { [.round] }
@@ -80,10 +95,14 @@ public struct GPTQ: QuantizationMethod {
         reason: "the inputs' Gram matrix cannot be factored even with damp=\(InverseFactor.largestDamp); rounded to nearest "
           + "instead. The calibration text may be too short, or activations are not finite")
     }
+    let isInteger = [.symmetricInteger, .asymmetricInteger, .affineInteger].contains(task.scheme.grid.kind)
+    let scheme = (searches ?? isInteger) && weighsFit ? task.scheme.widerSearch ?? task.scheme : task.scheme
+    let isRefined = refinements > 0 || rescales
     return FeedbackRounder(
-      scheme: task.scheme, order: order, factor: factor, metrics: order.joint > 1 ? factor.metrics(of: order) : [], valueType: valueType,
+      scheme: scheme, order: order, factor: factor, metrics: order.joint > 1 ? factor.metrics(of: order) : [], valueType: valueType,
       importance: weighsFit ? order.diagonal : nil,
-      correction: TargetCorrection(statistics, share: correctedShare, order: order, factor: factor), requestedDamp: damp)
+      correction: TargetCorrection(statistics, share: correctedShare, order: order, factor: factor), requestedDamp: damp,
+      gram: isRefined ? DampedGram(statistics, order: order, factor: factor) : nil, refinements: refinements, rescales: rescales)
   }
 }
 

@@ -85,8 +85,12 @@ public struct ConversionPlan: Sendable {
   }
 
   /// Statistics that the methods ask for.
-  var requirements: Set<Statistic> {
-    methods.reduce(into: []) { $0.formUnion($1.statistics) }
+  var requirements: Set<Statistic> { Self.requirements(of: methods, propagation) }
+
+  static func requirements(of methods: [any QuantizationMethod], _ propagation: Propagation) -> Set<Statistic> {
+    let asked = methods.reduce(into: Set<Statistic>()) { $0.formUnion($1.statistics) }
+    // The original stream cannot be compared with itself.
+    return propagation == .original ? asked.subtracting([.cross]) : asked
   }
 
   /// What is observed at each site of a block: what methods ask for, and what is needed to find stored scales.

@@ -31,7 +31,7 @@ struct MethodChain {
   }
 
   /// What they observe at each site.
-  var statistics: Set<Statistic> { methods.reduce(into: []) { $0.formUnion($1.statistics) } }
+  var statistics: Set<Statistic> { ConversionPlan.requirements(of: methods, propagation) }
 
   /// - Throws: `Failure` `method.model` if a method has nothing to do on a model, or cannot do it exactly.
   func check(on model: ModelDescription, path: String) throws(Failure) {

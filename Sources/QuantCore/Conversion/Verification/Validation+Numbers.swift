@@ -55,7 +55,8 @@ extension Validation {
   private static func counts(_ panel: QuantizedPanel, _ scheme: any Scheme) -> Counts {
     var counts = Counts()
     let grid = scheme.grid, largest = Float(Int32(1) << Int32(min(30, grid.codeBits)) - 1)
-    let isAffine = grid.kind == .affineInteger  // whose scales may count down
+    // Codes without zero points have more room on one side, and affine ones may count down.
+    let mayBeNegative = grid.kind == .affineInteger || grid.kind == .symmetricInteger
     let hasZeroPoints = grid.kind == .asymmetricInteger && panel.parameterCount > 1
     var zeros: [Int] = []
     for index in stride(from: 0, to: panel.parameters.count, by: max(1, panel.parameterCount)) {
@@ -63,7 +64,7 @@ extension Validation {
       counts.scales += 1
       if !scale.isFinite {
         counts.nonfinite += 1
-      } else if scale < 0, !isAffine {
+      } else if scale < 0, !mayBeNegative {
         counts.negative += 1
       } else if scale == 0 {
         zeros.append(index)

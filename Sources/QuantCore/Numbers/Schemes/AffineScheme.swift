@@ -47,6 +47,7 @@ public struct AffineScheme: Scheme {
       scaleType: scaleType)
   }
   public var parameterCount: Int { 2 }
+  public var adjustableParameters: [AdjustableParameter] { .factors(2, stored: scaleType) }
 
   public var widerSearch: (any Scheme)? {
     AffineScheme(bits: bits, length: length, scaleType: scaleType, hasWholeZeroPoints: hasWholeZeroPoints, isWide: true)

@@ -13,6 +13,8 @@ import CKernels
 ///
 /// For formats that store scales in another type than the model's, the arithmetic is done in 32 bits and the scale rounded once.
 ///
+/// The wider search takes the range of each group with the smallest squared error instead (`IntegerRange`); only it uses importance.
+///
 /// Parameters of a tile: the scale, and for an asymmetric group the zero point (0 to `2^b - 1`).
 public struct IntegerScheme: Scheme {
   /// Bits of a code: 2 to 8.
@@ -25,6 +27,7 @@ public struct IntegerScheme: Scheme {
   public let modelType: ElementType
   /// Type in which scales are stored: `f32`, `f16` or `bf16`.
   public let scaleType: ElementType
+  private var isWide = false
 
   /// Nil for a width below 2 or above 8, or a group size below 1. A type that is not a 16- or 32-bit float becomes f32.
   /// - Parameter scaleType: nil: the model's type.
@@ -44,6 +47,12 @@ public struct IntegerScheme: Scheme {
     return IntegerScheme(bits: bits, groupLength: groupLength, isSymmetric: isSymmetric, modelType: .f32, scaleType: type) ?? self
   }
 
+  public var widerSearch: (any Scheme)? {
+    var wide = self
+    wide.isWide = true
+    return wide
+  }
+
   public var name: String {
     "int\(bits)-" + (groupLength.map { "g\($0)" } ?? "channel") + (isSymmetric ? "" : "-asym")
   }
@@ -55,6 +64,11 @@ public struct IntegerScheme: Scheme {
   }
 
   public var parameterCount: Int { isSymmetric ? 1 : 2 }
+
+  public var adjustableParameters: [AdjustableParameter] {
+    let zero = isSymmetric ? [] : [AdjustableParameter(1, storage: .integer(0...Int(highest)))]
+    return zero + .factors(1, stored: scaleType)
+  }
 
   /// Smallest code: negative if codes are signed.
   var lowest: Float { isSymmetric ? -Float(1 << (bits - 1)) : 0 }
@@ -73,6 +87,7 @@ public struct IntegerScheme: Scheme {
 
   public func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     fit(panel, importance: importance, into: &result)
+    if isWide { return nearest(panel, columns: 0..<panel.columns, into: &result) }
     let length = result.groupLength
     let groups = result.groupsPerRow
     for row in 0..<panel.rows {
@@ -93,6 +108,11 @@ public struct IntegerScheme: Scheme {
 
   /// Works in one pass over each group, without codes.
   public func roundTrip(_ panel: Panel, importance: [Float]?, into destination: UnsafeMutablePointer<Float>) {
+    if isWide {
+      var quantized = emptyPanel(rows: panel.rows, columns: panel.columns)
+      encode(panel, importance: importance, into: &quantized)
+      return value(quantized, columns: 0..<panel.columns, into: destination)
+    }
     let length = max(1, groupLength ?? panel.columns)
     for row in 0..<panel.rows {
       for start in stride(from: 0, to: panel.columns / length * length, by: length) {
@@ -104,13 +124,23 @@ public struct IntegerScheme: Scheme {
     }
   }
 
-  /// Importance is not used: the rule depends only on the extremes of a group.
+  /// The rule does not use importance: it depends only on the extremes of a group.
   public func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
+    guard let importance else { return fit(panel, nil, into: &result) }
+    importance.withUnsafeBufferPointer { fit(panel, $0.baseAddress, into: &result) }
+  }
+
+  private func fit(_ panel: Panel, _ importance: UnsafePointer<Float>?, into result: inout QuantizedPanel) {
     let length = result.groupLength
     for row in 0..<panel.rows {
       let source = panel.row(row)
       for group in 0..<result.groupsPerRow {
-        let (scale, zero) = parameters(source + group * length, length)
+        let first = group * length
+        var (scale, zero) = parameters(source + first, length)
+        if isWide {
+          let range = IntegerRange(source + first, importance.map { $0 + first }, length, of: self)
+          (scale, zero) = range.best(startingWith: (scale, zero))
+        }
         let position = result.parameterIndex(row: row, group: group)
         result.parameters[position] = scale
         if !isSymmetric { result.parameters[position + 1] = zero }

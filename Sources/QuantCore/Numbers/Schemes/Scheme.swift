@@ -53,6 +53,9 @@ public protocol Scheme: Sendable {
   /// - Parameter metric: M, square, symmetric and positive definite.
   func nearest(_ panel: Panel, columns: Range<Int>, metric: [Float], into result: inout QuantizedPanel)
 
+  /// The parameters of a tile that can be improved once codes are chosen, those of sub-blocks before those of the whole tile. Empty: none.
+  var adjustableParameters: [AdjustableParameter] { get }
+
   // MARK: Repacking
 
   /// How codes and parameters of another scheme become this one's without rounding any weight, or nil if they cannot. The default
@@ -72,6 +75,7 @@ extension Scheme {
   public var widerSearch: (any Scheme)? { nil }
   public var importanceNeed: ImportanceNeed { .none }
   public var jointColumns: Int { 1 }
+  public var adjustableParameters: [AdjustableParameter] { [] }
 
   public func nearest(_ panel: Panel, columns: Range<Int>, metric: [Float], into result: inout QuantizedPanel) {
     nearest(panel, columns: columns, into: &result)

@@ -19,6 +19,11 @@ struct GridBlocks: GGUFBlockScheme {
   /// Signs are shared by 8 weights, so two points of 4 belong together.
   var jointColumns: Int { 8 }
 
+  var adjustableParameters: [AdjustableParameter] {
+    .integers(0...(1 << type.scale(0).width) - 1, from: 1, subBlocks: scaleCount, length: layout.scaleWeights)
+      + .factors(1, stored: .f16)
+  }
+
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,
     codes: UnsafeMutablePointer<Int32>

@@ -5,6 +5,7 @@ import QuantCore
 /// Parameters: `[d]`, of either sign. Codes: 0...15, computed with the scale of the search before it is rounded to 16 bits.
 struct LevelBlocks: GGUFBlockScheme {
   let layout: BlockType
+  var adjustableParameters: [AdjustableParameter] { .factors(1, stored: .f16) }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

@@ -6,6 +6,9 @@ import QuantCore
 /// before it is rounded to 16 bits.
 struct LevelSuperBlocks: GGUFBlockScheme {
   let layout: BlockType
+  var adjustableParameters: [AdjustableParameter] {
+    .integers(-32...31, from: 1, subBlocks: 8, length: layout.scaleWeights) + .factors(1, stored: .f16)
+  }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

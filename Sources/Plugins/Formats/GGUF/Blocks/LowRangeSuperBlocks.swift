@@ -6,6 +6,7 @@ import QuantCore
 /// importance, errors are weighted by magnitudes, and the search sums absolute errors.
 struct LowRangeSuperBlocks: RangedSubBlocks {
   let layout: BlockType
+  var scaleRange: ClosedRange<Int> { 0...15 }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

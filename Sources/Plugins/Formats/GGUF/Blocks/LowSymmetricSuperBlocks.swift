@@ -6,6 +6,7 @@ import QuantCore
 /// scales -32 under `d = 0`.
 struct LowSymmetricSuperBlocks: ScaledSubBlocks {
   let layout: BlockType
+  var scaleRange: ClosedRange<Int> { -32...31 }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

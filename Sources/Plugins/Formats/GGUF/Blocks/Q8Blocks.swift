@@ -5,6 +5,7 @@ import QuantCore
 /// Parameters: `[d]`. Codes: -128...127.
 struct Q8Blocks: GGUFBlockScheme {
   let layout: BlockType
+  var adjustableParameters: [AdjustableParameter] { .factors(1, stored: .f16) }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

@@ -6,6 +6,7 @@ import QuantCore
 /// minimum is at most zero.
 struct RangeBlocks: GGUFBlockScheme {
   let layout: BlockType
+  var adjustableParameters: [AdjustableParameter] { .factors(2, stored: .f16) }
 
   private var top: Int32 { (1 << Int32(layout.bits)) - 1 }
 

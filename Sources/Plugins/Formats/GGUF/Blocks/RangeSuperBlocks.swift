@@ -6,6 +6,7 @@ import QuantCore
 /// 0...31.
 struct RangeSuperBlocks: RangedSubBlocks {
   let layout: BlockType
+  var scaleRange: ClosedRange<Int> { 0...63 }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

@@ -3,9 +3,17 @@ import QuantCore
 /// Super-blocks whose sub-blocks have one scale each: a weight is `d * scale[s] * (q - half)`.
 ///
 /// Parameters: `[d, scale 0…]`. Codes: `0 ..< 2 * half`. The weights of a sub-block whose stored scale is zero are lost.
-protocol ScaledSubBlocks: GGUFBlockScheme {}
+protocol ScaledSubBlocks: GGUFBlockScheme {
+  /// What a stored scale can be.
+  var scaleRange: ClosedRange<Int> { get }
+}
 
 extension ScaledSubBlocks {
+  var adjustableParameters: [AdjustableParameter] {
+    .integers(scaleRange, from: 1, subBlocks: layout.weights / layout.scaleWeights, length: layout.scaleWeights)
+      + .factors(1, stored: .f16)
+  }
+
   /// The code of a weight of zero.
   private var half: Int32 { 1 << Int32(layout.bits - 1) }
 
@@ -45,9 +53,18 @@ extension ScaledSubBlocks {
 /// Super-blocks whose sub-blocks have a scale and a minimum each: a weight is `d * scale[s] * q - dmin * min[s]`.
 ///
 /// Parameters: `[d, dmin, scale 0…, min 0…]`. Codes: `0 ... top`.
-protocol RangedSubBlocks: GGUFBlockScheme {}
+protocol RangedSubBlocks: GGUFBlockScheme {
+  /// What a stored scale or minimum can be.
+  var scaleRange: ClosedRange<Int> { get }
+}
 
 extension RangedSubBlocks {
+  var adjustableParameters: [AdjustableParameter] {
+    let count = layout.weights / layout.scaleWeights
+    return .integers(scaleRange, from: 2, subBlocks: count, length: layout.scaleWeights)
+      + .integers(scaleRange, from: 2 + count, subBlocks: count, length: layout.scaleWeights) + .factors(2, stored: .f16)
+  }
+
   /// The largest code.
   var top: Int32 { (1 << Int32(layout.bits)) - 1 }
 

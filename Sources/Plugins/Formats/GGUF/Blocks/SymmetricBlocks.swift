@@ -6,6 +6,7 @@ import QuantCore
 /// only one that reaches the full range. Codes: 0...2 * half - 1.
 struct SymmetricBlocks: GGUFBlockScheme {
   let layout: BlockType
+  var adjustableParameters: [AdjustableParameter] { .factors(1, stored: .f16) }
 
   private var half: Int32 { 1 << Int32(layout.bits - 1) }
 

@@ -5,6 +5,7 @@ import QuantCore
 /// Parameters: `[d, scale 0…15]`, the scales being the signed 8-bit integers of the file. Codes: 0...63.
 struct SymmetricSuperBlocks: ScaledSubBlocks {
   let layout: BlockType
+  var scaleRange: ClosedRange<Int> { -128...127 }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,

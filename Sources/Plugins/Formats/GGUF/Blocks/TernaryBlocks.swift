@@ -6,6 +6,7 @@ import QuantCore
 /// error feedback may use. Importance is not used.
 struct TernaryBlocks: GGUFBlockScheme {
   let layout: BlockType
+  var adjustableParameters: [AdjustableParameter] { .factors(1, stored: .f16) }
 
   private var top: Float { layout == .q2_0 ? 3 : 2 }
 
@@ -90,6 +91,7 @@ struct TernaryBlocks: GGUFBlockScheme {
 /// Parameters: `[d]`. Codes: 0 for negative weights, otherwise 1. Importance is not used.
 struct SignBlocks: GGUFBlockScheme {
   let layout: BlockType
+  var adjustableParameters: [AdjustableParameter] { .factors(1, stored: .f16) }
 
   func readableEncode(
     _ x: UnsafePointer<Float>, weighting: BlockWeighting?, parameters: UnsafeMutablePointer<Float>,
