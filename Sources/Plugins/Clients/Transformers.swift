@@ -38,13 +38,16 @@ public enum Transformers: ClientProfile {
   /// Classes that set random weights before they look for stored ones, and fail where a layer has codes instead (`_init_weights` of each
   /// class); with weights in place of codes they load.
   private static let initialisesWeights: Set<String> = [
-    "blt", "convbert", "falcon", "falcon_mamba", "gpt_bigcode", "ibert", "kimi_linear", "longt5", "mamba", "mamba2", "modernbert",
+    "blt", "convbert", "falcon", "falcon_mamba", "gpt_bigcode", "ibert", "longt5", "mamba", "mamba2", "modernbert",
     "modernbert-decoder", "mt5", "nanochat", "recurrent_gemma", "rwkv", "switch_transformers", "t5", "udop", "umt5",
   ]
   /// Classes with a layer for each expert in any quantized folder.
   private static let separatesExperts: Set<String> = ["llama4", "llama4_text"]
   /// Classes whose fused layers are cut apart while a folder is loaded (`conversion_mapping.py`).
   private static let cutsLayers: Set<String> = ["gte", "hrm_text", "jina_embeddings_v3", "nomic_bert"]
+
+  /// Classes whose convolutions are joined while a folder is loaded, which fails in a quantized one.
+  private static let joinsConvolutions: Set<String> = ["kimi_linear"]
 
   /// What the class of a model does with a folder that it cannot load.
   private static func classObstacle(_ folder: ClientFolder) -> ClientObstacle? {
@@ -57,6 +60,10 @@ public enum Transformers: ClientProfile {
     if cutsLayers.contains(type), first.packing == "pack-quantized" {
       return ClientObstacle(
         "cuts the fused layers of a '\(type)' apart while it loads, and cannot cut their codes", remedy: "Choose bf16, or another client.")
+    }
+    if joinsConvolutions.contains(type) {
+      return ClientObstacle(
+        "fails to join the convolutions of a quantized '\(type)' while it loads", remedy: "Choose bf16, or another client.")
     }
     return nil
   }

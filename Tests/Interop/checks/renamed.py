@@ -46,6 +46,16 @@ def loads(name):
     return f"{own:.1e}, ignore {json.loads((folder / 'config.json').read_text())['quantization_config']['ignore']}"
 
 
+@check("w4a16 folder of {}, whose stacked experts become codes one by one, in transformers 5 gives qconvert's logits", (),
+       slow_cases=["llama4"])
+def separated(name):
+    folder, ids = written(name), WORK / "renamed.ids"
+    ids.write_text(" ".join(map(str, IDS)))
+    own = deviation(own_logits(folder, ids), logits(name, folder))
+    require(own < 1e-4, f"deviation {own:.1e} of qconvert's logits")
+    return f"{own:.1e}"
+
+
 @check("w4a16 folder of {} in transformers 5 loads as the warning says, and not otherwise", (), slow_cases=["falcon"])
 def warned(name):
     folder = written(name)

@@ -26,6 +26,9 @@ MODELS = {
     "phimoe": ("PhimoeForCausalLM", "PhimoeConfig", dict(num_local_experts=4, num_experts_per_tok=2, **SHAPE)),
     "qwen2-moe": ("Qwen2MoeForCausalLM", "Qwen2MoeConfig", dict(shared_expert_intermediate_size=256, **ROUTED, **SHAPE)),
     "qwen3-moe": ("Qwen3MoeForCausalLM", "Qwen3MoeConfig", dict(head_dim=64, **ROUTED, **SHAPE)),
+    "llama4": ("Llama4ForCausalLM", "Llama4TextConfig", dict(
+        head_dim=64, intermediate_size_mlp=512, num_local_experts=4, num_experts_per_tok=1, attention_chunk_size=64,
+        no_rope_layers=[1, 0], **SHAPE)),
     "falcon": ("FalconForCausalLM", "FalconConfig", dict(
         vocab_size=512, hidden_size=256, num_hidden_layers=2, num_attention_heads=4, bos_token_id=1, eos_token_id=2)),
 }

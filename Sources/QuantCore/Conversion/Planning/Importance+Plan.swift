@@ -32,10 +32,9 @@ extension Importance {
       guard var values = entry.values(for: tensor) else {
         // The embedding is looked up, not multiplied with: what a file holds for it has another shape.
         if format.outerRole(tensor.name, id: tensor.id) == .tokenEmbedding { continue }
+        let rows = "\(tensor.shape.count == 3 ? "\(tensor.shape[0]) matrices with " : "")rows of \(tensor.shape.last ?? 1) weights"
         throw Failure(
-          .data, "importance.length",
-          "has \(entry.meanSquares.count) mean squares for "
-            + (tensor.shape.count == 3 ? "\(tensor.shape[0]) matrices with " : "") + "rows of \(tensor.shape.last ?? 1) weights",
+          .data, "importance.length", "has \(entry.meanSquares.count) mean squares for \(rows)",
           file: path, tensor: tensor.name, remedy: "Give a file that was made for this model.")
       }
       let replaced = Importance.replaceUnseen(&values, tokens: entry.tokens, columns: tensor.shape.last ?? 1)
