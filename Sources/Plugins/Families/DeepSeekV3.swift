@@ -75,10 +75,7 @@ extension TensorNames {
     let gateUp = NamedPlace("mlp.experts.gate_up_proj").named(suffix: "")
     let (gate, up): (NamedPlace, NamedPlace) = isApart ? ("ffn_gate_exps", "ffn_up_exps") : ("ffn_gate_up_exps", "ffn_gate_up_exps")
     rename(
-      TensorName(expert: .gate, gateUp.apart("mlp.experts.*.gate_proj"), gate),
-      TensorName(expert: .up, gateUp.apart("mlp.experts.*.up_proj"), up),
-      TensorName(
-        expert: .down, NamedPlace("mlp.experts.down_proj").named(suffix: "").apart("mlp.experts.*.down_proj"), "ffn_down_exps"))
-    chooseExperts(in: tensors)
+      TensorName(expert: .gate, gateUp, gate), TensorName(expert: .up, gateUp, up),
+      TensorName(expert: .down, NamedPlace("mlp.experts.down_proj").named(suffix: ""), "ffn_down_exps"))
   }
 }
