@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # environment.sh NAME: installs a Python program that qconvert is compared with, once, in an environment of its own, because each wants
 # other versions of the same libraries. Prints the path of its Python; fails where it cannot be installed.
-#   NAME           gptqmodel, llmcompressor, autoawq, mlx, modelopt or vllm
+#   NAME           gptqmodel, llmcompressor, autoawq, mlx, modelopt, transformers5 or vllm
 #   PEERS          folder of the environments (default: ~/.cache/qconvert/peers); 1 to 3 GB each
 #   PIP_FIND_LINKS folder with PyTorch's CPU build, where PyPI's own, with libraries for GPUs, shall not be used
 set -euo pipefail
@@ -16,6 +16,7 @@ case $name in
   autoawq) packages=(autoawq==0.2.9 transformers==4.51.3) ;;
   # Its own library takes the place of PyTorch.
   mlx) packages=('mlx[cpu]==0.32.4' mlx-lm==0.32.2 transformers==5.24.0) torch= ;;
+  transformers5) packages=(transformers==5.24.0 compressed-tensors==0.20.1 accelerate) ;;
   modelopt) packages=(nvidia-modelopt==0.47.0 transformers==5.17.0 requests) ;;
   # The CPU build runs with PyTorch's CPU build alone, which PyPI does not have. What it asks for to see and to hear is for GPUs.
   vllm)
@@ -23,7 +24,7 @@ case $name in
     replaced=$(printf "%s; sys_platform == 'none'\n" torchvision torchaudio torchcodec)
     [ -n "${PIP_FIND_LINKS-}" ] || options=(--torch-backend cpu)
     ;;
-  *) echo "environment.sh: there is no '$name': give gptqmodel, llmcompressor, autoawq, mlx, modelopt or vllm" >&2; exit 64 ;;
+  *) echo "environment.sh: there is no '$name': give gptqmodel, llmcompressor, autoawq, mlx, modelopt, transformers5 or vllm" >&2; exit 64 ;;
 esac
 
 folder=$peers/$name

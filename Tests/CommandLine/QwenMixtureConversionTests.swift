@@ -107,4 +107,12 @@ import Testing
     expectSameTensors(try opening.open(stacked), kept)
     #expect(kept["model.layers.1.mlp.experts.gate_up_proj"]?.shape == [4, 48, 32])
   }
+
+  /// Clients look for the codes of each expert alone.
+  @Test(arguments: ["qwen2-moe", "qwen3-moe"]) func stackedExpertsBecomeTheCodesOfSingleOnes(_ name: String) throws {
+    let source = try opening.open(RandomModel.copy(name, into: folder))
+    let made = try convert(stackedFolder(name), "codes", scheme: "int8-channel")
+    expectSameTensors(try convert(source.path, "single", scheme: "int8-channel"), made)
+    #expect(made.tensors.filter { $0.name.contains(".experts.") }.allSatisfy { $0.storage.codes != nil })
+  }
 }

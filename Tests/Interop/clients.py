@@ -68,6 +68,7 @@ LLAMA_CONVERTER = Peer("llama_converter", sys.executable)
 GPTQMODEL = Peer("gptqmodel", GPTQMODEL_CPU_WORKERS="2")
 LLMCOMPRESSOR = Peer("llmcompressor")
 MODELOPT = Peer("modelopt")
+TRANSFORMERS5 = Peer("transformers5", OMP_NUM_THREADS="1")
 MLX = Peer("mlx")
 # One thread: several wait for each other in busy loops. One process: the engine's workers are not restarted for each folder.
 VLLM = Peer(

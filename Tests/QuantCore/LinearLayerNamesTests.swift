@@ -22,7 +22,7 @@ import Testing
     "backbone.layers.0.mixer.in_proj.weight", "backbone.layers.0.mixer.out_proj.weight",
     "model.layers.0.linear_attn.in_proj_qkvz.weight",
     "language_model.model.layers.0.self_attn.o_proj.weight", "model.language_model.layers.0.mlp.down_proj.weight",
-    "blk.0.ffn_gate.weight",
+    "blk.0.ffn_gate.weight", "transformer.blocks.0.norm_attn_norm.attn.Wqkv.weight",
     "model.layers.0.cross_attn.k_proj.weight",
   ])
   func namesOfLinearLayersAreRecognized(_ name: String) { #expect(isLinear(name)) }
@@ -46,7 +46,8 @@ import Testing
     // Layers for multi-token prediction.
     "model.layers.61.eh_proj.weight", "model.layers.61.shared_head.head.weight", "model.layers.61.embed_tokens.weight",
     // Tables, norms and convolutions.
-    "model.layers.0.input_layernorm.weight", "transformer.h.0.ln_1.weight", "model.layers.0.embed.proj.weight",
+    "model.layers.0.input_layernorm.weight", "transformer.h.0.ln_1.weight", "transformer.blocks.0.norm_attn_norm.norm_1.weight",
+    "model.layers.0.embed.proj.weight",
     "model.layers.0.pos_table.weight",
     "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", "model.layers.0.short_conv.conv1d.weight",
     "model.layers.0.conv.conv.weight", "lm_heads.0.lm_head.weight", "model.embed_tokens.weight", "lm_head.weight",

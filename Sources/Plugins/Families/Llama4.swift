@@ -24,13 +24,16 @@ public enum Llama4: ModelFamily {
   private static let prefixes = ["model.", "language_model.model.", "model.language_model."]
 
   private static let names: TensorNames = {
-    func stack(_ name: String) -> NamedPlace { NamedPlace("feed_forward.experts." + name).named(suffix: "").transposed }
+    func stack(_ name: String, of matrix: String) -> NamedPlace {
+      NamedPlace("feed_forward.experts." + name).named(suffix: "").transposed.apart("feed_forward.experts.*." + matrix)
+    }
     var names = TensorNames.llama
     names.rename(
       TensorName(.gate, "feed_forward.gate_proj", "ffn_gate"), TensorName(.up, "feed_forward.up_proj", "ffn_up"),
       TensorName(.down, "feed_forward.down_proj", "ffn_down"), TensorName(.router, "feed_forward.router", "ffn_gate_inp"),
-      TensorName(expert: .gate, stack("gate_up_proj"), "ffn_gate_exps"), TensorName(expert: .up, stack("gate_up_proj"), "ffn_up_exps"),
-      TensorName(expert: .down, stack("down_proj"), "ffn_down_exps"))
+      TensorName(expert: .gate, stack("gate_up_proj", of: "gate_proj"), "ffn_gate_exps"),
+      TensorName(expert: .up, stack("gate_up_proj", of: "up_proj"), "ffn_up_exps"),
+      TensorName(expert: .down, stack("down_proj", of: "down_proj"), "ffn_down_exps"))
     names.insertRouted(correction: nil, shared: "feed_forward.shared_expert")
     return names
   }()
@@ -41,6 +44,7 @@ public enum Llama4: ModelFamily {
     let keys = whole.nested("text_config")
     var names = names
     names.choosePrefix(prefixes, in: tensors)
+    names.chooseExperts(in: tensors)
     if names.prefixes[.huggingFace] == prefixes[1] { names.back[1].places[.huggingFace] = .outside("language_model.lm_head") }
     var n = try keys.decoderNumbers(defaultKeyValueHeads: 8, defaultHeadSize: 128, defaultNormEpsilon: 1e-5, tensors: tensors)
     let embedding = tensors[names.name(.tokenEmbedding, keys.isStored ? .gguf : .huggingFace) ?? ""]

@@ -98,8 +98,10 @@ struct QwenMixture {
     guard areStacked else { return names }
     let gateUp = NamedPlace("mlp.experts.gate_up_proj").named(suffix: "")
     names.rename(
-      TensorName(expert: .gate, gateUp, "ffn_gate_exps"), TensorName(expert: .up, gateUp, "ffn_up_exps"),
-      TensorName(expert: .down, NamedPlace("mlp.experts.down_proj").named(suffix: ""), "ffn_down_exps"))
+      TensorName(expert: .gate, gateUp.apart("mlp.experts.*.gate_proj"), "ffn_gate_exps"),
+      TensorName(expert: .up, gateUp.apart("mlp.experts.*.up_proj"), "ffn_up_exps"),
+      TensorName(
+        expert: .down, NamedPlace("mlp.experts.down_proj").named(suffix: "").apart("mlp.experts.*.down_proj"), "ffn_down_exps"))
     return names
   }
 

@@ -79,7 +79,7 @@ extension LlamaDecoder {
     var decoder = Decoder(family: family, numbers: facts.numbers, norm: facts.numbers.rootMeanSquareNorm(.outputNorm)) {
       _ throws(Failure) in branches(facts)
     }
-    decoder.names = names
+    decoder.names = names(tensors)
     decoder.bias = { tensor in
       if biased.contains(tensor.role) && tensor.expert == nil { return .always }
       return mayHaveBias(tensor, keys) ? .optional : .never
@@ -132,9 +132,10 @@ extension LlamaDecoder {
   }
 
   /// Llama's names, with those that Mixtral's folders use for experts.
-  private var names: TensorNames {
+  private func names(_ tensors: Checkpoint) -> TensorNames {
     var names = interleavesRotaryRows ? TensorNames.llamaInPairs : .llama
     names.renameExpertsAsMixtral()
+    names.stackExpertsOfMixtral(in: tensors)
     return names
   }
 

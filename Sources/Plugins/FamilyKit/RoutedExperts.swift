@@ -132,6 +132,24 @@ extension TensorNames {
       TensorName(expert: .up, "block_sparse_moe.experts.*.w3", "ffn_up_exps"),
       TensorName(expert: .down, "block_sparse_moe.experts.*.w2", "ffn_down_exps"))
   }
+
+  /// Names the experts of a Mixtral as stacks where a checkpoint has them so, as transformers 5 holds them in memory. Folders of codes have
+  /// the published names.
+  mutating func stackExpertsOfMixtral(in tensors: Checkpoint) {
+    for module in ["mlp", "block_sparse_moe"] {
+      for suffix in ["", ".weight"] {
+        let gateUp = NamedPlace(module + ".experts.gate_up_proj").named(suffix: suffix)
+        guard tensors.tensors.contains(where: { $0.name.hasSuffix("." + gateUp.name + suffix) }) else { continue }
+        let down = NamedPlace(module + ".experts.down_proj").named(suffix: suffix)
+        rename(
+          TensorName(.router, NamedPlace(module + ".gate").apart("block_sparse_moe.gate"), "ffn_gate_inp"),
+          TensorName(expert: .gate, gateUp.apart("block_sparse_moe.experts.*.w1"), "ffn_gate_exps"),
+          TensorName(expert: .up, gateUp.apart("block_sparse_moe.experts.*.w3"), "ffn_up_exps"),
+          TensorName(expert: .down, down.apart("block_sparse_moe.experts.*.w2"), "ffn_down_exps"))
+        return
+      }
+    }
+  }
 }
 
 extension GGUFKeys {

@@ -75,6 +75,16 @@ public struct TensorNames: Sendable {
     if let prefix = found ?? prefixes.first { self.prefixes[.huggingFace] = prefix }
   }
 
+  /// Names experts one by one where a checkpoint has them so, and not in stacks: it is one of codes.
+  public mutating func chooseExperts(in tensors: Checkpoint) {
+    for index in block.indices {
+      guard let place = block[index].places[tensors.naming], let name = place.nameOfCodes else { continue }
+      guard !tensors.tensors.contains(where: { $0.name.hasSuffix("." + place.name + place.suffix) }) else { continue }
+      let ending = "." + name.replacing("*", with: "0") + ".weight"
+      if tensors.tensors.contains(where: { $0.name.hasSuffix(ending) }) { block[index].places[tensors.naming] = NamedPlace(name) }
+    }
+  }
+
   /// What a format calls a tensor outside the blocks; nil if it has no place for it.
   public func name(_ role: TensorRole, _ naming: Naming) -> String? {
     (front + back).first { $0.role == role }?.places[naming].map { place in
@@ -162,6 +172,9 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   /// What a stored tensor of floats states as its dimensions; see `TensorPlace.dimensions`.
   public var statedDimensions: [Int]?
 
+  /// The name that folders of codes have instead, with `*` for the expert's number, where floats may be stacked; nil: the same name.
+  public var nameOfCodes: String?
+
   public init(_ name: String) { self.name = name }
   public init(stringLiteral name: String) { self.name = name }
 
@@ -219,6 +232,13 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public func after(rows: Int) -> NamedPlace {
     var place = self
     place.unusedRows = rows
+    return place
+  }
+
+  /// The same, with another name in folders of codes; `*` is the expert's number.
+  public func apart(_ name: String) -> NamedPlace {
+    var place = self
+    place.nameOfCodes = name
     return place
   }
 

@@ -39,10 +39,16 @@ struct TensorPlacement {
     let tensor = member.tensor
     var places: [Naming: TensorPlace] = [:]
     for (naming, place) in name.places { places[naming] = self.place(tensor, place, naming, rows, isBias: isBias) }
-    return ModelTensor(
+    var result = ModelTensor(
       id: id(tensor, isBias: isBias),
       shape: isBias ? [tensor.shape[0]] : tensor.shape, kind: isBias ? .bias : tensor.kind, places: places,
       isOptional: isBias ? member.bias == .optional || member.isOptional : member.isOptional)
+    for (naming, place) in name.places where !isBias {
+      guard let name = place.nameOfCodes else { continue }
+      let own = NamedPlace(name)
+      result.placesOfCodes[naming] = TensorPlace(fullName(own, naming, tensor.expert) + own.suffix, tensor.shape)
+    }
+    return result
   }
 
   private func id(_ tensor: PartTensor, isBias: Bool) -> TensorID {

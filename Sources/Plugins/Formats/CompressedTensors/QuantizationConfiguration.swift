@@ -68,7 +68,7 @@ enum QuantizationConfiguration {
       .init("format", .string(formats.count == 1 ? formats.first ?? format : "mixed-precision")),
       .init("quantization_status", .string("compressed")),
       .init("config_groups", .object(groups)),
-      .init("ignore", .array(unquantized.map { .string($0) })),
+      .init("ignore", .array(IgnoredLayers(besides: modules.map(\.name)).entries(for: unquantized).map { .string($0) })),
     ])
   }
 

@@ -17,6 +17,8 @@ extension Importance {
     for tensor in model?.tensors ?? [] { names[tensor.id] = tensor.importanceName(naming, source: source) }
     var missing: [String] = []
     var matrices = 0
+    var (unseen, silent): ([String], [String]) = ([], [])
+    var unseenMatrices = 0
     for index in tensors.indices where Importance.weighs(tensors[index]) {
       let tensor = tensors[index]
       let isInBlock = !Importance.isOuter(tensor, format)
@@ -27,13 +29,18 @@ extension Importance {
         continue
       }
       guard selection.contains(name) else { continue }
-      guard let values = entry.values(for: tensor) else {
+      guard var values = entry.values(for: tensor) else {
         // The embedding is looked up, not multiplied with: what a file holds for it has another shape.
         if format.outerRole(tensor.name, id: tensor.id) == .tokenEmbedding { continue }
+        let rows = "\(tensor.shape.count == 3 ? "\(tensor.shape[0]) matrices with " : "")rows of \(tensor.shape.last ?? 1) weights"
         throw Failure(
-          .data, "importance.length", "has \(entry.meanSquares.count) mean squares for rows of \(tensor.shape.last ?? 1) weights",
+          .data, "importance.length", "has \(entry.meanSquares.count) mean squares for \(rows)",
           file: path, tensor: tensor.name, remedy: "Give a file that was made for this model.")
       }
+      let replaced = Importance.replaceUnseen(&values, tokens: entry.tokens, columns: tensor.shape.last ?? 1)
+      unseenMatrices += replaced
+      if replaced > 0 { unseen.append(tensor.name) }
+      if values.contains(0) { silent.append(tensor.name) }
       tensors[index].importance = values
     }
     guard matrices > missing.count || matrices == 0 else {
@@ -48,6 +55,16 @@ extension Importance {
       warnings.append(
         "\(strangers.count) of \(entries.count) entries of the importance file fit no tensor of the model, such as '\(first)': was it made"
           + " for this model?")
+    }
+    if let first = unseen.first {
+      warnings.append(
+        "\(unseenMatrices) quantized matrices have an importance of zero throughout, as where no token reached an expert, such as in "
+          + "'\(first)': their columns count equally")
+    }
+    if let first = silent.first {
+      warnings.append(
+        "\(silent.count) of \(matrices) quantized tensors have columns of importance zero, in which errors do not count, such as "
+          + "'\(first)'")
     }
     if let first = missing.first {
       warnings.append(
@@ -111,16 +128,32 @@ extension ModelTensor {
   }
 }
 
+extension Importance {
+  /// Makes all columns of a matrix count equally where no token was seen: zeros would make its errors cost nothing.
+  /// - Parameters:
+  ///   - values: of one matrix, or of each in a stack.
+  ///   - tokens: how many were seen by each matrix; of another length: by all together.
+  /// - Returns: the number of such matrices.
+  private static func replaceUnseen(_ values: inout [Float], tokens: [Int], columns: Int) -> Int {
+    let count = values.count / max(1, columns)
+    let unseen = (0..<count).filter { matrix in
+      tokens.count == count && tokens[matrix] == 0 || values[matrix * columns..<(matrix + 1) * columns].allSatisfy { $0 == 0 }
+    }
+    for matrix in unseen { values.replaceSubrange(matrix * columns..<(matrix + 1) * columns, with: repeatElement(1, count: columns)) }
+    return unseen.count
+  }
+}
+
 extension Importance.Entry {
   /// One value per column of a tensor; for a stack of experts, one row of values per expert. Nil if the widths differ.
   fileprivate func values(for tensor: PlannedTensor) -> [Float]? {
     let columns = tensor.shape.last ?? 1
-    if meanSquares.count == columns { return meanSquares }
     guard columns > 0, meanSquares.count.isMultiple(of: columns) else { return nil }
-    let experts = meanSquares.count / columns
+    let matrices = meanSquares.count / columns
     // A stack has the id of its first expert.
-    if tensor.shape.count == 3 { return tensor.shape[0] == experts ? meanSquares : nil }
-    guard let expert = tensor.id?.expert, expert < experts else { return nil }
+    if tensor.shape.count == 3 { return tensor.shape[0] == matrices ? meanSquares : nil }
+    if matrices == 1 { return meanSquares }
+    guard let expert = tensor.id?.expert, expert < matrices else { return nil }
     return Array(meanSquares[expert * columns..<(expert + 1) * columns])
   }
 }

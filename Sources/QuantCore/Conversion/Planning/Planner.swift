@@ -38,11 +38,13 @@ public struct Planner: Sendable {
     try check(shaped.model, for: target, chain, request)
 
     let wanted = try scheme(of: request, source: shaped.source)
-    let drafts = try shaping.drafts(of: &shaped)
+    let drafts = try shaping.drafts(of: &shaped, wanted: wanted)
     var chosen = try SchemeChoice(
       wanted: wanted, weighs: shaped.weighs, request: request, source: shaped.source, model: shaped.model, target: target)(drafts)
     shaped.source = Stacks(source: shaped.source, model: shaped.model, target: target).turning(&chosen)
-    shaped.warnings += ChoiceSummary(drafts: chosen, source: shaped.source, model: shaped.model, target: target).warnings
+    let summary = ChoiceSummary(drafts: chosen, wanted: wanted, source: shaped.source, model: shaped.model, target: target)
+    try summary.check(path: request.input)
+    shaped.warnings += summary.warnings
 
     let sealing = Sealing(
       request: request, source: shaped.source, model: shaped.model, target: target, hasMethods: !chain.methods.isEmpty)
@@ -50,7 +52,8 @@ public struct Planner: Sendable {
     if target.naming != shaped.source.naming { shaped.warnings += shaped.model?.cautions[target.naming] ?? [] }
     try chain.checkUse(on: sealed, wanted: wanted)
     shaped.warnings += chain.cautions(on: sealed)
-    try target.checkFolder(sealed, model: shaped.model)
+    try target.checkFolder(sealed, shaped.source, model: shaped.model)
+    shaped.warnings += target.cautions(sealed, shaped.source, model: shaped.model)
     for caution in sealed.compactMap({ $0.packing.caution($0.scheme) }) where !shaped.warnings.contains(caution) {
       shaped.warnings.append(caution)
     }

@@ -44,11 +44,13 @@ struct SourceShaping {
   }
 
   /// The output's tensors. A description that does not fit the tensors is dropped if it is not needed.
+  /// - Parameter wanted: name of the scheme or preset for the whole model, or `keep`.
   /// - Throws: `Failure` of the mapping.
-  func drafts(of shaped: inout Result) throws -> [TensorDraft] {
+  func drafts(of shaped: inout Result, wanted: String) throws -> [TensorDraft] {
     let reader = target.registry.reader(of: shaped.source)
     var mapping = TensorMapping(
       source: shaped.source, reader: reader, model: shaped.model, target: target.naming,
+      separatesStacks: target.storesCodes(wanted, modelType: shaped.source.modelType),
       wayForTowers: TowerRequest.way(of: request, shaped.source, shaped.model, target, opening))
     do {
       return try mapping.drafts(warnings: &shaped.warnings)

@@ -124,9 +124,28 @@ struct Target {
   }
 
   /// - Throws: `Failure` `client.refuses` if the client would not compute with all layers together.
-  func checkFolder(_ tensors: [PlannedTensor], model: ModelDescription?) throws(Failure) {
+  func checkFolder(_ tensors: [PlannedTensor], _ source: Checkpoint, model: ModelDescription?) throws(Failure) {
     guard let client else { return }
-    var folder = ClientFolder(quantized: [], unquantized: [])
+    guard let obstacle = client.profile.obstacle(folder(tensors, source, model), version: client.version) else { return }
+    throw Failure(
+      .unsupported, "client.refuses", "\(client.profile.id) \(client.version) \(obstacle.reason)", file: path,
+      remedy: obstacle.remedy)
+  }
+
+  /// What a person must know to load the output: with the client that was asked for, else with any that reads its packings.
+  func cautions(_ tensors: [PlannedTensor], _ source: Checkpoint, model: ModelDescription?) -> [String] {
+    let folder = folder(tensors, source, model)
+    let used = Set(folder.quantized.map(\.packing))
+    let readers = registry.clients.filter { $0.formats.contains(format.id) && used.isSubset(of: $0.packings) }
+    let clients = client.map { [($0.profile, $0.version)] } ?? readers.map { ($0, $0.version) }
+    return clients.compactMap { profile, version in
+      profile.caution(folder, version: version).map { "\(profile.id) \(version) \($0)" }
+    }
+  }
+
+  private func folder(_ tensors: [PlannedTensor], _ source: Checkpoint, _ model: ModelDescription?) -> ClientFolder {
+    let configuration = naming == source.naming ? source.configuration : model?.configurations[naming]
+    var folder = ClientFolder(quantized: [], unquantized: [], modelType: configuration?.json?["model_type"]?.stringValue)
     for tensor in tensors {
       let name = QuantizedModule.name(ofWeight: tensor.name)
       if tensor.scheme.grid.kind != .float {
@@ -136,12 +155,17 @@ struct Target {
             shape: tensor.shape))
       } else if QuantizedModule.isLinear(tensor.name, shape: tensor.shape, id: tensor.id, model: model) {
         folder.unquantized.append(name)
+      } else if tensor.id?.expert != nil, tensor.shape.count == 3 {
+        folder.hasPlainStacks = true
       }
     }
-    guard let obstacle = client.profile.obstacle(folder, version: client.version) else { return }
-    throw Failure(
-      .unsupported, "client.refuses", "\(client.profile.id) \(client.version) \(obstacle.reason)", file: path,
-      remedy: obstacle.remedy)
+    return folder
+  }
+
+  /// Whether a scheme or preset for the whole model, or `keep`, makes codes of weights.
+  func storesCodes(_ wanted: String, modelType: ElementType) -> Bool {
+    let name = registry.preset(wanted).map { $0.pureScheme ?? wanted } ?? wanted
+    return (try? registry.scheme(name, modelType: modelType)).map { $0.grid.kind != .float } ?? false
   }
 
   /// Common schemes that fit rows of this length and that the format can hold.

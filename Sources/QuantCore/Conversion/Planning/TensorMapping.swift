@@ -6,6 +6,8 @@ struct TensorMapping {
   let reader: (any CheckpointReader.Type)?
   var model: ModelDescription?
   let target: Naming
+  /// Whether stacks of floats become codes where clients look for those one by one.
+  var separatesStacks = false
   /// What the user can do about towers that are left out.
   var wayForTowers = ""
 
@@ -13,8 +15,8 @@ struct TensorMapping {
     guard let model else { return source.tensors.map { unknownDraft($0) } }
     try checkTensors(model)
     if target == source.naming {
-      let known = Dictionary(grouping: pieces(model)) { $0.target.name }
-      return source.tensors.map { tensor in known[tensor.name].map { draft($0, tensor) } ?? unknownDraft(tensor) }
+      let known = Dictionary(grouping: pieces(model)) { $0.source.name }
+      return source.tensors.flatMap { tensor in known[tensor.name].map { drafts(of: tensor, $0) } ?? [unknownDraft(tensor)] }
     }
     try checkUnknown(model, &warnings)
     if model.head.isTied, let output = model.tensors.first(where: { $0.id.role == .output })?.place(source.naming),
@@ -44,10 +46,19 @@ struct TensorMapping {
     return drafts
   }
 
+  /// What one tensor of the source becomes: one of the same name, or, for a stack that is taken apart, one for each of its matrices.
+  private func drafts(of tensor: CheckpointTensor, _ pieces: [TensorPiece]) -> [TensorDraft] {
+    let groups = Dictionary(grouping: pieces) { $0.target.name }
+    var seen: Set<String> = []
+    return pieces.filter { seen.insert($0.target.name).inserted }.compactMap { groups[$0.target.name].map { draft($0, tensor) } }
+  }
+
   /// The model's tensors that the source holds and the target has a place for.
   private func pieces(_ model: ModelDescription) -> [TensorPiece] {
     model.tensors.compactMap { tensor in
-      guard let from = tensor.place(source.naming), let to = tensor.place(target), source[from.name] != nil else { return nil }
+      guard let from = tensor.place(source.naming), let stored = source[from.name] else { return nil }
+      let ofCodes = separatesStacks && stored.storage.codes == nil ? tensor.placesOfCodes[target] : nil
+      guard let to = ofCodes ?? tensor.place(target) else { return nil }
       return TensorPiece(id: tensor.id, shape: tensor.shape, source: from, target: to)
     }
   }

@@ -15,11 +15,14 @@ public protocol ClientProfile: Plugin {
   static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle?
   /// Why it could not run a folder with these layers although it can run each of them alone, or nil if it can.
   static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle?
+  /// What a person must know to load a folder with these layers, or nil. In messages, it follows the client's id and version.
+  static func caution(_ folder: ClientFolder, version: ClientVersion) -> String?
 }
 
 extension ClientProfile {
   public static var roundsInputsByType: Bool { false }
   public static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle? { nil }
+  public static func caution(_ folder: ClientFolder, version: ClientVersion) -> String? { nil }
 }
 
 /// The linear layers of a folder, as a client would load them.
@@ -27,10 +30,15 @@ public struct ClientFolder: Sendable {
   public var quantized: [ClientLayer]
   /// Names of the layers that are not quantized.
   public var unquantized: [String]
+  /// What the configuration says of the kind of model (`falcon`), by which clients choose its class; nil: nothing.
+  public var modelType: String?
+  /// Whether experts are stored in stacks that are not quantized.
+  public var hasPlainStacks = false
 
-  public init(quantized: [ClientLayer], unquantized: [String]) {
+  public init(quantized: [ClientLayer], unquantized: [String], modelType: String? = nil) {
     self.quantized = quantized
     self.unquantized = unquantized
+    self.modelType = modelType
   }
 }
 

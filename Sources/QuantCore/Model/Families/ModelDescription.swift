@@ -59,7 +59,10 @@ public struct ModelDescription: Sendable {
   /// The same description with other places in one naming.
   package func replacingPlaces(_ naming: Naming, _ change: (TensorPlace) -> TensorPlace) -> ModelDescription {
     var copy = self
-    for index in tensors.indices { copy.tensors[index].places[naming] = tensors[index].places[naming].map(change) }
+    for index in tensors.indices {
+      copy.tensors[index].places[naming] = tensors[index].places[naming].map(change)
+      copy.tensors[index].placesOfCodes[naming] = tensors[index].placesOfCodes[naming].map(change)
+    }
     return copy
   }
 

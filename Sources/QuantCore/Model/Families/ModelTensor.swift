@@ -13,6 +13,9 @@ public struct ModelTensor: Sendable {
   public var kind: TensorKind
   /// Its place in each naming; absent: formats of that naming do not store it.
   public var places: [Naming: TensorPlace]
+  /// Its place where clients look for the codes of a matrix that its floats are only a part of: experts, which a folder may hold in one
+  /// stack as floats, but one by one as codes. Absent: the same place.
+  public var placesOfCodes: [Naming: TensorPlace] = [:]
   /// Whether a checkpoint may lack it (biases that only some models have, a tied output matrix).
   public var isOptional: Bool
 

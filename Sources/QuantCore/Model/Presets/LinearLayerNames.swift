@@ -13,6 +13,8 @@ enum LinearLayerNames {
     case anywhere
     /// The last part, which names the module.
     case module
+    /// Anywhere in the last two parts: DBRX has its attention in a `norm_attn_norm`.
+    case end
   }
 
   /// What is no linear layer of a language block, with who uses the name.
@@ -46,7 +48,7 @@ enum LinearLayerNames {
     (.module, "eh_proj"),  // DeepSeek V3, GLM 4
     (.part, "shared_head"),  // the same
     // Tables, norms and output matrices.
-    (.anywhere, "norm"), (.anywhere, "embed"), (.anywhere, "position"),
+    (.end, "norm"), (.anywhere, "embed"), (.anywhere, "position"),
     (.start, "ln_"), (.start, "pos_"), (.start, "rel_"), (.anywhere, "relative"), (.anywhere, "rotary"),  // GPT-2, ViT, T5
     (.anywhere, "lm_head"), (.part, "score"), (.part, "classifier"),  // output matrices of several kinds
     (.part, "wte"), (.part, "wpe"),  // GPT-2
@@ -72,16 +74,17 @@ enum LinearLayerNames {
     guard shape.count == 2, shape[0] > 1 else { return false }
     let parts = name.lowercased().split(separator: ".")
     guard parts.last == "weight", parts.contains(where: { Int($0) != nil }), let module = parts.dropLast().last else { return false }
-    guard !others.contains(where: { matches($0, parts, module: module) }) else { return false }
+    guard !others.contains(where: { matches($0, parts.dropLast(), module: module) }) else { return false }
     return module.contains("proj") || !expertCounts(configuration).contains(shape[0])
   }
 
-  private static func matches(_ other: (place: Place, word: String), _ parts: [Substring], module: Substring) -> Bool {
+  private static func matches(_ other: (place: Place, word: String), _ parts: ArraySlice<Substring>, module: Substring) -> Bool {
     switch other.place {
     case .part: parts.contains { $0 == other.word }
     case .start: parts.contains { $0.hasPrefix(other.word) }
     case .anywhere: parts.contains { $0.contains(other.word) }
     case .module: module == other.word
+    case .end: parts.suffix(2).contains { $0.contains(other.word) }
     }
   }
 

@@ -95,7 +95,7 @@ struct CheckpointFacts {
     // GGUF has only its own packing; in other formats, whatever is quantized was unpacked by a packing.
     guard let packing = checkpoint.packing ?? (checkpoint.format == "gguf" ? "gguf" : nil) else { return checkpoint.quantization == nil }
     let ids = Dictionary((model?.tensors ?? []).compactMap { tensor in tensor.name(checkpoint.naming).map { ($0, tensor.id) } }) { $1 }
-    var folder = ClientFolder(quantized: [], unquantized: [])
+    var folder = ClientFolder(quantized: [], unquantized: [], modelType: checkpoint.configuration?.json?["model_type"]?.stringValue)
     for tensor in checkpoint.tensors {
       let name = QuantizedModule.name(ofWeight: tensor.name)
       if let codes = tensor.storage.codes {
@@ -104,10 +104,12 @@ struct CheckpointFacts {
           ClientLayer(name: name, packing: packing, grid: codes.scheme.grid, activations: inputs, shape: tensor.shape))
       } else if QuantizedModule.isLinear(tensor.name, shape: tensor.shape, id: ids[tensor.name], model: model) {
         folder.unquantized.append(name)
+      } else if ids[tensor.name]?.expert != nil, tensor.shape.count == 3 {
+        folder.hasPlainStacks = true
       }
     }
     return client.packings.contains(packing) && folder.quantized.allSatisfy { client.obstacle($0, version: client.version) == nil }
-      && client.obstacle(folder, version: client.version) == nil
+      && client.obstacle(folder, version: client.version) == nil && client.caution(folder, version: client.version) == nil
   }
 
   private static func groups(_ checkpoint: Checkpoint, _ model: ModelDescription?) -> [Group] {
