@@ -1,0 +1,41 @@
+/// Whether clients load a checkpoint as it is stored, and compute with all of its layers.
+public enum ClientLoading {
+  /// Why a client would not, or nil if nothing is known that would keep it from it.
+  public static func obstacle(
+    of client: any ClientProfile.Type, version: ClientVersion, to checkpoint: Checkpoint, _ model: ModelDescription?
+  ) -> ClientObstacle? {
+    guard client.formats.contains(checkpoint.format) else {
+      return ClientObstacle(
+        "does not load format '\(checkpoint.format)'", remedy: "Write one of: \(client.formats.joined(separator: ", ")).")
+    }
+    guard let packing = packing(of: checkpoint) else {
+      guard let method = checkpoint.quantization else { return nil }
+      return ClientObstacle("does not read weights quantized with \(method)", remedy: "Choose another scheme.")
+    }
+    guard client.packings.contains(packing) else {
+      return ClientObstacle(
+        "does not read packing '\(packing)'", remedy: "Give \(setting: "packing") one of: \(client.packings.joined(separator: ", ")).")
+    }
+    let folder = layers(of: checkpoint, packing, model)
+    return folder.quantized.lazy.compactMap { client.obstacle($0, version: version) }.first ?? client.obstacle(folder, version: version)
+  }
+
+  /// Id of the packing of the quantized tensors. GGUF has only its own; in other formats, whatever is quantized was unpacked by a packing.
+  static func packing(of checkpoint: Checkpoint) -> String? { checkpoint.packing ?? (checkpoint.format == "gguf" ? "gguf" : nil) }
+
+  private static func layers(of checkpoint: Checkpoint, _ packing: String, _ model: ModelDescription?) -> ClientFolder {
+    let ids = Dictionary((model?.tensors ?? []).compactMap { tensor in tensor.name(checkpoint.naming).map { ($0, tensor.id) } }) { $1 }
+    var folder = ClientFolder(quantized: [], unquantized: [])
+    for tensor in checkpoint.tensors {
+      let name = QuantizedModule.name(ofWeight: tensor.name)
+      if let codes = tensor.storage.codes {
+        let inputs = checkpoint.activations.inputs[name]?.scheme
+        folder.quantized.append(
+          ClientLayer(name: name, packing: packing, grid: codes.scheme.grid, activations: inputs, shape: tensor.shape))
+      } else if QuantizedModule.isLinear(tensor.name, shape: tensor.shape, id: ids[tensor.name], model: model) {
+        folder.unquantized.append(name)
+      }
+    }
+    return folder
+  }
+}
