@@ -20,8 +20,11 @@ public enum ClientLoading {
     return folder.quantized.lazy.compactMap { client.obstacle($0, version: version) }.first ?? client.obstacle(folder, version: version)
   }
 
-  /// Id of the packing of the quantized tensors. GGUF has only its own; in other formats, whatever is quantized was unpacked by a packing.
-  static func packing(of checkpoint: Checkpoint) -> String? { checkpoint.packing ?? (checkpoint.format == "gguf" ? "gguf" : nil) }
+  /// Id of the packing of the quantized tensors. What no packing unpacked is stored as only its format does, under whose name clients know it.
+  static func packing(of checkpoint: Checkpoint) -> String? {
+    let isQuantized = checkpoint.tensors.contains { $0.storage.isNumeric && $0.storage.elementType == nil }
+    return checkpoint.packing ?? (isQuantized ? checkpoint.format : nil)
+  }
 
   private static func layers(of checkpoint: Checkpoint, _ packing: String, _ model: ModelDescription?) -> ClientFolder {
     let ids = Dictionary((model?.tensors ?? []).compactMap { tensor in tensor.name(checkpoint.naming).map { ($0, tensor.id) } }) { $1 }
