@@ -72,6 +72,27 @@ private func progress(_ mode: Progress.Mode, _ capture: Capture, _ clock: HandCl
   #expect(capture.error.split(separator: "\r").count <= 5)
 }
 
+@Test func blocksAreNamedAndTellTheTimeThatIsLeft() {
+  let capture = Capture()
+  let clock = HandClock()
+  let progress = progress(.redrawn, capture, clock)
+  func said(_ line: String) -> Bool { capture.error.hasSuffix("\r\u{1b}[Kconvert: \(line)") }
+  progress.begin("convert", total: 1000)
+  clock.move(1)
+  // Four blocks of an earlier run say nothing about the pace of this one.
+  progress.reach("convert", block: 4, of: 8)
+  #expect(said("block 5 of 8, 0% of 1.00 KB"))
+  clock.move(29)
+  progress.advance("convert", by: 10)
+  #expect(said("block 5 of 8, 1% of 1.00 KB"), "one tensor of the block says nothing about the others")
+  clock.move(30)
+  progress.reach("convert", block: 5, of: 8)
+  #expect(said("block 6 of 8, 1% of 1.00 KB, 3 min 00 s left"))
+  clock.move(20)
+  progress.advance("convert", by: 10)
+  #expect(said("block 6 of 8, 2% of 1.00 KB, 2 min 40 s left"))
+}
+
 @Test func otherStagesCountTokens() {
   #expect(Wording.progress("evaluate", done: 1000, total: 4000, seconds: 2) == "evaluate: 25% of 4,000 tokens, 500 tokens/s, 6.0 s left")
 }

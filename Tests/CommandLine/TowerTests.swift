@@ -33,6 +33,16 @@ import Testing
     try #require(checkpoint[name], "\(name)").matrix().values
   }
 
+  @Test func theFileIsComparedWithTheFolderThatItIsFrom() throws {
+    let exact = try converted("f32")
+    let opening = Opening(registry)
+    #expect(try Comparison(exact.source, exact.made, opening: opening, threads: 2).holds)
+    #expect(try Comparison(exact.made, exact.source, opening: opening, threads: 2).holds)
+    let found = try Comparison(exact.source, converted("q8_0").made, opening: opening, threads: 2)
+    #expect(!found.holds && found.tensors.contains { $0.verdict == .different && ($0.relativeError ?? 1) < 0.02 })
+    #expect(!found.tensors.contains { $0.verdict == .missing })
+  }
+
   @Test func theFileIsLabelledAsTowersAndHasNoTokenizer() throws {
     let metadata = try converted(nil).made.metadata
     #expect(metadata["general.architecture"] == .string("clip") && metadata["general.type"] == .string("mmproj"))

@@ -49,14 +49,64 @@ if grep -q 'loaded by *no known client' "$work/stdout"; then pass "no client loa
 refused "a model of unknown context" 65 "$in/no-context" "$target" --scheme f32
 accepted "the same with its length, as the remedy says" model.gguf "$in/no-context" "$target" --scheme f32 --set-meta llama.context_length=u32:64
 tidy
+accepted "a model that does not mention its length" model.gguf "$in/unsaid-context" "$target" --scheme f32
+attempt inspect "$target" --metadata
+if grep -q 'llama.context_length *u32 *2048' "$work/stdout"; then pass "it gets that of its class"; else
+  fail "it gets that of its class" "$(grep context_length "$work/stdout")"
+fi
+tidy
 printf '\357\273\277' | cat - "$in/good/config.json" >"$work/mark.json"
 refused "a byte order mark" 65 "$in/good" "$target" --config "$work/mark.json"
 says "its name" "byte order mark"
 
 attempt "$in/companions" "$out/model" --scheme bf16 --report none
-for file in modeling_x.py COPYING chat.jinja LICENSE; do
+for file in modeling_x.py COPYING chat.jinja LICENSE modules.json 1_Pooling/config.json 2_Dense/model.safetensors \
+  chat_templates/tools.jinja; do
   if cmp -s "$in/companions/$file" "$out/model/$file"; then pass "$file comes along"; else fail "$file comes along" "it does not"; fi
 done
 if [ -e "$out/model/optimizer.pt" ] || [ -e "$out/model/quantize_config.json" ]; then fail "training stays behind" "it does not"; else pass "training stays behind"; fi
-says "what stays behind" "'1_Pooling' is not carried along"
+for file in NOTICE linked onnx; do
+  if [ -e "$out/model/$file" ]; then fail "$file stays behind" "it does not"; else pass "$file stays behind"; fi
+done
+says "what stays behind" "4 files and folders are not carried along"
+attempt "$in/companions" "$out/model" --scheme f16 --report none --force
+if [ "$code" -eq 0 ]; then pass "an output with folders is replaced"; else fail "an output with folders is replaced" "$(cat "$work/err")"; fi
+touch "$out/model/1_Pooling/mine"
+attempt "$in/companions" "$out/model" --scheme f16 --report none --force
+if [ "$code" -eq 73 ] && [ -e "$out/model/1_Pooling/mine" ]; then pass "a foreign file in a folder of an output stays (73)"; else
+  fail "a foreign file in a folder of an output stays" "ended with $code: $(cat "$work/err")"
+fi
 tidy
+
+accepted "a class with biases that the model does not have" model.gguf "$in/without-biases" "$target" --scheme f32
+tidy
+refused "the same, where one of them is stored" 65 "$in/with-one-bias" "$target" --scheme f32
+attempt "$in/older-cache-scales" "$target" --scheme f32 --report none
+if [ "$code" -eq 0 ]; then pass "older names of cache scales"; else fail "older names of cache scales" "ended with $code: $(cat "$work/err")"; fi
+says "what a GGUF does without" "the scales of cached keys and values of 2 blocks are left out"
+tidy
+
+# What an output would be is found before it gets its name.
+refused "metadata that contradict the tensors" 65 "$in/good" "$target" --scheme f32 --set-meta llama.block_count=u32:3
+says "what would be missing" "the output would not be valid: 'blk.2."
+refused "metadata that no reader takes" 64 "$in/good" "$target" --scheme f32 --set-meta llama.attention.head_count_kv=u32:3
+refused "a tokenizer with which llama.cpp aborts" 65 "$work/right.gguf" "$target" --scheme keep \
+  --set-meta "tokenizer.ggml.tokens=str[]:[$(printf '"a",%.0s' $(seq 4095))\"a\"]"
+says "why" "the output would not be valid: tokens 0 and 1 have the same text"
+
+attempt "$in/good" "$target" --scheme q4_0 --eval-text "$in/text.txt" --eval-context 4 --fail-if 'kld.mean < 1000' --keep-rejected
+if [ "$code" -eq 10 ] && [ -e "$target" ] && grep -q '"passed": *false' "$target.qconvert.json"; then pass "a rejected output is kept (10)"; else
+  fail "a rejected output is kept" "ended with $code: $(head -c 300 "$work/err"); $(ls "$out" | tr '\n' ' ')"
+fi
+attempt inspect "$target"
+if [ "$code" -eq 0 ]; then pass "what is kept is complete"; else fail "what is kept is complete" "$(cat "$work/err")"; fi
+tidy
+
+# Tokenizers as people have them: ids of the tokenizers library.
+python3 "$here/odd_tokenizers.py" "$work/odd" "$in/good"
+while IFS='|' read -r name ids; do
+  attempt tokenize "$in/good" --tokenizer "$work/odd/$name" --text "$work/odd/text.txt"
+  if [ "$(cat "$work/stdout")" = "$ids" ]; then pass "a tokenizer with $name"; else
+    fail "a tokenizer with $name" "gives $(cat "$work/stdout" "$work/err") instead of $ids"
+  fi
+done <"$work/odd/expected.txt"

@@ -67,6 +67,24 @@ stopped_at_random "a folder" "KILL TERM" 5 model --scheme int4-g32 --shard-size 
 stopped_at_random "a calibrated file" "TERM" 4 model.gguf --scheme q4_k_m $calibrated
 # shellcheck disable=SC2086
 stopped_at_random "a calibrated folder" "TERM" 4 model --scheme int4-g32 $calibrated
+
+# says_what_is_left NAME TEXT OPTIONS...: a run that is interrupted in its middle says so.
+says_what_is_left() {
+  local name=$1 text=$2
+  shift 2
+  for moment in 400 800 200 1600 100; do
+    fresh
+    interrupted INT "$moment" "$out/model.gguf" --scheme q4_k_m --plugin gptq --samples 32 --context 256 "$@"
+    [ "$code" -eq 130 ] && grep -qF "$text" "$work/err" && break
+  done
+  if [ "$code" -eq 130 ] && grep -qF "$text" "$work/err"; then pass "$name"; else
+    fail "$name" "ended with $code: $(head -c 300 "$work/err")"
+  fi
+}
+says_what_is_left "an interrupt says that nothing is left" "interrupted: nothing of"
+says_what_is_left "an interrupt says how to go on" "give the same command again to go on" --resume
+fresh
+
 # An interrupted run of calibrate cannot be resumed, and leaves nothing.
 command=calibrate
 stopped_at_random "statistics" "KILL TERM" 4 model.stats --samples 4 --context 64

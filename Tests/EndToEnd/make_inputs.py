@@ -151,11 +151,31 @@ def people(out, tensors):
     (out / "hub" / "refs").mkdir(parents=True)
     (out / "hub" / "snapshots" / "0123").mkdir(parents=True)
     Model(out / "no-context", max_position_embeddings=None).single(tensors)
+    model = Model(out / "unsaid-context").single(tensors)
+    (model.folder / "config.json").write_text(json.dumps({k: v for k, v in CONFIG.items() if k != "max_position_embeddings"}))
     model = Model(out / "companions").single(tensors)
     for name in ("modeling_x.py", "COPYING", "chat.jinja", "LICENSE", "optimizer.pt"):
         (model.folder / name).write_text(name)
     (model.folder / "quantize_config.json").write_text('{"bits": 4, "group_size": 128, "desc_act": false}')
-    (model.folder / "1_Pooling").mkdir()
+    modules = [("1_Pooling", "config.json"), ("2_Dense", "model.safetensors")]
+    for name in [f"{folder}/{file}" for folder, file in modules] + ["chat_templates/tools.jinja", "onnx/model.onnx"]:
+        (model.folder / name).parent.mkdir()
+        (model.folder / name).write_text(name)
+    (model.folder / "modules.json").write_text(json.dumps([{"idx": i, "path": path} for i, path in enumerate(["", *dict(modules)])]))
+    (out / "outside.txt").write_text("not given with the model")
+    (model.folder / "NOTICE").symlink_to("../outside.txt")
+    (model.folder / "linked").mkdir()
+    (model.folder / "linked" / "file").symlink_to("../../outside.txt")
+    Model(out / "without-biases", architectures=["Qwen2ForCausalLM"], model_type="qwen2").single(tensors)
+    Model(out / "with-one-bias", architectures=["Qwen2ForCausalLM"], model_type="qwen2").single(
+        {**tensors, "model.layers.0.self_attn.q_proj.bias": ([HIDDEN], one * HIDDEN)})
+    shape, data = tensors[name := "model.layers.0.self_attn.q_proj.weight"]
+    scale = ([1], one)
+    Model(out / "older-cache-scales", quantization_config={"quant_method": "fp8", "activation_scheme": "dynamic"}).single(
+        {**tensors, name: (shape, data[:len(data) // 4].replace(b"\x7f", b"\x01").replace(b"\xff", b"\x01")),
+         name + "_scale": scale, "model.layers.0.self_attn.k_proj.output_scale": scale,
+         "model.layers.0.self_attn.v_proj.output_scale": scale, "model.layers.1.self_attn.kv_scale": scale},
+        {name: "F8_E4M3"})
 
 
 def main():

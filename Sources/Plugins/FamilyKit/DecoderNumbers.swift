@@ -67,7 +67,7 @@ extension ConfigurationKeys {
       isStated
       ? try positiveSize("intermediate_size", "feed_forward_length", mayDiffer: mayDiffer)
       : try size("intermediate_size", "feed_forward_length", skipsZeros: true) ?? 0
-    n.contextLength = try size("max_position_embeddings", "context_length") ?? 0
+    n.contextLength = try size("max_position_embeddings", "context_length") ?? assumedLength ?? 0
     n.normEpsilon = try number("rms_norm_eps", "attention.layer_norm_rms_epsilon") ?? defaultNormEpsilon
     try readHeads(&n, isStored ? nil : defaultHeads, defaultKeyValueHeads, defaultHeadSize, mayDiffer: mayDiffer)
     return n

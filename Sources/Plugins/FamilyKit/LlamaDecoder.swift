@@ -80,12 +80,18 @@ extension LlamaDecoder {
       _ throws(Failure) in branches(facts)
     }
     decoder.names = names(tensors)
-    decoder.bias = { tensor in
-      if biased.contains(tensor.role) && tensor.expert == nil { return .always }
+    @Sendable func bias(_ tensor: PartTensor, always: Set<TensorRole>) -> BiasPresence {
+      if biased.contains(tensor.role) && tensor.expert == nil { return always.contains(tensor.role) ? .always : .never }
       return mayHaveBias(tensor, keys) ? .optional : .never
     }
+    decoder.bias = { bias($0, always: biased) }
     decoder.tabulatedRope = facts.rope
     var model = try decoder.describe()
+    // Clients take biases that are not stored for zero; a model without any was trained without them.
+    if isWithoutBiases(model, tensors) {
+      decoder.bias = { bias($0, always: []) }
+      model = try decoder.describe()
+    }
     var stored = GGUFKeys(ggufArchitecture)
     stored.rotarySections = rotarySections
     stored.setCommon(
@@ -106,6 +112,12 @@ extension LlamaDecoder {
     if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored.configuration }
     model.configurations[.huggingFace] = huggingFaceConfiguration(facts, of: model, stored: tensors)
     return model
+  }
+
+  /// Whether not one of the biases is stored that the class always has.
+  private func isWithoutBiases(_ model: ModelDescription, _ stored: Checkpoint) -> Bool {
+    let names = model.tensors.filter { $0.id.isBias && biased.contains($0.id.role) }.compactMap { $0.name(stored.naming) }
+    return !names.isEmpty && names.allSatisfy { stored[$0] == nil }
   }
 
   private func isTabulated(_ rope: Rope) -> Bool {

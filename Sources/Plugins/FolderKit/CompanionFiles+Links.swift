@@ -28,10 +28,11 @@ extension CompanionFiles {
 
   /// Whether a file of a folder is a link that leads out of it, and not to the blobs of the Hub's cache that the folder is in. What such a
   /// link leads to was not given with the model, and is not copied.
-  public static func leadsOutside(_ path: String) -> Bool {
-    guard Files.linkTarget(path) != nil, let real = Files.resolved(path), let folder = Files.resolved(Files.folder(of: path)) else {
-      return false
-    }
+  /// - Parameter folder: the model's folder; nil: the one that the file is in.
+  public static func leadsOutside(_ path: String, of folder: String? = nil) -> Bool {
+    guard Files.linkTarget(path) != nil, let real = Files.resolved(path),
+      let folder = Files.resolved(folder ?? Files.folder(of: path))
+    else { return false }
     if real.hasPrefix(folder + "/") { return false }
     // models--ORGANISATION--NAME/snapshots/COMMIT, with links to models--ORGANISATION--NAME/blobs.
     guard let snapshots = folder.ranges(of: "/snapshots/").last?.lowerBound,

@@ -134,7 +134,8 @@ public struct CompanionFiles: Sendable {
   }
 
   private func unpacked(_ weights: [WeightFile], _ unpackers: [any Unpacker]) throws -> LogicalTensors {
-    let (stored, wrapper) = TrainingNames.unwrapped(weights.flatMap { $0.tensors })
+    let (unwrapped, wrapper) = TrainingNames.unwrapped(weights.flatMap { $0.tensors })
+    let stored = quantization == nil ? unwrapped : CacheScaleNames.current(unwrapped)
     let warnings = wrapper.map { ["Names of tensors contain '\($0)', which a program for training added: they are read without it."] } ?? []
     var metadata = KeyValues()
     for file in weights { for (key, value) in file.metadata.entries { metadata[key] = value } }

@@ -6,10 +6,10 @@ public enum FolderNames {
   private static let outer: [(end: String, role: TensorRole)] = [("embed_tokens.weight", .tokenEmbedding), ("lm_head.weight", .output)]
 
   /// Tensors that clients compute, or do without, by the ends of their names: tables of rotary frequencies and positions, masks that early
-  /// versions of transformers stored, and scales of inputs beside weights that are no longer in their type.
+  /// versions of transformers stored, and scales and bounds of activations beside weights that are no longer in their type.
   private static let redundant = [
     ".rotary_emb.inv_freq", ".attn.bias", ".attention.bias", ".masked_bias", ".input_scale", ".self_attn.bias", ".position_ids",
-    ".causal_mask", ".embed_positions.weights",
+    ".causal_mask", ".embed_positions.weights", ".output_scale", ".input_scale_ub",
   ]
 
   /// As `CheckpointReader.role(ofTensor:)`.

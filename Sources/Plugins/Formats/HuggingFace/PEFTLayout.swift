@@ -22,13 +22,20 @@ extension PEFTFormat: AdapterFormat {
     }
   }
 
+  public static func caution(ofCompanions source: Checkpoint) -> String? { CopiedFiles.caution(of: source) }
+
   public static func layout(_ request: OutputRequest) throws -> OutputLayout {
     var files = [OutputLayout.File(name: configurationName, text: try configuration(request).text(pretty: true) + "\n")]
     files.append(OutputLayout.File(name: "README.md", bytes: ModelCardText.adapter(request).bytes))
+    if request.source.format == id {
+      files += try CopiedFiles.copies(from: request.source.path)
+      files += try CopiedFiles.others(of: request.source)
+    }
     let entries = SafetensorsFile.entries(request.tensors).flatMap { $0 }
     let (file, placements, _) = try SafetensorsFile.layout(
       entries, metadata: SafetensorsFile.metadata(request.provenance), name: weightsName + ".safetensors", file: files.count)
-    return OutputLayout(isFolder: true, files: files + [file], placements: placements, earlierNames: ["*.qconvert.json"])
+    return OutputLayout(
+      isFolder: true, files: files + [file], placements: placements, earlierNames: ["*.qconvert.json"] + CopiedFiles.names)
   }
 
   /// The source's configuration, or one that is made from what a GGUF says.

@@ -8,6 +8,7 @@ import Synchronization
 public enum InterruptCleanup {
   private static let registered = Mutex<[Int: String]>([:])
   private static let lostInputReport = Mutex<(@Sendable () -> Int32)?>(nil)
+  private static let interruptReport = Mutex<(@Sendable () -> Void)?>(nil)
   private static let counter = Atomic<Int>(0)
   private static let installed = Atomic<Bool>(false)
 
@@ -55,9 +56,13 @@ public enum InterruptCleanup {
     registered.withLock { folders in
       for folder in folders.values { WorkFolder.remove(folder) }
       if number == lostInput, let report = lostInputReport.withLock({ $0 }) { _exit(report()) }
+      interruptReport.withLock { $0?() }
       _exit(128 + number)
     }
   }
+
+  /// Sets what is called after unfinished outputs are removed and before the program ends on a signal; nil: nothing.
+  public static func reportInterrupts(_ report: (@Sendable () -> Void)?) { interruptReport.withLock { $0 = report } }
 
   /// Remembers a work folder until `forget`.
   static func remember(_ folder: String) -> Int {

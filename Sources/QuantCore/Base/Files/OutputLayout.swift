@@ -78,6 +78,19 @@ public struct OutputLayout: Sendable {
     self.earlierNames = earlierNames
   }
 
+  /// The folders inside an output that is a folder, those that hold others first.
+  var folders: [String] {
+    var found: [String] = []
+    for file in files where isFolder {
+      let parts = file.name.split(separator: "/").dropLast()
+      for count in parts.indices {
+        let folder = parts[...count].joined(separator: "/")
+        if !found.contains(folder) { found.append(folder) }
+      }
+    }
+    return found
+  }
+
   /// Whether a file of this name may be in a folder that the output replaces.
   func mayHold(_ name: String) -> Bool {
     files.contains { $0.name == name }

@@ -137,15 +137,20 @@ package enum OutputTarget {
   }
 
   /// A folder with anything in it that an output would not contain is somebody's work, and is never removed.
-  private static func checkContents(of path: String, _ layout: OutputLayout) throws(Failure) {
+  /// - Parameter inner: the name, in the layout, of a folder inside the output with a slash after it; empty for the output itself.
+  private static func checkContents(of path: String, _ layout: OutputLayout, inner: String = "") throws(Failure) {
     for name in try names(in: path) {
       guard let status = linkStatus(path + "/" + name) else { continue }
-      guard !isDirectory(status) else {
-        throw Failure(
-          .cannotCreate, "output.not-flat", "contains the folder '\(name)', so it is not replaced", file: path,
-          remedy: "Remove it yourself, or choose another name.")
+      if isDirectory(status) {
+        guard layout.folders.contains(inner + name) else {
+          throw Failure(
+            .cannotCreate, "output.not-flat", "contains the folder '\(name)', so it is not replaced", file: path,
+            remedy: "Remove it yourself, or choose another name.")
+        }
+        try checkContents(of: path + "/" + name, layout, inner: inner + name + "/")
+        continue
       }
-      guard special(status) == nil, layout.mayHold(name) else {
+      guard special(status) == nil, layout.mayHold(inner + name) else {
         throw Failure(
           .cannotCreate, "output.foreign", "contains '\(name)', which is not an output file, so it is not replaced", file: path,
           remedy: "Move that file away, or choose another name.")

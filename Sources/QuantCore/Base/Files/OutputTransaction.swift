@@ -24,6 +24,8 @@ public final class OutputTransaction: Sendable {
     var progress: [Progress] = []
     /// The folder in which the files are; nil for a single file.
     var folder: OpenFolder?
+    /// The folders in it, by their names in the layout.
+    var inner: [String: OpenFolder] = [:]
     var isOver = false
   }
 
@@ -84,33 +86,40 @@ public final class OutputTransaction: Sendable {
     self.state = Mutex(state)
     // From here on the object is initialized, and `deinit` cleans up after a throw.
     let isGathered = layout.isFolder || layout.isSplit
-    let folder = isGathered ? try OutputTransaction.makeFolder(in: work) : nil
+    let folder = isGathered ? try OutputTransaction.makeFolder(WorkFolder.output, in: work.folder) : nil
     self.state.withLock { $0.folder = folder }
     // Permissions are set at the start, so that the output is never more readable than what it replaces; its owner can still write.
     if layout.isFolder, let folder, let mode = OutputTarget.permissions(of: target) {
       fchmod(folder.descriptor, mode | 0o700)
     }
+    var inner: [String: OpenFolder] = [:]
+    for name in layout.folders {
+      guard let parent = inner[Files.folder(of: name)] ?? folder else { continue }
+      inner[name] = try OutputTransaction.makeFolder(Files.lastComponent(name), in: parent)
+    }
+    self.state.withLock { [inner] in $0.inner = inner }
     for (file, replaced) in zip(layout.files, OutputTransaction.replaced(layout, target)) {
       let path = isGathered ? Files.join(work.output, file.name) : work.output
-      let output = try OutputFile(path: path, in: folder ?? work.folder, size: file.size)
+      let place = inner[Files.folder(of: file.name)] ?? folder ?? work.folder
+      let output = try OutputFile(path: path, in: place, size: file.size)
       if let mode = OutputTarget.permissions(of: replaced) { output.set(permissions: mode | 0o600) }
       self.state.withLock { $0.files.append(output) }
       for literal in file.literals { try OutputTransaction.write(literal.bytes, at: literal.offset, of: output) }
     }
   }
 
-  private static func makeFolder(in work: WorkFolder) throws(Failure) -> OpenFolder {
+  private static func makeFolder(_ name: String, in parent: OpenFolder) throws(Failure) -> OpenFolder {
     let made = InterruptCleanup.create {
       Result { () throws(OpenFolder.Refused) in
-        let isMade = mkdirat(work.folder.descriptor, WorkFolder.output, 0o777) == 0
+        let isMade = mkdirat(parent.descriptor, name, 0o777) == 0
         if !isMade, errno != EEXIST { throw OpenFolder.Refused(number: errno) }
-        return try OpenFolder(WorkFolder.output, in: work.folder)
+        return try OpenFolder(name, in: parent)
       }
     }
     do throws(OpenFolder.Refused) { return try made.get() } catch {
       throw Failure(
         .cannotCreate, "output.create",
-        "cannot be created: \(OutputTarget.errorText(error.number))", file: work.output)
+        "cannot be created: \(OutputTarget.errorText(error.number))", file: Files.join(parent.path, name))
     }
   }
 
@@ -237,7 +246,7 @@ public final class OutputTransaction: Sendable {
   }
 
   /// The first half of `commit`: the output is complete under a temporary name, where it can be read.
-  /// - Returns: the temporary path; for several files that of the first, which clients open.
+  /// - Returns: the temporary path, `path`.
   @discardableResult
   public func verify() throws(Failure) -> String {
     let (files, progress) = try current { state in (state.files, state.progress) }
@@ -249,9 +258,14 @@ public final class OutputTransaction: Sendable {
     for file in files { try file.sync() }
     try verify(files, progress.map { $0.digest }, literals: true)
     for file in files { file.dropFromCache() }
-    if let folder = try current({ $0.folder }) { try OutputTransaction.sync(folder) }
-    return layout.isSplit ? files.first?.path ?? work.output : work.output
+    let (folder, inner) = try current { ($0.folder, $0.inner) }
+    for folder in inner.values { try OutputTransaction.sync(folder) }
+    if let folder { try OutputTransaction.sync(folder) }
+    return path
   }
+
+  /// Where the output is until it gets its name; for several files that of the first, which clients open.
+  package var path: String { layout.isSplit ? state.withLock { $0.files.first?.path } ?? work.output : work.output }
 
   /// Writes figures into their slots, after `verify`.
   /// - Parameter figures: by id. Figures without a slot, or longer than it, are left out.

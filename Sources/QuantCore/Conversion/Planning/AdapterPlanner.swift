@@ -32,7 +32,7 @@ struct AdapterPlanner {
         targetName: Files.stem(of: request.output), shardSize: request.shardSize))
     return ConversionPlan(
       request: request, source: held, reference: held, model: nil, format: format, methods: [], tensors: tensors, layout: layout,
-      calibration: nil, statistics: nil, warnings: held.warnings)
+      calibration: nil, statistics: nil, warnings: held.warnings + [format.caution(ofCompanions: source)].compactMap { $0 })
   }
 
   private func openBase(

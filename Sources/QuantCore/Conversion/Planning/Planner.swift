@@ -60,6 +60,10 @@ public struct Planner: Sendable {
     let stored = try StoredActivations(source: shaped.source, target: target, calibrator: request.calibrator)(
       sealed, cache: StoredActivations.cache(named: request.keyValueCache), isCacheGiven: request.keyValueCache != nil,
       model: shaped.model, described: { [shaped] in try opening.describe(shaped.source) })
+    let caches = shaped.source.activations.caches
+    if stored.cache == nil, !caches.isEmpty, request.keyValueCache == nil {
+      shaped.warnings.append("the scales of cached keys and values of \(caches.count) blocks are left out: the output does not round them")
+    }
     var tensors = stored.tensors + constants(of: shaped.model, beside: stored.tensors, target)
     if let importance = shaped.importance {
       try importance.assign(
@@ -128,9 +132,11 @@ public struct Planner: Sendable {
   }
 
   /// The tokens that the model has rows for. Pieces of SentencePiece stand alone, so those that a fine-tune added without rows can be left
-  /// out.
+  /// out; so can those of any tokenizer that are only named.
   private func tokenizer(_ data: TokenizerData?, of model: ModelDescription?, _ warnings: inout [String]) -> TokenizerData? {
-    guard let data, let model, data.kind.isSentencePiece, data.tokens.count > model.vocabularySize else { return data }
+    guard let data, let model, data.tokens.count > model.vocabularySize,
+      data.kind.isSentencePiece || data.listedCount.map({ $0 <= model.vocabularySize }) ?? false
+    else { return data }
     let rows = model.vocabularySize, further = data.tokens.count - rows
     let named = data.tokens[rows...].prefix(4).map { "'\($0)'" }.joined(separator: ", ") + (further > 4 ? ", …" : "")
     warnings.append("the tokenizer has \(further) more tokens than the embedding has rows: \(named) are left out")

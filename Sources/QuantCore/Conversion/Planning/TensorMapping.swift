@@ -95,7 +95,7 @@ struct TensorMapping {
   }
 
   private func checkUnknown(_ model: ModelDescription, _ warnings: inout [String]) throws {
-    var others: [String] = []
+    var (others, redundant): ([String], [String]) = ([], [])
     // Those that are not zero were refused with the description.
     let biases = Set(UnannouncedBiases.names(in: source, model))
     if let first = biases.sorted().first {
@@ -103,7 +103,10 @@ struct TensorMapping {
     }
     let known = Set(model.tensors.compactMap { $0.place(source.naming)?.name })
     for tensor in source.tensors where !known.contains(tensor.name) && !biases.contains(tensor.name) {
-      if reader?.isRedundant(tensor.name) == true { continue }
+      if reader?.isRedundant(tensor.name) == true {
+        redundant.append(tensor.name)
+        continue
+      }
       if model.isOfOtherPart(tensor.name, source.naming) {
         others.append(tensor.name)
         continue
@@ -113,6 +116,9 @@ struct TensorMapping {
         remedy:
           "If the model works without it, leave it out with \(setting: "drop") PATTERN; otherwise its configuration is of another architecture."
       )
+    }
+    if let first = redundant.first {
+      warnings.append("\(redundant.count) tensors that clients compute or do without are left out, such as '\(first)'")
     }
     if let first = others.first, !model.isOfTowers {
       warnings.append(

@@ -65,11 +65,15 @@ public struct Converter: Sendable {
     var log = try RunLog(plan, identity, work: work, found: found, progress: progress)
     let transaction = try OutputTransaction(
       layout: plan.layout, target: target, force: request.force, work: work, finished: log.finished, isKept: request.resumes)
+    let validation = OutputValidation(plan, registry)
     do {
+      try validation.checkHeaders(transaction.path)
       try transaction.verifyEarlier()
       try write(plan, transaction, &log, &report, progress)
       try checkUnchanged(inputs)
-      try transaction.fill(try inspect(&report, try transaction.verify()))
+      let path = try transaction.verify()
+      try validation.check(path)
+      try transaction.fill(try inspect(&report, path))
       try log.complete(transaction)
       if let path = try transaction.giveName() { progress.warn(Converter.left(path)) }
     } catch {
@@ -94,16 +98,18 @@ public struct Converter: Sendable {
     _ progress: any ProgressReporter
   ) throws {
     let writer = TensorWriter(plan: plan, transaction: transaction, progress: progress)
-    progress.begin("convert", total: plan.layout.placements.reduce(0) { $0 + $1.byteCount })
     var written: Set<Int> = []
     if let earlier = log.earlier {
       written.formUnion(earlier.tensors.keys)
       report.add(earlier)
       progress.note("continuing: \(earlier.blocks.count) blocks and \(written.count) of \(plan.tensors.count) tensors are done")
-      progress.advance("convert", by: written.reduce(0) { $0 + plan.tensors[$1].storedBytes })
     }
+    // What an earlier run did says nothing about the pace of this one.
+    let earlierBytes = written.reduce(0) { $0 + plan.tensors[$1].storedBytes }
+    progress.begin("convert", total: plan.layout.placements.reduce(0) { $0 + $1.byteCount } - earlierBytes)
     if var calibrated = try CalibratedConversion(plan, writer: writer, registry: registry, log: log) {
       for block in (log.earlier?.blocks.count ?? 0)..<calibrated.blockCount {
+        progress.reach("convert", block: block, of: calibrated.blockCount)
         let converted = try calibrated.convert(block: block)
         // After the last block they are not needed.
         let carried = block + 1 < calibrated.blockCount ? calibrated.carried : nil
@@ -112,6 +118,7 @@ public struct Converter: Sendable {
         report.add(converted)
         for index in converted.written { plan.source[plan.tensors[index].sourceName]?.storage.verbatim?.dropFromMemory() }
       }
+      progress.reach("convert", block: calibrated.blockCount, of: calibrated.blockCount)
     }
     for index in plan.tensors.indices where !written.contains(index) {
       try log.add(index, try writer.stream(index), transaction)

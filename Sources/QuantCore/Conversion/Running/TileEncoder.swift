@@ -15,6 +15,10 @@ struct TileEncoder: Sendable {
   /// Up to this magnitude no weight and no scale can exceed the range of F16, the narrowest type that anything is stored in.
   private static let safeMagnitude: Float = 0x1p14
 
+  /// A fused encoder gives bytes alone. Rounding every tile a second time to know its error would double the work, so the error is that of
+  /// one tile in this many.
+  private static let tilesPerSample = 32
+
   /// The share of the sum of squares that rounding may lose, in a row with larger weights.
   private static let mostLost = 0.999
 
@@ -65,11 +69,12 @@ struct TileEncoder: Sendable {
     let panel = Panel(base: base, rows: rows.count, columns: columns, rowStride: columns)
     let stored = UnsafeBufferPointer(start: numbers, count: values.count)
     if rounder == nil, !keepsValues, let fused = tensor.packing.fused(scheme: scheme) {
-      if mayOverflow {
-        scheme.roundTrip(panel, importance: importance, into: numbers)
-        try checkRange(stored, values, rows: rows)
-      }
-      return Output(parts: [encode(panel, fused)])
+      var output = Output(parts: [encode(panel, fused)])
+      let measures = scheme.grid.kind != .float && rows.lowerBound / max(1, rows.count) % TileEncoder.tilesPerSample == 0
+      if mayOverflow || measures { scheme.roundTrip(panel, importance: importance, into: numbers) }
+      if mayOverflow { try checkRange(stored, values, rows: rows) }
+      if measures { qc_squared_errors(numbers, base, values.count, &output.squaredError, &output.squaredOriginal) }
+      return output
     }
     // Every code and parameter is overwritten.
     var quantized = take(&kept, rows: rows.count) ?? scheme.emptyPanel(rows: rows.count, columns: columns)

@@ -79,7 +79,7 @@ public struct Comparison: Sendable {
   }
 
   private static func byPart(_ first: Checkpoint, _ second: Checkpoint, _ opening: Opening) throws -> [Pair] {
-    let models = (try opening.describe(first), try opening.describe(second))
+    let models = try describe(first, second, opening)
     let others = Dictionary(models.1.tensors.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     func place(
       _ tensor: ModelTensor?, in checkpoint: Checkpoint
@@ -95,6 +95,18 @@ public struct Comparison: Sendable {
       let isOfBoth = tensor.place(second.naming) != nil && tensor.place(first.naming) != nil && tensor.kind != .constant
       return isOfBoth && !(tensor.isOptional && (pair.first == nil || pair.second == nil)) ? pair : nil
     }
+  }
+
+  /// The descriptions of two checkpoints. A file of towers alone (mmproj) does not say what they are; the model that has them does.
+  private static func describe(
+    _ first: Checkpoint, _ second: Checkpoint, _ opening: Opening
+  ) throws -> (ModelDescription, ModelDescription) {
+    for (model, file) in [(first, second), (second, first)] where opening.family(of: file) == nil && opening.tower(of: model) != nil {
+      let towers = try opening.describeTowers(model)
+      let isOfTowers = towers.tensors.contains { $0.place(file.naming).map { file[$0.name] != nil } ?? false }
+      if isOfTowers { return (towers, towers) }
+    }
+    return (try opening.describe(first), try opening.describe(second))
   }
 
   // MARK: Numbers

@@ -11,8 +11,7 @@ public struct Validation: Sendable {
 
   public init(_ checkpoint: Checkpoint, opening: Opening, threads: Int) {
     parallel = Parallel(threads: threads)
-    findings = checkpoint.warnings.map { Finding(.warning, "open", $0) } + checkpoint.findings
-    findings += Validation.structure(checkpoint, opening)
+    findings = checkpoint.warnings.map { Finding(.warning, "open", $0) } + Validation.structure(of: checkpoint, opening)
     for tensor in checkpoint.tensors where tensor.storage.isNumeric && tensor.elementCount > 0 {
       findings += tensor.storage.codes.map { codes($0, of: tensor) } ?? []
       findings += values(of: tensor)
@@ -22,7 +21,12 @@ public struct Validation: Sendable {
   /// Whether there is no error.
   public var holds: Bool { !findings.contains { $0.severity == .error } }
 
-  private static func structure(_ checkpoint: Checkpoint, _ opening: Opening) -> [Finding] {
+  /// What can be found without decoding weights: what opening found, and tensors and layers that contradict the configuration.
+  static func structure(of checkpoint: Checkpoint, _ opening: Opening) -> [Finding] {
+    checkpoint.findings + contradictions(checkpoint, opening)
+  }
+
+  private static func contradictions(_ checkpoint: Checkpoint, _ opening: Opening) -> [Finding] {
     let reader = opening.registry.reader(of: checkpoint)
     let lost = checkpoint.findings.contains { $0.remedy != nil } ? [] : lostConfiguration(checkpoint, reader)
     guard opening.family(of: checkpoint) != nil else {

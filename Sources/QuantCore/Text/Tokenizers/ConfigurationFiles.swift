@@ -69,7 +69,9 @@ struct ConfigurationFiles {
     }
     let limit = 2 * (data.tokens.count + entries.count)
     for (token, _) in entries where token.id < 0 || token.id >= limit { throw ConfigurationFiles.badID(String(token.id)) }
-    data = data.padded(to: (entries.map { $0.token.id }.max() ?? -1) + 1)
+    let rows = (entries.map { $0.token.id }.max() ?? -1) + 1
+    keepKnownIDs(&entries, data)
+    data = data.padded(to: rows)
     for (token, type) in entries where !token.content.isEmpty {
       if data.types[token.id] == .byte { continue }
       data.tokens[token.id] = String(decoding: token.content, as: UTF8.self)
@@ -81,6 +83,22 @@ struct ConfigurationFiles {
       if let id = data.id(of: text), found[id] == nil { found[id] = AddedToken(content: Array(text.utf8), id: id) }
     }
     return found.values.sorted { $0.id < $1.id }
+  }
+
+  /// A text that is a token already keeps its id, as in transformers, and an ordinary piece stays one: its other id means nothing.
+  private func keepKnownIDs(_ entries: inout [(token: AddedToken, type: TokenizerData.TokenType)], _ data: TokenizerData) {
+    let contents = Set(entries.map(\.token.content))
+    var known: [[UInt8]: Int] = [:]
+    for (id, text) in data.tokens.enumerated() where contents.contains(Array(text.utf8)) {
+      known[Array(text.utf8)] = known[Array(text.utf8)] ?? id
+    }
+    entries = entries.compactMap { token, type in
+      guard let id = known[token.content], id != token.id else { return (token, type) }
+      guard type == .control || data.types[id] != .normal else { return nil }
+      var token = token
+      token.id = id
+      return (token, type)
+    }
   }
 
   /// Gives the tokens that the configuration adds the types and scores that llama.cpp's converter gives them.
@@ -113,13 +131,21 @@ struct ConfigurationFiles {
     }
   }
 
-  /// A tokenizer.json with the tokens that only tokenizer_config.json adds. They get the ids after all others, as in transformers, whatever
-  /// ids are stated.
-  func adding(to root: JSON) throws(Failure) -> JSON {
+  /// A tokenizer.json with the tokens that only the files beside it add: those that they list with ids, then special tokens that they only
+  /// name. They get the ids after all others, as in transformers, whatever ids are stated.
+  /// - Returns: and the texts of the tokens that are only named.
+  func adding(to root: JSON) throws(Failure) -> (root: JSON, named: Set<String>) {
     let listed = root["added_tokens"]?.arrayValue ?? []
     var known = Set(listed.compactMap { $0["content"]?.stringValue.map { Array($0.utf8) } })
-    let further = try decoderTokens().sorted { $0.id < $1.id }.filter { !$0.content.isEmpty && known.insert($0.content).inserted }
-    guard !further.isEmpty, let members = root.objectValue else { return root }
+    var further = try listedTokens().filter { !$0.content.isEmpty && known.insert($0.content).inserted }
+    let named = special([]).allTexts + (special([]).furtherTexts)
+    let unlisted = named.filter { !$0.isEmpty && !known.contains(Array($0.utf8)) && !TokenizerJSON.holds($0, root["model"]?["vocab"]) }
+    for text in unlisted where known.insert(Array(text.utf8)).inserted {
+      var token = AddedToken(content: Array(text.utf8), id: 0)
+      token.isSpecial = true
+      further.append(token)
+    }
+    guard !further.isEmpty, let members = root.objectValue else { return (root, []) }
     var ids: [[UInt8]: Int] = [:]
     // Ids that are out of range are refused when the file is read.
     let range = 0..<Int(Int32.max)
@@ -144,7 +170,20 @@ struct ConfigurationFiles {
       ])
     }
     let others = members.filter { $0.key != "added_tokens" }
-    return .object(others + [.init("added_tokens", .array(listed + entries))])
+    return (.object(others + [.init("added_tokens", .array(listed + entries))]), Set(unlisted))
+  }
+
+  /// The tokens that the files list with ids, in their order. transformers reads `added_tokens.json` only where tokenizer_config.json does
+  /// not list them.
+  private func listedTokens() throws(Failure) -> [AddedToken] {
+    var tokens = try decoderTokens()
+    if config?["added_tokens_decoder"] == nil {
+      for member in added?.objectValue ?? [] {
+        guard let id = member.value.intValue else { throw ConfigurationFiles.badID(member.key) }
+        tokens.append(AddedToken(content: Array(member.key.utf8), id: id))
+      }
+    }
+    return tokens.sorted { $0.id < $1.id }
   }
 
   /// `added_tokens_decoder` of tokenizer_config.json.

@@ -15,12 +15,15 @@ struct SpecialTokens {
   var generation: JSON?
   var postProcessors: [JSON] = []
   private var texts: [String: String] = [:]
+  /// `special_tokens_map.json`; transformers does not look at it if tokenizer_config.json lists the added tokens.
+  private let map: JSON?
 
   init(config: JSON?, map: JSON?, model: JSON?, generation: JSON?, postProcessors: [JSON]) {
     self.config = config
     self.model = model
     self.generation = generation
     self.postProcessors = postProcessors
+    self.map = config?["added_tokens_decoder"] == nil ? map : nil
     for (name, _) in SpecialTokens.names {
       texts[name] = SpecialTokens.text(config?[name + "_token"]) ?? SpecialTokens.text(map?[name + "_token"])
     }
@@ -33,9 +36,9 @@ struct SpecialTokens {
   var allTexts: [String] { SpecialTokens.names.compactMap { texts[$0.0] } }
 
   /// Texts that the configuration calls special without saying what they are for.
-  private var furtherTexts: [String] {
+  var furtherTexts: [String] {
     ["additional_special_tokens", "extra_special_tokens"].flatMap { key in
-      let value = config?[key]
+      let value = config?[key] ?? map?[key]
       return (value?.arrayValue ?? value?.objectValue?.map(\.value) ?? []).compactMap { SpecialTokens.text($0) }
     }
   }
@@ -47,6 +50,10 @@ struct SpecialTokens {
     texts["eos"] = texts["eos"] ?? texts["sep"]
     for processor in postProcessors { apply(processor, to: &data) }
     data.addsBOS = data.addsBOS ?? config?["add_bos_token"]?.boolValue
+    // What a class that stands for any tokenizer adds is only what its file says; clients assume more of a GGUF that says nothing.
+    if ["PreTrainedTokenizerFast", "TokenizersBackend"].contains(config?["tokenizer_class"]?.stringValue) {
+      data.addsBOS = data.addsBOS ?? false
+    }
     data.addsEOS = data.addsEOS ?? config?["add_eos_token"]?.boolValue
     data.addsSeparator = data.addsSeparator ?? config?["add_sep_token"]?.boolValue
     for (name, key) in SpecialTokens.names + [("eot", "eot")] {

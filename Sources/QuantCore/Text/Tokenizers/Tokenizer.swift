@@ -58,6 +58,8 @@ public struct TokenizerData: Sendable, Equatable {
   public var ignoreMerges: Bool
   /// Special token ids by their GGUF name: `bos`, `eos`, `unknown`, `seperator` (sic), `padding`, `cls`, `mask`, `eot`, …
   public var special: [String: Int]
+  /// How many tokens the tokenizer's files list; those after them are only named by a configuration, which may do so in vain. Nil: all.
+  public var listedCount: Int?
   /// Ids at which generation stops according to the files, besides those in `special`.
   public var ends: [Int]
   /// Whether BOS is added at the start; nil if the files do not say.
@@ -100,6 +102,7 @@ public struct TokenizerData: Sendable, Equatable {
     types = []
     merges = []
     ownCount = nil
+    listedCount = nil
     namedSpecial = []
     ignoreMerges = false
     special = [:]

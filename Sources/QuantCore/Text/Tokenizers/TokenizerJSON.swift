@@ -161,16 +161,28 @@ struct TokenizerJSON {
     try data.place(texts, added: added)
   }
 
-  /// Gives added tokens whose text is a token already the id of that one, as the tokenizers library does.
+  /// Gives added tokens their ids as the tokenizers library does: that of the token with the same text, or the next free one in the order
+  /// of the file, whatever id is stated.
   private mutating func takeKnownIDs(_ texts: [(id: Int, text: String)]) {
     let contents = Set(added.map(\.content))
     var ids: [[UInt8]: Int] = [:]
     for (id, text) in texts where contents.contains(Array(text.utf8)) { ids[Array(text.utf8)] = id }
+    var highest: Int?
     for index in added.indices {
       let content = added[index].content
-      added[index].id = ids[content] ?? added[index].id
+      let next = highest.map { max($0 + 1, texts.count) } ?? texts.count
+      added[index].id = ids[content] ?? next
       ids[content] = added[index].id
+      // Ids that are out of range are refused later.
+      highest = max(highest ?? 0, min(added[index].id, Int(Int32.max)))
     }
+  }
+
+  /// Whether a vocabulary has a token of this text.
+  static func holds(_ text: String, _ vocabulary: JSON?) -> Bool {
+    let text = Array(text.utf8)
+    if let members = vocabulary?.objectValue { return members.contains { $0.key.utf8.elementsEqual(text) } }
+    return (vocabulary?.arrayValue ?? []).contains { $0.arrayValue?.first?.stringValue?.utf8.elementsEqual(text) ?? false }
   }
 
   private mutating func readMerges() throws(Failure) {

@@ -88,8 +88,9 @@ public enum Tokenizers {
 
   private static func fromJSON(_ path: String, beside folder: String?, _ preTokenizer: String?) throws -> any Tokenizer {
     let beside = try ConfigurationFiles(folder)
-    let root = try beside.adding(to: JSON.load(path))
+    let (root, named) = try beside.adding(to: JSON.load(path))
     var file = try TokenizerJSON(root, preTokenizerName: preTokenizer)
+    file.data.listedCount = (file.data.tokens.lastIndex { !named.contains($0) } ?? -1) + 1
     if let folder, file.data.kind == .sentencePieceBPE, Files.exists(Files.join(folder, "tokenizer.model")) {
       // The model has the scores, which are missing in the JSON file.
       let model = try SentencePieceModel(Files.read(Files.join(folder, "tokenizer.model"), maximumBytes: maximumModelBytes))
@@ -149,7 +150,8 @@ public enum Tokenizers {
     let isQwen = beside.config?["tokenizer_class"]?.stringValue?.hasPrefix("Qwen2") == true
     let name = preTokenizer ?? (isQwen ? "qwen2" : "gpt-2")
     let bytes = try Files.read(Files.join(folder, "merges.txt"), maximumBytes: maximumModelBytes)
-    guard let text = String(validating: bytes, as: UTF8.self) else {
+    let mark: [UInt8] = [0xef, 0xbb, 0xbf]
+    guard let text = String(validating: bytes.starts(with: mark) ? bytes[mark.count...] : bytes[...], as: UTF8.self) else {
       throw Failure(.data, "tokenizer.merges", "is not valid UTF-8", file: Files.join(folder, "merges.txt"))
     }
     var merges: [JSON] = []

@@ -8,7 +8,7 @@ struct Convert: QConvertCommand {
     commandName: "convert",
     abstract: "Quantize and convert a checkpoint (the default).",
     discussion: """
-      OUT gets its name only after it is complete, has been read back and verified, and passes every --fail-if.
+      OUT gets its name only after it is complete, has been read back and validated, and passes every --fail-if.
 
       EXAMPLES
         qconvert model/ model.gguf --scheme q4_k_m
@@ -51,15 +51,23 @@ struct Convert: QConvertCommand {
       let progress = session.progress()
       defer { progress.finish() }
       var written: OutputTransaction?
+      var rejected: Failure?
+      session.reportsInterrupt(of: plan)
+      defer { InterruptCleanup.reportInterrupts(nil) }
       try Converter(registry).run(plan, progress: progress) { report, path in
         result.report = report
         result.evaluation = try evaluation?.run(path, session)
-        if let failure = Gate.failure(of: recipe.gates, result.measurements) { throw failure }
-        document = result.document()
+        if var failure = Gate.failure(of: recipe.gates, result.measurements) {
+          guard recipe.keepsRejected else { throw failure }
+          failure.remedy = "The output was kept, as --keep-rejected asks for."
+          rejected = failure
+        }
+        document = result.document(rejected)
         written = try file?.write(document)
         return result.evaluation?.figures ?? [:]
       }
       try written?.giveName()
+      if let rejected { throw Rejection(failure: rejected, document: document) }
     } catch let failure as Failure where failure.kind == .gate {
       document = result.document(failure)
       // The document of a rejected output is written only to an explicit path: there is no output to put it beside.

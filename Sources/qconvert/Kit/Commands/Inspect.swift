@@ -69,7 +69,10 @@ struct CheckpointFacts {
     family = opening.family(of: checkpoint)?.id
     let model = try? opening.describe(checkpoint)
     let fits = CheckpointFacts.fits(checkpoint, model)
-    clients = opening.registry.clients.filter { fits && CheckpointFacts.loads($0, checkpoint, model) }.map { $0.id }
+    clients = opening.registry.clients.filter { client in
+      fits && ClientLoading.obstacle(of: client, version: client.version, to: checkpoint, model) == nil
+        && ClientLoading.caution(of: client, version: client.version, to: checkpoint, model) == nil
+    }.map { $0.id }
     groups = CheckpointFacts.groups(checkpoint, model)
     let numeric = checkpoint.tensors.filter { $0.storage.isNumeric }
     // Readers check each size against its file; only a sum over overlapping tensors could overflow.
@@ -87,29 +90,6 @@ struct CheckpointFacts {
       guard let place = tensor.place(checkpoint.naming) else { return true }
       return checkpoint[place.name].map { $0.shape == place.shape || $0.shape == Array(place.shape.drop { $0 == 1 }) } ?? tensor.isOptional
     }
-  }
-
-  /// Whether a client loads the checkpoint and computes with all of its layers.
-  private static func loads(_ client: any ClientProfile.Type, _ checkpoint: Checkpoint, _ model: ModelDescription?) -> Bool {
-    guard client.formats.contains(checkpoint.format) else { return false }
-    // GGUF has only its own packing; in other formats, whatever is quantized was unpacked by a packing.
-    guard let packing = checkpoint.packing ?? (checkpoint.format == "gguf" ? "gguf" : nil) else { return checkpoint.quantization == nil }
-    let ids = Dictionary((model?.tensors ?? []).compactMap { tensor in tensor.name(checkpoint.naming).map { ($0, tensor.id) } }) { $1 }
-    var folder = ClientFolder(quantized: [], unquantized: [], modelType: checkpoint.configuration?.json?["model_type"]?.stringValue)
-    for tensor in checkpoint.tensors {
-      let name = QuantizedModule.name(ofWeight: tensor.name)
-      if let codes = tensor.storage.codes {
-        let inputs = checkpoint.activations.inputs[name]?.scheme
-        folder.quantized.append(
-          ClientLayer(name: name, packing: packing, grid: codes.scheme.grid, activations: inputs, shape: tensor.shape))
-      } else if QuantizedModule.isLinear(tensor.name, shape: tensor.shape, id: ids[tensor.name], model: model) {
-        folder.unquantized.append(name)
-      } else if ids[tensor.name]?.expert != nil, tensor.shape.count == 3 {
-        folder.hasPlainStacks = true
-      }
-    }
-    return client.packings.contains(packing) && folder.quantized.allSatisfy { client.obstacle($0, version: client.version) == nil }
-      && client.obstacle(folder, version: client.version) == nil && client.caution(folder, version: client.version) == nil
   }
 
   private static func groups(_ checkpoint: Checkpoint, _ model: ModelDescription?) -> [Group] {

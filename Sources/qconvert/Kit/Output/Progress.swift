@@ -14,6 +14,8 @@ final class Progress: ProgressReporter {
     var start: Double
     /// When something was last shown, in seconds.
     var shown: Double
+    /// The block that is worked on, if the stage goes from block to block.
+    var block: Wording.BlockProgress?
   }
 
   /// Seconds between two redraws of the line, and between two plain lines.
@@ -44,18 +46,31 @@ final class Progress: ProgressReporter {
     }
   }
 
+  func reach(_ stage: String, block done: Int, of count: Int) {
+    change(stage) { current, now in
+      let first = current.block?.first ?? done
+      current.block = Wording.BlockProgress(done: done, count: count, first: first, seconds: now - current.start)
+    }
+  }
+
   func advance(_ stage: String, by amount: Int) {
+    change(stage) { current, _ in current.done += amount }
+  }
+
+  /// Changes the state of a stage, and shows it if it is time.
+  private func change(_ stage: String, _ body: (inout Stage, _ now: Double) -> Void) {
     guard mode != .none else { return }
     let now = seconds()
     self.stage.withLock { current in
       guard var changed = current, changed.name == stage else { return }
-      changed.done += amount
+      body(&changed, now)
       let isComplete = changed.done >= changed.total
       let interval = mode == .redrawn ? Progress.redrawInterval : Progress.plainInterval
       let isWorthALast = isComplete && (mode == .redrawn || now - changed.start >= Progress.patience)
       if isWorthALast || now - changed.shown >= interval {
         changed.shown = now
-        let text = Wording.progress(stage, done: changed.done, total: changed.total, seconds: now - changed.start)
+        let text = Wording.progress(
+          stage, done: changed.done, total: changed.total, seconds: now - changed.start, block: changed.block)
         if mode == .redrawn { console.status(isComplete ? "" : text) } else { console.line(text) }
       }
       current = isComplete ? nil : changed

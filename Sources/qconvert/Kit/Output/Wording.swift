@@ -64,7 +64,7 @@ enum Wording {
   /// The exit codes that commands end with.
   static let exitCodes: [(code: String, meaning: String)] = [
     ("0", "success: any output is complete and verified"),
-    (code(.gate), "rejected by a --fail-if gate; no OUT is left"),
+    (code(.gate), "rejected by a --fail-if gate; OUT is left only with --keep-rejected"),
     (code(.differs), "compare: tensors are different or missing"),
     (code(.usage), "usage error"),
     (code(.data), "malformed input"),
@@ -112,13 +112,36 @@ enum Wording {
     byteStages.contains(stage) ? ByteSize.format(value) : value.grouped + " tokens"
   }
 
-  /// `convert: 25% of 4.58 GB, 120 MB/s, 28 s left`; after a stage, how long it took.
-  static func progress(_ stage: String, done: Int, total: Int, seconds: Double) -> String {
+  /// Where a stage is that goes from block to block.
+  struct BlockProgress {
+    /// How many blocks are finished, and how many there are.
+    var done: Int
+    var count: Int
+    /// How many were finished before this run.
+    var first: Int
+    /// Seconds of the stage until the last of them was finished.
+    var seconds: Double
+
+    /// Seconds for the blocks that are left, at the pace of those that this run finished; nil before the first.
+    func left(after seconds: Double) -> Double? {
+      guard done > first else { return nil }
+      return max(0, self.seconds / Double(done - first) * Double(count - done) - (seconds - self.seconds))
+    }
+  }
+
+  /// `convert: 25% of 4.58 GB, 120 MB/s, 28 s left`, or with the block that is worked on; after a stage, how long it took.
+  static func progress(_ stage: String, done: Int, total: Int, seconds: Double, block: BlockProgress? = nil) -> String {
     var parts = ["\(done >= total ? 100 : Int(Double(done) / Double(total) * 100))% of \(amount(total, stage))"]
+    if let block, block.done < block.count {
+      parts.insert("block \(block.done + 1) of \(block.count)", at: 0)
+      // The bytes of a block are written at its end, so that their rate says nothing.
+      if let left = block.left(after: seconds) { parts.append("\(duration(left)) left") }
+      return "\(printable(stage)): " + parts.joined(separator: ", ")
+    }
     if seconds > 0 { parts.append(amount(Int(clamping: Double(done) / seconds), stage) + "/s") }
     if done >= total {
       parts.append("took \(duration(seconds))")
-    } else if done > 0 {
+    } else if done > 0, block == nil {
       parts.append("\(duration(seconds * Double(total - done) / Double(done))) left")
     }
     return "\(printable(stage)): " + parts.joined(separator: ", ")
@@ -134,6 +157,14 @@ enum Wording {
   }
 
   private static func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+
+  /// What a conversion says that is interrupted.
+  static func interrupted(_ plan: ConversionPlan) -> String {
+    let output = printable(plan.mainOutput)
+    return plan.request.resumes
+      ? "interrupted: what is finished is kept beside \(output); give the same command again to go on"
+      : "interrupted: nothing of \(output) is left; a run with --resume would keep what is finished, and go on from there"
+  }
 
   // MARK: Summaries
 

@@ -159,6 +159,10 @@ extension Effect {
     return .mistaken("towers cannot be evaluated on text", remedy: "Leave it out, or convert the language model without --mmproj.")
   }
 
+  static let keepRejected = Effect { situation in
+    situation.recipe.gates.isEmpty ? .harmless("there is no --fail-if that could reject the output") : .effective
+  }
+
   static let evaluation = Effect { situation in
     guard situation.recipe.evaluation.text.isEmpty else { return .effective }
     return .mistaken("nothing is evaluated", remedy: "Give --eval-text FILE, or leave it out.")

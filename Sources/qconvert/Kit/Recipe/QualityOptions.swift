@@ -21,4 +21,7 @@ struct QualityOptions: ParsableArguments {
       "Discard OUT and exit with code 10 if this holds: 'kld.mean > 0.02'; repeatable.",
       valueName: "GATE"))
   var failIf: [String] = []
+
+  @Flag(inversion: .prefixedNo, help: "Keep an OUT that --fail-if rejects; the exit code is 10 all the same.")
+  var keepRejected: Bool?
 }

@@ -8,6 +8,8 @@ struct Recipe: Sendable {
   var evaluation = EvaluationSettings()
   /// Conditions that reject the result.
   var gates: [Gate] = []
+  /// Whether an output that a gate rejects gets its name.
+  var keepsRejected = false
   /// Where the result document goes.
   var report = ReportPlace.beside
 

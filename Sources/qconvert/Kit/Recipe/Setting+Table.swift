@@ -74,6 +74,7 @@ extension Setting {
       "evaluation.windows", "--eval-windows", \.quality.evalWindows, \.evaluation.windows,
       .wholeNumber(1...1_000_000_000), .none, .evaluation),
     Setting("gates", "--fail-if", \.quality.failIf, \.gates, .gates, for: anyInput, .none),
+    Setting("keep_rejected", "--keep-rejected", \.quality.keepRejected, \.keepsRejected, .flag, for: anyInput, .none, .keepRejected),
     Setting("report", "--report", \.target.reportPlace, \.report, .reportPlace, for: anyInput, .none),
   ]
 }

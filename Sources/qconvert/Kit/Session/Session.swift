@@ -44,6 +44,15 @@ struct Session: Sendable {
     for caution in checkpoint.cautions { log.warning("\(caution)") }
   }
 
+  /// Until `InterruptCleanup.reportInterrupts(nil)`, a conversion that is interrupted says what is left of it.
+  func reportsInterrupt(of plan: ConversionPlan) {
+    let line = Wording.interrupted(plan)
+    InterruptCleanup.reportInterrupts { [console] in
+      console.status("")
+      console.line(line)
+    }
+  }
+
   /// Prints the document with `--json`, else the text.
   func answer(_ document: @autoclosure () -> JSON, text: @autoclosure () -> String) throws {
     try console.data(isJSON ? JSONOutput.text(document()) : text())
