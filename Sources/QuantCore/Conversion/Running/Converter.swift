@@ -121,7 +121,9 @@ public struct Converter: Sendable {
       progress.reach("convert", block: calibrated.blockCount, of: calibrated.blockCount)
     }
     for index in plan.tensors.indices where !written.contains(index) {
-      try log.add(index, try writer.stream(index), transaction)
+      let tensor = try writer.stream(index)
+      report.tensors.append(tensor)
+      try log.add(index, tensor, transaction)
       plan.source[plan.tensors[index].sourceName]?.storage.verbatim?.dropFromMemory()
     }
     writer.fallbacks.finish()
