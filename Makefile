@@ -8,7 +8,7 @@ TESTED = .build-test/release/qconvert
 # Libraries of this package that have API documentation.
 DOCUMENTED = QuantCore QuantBase QuantNumbers QuantText QuantModel QuantEngine QuantConversion FamilyKit FolderKit QConvertKit
 
-.PHONY: help build demo test structure unit end-to-end examples docs fuzz faults sanitize portable interop interop-all benchmark benchmark-methods format setup clean
+.PHONY: help build demo test structure unit end-to-end examples docs fuzz fuzz-parsers faults sanitize sanitize-swift portable interop interop-all benchmark benchmark-methods format setup clean
 
 help:
 	@echo "make setup        install the system packages that the build needs (apt)"
@@ -18,8 +18,10 @@ help:
 	@echo "make examples     build and use the plug-in packages in Examples, and a package that depends on a version of this one"
 	@echo "make docs         build the API documentation of the libraries, in .build-docs/site"
 	@echo "make fuzz         run every command on randomly damaged small models, for a quarter of an hour (SECONDS=900)"
-	@echo "make faults       make every system call of a conversion fail, end the program at every one, cut the power (some minutes)"
+	@echo "make fuzz-parsers give each parser random bytes that reach new code, for a minute each (SECONDS=60)"
+	@echo "make faults       make every system call of a conversion fail, end the program at every one, cut the power (an hour)"
 	@echo "make sanitize     run the C kernels under the sanitizers, with hostile input, compiled for ARM, without fused operations"
+	@echo "make sanitize-swift run the whole program under the address sanitizer, on hostile files (SECONDS=300)"
 	@echo "make portable     run all tests on a build without the vector units that are chosen at run time"
 	@echo "make interop      check with transformers, compressed-tensors, GPTQModel, bitsandbytes, llama.cpp (installed on first use)"
 	@echo "make interop-all  check also with vLLM, llm-compressor and mlx-lm, and with more models, schemes and text"
@@ -70,11 +72,21 @@ docs: setup
 fuzz: setup build
 	nice python3 Tests/Fuzz/mutate.py $(QCONVERT) $(or $(SECONDS),900)
 
+# The parsers are compiled with the compiler's fuzzer, which needs a build of its own (Package.swift).
+fuzz-parsers: setup
+	QCONVERT_FUZZ=1 swift build -c release --scratch-path .build-fuzz --sanitize fuzzer -Xswiftc -enable-testing --product parsers
+	nice python3 Tests/Fuzz/parsers.py .build-fuzz/release/parsers $(or $(SECONDS),60)
+
 faults: setup build
 	python3 Tests/Faults/campaign.py $(QCONVERT)
+	python3 Tests/Faults/campaign.py $(QCONVERT) --kills 1000
 
 sanitize: setup
 	Tests/Sanitize/run.sh
+
+sanitize-swift: setup
+	swift build -c release --sanitize address --scratch-path .build-asan $(RULES) --product qconvert
+	python3 Tests/Sanitize/hostile.py .build-asan/release/qconvert $(or $(SECONDS),300)
 
 portable: setup
 	swift test -c release --scratch-path .build-portable -Xcc -DQC_PORTABLE -Xswiftc -enable-testing $(RULES)
@@ -98,4 +110,4 @@ format:
 	swift format lint -s -r Sources Tests Package.swift
 
 clean:
-	rm -rf .build .build-test .build-example .build-portable .build-versioned .build-docs demo-output
+	rm -rf .build .build-test .build-example .build-portable .build-versioned .build-docs .build-fuzz .build-asan demo-output

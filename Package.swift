@@ -49,6 +49,18 @@ let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 let documentation: [Package.Dependency] =
   Context.environment["QCONVERT_DOCS"] == nil ? [] : [.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0")]
 
+// Only `make fuzz-parsers` builds the program that gives random bytes to parsers: its main function belongs to the compiler's fuzzer.
+let fuzzing: [Target] =
+  Context.environment["QCONVERT_FUZZ"] == nil
+  ? []
+  : [
+    .executableTarget(
+      name: "parsers",
+      dependencies: core + [
+        "QuantPlatform", "GGUF", "HuggingFace", "PyTorch", "FolderKit", "QConvertKit",
+      ], path: "Tests/Fuzz/Parsers", swiftSettings: rules)
+  ]
+
 let package = Package(
   name: "qconvert",
   platforms: [.macOS(.v15)],
@@ -108,10 +120,11 @@ let package = Package(
     plugin("Clients", "Clients"),
 
     // MARK: Program
+    .target(name: "CMemory", path: "Sources/qconvert/CMemory", cSettings: kernelRules),
     .target(
       name: "QConvertKit",
       dependencies: core + [
-        "QuantPlatform",
+        "QuantPlatform", "CMemory",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Yams", package: "Yams"),
@@ -142,5 +155,5 @@ let package = Package(
       ]),
     tests("Hostile", ["FolderKit", "HuggingFace", "GGUF", "TestSupport"]),
     tests("CommandLine", ["QConvertKit", "FamilyKit", "TestSupport"]),
-  ]
+  ] + fuzzing
 )

@@ -2,6 +2,7 @@
 """Makes every system call of a conversion fail in turn, ends the program at every one, and looks at what is on the disk afterwards.
 
     campaign.py PROGRAM [--quick] [--scenario NAME]
+    campaign.py PROGRAM --kills COUNT [--seed SEED] [--scenario NAME]
 
 For each scenario (a file, a split file, a folder, a run that is resumed, each of them over an old output), each kind of call and each
 error, the first call fails, then the second, and so on until the run makes no more of them. The same for the end of the program
@@ -13,6 +14,9 @@ error, the first call fails, then the second, and so on until the run makes no m
 - the same command line then succeeds, gives the same bytes as without a fault, and leaves nothing else, even if the output is moved away
   in between.
 
+With --kills, runs are killed at random moments instead, up to three times before one may end, until COUNT of them were; the same must
+hold. SEED repeats the choice of moments, as far as the machine's speed repeats itself.
+
 One line for each scenario and kind; the last is "N faults, N failed". --quick tries a selection in less than a minute. Needs Linux, a C
 compiler (CC) and only the standard library.
 """
@@ -22,10 +26,13 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 INPUTS = HERE.parent / "EndToEnd" / "make_inputs.py"
@@ -57,6 +64,13 @@ SCENARIOS = [
     Scenario(
         "split file over an old one", "o.gguf", ["--scheme", "q8_0", "--split-max-size", "300KB", "--force"], old="old", is_split=True
     ),
+]
+
+# Further runs that are killed at random: all kinds of output that are resumed, and resumed over an old one.
+RESUMED = [
+    Scenario("resumed folder", "o", ["--scheme", "int4-g32", "--plugin", "gptq", "--samples", "2", "--context", "16", "--resume"]),
+    Scenario("resumed split file", "o.gguf", [*CALIBRATED, "--split-max-size", "300KB", "--resume"], is_split=True),
+    Scenario("resumed over an old one", "o.gguf", [*CALIBRATED, "--resume", "--force"], old=["--scheme", "q8_0"]),
 ]
 
 # What a program must not notice, and what ends it with an error.
@@ -116,7 +130,9 @@ class Bench:
         else:
             (self.before / "out").mkdir()
         self.reset()
+        begin = time.monotonic()
         code, text = self.run()
+        self.seconds = time.monotonic() - begin
         assert code == 0, f"{scenario.name}: ends with {code} without a fault: {text}"
         self.new = found(self.out)
         if scenario.old == "old":
@@ -129,18 +145,23 @@ class Bench:
         shutil.rmtree(self.out, ignore_errors=True)
         shutil.copytree(self.before / "out", self.out)
 
-    def run(self, fault=None, arguments=None):
-        """Exit code (None: it did not end) and standard error of a run, with the environment of a fault."""
+    def run(self, fault=None, arguments=None, moment=None):
+        """Exit code (None: it did not end) and standard error of a run, with the environment of a fault, or killed after some seconds."""
         target = self.out / self.scenario.target
         command = [self.program, str(self.root / "in"), str(target), *(arguments or self.scenario.arguments), "--no-report", "--progress", "none"]
         environment = dict(os.environ)
         if fault:
             environment |= fault | {"LD_PRELOAD": str(self.library), "FAULT_ROOT": str(self.root)}
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
         try:
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False)
+            _, said = process.communicate(timeout=SECONDS if moment is None else moment)
         except subprocess.TimeoutExpired:
-            return None, ""
-        return done.returncode, done.stderr
+            process.kill()
+            said = process.communicate()[1]
+            if moment is None:
+                return None, ""
+        return process.returncode, said
 
     def count(self, call):
         """How often an undisturbed run makes a call."""
@@ -170,22 +191,37 @@ class Bench:
         if not happened:
             return (None if code == 0 else f"ends with {code} without a fault"), False
         ended = kind in ("kill", "cut")
-        problem = self.judge(code, text, kind, ended)
-        if problem is None and ended and self.old:
+        return self.judge(code, text, kind, ended) or (self.meddle(number) if ended else None) or self.again(), True
+
+    def kill(self, rng, number):
+        """What went wrong at one run that was killed at random moments, or None, and how often it was."""
+        self.reset()
+        kills = 0
+        for _ in range(rng.choice([1, 1, 2, 3])):
+            code, text = self.run(moment=rng.uniform(0, self.seconds))
+            kills += code == -signal.SIGKILL
+            problem = self.judge(code, text, "kill", code == -signal.SIGKILL)
+            if problem or code == 0:
+                return problem, kills
+            if code != -signal.SIGKILL:
+                # It was killed after its last step before, and the output is there.
+                break
+        return self.meddle(number) or self.again(), kills
+
+    def meddle(self, number):
+        """What others may do after a run was killed. Returns what went wrong, or None."""
+        if self.old and number % 2 and self.names() != self.new:
             # A command that is refused finds the old output, or the new one.
-            others = [word for word in self.scenario.arguments if word != "--force"]
-            if number % 2 and self.names() != self.new:
-                code, text = self.run(arguments=others)
-                if code != 73 or self.names() not in (self.old, self.new):
-                    problem = f"after a refused run ({code}) the old output is not there: {text.strip()[:200]}"
-        if problem is None and ended and number % 3 == 0 and self.names() == self.new:
+            others = [word for word in self.scenario.arguments if word not in ("--force", "--resume")]
+            code, text = self.run(arguments=others)
+            if code != 73 or self.names() not in (self.old, self.new):
+                return f"after a refused run ({code}) the old output is not there: {text.strip()[:200]}"
+        if number % 3 == 0 and self.names() == self.new:
             # The output was moved away before the run goes on.
             for path in self.out.iterdir():
                 if not path.name.startswith("."):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if problem is None:
-            problem = self.again()
-        return problem, True
+        return None
 
     def judge(self, code, text, kind, ended):
         if code is None:
@@ -266,11 +302,29 @@ def campaign(bench, quick):
     return total, problems, rows
 
 
+def kills(bench, wanted, seed):
+    """Kills runs of a scenario at random moments. Returns what `campaign` does."""
+    rng = random.Random(f"{seed} {bench.scenario.name}")
+    total, number, wrong = 0, 0, []
+    # A run that ends before its moment does not count, and there must be an end even if all do.
+    while total < wanted and number < 5 * wanted + 20:
+        number += 1
+        problem, count = bench.kill(rng, number)
+        total += count
+        if problem:
+            wrong.append(f"{bench.scenario.name}: round {number} with seed {seed}: {problem}")
+    if total < wanted:
+        wrong.append(f"{bench.scenario.name}: only {total} of {wanted} runs were killed in time")
+    return total, wrong, [(bench.scenario.name, "killed", "at random", total, len(wrong))]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--scenario", help="only this one")
+    parser.add_argument("--kills", type=int, help="kill so many runs at random moments instead")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     options = parser.parse_args()
     program = str(pathlib.Path(options.program).resolve())
     with tempfile.TemporaryDirectory(prefix="qconvert-faults-") as folder:
@@ -279,10 +333,13 @@ def main():
         compiler = os.environ.get("CC", "cc").split()
         subprocess.run([*compiler, "-O1", "-shared", "-fPIC", "-o", library, HERE / "faults.c", "-ldl", "-lpthread"], check=True)
         subprocess.run([sys.executable, INPUTS, place / "models"], check=True)
-        chosen = [scenario for scenario in SCENARIOS if options.scenario in (None, scenario.name)]
+        scenarios = SCENARIOS + (RESUMED if options.kills else [])
+        chosen = [scenario for scenario in scenarios if options.scenario in (None, scenario.name)]
 
         def work(scenario):
             bench = Bench(program, library, scenario, place / scenario.name.replace(" ", "-") / "bench", place / "models" / "good")
+            if options.kills:
+                return kills(bench, -(-options.kills // len(chosen)), options.seed)
             return campaign(bench, options.quick)
 
         total, problems = 0, []

@@ -7,6 +7,7 @@
  *   FAULT_KIND    what happens at it: the name of an error (ENOSPC, EIO, EINTR, EDQUOT, ...), "short" (half of the bytes), "kill" (the program
  *                 ends before the call), "cut" (as kill, and every file loses the bytes that were not synced)
  *   FAULT_ALWAYS  if set, every later call is hit too
+ *   FAULT_THREADS how many threads there may be besides the first; to start one more fails with EAGAIN, as under `ulimit -u`
  *   FAULT_REPORT  at the end of the program, or when a call is hit, a line goes to this file: how many calls were counted, and which
  *                 one was hit
  *
@@ -19,6 +20,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -399,4 +401,43 @@ int stat(const char *path, struct stat *status) {
   REAL(stat);
   FAIL(below_root(AT_FDCWD, path), "stat");
   return real(path, status);
+}
+
+/* Threads. */
+
+static atomic_int threads;
+
+struct work {
+  void *(*body)(void *);
+  void *argument;
+};
+
+static void count_end(void *unused) {
+  (void)unused;
+  atomic_fetch_sub(&threads, 1);
+}
+
+static void *run(void *given) {
+  struct work work = *(struct work *)given;
+  void *result;
+  free(given);
+  pthread_cleanup_push(count_end, NULL);
+  result = work.body(work.argument);
+  pthread_cleanup_pop(1);
+  return result;
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *), void *argument) {
+  REAL(pthread_create);
+  const char *limit = getenv("FAULT_THREADS");
+  if (!limit) return real(thread, attributes, body, argument);
+  struct work *work = malloc(sizeof *work);
+  if (!work) return EAGAIN;
+  *work = (struct work){body, argument};
+  int error = atomic_fetch_add(&threads, 1) >= atoi(limit) ? EAGAIN : real(thread, attributes, run, work);
+  if (error) {
+    atomic_fetch_sub(&threads, 1);
+    free(work);
+  }
+  return error;
 }

@@ -35,4 +35,13 @@ import Testing
 
   @Test(arguments: ["(", "[", "a**b(", #"(a)\1"#, String(repeating: "a", count: 2000)])
   func whatIsNotSupported(pattern: String) { #expect(NamePattern(pattern) == nil) }
+
+  /// Each pattern is compared with each name, so there may be only so many; names are found without comparing.
+  @Test func theirNumberHasALimit() throws {
+    let patterns = (0...NamePattern.maximumCount).compactMap { NamePattern(".*layer\($0)") }
+    try NamePattern.check(Array(patterns.dropLast()))
+    let failure = #expect(throws: Failure.self) { try NamePattern.check(patterns) }
+    #expect(failure?.id == "limit.patterns")
+    try NamePattern.check((0..<5000).compactMap { NamePattern(NamePattern.exactly("layer\($0)")) })
+  }
 }

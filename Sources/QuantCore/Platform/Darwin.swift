@@ -3,6 +3,9 @@
     /// A signal that hardly any program sends; this system has no real-time signals.
     public static var privateSignal: Int32 { SIGUSR2 }
 
+    /// Distinguishes the running thread from all others.
+    public static var currentThread: UInt { UInt(bitPattern: pthread_self()) }
+
     /// Where the running program is.
     public static var programPath: String? {
       var capacity: UInt32 = 0

@@ -3,6 +3,9 @@
     /// A signal that no other program sends and that has no predefined meaning: the first real-time signal.
     public static var privateSignal: Int32 { __libc_current_sigrtmin() }
 
+    /// Distinguishes the running thread from all others.
+    public static var currentThread: UInt { UInt(pthread_self()) }
+
     /// Where the running program is.
     public static var programPath: String? { "/proc/self/exe" }
 

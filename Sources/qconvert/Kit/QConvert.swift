@@ -1,4 +1,5 @@
 import ArgumentParser
+import CMemory
 public import QuantCore
 import QuantPlatform
 
@@ -16,9 +17,10 @@ public enum QConvert {
     Platform.occupyStandardStreams()
     // Before anything else, because threads inherit the signal mask of the thread that starts them.
     let arguments = Array(CommandLine.arguments.dropFirst())
-    InterruptCleanup.install {
-      Session(console: .standard(), options: nil, isJSON: arguments.contains("--json")).report(Wording.lostInput)
+    InterruptCleanup.install { loss in
+      Session(console: .standard(), options: nil, isJSON: arguments.contains("--json")).report(Wording.failure(for: loss))
     }
+    qc_on_exhaustion { InterruptCleanup.endForLackOfMemory() }
     // A closed pipe (`| head`) must fail the write instead of killing the process, so that unfinished outputs are removed.
     signal(SIGPIPE, SIG_IGN)
     exit(run(arguments, plugins: plugins, console: .standard()))

@@ -55,6 +55,7 @@ struct ConfigGroups {
     for name in (configuration["ignore"]?.arrayValue ?? []).compactMap(\.stringValue) {
       if name.hasPrefix("re:") { ignoredPatterns.append(try ConfigGroups.pattern(name)) } else { ignoredNames.insert(name) }
     }
+    try NamePattern.check(byPattern.map(\.pattern) + ignoredPatterns)
   }
 
   private static func pattern(_ text: String) throws(Failure) -> NamePattern {

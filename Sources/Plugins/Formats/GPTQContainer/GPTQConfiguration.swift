@@ -49,6 +49,7 @@ struct GPTQConfiguration {
       }
       rules.append((pattern, isNegative ? nil : try GPTQConfiguration.settings(member.value, over: base)))
     }
+    try NamePattern.check(rules.map(\.pattern))
     for member in json["extra_config"]?.objectValue ?? [] {
       // Layers that are not quantized are listed too, with 16 bits.
       guard (member.value["bits"]?.intValue ?? base.bits) < 16 else { continue }

@@ -67,6 +67,7 @@ struct PEFTConfiguration {
     isTransposed = json["fan_in_fan_out"]?.boolValue ?? false
     ranks = try (json["rank_pattern"]?.objectValue ?? []).map { (member) throws(Failure) in try Exception(member) }
     alphas = try (json["alpha_pattern"]?.objectValue ?? []).map { (member) throws(Failure) in try Exception(member) }
+    try NamePattern.check((ranks + alphas).compactMap(\.regex))
     baseModel = json["base_model_name_or_path"]?.stringValue
   }
 

@@ -7,10 +7,15 @@ import Synchronization
 /// happens in ordinary code rather than in a signal handler, where almost nothing is allowed.
 public enum InterruptCleanup {
   private static let registered = Mutex<[Int: String]>([:])
-  private static let lostInputReport = Mutex<(@Sendable () -> Int32)?>(nil)
+  private static let report = Mutex<(@Sendable (Loss) -> Int32)?>(nil)
   private static let interruptReport = Mutex<(@Sendable () -> Void)?>(nil)
+  private static let isOutOfMemory = Atomic<Bool>(false)
+  private static let waiting = Atomic<UInt>(0)
   private static let counter = Atomic<Int>(0)
   private static let installed = Atomic<Bool>(false)
+
+  /// What a run cannot go on without.
+  public enum Loss: Sendable { case input, memory }
 
   /// Starts the waiting thread. Call it once at the start of `main`, before any other thread exists: threads inherit the
   /// mask of the thread that created them. A signal that the parent ignores (`nohup`) stays ignored. SIGXFSZ is always
@@ -19,8 +24,9 @@ public enum InterruptCleanup {
   /// On a signal, unfinished outputs are removed and the program ends with status 128 + signal number.
   ///
   /// If a mapped input becomes shorter, or its disk fails, the thread that reads it gets SIGBUS. That thread is halted, and
-  /// the waiting one removes unfinished outputs, calls `reportLostInput` and ends the program with the status it returns.
-  public static func install(reportLostInput: @escaping @Sendable () -> Int32) {
+  /// the waiting one removes unfinished outputs, calls `report` and ends the program with the status it returns. The same happens
+  /// on `endForLackOfMemory`.
+  public static func install(report: @escaping @Sendable (Loss) -> Int32) {
     guard !installed.exchange(true, ordering: .relaxed) else { return }
     signal(SIGXFSZ, SIG_IGN)
     var waited = sigset_t()
@@ -28,9 +34,9 @@ public enum InterruptCleanup {
     for number in [SIGINT, SIGTERM, SIGHUP] {
       if !Platform.isIgnored(number) { sigaddset(&waited, number) }
     }
-    sigaddset(&waited, lostInput)
+    sigaddset(&waited, loss)
     pthread_sigmask(SIG_BLOCK, &waited, nil)
-    lostInputReport.withLock { $0 = reportLostInput }
+    self.report.withLock { $0 = report }
     // Without the thread, signals must work as usual.
     guard Platform.startThread({ InterruptCleanup.waitAndExit() }) == 0 else {
       pthread_sigmask(SIG_UNBLOCK, &waited, nil)
@@ -38,27 +44,51 @@ public enum InterruptCleanup {
     }
     signal(SIGBUS) { _ in
       // Only system calls are allowed here; returning would only repeat the access.
-      kill(getpid(), InterruptCleanup.lostInput)
+      kill(getpid(), InterruptCleanup.loss)
       while true { pause() }
     }
   }
 
+  /// Ends the program because this thread cannot allocate memory. Only system calls are made here: the thread may hold any lock. If
+  /// memory is not even enough for the waiting thread, or there is none, the work folder stays, and the next run removes it.
+  public static func endForLackOfMemory() -> Never {
+    let waiting = waiting.load(ordering: .relaxed)
+    guard waiting != 0, waiting != Platform.currentThread else {
+      let message: StaticString = "error: out of memory [io.memory]\n"
+      _ = write(STDERR_FILENO, message.utf8Start, message.utf8CodeUnitCount)
+      _exit(Failure.Kind.io.rawValue)
+    }
+    isOutOfMemory.store(true, ordering: .relaxed)
+    kill(getpid(), loss)
+    while true { pause() }
+  }
+
   /// The signal that a thread that cannot go on sends to the waiting one.
-  private static var lostInput: Int32 { Platform.privateSignal }
+  private static var loss: Int32 { Platform.privateSignal }
 
   private static func waitAndExit() {
     // The mask of this thread is what `install` blocked: waiting for exactly those signals needs no shared state.
     var waited = sigset_t()
     pthread_sigmask(SIG_BLOCK, nil, &waited)
+    waiting.store(Platform.currentThread, ordering: .relaxed)
     var number: Int32 = 0
     while sigwait(&waited, &number) != 0 {}
+    let isOutOfMemory = number == loss && isOutOfMemory.load(ordering: .relaxed)
     // The lock is never released: a transaction that wants to finish now waits until the program has ended.
-    registered.withLock { folders in
-      for folder in folders.values { WorkFolder.remove(folder) }
-      if number == lostInput, let report = lostInputReport.withLock({ $0 }) { _exit(report()) }
-      interruptReport.withLock { $0?() }
-      _exit(128 + number)
+    guard isOutOfMemory else { return registered.withLock { end(removing: $0.values.map { $0 }, number, isOutOfMemory) } }
+    // The thread that could not allocate may hold the lock.
+    for _ in 0..<1000 {
+      _ = registered.withLockIfAvailable { end(removing: $0.values.map { $0 }, number, isOutOfMemory) }
+      usleep(1000)
     }
+    end(removing: [], number, isOutOfMemory)
+  }
+
+  private static func end(removing folders: [String], _ number: Int32, _ isOutOfMemory: Bool) -> Never {
+    for folder in folders { WorkFolder.remove(folder) }
+    if number == loss, let report = report.withLock({ $0 }) { _exit(report(isOutOfMemory ? .memory : .input)) }
+    if !isOutOfMemory { interruptReport.withLock { $0?() } }
+    _exit(128 + number)
   }
 
   /// Sets what is called after unfinished outputs are removed and before the program ends on a signal; nil: nothing.

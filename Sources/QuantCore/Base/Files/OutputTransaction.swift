@@ -316,6 +316,8 @@ public final class OutputTransaction: Sendable {
       return state.isOver
     }
     if wasOver { return true }
+    // Without its descriptors: their number may be limited, and removing a folder needs some.
+    if !keeping { state.withLock { ($0.files, $0.folder) = ([], nil) } }
     var isRemoved = true
     work.finish {
       if !keeping { isRemoved = work.remove() }

@@ -38,27 +38,35 @@ struct Journal {
   /// - Throws: `Failure` if the journal cannot be read, or a complete line of it is malformed.
   static func read(_ folder: WorkFolder) throws(Failure) -> Contents? {
     guard folder.hasLeftovers else { return nil }
-    let bytes = try Files.read(folder.journal, maximumBytes: maximumBytes)
+    return try parse(Files.read(folder.journal, maximumBytes: maximumBytes), of: folder.path)
+  }
+
+  /// Reads the bytes of a journal; nil if it has no complete line.
+  /// - Parameter path: the work folder, for messages.
+  /// - Throws: `Failure` if a complete line is malformed.
+  static func parse(_ bytes: [UInt8], of path: String) throws(Failure) -> Contents? {
     guard let end = bytes.lastIndex(of: UInt8(ascii: "\n")) else { return nil }
     let lines = bytes[..<end].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     var contents: Contents?
     for line in lines {
       guard let content = checked(line), let json = try? JSON.parse(ByteView(content), .strict)
-      else { throw damaged(folder) }
+      else { throw damaged(path) }
       guard contents != nil else {
-        guard let identity = RunIdentity(json["run"]) else { throw damaged(folder) }
+        guard let identity = RunIdentity(json["run"]) else { throw damaged(path) }
         contents = Contents(identity: identity)
         continue
       }
-      guard contents?.add(json) == true else { throw damaged(folder) }
+      guard contents?.add(json) == true else { throw damaged(path) }
     }
     contents?.length = end + 1
     return contents
   }
 
-  static func damaged(_ folder: WorkFolder) -> Failure {
+  static func damaged(_ folder: WorkFolder) -> Failure { damaged(folder.path) }
+
+  private static func damaged(_ path: String) -> Failure {
     Failure(
-      .data, "resume.damaged", "the work folder of an earlier run is damaged", file: folder.path,
+      .data, "resume.damaged", "the work folder of an earlier run is damaged", file: path,
       remedy: "Give \(setting: "force") without \(setting: "resume") to begin again.")
   }
 

@@ -21,15 +21,17 @@ struct AddedTokens: Sendable {
   /// - Parameters:
   ///   - normalizers: applied to the text between literal tokens.
   ///   - normalizesContent: whether the contents of normalized tokens are normalized too.
-  init(_ tokens: [AddedToken], normalizers: [Normalizer], normalizesContent: Bool = true) {
+  /// - Throws: `Failure` `tokenizer.token-length`: a text is compared with the longest token at every place.
+  init(_ tokens: [AddedToken], normalizers: [Normalizer], normalizesContent: Bool = true) throws(Failure) {
     self.normalizers = normalizers
+    let tokens = try tokens.map { (token) throws(Failure) in
+      var token = token
+      if token.isNormalized, normalizesContent { token.content = normalizers.apply(token.content) }
+      try TokenizerData.checkLength(token.content.count, of: token.id)
+      return token
+    }
     literal = TokenTrie(tokens.filter { !$0.isNormalized })
-    normalized = TokenTrie(
-      tokens.filter { $0.isNormalized }.map { token in
-        var token = token
-        if normalizesContent { token.content = normalizers.apply(token.content) }
-        return token
-      })
+    normalized = TokenTrie(tokens.filter { $0.isNormalized })
   }
 
   enum Piece {

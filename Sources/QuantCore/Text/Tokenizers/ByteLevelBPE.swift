@@ -18,18 +18,18 @@ struct ByteLevelBPE: Tokenizer {
     preTokenizer: PreTokenizer, endOfWord: String = ""
   ) throws(Failure) {
     let index = try TokenIndex(data.tokens)
-    self.init(
+    try self.init(
       data, index, try MergeTable(pairs, index), added: added, normalizers: normalizers, preTokenizer: preTokenizer, endOfWord: endOfWord)
   }
 
   init(
     _ data: TokenizerData, _ index: TokenIndex, _ merges: MergeTable, added: [AddedToken], normalizers: [Normalizer],
     preTokenizer: PreTokenizer, endOfWord: String = ""
-  ) {
+  ) throws(Failure) {
     self.data = data
     self.preTokenizer = preTokenizer
     self.index = index
-    self.added = AddedTokens(added, normalizers: normalizers)
+    self.added = try AddedTokens(added, normalizers: normalizers)
     self.merges = merges
     func ids(_ suffix: String) -> [UInt32?] {
       ByteAlphabet.spellings.map { index.id(of: ($0 + suffix.utf8)[...]).map { UInt32(truncatingIfNeeded: $0) } }

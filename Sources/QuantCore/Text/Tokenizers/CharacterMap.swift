@@ -9,7 +9,10 @@ struct CharacterMap: Sendable, Equatable {
 
   static func == (a: CharacterMap, b: CharacterMap) -> Bool { a.bytes == b.bytes }
 
-  /// - Throws: `Failure` `tokenizer.character-map` if the bytes are not such a map.
+  /// Length of the longest replacement that is accepted, in bytes. NFKC makes at most eighteen characters of one.
+  private static let longestReplacement = 1000
+
+  /// - Throws: `Failure` `tokenizer.character-map` if the bytes are not such a map, `limit.normalizer` if it makes texts much longer.
   init(_ bytes: [UInt8]) throws(Failure) {
     func number(at offset: Int) -> UInt32 { (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) } }
     let size = bytes.count >= 4 ? Int(number(at: 0)) : .max
@@ -19,6 +22,11 @@ struct CharacterMap: Sendable, Equatable {
     self.bytes = bytes
     units = (0..<size / 4).map { number(at: 4 + 4 * $0) }
     replacements = Array(bytes[(4 + size)...])
+    guard replacements.split(separator: 0).allSatisfy({ $0.count <= CharacterMap.longestReplacement }) else {
+      throw Failure(
+        .data, "limit.normalizer", "the map of characters replaces one by more than \(CharacterMap.longestReplacement) bytes",
+        remedy: "Check where this tokenizer comes from.")
+    }
     for byte in 1..<256 { startsMatch[byte] = step(from: CharacterMap.base(units[0]), UInt8(byte)) != nil }
   }
 

@@ -74,31 +74,19 @@ struct MergeTable: Sendable {
     }
   }
 
-  /// Merges only into tokens with ids below a limit; for words of any length, but in quadratic time.
-  func apply(to symbols: inout [UInt32], below limit: Int) {
-    while symbols.count > 1 {
-      var best = UInt64.max
-      var place = 0
-      for index in 1..<symbols.count {
-        let pair = value(symbols[index - 1], symbols[index])
-        if pair >> 32 < best >> 32, Int(pair & 0xffff_ffff) < limit { (best, place) = (pair, index - 1) }
-      }
-      if best == UInt64.max { return }
-      symbols[place] = UInt32(truncatingIfNeeded: best)
-      symbols.remove(at: place + 1)
-    }
-  }
-
   /// Keeps the pairs in a heap and the symbols in a linked list: O(n log n) for words of any length.
-  private func applyLong(to symbols: inout [UInt32], _ scratch: inout Scratch) {
+  /// - Parameter limit: only tokens with ids below it are made.
+  func applyLong(to symbols: inout [UInt32], _ scratch: inout Scratch, below limit: Int = .max) {
     let count = symbols.count
+    guard count > 1 else { return }
+    func merges(_ pair: UInt64) -> Bool { pair != UInt64.max && Int(pair & 0xffff_ffff) < limit }
     // Neighbours of each symbol; -1 or `count` at the ends. A symbol whose `next` is -1 was merged into another.
     var next = Array(1...count)
     var previous = Array(-1..<count - 1)
     scratch.heap.removeAll(keepingCapacity: true)
     for place in 0..<count - 1 {
       let pair = value(symbols[place], symbols[place + 1])
-      if pair != UInt64.max { scratch.push(Candidate(pair: pair, place: place)) }
+      if merges(pair) { scratch.push(Candidate(pair: pair, place: place)) }
     }
     while let top = scratch.pop() {
       let place = top.place
@@ -112,11 +100,11 @@ struct MergeTable: Sendable {
       if behind < count {
         previous[behind] = place
         let pair = value(symbols[place], symbols[behind])
-        if pair != UInt64.max { scratch.push(Candidate(pair: pair, place: place)) }
+        if merges(pair) { scratch.push(Candidate(pair: pair, place: place)) }
       }
       if previous[place] >= 0 {
         let pair = value(symbols[previous[place]], symbols[place])
-        if pair != UInt64.max { scratch.push(Candidate(pair: pair, place: previous[place])) }
+        if merges(pair) { scratch.push(Candidate(pair: pair, place: previous[place])) }
       }
     }
     var kept = 0

@@ -22,17 +22,30 @@ public struct NamePattern: Sendable {
   public func matches(_ name: String) -> Bool {
     if let literal { return name.utf8.elementsEqual(literal) }
     let text = ScalarText(Array(name.utf8))
-    var scratch = Expression.Scratch()
-    return expression.match(text, 0..<text.scalars.count, at: 0, &scratch) != nil
+    var scratch = Expression.Scratch(of: expression, 0..<text.scalars.count)
+    return expression.match(text, at: 0, &scratch) != nil
   }
 
   /// Whether the pattern matches anywhere in a name, as Python's `re.search` does.
   public func isFound(in name: String) -> Bool {
     if let literal { return name.utf8.elementsEqual(literal) }
     let text = ScalarText(Array(name.utf8))
-    var scratch = Expression.Scratch()
-    let bounds = 0..<text.scalars.count
-    return (0...bounds.upperBound).contains { expression.match(text, bounds, at: $0, &scratch) != nil }
+    let count = text.scalars.count
+    var scratch = Expression.Scratch(of: expression, 0..<count)
+    return (0...count).contains { expression.match(text, at: $0, &scratch) != nil }
+  }
+
+  /// How many patterns a configuration may have that are not names: each is compared with the name of each layer.
+  public static let maximumCount = 1000
+
+  /// - Throws: `Failure` `limit.patterns` if a configuration has too many patterns that are not names.
+  public static func check(_ patterns: [NamePattern]) throws(Failure) {
+    let count = patterns.count { $0.literal == nil }
+    guard count <= maximumCount else {
+      throw Failure(
+        .data, "limit.patterns", "the configuration has \(count) patterns for names of layers; at most \(maximumCount) are supported",
+        remedy: "Write out the names of the layers, each as ^name$.")
+    }
   }
 
   /// A pattern that matches only this name.

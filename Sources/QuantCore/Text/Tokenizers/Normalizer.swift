@@ -63,13 +63,13 @@ enum Normalizer: Sendable, Equatable {
 
   private static func replace(_ expression: Expression, with new: [UInt8], in bytes: [UInt8]) -> [UInt8] {
     let text = ScalarText(bytes)
-    var scratch = Expression.Scratch()
+    let count = text.scalars.count
+    var scratch = Expression.Scratch(of: expression, 0..<count)
     var result: [UInt8] = []
     result.reserveCapacity(bytes.count)
-    let bounds = 0..<text.scalars.count
     var index = 0
-    while index < bounds.upperBound {
-      if let end = expression.match(text, bounds, at: index, &scratch), end > index {
+    while index < count {
+      if let end = expression.match(text, at: index, &scratch), end > index {
         result.append(contentsOf: new)
         index = end
       } else {

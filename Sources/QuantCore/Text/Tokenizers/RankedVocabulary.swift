@@ -41,7 +41,7 @@ struct RankedVocabulary {
     // A word that is a token is that token, which the merges alone may not reach.
     data.ignoreMerges = true
     try finish(&data)
-    return ByteLevelBPE(
+    return try ByteLevelBPE(
       data, index, merges, added: added, normalizers: known.normalizes ? [.nfc] : [],
       preTokenizer: PreTokenizer(steps: known.steps, spelledSteps: known.spelledSteps))
   }
@@ -52,13 +52,14 @@ extension MergeTable {
   /// Tokens with another number of parts are left out.
   fileprivate func derivations(of data: TokenizerData, _ index: TokenIndex) -> [String] {
     var result: [String] = []
+    var scratch = Scratch()
     let bytes = ByteAlphabet.spellings.map { index.id(of: $0[...]) }
     for id in data.tokens.indices where data.types[id] == .normal {
       guard let spelled = index.bytes(of: id) else { continue }
       let parts = ByteAlphabet.decode(spelled).map { bytes[Int($0)] }
       guard parts.count > 1, !parts.contains(nil) else { continue }
       var symbols = parts.compactMap { $0.map { UInt32(truncatingIfNeeded: $0) } }
-      apply(to: &symbols, below: id)
+      applyLong(to: &symbols, &scratch, below: id)
       if symbols.count == 2 { result.append(data.tokens[Int(symbols[0])] + " " + data.tokens[Int(symbols[1])]) }
     }
     return result

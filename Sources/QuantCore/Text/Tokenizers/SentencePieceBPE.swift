@@ -23,7 +23,7 @@ struct SentencePieceBPE: Tokenizer {
     preTokenizer = PreTokenizer(steps: rules.steps)
     let index = try TokenIndex(data.tokens)
     self.index = index
-    self.added = AddedTokens(added, normalizers: rules.normalizers, normalizesContent: rules.normalizesAddedTokens)
+    self.added = try AddedTokens(added, normalizers: rules.normalizers, normalizesContent: rules.normalizesAddedTokens)
     merges = if let pairs { try MergeTable(pairs, index) } else { try MergeTable(scoresOf: data, index) }
     bytePieces = BytePieces(index)
     unknown = data.special["unknown"].flatMap { UInt32(exactly: $0) }
@@ -96,9 +96,7 @@ extension MergeTable {
     self.init(capacity: data.tokens.count * 2)
     for id in data.tokens.indices where merges(id) {
       guard let token = index.bytes(of: id) else { continue }
-      guard token.count <= 1024 else {
-        throw Failure(.data, "tokenizer.token-length", "token \(id) has \(token.count) bytes, but at most 1024 are read")
-      }
+      try TokenizerData.checkLength(token.count, of: id)
       for cut in token.indices.dropFirst() where token[cut] & 0xc0 != 0x80 {
         if let left = index.id(of: token[..<cut]), let right = index.id(of: token[cut...]), merges(left), merges(right) {
           insert(left, right, rank: ranks[data.scores[id]] ?? 0, id: id)

@@ -14,6 +14,16 @@ extension TokenizerData {
     }
   }
 
+  /// Length of the longest token that is read, in bytes. At each place of a text, and of a token, the work grows with it.
+  private static let longestToken = 1024
+
+  /// - Throws: `Failure` `tokenizer.token-length`.
+  static func checkLength(_ count: Int, of id: Int) throws(Failure) {
+    guard count <= longestToken else {
+      throw Failure(.data, "tokenizer.token-length", "token \(id) has \(count) bytes, but at most \(longestToken) are read")
+    }
+  }
+
   /// Whether with a pre-tokenizer of this name a word that is a token becomes that token, regardless of the merges.
   public static func ignoresMerges(_ preTokenizer: String?) -> Bool {
     KnownPreTokenizers.named.first { $0.name == preTokenizer }?.ignoresMerges ?? false

@@ -93,8 +93,10 @@ extension TokenizerData {
     tokens.indices.filter { !isPlaceholder($0) }.map { .init(text(of: $0), .int($0)) }
   }
 
-  /// Pairs of tokens by the score of the merged token, the highest first; for equal scores, a longer first part comes first.
+  /// Pairs of tokens by the score of the merged token, the highest first; for equal scores, a longer first part comes first. Without scores
+  /// nothing merges.
   private func mergesByScore() throws(Failure) -> [(String, String)] {
+    guard scores.count == tokens.count else { return [] }
     let index = try TokenIndex(tokens)
     func merges(_ id: Int) -> Bool { types.indices.contains(id) ? types[id] == .normal : true }
     var found: [(score: Float, length: Int, id: Int, left: String, right: String)] = []

@@ -19,7 +19,7 @@ struct Unigram: Tokenizer {
     self.rules = rules
     let index = try TokenIndex(data.tokens)
     self.index = index
-    self.added = AddedTokens(added, normalizers: rules.normalizers, normalizesContent: rules.normalizesAddedTokens)
+    self.added = try AddedTokens(added, normalizers: rules.normalizers, normalizesContent: rules.normalizesAddedTokens)
     preTokenizer = PreTokenizer(steps: rules.steps)
     bytePieces = BytePieces(index)
     guard data.scores.count == data.tokens.count, data.scores.allSatisfy({ $0.isFinite }) else {
@@ -37,6 +37,7 @@ struct Unigram: Tokenizer {
     for (id, token) in data.tokens.enumerated() where !token.isEmpty {
       let type = data.types.indices.contains(id) ? data.types[id] : .normal
       if type == .normal { lowest = min(lowest, scores[id]) }
+      try TokenizerData.checkLength(token.utf8.count, of: id)
       if type == .normal || type == .userDefined { try trie.insert(token.utf8, Int32(truncatingIfNeeded: id)) }
     }
     self.trie = trie

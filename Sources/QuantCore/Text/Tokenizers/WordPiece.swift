@@ -28,7 +28,7 @@ struct WordPiece: Tokenizer {
     self.data = data
     self.rules = rules
     index = try TokenIndex(data.tokens)
-    self.added = AddedTokens(added, normalizers: rules.normalizers)
+    self.added = try AddedTokens(added, normalizers: rules.normalizers)
     preTokenizer = PreTokenizer(steps: rules.steps)
     guard let unknown = data.special["unknown"], data.tokens.indices.contains(unknown) else {
       throw Failure(.data, "tokenizer.unknown", "the vocabulary lacks the token for words that it cannot represent")
@@ -36,6 +36,7 @@ struct WordPiece: Tokenizer {
     self.unknown = unknown
     var trie = ByteTrie(expecting: data.tokens.reduce(0) { $0 + $1.utf8.count })
     for (id, token) in data.tokens.enumerated() where !data.isPlaceholder(id) {
+      try TokenizerData.checkLength(token.utf8.count, of: id)
       try trie.insert(token.utf8, Int32(truncatingIfNeeded: id))
     }
     var node: UInt32? = ByteTrie.root

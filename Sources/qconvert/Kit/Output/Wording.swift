@@ -86,10 +86,19 @@ enum Wording {
     return Failure(.usage, "usage.arguments", start, remedy: "See 'qconvert --help' for commands, 'qconvert COMMAND --help' for options.")
   }
 
-  /// The failure if a page of a mapped input can no longer be read.
-  static let lostInput = Failure(
-    .io, "input.changed", "an input was truncated or became unreadable while it was in use",
-    remedy: "Run the command again; if it happens twice, check the disk.")
+  /// The failure of a run that cannot go on: a page of a mapped input can no longer be read, or memory is exhausted.
+  static func failure(for loss: InterruptCleanup.Loss) -> Failure {
+    switch loss {
+    case .input:
+      Failure(
+        .io, "input.changed", "an input was truncated or became unreadable while it was in use",
+        remedy: "Run the command again; if it happens twice, check the disk.")
+    case .memory:
+      Failure(
+        .io, "io.memory", "out of memory",
+        remedy: "Raise the limit (ulimit -v), end other programs, or use fewer threads with \(setting: "threads").")
+    }
+  }
 
   /// Any error as a failure: one that is not a `Failure` is a bug and gets an id that is the same each time it happens.
   static func failure(for error: any Error) -> Failure {
