@@ -120,9 +120,16 @@ public struct Decoder: Sendable {
     if let norm = embedding.norm, norm.hasGain { members.append(member(norm, [hidden])) }
     if let own = embedding.perBlock {
       let all = own.width * numbers.blockCount
-      members.append(.init(tensor: PartTensor(.blockEmbedding, [own.rows, all], .embedding)))
+      members.append(.init(tensor: PartTensor(.blockEmbedding, [own.paddedRows, all], .embedding)))
       members.append(.init(tensor: PartTensor(.blockEmbeddingProjection, [all, hidden], .projection)))
       if own.norm.hasGain { members.append(member(own.norm, [own.width])) }
+    }
+    if let lanes = embedding.lanes {
+      for lane in 1..<max(1, lanes.count) {
+        for role in [TensorRole.laneInput(lane), .laneOutput(lane)] {
+          members.append(.init(tensor: PartTensor(role, [lanes.width, lanes.width], .projection)))
+        }
+      }
     }
     if let norm = head.norm, norm.hasGain { members.append(member(norm, [hidden])) }
     if head.isProjected { members.append(.init(tensor: PartTensor(.outputProjection, [width, hidden], .projection))) }

@@ -137,6 +137,8 @@ public struct EmbeddingDescription: Sendable, Equatable {
   public var norm: Norm?
   /// What each block gets of a token besides hidden states; nil: nothing.
   public var perBlock: BlockEmbedding?
+  /// The hidden states that each token has side by side; nil: one.
+  public var lanes: Lanes?
 
   public init(width: Int, scale: Float = 1, isProjected: Bool = false, positionOffset: Int? = nil, norm: Norm? = nil) {
     self.width = width
@@ -147,9 +149,9 @@ public struct EmbeddingDescription: Sendable, Equatable {
   }
 }
 
-/// What becomes of the hidden states after the last block. In a language model, they become logits: the product with the output matrix;
-/// before it, if present, a norm and a projection to the embedding's width; after it, if present, a bias, a factor and a cap. In an
-/// encoder, the hidden states after the norm are the result, and those of a text are pooled to one vector.
+/// What becomes of the hidden states after the last block, once lanes are one. In a language model, they become logits: the product with
+/// the output matrix; before it, if present, a norm and a projection to the embedding's width; after it, if present, a bias, a factor and
+/// a cap. In an encoder, the hidden states after the norm are the result, and those of a text are pooled to one vector.
 public struct HeadDescription: Sendable, Equatable {
   /// Applied after the last block.
   public var norm: Norm?
