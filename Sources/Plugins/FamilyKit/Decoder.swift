@@ -46,8 +46,10 @@ public struct Decoder: Sendable {
     }
     var tensors = outer(names.front)
     for (index, block) in blocks.enumerated() { tensors += self.tensors(of: block, index) }
+    let prefixes = predicting.prefixes(names, after: numbers.blockCount)
     if let last = predictingBranches.map({ BlockDescription($0) }) ?? blocks.last {
-      for index in 0..<predicting.count { tensors += predictingTensors(last, index) }
+      let further = (0..<predicting.count).flatMap { predictingTensors(last, $0) }
+      if predicting.holds(further, prefixes: prefixes) { tensors += further }
     }
     tensors += outer(names.back)
     var model = ModelDescription(
@@ -55,6 +57,7 @@ public struct Decoder: Sendable {
       embedding: embedding, blocks: blocks, head: head,
       tensors: tensors + furtherTensors + (tabulatedRope.map { RopeFactors.tensors($0) } ?? []))
     if let tables = tabulatedRope.map({ RopeFactors.tables($0).map(\.table) }), !tables.isEmpty { model.constants[.gguf] = tables }
+    model.predictionParts = prefixes
     let ropes = distinct.flatMap { $0.branches.compactMap { ($0.part as? Attention)?.rope } }
     model.cautions[.gguf] = Set(ropes.compactMap(\.caution)).sorted()
     return model

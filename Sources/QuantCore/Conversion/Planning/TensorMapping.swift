@@ -6,6 +6,7 @@ struct TensorMapping {
   let reader: (any CheckpointReader.Type)?
   var model: ModelDescription?
   let target: Naming
+  var predictions = PredictionChoice.kept
   /// What the user can do about towers that are left out.
   var wayForTowers = ""
 
@@ -22,7 +23,8 @@ struct TensorMapping {
     {
       warnings.append("'\(output.name)' is dropped: the configuration ties the output to the embedding")
     }
-    return try renamed(pieces(model).filter { $0.id.role != .output || !model.head.isTied })
+    let pieces = pieces(model).filter { $0.id.role != .output || !model.head.isTied }
+    return try renamed(predictions == .alone ? PredictionRequest.alone(pieces, model, file: source.path) : pieces)
   }
 
   /// Output tensors in the order of the forward pass, whatever the order of the shards.
@@ -102,6 +104,13 @@ struct TensorMapping {
         remedy:
           "If the model works without it, leave it out with \(setting: "drop") PATTERN; otherwise its configuration is of another architecture."
       )
+    }
+    let predicting = others.filter { model.isOfPrediction($0) }
+    if let first = predicting.first {
+      warnings.append(
+        "\(predicting.count) tensors of blocks that predict further tokens are left out, such as '\(first)': the output has no place for "
+          + "blocks of this kind")
+      others.removeAll { model.isOfPrediction($0) }
     }
     if let first = others.first, !model.isOfTowers {
       warnings.append(

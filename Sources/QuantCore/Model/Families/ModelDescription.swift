@@ -31,6 +31,9 @@ public struct ModelDescription: Sendable {
   /// Prefixes of the names of tensors that do not belong to the language model but, for example, to a vision tower. Outputs of the
   /// same naming keep these tensors as they are; others have no place for them.
   public var otherParts: [Naming: [String]] = [:]
+  /// Prefixes of the names of tensors, in the checkpoint that is described, of blocks that predict further tokens. Those that are not
+  /// described are treated as other parts.
+  public var predictionParts: [String] = []
   /// Whether the checkpoint holds towers beside the language model that is described.
   public var hasTowers = false
   /// Whether it describes the towers of a model, not its language model. Then no block can be run, and only tensors and configurations
@@ -67,7 +70,12 @@ public struct ModelDescription: Sendable {
   public func architecture(_ naming: Naming) -> String? { configurations[naming]?.architecture }
 
   /// Whether a tensor belongs to another part than the language model.
-  package func isOfOtherPart(_ name: String, _ naming: Naming) -> Bool { otherParts[naming]?.contains { name.hasPrefix($0) } ?? false }
+  package func isOfOtherPart(_ name: String, _ naming: Naming) -> Bool {
+    isOfPrediction(name) || otherParts[naming]?.contains { name.hasPrefix($0) } ?? false
+  }
+
+  /// Whether a tensor belongs to a block that predicts further tokens.
+  package func isOfPrediction(_ name: String) -> Bool { predictionParts.contains { name.hasPrefix($0) } }
 
   /// The tensor with this id, or nil.
   public func tensor(_ id: TensorID) -> ModelTensor? { positions[id].map { tensors[$0] } }
