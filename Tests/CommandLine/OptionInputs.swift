@@ -32,6 +32,7 @@ struct OptionInputs {
     for name in ["config.json", "model.safetensors"] { writeFile(folder.file("base/" + name), readFile(small + "/" + name)) }
     words = [
       "MODEL": model, "SMALL": small, "BASE": folder.file("base"), "ADAPTER": SharedData.fixture("adapters/llama"), "PICTURES": pictures,
+      "PREDICTING": try RandomModel.predicting(into: folder),
       "F16": folder.file("f16.gguf"), "PART": folder.file("parts-00001-of-00003.gguf"), "LONE": folder.file("lone.safetensors"),
       "TEXT": folder.file("a.txt"), "TEXT2": folder.file("b.txt"), "IDS": folder.file("ids.txt"), "IDS2": folder.file("other-ids.txt"),
       "TYPES": folder.file("types.txt"), "EMPTY": folder.file("empty.txt"), "RECIPE": folder.file("recipe.yaml"),

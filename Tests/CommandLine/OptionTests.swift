@@ -17,7 +17,7 @@ import Testing
     ("plugins --families", "plugins", "plugins --families"),
     ("--leave-output-tensor", "plan MODEL a.gguf", "plan MODEL a.gguf --leave-output-tensor"),
     ("--tensor-type-file", "plan MODEL a.gguf", "plan MODEL a.gguf --tensor-type-file TYPES"),
-    ("--override-kv", "plan F16 a.gguf --scheme keep", "plan F16 a.gguf --scheme keep --override-kv a.b=int:1"),
+    ("--override-kv", "plan F16 a.gguf --scheme keep", "plan F16 a.gguf --scheme keep --override-kv a.key.longer.than.the.padding=int:1"),
     ("--no-report", "convert MODEL a.gguf --dump-recipe", "convert MODEL a.gguf --dump-recipe --no-report"),
     ("--json", "plan MODEL a.gguf", "plan MODEL a.gguf --json"),
     ("--quiet", "calibrate MODEL q.stats --force \(few)", "calibrate MODEL q.stats --force \(few) --quiet"),

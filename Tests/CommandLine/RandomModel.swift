@@ -40,4 +40,24 @@ enum RandomModel {
     writeFile(path + "/tokenizer.json", Array(tokenizer.text().utf8))
     return path
   }
+
+  /// A mixture of experts whose last block is followed by one that predicts a further token, with the weights of the last.
+  static func predicting(into folder: TemporaryFolder) throws -> String {
+    let path = try copy("glm4-moe", into: folder)
+    let renamed = folder.file("predicting")
+    guard rename(path, renamed) == 0 else { throw Failure(.io, "test.folder", "cannot be renamed", file: path) }
+    var edited = try EditedFolder(renamed)
+    edited.tensors += edited.tensors.filter { $0.name.hasPrefix("model.layers.1.") }.map { tensor in
+      var copy = tensor
+      copy.name = tensor.name.replacing("layers.1.", with: "layers.2.")
+      return copy
+    }
+    for (name, shape) in [("eh_proj", [32, 64]), ("enorm", [32]), ("hnorm", [32]), ("shared_head.norm", [32])] {
+      let bytes = [UInt8](repeating: 60, count: 2 * shape.reduce(1, *))
+      edited.tensors.append(.init(name: "model.layers.2.\(name).weight", type: "BF16", shape: shape, bytes: bytes))
+    }
+    edited.set("num_nextn_predict_layers", to: .int(1))
+    edited.save()
+    return renamed
+  }
 }

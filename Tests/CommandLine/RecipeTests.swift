@@ -68,6 +68,7 @@ private let complete = """
   kv_cache: fp8
   packing: awq
   mmproj: true
+  mtp: alone
   client: vllm@0.11
   calibrator: entropy
   config: c.json
@@ -103,7 +104,7 @@ private let completeCommandLine = [
   "--products", "bf16", "--stats", "s.stats", "--importance", "i.gguf",
   "--include-weights", "attn", "--exclude-weights", "ffn_down", "--exclude-weights", "token_embd", "--prune-layers", "3,1",
   "--activations", "int8-token", "--kv-cache", "fp8",
-  "--packing", "awq", "--mmproj", "--for", "vllm@0.11",
+  "--packing", "awq", "--mmproj", "--mtp", "alone", "--for", "vllm@0.11",
   "--calibrator", "entropy", "--resume", "--config", "c.json", "--tokenizer", "t", "--pre", "qwen2",
   "--allow-nonfinite", "--allow-requantize", "--shard-size", "2GB", "--force",
   "--eval-text", "e.txt", "--eval-context", "128", "--eval-windows", "4", "--fail-if", "kld.mean > 0.02", "--fail-if",

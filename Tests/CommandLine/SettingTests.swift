@@ -76,6 +76,8 @@ import Testing
     ("shard_size", "MODEL a.gguf", "MODEL a.gguf --shard-size 2MB"),
     ("keep_split", "PART a.gguf", "PART a.gguf --keep-split"),
     ("mmproj", "PICTURES a.gguf", "PICTURES a.gguf --mmproj"),
+    ("mtp", "PREDICTING a.gguf", "PREDICTING a.gguf --mtp alone"),
+    ("mtp", "PREDICTING a.gguf", "PREDICTING a.gguf --mtp none"),
     ("force", "MODEL a.gguf", "MODEL a.gguf --force"),
     ("resume", "MODEL a.gguf", "MODEL a.gguf --resume"),
     ("evaluation.text", "MODEL a.gguf", "MODEL a.gguf --eval-text TEXT"),
@@ -92,6 +94,9 @@ import Testing
     ("mmproj", "F16 a.gguf --mmproj", "tower.source"),
     ("mmproj", "MODEL a.gguf --mmproj", "tower.unknown"),
     ("evaluation.text", "PICTURES a.gguf --mmproj --eval-text TEXT", "setting.no-effect"),
+    ("mtp", "PREDICTING out --mtp none", "prediction.format"),
+    ("mtp", "MODEL a.gguf --mtp alone", "prediction.absent"),
+    ("evaluation.text", "PREDICTING a.gguf --mtp alone --eval-text TEXT", "setting.no-effect"),
     ("packing", "MODEL out --scheme bf16 --packing gptq", "setting.no-effect"),
     ("client", "MODEL a.gguf --for vllm", "client.format"),
     ("activations", "MODEL out --scheme bf16 --activations int8-token", "setting.no-effect"),
@@ -198,7 +203,7 @@ import Testing
     let inputs = try OptionInputs(["f16.gguf"])
     let defaults =
       "--no-pure --search standard --samples 128 --context 512 --seed 0 --bos auto --propagate auto --no-true-sequential --products f32 "
-      + "--no-allow-nonfinite --no-allow-requantize --no-keep-split --no-mmproj --no-force --no-resume --eval-context 512"
+      + "--no-allow-nonfinite --no-allow-requantize --no-keep-split --no-mmproj --mtp kept --no-force --no-resume --eval-context 512"
     for line in ["MODEL a.gguf --scheme f16", "MODEL out --scheme w4a16", "F16 a.gguf --scheme keep", "ADAPTER out"] {
       let warnings = try inputs.plan(line + " " + defaults, in: folder).warnings
       #expect(!warnings.contains { $0.contains("no effect") }, "\(line): \(warnings)")

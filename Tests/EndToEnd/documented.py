@@ -5,6 +5,7 @@ In a folder with a small model under all names that the pages use, conversions a
 The other programs of a pipe or a list run as they are, except jq if it is missing. Prints one line per page.
 """
 import json
+import math
 import os
 import pathlib
 import re
@@ -93,16 +94,41 @@ def make_adapter(folder):
         json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]}), encoding="utf-8")
 
 
-def make_pictures(folder):
-    """A model with a tower for images, with a tokenizer of as many characters as its embedding has rows."""
-    shutil.copytree(FIXTURES / "engine" / "qwen2.5-vl", folder)
+def write_tokenizer(folder):
+    """One of as many characters as the embeddings of small models have rows."""
     tokens = ["\u0120"] + [chr(code) for code in range(0x21, 0x7E)] + ["}}", "<s>"]
     spelling = {"type": "ByteLevel", "add_prefix_space": False}
     model = {"type": "BPE", "vocab": {token: number for number, token in enumerate(tokens)}, "merges": ["} }"]}
     (folder / "tokenizer.json").write_text(
         json.dumps({"version": "1.0", "pre_tokenizer": spelling, "decoder": spelling, "model": model}), encoding="utf-8")
+
+
+def make_pictures(folder):
+    """A model with a tower for images."""
+    shutil.copytree(FIXTURES / "engine" / "qwen2.5-vl", folder)
+    write_tokenizer(folder)
     (folder / "preprocessor_config.json").write_text(
         json.dumps({"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}), encoding="utf-8")
+
+
+def make_predicting(folder):
+    """A model whose last block is followed by one that predicts a further token, with the weights of the last."""
+    shutil.copytree(FIXTURES / "engine" / "glm4-moe", folder)
+    data = (folder / "model.safetensors").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header, values = json.loads(data[8:8 + length]), data[8 + length:]
+    further = {name.replace("layers.1.", "layers.2."): dict(entry) for name, entry in header.items() if ".layers.1." in name}
+    shapes = {"eh_proj": [32, 64], "enorm": [32], "hnorm": [32], "shared_head.norm": [32]}
+    further |= {f"model.layers.2.{name}.weight": {"dtype": "BF16", "shape": shape} for name, shape in shapes.items()}
+    for name, entry in further.items():
+        bytes_ = values[slice(*entry["data_offsets"])] if "data_offsets" in entry else bytes(2 * math.prod(entry["shape"]))
+        entry["data_offsets"] = [len(values), len(values) + len(bytes_)]
+        values += bytes_
+    text = json.dumps(header | further).encode()
+    (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + values)
+    stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(stated | {"num_nextn_predict_layers": 1}), encoding="utf-8")
+    write_tokenizer(folder)
 
 
 def prepare(folder, program):
@@ -120,6 +146,7 @@ def prepare(folder, program):
         (folder / name).symlink_to(folder / "model.f16.gguf")
     make_adapter(folder / "adapter")
     make_pictures(folder / "qwen2.5-vl")
+    make_predicting(folder / "glm-4.5-air")
     recipe = re.search(r"^```yaml\n(.*?)^```$", (ROOT / "Docs" / "recipes.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     (folder / "recipe.yaml").write_text(recipe[1], encoding="utf-8")
     programs = folder / ".bin"

@@ -19,8 +19,8 @@ import Testing
       "mixtral", "opt", "opt-post-norm", "opt-gelu", "gpt2", "bloom", "bloom-residual", "gemma3", "gemma3-cap",
       "deepseek-v3", "deepseek-v3-yarn", "gpt-oss", "granite-moe", "exaone4-window", "glm4-moe", "ministral", "apertus",
     ] + withFusedOrParallelParts + withRecurrentParts + routed + withEmbeddingsOfBlocksOrSums
-  /// Models whose blocks get more of a token than hidden states, or have experts beside a feed-forward network.
-  static let withEmbeddingsOfBlocksOrSums = ["gemma4", "gemma4-moe"]
+  /// Models whose blocks get more of a token than hidden states, or several of these, or have experts beside a feed-forward network.
+  static let withEmbeddingsOfBlocksOrSums = ["gemma3n", "gemma3n-lanes", "gemma4", "gemma4-moe"]
   /// Models in which some blocks mix tokens without an attention.
   static let withRecurrentParts = [
     "lfm2", "granite-hybrid", "falcon-h1", "bamba", "mamba2", "falcon-mamba", "jamba", "qwen3-next",
@@ -111,7 +111,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "qwen3", "mixtral", "bloom", "opt", "gemma3", "gemma4", "gemma4-moe", "deepseek-v3", "phi2", "falcon-new", "lfm2", "mamba2", "jamba",
+    "qwen3", "mixtral", "bloom", "opt", "gemma3", "gemma3n", "gemma4", "gemma4-moe", "deepseek-v3", "phi2", "falcon-new", "lfm2", "mamba2",
+    "jamba",
     "qwen3-next",
   ])
   func aRowDoesNotDependOnItsBatch(_ name: String) throws {

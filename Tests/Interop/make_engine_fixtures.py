@@ -262,6 +262,10 @@ if int(transformers.__version__.split(".")[0]) >= 5:
     GEMMA4 = dict(
         **{**FOUR, "tie_word_embeddings": True}, head_dim=12, global_head_dim=16, sliding_window=7, final_logit_softcapping=4.0,
         layer_types=["sliding_attention", "full_attention"] * 2)
+    GEMMA3N = dict(
+        **{**FOUR, "tie_word_embeddings": True}, head_dim=12, sliding_window=7, final_logit_softcapping=4.0, laurel_rank=8,
+        hidden_size_per_layer_input=12, rope_parameters=dict(
+            full_attention=dict(rope_type="default", rope_theta=1000.0), sliding_attention=dict(rope_type="default", rope_theta=100.0)))
     NEWER_MODELS = {
         "minimax-m2": transformers.MiniMaxM2Config(
             **COMMON, head_dim=16, num_local_experts=4, num_experts_per_tok=2,
@@ -278,6 +282,14 @@ if int(transformers.__version__.split(".")[0]) >= 5:
         "mistral4": transformers.Mistral4Config(
             **{**LATENT, "n_routed_experts": 4}, n_shared_experts=1, norm_topk_prob=True,
             rope_parameters={**DEEPSEEK_YARN, "rope_type": "yarn", "rope_theta": 10000.0, "llama_4_scaling_beta": 0.3}),
+        # Feed-forward networks of two sizes, silent gates in three of four blocks, keys that blocks share, and a smaller table for blocks.
+        "gemma3n": transformers.Gemma3nTextConfig(
+            **{**GEMMA3N, "intermediate_size": [48, 40, 48, 40]}, layer_types=["sliding_attention", "full_attention"] * 2,
+            num_kv_shared_layers=2, vocab_size_per_layer_input=80, activation_sparsity_pattern=[0.9, 0.7, 0.0, 0.4]),
+        # What no published model has: another active hidden state, which is not scaled.
+        "gemma3n-lanes": transformers.Gemma3nTextConfig(
+            **{**GEMMA3N, "num_hidden_layers": 2}, layer_types=["sliding_attention", "full_attention"], num_kv_shared_layers=0,
+            vocab_size_per_layer_input=96, altup_num_inputs=3, altup_active_idx=1, altup_correct_scale=False),
         # The last two blocks have no keys and values of their own; every block has an embedding of the token.
         "gemma4": transformers.Gemma4TextConfig(
             **GEMMA4, num_kv_shared_layers=2, use_double_wide_mlp=True, hidden_size_per_layer_input=12, vocab_size_per_layer_input=96),
@@ -363,6 +375,9 @@ SITES = {
         "feed-forward.output.shared": "feed_forward.shared_expert.down_proj"}),
     "minimax_m2": ("model.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate"}),
+    "gemma3n_text": ("model.layers.1.", {
+        **LLAMA_SITES, "embedding-gate.input": "per_layer_input_gate", "embedding-gate.output": "per_layer_projection",
+        "residual.input": "laurel.linear_left", "residual.output": "laurel.linear_right"}),
     "gemma4_text": ("model.layers.1.", {
         **LLAMA_SITES, "embedding-gate.input": "per_layer_input_gate", "embedding-gate.output": "per_layer_projection",
         "feed-forward.router": "router.proj"}),

@@ -62,6 +62,8 @@ private struct Times: Part {
     #expect(close(run([Branch(norm: nil, Times(factor: 5), sumNorm: norm)], [3, 4], columns: 2), [6 / root, 8 / root]))
     #expect(close(run([Branch(norm: norm, Times(factor: 1), residual: .normed)], [3, 4], columns: 2), [12 / root, 16 / root]))
     #expect(close(run([Branch(norm: nil, Times(factor: 4), scale: 0.5)], [3, 4], columns: 2), [9, 12]))
+    #expect(close(run([Branch(norm: nil, Times(factor: 4), sumFactor: 0.5)], [3, 4], columns: 2), [7.5, 10]))
+    #expect(close(run([Branch(norm: nil, Times(factor: 4), residual: .nothing)], [3, 4], columns: 2), [12, 16]))
     // The gains of the test, of which the first is the factor.
     #expect(close(run([Branch(norm: nil, Times(factor: 4), sumScale: .attentionNorm)], [3, 4], columns: 2), [30, 40]))
   }

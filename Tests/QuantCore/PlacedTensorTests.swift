@@ -26,6 +26,14 @@ import Testing
     #expect(rows == Array(expected[3..<9]))
   }
 
+  @Test func rowsThatAreNotStoredAreZero() throws {
+    let padded = try PlacedTensor(stored([2, 3]), at: TensorPlace("a", [2, 3]), shape: [4, 3], file: "f")
+    #expect(padded.matrix(parallel: Parallel(threads: 1)).values == [0, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 0])
+    var rows = [Float](repeating: 9, count: 6)
+    rows.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { padded.decode(rows: 1..<3, into: base) } }
+    #expect(rows == [3, 4, 5, 0, 0, 0])
+  }
+
   @Test(arguments: [[4, 4], [4, 2], [5, 3], [3, 3], [3, 4], [12], [1, 4, 3], []])
   func aTensorOfAnotherShapeIsRefused(_ shape: [Int]) {
     for (layout, own) in [(RowLayout(), [4, 3]), (RowLayout(firstRow: 2), [2, 3]), (RowLayout(isTransposed: true), [3, 4])] {

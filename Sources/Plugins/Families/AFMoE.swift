@@ -86,7 +86,7 @@ public enum AFMoE: ModelFamily {
     guard experts.isNormalised, experts.routing.groups == nil, stated.setCommon(n, rope: mixture.rope, statesHeadSize: true) else {
       return model
     }
-    mixture.state(&stated, count: "num_experts", shared: "num_shared_experts", scale: "route_scale")
+    mixture.state(&stated, model, count: "num_experts", shared: "num_shared_experts", scale: "route_scale")
     stated.set("num_dense_layers", experts.denseBlocks)
     stated.set("route_norm", true)
     stated.set("score_func", .string("sigmoid"))

@@ -59,7 +59,9 @@ public enum DeepSeekV3: ModelFamily {
     decoder.bias = { biased.contains($0.role) ? .always : .never }
     var model = try decoder.describe()
     // Blocks after the last predict further tokens.
-    model.otherParts[.huggingFace] = (0..<DeepSeekV3.mostPredictingBlocks).map { "model.layers.\(n.blockCount + $0)." }
+    if tensors.naming == .huggingFace {
+      model.predictionParts = (0..<DeepSeekV3.mostPredictingBlocks).map { "model.layers.\(n.blockCount + $0)." }
+    }
     model.obstacles[.gguf] = facts.obstacle
     if facts.obstacle == nil { model.configurations[.gguf] = facts.ggufKeys.configuration }
     if !facts.cautions.isEmpty { model.cautions[.gguf] = facts.cautions }

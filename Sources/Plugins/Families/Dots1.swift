@@ -65,7 +65,7 @@ public enum Dots1: ModelFamily {
     }
     var stated = HuggingFaceKeys("Dots1ForCausalLM", modelType: "dots1")
     guard stated.setCommon(n, rope: rope, statesHeadSize: true) else { return model }
-    mixture.state(&stated, count: "n_routed_experts", shared: "n_shared_experts", scale: "routed_scaling_factor")
+    mixture.state(&stated, model, count: "n_routed_experts", shared: "n_shared_experts", scale: "routed_scaling_factor")
     stated.set("attention_bias", mixture.hasBiases)
     stated.set("first_k_dense_replace", experts.denseBlocks)
     stated.set("norm_topk_prob", experts.isNormalised)

@@ -47,7 +47,6 @@ public enum ExaoneMoE: ModelFamily {
       predicting: PredictingBlocks(after: n.blockCount, in: tensors, names, .apart(prefix: "mtp.")))
     let rope = mixture.rope
     var model = try mixture.describe(id, names) { $0.tabulatedRope = rope }
-    model.otherParts[.huggingFace] = ["mtp."]
     let experts = mixture.experts
 
     model.obstacles[.gguf] = obstacle(mixture, hasWindow: window != nil)
@@ -64,14 +63,14 @@ public enum ExaoneMoE: ModelFamily {
       stored.set("expert_weights_scale", Double(experts.routing.scale))
       stored.set("expert_weights_norm", .bool(experts.isNormalised))
       stored.set("leading_dense_block_count", experts.denseBlocks)
-      stored.set("nextn_predict_layers", mixture.predicting.count)
-      stored.setPredicting(mixture.predicting, after: n.blockCount)
+      stored.set("nextn_predict_layers", 0)
+      stored.setPredicting(model)
       stored.set("rope.scaling.type", .string("none"))
       model.configurations[.gguf] = stored.configuration
     }
     var stated = HuggingFaceKeys("ExaoneMoeForCausalLM", modelType: "exaone_moe")
     guard stated.setCommon(n, rope: rope, statesHeadSize: n.statesHeadSize || !n.headsFillWidth) else { return model }
-    mixture.state(&stated, count: "num_experts", shared: "num_shared_experts", scale: "routed_scaling_factor")
+    mixture.state(&stated, model, count: "num_experts", shared: "num_shared_experts", scale: "routed_scaling_factor")
     stated.set("first_k_dense_replace", experts.denseBlocks)
     stated.set("mlp_layer_types", mixture.kinds)
     stated.set("norm_topk_prob", experts.isNormalised)

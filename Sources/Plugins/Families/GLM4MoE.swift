@@ -66,11 +66,11 @@ public enum GLM4MoE: ModelFamily {
       stored.set("leading_dense_block_count", experts.denseBlocks)
       stored.set("expert_weights_scale", Double(experts.routing.scale))
       stored.set("expert_weights_norm", .bool(experts.isNormalised))
-      stored.setPredicting(decoder.predicting, after: n.blockCount)
+      stored.setPredicting(model)
       model.configurations[.gguf] = stored.configuration
     }
     model.configurations[.huggingFace] = stated(
-      n, rope, experts, normalisesHeads: normalisesHeads, hasBiases: hasBiases, decoder.predicting)
+      n, rope, experts, normalisesHeads: normalisesHeads, hasBiases: hasBiases, predicting: model.predictingBlockCount)
     return model
   }
 
@@ -83,7 +83,7 @@ public enum GLM4MoE: ModelFamily {
 
   private static func stated(
     _ n: DecoderNumbers, _ rope: Rope, _ experts: RoutedExperts, normalisesHeads: Bool, hasBiases: Bool,
-    _ predicting: PredictingBlocks
+    predicting: Int
   ) -> Configuration? {
     var stated = HuggingFaceKeys("Glm4MoeForCausalLM", modelType: "glm4_moe")
     guard stated.setCommon(n, rope: rope, statesHeadSize: true) else { return nil }
@@ -99,7 +99,7 @@ public enum GLM4MoE: ModelFamily {
     stated.set("norm_topk_prob", experts.isNormalised)
     stated.set("n_group", experts.routing.groups?.count ?? 1)
     stated.set("topk_group", experts.routing.groups?.chosen ?? 1)
-    stated.set("num_nextn_predict_layers", predicting.count)
+    stated.set("num_nextn_predict_layers", predicting)
     return stated.configuration
   }
 }

@@ -97,7 +97,10 @@ private struct Gemma4Facts: Sendable {
     if activation == .relu { throw keys.unsupported("model.activation", "the activation 'relu' is not supported") }
     cap = try keys.number("final_logit_softcapping", "final_logit_softcapping")
     window = try keys.size("sliding_window", "attention.sliding_window") ?? 512
-    let parts = try GemmaParts(keys, n, tensors, activation)
+    var isWindowed = try keys.windowedBlocks(n.blockCount, defaultPeriod: 6)
+    // The classes make the last block attend to everything.
+    if !keys.isStored, !isWindowed.isEmpty { isWindowed[n.blockCount - 1] = false }
+    let parts = try GemmaParts(keys, n, isWindowed: isWindowed, defaultSharing: 0, activation)
     self.parts = parts
     let sizes = try Gemma4Facts.globalSizes(keys, n, parts.isWindowed)
     (localKeyHeads, globalKeyHeads, statesGlobalKeyHeads) = (sizes.localKeyHeads, sizes.globalKeyHeads, sizes.isStated)
@@ -108,10 +111,7 @@ private struct Gemma4Facts: Sendable {
     global = try keys.rope(
       headSize: n.headSize, defaultTheta: 1_000_000, factors: tensors[RopeFactors.name], kind: "full_attention", mayBeProportional: true,
       readsShare: false)
-    let ofWindows = keys.json("rope_parameters")?["sliding_attention"]
-    let theta = try ofWindows?["rope_theta"].map { value throws(Failure) in try keys.positive(value.doubleValue, "rope_theta") }
-    let storedTheta = try keys.number("", "rope.freq_base_swa")
-    local = Rope(theta: theta ?? storedTheta ?? 10_000, dimension: localSize, scaling: try keys.scaling(of: ofWindows ?? .null))
+    local = try GemmaParts.windowRope(keys, headSize: localSize)
     let widths = try keys.sizes(stored: "feed_forward_length", blocks: n.blockCount)
     isDoubleWide = keys.isStored ? widths?.last == 2 * n.feedForwardSize : keys.json("use_double_wide_mlp")?.boolValue ?? false
     for (block, width) in (widths ?? []).enumerated()

@@ -12,12 +12,14 @@ struct GemmaParts: Sendable {
   let embedding: BlockEmbedding?
   let gate: EmbeddingGate?
 
-  init(_ keys: ConfigurationKeys, _ n: DecoderNumbers, _ tensors: Checkpoint, _ activation: Activation) throws(Failure) {
-    var isWindowed = try keys.windowedBlocks(n.blockCount, defaultPeriod: 6)
-    // The classes make the last block attend to everything.
-    if !keys.isStored, !isWindowed.isEmpty { isWindowed[n.blockCount - 1] = false }
+  /// - Parameters:
+  ///   - isWindowed: which blocks have the window.
+  ///   - defaultSharing: how many blocks use keys and values of others, if a `config.json` does not state it.
+  init(
+    _ keys: ConfigurationKeys, _ n: DecoderNumbers, isWindowed: [Bool], defaultSharing: Int, _ activation: Activation
+  ) throws(Failure) {
     self.isWindowed = isWindowed
-    let sharing = try keys.size("num_kv_shared_layers", "attention.shared_kv_layers") ?? 0
+    let sharing = try keys.size("num_kv_shared_layers", "attention.shared_kv_layers") ?? (keys.isStored ? 0 : defaultSharing)
     let isAbsent = (keys.configuration.json ?? .null)["hidden_size_per_layer_input"] == nil && !keys.isStored
     let width = try keys.size("hidden_size_per_layer_input", "embedding_length_per_layer_input") ?? (isAbsent ? 256 : 0)
     let first = n.blockCount - sharing
@@ -43,6 +45,14 @@ struct GemmaParts: Sendable {
     let embedding = tensors["model.embed_tokens.weight"] ?? tensors["token_embd.weight"]
     n.vocabularySize = try keys.vocabularySize(embedding)
     n.tiesEmbeddings = try keys.tiesEmbeddings(default: true, tensors, embedding: "model.embed_tokens.weight")
+  }
+
+  /// The rotary embedding of blocks with a window.
+  static func windowRope(_ keys: ConfigurationKeys, headSize: Int) throws(Failure) -> Rope {
+    let stated = keys.json("rope_parameters")?["sliding_attention"]
+    let theta = try stated?["rope_theta"].map { value throws(Failure) in try keys.positive(value.doubleValue, "rope_theta") }
+    let older = try keys.number("rope_local_base_freq", "rope.freq_base_swa")
+    return Rope(theta: theta ?? older ?? 10_000, dimension: headSize, scaling: try keys.scaling(of: stated ?? .null))
   }
 
   /// Sets what all attentions have in common.

@@ -63,14 +63,14 @@ public enum HYV3: ModelFamily {
       stored.set("expert_weights_norm", .bool(experts.isNormalised))
       stored.set("expert_weights_scale", Double(experts.routing.scale))
       stored.set("expert_gating_func", RoutedExperts.sigmoid)
-      stored.setPredicting(mixture.predicting, after: n.blockCount)
+      stored.setPredicting(model)
       model.configurations[.gguf] = stored.configuration
     }
     var stated = HuggingFaceKeys("HYV3ForCausalLM", modelType: "hy_v3")
     guard experts.isNormalised, experts.routing.groups == nil, stated.setCommon(n, rope: mixture.rope, statesHeadSize: true) else {
       return model
     }
-    mixture.state(&stated, count: "num_experts", shared: "num_shared_experts", scale: "router_scaling_factor")
+    mixture.state(&stated, model, count: "num_experts", shared: "num_shared_experts", scale: "router_scaling_factor")
     stated.set("attention_bias", mixture.hasBiases)
     stated.set("mlp_layer_types", mixture.kinds)
     model.configurations[.huggingFace] = stated.configuration

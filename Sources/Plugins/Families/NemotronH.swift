@@ -62,7 +62,7 @@ public enum NemotronH: ModelFamily {
     }
     decoder.names = names(facts.mixer)
     var model = try decoder.describe()
-    model.otherParts[.huggingFace] = ["mtp."]
+    if tensors.naming == .huggingFace { model.predictionParts = ["mtp."] }
     model.obstacles[.gguf] = obstacle(facts)
     if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored(facts) }
     if facts.mixer.minimumStep > 0 {

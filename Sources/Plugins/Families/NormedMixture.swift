@@ -52,13 +52,13 @@ struct NormedMixture {
   }
 
   /// States what the configurations of these models call by the same names.
-  func state(_ keys: inout HuggingFaceKeys, count: String, shared: String, scale: String) {
+  func state(_ keys: inout HuggingFaceKeys, _ model: ModelDescription, count: String, shared: String, scale: String) {
     keys.set(count, experts.count)
     keys.set(shared, experts.sharedCount)
     keys.set("num_experts_per_tok", experts.routing.expertsPerToken)
     keys.set("moe_intermediate_size", experts.innerSize)
     keys.set(scale, Double("\(experts.routing.scale)") ?? Double(experts.routing.scale))
-    keys.set("num_nextn_predict_layers", predicting.count)
+    keys.set("num_nextn_predict_layers", model.predictingBlockCount)
   }
 
   /// The kinds of the blocks' second branches.

@@ -56,9 +56,9 @@ struct QwenDelta {
     decoder.predicting = PredictingBlocks(after: n.blockCount, in: tensors, decoder.names, .apart(prefix: prediction), gain: .plus(1))
     decoder.predictingBranches = branches(facts, attends: true)
     var model = try decoder.describe()
-    model.otherParts[.huggingFace] = [prediction, "model.visual."]
+    model.otherParts[.huggingFace] = ["model.visual."]
     model.obstacles[.gguf] = obstacle(facts)
-    if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored(facts, decoder.predicting) }
+    if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored(facts, model) }
     model.configurations[.huggingFace] = stated(facts)
     return model
   }
@@ -225,7 +225,7 @@ struct QwenDelta {
     return facts.rope.obstacle(ggufArchitecture)
   }
 
-  private func stored(_ facts: Facts, _ predicting: PredictingBlocks) -> Configuration {
+  private func stored(_ facts: Facts, _ model: ModelDescription) -> Configuration {
     let n = facts.numbers, delta = facts.delta
     var stored = GGUFKeys(ggufArchitecture)
     if !facts.sections.isEmpty {
@@ -246,12 +246,12 @@ struct QwenDelta {
     stored.set("ssm.time_step_rank", delta.valueHeadCount)
     stored.set("ssm.inner_size", delta.valueSize * delta.valueHeadCount)
     if facts.listsBlocks {
-      let predictions = [Bool](repeating: false, count: predicting.count)
+      let predictions = [Bool](repeating: false, count: model.predictingBlockCount)
       stored.set("attention.recurrent_layers", .bools(facts.attends.map { !$0 } + predictions))
     }
     stored.set("full_attention_interval", facts.interval)
     stored.set("rope.dimension_count", facts.rope.dimension)
-    stored.setPredicting(predicting, after: n.blockCount)
+    stored.setPredicting(model)
     return stored.configuration
   }
 

@@ -46,8 +46,10 @@ public struct Decoder: Sendable {
     }
     var tensors = outer(names.front)
     for (index, block) in blocks.enumerated() { tensors += self.tensors(of: block, index) }
+    let prefixes = predicting.prefixes(names, after: numbers.blockCount)
     if let last = predictingBranches.map({ BlockDescription($0) }) ?? blocks.last {
-      for index in 0..<predicting.count { tensors += predictingTensors(last, index) }
+      let further = (0..<predicting.count).flatMap { predictingTensors(last, $0) }
+      if predicting.holds(further, prefixes: prefixes) { tensors += further }
     }
     tensors += outer(names.back)
     var model = ModelDescription(
@@ -55,6 +57,7 @@ public struct Decoder: Sendable {
       embedding: embedding, blocks: blocks, head: head,
       tensors: tensors + furtherTensors + (tabulatedRope.map { RopeFactors.tensors($0) } ?? []))
     if let tables = tabulatedRope.map({ RopeFactors.tables($0).map(\.table) }), !tables.isEmpty { model.constants[.gguf] = tables }
+    model.predictionParts = prefixes
     let ropes = distinct.flatMap { $0.branches.compactMap { ($0.part as? Attention)?.rope } }
     model.cautions[.gguf] = Set(ropes.compactMap(\.caution)).sorted()
     return model
@@ -120,9 +123,16 @@ public struct Decoder: Sendable {
     if let norm = embedding.norm, norm.hasGain { members.append(member(norm, [hidden])) }
     if let own = embedding.perBlock {
       let all = own.width * numbers.blockCount
-      members.append(.init(tensor: PartTensor(.blockEmbedding, [own.rows, all], .embedding)))
+      members.append(.init(tensor: PartTensor(.blockEmbedding, [own.paddedRows, all], .embedding)))
       members.append(.init(tensor: PartTensor(.blockEmbeddingProjection, [all, hidden], .projection)))
       if own.norm.hasGain { members.append(member(own.norm, [own.width])) }
+    }
+    if let lanes = embedding.lanes {
+      for lane in 1..<max(1, lanes.count) {
+        for role in [TensorRole.laneInput(lane), .laneOutput(lane)] {
+          members.append(.init(tensor: PartTensor(role, [lanes.width, lanes.width], .projection)))
+        }
+      }
     }
     if let norm = head.norm, norm.hasGain { members.append(member(norm, [hidden])) }
     if head.isProjected { members.append(.init(tensor: PartTensor(.outputProjection, [width, hidden], .projection))) }

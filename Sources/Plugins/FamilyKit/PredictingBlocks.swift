@@ -4,7 +4,7 @@ public import QuantCore
 ///
 /// The model is whole without them, so nothing computes or calibrates them. Clients that draft tokens with them expect them in the same
 /// file: a GGUF holds them as further blocks. Each joins the embedding of a token and the hidden state before it, both normalised, by a
-/// matrix; what follows is a block like the others.
+/// matrix; what follows is a block like the others. If a checkpoint holds only some of their tensors, or others, none is described.
 ///
 /// Source: DeepSeek-AI, *DeepSeek-V3 Technical Report* (arXiv 2412.19437), section 2.2.
 public struct PredictingBlocks: Sendable {
@@ -16,14 +16,19 @@ public struct PredictingBlocks: Sendable {
     case apart(prefix: String)
   }
 
-  /// How many the checkpoint holds.
-  public private(set) var count = 0
+  /// How many the checkpoint holds, complete or not.
+  private(set) var count = 0
   /// Whether they have embeddings and output matrices of their own.
   private var hasEmbedding = false
   private var hasHead = false
   private var spelling = Spelling.furtherBlocks()
   private var gain = ValueMap.same
+  private var checkpoint: Checkpoint?
 
+  /// The roles of tensors that no other block has.
+  private static let ownRoles: [TensorRole] = [
+    .predictionInput, .predictionEmbeddingNorm, .predictionStateNorm, .predictionOutputNorm,
+  ]
   /// An upper limit; published models have one.
   private static let most = 8
 
@@ -40,6 +45,7 @@ public struct PredictingBlocks: Sendable {
   ) {
     self.spelling = spelling
     self.gain = gain
+    checkpoint = tensors
     let naming = tensors.naming
     func holds(_ role: TensorRole, _ index: Int) -> Bool {
       let table = self.names(names, after: blocks, index)
@@ -48,7 +54,7 @@ public struct PredictingBlocks: Sendable {
       return tensors[prefix + place.name + place.suffix] != nil
     }
     let most = if case .apart = spelling { 1 } else { PredictingBlocks.most }
-    while count < most, holds(.predictionInput, count) { count += 1 }
+    while count < most, PredictingBlocks.ownRoles.contains(where: { holds($0, count) }) { count += 1 }
     hasEmbedding = count > 0 && holds(.predictionEmbedding, 0)
     hasHead = count > 0 && holds(.predictionOutput, 0)
   }
@@ -74,6 +80,31 @@ public struct PredictingBlocks: Sendable {
       TensorName(.predictionEmbedding, "embed_tokens", "nextn.embed_tokens"),
       TensorName(.predictionOutput, "shared_head.head", "nextn.shared_head_head"))
     return names
+  }
+
+  /// What precedes the names of their tensors in the checkpoint.
+  func prefixes(_ model: TensorNames, after blocks: Int) -> [String] {
+    guard let naming = checkpoint?.naming else { return [] }
+    if case .apart(let prefix) = spelling, naming == .huggingFace { return [prefix] }
+    return (0..<count).map { index in
+      let names = names(model, after: blocks, index)
+      return (names.prefixes[naming] ?? "") + (names.blockPrefixes[naming] ?? "")
+    }
+  }
+
+  /// Whether the checkpoint holds all of these tensors, and no others in their blocks.
+  /// - Parameter prefixes: of the names of their tensors.
+  func holds(_ tensors: [ModelTensor], prefixes: [String]) -> Bool {
+    guard let checkpoint else { return false }
+    let places = tensors.compactMap { tensor in tensor.place(checkpoint.naming).map { (place: $0, isOptional: tensor.isOptional) } }
+    let isComplete = places.allSatisfy { place, isOptional in
+      checkpoint[place.name].map { (try? place.check($0, file: checkpoint.path)) != nil } ?? isOptional
+    }
+    let known = Set(places.map(\.place.name))
+    return isComplete
+      && checkpoint.tensors.allSatisfy { tensor in
+        known.contains(tensor.name) || !prefixes.contains { tensor.name.hasPrefix($0) }
+      }
   }
 
   /// The tensors that each has besides those of a block.
@@ -104,11 +135,19 @@ extension TensorKind {
 }
 
 extension GGUFKeys {
-  /// Counts them among the blocks.
-  public mutating func setPredicting(_ blocks: PredictingBlocks, after count: Int) {
-    guard blocks.count > 0 else { return }
-    set("block_count", count + blocks.count)
-    set("nextn_predict_layers", blocks.count)
+  /// Counts those of a model among the blocks.
+  public mutating func setPredicting(_ model: ModelDescription) {
+    let count = model.predictingBlockCount
+    guard count > 0 else { return }
+    set("block_count", model.blocks.count + count)
+    set("nextn_predict_layers", count)
+  }
+}
+
+extension ModelDescription {
+  /// How many blocks that predict further tokens are described.
+  public var predictingBlockCount: Int {
+    tensors.count { !$0.id.isBias && $0.id.role.rawValue.hasSuffix(TensorRole.predictionInput.rawValue) }
   }
 }
 

@@ -165,6 +165,8 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public var columns = ColumnOrder.same
   /// The dimensions of the stored tensor, if they are not those of the model; their product is the same.
   public var dimensions: [Int]?
+  /// Rows that the stored tensor has, if the model's others are zero; nil: all.
+  public var heldRows: Int?
   /// Rows of the stored tensor before those of the model, which nothing reads.
   public var unusedRows = 0
   /// The schemes in which clients expect the weight; see `TensorPlace.schemes`.
@@ -225,6 +227,13 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public func shaped(_ dimensions: [Int]) -> NamedPlace {
     var place = self
     place.dimensions = dimensions
+    return place
+  }
+
+  /// The same for a matrix of which only the first rows are stored.
+  public func holding(rows: Int) -> NamedPlace {
+    var place = self
+    place.heldRows = rows
     return place
   }
 

@@ -96,6 +96,7 @@ struct TensorPlacement {
       shape = stack + (place.isTransposed ? [tensor.shape[1], outputs] : [outputs, tensor.shape[1]])
     }
     if let dimensions = place.dimensions, !isBias { shape = dimensions }
+    if let rows = place.heldRows { shape[0] = rows }
     if place.isRow, tensor.shape.count == 1 { shape = [1] + shape }
     if place.unusedRows > 0 {
       layout.firstRow += place.unusedRows

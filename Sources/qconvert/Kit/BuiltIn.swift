@@ -42,7 +42,8 @@ extension QConvert {
     // Clients
     VLLM.self, Transformers.self, LlamaCpp.self, GPTQModel.self, MLXLM.self,
     // Families
-    Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, Qwen2MoE.self, Qwen3MoE.self, Gemma3.self, Gemma4.self, DeepSeekV3.self,
+    Llama.self, Mistral.self, Mixtral.self, Qwen2.self, Qwen3.self, Qwen2MoE.self, Qwen3MoE.self, Gemma3.self, Gemma3n.self, Gemma4.self,
+    DeepSeekV3.self,
     GptOss.self, OPT.self, GPT2.self, BLOOM.self, Granite.self, GraniteMoE.self, GraniteHybrid.self, Qwen3Next.self, Qwen35.self,
     Mamba2Model.self, MambaModel.self, Jamba.self, FalconH1.self, NemotronH.self, Bamba.self, Olmo2.self, LFM2.self, SmolLM3.self,
     SeedOSS.self, Exaone4.self, Ernie45.self, HunyuanDense.self, Gemma.self, Gemma2.self, OLMoE.self, Cohere.self, GLM4MoE.self,

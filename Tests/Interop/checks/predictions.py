@@ -87,3 +87,26 @@ def equals_quantize(name):
     llama("llama-quantize", f32_gguf(name), reference, "Q4_K_M")
     found = compare_tensors(own, reference)
     require(not found, f"{len(found)} differences: {'; '.join(found[:6])}")
+
+
+@check("{} with a block that predicts a further token: the block alone, and the model alone, equal those of llama.cpp's converter", ["glm4-moe"],
+       slow_cases=LIKE)
+def apart(name):
+    for choice, option in (("alone", "--mtp"), ("none", "--no-mtp")):
+        own = convert(predicting(name)[0], WORK / f"{name}.{choice}.gguf", "--scheme", "f32", "--mtp", choice)
+        reference = llama_convert(predicting(name)[0], WORK / f"{name}.{choice}.reference.gguf", "f32", option)
+        found = compare_metadata(name, own, reference) + compare_tensors(own, reference)
+        require(not found, f"{choice}: {len(found)} differences: {'; '.join(found[:6])}")
+
+
+@check("{} with a block that predicts a further token and lacks a tensor: the GGUF equals the converter's without the block", ["glm4-moe"])
+def incomplete(name):
+    folder = WORK / f"{name}.incomplete"
+    shutil.copytree(predicting(name)[0], folder)
+    tensors = load_file(folder / "model.safetensors")
+    lost = next(key for key in predicting(name)[1] if "experts.1.up_proj" in key)
+    save_file({key: value for key, value in tensors.items() if key != lost}, folder / "model.safetensors", metadata=dict(format="pt"))
+    own = convert(folder, WORK / f"{name}.incomplete.gguf", "--scheme", "f32")
+    reference = llama_convert(folder, WORK / f"{name}.incomplete.reference.gguf", "f32", "--no-mtp")
+    found = compare_metadata(name, own, reference) + compare_tensors(own, reference)
+    require(not found, f"{len(found)} differences: {'; '.join(found[:6])}")

@@ -10,6 +10,9 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
   public static func unquantizedScheme(for tensor: PresetTensor, stored: String, type: String?) -> String {
     if tensor.configuration?.keyValues != nil { return stored }
     let isMatrix = tensor.shape.drop { $0 == 1 }.count >= 2
+    if isMatrix, QuantizableTensors.keepsFloats(tensor), let type = type ?? FloatSchemes.schemeNames.first(where: { $0 == stored }) {
+      return type
+    }
     guard isMatrix, !tensor.name.hasSuffix("_norm.weight"), QuantizableTensors.contains(tensor) else {
       return ElementType.allCases.contains { $0.schemeName == stored && !$0.isFloat } ? stored : "f32"
     }

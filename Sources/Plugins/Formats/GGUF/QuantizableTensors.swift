@@ -7,8 +7,8 @@ enum QuantizableTensors {
     "_norm.weight",
     // Routers of experts, and a table of integers that routes by token.
     "ffn_gate_inp.weight", "ffn_gate_tid2eid.weight",
-    // Gemma 3n: very small, or not large enough to matter.
-    "altup", "laurel", "per_layer_model_proj",
+    // Gemma 3n: very small.
+    "altup_predict_coef", "altup_correct_coef",
     // Mamba, LFM2: short convolutions. MiniMax: a tiny index.
     "ssm_conv1d", "shortconv.conv.weight", "indexer.k_proj.weight", "indexer.q_proj.weight",
     // RWKV: small matrices of the time mixing.
@@ -21,6 +21,8 @@ enum QuantizableTensors {
     ".position_embd", "sam.pos_embd", "sam.neck.", "sam.net_", ".rel_pos", ".patch_embd", ".patch_merger", "a.rvq.codebook",
     "mm.a.code_embd",
   ]
+  /// The same, which are floats of the type that the whole model has: Gemma 3n's and 4's, not large enough to matter.
+  private static let keptFloats = ["altup", "laurel", "per_layer_model_proj"]
   /// Tables of positions and token types.
   private static let excludedNames: Set<String> = ["position_embd.weight", "token_types.weight"]
 
@@ -35,12 +37,17 @@ enum QuantizableTensors {
 
   static func contains(_ tensor: PresetTensor) -> Bool {
     let name = tensor.name
-    var parts = excluded
+    var parts = excluded + keptFloats
     if let configuration = tensor.configuration, configuration.keyValues != nil, let architecture = configuration.architecture {
       parts += excludedOf[architecture] ?? []
     }
     // Outer dimensions of 1 do not count: ggml does not store them.
     return tensor.shape.drop { $0 == 1 }.count >= 2 && name.hasSuffix("weight") && !excludedNames.contains(name)
       && !parts.contains { name.hasPart($0) }
+  }
+
+  /// Whether a matrix that is not quantized may be of a type that is asked for the whole model, or stored.
+  static func keepsFloats(_ tensor: PresetTensor) -> Bool {
+    keptFloats.contains { tensor.name.hasPart($0) } && !excluded.contains { tensor.name.hasPart($0) }
   }
 }

@@ -14,6 +14,8 @@ public struct ConversionRequest: Sendable {
   public var client: String?
   /// Whether the towers of the model are written, alone, instead of its language model.
   public var writesTowers = false
+  /// What becomes of blocks that predict further tokens.
+  public var predictions = PredictionChoice.kept
   /// Methods in the order in which they apply, with their options as typed. Empty: round to nearest.
   public var methods: [(id: String, options: [String: String])] = []
   /// Scheme or preset; nil: the format's default.
@@ -93,6 +95,16 @@ public struct ConversionRequest: Sendable {
     self.input = input
     self.output = output
   }
+}
+
+/// What becomes of blocks that predict further tokens, in a GGUF that is made from a folder.
+public enum PredictionChoice: String, Sendable {
+  /// They follow the others.
+  case kept
+  /// They are written alone, with the embedding, the norm and the output matrix that they share with the model.
+  case alone
+  /// They are left out.
+  case none
 }
 
 /// How widely rules that search for parameters search.

@@ -32,6 +32,7 @@ public struct Planner: Sendable {
     if let adapter = opened.adapter { return try AdapterPlanner(opening: opening).plan(request, opened, adapter) }
     let target = try Target(request, registry)
     try TowerRequest.check(request, opened, target)
+    try PredictionRequest.check(request, opened, target)
     let chain = try MethodChain(request, registry)
     let shaping = SourceShaping(request: request, target: target, chain: chain, opening: opening)
     var shaped = try shaping(opened)

@@ -37,6 +37,10 @@ struct SourceShaping {
       target.naming != source.naming || !chain.statistics.isEmpty || (importance.map { $0.naming != target.naming } ?? false)
       || merge.needsFamily(for: source)
     if result.needsFamily || opening.family(of: source) != nil { result.model = try described(source, &result) }
+    if request.predictions == .none, let model = result.model {
+      source = PredictionRequest.without(source, model)
+      result.model = try described(source, &result)
+    }
     result.source = try merge.merged(into: source, model: result.model)
     result.adapters = merge.parts.map(\.record)
     if request.tokenizerPath == nil { result.warnings += merge.cautions(besides: source) }
@@ -50,7 +54,7 @@ struct SourceShaping {
     let reader = target.registry.reader(of: shaped.source)
     var mapping = TensorMapping(
       source: shaped.source, reader: reader, model: shaped.model, target: target.naming,
-      separatesStacks: target.storesCodes(wanted, modelType: shaped.source.modelType),
+      separatesStacks: target.storesCodes(wanted, modelType: shaped.source.modelType), predictions: request.predictions,
       wayForTowers: TowerRequest.way(of: request, shaped.source, shaped.model, target, opening))
     do {
       return try mapping.drafts(warnings: &shaped.warnings)

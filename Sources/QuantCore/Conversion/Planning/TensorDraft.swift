@@ -17,6 +17,8 @@ struct TensorDraft {
   var keepsRows: Bool {
     pieces.allSatisfy { $0.source.layout.values == $0.target.layout.values && $0.source.layout.columns == $0.target.layout.columns }
       && !isTransposed && !pieces.contains { $0.source.layout.isTransposed }
+      // Rows that the source does not hold are zero.
+      && pieces.allSatisfy { $0.shape.count == 1 || $0.source.shape.dropLast().reduce(1, *) >= $0.rows }
   }
   /// The scheme in which clients expect it, if they do not take any.
   /// - Parameter asked: the floating-point type that the whole model is converted to; nil if it is not.

@@ -8,6 +8,7 @@ struct TensorMapping {
   let target: Naming
   /// Whether stacks of floats become codes where clients look for those one by one.
   var separatesStacks = false
+  var predictions = PredictionChoice.kept
   /// What the user can do about towers that are left out.
   var wayForTowers = ""
 
@@ -24,7 +25,8 @@ struct TensorMapping {
     {
       warnings.append("'\(output.name)' is dropped: the configuration ties the output to the embedding")
     }
-    return try renamed(pieces(model).filter { $0.id.role != .output || !model.head.isTied })
+    let pieces = pieces(model).filter { $0.id.role != .output || !model.head.isTied }
+    return try renamed(predictions == .alone ? PredictionRequest.alone(pieces, model, file: source.path) : pieces)
   }
 
   /// Output tensors in the order of the forward pass, whatever the order of the shards.
@@ -119,6 +121,13 @@ struct TensorMapping {
     }
     if let first = redundant.first {
       warnings.append("\(redundant.count) tensors that clients compute or do without are left out, such as '\(first)'")
+    }
+    let predicting = others.filter { model.isOfPrediction($0) }
+    if let first = predicting.first {
+      warnings.append(
+        "\(predicting.count) tensors of blocks that predict further tokens are left out, such as '\(first)': the output has no place for "
+          + "blocks of this kind")
+      others.removeAll { model.isOfPrediction($0) }
     }
     if let first = others.first, !model.isOfTowers {
       warnings.append(

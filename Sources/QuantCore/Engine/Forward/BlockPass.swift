@@ -108,9 +108,14 @@ final class BlockPass: BlockContext {
       results.append((branch, entered, result))
     }
     for (branch, entered, result) in results {
-      if branch.residual == .normed { hidden.replace(rows, by: entered) }
+      switch branch.residual {
+      case .input: break
+      case .normed: hidden.replace(rows, by: entered)
+      case .nothing: hidden.replace(rows, by: Matrix(rows: rows.count, columns: hidden.columns))
+      }
       hidden.add(result, at: rows, times: branch.scale)
       if let norm = branch.sumNorm { hidden.replace(rows, by: normed(hidden, rows: rows, by: norm)) }
+      if branch.sumFactor != 1 { hidden.scale(rows: rows, by: branch.sumFactor) }
       if let scale = branch.sumScale.flatMap({ vector($0)?.first }) { hidden.scale(rows: rows, by: scale) }
     }
   }

@@ -21,6 +21,7 @@ public struct Engine: Sendable {
   private let outputProjection: Matrix?
   private let outputBias: [Float]?
   private let blockNorm: NormLayer?
+  private let lanes: LaneProjections?
 
   /// Finds the model's tensors. Reads only the norms and projections outside of the blocks.
   /// - Throws: `Failure` `model.tensor-missing`, `model.tensor-shape` or `model.tensor-type`.
@@ -40,6 +41,7 @@ public struct Engine: Sendable {
     outputProjection = weights.matrix(TensorID(.outputProjection), parallel: parallel)
     outputBias = model.head.hasBias ? weights.vector(TensorID(.output, isBias: true)) : nil
     blockNorm = layer(model.embedding.perBlock?.norm, width: model.embedding.perBlock?.width ?? 0)
+    lanes = model.embedding.lanes.map { LaneProjections($0, weights, parallel: parallel) }
   }
 
   /// The same engine with another precision.
@@ -66,6 +68,11 @@ public struct Engine: Sendable {
     var hidden = states(tokens, sequenceLength: sequenceLength, first: first)
     guard var columns = CarriedColumns(of: model, beside: hidden) else { return hidden }
     columns.set(.token, 0..<tokens.count, Matrix(rows: tokens.count, columns: 1, values: tokens.map { Float($0) }))
+    if let lanes {
+      let all = lanes.spread(hidden)
+      columns.set(lanes.lanes.value, 0..<tokens.count, all)
+      hidden = all.selecting(columns: lanes.lanes.columns(lanes.lanes.active))
+    }
     columns.join(to: &hidden)
     return hidden
   }
@@ -149,7 +156,10 @@ public struct Engine: Sendable {
   public func outputs(_ hidden: Matrix) -> Matrix { model.head.pooling == nil ? logits(hidden) : normed(hidden) }
 
   private func normed(_ flowing: Matrix) -> Matrix {
-    let hidden = flowing.columns == model.hiddenSize ? flowing : flowing.selecting(columns: 0..<model.hiddenSize)
+    var hidden = flowing
+    if let columns = CarriedColumns(of: model, splitFrom: &hidden), let lanes {
+      hidden = lanes.merged(columns[lanes.lanes.value, 0..<hidden.rows])
+    }
     return outputNorm?(hidden, rows: 0..<hidden.rows, parallel: parallel) ?? hidden
   }
 

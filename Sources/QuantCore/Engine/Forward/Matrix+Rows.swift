@@ -45,6 +45,18 @@ extension Matrix {
     for c in 0..<columns { values[target * columns + c] += factor * x.values[row * columns + c] }
   }
 
+  /// Adds some columns of a row of another matrix, times a factor, to as many columns of one row.
+  mutating func add(_ x: Matrix, row: Int, columns source: Range<Int>, times factor: Float, at target: Int, columnsFrom first: Int) {
+    let (width, columns) = (x.columns, columns)
+    values.withUnsafeMutableBufferPointer { values in
+      x.values.withUnsafeBufferPointer { x in
+        guard let values = values.baseAddress, let added = x.baseAddress else { return }
+        VectorKernels.axpy(
+          factor, added + row * width + source.lowerBound, values + target * columns + first, count: source.count)
+      }
+    }
+  }
+
   /// Multiplies some rows by a factor.
   mutating func scale(rows: Range<Int>, by factor: Float) {
     for i in rows.lowerBound * columns..<rows.upperBound * columns { values[i] *= factor }

@@ -9,6 +9,8 @@ public struct FeedForward: Part {
   public var activation: Activation
   /// Whether `up` is multiplied by the activated `gate`; else `up` itself is activated.
   public var isGated: Bool
+  /// What silences most channels of the gate before the function; nil: nothing.
+  public var sparsity: GaussianSparsity?
 
   public init(width: Int, innerSize: Int, activation: Activation, isGated: Bool = true) {
     self.width = width
@@ -47,6 +49,7 @@ public struct FeedForward: Part {
   /// Computes the output from the input; nil if the output is not needed.
   func transform(_ input: Matrix, layers: (gate: Layer, up: Layer, down: Layer), output: Site, in context: any BlockContext) -> Matrix? {
     var inner = context.linear(isGated ? layers.gate : layers.up, input)
+    sparsity?.apply(&inner, parallel: context.parallel)
     if isGated {
       activation.gate(&inner, by: context.linear(layers.up, input), parallel: context.parallel)
     } else {

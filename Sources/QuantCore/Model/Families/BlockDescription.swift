@@ -46,6 +46,8 @@ public struct Branch: Sendable, Equatable {
     case input
     /// The same after `norm`.
     case normed
+    /// Nothing: the result takes the place of the hidden states.
+    case nothing
   }
 
   /// Applied before the part; nil: the part reads the hidden states themselves.
@@ -60,6 +62,8 @@ public struct Branch: Sendable, Equatable {
   public var scale: Float = 1
   /// Applied to the sum.
   public var sumNorm: Norm?
+  /// What the sum is multiplied by.
+  public var sumFactor: Float = 1
   /// The vector of one value that the sum is multiplied by, if the checkpoint holds it; nil: there is none.
   public var sumScale: TensorRole?
   /// Whether it reads the same hidden states as the previous branch, not those that the previous branch has added to.
@@ -67,7 +71,7 @@ public struct Branch: Sendable, Equatable {
 
   public init(
     norm: Norm?, _ part: any Part, outputNorm: Norm? = nil, residual: Residual = .input, scale: Float = 1, sumNorm: Norm? = nil,
-    sumScale: TensorRole? = nil, readsWithPrevious: Bool = false
+    sumFactor: Float = 1, sumScale: TensorRole? = nil, readsWithPrevious: Bool = false
   ) {
     self.norm = norm
     self.part = part
@@ -75,13 +79,15 @@ public struct Branch: Sendable, Equatable {
     self.residual = residual
     self.scale = scale
     self.sumNorm = sumNorm
+    self.sumFactor = sumFactor
     self.sumScale = sumScale
     self.readsWithPrevious = readsWithPrevious
   }
 
   public static func == (a: Branch, b: Branch) -> Bool {
     AnyHashable(a.part) == AnyHashable(b.part) && a.norm == b.norm && a.outputNorm == b.outputNorm && a.residual == b.residual
-      && a.scale == b.scale && a.sumNorm == b.sumNorm && a.sumScale == b.sumScale && a.readsWithPrevious == b.readsWithPrevious
+      && a.scale == b.scale && a.sumNorm == b.sumNorm && a.sumFactor == b.sumFactor && a.sumScale == b.sumScale
+      && a.readsWithPrevious == b.readsWithPrevious
   }
 
   /// All its norms.

@@ -5,6 +5,8 @@ public struct BlockEmbedding: Sendable, Hashable {
   public var width: Int
   /// Rows of the table. Tokens beyond them have the row of token 0.
   public var rows: Int
+  /// Rows that the table has in formats in which every token has one: those beyond are zero.
+  public var paddedRows: Int
   /// The factor of the rows of the table.
   public var scale: Float
   /// The factor of the projection.
@@ -17,6 +19,7 @@ public struct BlockEmbedding: Sendable, Hashable {
   public init(width: Int, rows: Int, scale: Float, projectionScale: Float, norm: Norm, sumScale: Float) {
     self.width = width
     self.rows = rows
+    paddedRows = rows
     self.scale = scale
     self.projectionScale = projectionScale
     self.norm = norm

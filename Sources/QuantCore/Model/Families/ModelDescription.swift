@@ -31,6 +31,9 @@ public struct ModelDescription: Sendable {
   /// Prefixes of the names of tensors that do not belong to the language model but, for example, to a vision tower. Outputs of the
   /// same naming keep these tensors as they are; others have no place for them.
   public var otherParts: [Naming: [String]] = [:]
+  /// Prefixes of the names of tensors, in the checkpoint that is described, of blocks that predict further tokens. Those that are not
+  /// described are treated as other parts.
+  public var predictionParts: [String] = []
   /// Whether the checkpoint holds towers beside the language model that is described.
   public var hasTowers = false
   /// Whether it describes the towers of a model, not its language model. Then no block can be run, and only tensors and configurations
@@ -70,7 +73,12 @@ public struct ModelDescription: Sendable {
   public func architecture(_ naming: Naming) -> String? { configurations[naming]?.architecture }
 
   /// Whether a tensor belongs to another part than the language model.
-  package func isOfOtherPart(_ name: String, _ naming: Naming) -> Bool { otherParts[naming]?.contains { name.hasPrefix($0) } ?? false }
+  package func isOfOtherPart(_ name: String, _ naming: Naming) -> Bool {
+    isOfPrediction(name) || otherParts[naming]?.contains { name.hasPrefix($0) } ?? false
+  }
+
+  /// Whether a tensor belongs to a block that predicts further tokens.
+  package func isOfPrediction(_ name: String) -> Bool { predictionParts.contains { name.hasPrefix($0) } }
 
   /// The tensor with this id, or nil.
   public func tensor(_ id: TensorID) -> ModelTensor? { positions[id].map { tensors[$0] } }
@@ -140,6 +148,8 @@ public struct EmbeddingDescription: Sendable, Equatable {
   public var norm: Norm?
   /// What each block gets of a token besides hidden states; nil: nothing.
   public var perBlock: BlockEmbedding?
+  /// The hidden states that each token has side by side; nil: one.
+  public var lanes: Lanes?
 
   public init(width: Int, scale: Float = 1, isProjected: Bool = false, positionOffset: Int? = nil, norm: Norm? = nil) {
     self.width = width
@@ -150,9 +160,9 @@ public struct EmbeddingDescription: Sendable, Equatable {
   }
 }
 
-/// What becomes of the hidden states after the last block. In a language model, they become logits: the product with the output matrix;
-/// before it, if present, a norm and a projection to the embedding's width; after it, if present, a bias, a factor and a cap. In an
-/// encoder, the hidden states after the norm are the result, and those of a text are pooled to one vector.
+/// What becomes of the hidden states after the last block, once lanes are one. In a language model, they become logits: the product with
+/// the output matrix; before it, if present, a norm and a projection to the embedding's width; after it, if present, a bias, a factor and
+/// a cap. In an encoder, the hidden states after the norm are the result, and those of a text are pooled to one vector.
 public struct HeadDescription: Sendable, Equatable {
   /// Applied after the last block.
   public var norm: Norm?

@@ -34,6 +34,8 @@ public struct ModelTensor: Sendable {
 }
 
 /// Where a tensor of the model is stored: as a separate tensor, or within a larger one.
+///
+/// A separate matrix in the model's order may have fewer rows than that of the model, whose others are zero then.
 public struct TensorPlace: Sendable, Hashable {
   /// Name of the stored tensor.
   public var name: String

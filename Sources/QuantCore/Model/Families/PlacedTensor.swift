@@ -38,8 +38,13 @@ package struct PlacedTensor: Sendable {
     if layout.isTransposed {
       decodeColumns(range, of: 0..<columns, into: destination)
     } else if layout.order == .same {
-      stored.decode(rows: layout.firstRow + range.lowerBound..<layout.firstRow + range.upperBound, into: destination)
-      restore(range.count, at: destination)
+      let held = range.clamped(to: 0..<max(0, stored.rowCount - layout.firstRow))
+      let first = held.lowerBound - range.lowerBound
+      if held.count < range.count { destination.update(repeating: 0, count: range.count * columns) }
+      guard !held.isEmpty else { return }
+      stored.decode(
+        rows: layout.firstRow + held.lowerBound..<layout.firstRow + held.upperBound, into: destination + first * columns)
+      restore(held.count, at: destination + first * columns)
     } else {
       for row in range {
         let from = layout.containerRow(of: row, rows: rows)

@@ -155,8 +155,12 @@ extension Effect {
   }
 
   static let evaluationText = Effect { situation in
-    guard situation.plan.request.writesTowers else { return .effective }
-    return .mistaken("towers cannot be evaluated on text", remedy: "Leave it out, or convert the language model without --mmproj.")
+    let request = situation.plan.request
+    if request.writesTowers {
+      return .mistaken("towers cannot be evaluated on text", remedy: "Leave it out, or convert the language model without --mmproj.")
+    }
+    guard request.predictions == .alone else { return .effective }
+    return .mistaken("blocks that predict further tokens cannot be evaluated alone", remedy: "Leave it out, or convert without --mtp.")
   }
 
   static let keepRejected = Effect { situation in

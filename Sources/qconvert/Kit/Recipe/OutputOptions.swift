@@ -20,6 +20,12 @@ struct OutputOptions: ParsableArguments {
   var mmproj: Bool?
 
   @Option(
+    help: ArgumentHelp(
+      "In a GGUF made from a folder, what becomes of blocks that predict further tokens (MTP): kept, alone, none. (default: kept)",
+      valueName: "CHOICE"))
+  var mtp: PredictionsChoice?
+
+  @Option(
     name: [.customLong("shard-size"), .customLong("split-max-size")],
     help: ArgumentHelp("Split OUT into files of at most this size: 5GB, 512MiB.", valueName: "SIZE"))
   var shardSize: String?

@@ -15,6 +15,7 @@ extension Setting {
     Setting("embedding_scheme", "--embedding-scheme", \.rounding.embeddingScheme, \.conversion.embeddingScheme, .scheme),
     Setting("packing", "--packing", \.target.packing, \.conversion.packing, .text, .recorded, .packing),
     Setting("mmproj", "--mmproj", \.target.mmproj, \.conversion.writesTowers, .flag),
+    Setting("mtp", "--mtp", \.target.mtp, \.conversion.predictions, .oneOf(PredictionsChoice.self) { $0.value }),
     Setting("client", "--for", \.target.client, \.conversion.client, .text),
     Setting("activations", "--activations", \.rounding.activations, \.conversion.activations, .text, .recorded, .activations),
     Setting("kv_cache", "--kv-cache", \.rounding.kvCache, \.conversion.keyValueCache, .text),

@@ -17,6 +17,7 @@ extension BOSChoice: TypedValue { var typedText: String { rawValue } }
 extension StreamChoice: TypedValue { var typedText: String { rawValue } }
 extension ProductsChoice: TypedValue { var typedText: String { rawValue } }
 extension SearchChoice: TypedValue { var typedText: String { rawValue } }
+extension PredictionsChoice: TypedValue { var typedText: String { rawValue } }
 
 extension Optional: TypedOption where Wrapped: TypedValue {
   var content: Entry.Content? { map { .text($0.typedText) } }

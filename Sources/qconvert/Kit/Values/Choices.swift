@@ -29,6 +29,19 @@ enum SearchChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
   var value: SearchEffort { self == .best ? .best : .standard }
 }
 
+/// What becomes of blocks that predict further tokens.
+enum PredictionsChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case kept, alone, none
+
+  var value: PredictionChoice {
+    switch self {
+    case .kept: .kept
+    case .alone: .alone
+    case .none: .none
+    }
+  }
+}
+
 /// Which activations methods observe.
 enum StreamChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
   case auto, original, quantized
