@@ -104,7 +104,7 @@ import Testing
     ("calibrator", "MODEL out --scheme w4a16 --calibrator mse", "setting.no-effect"),
     ("pure", "MODEL out --scheme int4-g128 --pure", nil),
     ("pure", "F16 a.gguf --scheme keep --pure", nil),
-    ("search", "MODEL out --scheme w4a16 --search best", "setting.no-effect"),
+    ("search", "MODEL out --scheme fp8-channel --search best", "setting.no-effect"),
     ("search", "MODEL a.gguf --scheme f16 --search best", "setting.no-effect"),
     ("search", "F16 a.gguf --scheme keep --search best", "setting.no-effect"),
     ("methods", "MODEL a.gguf --scheme f16 -p rtn", nil),

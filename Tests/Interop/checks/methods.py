@@ -77,7 +77,7 @@ def first_block_equals(arithmetic):
     """llm-compressor ran the model in BF16 and took errors against values rounded to BF16. Done the same way, codes are equal
     to its codes; done in F32, they are equal to those of the same definition in F32."""
     # The pass alone, as published.
-    method = "gptq:search=off,refine=0,rescale=off,correct=0"
+    method = "gptq:ranges=off,refine=0,rescale=off,correct=0"
     if arithmetic == "in F32":
         dtype, options = torch.float32, ("w4a16", method)
     else:

@@ -37,7 +37,7 @@ public struct GPTQ: QuantizationMethod {
       name: "correct", summary: "correct this share of earlier layers' errors, 0 to 1 (needs a second stream)",
       defaultValue: "0.5"),
     OptionDeclaration(
-      name: "search", summary: "search the ranges of groups for the smallest error: on, off; auto: if they are integers",
+      name: "ranges", summary: "search the ranges of groups for the smallest error: on, off; auto: if they are integers",
       defaultValue: "auto"),
     OptionDeclaration(
       name: "refine", summary: "improve codes and parameters this often after the pass, 0 to 8", defaultValue: "2"),
@@ -53,7 +53,7 @@ public struct GPTQ: QuantizationMethod {
   /// The type to which clients round values; nil: they do not.
   let valueType: ElementType?
   /// Nil: by scheme.
-  let searches: Bool?
+  let searchesRanges: Bool?
   let refinements: Int
   let rescales: Bool
   private let factors = FactorCache()
@@ -65,8 +65,8 @@ public struct GPTQ: QuantizationMethod {
     weighsFit = try options.flag("importance")
     valueType = ElementType(schemeName: try options.choice("values", of: ["exact", "bf16", "f16"]))
     correctedShare = try options.number("correct", in: 0...1)
-    let search = try options.choice("search", of: ["auto", "on", "off"])
-    searches = search == "auto" ? nil : search == "on"
+    let ranges = try options.choice("ranges", of: ["auto", "on", "off"])
+    searchesRanges = ranges == "auto" ? nil : ranges == "on"
     refinements = try options.integer("refine", in: 0...8)
     rescales = try options.flag("rescale")
   }
@@ -96,7 +96,7 @@ public struct GPTQ: QuantizationMethod {
           + "instead. The calibration text may be too short, or activations are not finite")
     }
     let isInteger = [.symmetricInteger, .asymmetricInteger, .affineInteger].contains(task.scheme.grid.kind)
-    let scheme = (searches ?? isInteger) && weighsFit ? task.scheme.widerSearch ?? task.scheme : task.scheme
+    let scheme = (searchesRanges ?? isInteger) && weighsFit ? task.scheme.widerSearch ?? task.scheme : task.scheme
     let isRefined = refinements > 0 || rescales
     return FeedbackRounder(
       scheme: scheme, order: order, factor: factor, metrics: order.joint > 1 ? factor.metrics(of: order) : [], valueType: valueType,

@@ -5,7 +5,8 @@ import QuantCore
 /// The layer reads x, while the layer of the original model reads x₀. The weights that best give the original output are those
 /// with `W*·x ≈ W·x₀`: by least squares `W* = W + W·C·H⁻¹` with `C = Σ (x₀ − x) xᵀ`. Rounding `W*` with feedback through `H`
 /// then minimises the distance to the output of the original stream, which the published recursion approaches column by
-/// column. Only a share of the step is taken, because `C` is mostly noise if the errors are small.
+/// column. Only a share of the step is taken, because `C` is mostly noise if the errors are small; and none if the tokens are so few that
+/// least squares fits them instead of what they stand for.
 struct TargetCorrection: Sendable {
   /// C, `[channels, channels]`.
   private let cross: [Float]
@@ -13,9 +14,14 @@ struct TargetCorrection: Sendable {
   private let factor: InverseFactor
   private let share: Float
 
-  /// Nil without a share, or if the original stream was not observed.
+  /// Tokens that are needed for each channel.
+  private static let tokensPerChannel = 8
+
+  /// Nil without a share, with too few tokens, or if the original stream was not observed.
   init?(_ statistics: SiteStatistics, share: Double, order: VisitingOrder, factor: InverseFactor) {
-    guard share > 0, !statistics.cross.isEmpty, statistics.cross.allSatisfy(\.isFinite) else { return nil }
+    guard share > 0, !statistics.cross.isEmpty, statistics.tokens >= statistics.channels * TargetCorrection.tokensPerChannel,
+      statistics.cross.allSatisfy(\.isFinite)
+    else { return nil }
     cross = statistics.cross
     self.order = order
     self.factor = factor
