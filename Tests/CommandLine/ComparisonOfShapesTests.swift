@@ -45,18 +45,19 @@ import Testing
   }
 
   /// Keys of a file that do not fit its tensors.
-  @Test(arguments: [
-    ["qwen2.feed_forward_length=u32:24"], ["qwen2.feed_forward_length=u32:96"],
-    ["qwen2.embedding_length=u32:16", "qwen2.attention.key_length=u32:8", "qwen2.attention.value_length=u32:8"],
-    ["qwen2.embedding_length=u32:64", "qwen2.attention.key_length=u32:8", "qwen2.attention.value_length=u32:8"],
-  ])
-  func aFileWithOtherKeysIsRefused(_ keys: [String]) throws {
+  @Test(arguments: [("feed_forward_length", 24), ("feed_forward_length", 96), ("embedding_length", 16), ("embedding_length", 64)])
+  func aFileWithOtherKeysIsRefused(_ key: String, _ value: UInt32) throws {
     let source = try RandomModel.copy("qwen2", into: folder)
-    let good = try convert(source, "model.gguf") { $0.scheme = "bf16" }
-    let gguf = try convert(good, "other.gguf") {
-      $0.scheme = "keep"
-      $0.metadataValues = keys
+    let gguf = try convert(source, "model.gguf") {
+      $0.scheme = "bf16"
+      $0.metadataValues = ["qwen2.attention.key_length=u32:8", "qwen2.attention.value_length=u32:8"]
     }
+    var bytes = readFile(gguf)
+    // The key, then the number of its type, then the value.
+    let pattern = Array("qwen2.\(key)".utf8) + [4, 0, 0, 0]
+    let place = try #require(bytes.indices.first { bytes[$0...].starts(with: pattern) }) + pattern.count
+    bytes.replaceSubrange(place..<place + 4, with: withUnsafeBytes(of: value.littleEndian) { [UInt8]($0) })
+    writeFile(gguf, bytes)
     for failure in [failure(comparing: source, gguf), failure(comparing: gguf, source)] {
       #expect(failure?.id == "model.tensor-shape" && failure?.file == gguf, "\(String(describing: failure))")
     }

@@ -85,13 +85,16 @@ import Testing
       tensors.append((prefix + "gate_up_proj", [4, 48, 32], try (0..<4).flatMap { try values($0, "gate_proj") + values($0, "up_proj") }))
       tensors.append((prefix + "down_proj", [4, 32, 24], try (0..<4).flatMap { try values($0, "down_proj") }))
     }
+    let type = source.tensors.first?.storage.elementType ?? .f32
     var header: [JSON.Member] = [], data: [UInt8] = []
     for (name, shape, values) in tensors {
-      let bytes = NumberConversion.bytes(of: values, as: .f32)
+      let bytes = NumberConversion.bytes(of: values, as: type)
       let offsets = JSON.array([.int(data.count), .int(data.count + bytes.count)])
       header.append(
         .init(
-          name, .object([.init("dtype", .string("F32")), .init("shape", .array(shape.map { .int($0) })), .init("data_offsets", offsets)])))
+          name,
+          .object([.init("dtype", .string(type.rawValue)), .init("shape", .array(shape.map { .int($0) })), .init("data_offsets", offsets)]))
+      )
       data += bytes
     }
     let text = Array(JSON.object(header).text().utf8)

@@ -87,6 +87,7 @@ private let complete = """
   gates:
     - kld.mean > 0.02
     - size.bytes>=5000000
+  keep_rejected: true
   report: r.json
   """
 
@@ -108,7 +109,7 @@ private let completeCommandLine = [
   "--calibrator", "entropy", "--resume", "--config", "c.json", "--tokenizer", "t", "--pre", "qwen2",
   "--allow-nonfinite", "--allow-requantize", "--shard-size", "2GB", "--force",
   "--eval-text", "e.txt", "--eval-context", "128", "--eval-windows", "4", "--fail-if", "kld.mean > 0.02", "--fail-if",
-  "size.bytes >= 5000000", "--report", "r.json",
+  "size.bytes >= 5000000", "--keep-rejected", "--report", "r.json",
 ]
 
 @Test func aRecipeSaysWhatTheCommandLineSays() throws {

@@ -84,6 +84,7 @@ import Testing
     ("evaluation.context", "MODEL a.gguf --eval-text TEXT", "MODEL a.gguf --eval-text TEXT --eval-context 64"),
     ("evaluation.windows", "MODEL a.gguf --eval-text TEXT", "MODEL a.gguf --eval-text TEXT --eval-windows 1"),
     ("gates", "MODEL a.gguf", "MODEL a.gguf --fail-if 'size.bytes_>_1e9'"),
+    ("keep_rejected", "MODEL a.gguf --fail-if 'size.bytes_>_1e9'", "MODEL a.gguf --fail-if 'size.bytes_>_1e9' --keep-rejected"),
     ("report", "MODEL a.gguf", "MODEL a.gguf --report r.json"),
   ]
 
@@ -153,6 +154,7 @@ import Testing
     ("evaluation.context", "MODEL a.gguf --eval-context 64", "setting.no-effect"),
     ("evaluation.windows", "MODEL a.gguf --eval-windows 1", "setting.no-effect"),
     ("gates", "MODEL a.gguf --fail-if 'kld.mean_>_1'", "gate.not-measured"),
+    ("keep_rejected", "MODEL a.gguf --keep-rejected", nil),
   ]
 
   /// Settings that apply to every conversion.

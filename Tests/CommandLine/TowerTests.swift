@@ -24,7 +24,10 @@ import Testing
   }
 
   private func converted(_ scheme: String?) throws -> (source: Checkpoint, made: Checkpoint) {
-    let plan = try plan { $0.scheme = scheme }
+    let plan = try plan {
+      $0.scheme = scheme
+      $0.force = true
+    }
     try Converter(registry).run(plan, progress: SilentProgress())
     return (plan.source, try Opening(registry).open(folder.file("towers.gguf")))
   }

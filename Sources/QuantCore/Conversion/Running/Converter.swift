@@ -67,7 +67,6 @@ public struct Converter: Sendable {
       layout: plan.layout, target: target, force: request.force, work: work, finished: log.finished, isKept: request.resumes)
     let validation = OutputValidation(plan, registry)
     do {
-      try validation.checkHeaders(transaction.path)
       try transaction.verifyEarlier()
       try write(plan, transaction, &log, &report, progress)
       try checkUnchanged(inputs)

@@ -11,12 +11,6 @@ struct OutputValidation {
     opening = Opening(registry)
   }
 
-  /// Checks what headers say, before the weights are written; does nothing in formats in which meaning depends on them.
-  /// - Throws: as `check`.
-  func checkHeaders(_ path: String) throws {
-    if plan.format.typesSayAll { try check(path) }
-  }
-
   /// Checks the complete output.
   /// - Parameter path: where it is before it has its name; of several files the first.
   /// - Throws: `Failure` `output.invalid` with the first error, `client.refuses`, or what opening throws.
@@ -25,8 +19,10 @@ struct OutputValidation {
     do { output = try opening.open(path, format: plan.format.id) } catch let failure as Failure {
       throw invalid(Finding(.error, failure.id, failure.message, tensor: failure.tensor))
     }
-    // What a lone file of weights means is said by a configuration that is not in the output.
-    let findings = plan.format is any WeightFormat.Type ? output.findings : Validation.structure(of: output, opening)
+    // What a lone file of weights means is said by a configuration that is not in the output; a block that predicts further tokens is
+    // written alone for the file of the model that it belongs to.
+    let isPart = plan.format is any WeightFormat.Type || plan.request.predictions == .alone
+    let findings = isPart ? output.findings : Validation.structure(of: output, opening)
     if let error = findings.first(where: { $0.severity == .error }) { throw invalid(error) }
     try checkClient(output)
   }

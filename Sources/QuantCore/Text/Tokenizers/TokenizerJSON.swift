@@ -144,8 +144,8 @@ struct TokenizerJSON {
 
   private mutating func readVocabulary(_ texts: [(id: Int, text: String)]) throws(Failure) {
     for entry in root["added_tokens"]?.arrayValue ?? [] {
-      guard let id = entry["id"]?.intValue, let text = entry["content"]?.stringValue else {
-        throw Failure(.data, "tokenizer.id", "an added token has no id or no content")
+      guard let id = entry["id"]?.intValue, (0...Int(UInt32.max)).contains(id), let text = entry["content"]?.stringValue else {
+        throw Failure(.data, "tokenizer.id", "an added token has no content, or no id from 0 to \(UInt32.max)")
       }
       // The tokenizers library skips it.
       if text.isEmpty { continue }
