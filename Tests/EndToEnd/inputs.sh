@@ -37,7 +37,7 @@ accepted "an output matrix that equals the tied embedding" model.gguf "$in/tied-
 tidy
 accepted "64-bit floats" model.gguf "$in/doubles" "$target" --scheme q8_0
 tidy
-accepted "64-bit floats in a folder, kept" model "$in/doubles" "$out/model" --scheme w4a16
+accepted "64-bit floats in a folder, kept" model "$in/doubles" "$out/model" --scheme int4-g32
 tidy
 accepted "a value beyond the range of 16-bit floats with --allow-nonfinite" model.gguf "$in/beyond-half" "$target" --scheme f16 --allow-nonfinite
 tidy

@@ -16,7 +16,7 @@ struct OutputValidation {
   /// - Throws: `Failure` `output.invalid` with the first error, `client.refuses`, or what opening throws.
   func check(_ path: String) throws {
     let output: Checkpoint
-    do { output = try opening.open(path, format: plan.format.id) } catch let failure as Failure {
+    do { output = try opening.open(path, format: plan.format.id) } catch let failure as Failure where failure.kind == .data {
       throw invalid(Finding(.error, failure.id, failure.message, tensor: failure.tensor))
     }
     // What a lone file of weights means is said by a configuration that is not in the output; a block that predicts further tokens is

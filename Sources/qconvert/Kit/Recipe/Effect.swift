@@ -65,7 +65,7 @@ extension Effect {
     if situation.rounded.contains(where: { situation.scheme($0)?.widerSearch != nil }) { return .effective }
     return .mistaken(
       "no tensor is rounded to a scheme that has a wider search",
-      remedy: "Leave it out, or give a --scheme that has one: most GGUF block types, such as q4_k.")
+      remedy: "Leave it out, or give a --scheme that has one: integers, such as int4-g128, or most GGUF block types, such as q4_k.")
   }
 
   static let methods = Effect { situation in
