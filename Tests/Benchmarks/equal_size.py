@@ -10,7 +10,7 @@ from clients import WORK
 WINDOWS = int(sys.argv[1]) if len(sys.argv) > 1 else 60
 MODELS = os.environ.get("MODELS", "tiny-llama tiny-llama-outlier").split()
 SCHEMES = os.environ.get("SCHEMES", "q4_0 q4_k q4_k_m").split()
-METHODS = os.environ.get("METHODS", "gptq gptq:correct=0.5 awq+gptq awq+gptq:correct=0.5").split()
+METHODS = os.environ.get("METHODS", "gptq:correct=0 gptq awq+gptq:correct=0 awq+gptq").split()
 
 
 def rows(model, scheme):

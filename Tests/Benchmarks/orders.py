@@ -34,7 +34,7 @@ def grams(statistics):
 def rounded(scheme, order, importance, statistics):
     is_block = scheme.startswith("q")
     target, values = WORK / ("rounded.gguf" if is_block else "rounded"), WORK / "values.gguf"
-    method = f"gptq:order={order},importance={importance}"
+    method = f"gptq:order={order},importance={importance},ranges=off,refine=0,rescale=off"
     convert(
         MODEL, target, "--scheme", scheme, *(["--pure"] if is_block else []), "--plugin", method, "--stats", statistics,
         "--propagate", "original", "--force")

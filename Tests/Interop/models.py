@@ -60,7 +60,7 @@ RANDOM_MODELS = {
     "qwen3-yarn": ("Qwen3", "gpt2", dict(vocab_size=50257, head_dim=32, rope_scaling=dict(
         rope_type="yarn", factor=4.0, original_max_position_embeddings=16))),
     "llama-odd-shape": ("Llama", "mistral-7b", dict(
-        vocab_size=32000, hidden_size=80, intermediate_size=176, head_dim=20, num_hidden_layers=3, num_key_value_heads=1)),
+        vocab_size=32000, hidden_size=80, intermediate_size=176, head_dim=24, num_hidden_layers=3, num_key_value_heads=1)),
     "mistral": ("Mistral", "mistral-7b", dict(vocab_size=32000, head_dim=32, sliding_window=None)),
     "mistral-model-only": ("Mistral", "mistral-v3-model-only", dict(vocab_size=32768, head_dim=32, sliding_window=None)),
     "qwen2-tied": ("Qwen2", "qwen2", dict(vocab_size=151646, tie_word_embeddings=True)),
