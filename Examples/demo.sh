@@ -26,12 +26,11 @@ row() {
 }
 
 echo "Quantizing $model (8.4 million parameters, BF16) to Q4_K_M"
-for plugin in rtn awq gptq:correct=0.5; do
-  method=${plugin%%:*}
-  target=$out/tiny-llama.Q4_K_M.$method.gguf
+for plugin in rtn awq gptq; do
+  target=$out/tiny-llama.Q4_K_M.$plugin.gguf
   echo "  qconvert $model $target --plugin $plugin"
-  "$qconvert" "$model" "$target" --scheme q4_k_m --plugin "$plugin" --force >"$out/$method.log" 2>&1 || {
-    cat "$out/$method.log" >&2
+  "$qconvert" "$model" "$target" --scheme q4_k_m --plugin "$plugin" --force >"$out/$plugin.log" 2>&1 || {
+    cat "$out/$plugin.log" >&2
     exit 1
   }
 done
