@@ -22,6 +22,9 @@ WRITTEN = {
     "fp8 with a rounded cache": ("float-quantized", ["--scheme", "fp8", "--kv-cache", "fp8"]),
     "w8a8-static": ("int-quantized", ["--scheme", "w8a8-static"]),
     "w4a8": ("int-quantized", ["--scheme", "w4a8"]),
+    # Scales of both signs.
+    "w4a16 with searched ranges": ("pack-quantized", ["--scheme", "w4a16", "--search", "best"]),
+    "w4a16 with searched ranges as gptq": ("gptq", ["--scheme", "w4a16", "--search", "best", "--packing", "gptq"]),
     "w4a16 as gptq": ("gptq", ["--scheme", "w4a16", "--packing", "gptq"]),
     "w4a16 as gptq_v2": ("gptq_v2", ["--scheme", "w4a16", "--packing", "gptq_v2"]),
     "int4-g128-asym as awq": ("awq", ["--scheme", "int4-g128-asym", "--packing", "awq"]),
