@@ -317,7 +317,7 @@ public final class OutputTransaction: Sendable {
     }
     if wasOver { return true }
     // Without its descriptors: their number may be limited, and removing a folder needs some.
-    if !keeping { state.withLock { ($0.files, $0.folder) = ([], nil) } }
+    if !keeping { state.withLock { ($0.files, $0.folder, $0.inner) = ([], nil, [:]) } }
     var isRemoved = true
     work.finish {
       if !keeping { isRemoved = work.remove() }
