@@ -49,11 +49,15 @@ structure:
 	@python3 Tests/Structure/layers.py
 	@python3 Tests/Structure/names.py
 
+# `swift test` would build with flags of its own, so that the program had to be compiled a second time for the end-to-end checks.
+TESTING = -c release --scratch-path .build-test -Xswiftc -enable-testing
+
 unit: structure
-	swift test -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES)
+	swift build $(TESTING) $(RULES) --build-tests
+	swift test $(TESTING) --skip-build
 
 end-to-end:
-	swift build -c release --scratch-path .build-test -Xswiftc -enable-testing $(RULES) --product qconvert
+	swift build $(TESTING) $(RULES) --product qconvert
 	QCONVERT=$(TESTED) Tests/EndToEnd/run.sh
 
 examples: setup
