@@ -4,32 +4,31 @@ import pathlib
 import shutil
 import sys
 
-from checks.equal_size import IS_MIX, TEXTS, divergence, own, theirs, whole_blocks
+from checks.equal_size import TEXTS, divergence, own, theirs
 from clients import WORK
 
 WINDOWS = int(sys.argv[1]) if len(sys.argv) > 1 else 60
 MODELS = os.environ.get("MODELS", "tiny-llama tiny-llama-outlier").split()
-SCHEMES = os.environ.get("SCHEMES", "q4_0 q4_k q4_k_m").split()
-METHODS = os.environ.get("METHODS", "gptq:correct=0 gptq awq+gptq:correct=0 awq+gptq").split()
+SCHEMES = os.environ.get("SCHEMES", "q4_0 q4_k q4_k_m q3_k_m iq3_m").split()
+METHODS = os.environ.get("METHODS", "gptq awq+gptq").split()
 
 
 def rows(model, scheme):
-    """One row per text. The cells of methods also give their share of llama-quantize's loss, without the unavoidable part."""
+    """One row per text. The cells of methods also give their share of llama-quantize's loss."""
     for text in TEXTS:
         def lost(file):
             return divergence(file, model, text, WINDOWS)[0]
 
-        least = lost(whole_blocks(model, scheme)) if IS_MIX[scheme] else 0.0
         other = lost(theirs(model, scheme))
-        cells = [f"{least:.5f}" if least else "", f"{other:.5f}"]
+        cells = [f"{other:.5f}"]
         for method in METHODS:
             mine = lost(own(model, scheme, method))
-            cells.append(f"{mine:.5f} ({(mine - least) / (other - least):.2f})")
+            cells.append(f"{mine:.5f} ({mine / other:.2f})")
         print(f"| {pathlib.Path(model).stem} | `{scheme}` | {text} | " + " | ".join(cells) + " |", flush=True)
 
 
-print("| model | scheme | text | blocks in F16 | llama-quantize | " + " | ".join(f"`{method}`" for method in METHODS) + " |")
-print("|---|---|---|" + "---:|" * (len(METHODS) + 2))
+print("| model | scheme | text | llama-quantize | " + " | ".join(f"`{method}`" for method in METHODS) + " |")
+print("|---|---|---|" + "---:|" * (len(METHODS) + 1))
 try:
     for scheme in SCHEMES:
         for model in MODELS:

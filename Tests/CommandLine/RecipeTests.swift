@@ -36,6 +36,7 @@ private let complete = """
   embedding_scheme: keep
   pure: true
   search: best
+  quality: best
   methods:
     - awq: {clip: off, grid: 10}
     - gptq
@@ -95,7 +96,7 @@ private let complete = """
 func completeRecipe() throws -> Recipe { try recipe(complete) }
 
 private let completeCommandLine = [
-  "model", "out.gguf", "--from", "huggingface", "--to", "gguf", "--scheme", "q4_k_m", "--pure", "--search", "best",
+  "model", "out.gguf", "--from", "huggingface", "--to", "gguf", "--scheme", "q4_k_m", "--pure", "--search", "best", "--quality", "best",
   "-p", "awq:clip=off,grid=10", "-p", "gptq",
   "--output-tensor-type", "Q8_0", "--embedding-scheme", "keep", "--keep", "blk.0.*", "--drop", "v_head.*", "--tensor-type", "attn_v=q8_0",
   "--set-meta", "general.name=str:a: b", "--drop-meta", "general.url", "--keep-split",
@@ -174,6 +175,19 @@ private let completeCommandLine = [
       "clip": "off", "scale": "on", "grid": "20", "duo": "on", "search": "target", "importance": "on",
     ])
   #expect(try found.resolved(registry, opened: nil).document == found.document)
+}
+
+@Test func aLevelOfQualityBecomesItsMethods() throws {
+  let registry = try Registry(QConvert.builtIn)
+  func methods(_ level: String) throws -> [(id: String, options: [String: String])] {
+    let found = try said(["in", "out.gguf", "--quality", level]).resolved(registry, opened: nil)
+    #expect(found.quality == nil)
+    return found.conversion.methods
+  }
+  #expect(try methods("fast").isEmpty)
+  #expect(try methods("good").map(\.id) == ["gptq"])
+  let best = try methods("best")
+  #expect(best.map(\.id) == ["awq", "gptq"] && best.last?.options["refine"] == "6" && best.last?.options["damp"] == "0.01")
 }
 
 @Test func whatIsRecordedHasNoPaths() throws {

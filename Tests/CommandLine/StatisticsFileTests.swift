@@ -80,7 +80,7 @@ import Testing
     var notFinite = whole
     notFinite.replaceSubrange(whole.count - 4..<whole.count, with: [0, 0, 0xc0, 0x7f])
     #expect(refused(notFinite) == "stats.value")
-    let key = Array("\"qconvert.statistics\":\"2\"".utf8)
+    let key = Array("\"qconvert.statistics\":\"3\"".utf8)
     let place = try #require(whole.indices.first { whole[$0...].starts(with: key) })
     var newer = whole
     newer[place + key.count - 2] = UInt8(ascii: "9")

@@ -20,6 +20,8 @@ public struct AWQ: QuantizationMethod {
   public static let summary = "Scales channels by their activations, then clips weights; searches with the actual scheme."
   public static let reference = "arXiv 2306.00978"
   public static let requirements: Set<Statistic> = [.meanAbsolute, .gram]
+  /// Before a method that rounds with feedback: where channels are loud, that alone is not enough.
+  public static let qualities: [Quality: [String: String]] = [.best: [:]]
   public static let options = [
     OptionDeclaration(name: "scale", summary: "search for a scale per channel", defaultValue: "on"),
     OptionDeclaration(name: "clip", summary: "search for clip bounds per group, except for queries and keys", defaultValue: "on"),

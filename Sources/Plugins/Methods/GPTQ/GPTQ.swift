@@ -21,6 +21,7 @@ public struct GPTQ: QuantizationMethod {
   public static let reference = "arXiv 2210.17323"
   public static let requirements: Set<Statistic> = [.gram]
   public static let propagation = Propagation.quantized
+  public static let qualities: [Quality: [String: String]] = [.good: [:], .best: ["refine": "6"]]
   public static let options = [
     OptionDeclaration(name: "damp", summary: "add this share of the mean to the Gram matrix's diagonal", defaultValue: "0.01"),
     OptionDeclaration(

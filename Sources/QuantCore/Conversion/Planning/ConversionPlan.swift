@@ -59,6 +59,8 @@ public struct ConversionPlan: Sendable {
       requirements.contains(.gram) ? model.sites(block).reduce(0) { $0 + $1.channels * $1.channels } : 0
     }
     let largest = zip(weights, gramWeights).map { 3 * $0 + 2 * $1 }.max() ?? 0
+    // The Gram matrix of the output matrix's inputs, or of the embedding.
+    let outer = calibratedHead == nil && calibratedEmbedding == nil ? 0 : 2 * model.embedding.width * model.embedding.width
     let hidden = statistics == nil ? calibration.tokenCount * model.stateWidth : 0
     // Besides the states of the tokens that run together: the observed stream; for `cross` the original one too; and a copy of
     // the hidden states where a block may be observed twice.
@@ -67,7 +69,7 @@ public struct ConversionPlan: Sendable {
       ? requirements.contains(.cross)
       : model.blocks.indices.contains { observations(block: $0).values.contains { $0.contains(.histogram) } }
     let streams = isDouble ? 3 : 2
-    return tiles + 4 * (largest + streams * hidden)
+    return tiles + 4 * (max(largest, outer) + streams * hidden)
   }
 
   /// Indices into the layout's placements, by tensor and part.

@@ -74,15 +74,16 @@ extension Importance {
 
   /// Refuses to round without importance if a preset uses a scheme only with it, or the rule of a scheme needs it.
   /// - Parameters:
-  ///   - observes: whether methods round matrices of blocks by what they observe themselves.
+  ///   - observes: whether methods round matrices of blocks, and the output matrix, by what they observe themselves.
   ///   - path: of the importance file, or nil.
   /// - Throws: `Failure` `importance.required` that names the first such tensor.
   static func check(
-    _ tensors: [PlannedTensor], of format: any CheckpointFormat.Type, observes: Bool, path: String?
+    _ tensors: [PlannedTensor], of format: any CheckpointFormat.Type, model: ModelDescription?, observes: Bool, path: String?
   ) throws(Failure) {
+    let head = tensors.head(of: model).map { tensors[$0].name }
     let lacking = tensors.first { tensor in
       guard tensor.importance == nil, tensor.repacking == nil, !tensor.isCopy else { return false }
-      let isObserved = observes && tensor.id?.block != nil
+      let isObserved = observes && (tensor.id?.block != nil || tensor.name == head)
       if isObserved { return false }
       switch tensor.scheme.importanceNeed {
       case .everything: return true

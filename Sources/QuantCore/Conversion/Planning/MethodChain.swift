@@ -30,6 +30,9 @@ struct MethodChain {
     }
   }
 
+  /// Whether anything takes notice of what flows through the model.
+  var usesStatistics: Bool { methods.contains { !$0.statistics.isEmpty } }
+
   /// What they observe at each site.
   var statistics: Set<Statistic> { ConversionPlan.requirements(of: methods, propagation) }
 

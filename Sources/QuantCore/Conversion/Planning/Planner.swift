@@ -53,6 +53,9 @@ public struct Planner: Sendable {
     if target.naming != shaped.source.naming { shaped.warnings += shaped.model?.cautions[target.naming] ?? [] }
     try chain.checkUse(on: sealed, wanted: wanted)
     shaped.warnings += chain.cautions(on: sealed)
+    if let model = shaped.model, !chain.usesStatistics, let loud = try? LoudChannels(sealed, source: shaped.source, model: model) {
+      shaped.warnings += [loud.caution].compactMap { $0 }
+    }
     try target.checkFolder(sealed, shaped.source, model: shaped.model)
     shaped.warnings += target.cautions(sealed, shaped.source, model: shaped.model)
     for caution in sealed.compactMap({ $0.packing.caution($0.scheme) }) where !shaped.warnings.contains(caution) {
@@ -72,7 +75,7 @@ public struct Planner: Sendable {
         path: request.importancePath, warnings: &shaped.warnings)
     }
     let observes = chain.methods.contains { $0.roundsByStatistics }
-    try Importance.check(tensors, of: target.format, observes: observes, path: request.importancePath)
+    try Importance.check(tensors, of: target.format, model: shaped.model, observes: observes, path: request.importancePath)
 
     let values = tensors.compactMap(\.calibrated)
     let observed = try Observation(

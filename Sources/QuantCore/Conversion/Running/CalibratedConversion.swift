@@ -16,6 +16,8 @@ struct CalibratedConversion {
   private var hidden: Matrix
   /// The same of the original stream, if a method compares the two.
   private var original: Matrix?
+  /// What errors in the embedding cost, if a method rounds it by that.
+  private let embeddingStatistics: SiteStatistics?
 
   /// Nil if nothing is observed.
   /// - Parameter log: has the hidden states after the blocks that an earlier run converted.
@@ -28,9 +30,11 @@ struct CalibratedConversion {
     context = calibration.context
     let parallel = Parallel(threads: plan.request.threads)
     engine = try Engine(plan.source, model: model, parallel: parallel).with(precision: plan.request.calibration.precision)
+    embeddingStatistics = plan.calibratedEmbedding == nil ? nil : engine.embeddingStatistics()
     observed =
       plan.propagation == .quantized
-      ? try Engine(plan.sourceWithRoundedEmbedding(), model: model, parallel: parallel).with(precision: engine.precision) : engine
+      ? try Engine(plan.sourceWithRoundedEmbedding(embeddingStatistics), model: model, parallel: parallel)
+        .with(precision: engine.precision) : engine
     let tokens = calibration.windows.flatMap { $0 }
     let comparesStreams = plan.propagation == .quantized && plan.requirements.contains(.cross)
     if let restored = try log.restoreHidden(rows: tokens.count * (comparesStreams ? 2 : 1), columns: model.stateWidth) {
@@ -49,6 +53,9 @@ struct CalibratedConversion {
   }
 
   var blockCount: Int { engine.model.blocks.count }
+
+  /// Whether anything reads the hidden states after a block.
+  func isRead(after block: Int) -> Bool { block + 1 < blockCount || plan.calibratedHead != nil }
 
   /// Converts the next block.
   /// - Parameter block: one more than in the previous call, starting with the first block that is not converted yet.
@@ -83,11 +90,31 @@ struct CalibratedConversion {
     }
     if let behind {
       hidden = behind
-    } else if isQuantizedStream && !isLast(block) {
+    } else if isQuantizedStream && isRead(after: block) {
       // The workspace holds the rounded weights by now.
       observed.runBlock(workspace, hidden: &hidden, sequenceLength: context)
     }
     return result
+  }
+
+  /// What is known about the tensors outside of the blocks that a method rounds, once all blocks are converted.
+  func outerStatistics() throws -> [Int: SiteStatistics] {
+    var result: [Int: SiteStatistics] = [:]
+    if let embedding = plan.calibratedEmbedding { result[embedding] = embeddingStatistics }
+    if let head = plan.calibratedHead { result[head] = try headStatistics() }
+    return result
+  }
+
+  /// Statistics of what the output matrix reads.
+  private func headStatistics() throws -> SiteStatistics? {
+    if let stored = plan.statistics {
+      return try stored.statistics(block: nil, sites: [(.head, engine.model.embedding.width)], wanted: plan.requirements)[.head]
+    }
+    let collector = collector([.head: plan.requirements])
+    let observer = CrossObserver(collector, at: original == nil ? [] : [.head], parallel: engine.parallel)
+    observed.observeHead(hidden, original: original, observer: observer)
+    try collector.checkFinite("the output matrix", file: plan.source.path)
+    return observer.statistics()[.head]
   }
 
   /// What was observed where a stored range is needed; for an expert that no token reached, at the site of a peer.
@@ -121,7 +148,7 @@ struct CalibratedConversion {
   /// The first observation of a block: everything that was asked for.
   /// - Returns: the hidden states after the block, if the observation computes them and the next block needs them.
   private mutating func observe(_ workspace: inout BlockWorkspace) throws -> Matrix? {
-    if plan.statistics != nil || isQuantizedStream && original == nil || isLast(workspace.index) && original == nil {
+    if plan.statistics != nil || isQuantizedStream && original == nil || !isRead(after: workspace.index) && original == nil {
       workspace.statistics = try observe(workspace, plan.observations(block: workspace.index))
       return nil
     }
@@ -165,11 +192,9 @@ struct CalibratedConversion {
   private func checked(
     _ found: [Site: SiteStatistics], _ collector: StatisticsCollector, _ workspace: BlockWorkspace
   ) throws(Failure) -> [Site: SiteStatistics] {
-    try collector.checkFinite(block: workspace.index, file: plan.source.path)
+    try collector.checkFinite("block \(workspace.index)", file: plan.source.path)
     return found.supplemented(in: workspace.graph)
   }
-
-  private func isLast(_ block: Int) -> Bool { block + 1 == blockCount }
 
   private func mayObserveAgain(_ block: Int) -> Bool { plan.observations(block: block).values.contains { $0.contains(.histogram) } }
 

@@ -96,7 +96,7 @@ public struct Converter: Sendable {
     _ plan: ConversionPlan, _ transaction: OutputTransaction, _ log: inout RunLog, _ report: inout ConversionReport,
     _ progress: any ProgressReporter
   ) throws {
-    let writer = TensorWriter(plan: plan, transaction: transaction, progress: progress)
+    var writer = TensorWriter(plan: plan, transaction: transaction, progress: progress)
     var written: Set<Int> = []
     if let earlier = log.earlier {
       written.formUnion(earlier.tensors.keys)
@@ -110,14 +110,14 @@ public struct Converter: Sendable {
       for block in (log.earlier?.blocks.count ?? 0)..<calibrated.blockCount {
         progress.reach("convert", block: block, of: calibrated.blockCount)
         let converted = try calibrated.convert(block: block)
-        // After the last block they are not needed.
-        let carried = block + 1 < calibrated.blockCount ? calibrated.carried : nil
+        let carried = calibrated.isRead(after: block) ? calibrated.carried : nil
         try log.add(block: block, converted, hidden: carried, transaction)
         written.formUnion(converted.written)
         report.add(converted)
         for index in converted.written { plan.source[plan.tensors[index].sourceName]?.storage.verbatim?.dropFromMemory() }
       }
       progress.reach("convert", block: calibrated.blockCount, of: calibrated.blockCount)
+      writer.outerStatistics = try calibrated.outerStatistics()
     }
     for index in plan.tensors.indices where !written.contains(index) {
       let tensor = try writer.stream(index)

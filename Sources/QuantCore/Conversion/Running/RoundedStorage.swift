@@ -27,18 +27,19 @@ struct RoundedStorage: TensorStorage {
 extension ConversionPlan {
   /// The source with the rounded embedding of the output, if rows are rounded one by one: in the quantized stream the first
   /// block already sees its errors.
-  func sourceWithRoundedEmbedding() throws -> Checkpoint {
+  /// - Parameter statistics: what errors in it cost; nil: unknown.
+  func sourceWithRoundedEmbedding(_ statistics: SiteStatistics?) throws -> Checkpoint {
     var result = source
     for planned in tensors where [TensorID(.tokenEmbedding), TensorID(.blockEmbedding)].contains(planned.id) {
       guard planned.scheme.grid.kind != .float, planned.scheme.grid.tileRows == 1, planned.scheme.sharedScale == nil else { continue }
-      try round(planned, in: &result)
+      try round(planned, planned.id == TensorID(.tokenEmbedding) ? statistics : nil, in: &result)
     }
     return result
   }
 
-  private func round(_ planned: PlannedTensor, in checkpoint: inout Checkpoint) throws {
+  private func round(_ planned: PlannedTensor, _ statistics: SiteStatistics?, in checkpoint: inout Checkpoint) throws {
     let task = RoundingTask(
-      id: planned.id, name: planned.name, scheme: planned.scheme, statistics: nil, importance: planned.importance,
+      id: planned.id, name: planned.name, scheme: planned.scheme, statistics: statistics, importance: planned.importance,
       parallel: Parallel(threads: request.threads))
     let rounder = try methods.rounder(for: task)
     checkpoint.replaceStorage { tensor in

@@ -85,8 +85,17 @@ public struct StatisticsRun: Sendable {
     let collector = StatisticsCollector(kinds, parallel: engine.parallel)
     let workspace = engine.loadBlock(block)
     engine.runBlock(workspace, hidden: &hidden, sequenceLength: calibration.context, observer: collector)
-    try collector.checkFinite(block: block, file: source.path)
+    try collector.checkFinite("block \(block)", file: source.path)
     progress.advance("calibrate", by: calibration.tokenCount)
+    return collector.statistics()
+  }
+
+  /// What the output matrix reads.
+  /// - Parameter hidden: the hidden states after the last block.
+  private func observeHead(_ hidden: Matrix) throws -> [Site: SiteStatistics] {
+    let collector = StatisticsCollector(kinds, parallel: engine.parallel)
+    engine.observeHead(hidden, observer: CrossObserver(collector, at: [], parallel: engine.parallel))
+    try collector.checkFinite("the output matrix", file: source.path)
     return collector.statistics()
   }
 
@@ -124,21 +133,21 @@ public struct StatisticsRun: Sendable {
 
   private func writeStatistics(_ hidden: Matrix, _ progress: any ProgressReporter) throws -> Int {
     var hidden = hidden
-    let blocks = engine.model.blocks.count
+    let blocks: [Int?] = Array(0..<engine.model.blocks.count) + (engine.model.hasOutputMatrix ? [nil] : [])
     let layout = try registry.statisticsFormat().layout(
       OutputRequest(
-        source: source, model: engine.model, tokenizer: nil, tensors: (0..<blocks).map { planned(block: $0) }, presetName: "",
+        source: source, model: engine.model, tokenizer: nil, tensors: blocks.map { planned(block: $0) }, presetName: "",
         provenance: provenance(), targetName: ""))
     let transaction = try OutputTransaction(layout: layout, target: request.output, force: request.force, inputs: source.files)
-    for block in 0..<blocks {
-      let found = try observe(block: block, &hidden, progress)
+    for (tensor, block) in blocks.enumerated() {
+      let found = try block.map { try observe(block: $0, &hidden, progress) } ?? observeHead(hidden)
       var parts: [[UInt8]] = []
-      for (site, channels) in engine.model.sites(block) {
+      for (site, channels) in sites(block) {
         let statistics = found[site] ?? SiteStatistics(channels: channels)
         parts.append(withUnsafeBytes(of: Int64(statistics.tokens).littleEndian) { [UInt8]($0) })
         for field in fields { parts.append(field.values(of: statistics).withUnsafeBytes { [UInt8]($0) }) }
       }
-      for placement in layout.placements where placement.tensor == block {
+      for placement in layout.placements where placement.tensor == tensor {
         try parts[placement.part].withUnsafeBytes { try transaction.write(file: placement.file, offset: placement.offset, bytes: $0) }
       }
     }
@@ -148,9 +157,14 @@ public struct StatisticsRun: Sendable {
 
   private var fields: [StatisticsField] { StatisticsField.allCases.filter { kinds.contains($0.statistic) } }
 
-  /// All statistics of one block as the parts of one tensor.
-  private func planned(block: Int) -> PlannedTensor {
-    let parts = engine.model.sites(block).flatMap { site, channels in
+  /// The sites of a block, or outside of the blocks, each with its number of channels.
+  private func sites(_ block: Int?) -> [(site: Site, channels: Int)] {
+    block.map { engine.model.sites($0) } ?? [(.head, engine.model.embedding.width)]
+  }
+
+  /// All statistics of one block, or of what the output matrix reads, as the parts of one tensor.
+  private func planned(block: Int?) -> PlannedTensor {
+    let parts = sites(block).flatMap { site, channels in
       [StoredPart(name: StoredStatistics.name(block, site, "tokens"), shape: [1], type: .element(.i64), byteCount: 8)]
         + fields.map { field in
           let shape = field.shape(channels: channels)
@@ -159,7 +173,8 @@ public struct StatisticsRun: Sendable {
         }
     }
     return PlannedTensor(
-      sourceName: "", name: "blocks.\(block)", shape: [], scheme: FloatScheme.f32, packing: PlainPacking(), parts: parts, note: nil,
+      sourceName: "", name: block.map { "blocks.\($0)" } ?? Site.head.name, shape: [], scheme: FloatScheme.f32, packing: PlainPacking(),
+      parts: parts, note: nil,
       isCopy: false)
   }
 
@@ -175,12 +190,13 @@ public struct StatisticsRun: Sendable {
 
 extension StatisticsCollector {
   /// Refuses activations that are not finite.
-  /// - Throws: `Failure` `calibrate.nonfinite` that names block, site and token.
-  func checkFinite(block: Int, file: String) throws(Failure) {
+  /// - Parameter place: where they were observed, for the message.
+  /// - Throws: `Failure` `calibrate.nonfinite` that names place, site and token.
+  func checkFinite(_ place: String, file: String) throws(Failure) {
     guard let nonfinite else { return }
     throw Failure(
       .data, "calibrate.nonfinite",
-      "in block \(block), channel \(nonfinite.channel) of \(nonfinite.site.name) is \(nonfinite.value) at calibration token "
+      "in \(place), channel \(nonfinite.channel) of \(nonfinite.site.name) is \(nonfinite.value) at calibration token "
         + "\(nonfinite.token)",
       file: file,
       remedy: "Check the weights for damage, try another text, or convert without calibration.")

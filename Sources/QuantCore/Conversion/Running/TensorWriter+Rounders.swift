@@ -22,7 +22,8 @@ extension TensorWriter {
   }
 
   /// The matrices of a tensor that streams from the source.
-  func streamed(_ tensor: PlannedTensor, rows: Int) -> [Segment] {
+  func streamed(_ index: Int, rows: Int) -> [Segment] {
+    let tensor = plan.tensors[index]
     guard plan.methods.haveRounders, tensor.scheme.grid.kind != .float, !tensor.isTransposed else {
       return byImportance(tensor, rows: rows)
     }
@@ -30,7 +31,8 @@ extension TensorWriter {
       // A tensor outside of the blocks is one matrix, whose input is not a site.
       let graph = tensor.id?.block.flatMap { model.graph($0) } ?? BlockGraph(linears: [], folds: [])
       return tensor.segments(of: graph).map { segment in
-        self.segment(tensor, segment.rows, segment.piece.id, importance: tensor.importance(of: segment.piece))
+        self.segment(
+          tensor, segment.rows, segment.piece.id, importance: tensor.importance(of: segment.piece), statistics: outerStatistics[index])
       }
     }
     // Without a family, a stack is recognized by its dimensions.

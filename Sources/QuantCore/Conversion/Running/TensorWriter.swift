@@ -10,6 +10,8 @@ struct TensorWriter {
   let fallbacks: RepeatedWarnings
   let buffers = TileBuffers()
   let readAhead: ReadAhead
+  /// What is known about the inputs of tensors outside of the blocks, by index.
+  var outerStatistics: [Int: SiteStatistics] = [:]
 
   init(plan: ConversionPlan, transaction: OutputTransaction, progress: any ProgressReporter) {
     self.plan = plan
@@ -22,7 +24,7 @@ struct TensorWriter {
     readAhead = ReadAhead(plan)
   }
 
-  /// Streams one tensor from the source. Nothing is known about its inputs.
+  /// Streams one tensor from the source.
   func stream(_ index: Int) throws -> ConversionReport.TensorReport {
     let clock = ContinuousClock()
     let start = clock.now
@@ -57,7 +59,7 @@ struct TensorWriter {
     let isPermuted = plan.methods.haveRounders && tensor.pieces.contains { $0.target.layout != RowLayout() }
     return try write(
       index, rows: source.rowCount, columns: source.rowLength, map: isPermuted ? RowMap(tensor) : nil,
-      segments: streamed(tensor, rows: source.rowCount)
+      segments: streamed(index, rows: source.rowCount)
     ) { source.decode(rows: $0, into: $1) }
   }
 
@@ -70,18 +72,18 @@ struct TensorWriter {
     let columns = tensor.shape.last ?? 1
     let rows = tensor.shape.dropLast().reduce(1, *)
     if let turned = try TurnedStack(tensor, plan.source) {
-      return try write(index, rows: rows, columns: columns, map: map, segments: streamed(tensor, rows: rows)) {
+      return try write(index, rows: rows, columns: columns, map: map, segments: streamed(index, rows: rows)) {
         turned.decode(rows: $0, into: $1)
       }
     }
     if tensor.pieces.contains(where: { $0.source.layout.isTransposed || $0.target.layout.isTransposed }) {
       // Rows that are columns in the source cannot be decoded one by one: these matrices are held whole.
       let matrices = placed.map { $0.matrix(parallel: parallel) }
-      return try write(index, rows: rows, columns: columns, map: map, segments: streamed(tensor, rows: rows)) {
+      return try write(index, rows: rows, columns: columns, map: map, segments: streamed(index, rows: rows)) {
         map.gather(matrices, rows: $0, columns: columns, into: $1)
       }
     }
-    return try write(index, rows: rows, columns: columns, map: map, segments: streamed(tensor, rows: rows)) {
+    return try write(index, rows: rows, columns: columns, map: map, segments: streamed(index, rows: rows)) {
       map.decode(placed, rows: $0, columns: columns, into: $1)
     }
   }

@@ -30,6 +30,19 @@ extension Engine {
     }
   }
 
+  /// Passes what the output matrix reads to an observer.
+  /// - Parameters:
+  ///   - hidden: hidden states after the last block.
+  ///   - original: those of the original stream, if the two are compared.
+  package func observeHead(_ hidden: Matrix, original: Matrix? = nil, observer: CrossObserver) {
+    for rows in stride(from: 0, to: hidden.rows, by: BlockPass.chunkTokens).map({ $0..<min(hidden.rows, $0 + BlockPass.chunkTokens) }) {
+      observer.stream = .original
+      if let original { headInput(original.rows(rows)).withPanel { observer.observe(.head, $0) } }
+      observer.stream = .quantized
+      headInput(hidden.rows(rows)).withPanel { observer.observe(.head, $0) }
+    }
+  }
+
   private func observingPass(_ block: BlockWorkspace, _ observer: any SiteObserver) -> BlockPass {
     let pass = pass(block, observer: observer, nil)
     pass.onlyObserves = true

@@ -163,6 +163,12 @@ public struct Engine: Sendable {
     return outputNorm?(hidden, rows: 0..<hidden.rows, parallel: parallel) ?? hidden
   }
 
+  /// What the output matrix reads, of hidden states after the last block: `[rows, width of the embedding]`.
+  func headInput(_ hidden: Matrix) -> Matrix {
+    let normed = normed(hidden)
+    return outputProjection.map { Matrix.multiplyTransposed(normed, $0, parallel: parallel) } ?? normed
+  }
+
   /// One vector for each of some sequences, `[sequences, hidden]`.
   /// - Parameters:
   ///   - hidden: after the last block, one sequence after another.
@@ -194,8 +200,7 @@ public struct Engine: Sendable {
     let vocabulary = model.vocabularySize
     // No input reaches this: `Evaluation` and `Generator` refuse encoders (`checkLogits`), and everything else asks for `outputs`.
     guard let head else { preconditionFailure("an encoder makes no logits") }
-    var normed = normed(hidden)
-    if let outputProjection { normed = Matrix.multiplyTransposed(normed, outputProjection, parallel: parallel) }
+    var normed = headInput(hidden)
     if let simulation { normed = simulation.input(normed, of: head, parallel: parallel) }
     var result = Matrix(rows: rows, columns: vocabulary)
     // The output matrix is decoded in pieces right before use, because it is often larger than a block.

@@ -92,6 +92,9 @@ public struct ModelDescription: Sendable {
   /// The site that a tensor's linear layer reads; nil for a tensor that belongs to no linear layer of a block.
   public func input(of id: TensorID) -> Site? { id.block.flatMap { graph($0)?.input(of: id.layer) } }
 
+  /// Whether a matrix makes logits of hidden states: its own, or the embedding.
+  package var hasOutputMatrix: Bool { head.pooling == nil && !head.isMissing && !isOfTowers }
+
   /// The sites of a block in the order of the forward pass, each with its number of channels.
   public func sites(_ block: Int) -> [(site: Site, channels: Int)] {
     guard let graph = graph(block) else { return [] }

@@ -156,6 +156,8 @@ public struct Site: Sendable, Hashable {
   public static let feedForwardInput = Site("feed-forward.input")
   /// What down reads.
   public static let feedForwardOutput = Site("feed-forward.output")
+  /// What the output matrix reads, after the last block.
+  public static let head = Site("head.input")
   /// Keys as they enter the cache, after the rotary embedding: no linear layer reads them.
   public static let keys = Site("attention.keys")
   /// Values as they enter the cache.

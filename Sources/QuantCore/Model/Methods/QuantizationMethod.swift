@@ -13,6 +13,8 @@ public protocol QuantizationMethod: Plugin {
   static var propagation: Propagation { get }
   /// The scheme or preset that the method is meant for, used if none was asked for; nil: the format's default.
   static var defaultScheme: String? { get }
+  /// The levels of quality that the method takes part in, each with the options that differ from the defaults.
+  static var qualities: [Quality: [String: String]] { get }
   init(_ options: OptionValues) throws
   /// What the method does with the given options. Without `.round`, it is never asked for a rounder. A method that only rounds is
   /// refused if a later method of the chain rounds, because only the last one would round.
@@ -40,6 +42,7 @@ extension QuantizationMethod {
   public static var requirements: Set<Statistic> { [] }
   public static var propagation: Propagation { .original }
   public static var defaultScheme: String? { nil }
+  public static var qualities: [Quality: [String: String]] { [:] }
   public var statistics: Set<Statistic> { Self.requirements }
   public var roundsByStatistics: Bool { false }
   public func obstacle(in model: ModelDescription) -> String? { nil }

@@ -53,7 +53,7 @@ public struct SiteStatistics: Sendable, Equatable {
   }
 
   /// Completes a Gram matrix whose upper triangle is known.
-  mutating func mirrorGram(parallel: Parallel) { LinearAlgebra.mirror(&gram, size: channels, parallel: parallel) }
+  package mutating func mirrorGram(parallel: Parallel) { LinearAlgebra.mirror(&gram, size: channels, parallel: parallel) }
 
   /// Adjusts the statistics to channels that are divided by their scales: `H / (s sᵀ)`, and ranges and means are divided. A histogram
   /// does not distinguish channels, so it must be observed again.

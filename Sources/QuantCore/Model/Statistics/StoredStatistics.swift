@@ -47,8 +47,8 @@ extension Statistic {
 /// What was observed at every site of every block of a model, read from a file block by block.
 ///
 /// The file is a checkpoint of a format that holds arbitrary tensors, with text metadata: for block N and a site,
-/// `blocks.N.SITE.tokens` (I64) and `blocks.N.SITE.FIELD` (F32) with the fields of `StatisticsField`. The metadata says what the
-/// statistics belong to (`Key`).
+/// `blocks.N.SITE.tokens` (I64) and `blocks.N.SITE.FIELD` (F32) with the fields of `StatisticsField`; the same without `blocks.N.` for
+/// what the output matrix reads. The metadata says what the statistics belong to (`Key`).
 public struct StoredStatistics: Sendable {
   /// Metadata of the file. Each value is a string, and each key is preceded by `qconvert.`.
   package enum Key: String {
@@ -64,8 +64,9 @@ public struct StoredStatistics: Sendable {
     package var stored: String { "qconvert." + rawValue }
   }
 
-  /// The layout that this program writes, and the only one that it reads. In layout 1, the fingerprint did not cover all hyperparameters.
-  package static let version = "2"
+  /// The layout that this program writes, and the only one that it reads. In layout 1, the fingerprint did not cover all
+  /// hyperparameters; layout 2 had nothing about the output matrix.
+  package static let version = "3"
 
   /// The text that was run; without its tokens.
   public let calibration: CalibrationWindows
@@ -116,9 +117,11 @@ public struct StoredStatistics: Sendable {
   }
 
   /// The statistics that a run that collects `wanted` would have found in a block.
-  /// - Parameter sites: each with its number of channels.
+  /// - Parameters:
+  ///   - block: nil: outside of the blocks.
+  ///   - sites: each with its number of channels.
   /// - Throws: `Failure` `stats.shape` if a site is missing or has another width, `stats.value` for values that are not finite.
-  package func statistics(block: Int, sites: [(site: Site, channels: Int)], wanted: Set<Statistic>) throws(Failure) -> [Site:
+  package func statistics(block: Int?, sites: [(site: Site, channels: Int)], wanted: Set<Statistic>) throws(Failure) -> [Site:
     SiteStatistics]
   {
     var result: [Site: SiteStatistics] = [:]
@@ -147,7 +150,7 @@ public struct StoredStatistics: Sendable {
     return result
   }
 
-  private func tokens(_ block: Int, _ site: Site) throws(Failure) -> Int {
+  private func tokens(_ block: Int?, _ site: Site) throws(Failure) -> Int {
     let name = StoredStatistics.name(block, site, "tokens")
     guard let bytes = checkpoint[name]?.storage.verbatim, bytes.count == 8, let count = Int(exactly: try ByteReader(bytes).first()),
       count >= 0
@@ -159,7 +162,9 @@ public struct StoredStatistics: Sendable {
     return count
   }
 
-  package static func name(_ block: Int, _ site: Site, _ field: String) -> String { "blocks.\(block).\(site.name).\(field)" }
+  package static func name(_ block: Int?, _ site: Site, _ field: String) -> String {
+    (block.map { "blocks.\($0)." } ?? "") + "\(site.name).\(field)"
+  }
 }
 
 extension ByteReader {
@@ -172,7 +177,7 @@ extension ByteReader {
 
 extension SiteStatistics {
   /// Computes mean squares from the diagonal of the Gram matrix, if they were not collected separately.
-  mutating func deriveMeanSquare() {
+  package mutating func deriveMeanSquare() {
     guard meanSquare.isEmpty, !gram.isEmpty else { return }
     meanSquare = (0..<channels).map { gram[$0 * channels + $0] / Float(max(1, tokens)) }
   }

@@ -73,6 +73,10 @@ extension Effect {
     return isIdle ? .harmless("nothing is rounded") : .effective
   }
 
+  static let quality = Effect { situation in
+    situation.rounded.isEmpty ? .harmless("nothing is rounded") : .effective
+  }
+
   static let keep = Effect { situation in
     let request = situation.plan.request
     let others = request.tensorRules + request.tensorTypes + [request.outputScheme, request.embeddingScheme].compactMap { $0 }

@@ -4,6 +4,8 @@ import QuantCore
 struct Recipe: Sendable {
   /// What is converted, and how. Empty paths are not given yet.
   var conversion = ConversionRequest(input: "", output: "")
+  /// The level of quality by which methods are chosen; nil: they are given, or there are none.
+  var quality: Quality?
   /// How the result is evaluated against the source.
   var evaluation = EvaluationSettings()
   /// Conditions that reject the result.
@@ -37,16 +39,25 @@ struct Recipe: Sendable {
   /// The recipe with the defaults that depend on other settings filled in: the options of methods, and the scheme and format if
   /// methods or the output's name decide on them.
   /// - Parameter opened: the input, or nil if it cannot be opened.
-  /// - Throws: `Failure` of kind usage for an unknown method or format.
+  /// - Throws: `Failure` of kind usage for an unknown method or format, and for a level of quality beside methods.
   func resolved(_ registry: Registry, opened: Checkpoint?) throws -> Recipe {
     var recipe = self
-    recipe.conversion.methods = try conversion.methods.map { given in
+    if let quality {
+      guard conversion.methods.isEmpty else {
+        throw Failure(
+          .usage, "usage.quality-and-methods", "--quality chooses the methods, so it cannot be combined with --plugin",
+          remedy: "Give one or the other.")
+      }
+      recipe.conversion.methods = try registry.methods(for: quality)
+      recipe.quality = nil
+    }
+    recipe.conversion.methods = try recipe.conversion.methods.map { given in
       let declarations = try registry.method(given.id).options
       let values = try OptionValues(given.options, declarations: declarations, plugin: given.id)
       return (given.id, Dictionary(uniqueKeysWithValues: declarations.map { ($0.name, values.string($0.name)) }))
     }
     if conversion.toFormat != nil || !conversion.output.isEmpty {
-      let defaults = try Planner(registry).defaults(of: conversion, opened: opened)
+      let defaults = try Planner(registry).defaults(of: recipe.conversion, opened: opened)
       recipe.conversion.toFormat = defaults.format
       recipe.conversion.scheme = defaults.scheme
     }

@@ -8,6 +8,11 @@ struct RoundingOptions: ParsableArguments {
     help: ArgumentHelp("Apply a method, with options; repeatable, applied in order.", valueName: "NAME[:k=v,...]"))
   var plugin: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "Choose methods: fast rounds to nearest; good and best need text and time. (default: fast)", valueName: "LEVEL"))
+  var quality: QualityChoice?
+
   @Option(help: ArgumentHelp("Quantize to this scheme or preset. (default: the format's own)", valueName: "NAME"))
   var scheme: String?
 

@@ -23,6 +23,7 @@ extension Setting {
     Setting("pure", "--pure", \.rounding.pure, \.conversion.isPure, .flag, .recorded, .pure),
     Setting("search", "--search", \.rounding.search, \.conversion.search, .oneOf(SearchChoice.self) { $0.value }, .recorded, .search),
     Setting("methods", "--plugin", \.rounding.plugin, \.conversion.methods, .methods, .recorded, .methods),
+    Setting("quality", "--quality", \.rounding.quality, \.quality, .oneOf(QualityChoice.self) { $0.value }, .none, .quality),
     Setting("drop_blocks", "--drop-blocks", \.source.dropBlocks, \.conversion.droppedBlocks, .someNumbers),
     Setting("adapters", "--lora", \.source.lora, \.conversion.adapters, .adapters, .local),
     Setting("base", "--base", \.source.base, \.conversion.basePath, .text, for: [.adapter], .local, .base),

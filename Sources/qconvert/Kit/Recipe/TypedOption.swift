@@ -16,6 +16,7 @@ extension Bool: TypedValue { var typedText: String { description } }
 extension BOSChoice: TypedValue { var typedText: String { rawValue } }
 extension StreamChoice: TypedValue { var typedText: String { rawValue } }
 extension ProductsChoice: TypedValue { var typedText: String { rawValue } }
+extension QualityChoice: TypedValue { var typedText: String { rawValue } }
 extension SearchChoice: TypedValue { var typedText: String { rawValue } }
 extension PredictionsChoice: TypedValue { var typedText: String { rawValue } }
 

@@ -29,6 +29,13 @@ enum SearchChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
   var value: SearchEffort { self == .best ? .best : .standard }
 }
 
+/// How much work a conversion may take for how good a result.
+enum QualityChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case fast, good, best
+
+  var value: Quality? { Quality(rawValue: rawValue) }
+}
+
 /// What becomes of blocks that predict further tokens.
 enum PredictionsChoice: String, ExpressibleByArgument, CaseIterable, Sendable {
   case kept, alone, none
