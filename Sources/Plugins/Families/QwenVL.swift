@@ -47,7 +47,12 @@ public enum QwenVL: ModelFamily {
       decoder.defaultNormEpsilon = 1e-5
       (decoder.defaultKeyValueHeads, decoder.defaultTheta) = (8, 1_000_000)
     }
-    return view.restored(try decoder.describe(view.configuration, tensors: view.tensors))
+    var model = try decoder.describe(view.configuration, tensors: view.tensors)
+    if !isThird {
+      model.cautions[.gguf, default: []].append(
+        "llama.cpp does not read what norms of 'qwen2vl' add under the root, and adds nothing, so logits differ a little")
+    }
+    return view.restored(model)
   }
 
   /// Pairs of channels for each component of a position.

@@ -53,7 +53,8 @@ extension QConvert {
     Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self, MiniCPM3.self, Apertus.self, Mistral3.self, QwenVL.self,
     LanguageParts.self, Bert.self, NomicBert.self, ModernBert.self, EuroBert.self,
     // Towers
-    Gemma3Tower.self, QwenVLTower.self, Qwen3VLTower.self, PixtralTower.self, Idefics3Tower.self, InternVLTower.self,
-    LFM2VLTower.self, Llama4Tower.self, Qwen2AudioTower.self, VoxtralTower.self,
+    Gemma3Tower.self, QwenVLTower.self, Qwen3VLTower.self, LlavaTower.self, PixtralTower.self, Idefics3Tower.self, InternVLTower.self,
+    LFM2VLTower.self, Llama4Tower.self, GLM4VTower.self, Gemma3nTower.self, Gemma4Tower.self, Qwen2AudioTower.self, VoxtralTower.self,
+    UltravoxTower.self,
   ]
 }

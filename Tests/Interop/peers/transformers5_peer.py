@@ -61,4 +61,14 @@ def logits(name, folder, ids, out, has_short_experts=False, dequantizes=False):
     return sorted(key for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") for key in map(str, found[kind]))
 
 
-answer(make=make, logits=logits)
+def make_tower(kind, configuration, out):
+    """Saves a random model of a class with towers. Buffers that are saved, such as the ends of ranges, are random, too."""
+    model = getattr(transformers, f"{kind}ForConditionalGeneration")(getattr(transformers, f"{kind}Config")(**configuration))
+    generator = torch.Generator().manual_seed(0)
+    saved = model.state_dict().keys()
+    for name, values in (*model.named_parameters(), *((name, values) for name, values in model.named_buffers() if name in saved)):
+        values.copy_(torch.randn(values.shape, generator=generator) * 0.05)
+    model.to(torch.bfloat16).save_pretrained(out)
+
+
+answer(make=make, logits=logits, make_tower=make_tower)
