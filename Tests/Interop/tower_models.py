@@ -28,6 +28,9 @@ LATER = {
             num_hidden_layers=2, hidden_size=64, num_attention_heads=2, output_proj_dims=48, subsampling_conv_channels=[16, 4]))),
     "gemma4-images": ("Gemma4", dict(
         text_config=GEMMA4, vision_config=dict(SEEN, use_clipped_linears=True, standardize=True), audio_config=None)),
+    "gemma4-unified": ("Gemma4Unified", dict(
+        text_config={key: value for key, value in GEMMA4.items() if "input" not in key}, audio_config=dict(audio_embed_dim=40),
+        vision_config=dict(patch_size=4, pooling_kernel_size=3, mm_embed_dim=64, mm_posemb_size=10, output_proj_dims=64))),
 }
 
 
@@ -144,7 +147,8 @@ def make(name, folder):
     """Saves the model of this name."""
     if name in LATER:
         kind, configuration = LATER[name]
-        TRANSFORMERS5.ask("make_tower", kind=kind, configuration=configuration, out=str(folder))
+        TRANSFORMERS5.ask(
+            "make_random", kind=kind + "ForConditionalGeneration", configuration=kind + "Config", options=configuration, out=str(folder))
         return
     configuration, shapes = BY_TENSOR[name]
     folder.mkdir()
