@@ -239,8 +239,6 @@ CONVERTER_OPTIONS = {"qwen3-next": ["--no-mtp"]}
 # Those for which llama.cpp has no architecture, or which it computes differently.
 FOLDERS_ONLY = ["opt", "opt-post-norm", "qwen2-moe-dense", "qwen3-moe-dense", "deepseek-v3-halves", "deepseek-v2-groups",
                 "hunyuan-moe", "llama4-chunks", "phi-moe"]
-# Those of which a GGUF makes no folder.
-NOT_REBUILT = ["apertus"]
 GGUF_MODELS = [name for name in RANDOM_MODELS if name not in FOLDERS_ONLY]
 # Variants that only --all checks: a quicker one has the same parts.
 SLOW_MODELS = [

@@ -140,6 +140,10 @@ import Testing
     for map in [ValueMap.same, .plus(1), .times([-3, 0.5]), .negatedExponential] {
       for value: Float in [-0.5, -1, -7.25] { #expect(abs(map.model(map.stored(value)) - value) <= 1e-6 * abs(value), "\(map)") }
     }
+    for value: Float in [0.01, 1, 30] { #expect(abs(ValueMap.softplus.model(ValueMap.softplus.stored(value)) - value) <= 1e-6 * value) }
+    // As numpy computes log1p(exp(x)).
+    #expect(ValueMap.softplus.model(-3) == 0.04858735157374206 && ValueMap.softplus.model(1.5) == 1.7014132779827524)
+    #expect(ValueMap.softplus.model(25) == 25)
     #expect(ValueMap.plus(1).model(0.25) == 1.25 && ValueMap.negatedExponential.model(0) == -1 && ValueMap.times([3]).stored(6) == 2)
   }
 

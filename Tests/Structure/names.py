@@ -44,7 +44,7 @@ FORMAT_EXCEPTIONS = {
     "GGUF/Mixes/Mix.swift": (["falcon"], "llama-quantize decides by names of architectures"),
     "GGUF/Mixes/MixRule.swift": (["falcon"], "the same"),
     "MLX/MLX.swift": (["afmoe", "dots1"], "mlx-lm decides by the types of models how it loads experts"),
-    "GGUF/Mixes/MixFacts.swift": (["llama", "olmo", "qwen2"], "llama-quantize decides by names of architectures"),
+    "GGUF/Mixes/MixFacts.swift": (["jais2", "llama", "olmo", "qwen2"], "llama-quantize decides by names of architectures"),
 }
 
 

@@ -31,8 +31,8 @@ public enum Apertus: ModelFamily {
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
     let keys = ConfigurationKeys(configuration, path: tensors.path)
     let n = try keys.llamaNumbers(epsilon: 1e-5, activation: "xielu", tensors: tensors)
-    let stated = ["rope_scaling", "rope_parameters"].contains { configuration.json?[$0] != nil }
-    guard keys.isStored || stated else { throw keys.missing("rope_scaling", "") }
+    let statesRotation = ["rope_scaling", "rope_parameters"].contains { configuration.json?[$0] != nil }
+    guard keys.isStored || statesRotation else { throw keys.missing("rope_scaling", "") }
     let rope = try keys.rope(headSize: n.headSize, defaultTheta: 12_000_000, factors: tensors[RopeFactors.name])
     let hasBiases = keys.hasBiases("attention_bias", stored: "blk.0.attn_q.bias", tensors)
     let numbers = try learned.map { (name) throws(Failure) in try values(name, keys, n.blockCount, tensors) }
@@ -63,7 +63,11 @@ public enum Apertus: ModelFamily {
       stored.setRotation(n, rope)
       model.configurations[.gguf] = stored.configuration
     }
-    // A folder made from a GGUF would lack the tensors of the function.
+    var stated = HuggingFaceKeys("ApertusForCausalLM", modelType: "apertus")
+    guard stated.setCommon(n, rope: rope, activation: "xielu", statesHeadSize: n.statesHeadSize || !n.headsFillWidth) else { return model }
+    stated.set("attention_bias", hasBiases)
+    model.configurations[.huggingFace] = stated.configuration
+    if keys.isStored { model.constants[.huggingFace] = constants(numbers, n.blockCount) }
     return model
   }
 
@@ -85,6 +89,16 @@ public enum Apertus: ModelFamily {
       guard let tensor = tensors[name], tensor.storage.isNumeric, tensor.shape.reduce(1, *) == 1, let value = tensor.matrix().values.first
       else { throw Failure(.data, "model.tensor-missing", "this is not a number of the activation", file: keys.path, tensor: name) }
       return value
+    }
+  }
+
+  /// The tensors of a folder that is made from a GGUF.
+  private static func constants(_ numbers: [[Float]], _ blocks: Int) -> [ConstantTensor] {
+    (0..<blocks).flatMap { block in
+      zip(learned, numbers).map { learned, values in
+        // Its class trains the first two as lists of one number and keeps the others as numbers.
+        ConstantTensor(name(learned, block), [values[block]], shape: learned.hasPrefix("alpha") ? [1] : [])
+      }
     }
   }
 

@@ -55,15 +55,17 @@ public enum Cohere2MoE: ModelFamily {
     decoder.names = names
     decoder.normBias = .never
     decoder.head.scale = Float(facts.logitScale)
+    decoder.predicting = PredictingBlocks(after: n.blockCount, in: tensors, names)
     var model = try decoder.describe()
     model.obstacles[.gguf] = obstacle(facts)
-    if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored(facts) }
-    model.configurations[.huggingFace] = stated(facts)
+    if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored(facts, model) }
+    model.configurations[.huggingFace] = stated(facts, model)
     return model
   }
 
   private static func read(_ keys: ConfigurationKeys, _ tensors: Checkpoint) throws(Failure) -> Facts {
     var n = try keys.decoderNumbers(defaultHeadSize: 128, tensors: tensors, feedForwardSize: false)
+    try keys.uncountPredictingBlocks(&n)
     n.tiesEmbeddings = try keys.tiesEmbeddings(default: true, tensors, embedding: "model.embed_tokens.weight")
     n.vocabularySize = try keys.vocabularySize(tensors["model.embed_tokens.weight"] ?? tensors["token_embd.weight"])
     try keys.refuseActivations(otherThan: "silu")
@@ -87,6 +89,7 @@ public enum Cohere2MoE: ModelFamily {
         throw keys.unsupported("model.variant", "blocks without experts that have attention windows are not supported")
       }
     }
+    if experts.denseBlocks == 0 { n.feedForwardSize = experts.innerSize }
     let strategy = keys.json("shared_expert_combination_strategy")?.stringValue ?? "average"
     guard ["average", "sum"].contains(strategy) else {
       throw keys.unsupported("model.variant", "'shared_expert_combination_strategy' is '\(strategy)'")
@@ -108,12 +111,12 @@ public enum Cohere2MoE: ModelFamily {
     return nil
   }
 
-  private static func stored(_ facts: Facts) -> Configuration {
+  private static func stored(_ facts: Facts, _ model: ModelDescription) -> Configuration {
     let experts = facts.experts
     var stored = GGUFKeys("cohere2moe")
     stored.setCommon(
       facts.numbers, rope: facts.rope, layerNorms: facts.norm == .layer, experts: (experts.count, experts.routing.expertsPerToken),
-      routing: experts, statesGroups: false, statesFeedForward: experts.denseBlocks > 0, statesHeadSize: true)
+      routing: experts, statesGroups: false, statesHeadSize: true)
     stored.set("logit_scale", facts.logitScale)
     stored.set("attention.sliding_window", facts.window)
     stored.set("attention.sliding_window_pattern", .bools(facts.isWindowed))
@@ -125,12 +128,13 @@ public enum Cohere2MoE: ModelFamily {
       stored.set("expert_shared_count", experts.sharedCount)
       stored.set("expert_shared_feed_forward_length", experts.innerSize * experts.sharedCount)
     }
+    stored.setPredicting(model)
     stored.set("rope.dimension_count", facts.numbers.headSize)
     stored.set("rope.scaling.type", .string("none"))
     return stored.configuration
   }
 
-  private static func stated(_ facts: Facts) -> Configuration? {
+  private static func stated(_ facts: Facts, _ model: ModelDescription) -> Configuration? {
     let (n, experts) = (facts.numbers, facts.experts)
     var stated = HuggingFaceKeys("Cohere2MoeForCausalLM", modelType: "cohere2_moe")
     guard
@@ -147,6 +151,7 @@ public enum Cohere2MoE: ModelFamily {
     stated.set("expert_selection_fn", .string(experts.isSigmoid ? "sigmoid" : "softmax"))
     stated.set("norm_topk_prob", experts.isNormalised)
     stated.set("mlp_layer_types", .array((0..<n.blockCount).map { .string($0 < experts.denseBlocks ? "dense" : "sparse") }))
+    if model.predictingBlockCount > 0 { stated.set("num_nextn_predict_layers", model.predictingBlockCount) }
     stated.setWindows(facts.isWindowed.map { $0 ? facts.window : nil })
     return stated.configuration
   }

@@ -1,20 +1,24 @@
 import FamilyKit
 public import QuantCore
 
-/// GLM-4.5 to 4.7: heads of which a half is rotated, and the router of DeepSeek-V3, whose experts are not in groups.
+/// GLM-4.5 to 4.7: heads of which a half is rotated, and the router of DeepSeek-V3, whose experts are not in groups. Solar Open has the same
+/// blocks with other defaults.
 ///
-/// The traps: a half is rotated even if a `config.json` does not say so; only queries, keys and values have biases. The last block of a
+/// The traps: a half is rotated even if a `config.json` does not say so, but all in Solar Open, for which llama.cpp's converter must be told;
+/// only queries, keys and values have biases. The last block of a
 /// folder predicts further tokens and is not part of the model; a GGUF counts it among its blocks.
 public enum GLM4MoE: ModelFamily {
   /// Id of the family.
   public static let id = "glm4-moe"
   /// One sentence for lists.
-  public static let summary = "GLM-4.5 to 4.7, mixtures of experts"
+  public static let summary = "GLM-4.5 to 4.7 and Solar Open, mixtures of experts"
   /// Report.
   public static let reference = "arXiv:2508.06471"
 
   /// Names in `config.json` and in `general.architecture`.
-  public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? ["glm4moe"] : ["Glm4MoeForCausalLM"] }
+  public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? ["glm4moe"] : ["Glm4MoeForCausalLM", solar] }
+
+  private static let solar = "SolarOpenForCausalLM"
 
   private static let names: TensorNames = {
     var names = TensorNames.llama
@@ -36,7 +40,10 @@ public enum GLM4MoE: ModelFamily {
     var numbers = try keys.llamaNumbers(keyValueHeads: 8, epsilon: 1e-5, tensors: tensors)
     try keys.uncountPredictingBlocks(&numbers)
     let n = numbers
-    let rope = try rope(keys, n)
+    let isSolar = configuration.architecture == solar
+    let rope = try rope(keys, n, isHalf: !isSolar, theta: isSolar ? 1_000_000 : 10_000)
+    var defaults = defaults
+    if isSolar { defaults.denseBlocks = 0 }
     let experts = try keys.routedExperts(defaults: defaults, blocks: n.blockCount, tensors: tensors)
     let normalisesHeads = keys.hasBiases("use_qk_norm", stored: "blk.0.attn_q_norm.weight", tensors)
     let hasBiases = keys.hasBiases("attention_bias", stored: "blk.0.attn_q.bias", tensors)
@@ -74,10 +81,11 @@ public enum GLM4MoE: ModelFamily {
     return model
   }
 
-  private static func rope(_ keys: ConfigurationKeys, _ n: DecoderNumbers) throws(Failure) -> Rope {
-    var rope = try keys.rope(headSize: n.headSize, defaultTheta: 10_000, factors: nil, mayBePartial: true)
+  /// - Parameter isHalf: whether a half of each head is rotated if the configuration states nothing.
+  private static func rope(_ keys: ConfigurationKeys, _ n: DecoderNumbers, isHalf: Bool, theta: Double) throws(Failure) -> Rope {
+    var rope = try keys.rope(headSize: n.headSize, defaultTheta: theta, factors: nil, mayBePartial: true)
     let key = "partial_rotary_factor"
-    if !keys.isStored, keys.json(key) == nil, keys.json("rope_parameters")?[key] == nil { rope.dimension = n.headSize / 4 * 2 }
+    if isHalf, !keys.isStored, keys.json(key) == nil, keys.json("rope_parameters")?[key] == nil { rope.dimension = n.headSize / 4 * 2 }
     return rope
   }
 

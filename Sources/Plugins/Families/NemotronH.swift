@@ -61,19 +61,34 @@ public enum NemotronH: ModelFamily {
       [Branch(norm: n.rootMeanSquareNorm(.attentionNorm), part(facts, facts.kinds[block]))]
     }
     decoder.names = names(facts.mixer)
+    if facts.experts != nil {
+      // An attention and a mixture, each with its norm.
+      var names = decoder.names
+      names.insert(TensorName(.feedForwardNorm, "norm", "post_attention_norm"), after: .attentionOutput)
+      decoder.predicting = PredictingBlocks(
+        after: n.blockCount, in: tensors, names, .pieces(prefix: "mtp.", last: 1) { attentionRoles.contains($0) ? 0 : 1 })
+      decoder.predictingBranches = [
+        Branch(norm: n.rootMeanSquareNorm(.attentionNorm), part(facts, .attention)),
+        Branch(norm: n.rootMeanSquareNorm(.feedForwardNorm), part(facts, .experts)),
+      ]
+      decoder.names = names
+    }
     var model = try decoder.describe()
     if tensors.naming == .huggingFace { model.predictionParts = ["mtp."] }
     model.obstacles[.gguf] = obstacle(facts)
-    if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored(facts) }
+    if model.obstacles[.gguf] == nil { model.configurations[.gguf] = stored(facts, model) }
     if facts.mixer.minimumStep > 0 {
       model.cautions[.gguf] = [
         "llama.cpp does not bound the time steps of Mamba-2 from below, so logits differ a little where one is less than "
           + "\(facts.mixer.minimumStep)"
       ]
     }
-    model.configurations[.huggingFace] = stated(facts)
+    model.configurations[.huggingFace] = stated(facts, model)
     return model
   }
+
+  /// Of a block that predicts further tokens, what is in its first piece.
+  private static let attentionRoles: Set<TensorRole> = [.attentionNorm, .query, .key, .value, .attentionOutput]
 
   private static func part(_ facts: Facts, _ kind: Kind) -> any Part {
     let n = facts.numbers
@@ -122,6 +137,7 @@ public enum NemotronH: ModelFamily {
 
   private static func read(_ keys: ConfigurationKeys, _ tensors: Checkpoint) throws(Failure) -> Facts {
     var n = try keys.decoderNumbers(defaultKeyValueHeads: 8, defaultHeadSize: 128, tensors: tensors, feedForwardSize: false)
+    try keys.uncountPredictingBlocks(&n)
     n.normEpsilon =
       try keys.number(keys.json("layer_norm_epsilon") == nil ? "norm_eps" : "layer_norm_epsilon", "attention.layer_norm_epsilon") ?? 1e-5
     let embedding = "backbone.embeddings.weight"
@@ -191,15 +207,18 @@ public enum NemotronH: ModelFamily {
     return nil
   }
 
-  private static func stored(_ facts: Facts) -> Configuration {
+  private static func stored(_ facts: Facts, _ model: ModelDescription) -> Configuration {
     let n = facts.numbers
+    let further = [Bool](repeating: true, count: model.predictingBlockCount)
+    let attends = facts.kinds.map { $0 == .attention } + further
+    let feedsForward = facts.kinds.map { [.feedForward, .experts].contains($0) } + further
     var stored = GGUFKeys(facts.experts == nil ? "nemotron_h" : "nemotron_h_moe")
     stored.setCommon(
       n, rope: nil, layerNorms: true, experts: facts.experts.map { ($0.count, $0.routing.expertsPerToken) }, statesHeadSize: false)
     stored.set(
       "feed_forward_length",
-      .i32s(facts.kinds.map { [.feedForward, .experts].contains($0) ? Int32(clamping: n.feedForwardSize) : 0 }))
-    stored.setKeyValueHeads(n.keyValueHeadCount, in: facts.kinds.map { $0 == .attention })
+      .i32s(feedsForward.map { $0 ? Int32(clamping: n.feedForwardSize) : 0 }))
+    stored.setKeyValueHeads(n.keyValueHeadCount, in: attends)
     if facts.experts != nil {
       stored.set("expert_group_count", 1)
       stored.set("expert_group_used_count", 1)
@@ -218,10 +237,11 @@ public enum NemotronH: ModelFamily {
       stored.set("expert_weights_scale", Double(experts.routing.scale))
       if let size = facts.latentSize { stored.set("moe_latent_size", size) }
     }
+    stored.setPredicting(model)
     return stored.configuration
   }
 
-  private static func stated(_ facts: Facts) -> Configuration? {
+  private static func stated(_ facts: Facts, _ model: ModelDescription) -> Configuration? {
     let n = facts.numbers
     var stated = HuggingFaceKeys("NemotronHForCausalLM", modelType: "nemotron_h")
     guard stated.setCommon(n, rope: Rope(theta: 10_000, dimension: n.headSize), normEpsilon: "layer_norm_epsilon", statesHeadSize: true)
@@ -229,6 +249,7 @@ public enum NemotronH: ModelFamily {
     stated.set("mlp_hidden_act", .string("relu2"))
     stated.set("mamba_hidden_act", .string("silu"))
     stated.set("hybrid_override_pattern", .string(String(facts.kinds.map(\.rawValue))))
+    if model.predictingBlockCount > 0 { stated.set("num_nextn_predict_layers", model.predictingBlockCount) }
     stated.setMamba2(facts.mixer, mamba, hasBiases: false)
     if facts.mixer.minimumStep > 0 { stated.set("time_step_min", Double(facts.mixer.minimumStep)) }
     if let experts = facts.experts {

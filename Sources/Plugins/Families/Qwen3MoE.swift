@@ -16,7 +16,7 @@ public enum Qwen3MoE: ModelFamily {
   /// Names in `config.json` and in `general.architecture`.
   public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? ["qwen3moe"] : ["Qwen3MoeForCausalLM"] }
 
-  private static let mixture = QwenMixture(
+  static let mixture = QwenMixture(
     family: id, ggufArchitecture: "qwen3moe", architecture: "Qwen3MoeForCausalLM", modelType: "qwen3_moe", defaultKeyValueHeads: 4,
     defaultInnerSize: 768, biased: [.query, .key, .value, .attentionOutput], biasKey: "attention_bias", hasBiasesByDefault: false,
     normalisesHeads: true, isNormalisedInGGUF: true,

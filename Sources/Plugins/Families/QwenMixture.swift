@@ -26,6 +26,14 @@ struct QwenMixture {
   var normalisesHeads: Bool
   /// Whether llama.cpp divides the weights of the chosen experts by their sum.
   var isNormalisedInGGUF: Bool
+  /// Whether the class does so whatever the configuration says.
+  var isAlwaysNormalised = false
+  /// Whether the stacks of a folder hold matrices as `[in, out]`.
+  var hasTransposedStacks = false
+  /// Pairs of channels for each component of a position, if positions have several. Those of a text are all the same.
+  var rotarySections: [Int]?
+  /// The number of blocks to whose output features of images are added; nil: the architecture has none.
+  var featureBlocks: Int?
   /// Why llama.cpp would not load or compute such a model with biases, or with tied embeddings; nil: it does.
   var obstacleOfBiases: String?
   var obstacleOfTies: String?
@@ -53,7 +61,7 @@ struct QwenMixture {
     var decoder = Decoder(family: family, numbers: n, norm: n.rootMeanSquareNorm(.outputNorm)) { index throws(Failure) in
       branches(facts, index)
     }
-    decoder.names = QwenMixture.names(areStacked: hasStacks(tensors, facts))
+    decoder.names = QwenMixture.names(areStacked: hasStacks(tensors, facts), areTransposed: hasTransposedStacks)
     decoder.bias = { facts.hasBiases && $0.expert == nil && biased.contains($0.role) ? .always : .never }
     decoder.tabulatedRope = facts.rope
     var model = try decoder.describe()
@@ -87,8 +95,10 @@ struct QwenMixture {
   // MARK: Names
 
   /// Llama's names with those of the shared expert.
-  /// - Parameter areStacked: whether the experts of a folder are stacked, gate and up in one tensor, as transformers 5 stores them.
-  static func names(areStacked: Bool) -> TensorNames {
+  /// - Parameters:
+  ///   - areStacked: whether the experts of a folder are stacked, gate and up in one tensor, as transformers 5 stores them.
+  ///   - areTransposed: whether matrices of stacks are `[in, out]`.
+  static func names(areStacked: Bool, areTransposed: Bool = false) -> TensorNames {
     var names = TensorNames.llama
     names.insert(
       TensorName(.sharedGate, "mlp.shared_expert.gate_proj", "ffn_gate_shexp"),
@@ -96,12 +106,16 @@ struct QwenMixture {
       TensorName(.sharedDown, "mlp.shared_expert.down_proj", "ffn_down_shexp"),
       TensorName(.sharedRouter, "mlp.shared_expert_gate", "ffn_gate_inp_shexp"), after: .down)
     guard areStacked else { return names }
-    let gateUp = NamedPlace("mlp.experts.gate_up_proj").named(suffix: "")
+    func stack(_ name: String) -> NamedPlace {
+      let place = NamedPlace(name).named(suffix: "")
+      return areTransposed ? place.transposed : place
+    }
+    let gateUp = stack("mlp.experts.gate_up_proj")
     names.rename(
       TensorName(expert: .gate, gateUp.apart("mlp.experts.*.gate_proj"), "ffn_gate_exps"),
       TensorName(expert: .up, gateUp.apart("mlp.experts.*.up_proj"), "ffn_up_exps"),
       TensorName(
-        expert: .down, NamedPlace("mlp.experts.down_proj").named(suffix: "").apart("mlp.experts.*.down_proj"), "ffn_down_exps"))
+        expert: .down, stack("mlp.experts.down_proj").apart("mlp.experts.*.down_proj"), "ffn_down_exps"))
     return names
   }
 
@@ -127,7 +141,7 @@ struct QwenMixture {
         keys, "shared_expert_intermediate_size", "expert_shared_feed_forward_length", stored: n.feedForwardSize,
         default: defaultSharedSize)
     }
-    facts.isNormalised = keys.isStored ? isNormalisedInGGUF : keys.json("norm_topk_prob")?.boolValue ?? false
+    facts.isNormalised = keys.isStored ? isNormalisedInGGUF : isAlwaysNormalised || keys.json("norm_topk_prob")?.boolValue ?? false
     facts.hasBiases = keys.hasBiases(biasKey, default: hasBiasesByDefault, stored: "blk.0.attn_q.bias", tensors)
     facts.windows = try windows(keys, n.blockCount)
     facts.dense = try denseBlocks(keys, n.blockCount)
@@ -182,9 +196,11 @@ struct QwenMixture {
 
   private func ggufConfiguration(_ facts: Facts) -> Configuration {
     var stored = GGUFKeys(ggufArchitecture)
+    stored.rotarySections = rotarySections
     stored.setCommon(facts.numbers, rope: facts.rope, experts: facts.experts, statesHeadSize: facts.numbers.statesHeadSize)
     stored.set("expert_feed_forward_length", facts.innerSize)
     if let size = facts.sharedSize { stored.set("expert_shared_feed_forward_length", size) }
+    if let featureBlocks { stored.set("n_deepstack_layers", featureBlocks) }
     return stored.configuration
   }
 

@@ -38,20 +38,28 @@ public enum QwenVL: ModelFamily {
     if isThird {
       decoder.mayHaveBiases = true
       (decoder.defaultHeadSize, decoder.alwaysStatesHeadSize, decoder.defaultTheta) = (128, true, 5_000_000)
-      // How many of the first blocks get features of images added to their output.
-      let features = configuration.json?["vision_config"]?["deepstack_visual_indexes"]?.arrayValue?.count
-      let stored = keys.metadata("n_deepstack_layers")?.intValue
-      decoder.furtherKeys = [("n_deepstack_layers", .u32(UInt32(clamping: features ?? stored ?? 0)))]
+      decoder.furtherKeys = [("n_deepstack_layers", .u32(UInt32(clamping: featureBlocks(configuration, keys))))]
     } else {
       decoder.biased = [.query, .key, .value]
       decoder.defaultNormEpsilon = 1e-5
       (decoder.defaultKeyValueHeads, decoder.defaultTheta) = (8, 1_000_000)
     }
-    return view.restored(try decoder.describe(view.configuration, tensors: view.tensors))
+    var model = try decoder.describe(view.configuration, tensors: view.tensors)
+    if !isThird {
+      model.cautions[.gguf, default: []].append(
+        "llama.cpp does not read what norms of 'qwen2vl' add under the root, and adds nothing, so logits differ a little")
+    }
+    return view.restored(model)
+  }
+
+  /// How many of the first blocks get features of images added to their output.
+  static func featureBlocks(_ configuration: Configuration, _ keys: ConfigurationKeys) -> Int {
+    let stated = configuration.json?["vision_config"]?["deepstack_visual_indexes"]?.arrayValue?.count
+    return stated ?? keys.metadata("n_deepstack_layers")?.intValue.flatMap { (0..<1 << 20).contains($0) ? $0 : nil } ?? 0
   }
 
   /// Pairs of channels for each component of a position.
-  private static func sections(_ keys: ConfigurationKeys) throws(Failure) -> [Int] {
+  static func sections(_ keys: ConfigurationKeys) throws(Failure) -> [Int] {
     if case .i32s(let list)? = keys.metadata("rope.dimension_sections") { return list.map { Int($0) } }
     let stated = keys.json("rope_scaling") ?? keys.json("rope_parameters")
     guard let list = stated?["mrope_section"]?.arrayValue, list.count <= 4 else {

@@ -17,7 +17,7 @@ public struct LanguageModelView: Sendable {
   /// Where classes keep parts that process something other than text. Each may be preceded by `model.`
   private static let otherParts = [
     "vision_tower.", "vision_model.", "visual.", "multi_modal_projector.", "image_tower.", "video_tower.", "audio_tower.", "image_newline",
-    "connector.", "embed_vision.", "embed_audio.",
+    "connector.", "embed_vision.", "embed_audio.", "vision_embedder.",
   ]
   /// What a class calls its language model.
   private static let languageParts = ["language_model.", "text_model."]

@@ -14,6 +14,17 @@ public struct PredictingBlocks: Sendable {
     case furtherBlocks(outputNorm: String = "shared_head.norm")
     /// Under a prefix of their own, of which there is one block.
     case apart(prefix: String)
+    /// The same, with each part of the block in a piece of its own, as models with one part per block have it: the number of the piece
+    /// that holds a role. The matrix that joins states is in the first, and the norm after the block in the last.
+    case pieces(prefix: String, last: Int, of: @Sendable (TensorRole) -> Int)
+
+    /// What precedes the names of a block that is apart.
+    fileprivate var prefix: String? {
+      switch self {
+      case .furtherBlocks: nil
+      case .apart(let prefix), .pieces(let prefix, _, _): prefix
+      }
+    }
   }
 
   /// How many the checkpoint holds, complete or not.
@@ -53,7 +64,7 @@ public struct PredictingBlocks: Sendable {
       let prefix = place.isOutside ? "" : (table.prefixes[naming] ?? "") + (table.blockPrefixes[naming] ?? "")
       return tensors[prefix + place.name + place.suffix] != nil
     }
-    let most = if case .apart = spelling { 1 } else { PredictingBlocks.most }
+    let most = spelling.prefix == nil ? PredictingBlocks.most : 1
     while count < most, PredictingBlocks.ownRoles.contains(where: { holds($0, count) }) { count += 1 }
     hasEmbedding = count > 0 && holds(.predictionEmbedding, 0)
     hasHead = count > 0 && holds(.predictionOutput, 0)
@@ -71,6 +82,15 @@ public struct PredictingBlocks: Sendable {
       names.blockPrefixes[.huggingFace] = "\(prefix)layers.\(index)."
       func outside(_ name: String) -> NamedPlace { .outside(prefix + name) }
       folder = (outside("fc"), outside("pre_fc_norm_embedding"), outside("pre_fc_norm_hidden"), outside("norm"))
+    case .pieces(let prefix, let last, let piece):
+      names.prefixes[.huggingFace] = ""
+      names.blockPrefixes[.huggingFace] = prefix + "layers."
+      names.block = names.block.map { row in
+        var row = row
+        if let name = row.places[.huggingFace]?.name { row.places[.huggingFace]?.name = "\(piece(row.role)).\(name)" }
+        return row
+      }
+      folder = ("0.eh_proj", "0.enorm", "0.hnorm", NamedPlace("\(last).final_layernorm"))
     }
     names.rename(
       TensorName(.predictionInput, folder.input, "nextn.eh_proj"),
@@ -85,7 +105,7 @@ public struct PredictingBlocks: Sendable {
   /// What precedes the names of their tensors in the checkpoint.
   func prefixes(_ model: TensorNames, after blocks: Int) -> [String] {
     guard let naming = checkpoint?.naming else { return [] }
-    if case .apart(let prefix) = spelling, naming == .huggingFace { return [prefix] }
+    if let prefix = spelling.prefix, naming == .huggingFace { return [prefix] }
     return (0..<count).map { index in
       let names = names(model, after: blocks, index)
       return (names.prefixes[naming] ?? "") + (names.blockPrefixes[naming] ?? "")

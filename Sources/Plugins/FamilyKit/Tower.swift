@@ -132,6 +132,13 @@ public struct TowerTensor: Sendable {
     return TowerTensor(.whole(folder).shaped(dimensions), place, rows(dimensions), .constant)
   }
 
+  /// The kernels of a convolution that are stored as matrices are, as far as their rows can be; names are complete.
+  public static func kernels(_ folder: String, _ gguf: String, _ dimensions: [Int], schemes: [String] = []) -> TowerTensor {
+    var place = NamedPlace.whole(gguf).shaped(dimensions)
+    place.schemes = schemes
+    return TowerTensor(.whole(folder).shaped(dimensions), place, rows(dimensions), .projection)
+  }
+
   /// The weight of a convolution over pairs of images: a GGUF holds the kernels of each of the two as one of its own.
   public static func convolutionsOfPairs(_ folder: String, _ gguf: String, _ out: Int, _ columns: Int, size: Int) -> [TowerTensor] {
     let stored = NamedPlace.whole(folder).shaped([out, columns, 2, size, size]).ordered(.piecesByTurns(out * columns))
@@ -139,6 +146,15 @@ public struct TowerTensor: Sendable {
       let dimensions = [out, columns, size, size]
       return TowerTensor(stored, .whole(name).shaped(dimensions).stored(as: "f32", "f16"), rows(dimensions), .constant)
     }
+  }
+
+  /// The layer that makes states of patches, where a folder holds it as a matrix with columns by point and then colour. A GGUF holds it as
+  /// a convolution, by colour and then point.
+  public static func patches(_ folder: NamedPlace, _ gguf: NamedPlace, _ out: Int, size: Int) -> TowerTensor {
+    let points = size * size
+    var stored = gguf.stored(as: "f32", "f16").stating([out, 3, size, size])
+    stored.columns = .units(size: 1, (0..<3 * points).map { $0 % 3 * points + $0 / 3 })
+    return TowerTensor(folder, stored, [out, 3 * points], .constant)
   }
 
   /// As a matrix with the same rows.

@@ -59,6 +59,16 @@ public struct TowerKeys: Sendable {
     return size
   }
 
+  /// Two positive sizes that the tower states as a list.
+  public func sizes(_ key: String, or assumed: [Int]) throws(Failure) -> [Int] {
+    guard let value = own.json(key) else { return assumed }
+    let list = (value.arrayValue ?? []).compactMap(\.intValue)
+    guard list.count == 2, value.arrayValue?.count == 2, list.allSatisfy({ (1...TowerKeys.largest).contains($0) }) else {
+      throw own.bad(key, "is not a list of 2 whole numbers from 1 to \(TowerKeys.largest)")
+    }
+    return list
+  }
+
   /// The number of blocks, of which there cannot be more than tensors.
   public func blocks(_ keys: String..., or assumed: Int? = nil) throws(Failure) -> Int {
     let count = try size(keys.first { own.json($0) != nil } ?? keys[0], or: assumed)
@@ -98,8 +108,9 @@ public struct TowerKeys: Sendable {
 
 extension TowerKeys {
   /// The keys that every tower for images states.
+  /// - Parameter normalization: mean and deviation of each colour; nil: the folder states them.
   /// - Throws: `Failure` `tower.processor` if the folder does not say how images are normalized.
-  public func imageKeys(_ sizes: TowerSizes) throws(Failure) -> GGUFKeys {
+  public func imageKeys(_ sizes: TowerSizes, normalization: (mean: [Float], deviation: [Float])? = nil) throws(Failure) -> GGUFKeys {
     var keys = GGUFKeys("clip")
     keys.setFileType()
     keys.set("has_vision_encoder", .bool(true))
@@ -107,6 +118,11 @@ extension TowerKeys {
     keys.set("vision.image_size", sizes.image)
     keys.set("vision.patch_size", sizes.patch)
     keys.setBlocks("vision", sizes)
+    if let normalization {
+      keys.set("vision.image_mean", .f32s(normalization.mean))
+      keys.set("vision.image_std", .f32s(normalization.deviation))
+      return keys
+    }
     for (key, name) in [("vision.image_mean", "image_mean"), ("vision.image_std", "image_std")] {
       guard let values = processor[name]?.arrayValue?.compactMap(\.doubleValue), values.count == 3 else {
         throw Failure(
@@ -122,14 +138,19 @@ extension TowerKeys {
   public func soundKeys(_ sizes: TowerSizes) -> GGUFKeys {
     var keys = GGUFKeys("clip")
     keys.setFileType()
-    keys.set("has_audio_encoder", .bool(true))
-    keys.set("audio.projection_dim", sizes.projection)
-    keys.setBlocks("audio", sizes)
+    keys.setSound(sizes)
     return keys
   }
 }
 
 extension GGUFKeys {
+  /// The keys that every tower for sound states, beside those of a tower for images.
+  public mutating func setSound(_ sizes: TowerSizes) {
+    set("has_audio_encoder", .bool(true))
+    set("audio.projection_dim", sizes.projection)
+    setBlocks("audio", sizes)
+  }
+
   /// The sizes of a tower's blocks.
   fileprivate mutating func setBlocks(_ tower: String, _ sizes: TowerSizes) {
     set("\(tower).embedding_length", sizes.width)

@@ -50,10 +50,13 @@ extension QConvert {
     Ernie45MoE.self, HunyuanMoE.self, MiniMaxM2.self, Llama4.self, Dots1.self, HYV3.self, ExaoneMoE.self, AFMoE.self, PhiMoE.self,
     Cohere2MoE.self,
     Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self, Falcon.self, GPTBigCode.self,
-    Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self, MiniCPM3.self, Apertus.self, Mistral3.self, QwenVL.self,
+    Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self, MiniCPM3.self, Apertus.self, Mistral3.self, QwenVL.self, Qwen3VLMoE.self,
+    Jais2.self, Mellum.self,
     LanguageParts.self, Bert.self, NomicBert.self, ModernBert.self, EuroBert.self,
     // Towers
-    Gemma3Tower.self, QwenVLTower.self, Qwen3VLTower.self, PixtralTower.self, Idefics3Tower.self, InternVLTower.self,
-    LFM2VLTower.self, Llama4Tower.self, Qwen2AudioTower.self, VoxtralTower.self,
+    Gemma3Tower.self, QwenVLTower.self, Qwen3VLTower.self, LlavaTower.self, PixtralTower.self, Idefics3Tower.self, InternVLTower.self,
+    LFM2VLTower.self, Llama4Tower.self, GLM4VTower.self, Gemma3nTower.self, Gemma4Tower.self, Gemma4UnifiedTower.self, Qwen2AudioTower.self,
+    VoxtralTower.self,
+    UltravoxTower.self,
   ]
 }

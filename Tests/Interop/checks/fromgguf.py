@@ -9,7 +9,7 @@ from checks.logits import deviation, f32_gguf, own_logits
 from checks.tokens import MODELS, hard_strings
 from clients import WORK, convert, llama_convert
 from models import (
-    EVALUATION_TEXT, GGUF_MODELS, NOT_REBUILT, TINY_LLAMA, load, random_ids, random_model, split, text_weights, transformers_logits)
+    EVALUATION_TEXT, GGUF_MODELS, TINY_LLAMA, load, random_ids, random_model, split, text_weights, transformers_logits)
 from registry import check, require
 
 
@@ -30,10 +30,7 @@ def is_same(name, key, a, b):
     return name == "falcon-h1" or (torch.allclose(a, b, rtol=1e-6, atol=1e-7) if key.endswith("A_log") else torch.equal(a, b))
 
 
-REBUILT = [name for name in GGUF_MODELS if name not in NOT_REBUILT]
-
-
-@check("weights of {}: a folder made from its GGUF has those of the original folder", **split(REBUILT))
+@check("weights of {}: a folder made from its GGUF has those of the original folder", **split(GGUF_MODELS))
 def weights(name):
     expected, found = text_weights(load(random_model(name))), text_weights(load(rebuilt(name)))
     require(expected.keys() == found.keys(), f"other tensors: {sorted(expected.keys() ^ found.keys())[:4]}")

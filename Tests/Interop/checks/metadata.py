@@ -10,6 +10,8 @@ from registry import check, require
 ALLOWED = {
     ("deepseek-v3", "tokenizer.ggml.pre"):
         "two names of the same rule; the converter distinguishes them by a hash of the ids of one string",
+    **{("solar-open", f"tokenizer.ggml.{key}_token_id"): "the converter looks up special tokens by their names in Solar Open"
+       for key in ("bos", "eos", "eot", "unknown", "padding")},
     ("deepseek-v3-saved", "deepseek2.expert_gating_func"):
         "transformers does not save it; without it llama.cpp silently uses a softmax and gives other logits",
     ("gemma*", "tokenizer.ggml.add_space_prefix"):

@@ -2,6 +2,7 @@
 converter of the metadata. Qwen3.5 is Qwen3-Next with its matrices stored in another way, so transformers can judge it too."""
 import functools
 import json
+import re
 import shutil
 
 import numpy
@@ -48,6 +49,12 @@ CONFIGURATIONS = {
     "nemotron-h-latent": dict(**{
         **NEMOTRON, **ROUTED, "hybrid_override_pattern": "ME*E", "routed_scaling_factor": 2.5}, n_routed_experts=8, n_shared_experts=1,
         moe_shared_expert_intermediate_size=128, moe_latent_size=32, n_group=1, topk_group=1),
+    "cohere2-moe": dict(
+        **SHAPE | dict(tie_word_embeddings=True), architectures=["Cohere2MoeForCausalLM"], model_type="cohere2_moe", head_dim=16,
+        intermediate_size=96, layer_norm_eps=1e-5, num_hidden_layers=4, num_experts=4, num_experts_per_tok=2, num_shared_experts=1,
+        norm_topk_prob=True, expert_selection_fn="sigmoid", shared_expert_combination_strategy="average", sliding_window=8,
+        layer_types=["sliding_attention"] * 3 + ["full_attention"], mlp_layer_types=["sparse"] * 4, logit_scale=0.25, rope_theta=10000.0,
+        rotary_pct=1.0),
     "lfm2-moe": dict(
         **SHAPE, **ROUTED, architectures=["Lfm2MoeForCausalLM"], model_type="lfm2_moe", intermediate_size=160, norm_eps=1e-5,
         num_hidden_layers=3, layer_types=["conv", "full_attention", "conv"], conv_L_cache=3, conv_bias=False, num_experts=8,
@@ -126,6 +133,19 @@ def lfm2_shapes(c):
     return shapes
 
 
+def cohere_shapes(c):
+    width, inner = c["hidden_size"], c["intermediate_size"]
+    shapes = {"model.embed_tokens.weight": [c["vocab_size"], width], "model.norm.weight": [width]}
+    for block in range(c["num_hidden_layers"]):
+        prefix = f"model.layers.{block}."
+        shapes |= attention_shapes(f"{prefix}self_attn.", c)
+        shapes |= {f"{prefix}input_layernorm.weight": [width], f"{prefix}mlp.gate.weight": [c["num_experts"], width]}
+        for part in ["shared_experts", *(f"experts.{expert}" for expert in range(c["num_experts"]))]:
+            shapes |= {f"{prefix}mlp.{part}.{name}_proj.weight": [inner, width] for name in ("gate", "up")}
+            shapes[f"{prefix}mlp.{part}.down_proj.weight"] = [width, inner]
+    return shapes
+
+
 def gemma_shapes(c):
     width, own = c["hidden_size"], c["hidden_size_per_layer_input"]
     shapes = {"model.embed_tokens.weight": [c["vocab_size"], width], "model.norm.weight": [width]}
@@ -179,7 +199,8 @@ def handmade(name):
     torch.manual_seed(5)
     tensors = {}
     is_gemma = name.startswith("gemma")
-    for key, shape in (gemma_shapes if is_gemma else lfm2_shapes if name == "lfm2-moe" else nemotron_shapes)(c).items():
+    shapes = dict(gemma=gemma_shapes, lfm2=lfm2_shapes, cohere2=cohere_shapes, nemotron=nemotron_shapes)
+    for key, shape in shapes[re.match("gemma|[a-z0-9]*", name)[0]](c).items():
         noise = torch.randn(shape)
         tensors[key] = 1 + 0.2 * noise if any(word in key for word in ("norm", "scal")) else 0.1 * noise
     return write(name, c, tensors, "mistral-7b" if is_gemma else "gpt2")

@@ -61,4 +61,22 @@ def logits(name, folder, ids, out, has_short_experts=False, dequantizes=False):
     return sorted(key for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") for key in map(str, found[kind]))
 
 
-answer(make=make, logits=logits)
+def make_random(kind, configuration, options, out):
+    """Saves a random model of any class in BF16. Buffers that are saved, such as the ends of ranges, are random, too."""
+    model = getattr(transformers, kind)(getattr(transformers, configuration)(**options))
+    generator = torch.Generator().manual_seed(0)
+    saved = model.state_dict().keys()
+    for name, values in (*model.named_parameters(), *((name, values) for name, values in model.named_buffers() if name in saved)):
+        noise = torch.randn(values.shape, generator=generator)
+        is_gain = name.endswith("norm.weight")
+        values.copy_(1 + 0.2 * noise if is_gain else noise * (0.05 if values.dim() < 2 else values.shape[-1] ** -0.5))
+    model.to(torch.bfloat16).save_pretrained(out)
+
+
+def logits_of(kind, folder, ids, out):
+    """Writes the logits of token ids to `out` as raw F32."""
+    model = getattr(transformers, kind).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float().numpy().tofile(out)
+
+
+answer(make=make, logits=logits, make_random=make_random, logits_of=logits_of)

@@ -63,11 +63,8 @@ public enum LFM2VLTower: TowerFamily {
   }
 
   private static func embeddings(_ stated: TowerKeys, _ width: Int) throws(Failure) -> [TowerTensor] {
-    let side = 16, points = side * side
-    var patches = NamedPlace.whole("v.patch_embd.weight").stored(as: "f32", "f16").stating([width, 3, side, side])
-    patches.columns = .units(size: 1, (0..<3 * points).map { $0 % 3 * points + $0 / 3 })
-    return [
-      TowerTensor(.whole("embeddings.patch_embedding.weight"), patches, [width, 3 * points], .constant),
+    [
+      .patches(.whole("embeddings.patch_embedding.weight"), .whole("v.patch_embd.weight"), width, size: 16),
       .vector("embeddings.patch_embedding.bias", "v.patch_embd.bias", width),
       .table("embeddings.position_embedding", "v.position_embd", try stated.size("num_patches", or: 256), width),
       .norm("post_layernorm", "v.post_ln", width),

@@ -16,10 +16,8 @@ public enum PixtralTower: TowerFamily {
 
   private static let classOfThird = "Mistral3ForConditionalGeneration"
 
-  /// Names in `config.json`.
-  public static func architectures(_ naming: Naming) -> [String] {
-    naming == .gguf ? [] : ["LlavaForConditionalGeneration", classOfThird]
-  }
+  /// Names in `config.json`; those of Llava's class are described by `LlavaTower`, too.
+  public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? [] : [classOfThird] }
 
   /// - Throws: `Failure` with an id `model.*` or `tower.*`.
   public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {

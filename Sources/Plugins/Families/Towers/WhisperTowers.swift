@@ -55,11 +55,56 @@ public enum VoxtralTower: TowerFamily {
   }
 }
 
+/// The tower of Ultravox: the encoder of Whisper, neighbouring states as one, and a gated projector with norms.
+///
+/// The traps: `hidden_size` is the width inside the projector; folders that name another model as their language model state its width only
+/// by the projector's last matrix.
+public enum UltravoxTower: TowerFamily {
+  /// Id of the tower.
+  public static let id = "ultravox"
+  /// One sentence for lists.
+  public static let summary = "Sound: Whisper's encoder of Ultravox 0.5 and later"
+  /// Source.
+  public static let reference = "https://github.com/fixie-ai/ultravox"
+
+  /// Names in `config.json`.
+  public static func architectures(_ naming: Naming) -> [String] { naming == .gguf ? [] : ["UltravoxModel"] }
+
+  /// - Throws: `Failure` with an id `model.*` or `tower.*`.
+  public static func describe(_ configuration: Configuration, tensors: Checkpoint) throws -> ModelDescription {
+    let stated = try TowerKeys(configuration, "audio_config", tensors)
+    let whole = stated.whole
+    let last = tensors["multi_modal_projector.linear_2.weight"]?.shape.first
+    let sizes = try Whisper.sizes(stated, textWidth: last)
+    let (activation, middle) = (whole.json("projector_act")?.stringValue, whole.json("projector_ln_mid")?.boolValue)
+    guard activation == nil || activation == "swiglu", middle == true else {
+      throw whole.unsupported("tower.projector", "llama.cpp computes only projectors of swiglu with a norm between their matrices")
+    }
+    let factor = try whole.positiveSize("stack_factor", "stack_factor"), inner = try whole.positiveSize("hidden_size", "hidden_size")
+    guard factor <= 64, inner.isMultiple(of: 2), inner <= 1 << 20 else {
+      throw whole.bad("stack_factor", "is more than 64, or 'hidden_size' is odd or too large")
+    }
+    var keys = try Whisper.keys(stated, sizes, "ultravox")
+    keys.set("audio.projector.stack_factor", factor)
+    return Tower(
+      family: id, keys: keys,
+      sections: try Whisper.sections(
+        stated, sizes,
+        [
+          .norm("ln_pre", "mm.a.norm_pre", factor * sizes.width, bias: .never),
+          .linear("linear_1", "mm.a.mlp.1", inner, factor * sizes.width, bias: .never),
+          .norm("ln_mid", "mm.a.norm_mid", inner / 2, bias: .never),
+          .linear("linear_2", "mm.a.mlp.2", sizes.projection, inner / 2, bias: .never),
+        ])
+    ).describe(tensors)
+  }
+}
+
 /// The encoder of Whisper, which several towers share. Source: arXiv:2212.04356.
 ///
 /// The traps: keys have no bias; a GGUF holds the biases of the convolutions as columns, and their weights in 16 bits whatever the rest has.
 enum Whisper {
-  static func sizes(_ keys: TowerKeys, textWidth: Int) throws(Failure) -> TowerSizes {
+  static func sizes(_ keys: TowerKeys, textWidth: Int?) throws(Failure) -> TowerSizes {
     var sizes = TowerSizes()
     sizes.projection = try keys.languageWidth(or: textWidth)
     sizes.width = try keys.size("hidden_size", "d_model", or: 1280)

@@ -162,10 +162,9 @@ public struct Planner: Sendable {
     return (model.constants[target.naming] ?? []).filter { !names.contains($0.name) }.map { extra in
       let scheme = FloatScheme.f32
       let packing = PlainPacking()
-      let shape = [extra.values.count]
       return PlannedTensor(
-        sourceName: "", name: extra.name, shape: shape, scheme: scheme, packing: packing,
-        parts: packing.parts(name: extra.name, shape: shape, scheme: scheme), note: "computed", isCopy: false,
+        sourceName: "", name: extra.name, shape: extra.shape, scheme: scheme, packing: packing,
+        parts: packing.parts(name: extra.name, shape: extra.shape, scheme: scheme), note: "computed", isCopy: false,
         constant: NumberConversion.bytes(of: extra.values, as: .f32))
     }
   }

@@ -216,10 +216,14 @@ public struct ConstantTensor: Sendable, Equatable {
   /// Its name in the output.
   public var name: String
   public var values: [Float]
+  /// Its dimensions; none for a single number that is no list.
+  public var shape: [Int]
 
-  public init(_ name: String, _ values: [Float]) {
+  /// - Parameter shape: nil: a list.
+  public init(_ name: String, _ values: [Float], shape: [Int]? = nil) {
     self.name = name
     self.values = values
+    self.shape = shape ?? [values.count]
   }
 }
 

@@ -170,6 +170,8 @@ public enum ValueMap: Sendable, Hashable {
   case times([Float])
   /// The model's weight `a` is stored as `log(−a)`: decay rates of state-space models.
   case negatedExponential
+  /// The model's weight is `log(1 + exp(w))` of the stored value, and so never negative.
+  case softplus
 
   /// The product with constants of which some may be 1.
   public static func product(_ factors: [Double]) -> ValueMap {
@@ -185,6 +187,8 @@ public enum ValueMap: Sendable, Hashable {
     case .times(let factors): factors.reduce(stored, *)
     // In doubles, so that rounding to float hides differences between C libraries.
     case .negatedExponential: Float(-exp(Double(stored)))
+    // Beyond 20, the sum is the value itself, as far as a float shows.
+    case .softplus: stored > 20 ? stored : Float(log1p(exp(Double(stored))))
     }
   }
 
@@ -195,6 +199,7 @@ public enum ValueMap: Sendable, Hashable {
     case .plus(let constant): model - constant
     case .times(let factors): factors.reversed().reduce(model, /)
     case .negatedExponential: Float(log(-Double(model)))
+    case .softplus: model > 20 ? model : Float(log(expm1(Double(model))))
     }
   }
 
@@ -205,6 +210,7 @@ public enum ValueMap: Sendable, Hashable {
     case .plus(let constant): "stored minus \(constant)"
     case .times(let factors): "stored divided by \(factors.map { "\($0)" }.joined(separator: " and "))"
     case .negatedExponential: "stored as log(-x)"
+    case .softplus: "stored as log(exp(x) - 1)"
     }
   }
 }
