@@ -3,12 +3,13 @@ import functools
 import json
 
 import numpy
+from safetensors.torch import load_file, save_file
 
 from checks.logits import own_logits
 from clients import TRANSFORMERS5, WORK, convert
 from registry import check, require
 
-TOWERS = ["llava", "mistral3", "qwen2.5-vl"]
+TOWERS = ["llava", "gemma3", "mistral3", "qwen2.5-vl"]
 MIXTURES = ["mixtral", "phimoe", "qwen2-moe", "qwen3-moe"]
 IDS = [(7 * index * index + 3 * index + 11) % 490 for index in range(24)]
 
@@ -69,3 +70,26 @@ def warned(name):
     different = deviation(logits(name, folder, dequantizes=True), logits(name, decoded))
     require(different < 2e-2, f"deviation {different:.1e}")
     return f"{different:.1e}"
+
+
+@check("a gemma3 folder whose two objects disagree about tied embeddings gives transformers 5's logits ({})", (),
+       slow_cases=["tied outside", "tied inside", "said by nobody"])
+def disagreeing(case):
+    folder, ids = WORK / f"ties-{case.replace(' ', '-')}", WORK / "renamed.ids"
+    ids.write_text(" ".join(map(str, IDS)))
+    TRANSFORMERS5.ask("make", name="gemma3", out=folder)
+    config = json.loads((folder / "config.json").read_text())
+    for part, where in ((config, "outside"), (config["text_config"], "inside")):
+        part.pop("tie_word_embeddings", None)
+        if case != "said by nobody":
+            part["tie_word_embeddings"] = where in case
+    (folder / "config.json").write_text(json.dumps(config))
+    own = deviation(own_logits(folder, ids), logits("gemma3", folder))
+    require(own < 1e-4, f"deviation {own:.1e} with an output matrix")
+    if case == "tied inside":
+        return f"{own:.1e}"
+    weights = {name: tensor for name, tensor in load_file(folder / "model.safetensors").items() if not name.endswith("lm_head.weight")}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    without = deviation(own_logits(folder, ids), logits("gemma3", folder))
+    require(without < 1e-4, f"deviation {without:.1e} without one")
+    return f"{own:.1e}, without an output matrix {without:.1e}"

@@ -15,6 +15,9 @@ MODELS = {
     "llava": ("LlavaForConditionalGeneration", "LlavaConfig", dict(
         text_config=dict(model_type="llama", **SHAPE), vision_config=dict(model_type="clip_vision_model", projection_dim=128, **SEEN),
         image_token_index=500, tie_word_embeddings=False)),
+    "gemma3": ("Gemma3ForConditionalGeneration", "Gemma3Config", dict(
+        text_config=dict(head_dim=64, sliding_window=64, **SHAPE), vision_config=dict(model_type="siglip_vision_model", **SEEN),
+        mm_tokens_per_image=4, image_token_index=500, tie_word_embeddings=False)),
     "mistral3": ("Mistral3ForConditionalGeneration", "Mistral3Config", dict(
         text_config=dict(model_type="mistral", head_dim=64, **SHAPE), vision_config=dict(model_type="pixtral", head_dim=64, **SEEN),
         image_token_index=500, tie_word_embeddings=False)),
