@@ -102,7 +102,7 @@ let package = Package(
       name: "HuggingFace", dependencies: core + ["FolderKit", .product(name: "Yams", package: "Yams")],
       path: "Sources/Plugins/Formats/HuggingFace", swiftSettings: rules),
     plugin("FolderKit", "FolderKit"),
-    plugin("CompressedTensors", "Formats/CompressedTensors"),
+    plugin("CompressedTensors", "Formats/CompressedTensors", with: ["FolderKit"]),
     plugin("Float8", "Formats/Float8", with: ["FolderKit"]),
     plugin("ModelOpt", "Formats/ModelOpt", with: ["FolderKit"]),
     plugin("GPTOSS", "Formats/GPTOSS"),
@@ -140,7 +140,7 @@ let package = Package(
     tests("Methods", ["RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "GGUF", "TestSupport"]),
     tests("HuggingFace", ["FolderKit", "HuggingFace", "TestSupport"]),
     tests("GGUF", ["GGUF", "FamilyKit", "CBlocks", "TestSupport"]),
-    tests("CompressedTensors", ["CompressedTensors", "TestSupport"]),
+    tests("CompressedTensors", ["CompressedTensors", "FolderKit", "TestSupport"]),
     tests(
       "FloatContainers",
       ["CompressedTensors", "Float8", "ModelOpt", "GPTOSS", "HuggingFace", "ModelFamilies", "TestSupport"]),
@@ -154,6 +154,6 @@ let package = Package(
         "GPTQContainer", "AWQContainer", "MLX", "CompressedTensors", "HuggingFace", "GGUF", "ModelFamilies", "TestSupport",
       ]),
     tests("Hostile", ["FolderKit", "HuggingFace", "GGUF", "TestSupport"]),
-    tests("CommandLine", ["QConvertKit", "FamilyKit", "TestSupport"]),
+    tests("CommandLine", ["QConvertKit", "Clients", "FamilyKit", "TestSupport"]),
   ] + fuzzing
 )

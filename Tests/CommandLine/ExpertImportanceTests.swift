@@ -117,6 +117,50 @@ import Testing
     #expect(!Files.exists(folder.file("out.gguf")))
   }
 
+  /// A file for some of the model's matrices and some of another's: 2 of its 5 entries are strangers, and of 12 matrices, those of one
+  /// block's gates and of its queries and keys have importance.
+  @Test func entriesThatFitAreCounted() throws {
+    func entry(_ matrices: Int) -> Importance.Entry {
+      Importance.Entry(meanSquares: [Float](repeating: 1, count: matrices * 32), tokens: [Int](repeating: 7, count: matrices))
+    }
+    let entries = [
+      "blk.0.ffn_gate_exps.weight": entry(experts), "blk.0.attn_q.weight": entry(1), "blk.0.attn_k.weight": entry(1),
+      "blk.7.attn_q.weight": entry(1), "blk.0.attn_qkv.weight": entry(1),
+    ]
+    let format = try #require(registry.importanceFormats.first)
+    writeFile(folder.file("some.gguf"), try format.bytes(Importance(entries: entries)))
+    let plan = try Planner(registry).plan(
+      request(model, "out.gguf") { ($0.scheme, $0.importancePath) = ("q4_0", folder.file("some.gguf")) })
+    #expect(
+      plan.warnings.contains { $0.hasPrefix("2 of 5 entries of the importance file fit no tensor of the model, such as 'blk.0.attn_qkv") })
+    let matrices = plan.tensors.filter { $0.scheme.grid.kind != .float && $0.id?.block != nil }
+    #expect(plan.warnings.contains { $0.hasPrefix("\(matrices.count - 3) of \(matrices.count) quantized matrices have no importance") })
+    #expect(plan.tensors.count { $0.importance != nil } == 3)
+  }
+
+  /// Whether experts are stored in one tensor or one by one, each that no token reached counts once, and its columns count equally.
+  @Test(arguments: ["out.gguf"]) func expertsThatNoTokenReachedAreCounted(_ output: String) throws {
+    var values = (0..<experts * 32).map { Float($0 % 5 + 1) }
+    values.replaceSubrange(32..<64, with: [Float](repeating: 0, count: 32))
+    values.replaceSubrange(96..<128, with: [Float](repeating: 0, count: 32))
+    values[3] = 0
+    let entry = Importance.Entry(meanSquares: values, tokens: [9, 0, 9, 0])
+    let format = try #require(registry.importanceFormats.first)
+    writeFile(folder.file("unseen.gguf"), try format.bytes(Importance(entries: ["blk.1.ffn_gate_exps.weight": entry])))
+    let plan = try Planner(registry).plan(
+      request(model, output) {
+        $0.scheme = output == "out" ? "int8-channel" : "q4_0"
+        $0.importancePath = folder.file("unseen.gguf")
+      })
+    #expect(
+      plan.warnings.contains { $0.hasPrefix("2 quantized matrices have an importance of zero throughout, as where no token reached") })
+    #expect(plan.warnings.contains { $0.hasPrefix("1 of ") && $0.contains("columns of importance zero") })
+    let found = plan.tensors.filter { $0.importance != nil }.flatMap { $0.importance ?? [] }
+    #expect(found.count == experts * 32)
+    #expect(
+      found[32..<64].allSatisfy { $0 == 1 } && found[96..<128].allSatisfy { $0 == 1 } && Array(found[0..<32]) == Array(values[0..<32]))
+  }
+
   /// The fallback of a method uses the importance that the user gave.
   @Test func anExpertThatTooFewTokensReachedKeepsItsImportance() throws {
     _ = try observed("im.gguf")

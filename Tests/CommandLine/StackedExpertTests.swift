@@ -150,6 +150,17 @@ import Testing
 
   // MARK: Refusals
 
+  /// Stacks of a class that no client is known to load as codes are counted, with the share of weights that becomes codes.
+  @Test func stacksThatStayAreCounted() throws {
+    var request = ConversionRequest(input: try model(type: "another"), output: folder.file("another"))
+    (request.scheme, request.threads) = ("int8-channel", 2)
+    let plan = try Planner(registry).plan(request)
+    // 32 · 64 weights of the attention beside 2 · 64 · 64 and 2 · 32 · 64.
+    let said = plan.warnings.filter { $0.hasPrefix("2 stacks of experts stay as stored") }
+    #expect(
+      said.count == 1 && said[0].contains("'\(Self.gateUp)'") && said[0].contains("14 % of the weights are quantized"), "\(plan.warnings)")
+  }
+
   @Test func otherModelsAreRefused() throws {
     let other = refusal(try model(type: "llama")) {
       $0.scheme = "mxfp4"

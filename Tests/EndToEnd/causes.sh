@@ -21,6 +21,11 @@ means() {
 says() { if grep -qF -- "$2" "$work/err"; then pass "$1"; else fail "$1" "said $(head -c 300 "$work/err" | tr '\n' ' ')"; fi; }
 
 for folder in wrapped compiled without-prefix stale-index bare-consolidated beside-adapter zero-bias; do means "a folder that is $folder" "$in/$folder"; done
+for folder in "$in/odd"/*; do means "a configuration with ${folder##*/}" "$folder"; done
+while IFS='|' read -r name words; do
+  refused "$name instead of weights" 66 "$in/foreign/$name" "$target"
+  says "the way on" "$words"
+done <"$in/foreign.txt"
 means "a tensor that the user drops" "$in/value-head" --drop 'v_head.*'
 refused "a tensor of no known part" 69 "$in/value-head" "$target" --scheme f32
 says "how to leave it out" "--drop PATTERN"
@@ -60,15 +65,17 @@ refused "a byte order mark" 65 "$in/good" "$target" --config "$work/mark.json"
 says "its name" "byte order mark"
 
 attempt "$in/companions" "$out/model" --scheme bf16 --report none
-for file in modeling_x.py COPYING chat.jinja LICENSE modules.json 1_Pooling/config.json 2_Dense/model.safetensors \
+for file in special_tokens_map.json sentence_bert_config.json config_sentence_transformers.json USE_POLICY.md image.png tekken.json \
+  video_preprocessor_config.json tokenization_x.py src/inner/util.py additional_chat_templates/tool.jinja \
+  modeling_x.py COPYING chat.jinja LICENSE modules.json 1_Pooling/config.json 2_Dense/model.safetensors \
   chat_templates/tools.jinja; do
   if cmp -s "$in/companions/$file" "$out/model/$file"; then pass "$file comes along"; else fail "$file comes along" "it does not"; fi
 done
 if [ -e "$out/model/optimizer.pt" ] || [ -e "$out/model/quantize_config.json" ]; then fail "training stays behind" "it does not"; else pass "training stays behind"; fi
-for file in NOTICE linked onnx; do
+for file in NOTICE linked onnx trainer_state.json training_args.bin rng_state.pth; do
   if [ -e "$out/model/$file" ]; then fail "$file stays behind" "it does not"; else pass "$file stays behind"; fi
 done
-says "what stays behind" "4 files and folders are not carried along"
+says "what stays behind" "7 files and folders are not carried along"
 attempt "$in/companions" "$out/model" --scheme f16 --report none --force
 if [ "$code" -eq 0 ]; then pass "an output with folders is replaced"; else fail "an output with folders is replaced" "$(cat "$work/err")"; fi
 touch "$out/model/1_Pooling/mine"

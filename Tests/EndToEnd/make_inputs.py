@@ -114,6 +114,28 @@ class Model:
             document if isinstance(document, str) else json.dumps(document, indent=2))
 
 
+# What configurations of known classes say without changing a weight.
+ODDITIES = {
+    "linear rotary scaling under its first name": {"rope_scaling": {"type": "linear", "factor": 2.0}},
+    "dynamic rotary scaling": {"rope_scaling": {"type": "dynamic", "factor": 2.0}},
+    "rotary parameters of transformers 5": {"rope_theta": None, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}},
+    "empty rotary parameters": {"rope_scaling": None, "rope_parameters": None},
+    "YaRN without its optional keys": {
+        "rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, "attention_factor": None}},
+    "slices of tensor parallelism": {"pretraining_tp": 2},
+    "dtype instead of torch_dtype": {"torch_dtype": None, "dtype": "bfloat16"},
+    "an empty quantization": {"quantization_config": None},
+    "a window that is not used": {"sliding_window": None, "use_sliding_window": False, "max_window_layers": 2},
+    "several end tokens and no start token": {"eos_token_id": [1, 2], "bos_token_id": None},
+    "a context length with a fraction of zero": {"max_position_embeddings": 2048.0},
+}
+# Files of other programs in the place of weights, and words of the way on.
+FOREIGN = {
+    "tf_model.h5": "from_tf", "flax_model.msgpack": "from_flax", "model.onnx": "exported", "model.safetensors.incomplete": "not complete",
+    "__0_0.distcp": "merge-weights", "global_step100": "zero_to_fp32", "model-q4_k_m.gguf": "one of these files",
+}
+
+
 def people(out, tensors):
     """Folders as trainers, publishers and interrupted downloads leave them."""
 
@@ -166,6 +188,19 @@ def people(out, tensors):
     (model.folder / "NOTICE").symlink_to("../outside.txt")
     (model.folder / "linked").mkdir()
     (model.folder / "linked" / "file").symlink_to("../../outside.txt")
+    for name in ("special_tokens_map.json", "sentence_bert_config.json", "config_sentence_transformers.json", "USE_POLICY.md",
+                 "video_preprocessor_config.json", "tokenization_x.py", "src/inner/util.py", "additional_chat_templates/tool.jinja",
+                 "image.png", "tekken.json", "trainer_state.json", "training_args.bin", "rng_state.pth"):
+        (model.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (model.folder / name).write_text("{}" if name.endswith(".json") else name)
+    for name, stated in ODDITIES.items():
+        Model(out / "odd" / name, **stated).single(tensors)
+    inverse = {f"model.layers.{block}.self_attn.rotary_emb.inv_freq": ([8], struct.pack("<f", 1) * 8) for block in range(2)}
+    Model(out / "odd" / "stored rotary frequencies").single({**tensors, **inverse})
+    for name in FOREIGN:
+        folder = Model(out / "foreign" / name).folder
+        (folder / name).write_text("")
+    (out / "foreign.txt").write_text("".join(f"{name}|{words}\n" for name, words in FOREIGN.items()))
     Model(out / "without-biases", architectures=["Qwen2ForCausalLM"], model_type="qwen2").single(tensors)
     Model(out / "with-one-bias", architectures=["Qwen2ForCausalLM"], model_type="qwen2").single(
         {**tensors, "model.layers.0.self_attn.q_proj.bias": ([HIDDEN], one * HIDDEN)})

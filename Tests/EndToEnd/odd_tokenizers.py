@@ -32,6 +32,17 @@ EXPECTED = {
     "a space before the text": [259] + PLAIN[1:],
     "no pre-tokenizer": [65, 28, 92, 88, 92, 30, 66, 28, 92, 80, 304, 92, 30, 67, 268, 12, 888, 28, 92, 66, 92, 30, 28, 92, 65, 92, 30, 804,
                          67, 268, 280, 418, 67, 268],
+    "merges as pairs": PLAIN,
+    "merges that words in the vocabulary do without": PLAIN,
+    "dropout of zero": PLAIN,
+    "accents composed and letters lowered": PLAIN,
+    "limits of length and padding": PLAIN,
+    "a text that is stripped and spelt otherwise": PLAIN[:13] + [261] + PLAIN[14:27] + [691, 258, 280, 418, 261],
+    "punctuation cut off alone": [65, 221, 28] + PLAIN[2:7] + [221, 28] + PLAIN[8:16] + [221, 28] + PLAIN[17:],
+    "a start token before the text, twice": [0, 0, *PLAIN],
+    "an added token within another": [65, 221, 4097] + PLAIN[6:],
+    "an added token that begins in a word": PLAIN[:13] + [221, 4096] + PLAIN[14:26] + [269, 4097, 268, 280, 418, 221, 4096],
+    "an added token of spaces": PLAIN[:26] + [4096, 804, 67, 268, 280, 418, 2618],
 }
 
 
@@ -89,6 +100,28 @@ class Variants:
         spaced = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
         write("a space before the text", lambda t: t.update(pre_tokenizer=spaced), {"add_prefix_space": True})
         write("no pre-tokenizer", lambda t: t.update(pre_tokenizer=None))
+        write("merges as pairs", lambda t: t["model"].update(merges=[merge.split(" ") for merge in merges]))
+        write("merges that words in the vocabulary do without", lambda t: t["model"].update(ignore_merges=True))
+        write("dropout of zero", lambda t: t["model"].update(dropout=0.0, fuse_unk=True, unk_token=None))
+        write("accents composed and letters lowered",
+              lambda t: t.update(normalizer={"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]}))
+        write("a text that is stripped and spelt otherwise", lambda t: t.update(normalizer={"type": "Sequence", "normalizers": [
+            {"type": "Strip", "strip_left": True, "strip_right": True}, {"type": "Replace", "pattern": {"String": "cat"}, "content": "the"}]}))
+        digits = {"type": "Sequence", "pretokenizers": [
+            {"type": "Digits", "individual_digits": True}, {"type": "Punctuation", "behavior": "Isolated"}, {**spaced, "add_prefix_space": False}]}
+        write("punctuation cut off alone", lambda t: t.update(pre_tokenizer=digits))
+        write("a start token before the text, twice", lambda t: t.update(post_processor={
+            "type": "TemplateProcessing", "single": [{"SpecialToken": {"id": first, "type_id": 0}}, {"SpecialToken": {"id": first, "type_id": 0}},
+                                                     {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "special_tokens": {first: {"id": first, "ids": [self.tokenizer["added_tokens"][0]["id"]], "tokens": [first]}}}))
+        write("an added token within another", self.adding(token(count, "<|x"), token(count + 1, "<|x|>")))
+        write("an added token that begins in a word", self.adding(token(count, "cat", special=False), token(count + 1, "conc", special=False)))
+        write("an added token of spaces", self.adding(token(count, "  ", special=False)))
+        write("limits of length and padding", lambda t: t.update(
+            truncation={"direction": "Right", "max_length": 4096, "strategy": "LongestFirst", "stride": 0},
+            padding={"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0,
+                     "pad_token": first}))
 
 
 def compare(out, model):

@@ -63,6 +63,29 @@ import Testing
     #expect(id == "input.dangling-link")
   }
 
+  /// Weights of other programs, and downloads that were stopped, are named; the way on is that of their programs.
+  @Test(arguments: [
+    ("tf_model.h5", "from_tf"), ("flax_model.msgpack", "from_flax"), ("model.onnx", "exported"),
+    ("model.safetensors.incomplete", "Download"),
+    ("model.safetensors.part", "Download"), ("__0_0.distcp", "merge-weights"), ("global_step100", "zero_to_fp32"),
+    ("checkpoint-500", "one of these folders"), ("model-q4_k_m.gguf", "one of these files"),
+  ])
+  func weightsOfOtherPrograms(_ name: String, _ remedy: String) {
+    writeText(folder.file("config.json"), "{}")
+    writeText(folder.file(name), "")
+    let found = failure { _ = try open() }
+    let said = found?.remedy?.spelled(setting: { $0 }, command: { $0 })
+    #expect(found?.id == "hf.no-weights" && said?.contains(remedy) == true, "\(said ?? "nothing")")
+  }
+
+  @Test(arguments: ["model_index.json", "checkpoint-500"]) func foldersOfSeveralModels(_ name: String) {
+    writeText(folder.file(name), "{}")
+    #expect(HuggingFaceFormat.recognises(folder.path) && id == "hf.foreign")
+    writeText(folder.file("config.json"), "{}")
+    write("model.safetensors", [("a", [1])])
+    #expect(id == nil)
+  }
+
   @Test func whatAModelCardDoesNotSay() throws {
     writeText(folder.file("config.json"), "{}")
     write("model.safetensors", [("a", [1])])

@@ -17,7 +17,7 @@ public enum Transformers: ClientProfile {
   /// For GPTQ, transformers knows one scheme for all layers, and expects exactly the linear layers of the blocks to be packed.
   /// Tensors that it does not find get random values, which ends in an error except for an output matrix.
   public static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle? {
-    if let obstacle = classObstacle(folder) { return obstacle }
+    if let obstacle = classObstacle(folder) ?? expertObstacle(folder, version) { return obstacle }
     guard let first = folder.quantized.first, ["gptq", "gptq_v2"].contains(first.packing) else { return nil }
     func isInBlock(_ name: String) -> Bool { name.split(separator: ".").contains { Int($0) != nil } }
     let remedy: Remedy = "Leave out \(setting: "packing"): compressed-tensors can give each layer its own scheme."
@@ -38,10 +38,10 @@ public enum Transformers: ClientProfile {
   /// Classes that set random weights before they look for stored ones, and fail where a layer has codes instead (`_init_weights` of each
   /// class); with weights in place of codes they load.
   private static let initialisesWeights: Set<String> = [
-    "blt", "convbert", "falcon", "falcon_mamba", "gpt_bigcode", "ibert", "longt5", "mamba", "mamba2", "modernbert",
+    "blt", "falcon", "falcon_mamba", "gpt_bigcode", "ibert", "longt5", "mamba", "mamba2", "modernbert",
     "modernbert-decoder", "mt5", "nanochat", "recurrent_gemma", "rwkv", "switch_transformers", "t5", "udop", "umt5",
   ]
-  /// Classes with a layer for each expert in any quantized folder.
+  /// Classes with a layer for each part of an expert in any quantized folder.
   private static let separatesExperts: Set<String> = ["llama4", "llama4_text"]
   /// Classes whose fused layers are cut apart while a folder is loaded (`conversion_mapping.py`).
   private static let cutsLayers: Set<String> = ["gte", "hrm_text", "jina_embeddings_v3", "nomic_bert"]
@@ -68,12 +68,48 @@ public enum Transformers: ClientProfile {
     return nil
   }
 
-  public static func caution(_ folder: ClientFolder, version: ClientVersion) -> String? {
-    if let obstacle = classObstacle(folder) { return obstacle.reason }
-    guard let type = folder.modelType, initialisesWeights.contains(type), folder.quantized.first?.packing == "pack-quantized" else {
-      return nil
+  // MARK: Experts
+
+  /// Since its fifth version, the experts of a layer are one parameter, for which codes are decoded while a folder is loaded.
+  private static let firstWithJoinedExperts: ClientVersion = "5"
+
+  private static func expertObstacle(_ folder: ClientFolder, _ version: ClientVersion) -> ClientObstacle? {
+    if let type = folder.modelType, separatesExperts.contains(type) { return nil }
+    let experts = folder.quantized.filter(\.isExpert)
+    guard version >= firstWithJoinedExperts, let first = experts.first else { return nil }
+    let remedy: Remedy = "Choose w4a16, w8a16, mxfp4a16, fp8 or fp8-block with \(setting: "packing") fp8-block, or another client."
+    if let problem = experts.lazy.compactMap(problem).first { return ClientObstacle(problem, remedy: remedy) }
+    if experts.contains(where: { $0.grid != first.grid }) {
+      return ClientObstacle("decodes all experts by one scheme, but these have several", remedy: "Choose one scheme for all experts.")
     }
-    return "loads a packed '\(type)' only with quantization_config=CompressedTensorsConfig(dequantize=True): its class sets the weights of"
-      + " layers that have codes instead"
+    return nil
+  }
+
+  /// What becomes of an expert's codes, if not its weights.
+  private static func problem(_ expert: ClientLayer) -> String? {
+    let (packing, grid) = (expert.packing, expert.grid)
+    switch packing {
+    case "gptq", "gptq_v2", "awq": return "leaves experts random whose codes are packed as '\(packing)'"
+    case "nvfp4-pack-quantized": return "decodes experts without their scale per tensor: its results mean nothing"
+    case "int-quantized", "mxfp8-quantized": return "fails to decode experts that are packed as '\(packing)'"
+    case "float-quantized" where grid.groupLength != nil: return "fails to decode experts of float-quantized with a scale per block"
+    case "pack-quantized" where grid.kind == .asymmetricInteger: return "fails to decode experts of pack-quantized with zero points"
+    default: return nil
+    }
+  }
+
+  // MARK: Cautions
+
+  public static func caution(_ folder: ClientFolder, version: ClientVersion) -> String? {
+    if let obstacle = classObstacle(folder) ?? expertObstacle(folder, version) { return obstacle.reason }
+    let packed = folder.quantized.filter { $0.packing == "pack-quantized" }
+    let dequantized = "only with quantization_config=CompressedTensorsConfig(dequantize=True): "
+    if let type = folder.modelType, initialisesWeights.contains(type), !packed.isEmpty {
+      return "loads a packed '\(type)' \(dequantized)its class sets the weights of layers that have codes instead"
+    }
+    if version >= firstWithJoinedExperts, packed.contains(where: { $0.grid.kind == .asymmetricInteger }) {
+      return "loads packed codes with zero points \(dequantized)it expects zero points that are not packed"
+    }
+    return nil
   }
 }

@@ -49,9 +49,8 @@ public enum Llama4: ModelFamily {
     var n = try keys.decoderNumbers(defaultKeyValueHeads: 8, defaultHeadSize: 128, defaultNormEpsilon: 1e-5, tensors: tensors)
     let embedding = tensors[names.name(.tokenEmbedding, keys.isStored ? .gguf : .huggingFace) ?? ""]
     n.vocabularySize = try keys.vocabularySize(embedding)
-    n.tiesEmbeddings = try keys.tiesEmbeddings(
-      default: whole.json("tie_word_embeddings")?.boolValue ?? false, tensors, output: names.name(.output, .huggingFace) ?? "",
-      embedding: embedding?.name ?? "")
+    n.tiesEmbeddings = try whole.tiesEmbeddings(
+      default: false, tensors, output: names.name(.output, .huggingFace) ?? "", embedding: embedding?.name ?? "")
     n.feedForwardSize = try keys.positiveSize("intermediate_size_mlp", "feed_forward_length")
     try keys.refuseActivations(otherThan: "silu")
     let blocks = try Llama4Blocks(keys, n, factors: tensors[RopeFactors.name])

@@ -147,8 +147,7 @@ struct QwenDelta {
       defaultKeyValueHeads: isFused ? 2 : 4, defaultHeadSize: 256, tensors: tensors, feedForwardSize: !hasExperts)
     try keys.uncountPredictingBlocks(&n)
     let embedding = tensors[names.name(.tokenEmbedding, keys.isStored ? .gguf : .huggingFace) ?? ""]
-    let tie = whole.json("tie_word_embeddings") ?? keys.json("tie_word_embeddings")
-    n.tiesEmbeddings = try keys.tiesEmbeddings(default: tie?.boolValue ?? false, tensors, embedding: embedding?.name ?? "")
+    n.tiesEmbeddings = try whole.tiesEmbeddings(default: false, tensors, embedding: embedding?.name ?? "")
     n.vocabularySize = try keys.vocabularySize(embedding)
     try keys.refuseActivations(otherThan: "silu")
     func size(_ huggingFace: String, _ gguf: String, _ value: Int) throws(Failure) -> Int {

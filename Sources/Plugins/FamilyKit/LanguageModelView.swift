@@ -43,7 +43,9 @@ public struct LanguageModelView: Sendable {
     (storedNames, prefix, hasTowers) = (names, stored.map { String($0) } ?? "", found.count < tensors.tensors.count)
     self.tensors = Checkpoint(
       path: tensors.path, format: tensors.format, tensors: found, naming: tensors.naming, configuration: nil, files: tensors.files)
-    self.configuration = .huggingFace(LanguageModelView.stated(json, architecture))
+    let ties = ConfigurationKeys(configuration, path: tensors.path).statedTie(
+      output: self.tensors["lm_head.weight"], embedding: self.tensors["model.embed_tokens.weight"])
+    self.configuration = .huggingFace(LanguageModelView.stated(json, architecture, ties))
   }
 
   /// What the view calls a tensor; nil if it belongs to another part.
@@ -54,13 +56,12 @@ public struct LanguageModelView: Sendable {
     return name.hasPrefix("model.") || name.hasPrefix("lm_head.") ? name : "model." + name
   }
 
-  /// The object of the language model, which says whether embeddings are tied also where only the object around it does.
-  private static func stated(_ json: JSON, _ architecture: String) -> JSON {
-    var members = (json["text_config"]?.objectValue ?? json.objectValue ?? []).filter { $0.key != "architectures" }
-    if !members.contains(where: { $0.key == "tie_word_embeddings" && !$0.value.isNull }), let ties = json["tie_word_embeddings"] {
-      members.append(.init("tie_word_embeddings", ties))
-    }
-    return .object([.init("architectures", .array([.string(architecture)]))] + members)
+  /// The object of the language model, with what its class and the object around it mean by tied embeddings.
+  private static func stated(_ json: JSON, _ architecture: String, _ ties: Bool?) -> JSON {
+    let stated = json["text_config"]?.objectValue ?? json.objectValue ?? []
+    let members = stated.filter { !["architectures", "tie_word_embeddings"].contains($0.key) }
+    return .object(
+      [.init("architectures", .array([.string(architecture)]))] + members + (ties.map { [.init("tie_word_embeddings", .bool($0))] } ?? []))
   }
 
   /// States in the view that embeddings are tied.

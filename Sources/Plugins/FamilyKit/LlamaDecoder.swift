@@ -229,7 +229,7 @@ extension ConfigurationKeys {
     default value: Bool, _ tensors: Checkpoint, output: String = "lm_head.weight", embedding: String
   ) throws(Failure) -> Bool {
     if isStored { return tensors["output.weight"] == nil }
-    let isTied = json("tie_word_embeddings")?.boolValue ?? value
+    let isTied = statedTie(output: tensors[output], embedding: tensors[embedding]) ?? value
     if isTied { try tensors.checkTie(output: output, embedding: embedding) }
     return isTied
   }

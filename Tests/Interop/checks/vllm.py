@@ -25,6 +25,10 @@ WRITTEN = {
     # Scales of both signs.
     "w4a16 with searched ranges": ("pack-quantized", ["--scheme", "w4a16", "--search", "best"]),
     "w4a16 with searched ranges as gptq": ("gptq", ["--scheme", "w4a16", "--search", "best", "--packing", "gptq"]),
+    # Patterns of layers, which are fused there.
+    "w4a16 with shorter groups in a block": ("pack-quantized", ["--scheme", "w4a16", "--tensor", "model.layers.0.*_proj.weight=int4-g64"]),
+    "w4a16 with shorter groups in a block as gptq": (
+        "gptq", ["--scheme", "w4a16", "--packing", "gptq", "--tensor", "model.layers.0.*_proj.weight=int4-g64", "--keep", "model.layers.1.mlp.down_proj.*"]),
     "w4a16 as gptq": ("gptq", ["--scheme", "w4a16", "--packing", "gptq"]),
     "w4a16 as gptq_v2": ("gptq_v2", ["--scheme", "w4a16", "--packing", "gptq_v2"]),
     "int4-g128-asym as awq": ("awq", ["--scheme", "int4-g128-asym", "--packing", "awq"]),

@@ -52,4 +52,10 @@ def logits(folder, ids, out):
     model(torch.tensor([ids])).logits[0].float().numpy().tofile(out)
 
 
-answer(weights=weights, logits=logits)
+def lost(kind, folder):
+    """The tensors that a class of transformers does not find in a folder, or has no use for."""
+    _, found = getattr(transformers, kind).from_pretrained(folder, dtype=torch.float16, device_map="cpu", output_loading_info=True)
+    return sorted(key for problem in ("missing_keys", "unexpected_keys", "mismatched_keys") for key in map(str, found[problem]))
+
+
+answer(weights=weights, logits=logits, lost=lost)

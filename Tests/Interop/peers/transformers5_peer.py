@@ -15,6 +15,9 @@ MODELS = {
     "llava": ("LlavaForConditionalGeneration", "LlavaConfig", dict(
         text_config=dict(model_type="llama", **SHAPE), vision_config=dict(model_type="clip_vision_model", projection_dim=128, **SEEN),
         image_token_index=500, tie_word_embeddings=False)),
+    "gemma3": ("Gemma3ForConditionalGeneration", "Gemma3Config", dict(
+        text_config=dict(head_dim=64, sliding_window=64, **SHAPE), vision_config=dict(model_type="siglip_vision_model", **SEEN),
+        mm_tokens_per_image=4, image_token_index=500, tie_word_embeddings=False)),
     "mistral3": ("Mistral3ForConditionalGeneration", "Mistral3Config", dict(
         text_config=dict(model_type="mistral", head_dim=64, **SHAPE), vision_config=dict(model_type="pixtral", head_dim=64, **SEEN),
         image_token_index=500, tie_word_embeddings=False)),
@@ -45,14 +48,15 @@ def make(name, out):
     model.to(torch.bfloat16).save_pretrained(out)
 
 
-def logits(name, folder, ids, out, has_short_experts=False, dequantizes=False):
+def logits(name, folder, ids, out, has_short_experts=False, dequantizes=False, is_short=False):
     """Writes the logits of token ids to `out` as raw F32, and returns the tensors that were missing or left over.
 
     has_short_experts: computes with experts in BF16, the type to which the library unpacks codes with BF16 scales.
-    dequantizes: fills the layers with weights while it loads."""
+    dequantizes: fills the layers with weights while it loads.
+    is_short: computes in BF16."""
     options = dict(quantization_config=transformers.CompressedTensorsConfig(dequantize=True)) if dequantizes else {}
     model, found = getattr(transformers, MODELS[name][0]).from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True, **options)
+        folder, dtype=torch.bfloat16 if is_short else torch.float32, attn_implementation="eager", output_loading_info=True, **options)
     if has_short_experts:
         for key, parameter in model.named_parameters():
             if ".experts." in key and parameter.dim() == 3:

@@ -1,3 +1,4 @@
+import FolderKit
 import QuantCore
 
 /// `quantization_config` (or `quant_config.json`) of an AWQ checkpoint.
@@ -60,14 +61,18 @@ struct AWQConfiguration {
         .unsupported, "awq.mixed", "is stored as \(other.scheme.name), but other layers are not: an AWQ folder has one group size",
         tensor: other.name + ".weight", remedy: "Choose one scheme for all layers, or another packing.")
     }
+    // vLLM looks for names anywhere in those of its modules, which it renames itself; transformers matches expressions.
     let left = unquantized.filter { $0 != "lm_head" }
+    let expressions = LayerPatterns(besides: modules.map(\.name)).entries(for: left).compactMap { entry -> String? in
+      if case .expression(let expression) = entry { expression } else { nil }
+    }
     return .object([
       .init("quant_method", .string("awq")),
       .init("bits", .int(AWQGEMM.layout.bits)),
       .init("group_size", .int(grid.groupLength ?? -1)),
       .init("zero_point", .bool(true)),
       .init("version", .string("gemm")),
-      .init("modules_to_not_convert", left.isEmpty ? .null : .array(left.map { .string($0) })),
+      .init("modules_to_not_convert", left.isEmpty ? .null : .array((left + expressions).map { .string($0) })),
     ])
   }
 }

@@ -1,3 +1,4 @@
+import FolderKit
 import QuantCore
 
 /// `quantization_config` as compressed-tensors defines it, in the few keys that all of its versions know.
@@ -54,10 +55,11 @@ enum QuantizationConfiguration {
         schemes.append((module, [module.name]))
       }
     }
+    let targets = targets(schemes.map(\.names), unquantized)
     let groups = schemes.enumerated().map { index, entry in
-      // A single scheme holds for every linear layer that is not ignored; several schemes name their layers.
-      let targets = schemes.count == 1 ? [JSON.string("Linear")] : entry.names.map { .string($0) }
-      var members: [JSON.Member] = [.init("targets", .array(targets)), .init("weights", weights(entry.first.scheme.grid))]
+      var members: [JSON.Member] = [
+        .init("targets", .array(targets.groups[index].map { .string($0) })), .init("weights", weights(entry.first.scheme.grid)),
+      ]
       if let activations = entry.first.activations { members.append(.init("input_activations", json(activations))) }
       // Early versions do not know this key, nor several packings in one folder.
       if formats.count > 1 { members.append(.init("format", .string(entry.first.packing ?? format))) }
@@ -68,8 +70,26 @@ enum QuantizationConfiguration {
       .init("format", .string(formats.count == 1 ? formats.first ?? format : "mixed-precision")),
       .init("quantization_status", .string("compressed")),
       .init("config_groups", .object(groups)),
-      .init("ignore", .array(IgnoredLayers(besides: modules.map(\.name)).entries(for: unquantized).map { .string($0) })),
+      .init("ignore", .array(targets.ignored.map { .string($0) })),
     ])
+  }
+
+  /// What stands for the layers of each scheme, and for those without one.
+  private static func targets(_ schemes: [[String]], _ unquantized: [String]) -> (groups: [[String]], ignored: [String]) {
+    func spelled(_ entry: LayerPatterns.Entry) -> String {
+      switch entry {
+      case .name(let name): name
+      case .expression(let expression): "re:" + expression
+      }
+    }
+    let ignored = LayerPatterns(besides: schemes.flatMap { $0 }).entries(for: unquantized)
+    // A single scheme holds for every linear layer that is not ignored; several schemes name their layers.
+    guard schemes.count > 1 else { return ([["Linear"]], ignored.map(spelled)) }
+    let groups = schemes.indices.map { index in
+      LayerPatterns(besides: schemes.indices.filter { $0 != index }.flatMap { schemes[$0] }).entries(for: schemes[index])
+    }
+    guard (groups.flatMap { $0 } + ignored).areFew else { return (schemes, ignored.map(spelled)) }
+    return (groups.map { $0.map(spelled) }, ignored.map(spelled))
   }
 
   private static func weights(_ grid: Grid) -> JSON {

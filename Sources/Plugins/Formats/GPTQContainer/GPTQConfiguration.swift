@@ -1,3 +1,4 @@
+import FolderKit
 import QuantCore
 
 /// `quantization_config` (or `quantize_config.json`) of a GPTQ checkpoint.
@@ -128,10 +129,7 @@ struct GPTQConfiguration {
     }
     // The scheme of most layers; on a tie, the first.
     guard let most = counts.map(\.count).max(), let base = counts.first(where: { $0.count == most })?.first.scheme else { return nil }
-    var dynamic = modules.filter { $0.scheme.name != base.name }.map {
-      JSON.Member("+:" + NamePattern.exactly($0.name), .object(members($0.scheme)))
-    }
-    dynamic += unquantized.filter { $0 != head }.map { .init("-:" + NamePattern.exactly($0), .object([])) }
+    let dynamic = dynamic(besides: base, modules, unquantized.filter { $0 != head })
     var result: [JSON.Member] = [.init("quant_method", .string("gptq"))] + members(base)
     result += [
       .init("desc_act", .bool(false)),
@@ -140,6 +138,30 @@ struct GPTQConfiguration {
     ]
     if !dynamic.isEmpty { result.append(.init("dynamic", .object(dynamic))) }
     return .object(result)
+  }
+
+  /// The layers that differ from most, and those that are not quantized.
+  private static func dynamic(besides base: any Scheme, _ modules: [QuantizedModule], _ unquantized: [String]) -> [JSON.Member] {
+    let schemes = Dictionary(grouping: modules.filter { $0.scheme.name != base.name }, by: \.scheme.name).sorted { $0.key < $1.key }
+    var groups = schemes.map { name, own in
+      (
+        layers: own.map(\.name), others: modules.filter { $0.scheme.name != name }.map(\.name) + unquantized, sign: "+:",
+        members: members(own[0].scheme)
+      )
+    }
+    groups.append((unquantized, modules.map(\.name), "-:", []))
+    let entries = groups.map { LayerPatterns(besides: $0.others).entries(for: $0.layers) }
+    let areFew = entries.flatMap { $0 }.areFew
+    return zip(groups, entries).flatMap { group, entries in
+      (areFew ? entries : group.layers.map { .name($0) }).map { entry in
+        let pattern =
+          switch entry {
+          case .name(let name): NamePattern.exactly(name)
+          case .expression(let expression): "^" + expression
+          }
+        return JSON.Member(group.sign + pattern, .object(group.members))
+      }
+    }
   }
 
   private static func members(_ scheme: any Scheme) -> [JSON.Member] {

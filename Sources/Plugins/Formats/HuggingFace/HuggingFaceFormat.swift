@@ -73,9 +73,7 @@ public struct HuggingFaceFormat: Sendable {
     let known = [SafetensorsFormat.self] + others
     for format in known where names.contains(where: { $0 == format.indexName || format.holdsWeights($0) }) { return format }
     let endings = known.flatMap { $0.fileExtensions.map { "." + $0 } }
-    throw Failure(
-      .noInput, "hf.no-weights", "holds no weights in a supported format (\(Set(endings).sorted().joined(separator: ", ")))", file: path,
-      remedy: "Give a folder with weights.")
+    throw FolderCauses.withoutWeights(path, names, formats: Set(endings).sorted())
   }
 
   /// The weight files of a folder without an index.

@@ -145,19 +145,12 @@ struct Target {
 
   private func folder(_ tensors: [PlannedTensor], _ source: Checkpoint, _ model: ModelDescription?) -> ClientFolder {
     let configuration = naming == source.naming ? source.configuration : model?.configurations[naming]
-    var folder = ClientFolder(quantized: [], unquantized: [], modelType: configuration?.json?["model_type"]?.stringValue)
+    var folder = ClientFolder(configuration)
     for tensor in tensors {
-      let name = QuantizedModule.name(ofWeight: tensor.name)
-      if tensor.scheme.grid.kind != .float {
-        folder.quantized.append(
-          ClientLayer(
-            name: name, packing: type(of: tensor.packing).id, grid: tensor.scheme.grid, activations: tensor.activations,
-            shape: tensor.shape))
-      } else if QuantizedModule.isLinear(tensor.name, shape: tensor.shape, id: tensor.id, model: model) {
-        folder.unquantized.append(name)
-      } else if tensor.id?.expert != nil, tensor.shape.count == 3 {
-        folder.hasPlainStacks = true
-      }
+      let isCoded = tensor.scheme.grid.kind != .float
+      folder.add(
+        tensor.name, shape: tensor.shape, id: tensor.id,
+        isCoded ? (type(of: tensor.packing).id, tensor.scheme.grid, tensor.activations) : nil, model: model)
     }
     return folder
   }

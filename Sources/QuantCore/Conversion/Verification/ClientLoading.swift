@@ -35,18 +35,12 @@ public enum ClientLoading {
 
   private static func layers(of checkpoint: Checkpoint, _ packing: String, _ model: ModelDescription?) -> ClientFolder {
     let ids = Dictionary((model?.tensors ?? []).compactMap { tensor in tensor.name(checkpoint.naming).map { ($0, tensor.id) } }) { $1 }
-    var folder = ClientFolder(quantized: [], unquantized: [], modelType: checkpoint.configuration?.json?["model_type"]?.stringValue)
+    var folder = ClientFolder(checkpoint.configuration)
     for tensor in checkpoint.tensors {
-      let name = QuantizedModule.name(ofWeight: tensor.name)
-      if let codes = tensor.storage.codes {
-        let inputs = checkpoint.activations.inputs[name]?.scheme
-        folder.quantized.append(
-          ClientLayer(name: name, packing: packing, grid: codes.scheme.grid, activations: inputs, shape: tensor.shape))
-      } else if QuantizedModule.isLinear(tensor.name, shape: tensor.shape, id: ids[tensor.name], model: model) {
-        folder.unquantized.append(name)
-      } else if ids[tensor.name]?.expert != nil, tensor.shape.count == 3 {
-        folder.hasPlainStacks = true
-      }
+      let inputs = checkpoint.activations.inputs[QuantizedModule.name(ofWeight: tensor.name)]?.scheme
+      folder.add(
+        tensor.name, shape: tensor.shape, id: ids[tensor.name], tensor.storage.codes.map { (packing, $0.scheme.grid, inputs) }, model: model
+      )
     }
     return folder
   }

@@ -27,18 +27,43 @@ extension ClientProfile {
 
 /// The linear layers of a folder, as a client would load them.
 public struct ClientFolder: Sendable {
-  public var quantized: [ClientLayer]
+  public var quantized: [ClientLayer] = []
   /// Names of the layers that are not quantized.
-  public var unquantized: [String]
+  public var unquantized: [String] = []
   /// What the configuration says of the kind of model (`falcon`), by which clients choose its class; nil: nothing.
   public var modelType: String?
   /// Whether experts are stored in stacks that are not quantized.
   public var hasPlainStacks = false
 
-  public init(quantized: [ClientLayer], unquantized: [String], modelType: String? = nil) {
-    self.quantized = quantized
-    self.unquantized = unquantized
-    self.modelType = modelType
+  /// How the weight of a layer is stored as codes, and how its input is rounded.
+  public typealias Codes = (packing: String, grid: Grid, activations: ActivationScheme?)
+
+  /// A folder without layers.
+  public init(_ configuration: Configuration?) { modelType = configuration?.json?["model_type"]?.stringValue }
+
+  /// Adds a tensor of the folder, if clients make a layer of it.
+  /// - Parameters:
+  ///   - name: as it is stored, without the parts of a packing (`X.weight`).
+  ///   - id: what it is in the model; nil: unknown.
+  ///   - codes: nil for floats.
+  public mutating func add(_ name: String, shape: [Int], id: TensorID?, _ codes: Codes?, model: ModelDescription?) {
+    let layer = QuantizedModule.name(ofWeight: name)
+    if let codes {
+      quantized.append(
+        ClientLayer(
+          name: layer, packing: codes.packing, grid: codes.grid, activations: codes.activations, shape: shape,
+          isExpert: id?.expert != nil || ClientFolder.isOfExpert(layer)))
+    } else if QuantizedModule.isLinear(name, shape: shape, id: id, model: model) {
+      unquantized.append(layer)
+    } else if id?.expert != nil, shape.count == 3 {
+      hasPlainStacks = true
+    }
+  }
+
+  /// Whether the name of a layer says that it is part of an expert, for models that no family knows.
+  private static func isOfExpert(_ layer: String) -> Bool {
+    let parts = layer.split(separator: ".")
+    return zip(parts, parts.dropFirst()).contains { $0 == "experts" && Int($1) != nil }
   }
 }
 
@@ -53,13 +78,16 @@ public struct ClientLayer: Sendable {
   public var activations: ActivationScheme?
   /// `[out, in]`.
   public var shape: [Int]
+  /// Whether it is part of one of several experts.
+  public var isExpert: Bool
 
-  public init(name: String, packing: String, grid: Grid, activations: ActivationScheme?, shape: [Int]) {
+  public init(name: String, packing: String, grid: Grid, activations: ActivationScheme?, shape: [Int], isExpert: Bool = false) {
     self.name = name
     self.packing = packing
     self.grid = grid
     self.activations = activations
     self.shape = shape
+    self.isExpert = isExpert
   }
 }
 

@@ -1,11 +1,12 @@
+import FolderKit
 import QuantCore
 import Testing
 
 @testable import CompressedTensors
 
-/// Which layers clients take for unquantized, tested with the names of checkpoints and those of the modules that transformers 5.24 makes of
+/// Which layers clients take for unquantized, or for those of a scheme, tested with the names of checkpoints and those of the modules that transformers 5.24 makes of
 /// them (`named_modules` of each class).
-@Suite struct IgnoredLayersTests {
+@Suite struct LayerPatternsTests {
   struct Folder: CustomTestStringConvertible {
     var model: String
     /// Names of layers in the checkpoint, and of their modules.
@@ -50,7 +51,7 @@ import Testing
         ("language_model.model.layers.1.self_attn.q_b_proj", "model.language_model.layers.1.self_attn.q_b_proj"),
       ],
       expected: [#"re:(.*\.)?q_b_proj$"#]),
-    // A layer that the user kept, in a model whose prefix changes.
+    // The only layer of a block, which the user kept, in a model whose prefix changes.
     Folder(
       model: "Gemma 3",
       quantized: [
@@ -58,15 +59,25 @@ import Testing
         ("language_model.model.layers.10.mlp.down_proj", "model.language_model.layers.10.mlp.down_proj"),
       ],
       unquantized: [("language_model.model.layers.0.mlp.down_proj", "model.language_model.layers.0.mlp.down_proj")],
-      expected: [#"re:(.*\.)?layers\.0\.mlp\.down_proj$"#]),
+      expected: [#"re:(.*\.)?layers\.0\..*"#]),
     // Blocks of the same number in two towers of one kind.
     Folder(
       model: "T5", quantized: [("decoder.block.0.layer.0.q", "decoder.block.0.layer.0.q")],
       unquantized: [("encoder.block.0.layer.0.q", "encoder.block.0.layer.0.q")], expected: [#"re:(.*\.)?encoder\..*"#]),
   ]
 
+  /// Entries as a configuration of compressed-tensors spells them.
+  private func spelled(_ layers: [String], besides others: [String]) -> [String] {
+    LayerPatterns(besides: others).entries(for: layers).map { entry in
+      switch entry {
+      case .name(let name): name
+      case .expression(let expression): "re:" + expression
+      }
+    }
+  }
+
   @Test(arguments: folders) func patternsFitTheNamesOfBoth(_ folder: Folder) throws {
-    let entries = IgnoredLayers(besides: folder.quantized.map(\.layer)).entries(for: folder.unquantized.map(\.layer))
+    let entries = spelled(folder.unquantized.map(\.layer), besides: folder.quantized.map(\.layer))
     #expect(entries == folder.expected)
     let groups = try #require(
       try ConfigGroups(
@@ -88,9 +99,33 @@ import Testing
 
   /// Patterns begin at a part of a name: a quantized `up_gate` is no `gate`.
   @Test func patternsMatchWholeParts() throws {
-    let entries = IgnoredLayers(besides: ["layers.0.mlp.up_gate"]).entries(for: ["layers.0.mlp.gate"])
+    let entries = spelled(["layers.0.mlp.gate"], besides: ["layers.0.mlp.up_gate"])
     #expect(entries == [#"re:(.*\.)?(gate|router)$"#])
     let pattern = try #require(NamePattern(String(entries[0].dropFirst("re:".count))))
     #expect(pattern.matches("model.layers.0.mlp.gate") && pattern.matches("gate") && !pattern.matches("layers.0.mlp.up_gate"))
+  }
+
+  /// One run of parts of a name may be part of another's.
+  @Test(arguments: [
+    (["a.layers.0.mlp.down"], ["a.layers.1.mlp.down", "a.layers.0.mlp.up"], [#"(.*\.)?layers\.0\.mlp\.down$"#]),
+    (["a.layers.0.mlp.down", "a.layers.0.mlp.up"], ["a.layers.1.mlp.down", "a.layers.1.mlp.up"], [#"(.*\.)?layers\.0\..*"#]),
+    (["m.layer.0.q"], ["m.block.0.layer.0.q", "m.layer.1.q"], [#"(.*\.)?m\.layer\.0\..*"#]),
+    (["layers.0.experts.0.w1", "layers.0.experts.1.w2"], ["layers.0.attn.w1"], [#"(.*\.)?experts\..*"#]),
+  ]) func patternsAreAsShortAsOthersAllow(_ layers: [String], _ others: [String], _ expected: [String]) throws {
+    #expect(spelled(layers, besides: others) == expected.map { "re:" + $0 })
+    let patterns = try expected.map { try #require(NamePattern($0)) }
+    for layer in layers { #expect(patterns.contains { $0.matches(layer) && $0.matches("model." + layer) }) }
+    for other in others { #expect(!patterns.contains { $0.matches(other) || $0.matches("model." + other) }) }
+  }
+
+  /// 60 blocks of 256 experts.
+  @Test(.timeLimit(.minutes(1))) func manyLayersTakeLittleTime() {
+    func names(_ blocks: Range<Int>) -> [String] {
+      blocks.flatMap { block in
+        (0..<256).flatMap { expert in ["up", "down", "gate"].map { "model.layers.\(block).mlp.experts.\(expert).\($0)" } }
+      }
+    }
+    let entries = spelled(names(0..<30), besides: names(30..<60))
+    #expect(entries == (0..<30).map { #"re:(.*\.)?layers\.\#($0)\..*"# })
   }
 }
