@@ -11,10 +11,13 @@ public struct SizeRequest: Sendable, Equatable {
   /// Names of the schemes to choose from; empty: all that the output can hold.
   public var preferred: [String] = []
 
+  /// Whether types are measured without an order.
+  var isMeasuring = false
+
   public init() {}
 
-  /// Whether types are chosen this way.
-  public var isGiven: Bool { bytes != nil || bitsPerWeight != nil || divergence != nil }
+  /// Whether types are chosen or measured this way.
+  public var isGiven: Bool { isMeasuring || bytes != nil || bitsPerWeight != nil || divergence != nil }
 
   /// - Throws: `Failure` of kind usage for settings that contradict each other.
   func check(_ request: ConversionRequest) throws(Failure) {
@@ -25,6 +28,7 @@ public struct SizeRequest: Sendable, Equatable {
         remedy: "Give \(setting: given[0].0) or \(setting: given[1].0).")
     }
     guard let order = given.first?.0 else {
+      if isMeasuring { return }
       guard let idle = analysisPath != nil ? "analysis" : preferred.isEmpty ? nil : "prefer" else { return }
       throw Failure(
         .usage, "sizes.no-order", "types are chosen by an analysis only for a size, and none is given",

@@ -40,6 +40,7 @@ struct PlanCommand: QConvertCommand {
         [tensor.name, Wording.shape(tensor.shape), stored, tensor.scheme.name]
           + (roundsInputs ? [tensor.activations?.name ?? ""] : []) + [tensor.byteCount.grouped, tensor.note ?? ""])
     }
-    return table.text(style: style) + "\n" + Wording.planned(plan).map { $0 + "\n" }.joined()
+    let front = plan.sizes.map { SizeTables.front($0.front).text(style: style) + "\n" } ?? ""
+    return table.text(style: style) + "\n" + front + Wording.planned(plan).map { $0 + "\n" }.joined()
   }
 }
