@@ -1,4 +1,4 @@
-// The file of an analysis: one JSON document (`Docs/size-analysis.md`).
+// The file of an analysis: one JSON document (`Docs/formats.md`).
 
 extension SizeAnalysis {
   /// The largest file that is read.
@@ -55,20 +55,22 @@ extension SizeAnalysis {
 
 extension SizeAnalysis.Effect {
   fileprivate init?(_ json: JSON) {
-    guard let kind = json["kind"]?.stringValue, let loss = json["loss"]?.cost, let divergence = json["divergence"]?.cost else { return nil }
+    guard let kind = json["kind"]?.stringValue, let loss = json["loss"]?.cost, let divergence = json["divergence"]?.cost,
+      let growth = json["growth"]?.cost, (1...2).contains(growth)
+    else { return nil }
     var blocks: ClosedRange<Int>?
     if let first = json["first_block"]?.intValue, let last = json["last_block"]?.intValue {
       guard first >= 0, last >= first else { return nil }
       blocks = first...last
     }
-    self.init(kind: kind, blocks: blocks, loss: loss, divergence: divergence)
+    self.init(kind: kind, blocks: blocks, loss: loss, divergence: divergence, growth: growth)
   }
 
   fileprivate var json: JSON {
     .object([
       .init("kind", .string(kind)), .init("first_block", blocks.map { .int($0.lowerBound) } ?? .null),
       .init("last_block", blocks.map { .int($0.upperBound) } ?? .null), .init("loss", .double(loss)),
-      .init("divergence", .double(divergence)),
+      .init("divergence", .double(divergence)), .init("growth", .double(growth)),
     ])
   }
 }

@@ -37,9 +37,21 @@ public struct SizeAnalysis: Sendable, Equatable {
     public var loss: Double
     /// The divergence that the noise caused, in nats per token.
     public var divergence: Double
+    /// With which power of the loss the divergence grows beyond this noise, as larger noise showed: from 1 to 2.
+    public var growth: Double
 
     /// Nats per unit of loss.
     public var slope: Double { loss > 0 ? divergence / loss : 0 }
+
+    /// The divergence that an error in one of these tensors adds.
+    /// - Parameters:
+    ///   - loss: of the error.
+    ///   - noise: the loss that the noise had in this tensor. Smaller errors add up; the effect of larger ones grows faster than they do.
+    func divergence(ofLoss loss: Double, noise: Double) -> Double {
+      let linear = max(0, loss) * slope
+      guard noise > 0, loss > noise, growth > 1 else { return linear }
+      return linear * Double(Power.of(Float(loss / noise), Float(growth - 1)))
+    }
   }
 
   /// A mix of types whose divergence was measured.

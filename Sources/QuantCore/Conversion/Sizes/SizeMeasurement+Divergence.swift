@@ -17,17 +17,21 @@ extension SizeMeasurement {
       states.append(hidden)
     }
     let reference = states[groups.count]
-    if let noise = outer(.tokenEmbedding)?.noise, let loss = losses[Losses.embedding]?.noise {
-      let disturbed = try engine.with(source.changing(TensorID(.tokenEmbedding), of: model) { disturb($0, $1, $2, noise) })
-      var hidden = try disturbed.embed(tokens, sequenceLength: text.context)
-      for block in model.blocks.indices { engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: text.context) }
-      let divergence = try Evaluation.divergence(of: hidden, by: engine, from: reference, by: engine)
-      effects.append(.init(kind: TensorRole.tokenEmbedding.rawValue, blocks: nil, loss: loss, divergence: divergence))
+    if let subject = outer(.tokenEmbedding), let losses = losses[Losses.embedding] {
+      let divergences = try subject.noises.map { noise in
+        var hidden = try engine.with(source.changing(subject.id, of: model) { disturb($0, $1, $2, noise) })
+          .embed(tokens, sequenceLength: text.context)
+        for block in model.blocks.indices { engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: text.context) }
+        return try Evaluation.divergence(of: hidden, by: engine, from: reference, by: engine)
+      }
+      if let effect = effect(.tokenEmbedding, nil, losses.noises, divergences) { effects.append(effect) }
     }
-    if let head, let noise = head.noise, let loss = losses[Losses.head]?.noise {
-      let disturbed = try engine.with(source.changing(head.id, of: model) { disturb($0, $1, $2, noise) })
-      let divergence = try Evaluation.divergence(of: reference, by: disturbed, from: reference, by: engine)
-      effects.append(.init(kind: TensorRole.output.rawValue, blocks: nil, loss: loss, divergence: divergence))
+    if let head, let losses = losses[Losses.head] {
+      let divergences = try head.noises.map { noise in
+        let disturbed = try engine.with(source.changing(head.id, of: model) { disturb($0, $1, $2, noise) })
+        return try Evaluation.divergence(of: reference, by: disturbed, from: reference, by: engine)
+      }
+      if let effect = effect(.output, nil, losses.noises, divergences) { effects.append(effect) }
     }
     for (index, group) in groups.enumerated() {
       effects += try self.effects(of: group, states[index], reference, losses)
@@ -43,30 +47,49 @@ extension SizeMeasurement {
     return (0..<count).map { $0 * blocks / count...($0 + 1) * blocks / count - 1 }
   }
 
+  /// - Parameters:
+  ///   - losses: of noise, the smaller first.
+  ///   - divergences: that it caused.
+  /// - Returns: nil if nothing was disturbed.
+  private func effect(
+    _ kind: TensorRole, _ blocks: ClosedRange<Int>?, _ losses: [Double], _ divergences: [Double]
+  ) -> SizeAnalysis.Effect? {
+    guard let loss = losses.first, let divergence = divergences.first, loss > 0 else { return nil }
+    var growth = 1.0
+    if let larger = losses.last, let worse = divergences.last, larger > 2 * loss, divergence > 0, worse > divergence {
+      growth = min(2, max(1, Power.logarithm(worse / divergence) / Power.logarithm(larger / loss)))
+    }
+    return SizeAnalysis.Effect(kind: kind.rawValue, blocks: blocks, loss: loss, divergence: max(0, divergence), growth: growth)
+  }
+
   /// - Parameter hidden: the hidden states before the first of the blocks.
   private func effects(
     of blocks: ClosedRange<Int>, _ hidden: Matrix, _ reference: Matrix, _ losses: [String: Losses]
   ) throws -> [SizeAnalysis.Effect] {
-    let disturbed = subjects.filter { $0.id.block.map { blocks.contains($0) } ?? false && $0.noise != nil && losses[$0.id.key] != nil }
+    let disturbed = subjects.filter { $0.id.block.map { blocks.contains($0) } ?? false && losses[$0.id.key] != nil }
     var kinds: [TensorRole] = []
     for subject in disturbed where !kinds.contains(subject.id.role) { kinds.append(subject.id.role) }
-    var states = kinds.map { _ in hidden }
+    let sizes = disturbed.map(\.noises.count).min() ?? 0
+    var states = kinds.map { _ in [Matrix](repeating: hidden, count: sizes) }
     for block in blocks.lowerBound..<model.blocks.count {
       let workspace = engine.loadBlock(block)
       for (index, kind) in kinds.enumerated() {
-        var changed = workspace
-        for subject in disturbed where subject.id.block == block && subject.id.role == kind {
-          guard let matrix = workspace.matrices[subject.id.layer], let noise = subject.noise else { continue }
-          let rows = CandidateRounding.Rows(weights: matrix, numbers: Array(0..<matrix.rows), share: 1)
-          changed.matrices[subject.id.layer] = matrix.plus(try noise(rows, parallel: parallel))
+        for size in 0..<sizes {
+          var changed = workspace
+          for subject in disturbed where subject.id.block == block && subject.id.role == kind {
+            guard let matrix = workspace.matrices[subject.id.layer] else { continue }
+            let rows = CandidateRounding.Rows(weights: matrix, numbers: Array(0..<matrix.rows), share: 1)
+            changed.matrices[subject.id.layer] = matrix.plus(try subject.noises[size](rows, parallel: parallel))
+          }
+          engine.runBlock(changed, hidden: &states[index][size], sequenceLength: text.context)
         }
-        engine.runBlock(changed, hidden: &states[index], sequenceLength: text.context)
       }
     }
-    return try zip(kinds, states).map { kind, state in
-      let loss = disturbed.filter { $0.id.role == kind }.reduce(0) { $0 + (losses[$1.id.key]?.noise ?? 0) }
-      let divergence = try Evaluation.divergence(of: state, by: engine, from: reference, by: engine)
-      return SizeAnalysis.Effect(kind: kind.rawValue, blocks: blocks, loss: loss, divergence: divergence)
+    return try zip(kinds, states).compactMap { kind, states in
+      let own = disturbed.filter { $0.id.role == kind }
+      let sums = (0..<sizes).map { size in own.reduce(0) { $0 + (losses[$1.id.key]?.noises[size] ?? 0) } }
+      let divergences = try states.map { try Evaluation.divergence(of: $0, by: engine, from: reference, by: engine) }
+      return effect(kind, blocks, sums, divergences)
     }
   }
 
@@ -80,7 +103,7 @@ extension SizeMeasurement {
           .init(name: $0.scheme, bytes: Int(($0.bitsPerWeight * Double(tensor.weights) / 8).rounded()), cost: $0.divergence)
         }
       })
-    let chosen = problem.spread(SizeMeasurement.mixes)
+    let chosen = problem.spread(SizeMeasurement.mixes, weights: tensors.reduce(0) { $0 + $1.weights })
     let mixes = chosen.map { allocation in
       Dictionary(
         uniqueKeysWithValues: zip(tensors.indices, allocation.choice).map { (tensors[$0].key, problem.groups[$0][$1].name) })
@@ -157,27 +180,20 @@ extension SizeMeasurement.Subject {
 }
 
 extension SizeProblem {
-  /// Up to `count` allocations of the front whose costs are spread evenly between the largest and that of about 6.5 bits per weight, by their
-  /// logarithms: where sizes are ordered.
-  fileprivate func spread(_ count: Int) -> [Allocation] {
+  /// Up to `count` allocations of the front, spread evenly over its sizes up to that of about 6.5 bits per weight: where sizes are ordered.
+  /// - Parameter weights: of all groups together.
+  fileprivate func spread(_ count: Int, weights: Int) -> [Allocation] {
     let front = front.filter { $0.cost > 0 }
-    guard let first = front.first, let last = front.last(where: { $0.cost > first.cost / 2000 }), last.cost < first.cost else {
-      return Array(front.prefix(1))
+    guard let first = front.first, let last = front.last(where: { Double($0.bytes) * 8 <= 6.5 * Double(weights) }) ?? front.last else {
+      return []
     }
-    let ratio = Float(last.cost / first.cost)
     var result: [Allocation] = []
     for step in 0..<count {
-      let wanted = first.cost * Double(Power.of(ratio, Float(step) / Float(count - 1)))
-      let nearest = front.min { ($0.cost / wanted).logDistance < ($1.cost / wanted).logDistance }
-      if let nearest, result.last != nearest { result.append(nearest) }
+      let wanted = first.bytes + (last.bytes - first.bytes) * step / max(1, count - 1)
+      if let found = front.last(where: { $0.bytes <= wanted }), result.last != found { result.append(found) }
     }
     return result
   }
-}
-
-extension Double {
-  /// How far a ratio is from 1, in either direction.
-  fileprivate var logDistance: Double { self < 1 ? 1 / self : self }
 }
 
 extension Matrix {

@@ -15,18 +15,23 @@ package struct SizeMeasurement {
       self.schemes = schemes
     }
 
-    /// The candidate whose errors noise has: errors that are neither too small to measure nor so large that effects do not add up.
-    var noise: RoundingNoise? {
+    /// Noise of two sizes: small enough for its effects to add up, and as large as errors that still make sense.
+    ///
+    /// Each has the errors of the candidate that has nearly so many bits.
+    var noises: [RoundingNoise] {
       let quantized = schemes.filter { $0.grid.kind != .float && $0.importanceNeed == .none }
-      func distance(_ scheme: any Scheme) -> Double { (scheme.bitsPerWeight(columns: 4096) - 4).magnitude }
-      return quantized.min { (distance($0), $0.name) < (distance($1), $1.name) }.map { RoundingNoise(scheme: $0, key: id.key) }
+      let found = [4, 2.5].compactMap { bits in
+        func distance(_ scheme: any Scheme) -> Double { (scheme.bitsPerWeight(columns: 4096) - bits).magnitude }
+        return quantized.min { (distance($0), $0.name) < (distance($1), $1.name) }
+      }
+      return found.map { RoundingNoise(scheme: $0, key: id.key) }
     }
   }
 
   /// Neighbouring blocks are disturbed together, so that there are at most this many groups of them.
   static let depths = 8
   /// Mixes whose divergence is measured.
-  static let mixes = 6
+  static let mixes = 10
 
   let source: Checkpoint
   let engine: Engine
@@ -110,7 +115,8 @@ package struct SizeMeasurement {
 
     /// Of each candidate.
     var candidates: [Double]
-    var noise: Double
+    /// Of the noise of each size.
+    var noises: [Double]
     /// The output itself.
     var power: Double
   }
@@ -144,8 +150,8 @@ package struct SizeMeasurement {
       let task = RoundingTask(id: subject.id, name: subject.id.key, scheme: scheme, statistics: statistics, parallel: parallel)
       return scale * rounding.power(try rounding.rounded(rows, task).minus(rows.weights), of: rows, gram: gram)
     }
-    let noise = try subject.noise.map { scale * rounding.power(try $0(rows, parallel: parallel), of: rows, gram: gram) }
-    return Losses(candidates: candidates, noise: noise ?? 0, power: scale * rounding.power(rows.weights, of: rows, gram: gram))
+    let noises = try subject.noises.map { scale * rounding.power(try $0(rows, parallel: parallel), of: rows, gram: gram) }
+    return Losses(candidates: candidates, noises: noises, power: scale * rounding.power(rows.weights, of: rows, gram: gram))
   }
 
   /// The output matrix reads what the last norm makes.
@@ -179,16 +185,16 @@ package struct SizeMeasurement {
     let candidates = try subject.schemes.map { scheme in
       square(try rounding.rounded(rows, RoundingTask(id: subject.id, name: subject.id.key, scheme: scheme, statistics: nil)).minus(weights))
     }
-    return Losses(
-      candidates: candidates, noise: try subject.noise.map { square(try $0(rows, parallel: parallel)) } ?? 0, power: square(weights))
+    let noises = try subject.noises.map { square(try $0(rows, parallel: parallel)) }
+    return Losses(candidates: candidates, noises: noises, power: square(weights))
   }
 
   /// What the analysis says of a tensor; nil if it was not measured.
   private func tensor(_ subject: Subject, _ losses: [String: Losses], _ effects: [SizeAnalysis.Effect]) -> SizeAnalysis.Tensor? {
-    var uses: [(losses: Losses, slope: Double)] = []
+    var uses: [(losses: Losses, effect: SizeAnalysis.Effect)] = []
     func use(_ key: String, _ kind: String) {
       let effect = effects.first { $0.kind == kind && ($0.blocks.map { $0.contains(subject.id.block ?? -1) } ?? (subject.id.block == nil)) }
-      if let found = losses[key], let effect { uses.append((found, effect.slope)) }
+      if let found = losses[key], let effect { uses.append((found, effect)) }
     }
     use(subject.id.key, subject.id.role.rawValue)
     if subject.id == TensorID(.tokenEmbedding) { use(Losses.embedding, TensorRole.tokenEmbedding.rawValue) }
@@ -198,7 +204,9 @@ package struct SizeMeasurement {
       SizeAnalysis.Candidate(
         scheme: scheme.name, bitsPerWeight: scheme.bitsPerWeight(columns: shape.last ?? 1),
         loss: first.losses.power > 0 ? max(0, first.losses.candidates[index]) / first.losses.power : 0,
-        divergence: uses.reduce(0) { $0 + max(0, $1.losses.candidates[index]) * $1.slope })
+        divergence: uses.reduce(0) { sum, use in
+          sum + use.effect.divergence(ofLoss: use.losses.candidates[index], noise: use.losses.noises.first ?? 0)
+        })
     }
     return SizeAnalysis.Tensor(
       key: subject.id.key, weights: shape.reduce(1, *),

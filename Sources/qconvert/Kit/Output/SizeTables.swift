@@ -16,10 +16,10 @@ enum SizeTables {
   }
 
   private static func effects(_ analysis: SizeAnalysis) -> Table {
-    var table = Table([("KIND", .left), ("BLOCKS", .left), ("LOSS", .right), ("KLD", .right), ("KLD PER LOSS", .right)])
+    var table = Table([("KIND", .left), ("BLOCKS", .left), ("LOSS", .right), ("KLD", .right), ("KLD PER LOSS", .right), ("GROWTH", .right)])
     for effect in analysis.effects {
       let blocks = effect.blocks.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" } ?? ""
-      table.add([effect.kind, blocks, effect.loss.fixed(6), effect.divergence.fixed(6), effect.slope.fixed(6)])
+      table.add([effect.kind, blocks, effect.loss.fixed(6), effect.divergence.fixed(6), effect.slope.fixed(6), effect.growth.fixed(2)])
     }
     return table
   }
