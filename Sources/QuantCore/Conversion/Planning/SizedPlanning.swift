@@ -14,6 +14,8 @@ struct SizedPlanning {
   private let passes: Planner.Passes
   let model: ModelDescription
   let groups: [Group]
+  /// The methods with all their options.
+  private let methodNames: [String]
 
   private var target: Target { passes.target }
   private var size: SizeRequest { request.size }
@@ -33,6 +35,11 @@ struct SizedPlanning {
         remedy: "Give a \(setting: "scheme").")
     }
     self.model = model
+    methodNames = try request.methods.map { given in
+      let options = try planner.registry.method(given.id).options
+      let values = try OptionValues(given.options, declarations: options, plugin: given.id)
+      return given.id + (options.isEmpty ? "" : ":") + options.map { "\($0.name)=\(values.string($0.name))" }.joined(separator: ",")
+    }
     groups = try SizedPlanning.groups(planner, request, passes, model)
     guard groups.contains(where: { $0.options.count > 1 }) else {
       throw Failure(
@@ -151,14 +158,6 @@ struct SizedPlanning {
       passes.shaped.source, model: model, methods: passes.chain.methods, methodNames: methodNames, calibration: calibration, text: measured,
       subjects: subjects, fingerprint: fingerprint, threads: request.threads, progress: progress
     ).run()
-  }
-
-  /// The methods with the options that were given.
-  private var methodNames: [String] {
-    request.methods.map { method in
-      let options = method.options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
-      return method.id + (options.isEmpty ? "" : ":" + options)
-    }
   }
 
   /// What every option of every group adds to the divergence. Options that were not measured are left out.

@@ -35,7 +35,7 @@ extension SizeMeasurement {
     }
     for (index, group) in groups.enumerated() {
       effects += try self.effects(of: group, states[index], reference, losses)
-      progress.advance("analyze", by: group.count)
+      progress.advance("analyze", by: group.count * calibration.tokenCount)
     }
     return effects
   }
@@ -158,7 +158,7 @@ extension SizeMeasurement {
         }
         engine.runBlock(rounded, hidden: &states[index], sequenceLength: text.context)
       }
-      progress.advance("analyze", by: 1)
+      progress.advance("analyze", by: calibration.tokenCount)
     }
     return try zip(engines, states).map { try Evaluation.divergence(of: $1, by: $0, from: reference, by: engine) }
   }

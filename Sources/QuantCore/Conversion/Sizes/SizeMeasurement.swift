@@ -83,7 +83,7 @@ package struct SizeMeasurement {
 
   package func run() throws -> SizeAnalysis {
     let blocks = model.blocks.count
-    progress.begin("analyze", total: 3 * blocks)
+    progress.begin("analyze", total: 3 * blocks * calibration.tokenCount)
     var losses: [String: Losses] = [:]
     var inputs = try engine.embed(calibration.windows.flatMap { $0 }, sequenceLength: calibration.context)
     if let subject = outer(.tokenEmbedding) { losses[Losses.embedding] = try embeddingLosses(subject) }
@@ -93,7 +93,7 @@ package struct SizeMeasurement {
       for subject in subjects(in: block) {
         if let matrix = workspace.matrices[subject.id.layer] { losses[subject.id.key] = try self.losses(of: subject, matrix, found) }
       }
-      progress.advance("analyze", by: 1)
+      progress.advance("analyze", by: calibration.tokenCount)
     }
     if let subject = head { losses[Losses.head] = try headLosses(subject, inputs) }
 

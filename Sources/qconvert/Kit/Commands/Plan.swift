@@ -18,7 +18,10 @@ struct PlanCommand: QConvertCommand {
     if conversion.dumpRecipe {
       return try session.answer(JSONOutput.document([.init("recipe", recipe.document)]), text: recipe.document.yaml)
     }
-    let plan = try prepared.plan(threads: global.threadCount())
+    let progress = session.progress()
+    defer { progress.finish() }
+    let plan = try prepared.plan(threads: global.threadCount(), progress: progress)
+    progress.finish()
     for warning in plan.warnings { session.log.warning("\(warning)") }
     let failure = Gate.failure(of: recipe.gates, Measurements(byteCount: plan.totalSize, bitsPerWeight: plan.bitsPerWeight))
     let document = JSONOutput.document(JSONOutput.members(plan), failure)
