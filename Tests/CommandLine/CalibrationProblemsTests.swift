@@ -59,7 +59,10 @@ import Testing
       fallbacks.count == 8 * 7 + 1 && fallbacks["output.weight"] != nil && fallbacks["blk.3.ffn_up.weight"]?.contains("200 tokens") == true)
     #expect(try run([llama, folder.file("plain.gguf"), "--scheme", "q4_0"]).code == 0)
     let few4 = try checkpoint(folder.file("few.gguf")), plain = try checkpoint(folder.file("plain.gguf"))
-    for tensor in plain.tensors { #expect(few4[tensor.name]?.storage.verbatim?.bytes == tensor.storage.verbatim?.bytes, "\(tensor.name)") }
+    // What the embedding's errors cost is known without text.
+    for tensor in plain.tensors where tensor.name != "token_embd.weight" {
+      #expect(few4[tensor.name]?.storage.verbatim?.bytes == tensor.storage.verbatim?.bytes, "\(tensor.name)")
+    }
   }
 
   /// A window of 40 tokens gives the four experts of a block 80 in all; their inputs have 32 channels.

@@ -139,7 +139,7 @@ import Testing
   }
 
   /// Whether experts are stored in one tensor or one by one, each that no token reached counts once, and its columns count equally.
-  @Test(arguments: ["out.gguf"]) func expertsThatNoTokenReachedAreCounted(_ output: String) throws {
+  @Test(arguments: ["out.gguf", "out"]) func expertsThatNoTokenReachedAreCounted(_ output: String) throws {
     var values = (0..<experts * 32).map { Float($0 % 5 + 1) }
     values.replaceSubrange(32..<64, with: [Float](repeating: 0, count: 32))
     values.replaceSubrange(96..<128, with: [Float](repeating: 0, count: 32))

@@ -90,7 +90,8 @@ func malformedConditionsAreUsageErrors(_ text: String) throws {
     let result = try document(Array(capture.output.utf8))
     let keys = [
       "ok", "version", "input", "output", "from", "to", "family", "bytes", "bits_per_weight", "seconds", "cpu_seconds",
-      "peak_memory_bytes", "threads", "recipe", "recipe_xxh3_128", "inputs", "calibration", "evaluation", "gates", "tensors", "notes",
+      "peak_memory_bytes", "threads", "recipe", "recipe_xxh3_128", "inputs", "expected_kld", "calibration", "evaluation", "gates",
+      "tensors", "notes",
       "warnings",
     ]
     #expect(result.objectValue?.map { $0.key } == keys)

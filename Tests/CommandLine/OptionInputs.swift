@@ -39,6 +39,7 @@ struct OptionInputs {
       "CONFIG": folder.file("config.json"), "CONFIG2": folder.file("small.json"), "TOKENIZER": model + "/tokenizer.json",
       "PIECES": sentencePiece,
       "IMPORTANCE": folder.file("importance.gguf"), "STATS": folder.file("a.stats"), "STATS2": folder.file("b.stats"),
+      "ANALYSIS": folder.file("a.analysis.json"), "ANALYSIS2": folder.file("b.analysis.json"),
     ]
     let lines: [(name: String, line: String)] = [
       ("f16.gguf", "MODEL f16.gguf --scheme f16 --no-report"),
@@ -46,6 +47,11 @@ struct OptionInputs {
       ("lone.safetensors", "MODEL lone.safetensors --no-report"),
       ("importance.gguf", "calibrate MODEL importance.gguf --calibration TEXT --samples 1 --context 16"),
       ("a.stats", "calibrate MODEL a.stats --calibration TEXT --samples 1 --context 16 --for awq"),
+      (
+        "a.analysis.json",
+        "analyze MODEL -o a.analysis.json --prefer q3_k,q4_0,q8_0 --calibration TEXT --samples 1 --context 16 --windows 1"
+      ),
+      ("b.analysis.json", "analyze MODEL -o b.analysis.json --prefer q3_k,q6_k --calibration TEXT --samples 1 --context 16 --windows 1"),
       ("b.stats", "calibrate MODEL b.stats --calibration TEXT2 --samples 1 --context 16 --for awq"),
     ]
     for (name, line) in lines where needed?.contains(name) ?? true {

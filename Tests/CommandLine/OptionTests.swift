@@ -38,6 +38,79 @@ import Testing
     ("calibrate --pre", "calibrate MODEL i.stats --force \(few)", "calibrate MODEL i.stats --force \(few) --pre nothing"),
     ("calibrate --force", "calibrate MODEL i.stats \(few)", "calibrate MODEL i.stats \(few) --force"),
 
+    (
+      "analyze --output", "analyze MODEL \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured)"
+    ),
+    (
+      "analyze --plugin", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --plugin gptq:order=nothing"
+    ),
+    (
+      "analyze --to", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --to huggingface"
+    ),
+    (
+      "analyze --packing", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --packing nothing"
+    ),
+    (
+      "analyze --for", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --for nothing"
+    ),
+    (
+      "analyze --prefer", "analyze MODEL -o a.json --force --prefer q4_0,q8_0 \(measured)",
+      "analyze MODEL -o a.json --force --prefer q4_0,q5_0 \(measured)"
+    ),
+    (
+      "analyze --calibration", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --calibration TEXT2"
+    ),
+    (
+      "analyze --samples", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --samples 2"
+    ),
+    (
+      "analyze --context", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --context 8"
+    ),
+    (
+      "analyze --seed", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --seed 3"
+    ),
+    (
+      "analyze --bos", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --bos on"
+    ),
+    (
+      "analyze --text", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --text TEXT2"
+    ),
+    (
+      "analyze --windows", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(few) --windows 2"
+    ),
+    (
+      "analyze --from", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --from gguf"
+    ),
+    (
+      "analyze --config", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --config CONFIG"
+    ),
+    (
+      "analyze --tokenizer", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --tokenizer PIECES"
+    ),
+    (
+      "analyze --pre", "analyze MODEL -o a.json --force \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured) --pre nothing"
+    ),
+    (
+      "analyze --force", "analyze MODEL -o a.json \(types) \(measured)",
+      "analyze MODEL -o a.json --force \(types) \(measured)"
+    ),
+
     ("inspect --from", "inspect F16", "inspect F16 --from safetensors"),
     ("inspect --tensors", "inspect F16", "inspect F16 --tensors"),
     ("inspect --metadata", "inspect F16", "inspect F16 --metadata"),
@@ -87,6 +160,8 @@ import Testing
   ]
 
   private static let few = "--calibration TEXT --samples 1 --context 16"
+  private static let types = "--prefer q4_0,q8_0"
+  private static let measured = "\(few) --windows 1"
   private static let brief = "--context 32 --windows 1"
 
   /// Command lines with an option that cannot have an effect, and what their error or warning says.
@@ -130,7 +205,8 @@ import Testing
     for option in conversion { #expect(settings.contains(option) || known.contains(option), "\(option)") }
     #expect(settings.subtracting(conversion) == ["IN", "OUT"])
     let commands: [(name: String, type: any ParsableCommand.Type)] = [
-      ("calibrate", Calibrate.self), ("inspect", Inspect.self), ("validate", Validate.self), ("compare", Compare.self),
+      ("analyze", Analyze.self), ("calibrate", Calibrate.self), ("inspect", Inspect.self), ("validate", Validate.self),
+      ("compare", Compare.self),
       ("eval", Evaluate.self), ("generate", Generate.self), ("tokenize", Tokenize.self), ("logits", Logits.self),
       ("plugin", PluginNew.self), ("plugins", PluginList.self),
     ]

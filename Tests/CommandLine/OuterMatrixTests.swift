@@ -109,7 +109,9 @@ import Testing
     for methods in [[], ["gptq"]] {
       try convert(model, methods.isEmpty ? "plain.gguf" : "gptq.gguf", methods) { $0.calibration.files = [text] }
     }
-    let gram = try headGram(model, (0..<512).map { ($0 * 7 + $0 / 13) % 94 }, length: 32)
+    let opening = Opening(registry)
+    let tokens = try opening.tokenizer(for: opening.open(model)).encode(RandomModel.text)
+    let gram = try headGram(model, Array(tokens.prefix(1024)), length: 64)
     func error(_ output: String) throws -> Double {
       try self.error(output, "token_embd.weight", of: model, "model.embed_tokens.weight", under: gram)
     }

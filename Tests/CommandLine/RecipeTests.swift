@@ -37,6 +37,11 @@ private let complete = """
   pure: true
   search: best
   quality: best
+  target_size: 5GB
+  target_bpw: 4.5
+  target_kld: 0.02
+  prefer: [q4_k, q6_k]
+  analysis: a.json
   methods:
     - awq: {clip: off, grid: 10}
     - gptq
@@ -97,6 +102,7 @@ func completeRecipe() throws -> Recipe { try recipe(complete) }
 
 private let completeCommandLine = [
   "model", "out.gguf", "--from", "huggingface", "--to", "gguf", "--scheme", "q4_k_m", "--pure", "--search", "best", "--quality", "best",
+  "--target-size", "5GB", "--target-bpw", "4.5", "--target-kld", "0.02", "--prefer", "q4_k,q6_k", "--analysis", "a.json",
   "-p", "awq:clip=off,grid=10", "-p", "gptq",
   "--output-tensor-type", "Q8_0", "--embedding-scheme", "keep", "--keep", "blk.0.*", "--drop", "v_head.*", "--tensor-type", "attn_v=q8_0",
   "--set-meta", "general.name=str:a: b", "--drop-meta", "general.url", "--keep-split",

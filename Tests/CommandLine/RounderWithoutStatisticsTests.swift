@@ -166,24 +166,6 @@ struct ClampingMethod: QuantizationMethod {
     try check(plan, roundedFrom: scaled.request.output, atLeast: 10)
   }
 
-  /// Methods that need observations leave matrices outside the blocks to the scheme's rule.
-  @Test(arguments: ["gptq", "awq"]) func calibratedMethodsDoNotRoundTheEmbedding(_ method: String) throws {
-    writeFile(folder.file("text.txt"), Array(RandomModel.text.utf8))
-    let source = try RandomModel.copy("llama-biases", into: folder)
-    let plan = try plan(source, "model.gguf") {
-      $0.scheme = "q4_0"
-      $0.isPure = true
-      $0.methods = [(method, [:])]
-      $0.calibration.files = [folder.file("text.txt")]
-    }
-    try Converter(registry).run(plan, progress: SilentProgress())
-    let id = TensorID(.tokenEmbedding), parallel = Parallel(threads: 1)
-    let scheme = try #require(plan.tensors.first { $0.id == id }?.scheme)
-    #expect(scheme.name == "q4_0")
-    let original = try #require(try weights(source).weights.matrix(id, parallel: parallel))
-    #expect(try weights(plan.request.output).weights.matrix(id, parallel: parallel)?.values == original.withPanel { scheme.roundTrip($0) })
-  }
-
   @Test func ofTwoMethodsThatRoundTheFirstIsRefused() throws {
     func refused(_ methods: [String]) -> Failure? {
       do {

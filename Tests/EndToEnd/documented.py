@@ -30,10 +30,11 @@ WRITTEN = {"out": "model", "smoothed": "model", "model.gguf": "model.f16.gguf"}
 # Options of other programs.
 FOREIGN = {"--all", "--chunks", "--only", "--imatrix", "--kl-divergence", "--no-ppl", "--outtype", "--explicit-target-dependency-import-check"}
 OTHERS = {
-    "eval", "generate", "tokenize", "logits", "calibrate", "inspect", "validate", "compare", "plugins", "plugin", "plan",
+    "eval", "generate", "tokenize", "logits", "calibrate", "analyze", "inspect", "validate", "compare", "plugins", "plugin", "plan",
 }
 # Options that make a command quick.
-FEW = {"eval": ["--windows", "1", "--context", "32"], "generate": ["--tokens", "1"], "calibrate": ["--samples", "1", "--context", "32"]}
+FEW = {"eval": ["--windows", "1", "--context", "32"], "generate": ["--tokens", "1"], "calibrate": ["--samples", "1", "--context", "32"],
+       "analyze": ["--samples", "1", "--context", "32", "--windows", "1"]}
 
 
 def without(arguments, options):
@@ -56,6 +57,8 @@ def stand_in(arguments):
     command = next((word for word in words[:1] if word in OTHERS or word == "convert"), "convert")
     if command in FEW:
         arguments = without(arguments, FEW[command]) + FEW[command]
+    if command == "analyze":
+        arguments = ["other.analysis.json" if word == "model.analysis.json" else word for word in arguments]
     if command in ("eval", "generate", "compare"):
         arguments = [WRITTEN.get(word, word) for word in arguments]
     if command == "convert" and not {"--help", "--version", "--dump-recipe"} & set(arguments):
@@ -141,6 +144,9 @@ def prepare(folder, program):
     for name, scheme in (("model.f16.gguf", "f16"), ("model.Q4_K_M.gguf", "q4_k_m"), ("parts.gguf", "q8_0")):
         split = ["--shard-size", "4MB"] if name == "parts.gguf" else []
         subprocess.run([program, "model", name, "--scheme", scheme, "--quiet", "--no-report", *split], cwd=folder, check=True)
+    subprocess.run(
+        [program, "analyze", "model", "-o", "model.analysis.json", "--prefer", "q3_k,q4_k,q6_k", "--calibration", "text.txt", *FEW["analyze"],
+         "--quiet"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     subprocess.run([program, "model", "model-gptq", "--scheme", "int4-g128", "--packing", "gptq", "--quiet"], cwd=folder, check=True)
     for name in ("f16.gguf", "big.gguf", "in.gguf", "mmproj.gguf"):
         (folder / name).symlink_to(folder / "model.f16.gguf")

@@ -298,6 +298,21 @@ if int(transformers.__version__.split(".")[0]) >= 5:
             **{**GEMMA4, "num_hidden_layers": 2, "layer_types": ["sliding_attention", "full_attention"]}, num_global_key_value_heads=1,
             attention_k_eq_v=True, hidden_size_per_layer_input=0, enable_moe_block=True, num_experts=4, top_k_experts=2,
             moe_intermediate_size=24),
+        "jais2": transformers.Jais2Config(
+            **{key: value for key, value in COMMON.items() if key != "rms_norm_eps"}, head_dim=8,
+            rope_parameters=dict(rope_type="default", rope_theta=10000.0)),
+        # Two bases, and blocks with a window.
+        "mellum": transformers.MellumConfig(
+            **COMMON, head_dim=8, **MOE, sliding_window=7, layer_types=["sliding_attention", "full_attention"], rope_parameters=dict(
+                full_attention=dict(rope_type="default", rope_theta=20000.0),
+                sliding_attention=dict(rope_type="default", rope_theta=10000.0))),
+        "qwen3-vl-moe": transformers.Qwen3VLMoeConfig(
+            text_config=dict(
+                **COMMON, head_dim=8, **MOE, rope_parameters=dict(
+                    rope_type="default", rope_theta=10000.0, mrope_section=[2, 1, 1], mrope_interleaved=True)),
+            vision_config=dict(
+                depth=1, hidden_size=16, intermediate_size=16, num_heads=2, out_hidden_size=32, num_position_embeddings=4, patch_size=4,
+                deepstack_visual_indexes=[0])),
     }
     MODELS |= NEWER_MODELS
 LLAMA_SITES = {
@@ -374,6 +389,11 @@ SITES = {
         "feed-forward.input": "feed_forward.shared_expert.up_proj",
         "feed-forward.output.shared": "feed_forward.shared_expert.down_proj"}),
     "minimax_m2": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate"}),
+    "jais2": ("model.layers.1.", UNGATED_SITES),
+    "mellum": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate"}),
+    "qwen3_vl_moe": ("model.language_model.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate"}),
     "gemma3n_text": ("model.layers.1.", {
         **LLAMA_SITES, "embedding-gate.input": "per_layer_input_gate", "embedding-gate.output": "per_layer_projection",
@@ -529,7 +549,8 @@ def observe(model, tokens):
         layer.register_forward_pre_hook(lambda _, x, site=site: seen.__setitem__(site, x[0].abs().flatten(0, -2).mean(0)))
     if model.config.model_type == "gpt_oss":
         observe_stack(model.get_submodule(blocks + "mlp.experts"), seen)
-    if model.config.model_type in ("minimax_m2", "hy_v3", "exaone_moe", "afmoe", "cohere2_moe", "mistral4"):
+    if model.config.model_type in (
+            "minimax_m2", "hy_v3", "exaone_moe", "afmoe", "cohere2_moe", "mistral4", "mellum", "qwen3_vl_moe"):
         observe_chosen(model.get_submodule(blocks + "mlp.experts"), seen)
     if getattr(model.config, "enable_moe_block", False):
         observe_chosen(model.get_submodule(blocks + "experts"), seen)
@@ -549,13 +570,14 @@ def observe(model, tokens):
 
 def write_random(name, config):
     config._attn_implementation = "eager"
-    # Not registered as a language model of its own.
+    # Not registered as language models of their own.
+    classes = {"mistral4": "Mistral4ForCausalLM", "qwen3_vl_moe": "Qwen3VLMoeForConditionalGeneration"}
     model = (
-        transformers.Mistral4ForCausalLM(config) if config.model_type == "mistral4"
+        getattr(transformers, classes[config.model_type])(config) if config.model_type in classes
         else transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)).eval()
     randomise(model)
     folder = os.path.join(OUT, name)
-    tokens = torch.randint(0, config.vocab_size, (2, 40), generator=torch.Generator().manual_seed(11))
+    tokens = torch.randint(0, config.get_text_config().vocab_size, (2, 40), generator=torch.Generator().manual_seed(11))
     rotation = transformers.models.mistral.modeling_mistral
     plain = rotation.apply_rotary_pos_emb
     if name == "ministral3":

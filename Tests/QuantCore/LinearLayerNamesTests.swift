@@ -34,6 +34,7 @@ import Testing
     "model.layers.0.mlp.router.weight",
     "transformer.blocks.0.ffn.router.layer.weight", "model.layers.0.mlp.shared_expert_gate.weight", "blk.0.ffn_gate_inp.weight",
     "blk.0.ffn_gate_inp_shexp.weight",
+    "model.mtp.0.fc.weight", "medusa_head.0.0.linear.weight", "mtp_layers.0.mtp_proj.weight",
     // Vision and audio.
     "visual.blocks.0.attn.qkv.weight", "model.visual.blocks.3.mlp.down_proj.weight", "visual.merger.mlp.0.weight",
     "vision_tower.vision_model.encoder.layers.0.self_attn.q_proj.weight", "model.vision_tower.encoder.layers.0.mlp.fc1.weight",

@@ -12,6 +12,9 @@ public enum VLLM: ClientProfile {
     "gptq_v2", "awq", "fp8", "fp8-block", "modelopt-fp8", "modelopt-nvfp4", "gpt-oss",
   ]
 
+  /// `qkv_proj` and `gate_up_proj`; it refuses a folder that gives their parts different schemes.
+  public static let jointLayers: [[TensorRole]] = [[.query, .key, .value], [.gate, .up], [.sharedGate, .sharedUp], [.down]]
+
   public static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? {
     let bits = Int(layer.grid.codeBits)
     switch layer.packing {

@@ -28,7 +28,7 @@ struct Root: ParsableCommand {
       """,
     version: QuantCoreInfo.version,
     subcommands: [
-      Convert.self, PlanCommand.self, Calibrate.self, Inspect.self, Validate.self, Compare.self, Evaluate.self, Generate.self,
+      Convert.self, PlanCommand.self, Calibrate.self, Analyze.self, Inspect.self, Validate.self, Compare.self, Evaluate.self, Generate.self,
       Tokenize.self, Logits.self,
       PluginList.self, PluginCommand.self,
     ],

@@ -20,6 +20,8 @@ public struct ConversionPlan: Sendable {
   public var calibration: CalibrationWindows?
   /// Statistics that were collected earlier, so that the conversion need not run the model; else nil.
   public var statistics: StoredStatistics?
+  /// How the plan met an order of a size; nil if none was given.
+  public var sizes: SizeOutcome?
   /// What a person should know before the conversion.
   public var warnings: [String]
 

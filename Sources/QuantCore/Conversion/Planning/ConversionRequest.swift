@@ -20,6 +20,8 @@ public struct ConversionRequest: Sendable {
   public var methods: [(id: String, options: [String: String])] = []
   /// Scheme or preset; nil: the format's default.
   public var scheme: String?
+  /// The size or quality for which types are chosen, if any.
+  public var size = SizeRequest()
   /// Whether `scheme` is used for every tensor that may be quantized, instead of a preset's choice for each tensor.
   public var isPure = false
   /// How widely rules that search for parameters search.

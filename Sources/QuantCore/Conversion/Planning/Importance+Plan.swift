@@ -29,7 +29,7 @@ extension Importance {
         continue
       }
       guard selection.contains(name) else { continue }
-      guard var values = entry.values(for: tensor) else {
+      guard let own = entry.part(for: tensor) else {
         // The embedding is looked up, not multiplied with: what a file holds for it has another shape.
         if format.outerRole(tensor.name, id: tensor.id) == .tokenEmbedding { continue }
         let rows = "\(tensor.shape.count == 3 ? "\(tensor.shape[0]) matrices with " : "")rows of \(tensor.shape.last ?? 1) weights"
@@ -37,7 +37,8 @@ extension Importance {
           .data, "importance.length", "has \(entry.meanSquares.count) mean squares for \(rows)",
           file: path, tensor: tensor.name, remedy: "Give a file that was made for this model.")
       }
-      let replaced = Importance.replaceUnseen(&values, tokens: entry.tokens, columns: tensor.shape.last ?? 1)
+      var values = own.meanSquares
+      let replaced = Importance.replaceUnseen(&values, tokens: own.tokens, columns: tensor.shape.last ?? 1)
       unseenMatrices += replaced
       if replaced > 0 { unseen.append(tensor.name) }
       if values.contains(0) { silent.append(tensor.name) }
@@ -146,15 +147,17 @@ extension Importance {
 }
 
 extension Importance.Entry {
-  /// One value per column of a tensor; for a stack of experts, one row of values per expert. Nil if the widths differ.
-  fileprivate func values(for tensor: PlannedTensor) -> [Float]? {
+  /// What belongs to a tensor: one value per column, or for a stack of experts, one row of values per expert. Nil if the widths differ.
+  fileprivate func part(for tensor: PlannedTensor) -> Importance.Entry? {
     let columns = tensor.shape.last ?? 1
     guard columns > 0, meanSquares.count.isMultiple(of: columns) else { return nil }
     let matrices = meanSquares.count / columns
     // A stack has the id of its first expert.
-    if tensor.shape.count == 3 { return tensor.shape[0] == matrices ? meanSquares : nil }
-    if matrices == 1 { return meanSquares }
+    if tensor.shape.count == 3 { return tensor.shape[0] == matrices ? self : nil }
+    if matrices == 1 { return self }
     guard let expert = tensor.id?.expert, expert < matrices else { return nil }
-    return Array(meanSquares[expert * columns..<(expert + 1) * columns])
+    return Importance.Entry(
+      meanSquares: Array(meanSquares[expert * columns..<(expert + 1) * columns]),
+      tokens: tokens.count == matrices ? [tokens[expert]] : tokens)
   }
 }

@@ -23,14 +23,53 @@ public struct Planner: Sendable {
   /// Runs the passes, each with the results of those before it.
   /// - Parameter opened: the input, if it is open already.
   /// - Throws: `Failure` that says what is impossible and what would work.
-  public func plan(_ request: ConversionRequest, opened: Checkpoint? = nil) throws -> ConversionPlan {
+  public func plan(
+    _ request: ConversionRequest, opened: Checkpoint? = nil, progress: any ProgressReporter = SilentProgress()
+  ) throws -> ConversionPlan {
     let opened = try opened ?? open(request)
     guard !opened.tensors.isEmpty else {
       throw Failure(.data, "convert.no-tensors", "the checkpoint holds no tensors", file: request.input)
     }
     try opened.checkWeightsAreKnown()
     if let adapter = opened.adapter { return try AdapterPlanner(opening: opening).plan(request, opened, adapter) }
-    let target = try Target(request, registry)
+    if request.size.isGiven { return try SizedPlanning(self, request, opened: opened).plan(progress: progress) }
+    try request.size.check(request)
+    return try plan(request, passes(request, opened), opened, mix: nil)
+  }
+
+  /// What is known before types are chosen.
+  struct Passes {
+    let request: ConversionRequest
+    let target: Target
+    let chain: MethodChain
+    /// Name of the scheme or preset for the whole model, or `keep`.
+    let wanted: String
+    let drafts: [TensorDraft]
+    var shaped: SourceShaping.Result
+
+    /// The choice of types.
+    /// - Parameter mix: chooses in place of a preset; nil: none does.
+    func choice(mix: (any Preset)?) -> SchemeChoice {
+      SchemeChoice(
+        wanted: wanted, mix: mix, weighs: shaped.weighs, request: request, source: shaped.source, model: shaped.model, target: target)
+    }
+
+    /// The scheme of a tensor that is not quantized.
+    func unquantized(_ draft: TensorDraft) -> String {
+      let tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
+      return target.format.unquantizedScheme(for: tensor, stored: draft.tensor.storage.schemeName, type: nil)
+    }
+
+    var sealing: Sealing {
+      Sealing(request: request, source: shaped.source, model: shaped.model, target: target, hasMethods: !chain.methods.isEmpty)
+    }
+  }
+
+  /// The first passes.
+  /// - Throws: `Failure` that says what is impossible and what would work.
+  func passes(_ request: ConversionRequest, _ opened: Checkpoint) throws -> Passes {
+    let isOrdered = request.size.isGiven
+    let target = try isOrdered ? Target(request, registry).describingOneKind : Target(request, registry)
     try TowerRequest.check(request, opened, target)
     try PredictionRequest.check(request, opened, target)
     let chain = try MethodChain(request, registry)
@@ -40,8 +79,14 @@ public struct Planner: Sendable {
 
     let wanted = try scheme(of: request, source: shaped.source)
     let drafts = try shaping.drafts(of: &shaped, wanted: wanted)
-    var chosen = try SchemeChoice(
-      wanted: wanted, weighs: shaped.weighs, request: request, source: shaped.source, model: shaped.model, target: target)(drafts)
+    return Passes(request: request, target: target, chain: chain, wanted: wanted, drafts: drafts, shaped: shaped)
+  }
+
+  /// The other passes.
+  func plan(_ request: ConversionRequest, _ passes: Passes, _ opened: Checkpoint, mix: (any Preset)?) throws -> ConversionPlan {
+    let (target, chain, wanted) = (passes.target, passes.chain, passes.wanted)
+    var shaped = passes.shaped
+    var chosen = try passes.choice(mix: mix)(passes.drafts)
     shaped.source = Stacks(source: shaped.source, model: shaped.model, target: target).turning(&chosen)
     let summary = ChoiceSummary(drafts: chosen, wanted: wanted, source: shaped.source, model: shaped.model, target: target)
     try summary.check(path: request.input)
@@ -115,6 +160,7 @@ public struct Planner: Sendable {
   /// input that is already quantized and for an edit of metadata; else the default of the packing that was asked for, or the format's.
   private func scheme(of request: ConversionRequest, source: Checkpoint?) throws -> String {
     if let scheme = request.scheme { return scheme }
+    if request.size.isGiven { return OrderedMix.name }
     if source?.content == .adapter { return Planner.keepName }
     for given in request.methods {
       if let scheme = try registry.method(given.id).defaultScheme { return scheme }
@@ -172,5 +218,5 @@ public struct Planner: Sendable {
 
 extension SourceShaping.Result {
   /// Whether errors are weighed by importance.
-  fileprivate var weighs: Bool { importance.map { $0.entries.keys.contains { selection.contains($0) } } ?? false }
+  var weighs: Bool { importance.map { $0.entries.keys.contains { selection.contains($0) } } ?? false }
 }

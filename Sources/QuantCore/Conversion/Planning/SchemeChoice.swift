@@ -2,6 +2,8 @@
 struct SchemeChoice {
   /// Name of the scheme or preset for the whole model, or `keep`.
   let wanted: String
+  /// Chooses in place of a preset or scheme for the whole model; nil: none does.
+  var mix: (any Preset)?
   /// Whether errors are weighed by importance.
   let weighs: Bool
   let request: ConversionRequest
@@ -17,8 +19,8 @@ struct SchemeChoice {
     let modelType = source.modelType
     let format = target.format
     let keeps = wanted == Planner.keepName
-    let named = keeps ? nil : registry.preset(wanted)
-    let preset = request.isPure ? nil : named
+    let named = keeps ? nil : mix ?? registry.preset(wanted)
+    let preset = mix ?? (request.isPure ? nil : named)
     // The name of a preset may also be that of a scheme (`bf16`); otherwise the preset may name a scheme to use with `--pure`.
     let scheme: (any Scheme)?
     if preset == nil, !keeps {
@@ -26,31 +28,11 @@ struct SchemeChoice {
     } else {
       scheme = try? registry.scheme(wanted, modelType: modelType)
     }
-    let typed = drafts.indices.filter { index in
-      let draft = drafts[index]
-      var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
-      tensor.configuration = source.configuration
-      return draft.isQuantizable && format.quantizes(tensor, as: FloatScheme.f32, model: model)
-    }
-    let asked = try asked(drafts, typed: typed)
+    let asked = try asked(drafts)
     let packings = target.packings
     let moves = CodeMoves(source: source, packings: packings, registry: registry)
     let stacking = Stacks(source: source, model: model, target: target)
-    let stacks = scheme.map { scheme in stacking.indices(drafts, in: packings.filter { $0.holds(scheme.grid) }) } ?? []
-    let holder = scheme.flatMap { scheme in packings.first { $0.holds($0.stored(scheme).grid) } }
-    let presetTensors = drafts.indices.map { index in
-      let draft = drafts[index]
-      var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
-      tensor.hasImportance = weighs
-      tensor.configuration = source.configuration
-      tensor.droppedBlocks = source.droppedBlocks
-      // Clients of a packing for stacks look for codes nowhere else.
-      let isOuter = holder?.holdsOuterMatrices == true && format.outerRole(draft.name, id: draft.id) != nil
-      let isWanted = stacks.isEmpty ? isOuter || format.quantizes(tensor, as: scheme, model: model) : stacks.contains(index)
-      tensor.isQuantizable = draft.isQuantizable && isWanted
-      tensor.isDecided = asked[index]?.mayFallBack == true
-      return tensor
-    }
+    let presetTensors = presetTensors(drafts, asked: asked, scheme: scheme)
     let choices =
       preset?.choose(presetTensors, model: model)
       ?? presetTensors.map { PresetChoice(scheme: $0.isQuantizable ? scheme?.name : nil) }
@@ -95,6 +77,38 @@ struct SchemeChoice {
     return chosen
   }
 
+  /// Indices of the drafts whose scheme a mix chooses: those that can be quantized, and that nothing else was asked for.
+  /// - Throws: `Failure` for a rule that is unknown, malformed or fits nothing.
+  func free(_ drafts: [TensorDraft]) throws -> [Int] {
+    let asked = try asked(drafts)
+    let tensors = presetTensors(drafts, asked: asked, scheme: nil)
+    return drafts.indices.filter { tensors[$0].isQuantizable && asked[$0] == nil && drafts[$0].expectedScheme(asked: nil) == nil }
+  }
+
+  /// The drafts as a preset sees them.
+  /// - Parameter scheme: the scheme for the whole model; nil if a preset chooses.
+  private func presetTensors(_ drafts: [TensorDraft], asked: [AskedScheme?], scheme: (any Scheme)?) -> [PresetTensor] {
+    let (format, packings) = (target.format, target.packings)
+    let stacking = Stacks(source: source, model: model, target: target)
+    let stacks = scheme.map { scheme in stacking.indices(drafts, in: packings.filter { $0.holds(scheme.grid) }) } ?? []
+    let holder =
+      scheme.flatMap { scheme in packings.first { $0.holds($0.stored(scheme).grid) } }
+      ?? (mix == nil ? nil : packings.first { $0.holdsOuterMatrices })
+    return drafts.indices.map { index in
+      let draft = drafts[index]
+      var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
+      tensor.hasImportance = weighs
+      tensor.configuration = source.configuration
+      tensor.droppedBlocks = source.droppedBlocks
+      // Clients of a packing for stacks look for codes nowhere else.
+      let isOuter = holder?.holdsOuterMatrices == true && format.outerRole(draft.name, id: draft.id) != nil
+      let isWanted = stacks.isEmpty ? isOuter || format.quantizes(tensor, as: scheme, model: model) : stacks.contains(index)
+      tensor.isQuantizable = draft.isQuantizable && isWanted
+      tensor.isDecided = asked[index]?.mayFallBack == true
+      return tensor
+    }
+  }
+
   /// A scheme that was asked for by name.
   private struct AskedScheme {
     var name: String
@@ -104,9 +118,15 @@ struct SchemeChoice {
 
   /// The scheme that was asked for, for each draft, or nil if none was: rules for tensors first, then what was asked for the
   /// embedding and the output matrix, then rules in the form of llama-quantize.
-  /// - Parameter typed: the drafts whose type can be chosen, which are those that llama-quantize searches. Norms are not.
   /// - Throws: `Failure` of kind usage for a rule that is malformed or matches nothing, and if the model has no such matrix.
-  private func asked(_ drafts: [TensorDraft], typed: [Int]) throws -> [AskedScheme?] {
+  private func asked(_ drafts: [TensorDraft]) throws -> [AskedScheme?] {
+    // The drafts whose type can be chosen, which are those that llama-quantize searches. Norms are not.
+    let typed = drafts.indices.filter { index in
+      let draft = drafts[index]
+      var tensor = PresetTensor(name: draft.name, shape: draft.shape, isQuantizable: draft.isQuantizable, id: draft.id)
+      tensor.configuration = source.configuration
+      return draft.isQuantizable && target.format.quantizes(tensor, as: FloatScheme.f32, model: model)
+    }
     let names = drafts.map { (target: $0.name, source: $0.tensor.name) }
     let kept = request.keptTensors.map { "\($0)=\(Planner.keepName)" }
     let ruled = try TensorRules(request.tensorRules + kept).apply(to: names)

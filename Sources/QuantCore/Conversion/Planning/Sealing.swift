@@ -35,7 +35,7 @@ struct Sealing {
     }
   }
 
-  private func seal(_ draft: ChosenDraft) throws -> PlannedTensor {
+  func seal(_ draft: ChosenDraft) throws -> PlannedTensor {
     guard let named = draft.scheme else { return try sealData(draft) }
     let wish = try wish(draft, named)
     if let copy = copy(wish) { return copy }

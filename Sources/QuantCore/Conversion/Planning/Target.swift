@@ -4,7 +4,7 @@ struct Target {
   let path: String
   let format: any ModelFormat.Type
   /// The packings that may be used, the most preferred first.
-  let packings: [any Packing]
+  private(set) var packings: [any Packing]
   /// Nil if no particular client is asked for.
   let client: Client?
   let registry: Registry
@@ -16,6 +16,27 @@ struct Target {
     format = try Target.modelFormat(of: request, registry)
     client = try request.client.map { name throws(Failure) in try Client(named: name, registry) }
     packings = try Target.packings(of: format, for: client, request, registry)
+  }
+
+  /// The same with the packings that one configuration can describe together: the kind of the most preferred that has one.
+  var describingOneKind: Target {
+    func kind(_ packing: any Packing) -> String? { (packing as? any FolderPacking)?.configurationKind }
+    var target = self
+    let first = packings.lazy.compactMap { kind($0) }.first
+    target.packings = packings.filter { kind($0) == first || kind($0) == nil }
+    return target
+  }
+
+  /// What tensors have in common that clients join into one matrix, which therefore need one type; nil for a tensor that stands alone.
+  /// Without a client, those of all clients that read the packings count.
+  func jointKey(_ id: TensorID?) -> String? {
+    guard let id, let block = id.block, !id.isBias else { return nil }
+    let used = Set(packings.map { type(of: $0).id }).subtracting([PlainPacking.id])
+    let readers = registry.clients.filter { $0.formats.contains(format.id) && !used.isDisjoint(with: $0.packings) }
+    let joints = (client.map { [$0.profile] } ?? readers).flatMap { $0.jointLayers }
+    guard let joint = joints.first(where: { $0.contains(id.role) }) else { return nil }
+    // All experts of a block are computed together, and so are both of their steps.
+    return id.expert != nil ? "blocks.\(block).experts" : "blocks.\(block)." + joint.map(\.rawValue).joined(separator: "+")
   }
 
   /// How its tensors are named.
@@ -157,6 +178,7 @@ struct Target {
 
   /// Whether a scheme or preset for the whole model, or `keep`, makes codes of weights.
   func storesCodes(_ wanted: String, modelType: ElementType) -> Bool {
+    if wanted == OrderedMix.name { return true }
     let name = registry.preset(wanted).map { $0.pureScheme ?? wanted } ?? wanted
     return (try? registry.scheme(name, modelType: modelType)).map { $0.grid.kind != .float } ?? false
   }

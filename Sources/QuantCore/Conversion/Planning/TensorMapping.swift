@@ -91,9 +91,17 @@ struct TensorMapping {
     } else if id.isBias {
       remedy = "The configuration announces biases; if the model has none, correct the configuration."
     }
-    return Failure(
-      .data, "model.tensor-missing", "a tensor that the configuration asks for is missing", file: source.path, tensor: place.name,
-      remedy: remedy)
+    var reason = "a tensor that the configuration asks for is missing"
+    let layer = place.name.hasSuffix(".weight") ? String(place.name.dropLast(".weight".count)) : place.name
+    if let longer = source.tensors.first(where: { $0.name.hasSuffix("." + place.name) })?.name {
+      reason += "; it is stored as '\(longer)'"
+      remedy =
+        "The model is part of another, under '\(String(longer.dropLast(place.name.count + 1)))': save that part alone (save_pretrained of the inner model)."
+    } else if source.tensors.contains(where: { $0.name.hasPrefix(layer + ".parametrizations.") || $0.name == layer + ".weight_g" }) {
+      reason += "; parts from which it is computed are stored instead"
+      remedy = "Remove the parametrization in PyTorch (torch.nn.utils.parametrize.remove_parametrizations), and save the model again."
+    }
+    return Failure(.data, "model.tensor-missing", reason, file: source.path, tensor: place.name, remedy: remedy)
   }
 
   private func checkUnknown(_ model: ModelDescription, _ warnings: inout [String]) throws {

@@ -73,6 +73,19 @@ public enum Evaluation {
     return scores.result(options, windows: windows.count)
   }
 
+  /// Mean KL divergence, in nats, of what a model predicts after each position from what a reference predicts there.
+  /// - Parameters:
+  ///   - states: hidden states of the model after its last block.
+  ///   - others: those of the reference, of the same tokens.
+  /// - Throws: `Failure` `evaluate.not-finite`.
+  package static func divergence(
+    of states: Matrix, by engine: Engine, from others: Matrix, by reference: Engine
+  ) throws(Failure) -> Double {
+    var scores = PositionScores()
+    try score(engine, states, reference, others, [Int](repeating: 0, count: states.rows), into: &scores)
+    return scores.divergences.reduce(0, +) / Double(max(1, scores.divergences.count))
+  }
+
   static let notFinite = Failure(
     .data, "evaluate.not-finite", "the model computes values that are not finite on this text",
     remedy: "Check the weights for NaN and infinity.")

@@ -37,9 +37,9 @@ extension Engine {
   package func observeHead(_ hidden: Matrix, original: Matrix? = nil, observer: CrossObserver) {
     for rows in stride(from: 0, to: hidden.rows, by: BlockPass.chunkTokens).map({ $0..<min(hidden.rows, $0 + BlockPass.chunkTokens) }) {
       observer.stream = .original
-      if let original { headInput(original.rows(rows)).withPanel { observer.observe(.head, $0) } }
+      if let original { headInputs(original.rows(rows)).withPanel { observer.observe(.head, $0) } }
       observer.stream = .quantized
-      headInput(hidden.rows(rows)).withPanel { observer.observe(.head, $0) }
+      headInputs(hidden.rows(rows)).withPanel { observer.observe(.head, $0) }
     }
   }
 

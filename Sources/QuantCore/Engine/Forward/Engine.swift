@@ -147,7 +147,7 @@ public struct Engine: Sendable {
   }
 
   /// The matrix that makes logits: the output matrix, or the embedding if the two are tied; nil for an encoder.
-  var head: TensorID? {
+  package var head: TensorID? {
     guard model.head.pooling == nil else { return nil }
     return weights.contains(TensorID(.output)) && !model.head.isTied ? TensorID(.output) : TensorID(.tokenEmbedding)
   }
@@ -161,12 +161,6 @@ public struct Engine: Sendable {
       hidden = lanes.merged(columns[lanes.lanes.value, 0..<hidden.rows])
     }
     return outputNorm?(hidden, rows: 0..<hidden.rows, parallel: parallel) ?? hidden
-  }
-
-  /// What the output matrix reads, of hidden states after the last block: `[rows, width of the embedding]`.
-  func headInput(_ hidden: Matrix) -> Matrix {
-    let normed = normed(hidden)
-    return outputProjection.map { Matrix.multiplyTransposed(normed, $0, parallel: parallel) } ?? normed
   }
 
   /// One vector for each of some sequences, `[sequences, hidden]`.
@@ -192,6 +186,12 @@ public struct Engine: Sendable {
     return result
   }
 
+  /// What the output matrix reads, of hidden states after the last block: `[rows, width of the embedding]`.
+  func headInputs(_ hidden: Matrix) -> Matrix {
+    let normed = normed(hidden)
+    return outputProjection.map { Matrix.multiplyTransposed(normed, $0, parallel: parallel) } ?? normed
+  }
+
   /// Logits `[rows, vocabulary]` of hidden states after the last block. The caller limits the number of rows.
   /// - Precondition: the model makes logits.
   public func logits(_ hidden: Matrix) -> Matrix {
@@ -200,7 +200,7 @@ public struct Engine: Sendable {
     let vocabulary = model.vocabularySize
     // No input reaches this: `Evaluation` and `Generator` refuse encoders (`checkLogits`), and everything else asks for `outputs`.
     guard let head else { preconditionFailure("an encoder makes no logits") }
-    var normed = headInput(hidden)
+    var normed = headInputs(hidden)
     if let simulation { normed = simulation.input(normed, of: head, parallel: parallel) }
     var result = Matrix(rows: rows, columns: vocabulary)
     // The output matrix is decoded in pieces right before use, because it is often larger than a block.

@@ -1,6 +1,6 @@
 extension Matrix {
   /// A range of rows.
-  func rows(_ range: Range<Int>) -> Matrix {
+  package func rows(_ range: Range<Int>) -> Matrix {
     Matrix(rows: range.count, columns: columns, values: Array(values[range.lowerBound * columns..<range.upperBound * columns]))
   }
 

@@ -38,7 +38,7 @@ public struct ModelWeights: Sendable {
   public func vector(_ id: TensorID) -> [Float]? { entries[id]?.vector() }
 
   /// Decodes some rows of a matrix in the model's order; does nothing if the checkpoint lacks it.
-  func decode(_ id: TensorID, rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
+  package func decode(_ id: TensorID, rows: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
     entries[id]?.decode(rows: rows, into: destination)
   }
 }

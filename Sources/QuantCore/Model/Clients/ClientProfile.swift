@@ -11,6 +11,9 @@ public protocol ClientProfile: Plugin {
   static var packings: [String] { get }
   /// Whether it rounds the input of each linear layer as the type of the layer's weights requires; `--simulate` can then do the same.
   static var roundsInputsByType: Bool { get }
+  /// Roles of layers that it joins into one matrix, which therefore must be stored alike. If an expert's layers are among them, it also
+  /// joins all experts of a block.
+  static var jointLayers: [[TensorRole]] { get }
   /// Why it could not run a quantized layer that is stored like this, or nil if it can.
   static func obstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle?
   /// Why it could not run a folder with these layers although it can run each of them alone, or nil if it can.
@@ -21,6 +24,7 @@ public protocol ClientProfile: Plugin {
 
 extension ClientProfile {
   public static var roundsInputsByType: Bool { false }
+  public static var jointLayers: [[TensorRole]] { [] }
   public static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle? { nil }
   public static func caution(_ folder: ClientFolder, version: ClientVersion) -> String? { nil }
 }

@@ -47,6 +47,8 @@ enum LinearLayerNames {
     // Layers that predict several tokens: what joins their two inputs, and their own output matrix.
     (.module, "eh_proj"),  // DeepSeek V3, GLM 4
     (.part, "shared_head"),  // the same
+    (.start, "medusa"), (.start, "hydra"), (.start, "eagle"),  // heads that were trained for speculative decoding
+    (.part, "mtp_proj"), (.module, "fc"),  // MiMo (`mtp.fc`), EAGLE: what joins two inputs
     // Tables, norms and output matrices.
     (.end, "norm"), (.anywhere, "embed"), (.anywhere, "position"),
     (.start, "ln_"), (.start, "pos_"), (.start, "rel_"), (.anywhere, "relative"), (.anywhere, "rotary"),  // GPT-2, ViT, T5

@@ -32,7 +32,12 @@ public struct Opening: Sendable {
     for candidate in registry.readers where candidate.fileExtensions.contains(where: { ending.hasSuffix("." + $0) }) {
       return try candidate.open(path, options: options)
     }
-    if !Files.isFolder(path) { _ = try MappedFile(path) }
+    if !Files.isFolder(path) {
+      _ = try MappedFile(path)
+    } else if try Files.list(path).contains("config.json") {
+      // In a folder that may be listed but not entered, files seem not to exist.
+      _ = try MappedFile(Files.join(path, "config.json"))
+    }
     let known = registry.readers.map { $0.id }.joined(separator: ", ")
     throw Failure(
       .data, "input.wrong-kind", "this is not a checkpoint of a known format", file: path,
@@ -60,6 +65,7 @@ public struct Opening: Sendable {
         file: checkpoint.path,
         remedy: "Give \(setting: "config") FILE, or the folder that holds both; to read text, give \(setting: "tokenizer") PATH too.")
     }
+    if configuration.architecture == nil, let json = configuration.json { throw classless(checkpoint, json) }
     guard let family = family(of: checkpoint) else {
       let name = configuration.architecture ?? "(none)"
       let known = registry.families.flatMap { $0.architectures(checkpoint.naming) }.joined(separator: ", ")
@@ -74,6 +80,17 @@ public struct Opening: Sendable {
     try UnannouncedBiases.check(checkpoint, model) { try? family.describe($0, tensors: checkpoint) }
     return codes.isEmpty
       ? model : model.replacingPlaces(checkpoint.naming) { codes.contains($0.name) && $0.layout.isTransposed ? $0.turned : $0 }
+  }
+
+  /// Why a configuration that names no class describes nothing, with the class that its type of model suggests.
+  private func classless(_ checkpoint: Checkpoint, _ configuration: JSON) -> Failure {
+    let type = configuration["model_type"]?.stringValue?.filter { $0 != "_" }.lowercased()
+    let known = registry.families.flatMap { $0.architectures(checkpoint.naming) }
+    let suggested = type.flatMap { type in known.first { $0.lowercased() == type + "forcausallm" } } ?? "CLASS"
+    return Failure(
+      .unsupported, "model.architecture", "the configuration names no class of models ('architectures')", file: checkpoint.path,
+      remedy: "Convert within one format and without calibration, or add \"architectures\": [\"\(suggested)\"] to config.json"
+        + " (or to a copy that is given with \(setting: "config")), if that is the model's class.")
   }
 
   /// The description of the towers of a checkpoint's class, or nil.

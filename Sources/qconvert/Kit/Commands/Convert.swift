@@ -29,7 +29,9 @@ struct Convert: QConvertCommand {
     }
     let plan: ConversionPlan
     do {
-      plan = try prepared.plan(threads: global.threadCount())
+      let progress = session.progress()
+      defer { progress.finish() }
+      plan = try prepared.plan(threads: global.threadCount(), progress: progress)
     } catch var failure as Failure where failure.id == "input.missing" && failure.file == recipe.conversion.input {
       // A mistyped command is parsed as IN.
       failure.remedy = "Check the path; 'qconvert --help' lists the commands."

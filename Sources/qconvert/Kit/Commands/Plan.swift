@@ -18,7 +18,10 @@ struct PlanCommand: QConvertCommand {
     if conversion.dumpRecipe {
       return try session.answer(JSONOutput.document([.init("recipe", recipe.document)]), text: recipe.document.yaml)
     }
-    let plan = try prepared.plan(threads: global.threadCount())
+    let progress = session.progress()
+    defer { progress.finish() }
+    let plan = try prepared.plan(threads: global.threadCount(), progress: progress)
+    progress.finish()
     for warning in plan.warnings { session.log.warning("\(warning)") }
     let failure = Gate.failure(of: recipe.gates, Measurements(byteCount: plan.totalSize, bitsPerWeight: plan.bitsPerWeight))
     let document = JSONOutput.document(JSONOutput.members(plan), failure)
@@ -40,6 +43,7 @@ struct PlanCommand: QConvertCommand {
         [tensor.name, Wording.shape(tensor.shape), stored, tensor.scheme.name]
           + (roundsInputs ? [tensor.activations?.name ?? ""] : []) + [tensor.byteCount.grouped, tensor.note ?? ""])
     }
-    return table.text(style: style) + "\n" + Wording.planned(plan).map { $0 + "\n" }.joined()
+    let front = plan.sizes.map { SizeTables.front($0.front).text(style: style) + "\n" } ?? ""
+    return table.text(style: style) + "\n" + front + Wording.planned(plan).map { $0 + "\n" }.joined()
   }
 }

@@ -21,12 +21,13 @@ struct Preparation {
   }
 
   /// - Throws: `Failure` that says what is impossible, or which setting does not apply to the input or would change nothing.
-  func plan(threads: Int) throws -> ConversionPlan {
+  /// - Parameter progress: of a measurement, if types are chosen by one.
+  func plan(threads: Int, progress: any ProgressReporter = SilentProgress()) throws -> ConversionPlan {
     try recipe.checkGates()
     let model = recipe.evaluation.text.isEmpty ? nil : input.flatMap { try? Opening(registry).describe($0) }
     let request = try recipe.request(threads: threads, isEncoder: model?.head.pooling != nil)
     if let input { try Setting.check(said, appliesTo: input) }
-    var plan = try planner.plan(request, opened: input)
+    var plan = try planner.plan(request, opened: input, progress: progress)
     if let input { plan.warnings += try Setting.check(.init(recipe: said, input: input, plan: plan, registry: registry)) }
     return plan
   }

@@ -48,6 +48,7 @@ struct ResultDocument {
       .init("recipe", recipe.document),
       .init("recipe_xxh3_128", JSONOutput.optional(plan.request.recipe.map { Fingerprint.of($0) })),
       .init("inputs", .array(inputs)),
+      .init("expected_kld", JSONOutput.optional(plan.sizes?.divergence)),
       .init("calibration", plan.calibration.map { calibration($0) } ?? .null),
       .init("evaluation", evaluation.map { .object($0.members()) } ?? .null),
       .init("gates", .array(recipe.gates.map { gate($0) })),

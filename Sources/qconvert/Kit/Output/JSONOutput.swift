@@ -66,8 +66,19 @@ enum JSONOutput {
               .init("note", optional(tensor.note)),
             ])
           })),
-      .init("warnings", strings(plan.warnings)),
-    ]
+    ] + (plan.sizes.map { [.init("expected_kld", .double($0.divergence)), .init("front", front($0.front))] } ?? [])
+      + [.init("warnings", strings(plan.warnings))]
+  }
+
+  /// Sizes with the divergence to expect.
+  static func front(_ points: [SizeOutcome.Point]) -> JSON {
+    .array(
+      points.map { point in
+        .object([
+          .init("bytes", .int(point.bytes)), .init("bits_per_weight", .double(point.bitsPerWeight)),
+          .init("kld", .double(point.divergence)),
+        ])
+      })
   }
 
   static func optional(_ text: String?) -> JSON { text.map { .string($0) } ?? .null }

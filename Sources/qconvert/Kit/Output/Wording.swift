@@ -208,6 +208,7 @@ enum Wording {
   /// The totals of a plan, in two or three lines.
   static func planned(_ plan: ConversionPlan) -> [String] {
     var lines = ["\(printable(plan.mainOutput)): \(size(plan.totalSize, plan.bitsPerWeight)), \(plan.tensors.count.grouped) tensors"]
+    if let sizes = plan.sizes { lines.append("expected divergence: \(sizes.divergence.fixed(5)) nats per token") }
     if plan.layout.files.count > 1 { lines.append("files: \(plan.layout.files.count)") }
     lines.append("working memory: about \(ByteSize.format(plan.memoryBytes))")
     return lines

@@ -18,6 +18,7 @@ struct ConversionOptions: ParsableArguments {
 
   @OptionGroup(title: "Input") var source: InputOptions
   @OptionGroup(title: "Rounding") var rounding: RoundingOptions
+  @OptionGroup(title: "Size") var size: SizeOptions
   @OptionGroup(title: "Calibration") var observation: ObservationOptions
   @OptionGroup(title: "Output") var target: OutputOptions
   @OptionGroup(title: "Evaluation") var quality: QualityOptions

@@ -100,7 +100,7 @@ extension Effect {
 extension Effect {
   private static func observation(_ situation: Situation) -> Verdict {
     let plan = situation.plan
-    if plan.calibration != nil { return .effective }
+    if plan.calibration != nil || plan.sizes != nil && plan.request.size.analysisPath == nil { return .effective }
     if let method = plan.methods.first { return .harmless("method '\(type(of: method).id)' observes nothing") }
     return .mistaken(
       "nothing in this conversion observes the model on text",

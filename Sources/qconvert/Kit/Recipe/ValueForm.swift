@@ -79,6 +79,18 @@ extension ValueForm where Value == Int? {
   }
 }
 
+extension ValueForm where Value == Double? {
+  /// A number greater than 0.
+  static let positive = ValueForm { entry in
+    guard let number = entry.text.flatMap({ Double($0) }), number > 0, number.isFinite else {
+      throw entry.unexpected("a number greater than 0")
+    }
+    return number
+  } write: {
+    $0.map { .double($0) }
+  }
+}
+
 extension ValueForm where Value == UInt64 {
   static let seed = ValueForm { entry in
     guard let number = entry.text.flatMap({ UInt64($0) }) else { throw entry.unexpected("a whole number that is not negative") }
@@ -143,6 +155,13 @@ extension ValueForm where Value == [String] {
   /// The same; the key is left out if the list is empty.
   static let someTexts = ValueForm { entry in
     try texts.read(entry)
+  } write: {
+    $0.isEmpty ? nil : texts.write($0)
+  }
+
+  /// Names of schemes: a list, or one text that separates them by commas; left out if there are none.
+  static let names = ValueForm { entry in
+    try entry.elements.flatMap { SizeTables.names(try ValueForm<String>.text.read($0)) }.map { $0.lowercased() }
   } write: {
     $0.isEmpty ? nil : texts.write($0)
   }
