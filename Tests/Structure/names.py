@@ -30,6 +30,7 @@ CORE_EXCEPTIONS = {
 # values (`Remedy`), which a program spells.
 OPTION = re.compile(r'--[a-z][a-z-]+')
 OPTION_EXCEPTIONS = {
+    "QuantCore/Conversion/Planning/LoudChannels.swift": (["--quality"], "a warning"),
     "QuantCore/Conversion/Planning/Observation.swift": (["--calibration"], "a warning"),
     "QuantCore/Conversion/Planning/TowerRequest.swift": (["--mmproj"], "a warning"),
     "QuantCore/Conversion/Running/StatisticsRun.swift": (["--propagate"], "a warning"),
