@@ -1,7 +1,7 @@
 /// What `analyze` found.
 public struct SizeReport: Sendable {
   public var analysis: SizeAnalysis
-  /// Sizes with the divergence to expect of the best mix, of the whole output.
+  /// Sizes with the divergence to expect of the best mix: of the tensors whose type can be chosen.
   public var front: [SizeOutcome.Point]
   /// What was measured.
   public var source: Checkpoint

@@ -64,7 +64,7 @@ public struct SizeOutcome: Sendable, Equatable {
 
   /// A mix that could be ordered.
   public struct Point: Sendable, Equatable {
-    /// Of the whole output.
+    /// Of the whole output; in a report of `analyze`, of the tensors whose type can be chosen.
     public var bytes: Int
     public var bitsPerWeight: Double
     public var divergence: Double

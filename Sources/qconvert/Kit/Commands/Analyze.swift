@@ -47,20 +47,10 @@ struct Analyze: QConvertCommand {
     help: ArgumentHelp("Measure divergence on this text; repeatable. (default: the calibration text)", valueName: "FILE"))
   var text: [String] = []
 
-  @Option(help: ArgumentHelp("Measure divergence on N windows of it. (default: 16)", valueName: "N"))
-  var windows = 16
+  @Option(help: ArgumentHelp("Measure divergence on N windows of it. (default: 16; a quarter of few --samples)", valueName: "N"))
+  var windows: Int?
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("Read MODEL as this format. (default: by content)", valueName: "FORMAT"))
-  var from: String?
-
-  @Option(help: ArgumentHelp("Read this config.json instead of the one beside MODEL.", valueName: "FILE"))
-  var config: String?
-
-  @Option(help: ArgumentHelp("Read the tokenizer from this file or folder, not from MODEL.", valueName: "PATH"))
-  var tokenizer: String?
-
-  @Option(help: ArgumentHelp("Name the pre-tokenizer if it is not recognised.", valueName: "NAME"))
-  var pre: String?
+  @OptionGroup var source: SourceOptions
 
   @Flag(help: "Replace an existing FILE.")
   var force = false
@@ -70,10 +60,10 @@ struct Analyze: QConvertCommand {
   func run(_ registry: Registry, _ session: Session) throws {
     let request = try request()
     var other: CalibrationRequest?
-    if !text.isEmpty || windows != 16 {
+    if !text.isEmpty || windows != nil {
       var wanted = request.calibration
       if !text.isEmpty { wanted.files = text } else { wanted.seed &+= 1 }
-      wanted.samples = try WholeNumber.check(windows, "--windows", in: 1...1_000_000)
+      wanted.samples = try WholeNumber.check(windows ?? 16, "--windows", in: 1...1_000_000)
       other = wanted
     }
     let progress = session.progress()
@@ -101,10 +91,7 @@ struct Analyze: QConvertCommand {
     request.packing = packing
     request.client = client
     request.size.preferred = prefer.map { SizeTables.names($0) } ?? []
-    request.fromFormat = from
-    request.configPath = config
-    request.tokenizerPath = tokenizer
-    request.preTokenizer = pre
+    source.apply(to: &request)
     request.force = force
     request.threads = try global.threadCount()
     return request

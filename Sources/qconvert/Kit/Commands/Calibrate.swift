@@ -30,17 +30,7 @@ struct Calibrate: QConvertCommand {
 
   @OptionGroup var text: CalibrationOptions
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("Read MODEL as this format. (default: by content)", valueName: "FORMAT"))
-  var from: String?
-
-  @Option(help: ArgumentHelp("Read this config.json instead of the one beside MODEL.", valueName: "FILE"))
-  var config: String?
-
-  @Option(help: ArgumentHelp("Read the tokenizer from this file or folder, not from MODEL.", valueName: "PATH"))
-  var tokenizer: String?
-
-  @Option(help: ArgumentHelp("Name the pre-tokenizer if it is not recognised.", valueName: "NAME"))
-  var pre: String?
+  @OptionGroup var source: SourceOptions
 
   @Flag(help: "Replace an existing output.")
   var force = false
@@ -51,10 +41,7 @@ struct Calibrate: QConvertCommand {
     var request = ConversionRequest(input: input, output: output)
     request.calibration = try text.request()
     request.methods = methods.map { (id: $0, options: [:]) }
-    request.fromFormat = from
-    request.configPath = config
-    request.tokenizerPath = tokenizer
-    request.preTokenizer = pre
+    source.apply(to: &request)
     request.force = force
     request.threads = try global.threadCount()
     var warnings: [String] = []
