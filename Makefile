@@ -95,10 +95,13 @@ sanitize-swift: setup
 portable: setup
 	swift test -c release --scratch-path .build-portable -Xcc -DQC_PORTABLE -Xswiftc -enable-testing $(RULES)
 
-interop: setup build
+# Checks the program that QCONVERT names; builds one if it names none.
+BUILT = $(if $(filter file,$(origin QCONVERT)),build)
+
+interop: setup $(BUILT)
 	QCONVERT=$(QCONVERT) Tests/Interop/run.sh
 
-interop-all: setup build
+interop-all: setup $(BUILT)
 	QCONVERT=$(QCONVERT) Tests/Interop/run.sh --all
 
 benchmark: setup build

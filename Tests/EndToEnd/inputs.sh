@@ -31,6 +31,26 @@ for kind in pipe loop; do refused "a $kind instead of a file" 66 "$work/$kind" "
 refused "a device instead of a file" 66 /dev/zero "$target" --scheme q8_0
 cp -r "$in/good" "$work/pipes" && rm "$work/pipes/config.json" && mkfifo "$work/pipes/config.json"
 refused "a pipe instead of a configuration" 66 "$work/pipes" "$target" --scheme q8_0
+
+# root reads everything, but not without the capability to do so.
+cp -r "$in/good" "$work/closed"
+as_user() { if [ "$(id -u)" -eq 0 ]; then setpriv --bounding-set=-dac_override,-dac_read_search "$@"; else "$@"; fi; }
+# $1: what cannot be read; $2: its permissions.
+for case in ". 000" ". 444" "config.json 000" "model.safetensors 000" "tokenizer.json 000"; do
+  read -r entry mode <<<"$case"
+  name="$entry with permissions $mode"
+  before=$(stat -c %a "$work/closed/$entry")
+  chmod "$mode" "$work/closed/$entry"
+  as_user "$qconvert" "$work/closed" "$target" --scheme q8_0 >"$work/stdout" 2>"$work/err"
+  code=$?
+  chmod "$before" "$work/closed/$entry"
+  if [ "$code" -eq 66 ] && grep -q 'closed.*cannot be read by this user.*input.unreadable' "$work/err" && [ -z "$(ls -A "$out")" ]; then
+    pass "$name (66)"
+  else
+    fail "$name" "ended with $code: $(head -c 200 "$work/err")"
+  fi
+done
+
 accepted "tensors without elements" model.safetensors "$in/empty-matrix.safetensors" "$out/model.safetensors"
 tidy
 accepted "an output matrix that equals the tied embedding" model.gguf "$in/tied-and-same" "$target" --scheme q8_0

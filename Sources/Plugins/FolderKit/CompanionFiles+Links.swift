@@ -1,5 +1,4 @@
 public import QuantCore
-import QuantPlatform
 
 extension CompanionFiles {
   /// Refuses files that have an entry in the folder and cannot be read: a link to what is not there (a cache of the Hub that lost a file),
@@ -9,21 +8,13 @@ extension CompanionFiles {
     let present = Set(try Files.list(folder))
     for name in names where present.contains(name) {
       let path = Files.join(folder, name)
-      var status = stat()
-      guard stat(path, &status) == 0 else { throw unreadable(path, errno) }
+      try Files.checkExists(path)
       guard Files.isFile(path) else {
         throw Failure(
           .noInput, "input.not-a-file", "is \(Files.isFolder(path) ? "a folder" : "a pipe or a device"), not a file", file: path,
           remedy: "Replace it by the file, or remove it.")
       }
     }
-  }
-
-  private static func unreadable(_ path: String, _ number: Int32) -> Failure {
-    guard number == ENOENT, let target = Files.linkTarget(path) else { return Files.failure(number, opening: path) }
-    return Failure(
-      .noInput, "input.dangling-link", "is a symbolic link to \(target), which does not exist", file: path,
-      remedy: "Download the model again, or remove the link.")
   }
 
   /// Whether a file of a folder is a link that leads out of it, and not to the blobs of the Hub's cache that the folder is in. What such a

@@ -7,7 +7,7 @@ enum FolderCauses {
     isNative(names) || isCache(names) || holdsCaches(names) || whole(names) != nil
   }
 
-  /// - Throws: `Failure` `hf.native`, `hf.cache`, `hf.foreign`, `input.dangling-link`.
+  /// - Throws: `Failure` `hf.native`, `hf.cache`, `hf.foreign`, and as `Files.checkExists` for each entry.
   static func check(_ folder: String, _ names: [String]) throws(Failure) {
     if isNative(names) {
       throw Failure(
@@ -30,11 +30,7 @@ enum FolderCauses {
     if let whole = whole(names) {
       throw Failure(.unsupported, "hf.foreign", "holds \(whole.what)", file: folder, remedy: whole.remedy)
     }
-    for name in names where !name.hasPrefix(".") && !Files.exists(Files.join(folder, name)) {
-      throw Failure(
-        .noInput, "input.dangling-link", "is a link to a file that does not exist", file: Files.join(folder, name),
-        remedy: "Restore the file (download the model again if this is the Hub's cache), or remove the link.")
-    }
+    for name in names where !name.hasPrefix(".") { try Files.checkExists(Files.join(folder, name)) }
   }
 
   /// What clients would do otherwise with this folder.

@@ -37,6 +37,18 @@ public enum Files {
   /// Whether something can be reached at the path (a dangling link cannot).
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+  /// Checks that something can be reached at a path.
+  /// - Throws: `Failure` `input.missing`, `input.dangling-link`, `input.symlink-loop`, `input.unreadable`.
+  public static func checkExists(_ path: String) throws(Failure) {
+    var status = stat()
+    guard stat(path, &status) != 0 else { return }
+    let number = errno
+    guard number == ENOENT, let target = linkTarget(path) else { throw failure(number, opening: path) }
+    throw Failure(
+      .noInput, "input.dangling-link", "is a symbolic link to \(target), which does not exist", file: path,
+      remedy: "Restore the file (download the model again if this is the Hub's cache), or remove the link.")
+  }
+
   /// Whether the path leads to a folder.
   public static func isFolder(_ path: String) -> Bool {
     var status = stat()
