@@ -37,8 +37,8 @@ extension TensorWriter {
       if let record = rounder?.record { written.record.add(record) }
       let encoder = TileEncoder(
         tensor: tensor, nesting: nesting, columns: columns, rounder: rounder, importance: segment.importance, map: map,
-        firstRow: segment.rows.lowerBound, checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues,
-        file: plan.source.path, buffers: buffers, load: load)
+        firstRow: segment.rows.lowerBound, checksFinite: !plan.request.allowNonfinite,
+        keepsValues: keepsValues || corrections[index] != nil, file: plan.source.path, buffers: buffers, load: load)
       try inTiles(index, segment.rows, of: rows, tile: tile) {
         try encoder.encode($0)
       } consume: { output in
@@ -52,6 +52,7 @@ extension TensorWriter {
     }
     try checkSizes(offsets, of: tensor)
     if squares.original > 0 { written.relativeError = (squares.error / squares.original).squareRoot() }
+    try correct(&written, of: index, segments: segments ?? [], load: load)
     return written
   }
 
