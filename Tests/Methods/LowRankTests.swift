@@ -27,7 +27,9 @@ import Testing
     return CorrectionTask(name: "w", error: error, statistics: statistics, rank: rank, parallel: Parallel(threads: threads))
   }
 
-  private static let methods: [String: any QuantizationMethod.Type] = ["lorc": LoRC.self, "lqer": LQER.self, "eora": EoRA.self]
+  private static let methods: [String: any QuantizationMethod.Type] = [
+    "lorc": LoRC.self, "lqer": LQER.self, "eora": EoRA.self, "lq-lora": LQLoRA.self,
+  ]
 
   private static func method(_ name: String, _ given: [String: String] = [:]) throws -> any QuantizationMethod {
     let type = try #require(methods[name])
@@ -143,6 +145,27 @@ import Testing
     let product = LowRankTests.product(try LowRankTests.method("eora").factors(for: task))
     #expect(try LowRankTests.rest("eora", task, product) < 1e-3)
     #expect(product.values.allSatisfy { abs($0) < 2 })
+  }
+
+  @Test func everyTurnBringsCodesAndCorrectionNearer() throws {
+    let weights = LowRankTests.task(rows: 48, columns: 64, tokens: 1, seed: 9).error
+    let scheme = try #require(IntegerSchemes.scheme(named: "int3-g32", modelType: .f16))
+    var last = Double.infinity
+    for turns in [1, 2, 8] {
+      let method = try LowRankTests.method("lq-lora", ["rank": "6", "turns": "\(turns)"])
+      let before = try method.anticipation(of: AnticipationTask(weights: weights, scheme: scheme, statistics: nil, rank: 6))
+      // The first turn is LoRC: weights are rounded as they are.
+      #expect((before == nil) == (turns == 1))
+      var base = weights
+      if let before { for (place, value) in LowRankTests.product(before).values.enumerated() { base.values[place] -= value } }
+      let rounded = base.withPanel { scheme.roundTrip($0) }
+      let error = Matrix(rows: 48, columns: 64, values: zip(weights.values, rounded).map { $0 - $1 })
+      let task = CorrectionTask(name: "w", error: error, statistics: nil, rank: 6)
+      let product = LowRankTests.product(try method.factors(for: task))
+      let rest = zip(error.values, product.values).reduce(0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
+      #expect(rest < 0.999 * last)
+      last = rest
+    }
   }
 
   @Test func optionsAreChecked() throws {

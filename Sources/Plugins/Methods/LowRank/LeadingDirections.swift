@@ -16,15 +16,16 @@ struct LeadingDirections {
   /// How often a block is multiplied: as often as the small matrix stays small.
   private static let (steps, smallSize) = (3...12, 288)
 
-  init(of error: Matrix, weights: ColumnWeights, count: Int, parallel: Parallel) {
+  init(of error: Matrix, weights: ColumnWeights, count: Int, isRough: Bool = false, parallel: Parallel) {
     let width = min(count + LeadingDirections.oversampling, error.rows)
     let steps = min(
       max(LeadingDirections.smallSize / max(1, width), LeadingDirections.steps.lowerBound), LeadingDirections.steps.upperBound)
+    let blocks = isRough ? 2 : steps
     var basis = Matrix(rows: 0, columns: error.rows)
     var products = Matrix(rows: 0, columns: error.columns)
     var weighted = products
     var block = LeadingDirections.start(rows: width, columns: error.rows)
-    for _ in 0..<steps {
+    for _ in 0..<blocks {
       block.makeOrthonormal(to: basis, parallel: parallel)
       if block.rows == 0 { break }
       let product = Matrix.multiply(block, error, parallel: parallel)

@@ -1,6 +1,6 @@
 import QuantCore
 
-/// What the three methods of this module have in common: the error `E = W − Ŵ` of a rounded matrix is replaced by a product `B·A` of
+/// What the methods of this module have in common: the error `E = W − Ŵ` of a rounded matrix is replaced by a product `B·A` of
 /// low rank, which clients add as a LoRA adapter. They differ in what an error in a column weighs.
 ///
 /// For weights `H` of the columns, `‖(E − B·A)·H^½‖` is smallest for `B = U` and `A = Uᵀ·E`, where the columns of U are the leading
@@ -21,8 +21,9 @@ struct LowRankCorrection {
     shape = CorrectionShape(rank: try options.integer("rank", in: 1...256), bits: bits == "8" ? 8 : 16)
   }
 
-  func factors(for task: CorrectionTask, weights: ColumnWeights) -> LowRankFactors {
-    let found = LeadingDirections(of: task.error, weights: weights, count: task.rank, parallel: task.parallel)
+  /// - Parameter isRough: whether a few hundredths of the best possible gain may be missed, for factors that are only a step.
+  func factors(for task: CorrectionTask, weights: ColumnWeights, isRough: Bool = false) -> LowRankFactors {
+    let found = LeadingDirections(of: task.error, weights: weights, count: task.rank, isRough: isRough, parallel: task.parallel)
     var outputs = Matrix(rows: task.error.rows, columns: task.rank)
     var inputs = Matrix(rows: task.rank, columns: task.error.columns)
     for rank in 0..<found.directions.rows {

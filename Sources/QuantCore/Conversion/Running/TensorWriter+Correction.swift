@@ -1,4 +1,29 @@
 extension TensorWriter {
+  /// The weights of a tensor without what its correction is going to hold; nil if they are rounded as they are.
+  func anticipated(
+    _ index: Int, segments: [Segment], load: @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+  ) throws -> (@Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void)? {
+    guard let adapter = plan.adapter, corrections[index] != nil, let method = plan.methods.corrector else { return nil }
+    let tensor = plan.tensors[index]
+    let (rows, columns) = tensor.matrixShape
+    var whole = Matrix(rows: 0, columns: columns)
+    for number in 0..<tensor.matrixCount {
+      let first = number * rows
+      var weights = Matrix(rows: rows, columns: columns) { load(first..<first + rows, $0) }
+      let statistics = segments.first { $0.rows.contains(first) }?.statistics
+      let task = AnticipationTask(
+        weights: weights, scheme: tensor.scheme, statistics: statistics, rank: adapter.shape.rank, parallel: parallel)
+      guard let factors = try method.anticipation(of: task) else { return nil }
+      let product = Matrix.multiply(factors.outputs, factors.inputs, parallel: parallel)
+      for place in weights.values.indices { weights.values[place] -= product.values[place] }
+      whole = Matrix(rows: whole.rows + rows, columns: columns, values: whole.values + weights.values)
+    }
+    return { [whole] rows, destination in
+      let values = whole.values[rows.lowerBound * columns..<rows.upperBound * columns]
+      values.withUnsafeBufferPointer { if let base = $0.baseAddress { destination.update(from: base, count: $0.count) } }
+    }
+  }
+
   /// Approximates what rounding a tensor lost, stores it in the adapter, and adds it to the values: the layers behind see what clients
   /// will compute.
   /// - Parameters:

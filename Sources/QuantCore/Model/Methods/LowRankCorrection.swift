@@ -11,6 +11,29 @@ public struct CorrectionShape: Sendable, Equatable {
   }
 }
 
+/// One matrix that is going to be rounded, and corrected.
+public struct AnticipationTask: Sendable {
+  /// The weights as the last transform left them, `[out, in]`.
+  public var weights: Matrix
+  /// The scheme that they are rounded to.
+  public var scheme: any Scheme
+  /// What was observed at its input; nil without calibration.
+  public var statistics: SiteStatistics?
+  /// The rank of the correction.
+  public var rank: Int
+  public var parallel: Parallel
+
+  public init(
+    weights: Matrix, scheme: any Scheme, statistics: SiteStatistics?, rank: Int, parallel: Parallel = Parallel(threads: 1)
+  ) {
+    self.weights = weights
+    self.scheme = scheme
+    self.statistics = statistics
+    self.rank = rank
+    self.parallel = parallel
+  }
+}
+
 /// One matrix that has been rounded.
 public struct CorrectionTask: Sendable {
   /// Name of its tensor in the output, for messages.

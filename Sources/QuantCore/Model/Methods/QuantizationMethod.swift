@@ -38,6 +38,9 @@ public protocol QuantizationMethod: Plugin {
   func rounder(for task: RoundingTask) throws -> (any Rounder)?
   /// The shape of the corrections; nil unless `stages` has `.correct`.
   var correction: CorrectionShape? { get }
+  /// Called once for each matrix of a block before it is rounded, if `stages` has `.correct`: what the correction is going to hold, which
+  /// is subtracted from the weights that are rounded. Nil: the weights are rounded as they are.
+  func anticipation(of task: AnticipationTask) throws -> LowRankFactors?
   /// Called once for each matrix of a block that was rounded, after all its rows are. The next block sees the corrected outputs.
   /// - Returns: matrices of the rank that the task says.
   func factors(for task: CorrectionTask) throws -> LowRankFactors
@@ -55,6 +58,7 @@ extension QuantizationMethod {
   public func transform(_ block: inout BlockWorkspace) throws -> [String] { [] }
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? { nil }
   public var correction: CorrectionShape? { nil }
+  public func anticipation(of task: AnticipationTask) throws -> LowRankFactors? { nil }
   public func factors(for task: CorrectionTask) throws -> LowRankFactors {
     LowRankFactors(
       outputs: Matrix(rows: task.error.rows, columns: task.rank), inputs: Matrix(rows: task.rank, columns: task.error.columns))
