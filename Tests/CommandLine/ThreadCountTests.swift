@@ -21,10 +21,11 @@ import Testing
     model = try ShortModel.make(blocks: 1, in: folder, Opening(registry).open(SharedData.fixture("models/tiny-llama")))
   }
 
-  /// All files of an output, by name.
-  private func files(_ path: String) throws -> [String: [UInt8]] {
-    let names = Files.isFolder(path) ? try Files.list(path).map { path + "/" + $0 } : [path]
-    return Dictionary(uniqueKeysWithValues: names.map { (Files.lastComponent($0), readFile($0)) })
+  /// All files of an output, by path.
+  private func files(of plan: ConversionPlan) -> [String: [UInt8]] {
+    let paths =
+      plan.layout.isFolder ? plan.layout.files.map { plan.request.output + "/" + $0.name } : plan.layout.targets(plan.request.output)
+    return Dictionary(uniqueKeysWithValues: paths.map { ($0, readFile($0)) })
   }
 
   /// Outputs of runs with 1, 2 and 3 threads.
@@ -43,8 +44,9 @@ import Testing
       request.threads = threads
       request.force = true
       change(&request)
-      try Converter(registry).run(Planner(registry).plan(request), progress: SilentProgress())
-      return try files(request.output)
+      let plan = try Planner(registry).plan(request)
+      try Converter(registry).run(plan, progress: SilentProgress())
+      return files(of: plan)
     }
   }
 

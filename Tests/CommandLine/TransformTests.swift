@@ -22,8 +22,8 @@ import Testing
     ]
   /// Methods that are known to change weights; a test in which they change nothing proves nothing.
   private static let transforming: Set = ["awq", "smoothquant"]
-  /// Methods that only round, and are refused if nothing is rounded.
-  private static let rounding: Set = ["gptq"]
+  /// Methods that only round, or correct what others rounded, and are refused if nothing is rounded.
+  private static let rounding: Set = ["gptq", "lorc", "lqer", "eora", "lq-lora"]
   /// Method and model without an exact transform: a norm after the layers, or one whose output the residual reads, cannot be folded.
   private static let refused = Set(
     [

@@ -41,3 +41,29 @@ refused "a quantized scheme for an adapter" 69 "$work/adapter.gguf" "$out/adapte
 attempt eval "$lora" --text "$root/Tests/Fixtures/text/evaluation.txt"
 name="an adapter is not evaluated"
 if [ "$code" -eq 69 ] && grep -q 'LoRA adapter' "$work/err"; then pass "$name (69)"; else fail "$name" "ended with $code"; fi
+
+# Corrections of what rounding lost: an adapter that is a part of the output.
+model=$root/Tests/Fixtures/models/tiny-llama
+text=$root/Tests/Fixtures/text/evaluation.txt
+# divergence MODEL [OPTIONS]: the mean KL divergence from $model.
+divergence() { "$qconvert" eval "$@" --reference "$model" --text "$text" --context 128 --windows 2 --json --quiet | sed -n 's/.*"kld.mean" *: *\([0-9.e-]*\).*/\1/p'; }
+fresh
+name="a correction comes with the file"
+attempt "$model" "$out/m.gguf" --scheme q4_0 -p lorc:rank=32
+written=$(ls -A "$out" | tr '\n' ' ')
+if [ "$code $written" = "0 m.gguf m.gguf.qconvert.json m.lora.gguf " ]; then pass "$name"; else fail "$name" "ended with $code and wrote $written"; fi
+mv "$out"/m.*gguf "$work"
+name="the adapter brings the file nearer to the model"
+plain=$(divergence "$work/m.gguf") corrected=$(divergence "$work/m.gguf" --lora "$work/m.lora.gguf")
+if awk "BEGIN { exit !($corrected < 0.97 * $plain) }"; then pass "$name"; else fail "$name" "$corrected after $plain"; fi
+rm -f "$work"/m.*gguf
+fresh
+accepted "a correction comes in the folder" m "$model" "$out/m" --scheme int4-channel -p lorc --eval-text "$text" --eval-windows 2 --eval-context 128
+name="and is part of its evaluation"
+stated=$(sed -n 's/.*"kld.mean" *: *\([0-9.e-]*\).*/\1/p' "$out/m.qconvert.json" | head -1)
+corrected=$(divergence "$out/m" --lora "$out/m/adapter")
+if [ -n "$stated" ] && [ "$stated" = "$corrected" ]; then pass "$name"; else fail "$name" "$stated, but eval says $corrected"; fi
+fresh
+refused "two corrections" 64 "$model" "$out/m" --scheme w4a16 -p lorc -p eora
+refused "a correction of nothing" 64 "$model" "$out/m" --scheme bf16 -p lorc
+refused "8-bit factors in a folder" 69 "$model" "$out/m" --scheme w4a16 -p lorc:bits=8

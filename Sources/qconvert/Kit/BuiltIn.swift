@@ -10,6 +10,7 @@ import GPTQ
 import GPTQContainer
 import HQQ
 import HuggingFace
+import LowRank
 import MLX
 import ModelFamilies
 import ModelOpt
@@ -24,7 +25,7 @@ extension QConvert {
   /// The plug-ins of the `qconvert` binary, axis by axis: the only such list. Custom programs add to it.
   public static let builtIn: [any Plugin.Type] = [
     // Methods
-    RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self,
+    RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self, LoRC.self, LQER.self, EoRA.self, LQLoRA.self,
     // Schemes and presets
     FloatSchemes.self, IntegerSchemes.self, AffineSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, BitsAndBytesSchemes.self,
     GGUFBlocks.self,

@@ -53,6 +53,16 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
   }
 
   public static func tensors(of adapter: LowRankAdapter) throws(Failure) -> [CheckpointTensor] { try GGUFAdapter.tensors(of: adapter) }
+  public static var holdsStacks: Bool { true }
+
+  /// Rows that no block of 8-bit codes divides, such as those of B if the rank is below 32, stay 16-bit floats.
+  public static func scheme(bits: Int, columns: Int) -> String? {
+    switch bits {
+    case 16: "f16"
+    case 8: columns.isMultiple(of: 32) ? "q8_0" : "f16"
+    default: nil
+    }
+  }
 
   /// Length of the longest name that llama.cpp supports, in bytes.
   private static let maximumNameLength = 63

@@ -91,6 +91,38 @@ public struct OutputLayout: Sendable {
     return found
   }
 
+  /// The same output with another one as a part of it, so that both are complete or absent together.
+  /// - Parameters:
+  ///   - name: of the folder inside this output that the other one becomes; of the file beside it, if both are files.
+  ///   - ownName: of this output, if it is a single file.
+  ///   - firstTensor: index in the whole request of the other output's first tensor.
+  package func holding(_ other: OutputLayout, named name: String, ownName: String, firstTensor: Int) -> OutputLayout {
+    var result = self
+    if !isFolder, result.files.count == 1 { result.files[0].name = ownName }
+    result.files += other.files.map { file in
+      var file = file
+      file.name = file.name.isEmpty ? name : name + "/" + file.name
+      return file
+    }
+    result.placements += other.placements.map { place in
+      var place = place
+      place.tensor += firstTensor
+      place.file += files.count
+      return place
+    }
+    result.slots += other.slots.map { slot in
+      var slot = slot
+      slot.file += files.count
+      return slot
+    }
+    return result
+  }
+
+  /// Whether a folder of this name may be in a folder that the output replaces.
+  func mayHoldFolder(_ name: String) -> Bool {
+    folders.contains(name) || earlierNames.contains { $0.hasPrefix(name + "/") }
+  }
+
   /// Whether a file of this name may be in a folder that the output replaces.
   func mayHold(_ name: String) -> Bool {
     files.contains { $0.name == name }

@@ -61,7 +61,7 @@ struct RunLog {
   private static func continued(
     _ found: Journal.Contents?, _ identity: RunIdentity, _ plan: ConversionPlan, _ work: WorkFolder
   ) throws(Failure) -> Journal.Contents? {
-    guard let found else { return nil }
+    guard var found else { return nil }
     try identity.check(earlier: found.identity, target: plan.request.output)
     for tensor in found.tensors.values {
       guard plan.tensors.indices.contains(tensor.index), tensor.hashes.count == plan.tensors[tensor.index].parts.count else {
@@ -71,13 +71,18 @@ struct RunLog {
     // A tensor that is missing from its block would be rounded without calibration.
     let blocks =
       found.blocks.isEmpty
-      ? [:] : Dictionary(grouping: plan.tensors.indices) { plan.tensors[$0].id?.block }
+      ? [:] : Dictionary(grouping: plan.tensors.indices) { plan.tensors[$0].block }
     for block in found.blocks {
       guard block.index < plan.model?.blocks.count ?? 0,
         Set(block.tensors.map(\.index)) == Set(blocks[block.index] ?? [])
       else {
         throw Journal.damaged(work)
       }
+    }
+    // What corrects a tensor is made with it: if one of them is missing, all are made again.
+    for (target, factors) in plan.corrections {
+      let together = [target] + factors
+      if !together.allSatisfy({ found.tensors[$0] != nil }) { for index in together { found.tensors[index] = nil } }
     }
     return found
   }

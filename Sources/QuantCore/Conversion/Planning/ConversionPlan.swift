@@ -20,6 +20,8 @@ public struct ConversionPlan: Sendable {
   public var calibration: CalibrationWindows?
   /// Statistics that were collected earlier, so that the conversion need not run the model; else nil.
   public var statistics: StoredStatistics?
+  /// The adapter that is written with the output; nil if no method corrects.
+  public var adapter: PlannedAdapter?
   /// How the plan met an order of a size; nil if none was given.
   public var sizes: SizeOutcome?
   /// What a person should know before the conversion.
@@ -31,15 +33,23 @@ public struct ConversionPlan: Sendable {
   /// Size of the output in bytes.
   public var totalSize: Int { layout.totalSize }
 
-  /// Bits per weight over all tensors.
+  /// Bits per weight over all tensors, with those of an adapter that corrects them.
   public var bitsPerWeight: Double {
-    var bytes = 0
-    var weights = 0
-    for tensor in tensors {
-      bytes += tensor.parts.reduce(0) { $0 + $1.byteCount }
-      weights += tensor.shape.reduce(1, *)
-    }
-    return weights == 0 ? 0 : Double(bytes) * 8 / Double(weights)
+    weightCount == 0 ? 0 : Double(tensors.reduce(0) { $0 + $1.storedBytes }) * 8 / Double(weightCount)
+  }
+
+  /// Weights of the model.
+  var weightCount: Int { tensors.reduce(0) { $1.correction == nil ? $0 + $1.shape.reduce(1, *) : $0 } }
+
+  /// Where the adapter is that belongs to the output.
+  /// - Parameter main: path of the output, or of the first of its files, now or later.
+  public func adapterPath(beside main: String) -> String? {
+    adapter.map { Files.join(layout.isFolder ? main : Files.folder(of: main), $0.name) }
+  }
+
+  /// Indices of the tensors that correct others, by index of the corrected tensor.
+  var corrections: [Int: [Int]] {
+    Dictionary(grouping: tensors.indices.filter { tensors[$0].correction != nil }) { tensors[$0].correction?.target ?? -1 }
   }
 
   /// Estimate, from shapes, of the working memory that the conversion needs in bytes, without mapped pages of the source.
@@ -50,7 +60,9 @@ public struct ConversionPlan: Sendable {
       tensors.map { tensor in
         max((source[tensor.sourceName]?.storage as? TransposedStack)?.workingBytes ?? 0, tensor.turnedBytes)
       }.max() ?? 0
-    let tiles = TileSize.threads(request.threads, tileWeights: tile) * tile * 16 + turned
+    // A corrected matrix, its error, and what it becomes.
+    let corrected = tensors.compactMap { $0.correction.map { tensors[$0.target].shape.reduce(1, *) } }.max() ?? 0
+    let tiles = TileSize.threads(request.threads, tileWeights: tile) * tile * 16 + turned + 12 * corrected
     guard let calibration, let model else { return tiles }
     // For the largest block.
     var weights = [Int](repeating: 0, count: model.blocks.count)

@@ -11,7 +11,7 @@ struct MethodChain {
       return try type.init(OptionValues(given.options, declarations: type.options, plugin: given.id))
     }
     propagation = ConversionPlan.propagation(request, methods)
-    try MethodChain.checkRounders(methods)
+    try MethodChain.checkOrder(methods)
     guard !request.isTrueSequential || propagation == .quantized else {
       throw Failure(
         .usage, "usage.true-sequential", "later layers can be observed after rounded ones in the quantized stream only",
@@ -19,13 +19,17 @@ struct MethodChain {
     }
   }
 
-  /// - Throws: `Failure` `method.overruled` for a method that only rounds and is followed by another that rounds.
-  private static func checkRounders(_ methods: [any QuantizationMethod]) throws(Failure) {
-    for (index, method) in methods.enumerated() where method.stages == [.round] {
-      guard let later = methods[(index + 1)...].last(where: { $0.stages.contains(.round) }) else { continue }
+  /// - Throws: `Failure` `method.overruled` for a method that only rounds and is followed by another that rounds, or only corrects and is
+  ///   followed by another that corrects.
+  private static func checkOrder(_ methods: [any QuantizationMethod]) throws(Failure) {
+    for (index, method) in methods.enumerated() {
+      guard let stage = [MethodStage.round, .correct].first(where: { method.stages == [$0] }),
+        let later = methods[(index + 1)...].last(where: { $0.stages.contains(stage) })
+      else { continue }
       let (own, other) = (type(of: method).id, type(of: later).id)
+      let does = stage == .round ? "rounds" : "corrects"
       throw Failure(
-        .usage, "method.overruled", "method '\(own)' only rounds, but the later '\(other)' rounds in its place",
+        .usage, "method.overruled", "method '\(own)' only \(does), but the later '\(other)' \(does) in its place",
         remedy: later.stages.contains(.transform) ? "Give '\(other)' first, or leave one of them out." : "Leave one of them out.")
     }
   }

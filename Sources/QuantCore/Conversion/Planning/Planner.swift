@@ -137,10 +137,17 @@ public struct Planner: Sendable {
       metadataEdits: preTokenizerEdits(request, shaped.source, target, &shaped.warnings) + MetadataEdit.edits(request))
     output.figures = request.figures
     output.generation = registry.reader(of: shaped.source)?.generationSettings(of: shaped.source) ?? []
-    return ConversionPlan(
+    var plan = ConversionPlan(
       request: request, source: shaped.source, reference: shaped.adapters.isEmpty ? opened : shaped.source, model: shaped.model,
       format: target.format, methods: chain.methods, tensors: tensors, layout: try target.format.layout(output),
       calibration: observed.calibration, statistics: observed.statistics, warnings: shaped.warnings)
+    if let correcting = CorrectionPlanning(request, chain, target: target, source: shaped.source, model: shaped.model) {
+      let added = try correcting(tensors, plan.layout, provenance: output.provenance, warnings: &plan.warnings)
+      plan.adapter = added.adapter
+      plan.tensors += added.tensors
+      plan.layout = added.layout
+    }
+    return plan
   }
 
   /// Defaults for what a request leaves open: id of the format, and scheme or preset.

@@ -249,7 +249,7 @@ struct SizedPlanning {
     let smallest = problem.smallest
     let measured = try plan(problem, smallest)
     func bytes(_ plan: ConversionPlan) -> Int { size.bytes == nil ? plan.tensors.reduce(0) { $0 + $1.storedBytes } : plan.totalSize }
-    let weights = measured.tensors.reduce(0.0) { $0 + Double($1.shape.reduce(1, *)) }
+    let weights = Double(measured.weightCount)
     let wanted = size.bytes ?? Int((size.bitsPerWeight ?? 0) * weights / 8)
     guard bytes(measured) <= wanted else {
       throw outOfRange(

@@ -76,8 +76,10 @@ struct CalibratedConversion {
         workspace.statistics.merge(try observe(workspace, plan.observations(block: block).filter { sites.contains($0.key) })) { $1 }
       }
       for index in tensors {
-        result.tensors.append(try writer.write(index, from: &workspace, replaces: isQuantizedStream))
-        result.written.append(index)
+        for (index, report) in try writer.write(index, from: &workspace, replaces: isQuantizedStream) {
+          result.tensors.append(report)
+          result.written.append(index)
+        }
       }
     }
     // Layers that read the same site store the same values.

@@ -120,9 +120,12 @@ public struct Converter: Sendable {
       writer.outerStatistics = try calibrated.outerStatistics()
     }
     for index in plan.tensors.indices where !written.contains(index) {
-      let tensor = try writer.stream(index)
-      report.tensors.append(tensor)
-      try log.add(index, tensor, transaction)
+      // Tensors that correct others are written with them.
+      guard plan.tensors[index].correction == nil else { continue }
+      for (index, tensor) in try writer.stream(index) {
+        report.tensors.append(tensor)
+        try log.add(index, tensor, transaction)
+      }
       plan.source[plan.tensors[index].sourceName]?.storage.verbatim?.dropFromMemory()
     }
     writer.fallbacks.finish()

@@ -5,6 +5,8 @@ extension TensorWriter {
     var rows: Range<Int>
     /// How much errors in each column weigh for the scheme's own rule, or nil.
     var importance: [Float]?
+    /// What was observed at the input of its matrices, or nil.
+    var statistics: SiteStatistics?
     /// Makes the rounder for a scheme that is fitted to the tensor; nil: the scheme's own rule rounds.
     var rounder: (any Scheme) throws -> (any Rounder)? = { _ in nil }
   }
@@ -67,7 +69,7 @@ extension TensorWriter {
     _ tensor: PlannedTensor, _ rows: Range<Int>, _ id: TensorID?, importance: [Float]?, statistics: SiteStatistics? = nil,
     isUnobserved: Bool = false
   ) -> Segment {
-    Segment(rows: rows, importance: importance) { scheme in
+    Segment(rows: rows, importance: importance, statistics: statistics) { scheme in
       let task = RoundingTask(
         id: id, name: tensor.name, scheme: scheme, statistics: statistics, importance: importance, parallel: parallel)
       var rounder = try plan.methods.rounder(for: task)

@@ -10,9 +10,10 @@ extension TensorWriter {
   ///   - largestMagnitude: that of a planned tensor that may share a parameter with this one; nil: that of the source's tensor.
   func write(
     _ index: Int, rows: Int, columns: Int, map: RowMap? = nil, keepsValues: Bool = false, segments: [Segment]? = nil,
-    largestMagnitude: ((Int) -> Float)? = nil, load: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+    largestMagnitude: ((Int) -> Float)? = nil, load weights: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>) -> Void
   ) throws -> Written {
     var tensor = plan.tensors[index]
+    let load = try anticipated(index, segments: segments ?? [], load: weights) ?? weights
     let tile = tileRows(rows: rows, columns: columns, multiple: tensor.rowMultiple)
     if let scheme = tensor.scheme.sharedScale {
       let largest = try magnitudes.value(for: index) { other in
@@ -37,8 +38,8 @@ extension TensorWriter {
       if let record = rounder?.record { written.record.add(record) }
       let encoder = TileEncoder(
         tensor: tensor, nesting: nesting, columns: columns, rounder: rounder, importance: segment.importance, map: map,
-        firstRow: segment.rows.lowerBound, checksFinite: !plan.request.allowNonfinite, keepsValues: keepsValues,
-        file: plan.source.path, buffers: buffers, load: load)
+        firstRow: segment.rows.lowerBound, checksFinite: !plan.request.allowNonfinite,
+        keepsValues: keepsValues || corrections[index] != nil, file: plan.source.path, buffers: buffers, load: load)
       try inTiles(index, segment.rows, of: rows, tile: tile) {
         try encoder.encode($0)
       } consume: { output in
@@ -52,6 +53,7 @@ extension TensorWriter {
     }
     try checkSizes(offsets, of: tensor)
     if squares.original > 0 { written.relativeError = (squares.error / squares.original).squareRoot() }
+    try correct(&written, of: index, segments: segments ?? [], load: weights)
     return written
   }
 

@@ -6,6 +6,8 @@ struct TensorWriter {
   let parallel: Parallel
   /// Indices into the layout's placements, by tensor and part.
   let placements: [[Int]]
+  /// Indices of the tensors that correct others, by index of the corrected tensor.
+  let corrections: [Int: [Int]]
   let magnitudes: SharedMagnitudes
   let fallbacks: RepeatedWarnings
   let buffers = TileBuffers()
@@ -20,22 +22,27 @@ struct TensorWriter {
     fallbacks = RepeatedWarnings(progress)
     parallel = Parallel(threads: plan.request.threads)
     placements = plan.placementIndices
+    corrections = plan.corrections
     magnitudes = SharedMagnitudes(plan)
     readAhead = ReadAhead(plan)
   }
 
-  /// Streams one tensor from the source.
-  func stream(_ index: Int) throws -> ConversionReport.TensorReport {
+  /// A tensor that was written, and those that correct it.
+  typealias Reports = [(index: Int, report: ConversionReport.TensorReport)]
+
+  /// Streams one tensor from the source, and stores what corrects it.
+  func stream(_ index: Int) throws -> Reports {
     let clock = ContinuousClock()
     let start = clock.now
     let tensor = plan.tensors[index]
     var report = ConversionReport.TensorReport(name: tensor.name, scheme: tensor.scheme.name)
-    if let written = try stream(index, tensor) {
+    let written = try stream(index, tensor)
+    if let written {
       report.relativeError = written.relativeError
       report.record = written.record
     }
     report.seconds = (clock.now - start).inSeconds
-    return report
+    return [(index, report)] + (written?.corrections ?? [])
   }
 
   /// - Returns: nil if bytes were copied, or there are none.
@@ -138,13 +145,15 @@ struct TensorWriter {
     var largestDeviation: Double?
     /// What the method that rounded it reports.
     var record = RoundingRecord()
-    /// What the written codes mean, in the output's order; empty unless asked for.
+    /// What clients compute with, in the output's order: what the written codes mean, corrected; empty unless asked for.
     var values: [Float] = []
+    /// The tensors that correct it.
+    var corrections: Reports = []
   }
 
   /// Writes one tensor of a block, rounded by the last method that rounds it.
   /// - Parameter replaces: whether the block's weights are replaced by what the written codes mean.
-  func write(_ index: Int, from block: inout BlockWorkspace, replaces: Bool) throws -> ConversionReport.TensorReport {
+  func write(_ index: Int, from block: inout BlockWorkspace, replaces: Bool) throws -> Reports {
     let clock = ContinuousClock()
     let start = clock.now
     let tensor = plan.tensors[index]
@@ -171,7 +180,7 @@ struct TensorWriter {
     report.record = written.record
     report.expertTokens = tensor.isVector ? [] : tensor.pieces.compactMap { block.tokens(reaching: $0.id.layer) }
     report.seconds = (clock.now - start).inSeconds
-    return report
+    return [(index, report)] + written.corrections
   }
 
   private func found<Value>(_ value: Value?, _ piece: TensorPiece) throws(Failure) -> Value {

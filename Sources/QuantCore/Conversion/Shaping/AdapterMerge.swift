@@ -1,3 +1,12 @@
+extension Checkpoint {
+  /// The model with adapters merged into what its weights mean. Packed weights are decoded, added to, and available as floats only.
+  /// - Throws: `Failure` `adapter.…` if one does not belong to the model.
+  public func merging(_ adapters: [AdapterRequest], _ opening: Opening) throws -> Checkpoint {
+    if adapters.isEmpty { return self }
+    return try AdapterMerge(adapters, opening: opening).merged(into: self, model: try? opening.describe(self))
+  }
+}
+
 /// Adapters that are merged into the weights of an opened model.
 struct AdapterMerge {
   /// One adapter with the factor that its scale is multiplied by.

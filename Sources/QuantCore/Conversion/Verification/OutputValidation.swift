@@ -25,6 +25,13 @@ struct OutputValidation {
     let findings = isPart ? output.findings : Validation.structure(of: output, opening)
     if let error = findings.first(where: { $0.severity == .error }) { throw invalid(error) }
     try checkClient(output)
+    try checkAdapter(of: output, path)
+  }
+
+  /// An adapter that is part of the output must fit it.
+  private func checkAdapter(of output: Checkpoint, _ path: String) throws {
+    guard let adapter = plan.adapterPath(beside: path) else { return }
+    _ = try output.merging([AdapterRequest(path: adapter)], opening)
   }
 
   private func invalid(_ error: Finding) -> Failure {

@@ -27,6 +27,8 @@ public struct PlannedTensor: Sendable {
   public var constant: [UInt8]?
   /// The value that calibration finds and this tensor stores; else nil.
   public var calibrated: CalibratedValue?
+  /// What it corrects, if it belongs to an adapter that is written beside the output; else nil.
+  public var correction: PlannedCorrection?
   /// How much errors in its columns weigh, if importance was given; for a stack of experts, one row of values per expert.
   public var importance: [Float]?
   /// Whether it must not be rounded without importance.
@@ -53,6 +55,9 @@ public struct PlannedTensor: Sendable {
 
   /// The id of the model's tensor that it holds, the first if it holds several; nil without a family.
   public var id: TensorID? { pieces.first?.id }
+
+  /// The block that it is written with; nil outside of the blocks, and without a family.
+  package var block: Int? { id?.block ?? calibrated?.block ?? correction?.block }
 
   /// Whether its rows are those of the source tensor, in the same order.
   package var isInPlace: Bool { pieces.allSatisfy { $0.isInPlace && $0.source.name == sourceName } }
@@ -98,6 +103,19 @@ public struct PlannedTensor: Sendable {
 
   /// The number of rows of a piece of work must be a multiple of this, so that no tile and no word of the packing is split.
   package var rowMultiple: Int { packing.rowMultiple * (scheme.grid.tileRows ?? 1) }
+}
+
+/// Says which tensor of the output an adapter's tensor corrects.
+public struct PlannedCorrection: Sendable, Equatable {
+  /// Index of that tensor in the plan.
+  public var target: Int
+  /// Its block.
+  public var block: Int?
+
+  public init(target: Int, block: Int?) {
+    self.target = target
+    self.block = block
+  }
 }
 
 /// A tensor of the model that is converted from its place in the source to its place in the output.

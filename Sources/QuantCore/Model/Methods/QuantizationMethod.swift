@@ -1,7 +1,8 @@
-/// Chooses the codes of quantized weights. A method has two stages, each with a default that does nothing; methods can be chained.
+/// Chooses the codes of quantized weights. A method has three stages, each with a default that does nothing; methods can be chained.
 ///
 /// - `transform` changes the weights of a block without changing what the block computes.
 /// - `rounder` chooses parameters and codes of one matrix in the scheme that the plan gave it.
+/// - `factors` approximates what rounding lost of one matrix, for an adapter beside the output.
 ///
 /// A method knows schemes only through the `Scheme` protocol, and no format or family: it sees logical matrices and the block's graph.
 public protocol QuantizationMethod: Plugin {
@@ -17,7 +18,7 @@ public protocol QuantizationMethod: Plugin {
   static var qualities: [Quality: [String: String]] { get }
   init(_ options: OptionValues) throws
   /// What the method does with the given options. Without `.round`, it is never asked for a rounder. A method that only rounds is
-  /// refused if a later method of the chain rounds, because only the last one would round.
+  /// refused if a later method of the chain rounds, because only the last one would round; and so is one that only corrects.
   var stages: Set<MethodStage> { get }
   /// What must be observed with the given options; `requirements` unless an option asks for more.
   var statistics: Set<Statistic> { get }
@@ -35,6 +36,14 @@ public protocol QuantizationMethod: Plugin {
   /// the previous method of the chain, and finally to `Scheme.encode`. Not called if a tensor stays unquantized, or if the codes of
   /// the source are kept.
   func rounder(for task: RoundingTask) throws -> (any Rounder)?
+  /// The shape of the corrections; nil unless `stages` has `.correct`.
+  var correction: CorrectionShape? { get }
+  /// Called once for each matrix of a block before it is rounded, if `stages` has `.correct`: what the correction is going to hold, which
+  /// is subtracted from the weights that are rounded. Nil: the weights are rounded as they are.
+  func anticipation(of task: AnticipationTask) throws -> LowRankFactors?
+  /// Called once for each matrix of a block that was rounded, after all its rows are. The next block sees the corrected outputs.
+  /// - Returns: matrices of the rank that the task says.
+  func factors(for task: CorrectionTask) throws -> LowRankFactors
 }
 
 extension QuantizationMethod {
@@ -48,6 +57,12 @@ extension QuantizationMethod {
   public func obstacle(in model: ModelDescription) -> String? { nil }
   public func transform(_ block: inout BlockWorkspace) throws -> [String] { [] }
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? { nil }
+  public var correction: CorrectionShape? { nil }
+  public func anticipation(of task: AnticipationTask) throws -> LowRankFactors? { nil }
+  public func factors(for task: CorrectionTask) throws -> LowRankFactors {
+    LowRankFactors(
+      outputs: Matrix(rows: task.error.rows, columns: task.rank), inputs: Matrix(rows: task.rank, columns: task.error.columns))
+  }
 }
 
 /// What a method can do to a model.
@@ -56,11 +71,16 @@ public enum MethodStage: Sendable {
   case transform
   /// Chooses parameters and codes.
   case round
+  /// Approximates what rounding lost, in an adapter beside the output.
+  case correct
 }
 
 extension [any QuantizationMethod] {
   /// Whether one of them may round a matrix.
   package var haveRounders: Bool { contains { $0.stages.contains(.round) } }
+
+  /// The method that corrects what the others rounded, if there is one.
+  package var corrector: (any QuantizationMethod)? { last { $0.correction != nil } }
 
   /// The rounder of the last method that has one for a matrix; nil if rounding is left to the scheme's own rule.
   package func rounder(for task: RoundingTask) throws -> (any Rounder)? {

@@ -18,6 +18,7 @@ struct Evaluate: QConvertCommand {
         qconvert eval model.gguf --text test.txt
         qconvert eval model.gguf --text test.txt --reference model/ --json
         qconvert eval model/ --text test.txt --reference model/ --simulate w8a8,kv=fp8
+        qconvert eval out/ --lora out/adapter --text test.txt --reference model/
         qconvert eval encoder.gguf --text test.txt --reference encoder/ --context 128
       """)
 

@@ -27,6 +27,7 @@ struct Logits: QConvertCommand {
   @Flag(help: "Replace an existing file.")
   var force = false
 
+  @OptionGroup var adapters: AdapterOptions
   @OptionGroup var simulation: SimulationOptions
   @OptionGroup var global: GlobalOptions
 
@@ -41,7 +42,7 @@ struct Logits: QConvertCommand {
       return id
     }
     let opening = Opening(registry)
-    let checkpoint = try opening.open(model, configPath: config)
+    let checkpoint = try adapters.applied(to: opening.open(model, configPath: config), opening)
     session.warn(about: checkpoint)
     var engine = try Engine(
       checkpoint, model: opening.describe(checkpoint).givingLogits(file: checkpoint.path), parallel: Parallel(threads: global.threadCount())

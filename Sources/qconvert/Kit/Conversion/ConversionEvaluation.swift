@@ -35,7 +35,8 @@ struct ConversionEvaluation {
   /// Evaluates the output, also before it has its final name.
   /// - Parameter path: the complete output's current path.
   func run(_ path: String, _ session: Session) throws -> EvaluationResult {
-    let checkpoint = try opening.open(path, format: plan.format.id, configPath: configuration)
+    let output = try opening.open(path, format: plan.format.id, configPath: configuration)
+    let checkpoint = try output.merging(plan.adapterPath(beside: path).map { [AdapterRequest(path: $0)] } ?? [], opening)
     let engine = try Engine(checkpoint, model: opening.describe(checkpoint), parallel: Parallel(threads: plan.request.threads))
     return try Evaluation.run(engine, reference: reference, tokens: tokens, options: options, showing: session.progress())
   }

@@ -236,11 +236,7 @@ extension ValueForm where Value == [AdapterRequest] {
         guard let factor = row.value.text.flatMap({ Double($0) }), factor.isFinite else { throw element.unexpected("PATH: FACTOR") }
         return AdapterRequest(path: row.key, factor: factor)
       }
-      let text = try ValueForm<String>.text.read(element)
-      guard let colon = text.lastIndex(of: ":"), colon != text.startIndex, let factor = Double(text[text.index(after: colon)...]),
-        factor.isFinite
-      else { return AdapterRequest(path: text) }
-      return AdapterRequest(path: String(text[..<colon]), factor: factor)
+      return AdapterRequest(typed: try ValueForm<String>.text.read(element))
     }
   } write: { adapters in
     // Text after a colon in the path could be misread as the factor.
