@@ -12,8 +12,9 @@ import sys
 PAGE = pathlib.Path(__file__).resolve().parent / "families.md"
 HEAD = """# Families
 
-Every family below is computed: its models are evaluated, calibrated and quantized by every method, and convert between the formats in
-which it has a name. Models of other architectures convert within their format, as long as no calibration is needed.
+The models of every family below convert between the formats in which it has a name. All are computed too, so that they are evaluated,
+calibrated and quantized by every method, except those that are "not computed": these are converted without calibration, or with importance
+that another program measured. Models of other architectures convert within their format, as long as no calibration is needed.
 [Formats](formats.md) says which variants a format cannot hold. Made by `Docs/list-families.py` from
 `qconvert plugins --families`.
 

@@ -24,7 +24,10 @@ import Testing
       "cap": with { $0.scoreCap = 0.7 }, "scale": with { $0.scale = 0.9 }, "partial": with { $0.rope?.dimension = 4 },
       "neighbours": with { $0.rope?.pairs = .neighbours }, "distance": with { $0.hasLinearBias = true },
       "yarn": with { $0.rope?.scaling = .yarn(yarn) },
-      "gate": with { $0.hasGate = true },
+      "gate": with { $0.gate = Attention.Gate() },
+      "softplus gate": with { $0.gate = Attention.Gate(.softplus) },
+      "gate of heads": with { $0.gate = Attention.Gate(.softplus, isOfHeads: true) },
+      "scaled values": with { $0.valueScale = 0.7 },
       "some pairs": with { $0.rope?.scaling = .proportional(pairs: 2) },
       "value norm": with { $0.valueNorm = Norm(.valueNorm, .rootMeanSquare, epsilon: 1e-5, hasGain: false) },
       "keys as values": with {
@@ -148,12 +151,17 @@ import Testing
 
   // MARK: The formulas
 
+  private static func factor(_ gate: Attention.Gate, _ product: Double) -> Double {
+    gate.function == .softplus ? log(1 + exp(product)) : 1 / (1 + exp(-product))
+  }
+
   private static func naive(_ part: Attention, _ input: [Float], _ context: PartContext) -> [Float] {
     let x = Matrix(rows: tokens, columns: width, values: input)
-    let gate = part.hasGate ? context.linear(Layer(.attentionGate), x).values : []
+    let gate = part.gate == nil ? [] : context.linear(Layer(.attentionGate), x).values
     var queries = prepared(context.linear(.query, x), part, context.vectors[TensorID(.queryNorm)], part.queryNorm)
     let keys = prepared(context.linear(.key, x), part, context.vectors[TensorID(.keyNorm)], part.keyNorm)
-    let values = normed(context.linear(part.valuesAreKeys ? .key : .value, x).values.map { Double($0) }, nil, part.valueNorm)
+    var values = normed(context.linear(part.valuesAreKeys ? .key : .value, x).values.map { Double($0) }, nil, part.valueNorm)
+    for i in values.indices { values[i] *= Double(part.valueScale) }
     let sinks = context.vectors[TensorID(.sinks)] ?? []
     let size = part.headSize, keyWidth = part.keyValueHeadCount * size, queryWidth = part.headCount * size
     if let temperature = part.temperature {
@@ -182,7 +190,7 @@ import Testing
         for c in 0..<size {
           let mixed = (oldest...newest).reduce(0.0) { $0 + exp(scores[$1 - oldest]) / sum * values[$1 * keyWidth + group * size + c] }
           let i = query * queryWidth + head * size + c
-          result[i] = Float(gate.isEmpty ? mixed : mixed / (1 + exp(-Double(gate[i]))))
+          result[i] = Float(mixed * (part.gate.map { factor($0, Double(gate[$0.isOfHeads ? i / size : i])) } ?? 1))
         }
       }
     }

@@ -23,12 +23,12 @@ import Testing
   static let withEmbeddingsOfBlocksOrSums = ["gemma3n", "gemma3n-lanes", "gemma4", "gemma4-moe"]
   /// Models in which some blocks mix tokens without an attention.
   static let withRecurrentParts = [
-    "lfm2", "granite-hybrid", "falcon-h1", "bamba", "mamba2", "falcon-mamba", "jamba", "qwen3-next",
+    "lfm2", "granite-hybrid", "falcon-h1", "bamba", "mamba2", "falcon-mamba", "jamba", "qwen3-next", "kimi-linear", "minimax-01",
   ]
   /// Mixtures whose routers are more than a softmax, most of them beside a shared expert.
   static let routed = [
     "deepseek-v2", "ernie4.5-moe", "hunyuan-moe", "dots1", "phi-moe", "llama4", "llama4-chunks", "minimax-m2", "hy-v3", "exaone-moe",
-    "afmoe", "cohere2-moe", "mistral4",
+    "afmoe", "cohere2-moe", "mistral4", "deepseek-v32", "glm-dsa", "mimo-v2", "laguna", "laguna-channels", "dbrx",
   ]
   /// Models with fused matrices, rotated parts of heads, or branches that read the same hidden states.
   static let withFusedOrParallelParts = [
@@ -83,6 +83,7 @@ import Testing
 
   @Test(
     arguments: llamaLike + withPlaceInGGUF + ["mixtral", "qwen2-moe", "qwen3-moe", "gpt2", "bloom", "gemma3", "deepseek-v3", "apertus"]
+      + ["deepseek-v32", "glm-dsa", "mimo-v2", "kimi-linear", "laguna-channels", "dbrx"]
       + withFusedOrParallelParts)
   func ggufOfTheSameWeightsGivesTheSameBits(_ name: String) throws {
     let source = try Fixture.folder(SharedData.fixture("engine/" + name))
@@ -113,7 +114,7 @@ import Testing
   @Test(arguments: [
     "qwen3", "mixtral", "bloom", "opt", "gemma3", "gemma3n", "gemma4", "gemma4-moe", "deepseek-v3", "phi2", "falcon-new", "lfm2", "mamba2",
     "jamba",
-    "qwen3-next",
+    "qwen3-next", "deepseek-v32", "kimi-linear",
   ])
   func aRowDoesNotDependOnItsBatch(_ name: String) throws {
     let engine = try Fixture.engine(try Fixture.folder(SharedData.fixture("engine/" + name)))

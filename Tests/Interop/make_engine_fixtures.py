@@ -262,6 +262,8 @@ if int(transformers.__version__.split(".")[0]) >= 5:
     GEMMA4 = dict(
         **{**FOUR, "tie_word_embeddings": True}, head_dim=12, global_head_dim=16, sliding_window=7, final_logit_softcapping=4.0,
         layer_types=["sliding_attention", "full_attention"] * 2)
+    # So many heads that hardly a score is 0: of equal scores, transformers takes any.
+    INDEXED = dict(**{**LATENT, "n_routed_experts": 4}, n_shared_experts=1, index_topk=12, index_head_dim=8, index_n_heads=16)
     GEMMA3N = dict(
         **{**FOUR, "tie_word_embeddings": True}, head_dim=12, sliding_window=7, final_logit_softcapping=4.0, laurel_rank=8,
         hidden_size_per_layer_input=12, rope_parameters=dict(
@@ -282,6 +284,34 @@ if int(transformers.__version__.split(".")[0]) >= 5:
         "mistral4": transformers.Mistral4Config(
             **{**LATENT, "n_routed_experts": 4}, n_shared_experts=1, norm_topk_prob=True,
             rope_parameters={**DEEPSEEK_YARN, "rope_type": "yarn", "rope_theta": 10000.0, "llama_4_scaling_beta": 0.3}),
+        # A query sees 12 tokens; in the second model, its second block those that the first one chose.
+        "deepseek-v32": transformers.DeepseekV32Config(**INDEXED, n_group=2, topk_group=1),
+        "glm-dsa": transformers.GlmMoeDsaConfig(**INDEXED, n_group=1, topk_group=1, indexer_types=["full", "shared"]),
+        "mimo-v2": transformers.MiMoV2FlashConfig(
+            **{**COMMON, "num_hidden_layers": 3}, **ROUTED, head_dim=12, v_head_dim=6, n_routed_experts=4, sliding_window=7,
+            layer_types=["full_attention", "sliding_attention", "full_attention"], mlp_layer_types=["dense", "sparse", "sparse"]),
+        "kimi-linear": transformers.KimiLinearConfig(
+            **{key: value for key, value in {**LATENT, "num_hidden_layers": 3, "q_lora_rank": None}.items() if not key.startswith((
+                "first_k", "n_routed", "num_experts_per", "max_pos"))}, model_max_length=128, num_experts_per_token=2, num_experts=4,
+            num_shared_experts=1, linear_head_dim=6, linear_num_heads=4, linear_conv_kernel_dim=3, pad_token_id=0,
+            layer_types=["linear_attention", "linear_attention", "full_attention"]),
+        # A product for each head, and another number of heads in blocks with a window; then a product for each channel.
+        "laguna": transformers.LagunaConfig(
+            **COMMON, **ROUTED, head_dim=12, num_experts=4, shared_expert_intermediate_size=48, sliding_window=7,
+            layer_types=["full_attention", "sliding_attention"], num_attention_heads_per_layer=[2, 6], moe_routed_scaling_factor=1.5),
+        "laguna-channels": transformers.LagunaConfig(
+            **COMMON, **ROUTED, head_dim=12, num_experts=4, shared_expert_intermediate_size=24, gating="per-element",
+            layer_types=["full_attention"] * 2),
+        "dbrx": transformers.DbrxConfig(
+            d_model=32, n_heads=4, n_layers=2, max_seq_len=128, vocab_size=96, bos_token_id=0, eos_token_id=1,
+            # The class reads the base elsewhere, and assumes this one.
+            attn_config=dict(kv_n_heads=2, clip_qkv=0.3, rope_theta=10000.0),
+            ffn_config=dict(ffn_hidden_size=24, moe_num_experts=4, moe_top_k=2, hidden_size=32)),
+        # Branches add to their normalized input, times a factor.
+        "minimax-01": transformers.MiniMaxConfig(
+            **{**COMMON, "num_hidden_layers": 3, "intermediate_size": 24}, head_dim=12, num_local_experts=4, num_experts_per_tok=2, block_size=8,
+            layer_types=["linear_attention", "linear_attention", "full_attention"], full_attn_alpha_factor=1.5,
+            linear_attn_alpha_factor=1.25, mlp_beta_factor=0.75, rope_parameters=dict(rope_type="default", rope_theta=1000.0)),
         # Feed-forward networks of two sizes, silent gates in three of four blocks, keys that blocks share, and a smaller table for blocks.
         "gemma3n": transformers.Gemma3nTextConfig(
             **{**GEMMA3N, "intermediate_size": [48, 40, 48, 40]}, layer_types=["sliding_attention", "full_attention"] * 2,
@@ -376,6 +406,19 @@ SITES = {
     "deepseek_v3": ("model.layers.1.", LATENT_SITES),
     "deepseek_v2": ("model.layers.1.", LATENT_SITES),
     "mistral4": ("model.layers.1.", {key: value for key, value in LATENT_SITES.items() if not key[-1].isdigit()}),
+    **{kind: ("model.layers.1.", {key: value for key, value in LATENT_SITES.items() if not key[-1].isdigit()})
+       for kind in ("deepseek_v32", "glm_moe_dsa")},
+    "mimo_v2_flash": ("model.layers.1.", {
+        "attention.input": "self_attn.q_proj", "attention.output": "self_attn.o_proj", "feed-forward.input": "mlp.gate"}),
+    "kimi_linear": ("model.layers.1.", {
+        "mixer.input": "self_attn.q_proj", "mixer.gate-latent": "self_attn.g_b_proj",
+        "mixer.decay-latent": "self_attn.forget_gate.f_b_proj", "mixer.output": "self_attn.o_proj",
+        "feed-forward.input": "mlp.shared_experts.up_proj", "feed-forward.output.shared": "mlp.shared_experts.down_proj"}),
+    "minimax": ("model.layers.1.", {
+        "mixer.input": "self_attn.qkv_proj", "mixer.output": "self_attn.out_proj", "feed-forward.input": "mlp.gate"}),
+    "dbrx": ("transformer.blocks.1.", {
+        "attention.input": "norm_attn_norm.attn.Wqkv", "attention.output": "norm_attn_norm.attn.out_proj",
+        "feed-forward.input": "ffn.router.layer"}),
     "ernie4_5_moe": ("model.layers.1.", {**ROUTED_SITES, **DEEPSEEK_EXPERTS}),
     "dots1": ("model.layers.1.", {**ROUTED_SITES, **DEEPSEEK_EXPERTS}),
     "hunyuan_v1_moe": ("model.layers.1.", {
@@ -401,7 +444,7 @@ SITES = {
     "gemma4_text": ("model.layers.1.", {
         **LLAMA_SITES, "embedding-gate.input": "per_layer_input_gate", "embedding-gate.output": "per_layer_projection",
         "feed-forward.router": "router.proj"}),
-    **{kind: ("model.layers.1.", ROUTED_SITES) for kind in ("hy_v3", "exaone_moe", "afmoe", "cohere2_moe")},
+    **{kind: ("model.layers.1.", ROUTED_SITES) for kind in ("hy_v3", "exaone_moe", "afmoe", "cohere2_moe", "laguna")},
     "opt": ("model.decoder.layers.1.", {
         "attention.input": "self_attn.q_proj", "attention.output": "self_attn.out_proj", "feed-forward.input": "fc1",
         "feed-forward.output": "fc2"}),
@@ -499,16 +542,25 @@ def observe_stack(experts, seen):
     experts.register_forward_pre_hook(hook, with_kwargs=True)
 
 
-def observe_chosen(experts, seen):
+def stacked_products(module, x, e):
+    return (x @ module.gate_up_proj[e].T).chunk(2, -1)
+
+
+def flat_products(module, x, e):
+    return [x @ weight.view(EXPERTS, -1, module.hidden_size)[e].T for weight in (module.mlp.w1, module.mlp.v1)]
+
+
+def observe_chosen(experts, seen, products=stacked_products, activation=None):
     """The same for stacks of transformers 5, which are not transposed and have no biases."""
 
     def hook(module, arguments, options):
         hidden, chosen = [*arguments, *options.values()][:2]
+        hidden = hidden.flatten(0, -2)
         for e in range(EXPERTS):
             x = hidden[(chosen == e).any(-1)]
-            gate, up = (x @ module.gate_up_proj[e].T).chunk(2, -1)
+            gate, up = products(module, x, e)
             seen[f"feed-forward.input.{e}"] = x.abs().mean(0)
-            seen[f"feed-forward.output.{e}"] = (up * module.act_fn(gate)).abs().mean(0)
+            seen[f"feed-forward.output.{e}"] = (up * (activation or module.act_fn)(gate)).abs().mean(0)
 
     experts.register_forward_pre_hook(hook, with_kwargs=True)
 
@@ -550,8 +602,11 @@ def observe(model, tokens):
     if model.config.model_type == "gpt_oss":
         observe_stack(model.get_submodule(blocks + "mlp.experts"), seen)
     if model.config.model_type in (
-            "minimax_m2", "hy_v3", "exaone_moe", "afmoe", "cohere2_moe", "mistral4", "mellum", "qwen3_vl_moe"):
+            "minimax_m2", "hy_v3", "exaone_moe", "afmoe", "cohere2_moe", "mistral4", "mellum", "qwen3_vl_moe",
+            "deepseek_v32", "glm_moe_dsa", "mimo_v2_flash", "kimi_linear", "laguna", "minimax"):
         observe_chosen(model.get_submodule(blocks + "mlp.experts"), seen)
+    if model.config.model_type == "dbrx":
+        observe_chosen(model.get_submodule(blocks + "ffn.experts"), seen, flat_products, torch.nn.functional.silu)
     if getattr(model.config, "enable_moe_block", False):
         observe_chosen(model.get_submodule(blocks + "experts"), seen)
     if model.config.model_type == "llama4_text":

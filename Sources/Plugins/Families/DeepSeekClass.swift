@@ -17,6 +17,10 @@ struct DeepSeekClass: Equatable {
   private var isNormalised = true
   /// What a GGUF calls the architecture.
   private(set) var ggufArchitecture = "deepseek2"
+  /// What chooses the tokens of a query: heads, their size, how many tokens, and which channels are rotated together; nil: all are seen.
+  private(set) var indexer: (heads: Int, size: Int, tokens: Int, pairs: Rope.Pairs)?
+
+  static func == (a: DeepSeekClass, b: DeepSeekClass) -> Bool { a.architecture == b.architecture }
 
   static let v2: DeepSeekClass = {
     var kind = DeepSeekClass("DeepseekV2ForCausalLM", "deepseek_v2")
@@ -46,7 +50,20 @@ struct DeepSeekClass: Equatable {
     (kind.sizes, kind.routing, kind.isSigmoid, kind.ggufArchitecture) = ([256, 1024, 64, 64, 128], [0, 1, 4, 1], false, "mistral4")
     return kind
   }()
-  static let all = [v2, v3, glm, youtu, mistral]
+  /// DeepSeek-V3.2: V3 with a part that chooses the tokens of each query.
+  static let v32: DeepSeekClass = {
+    var kind = DeepSeekClass("DeepseekV32ForCausalLM", "deepseek_v32")
+    (kind.routing, kind.ggufArchitecture, kind.indexer) = ([3, 1, 8, 2.5], "deepseek32", (64, 128, 2048, .halves))
+    return kind
+  }()
+  /// GLM-5: the same with experts that are not in groups; some blocks use the tokens that an earlier one chose.
+  static let glmSparse: DeepSeekClass = {
+    var kind = DeepSeekClass("GlmMoeDsaForCausalLM", "glm_moe_dsa")
+    (kind.epsilon, kind.sizes, kind.routing) = (1e-5, [512, 2048, 192, 64, 256], [3, 1, 8, 2.5])
+    (kind.ggufArchitecture, kind.indexer) = ("glm-dsa", (32, 128, 2048, .neighbours))
+    return kind
+  }()
+  static let all = [v2, v3, glm, youtu, mistral, v32, glmSparse]
 
   private init(_ architecture: String, _ modelType: String) {
     self.architecture = architecture
@@ -61,7 +78,7 @@ struct DeepSeekClass: Equatable {
 
   var experts: RoutedExperts? {
     guard let routing else { return nil }
-    let hasGroups = self == .v3
+    let hasGroups = self == .v3 || self == .v32
     var e = RoutedExperts(
       routing: ExpertRouting(
         expertsPerToken: Int(routing[2]), weights: isSigmoid ? .normalisedSigmoid : isNormalised ? .softmaxOfChosen : .softmax,
@@ -75,7 +92,7 @@ struct DeepSeekClass: Equatable {
   /// that key has a softmax unless its sizes are those of GLM-4.7-Flash.
   static func of(_ keys: ConfigurationKeys, _ tensors: Checkpoint) throws(Failure) -> DeepSeekClass {
     guard keys.isStored else { return all.first { $0.architecture == keys.configuration.architecture } ?? .v3 }
-    if keys.configuration.architecture == mistral.ggufArchitecture { return mistral }
+    if let named = [mistral, v32, glmSparse].first(where: { $0.ggufArchitecture == keys.configuration.architecture }) { return named }
     guard keys.metadata("expert_count") != nil else { return .youtu }
     switch try keys.size("", "expert_gating_func") ?? 0 {
     case 0:

@@ -9,6 +9,12 @@ struct DeepSeekFacts {
   let latent: LatentNumbers
   /// Nil: all blocks have one feed-forward layer.
   var experts: RoutedExperts?
+  /// What chooses the tokens of a query; nil: all are seen.
+  var indexer: TokenIndexer?
+  /// Which blocks choose tokens themselves; the others use the choice of the last such block.
+  var choosingBlocks: [Bool] = []
+  /// Whether the configuration lists them.
+  private var listsChoosingBlocks = false
   /// Linear layers with biases.
   var biased: Set<TensorRole> = []
   /// Whether llama.cpp would read a file as one without a query latent: it decides by the number of blocks.
@@ -49,10 +55,54 @@ struct DeepSeekFacts {
       }
     }
     self.kind = kind
+    if let defaults = kind.indexer { try readIndexer(keys, n, defaults) }
     if keys.json("attention_bias")?.boolValue == true {
       biased = latent.queryRank == nil ? [.latent, .attentionOutput] : [.queryLatent, .latent, .attentionOutput]
     }
     numbers = n
+  }
+
+  private mutating func readIndexer(
+    _ keys: ConfigurationKeys, _ n: DecoderNumbers, _ defaults: (heads: Int, size: Int, tokens: Int, pairs: Rope.Pairs)
+  ) throws(Failure) {
+    guard let queryRank = latent.queryRank else {
+      throw keys.unsupported("model.latent-attention", "sparse attention is supported only with a query latent")
+    }
+    func size(_ huggingFace: String, _ gguf: String, _ value: Int) throws(Failure) -> Int {
+      let size = try keys.size(huggingFace, "attention.indexer." + gguf) ?? value
+      guard size > 0 else { throw keys.bad(keys.name(huggingFace, "attention.indexer." + gguf), "is 0") }
+      return size
+    }
+    var rope = latent.rope
+    rope.pairs = defaults.pairs
+    let part = TokenIndexer(
+      width: n.hiddenSize, queryRank: queryRank, headCount: try size("index_n_heads", "head_count", defaults.heads),
+      headSize: try size("index_head_dim", "key_length", defaults.size), tokenCount: try size("index_topk", "top_k", defaults.tokens),
+      rope: rope)
+    guard part.headSize >= latent.rotarySize else {
+      throw keys.bad(keys.name("index_head_dim", "attention.indexer.key_length"), "is less than the rotated channels")
+    }
+    indexer = part
+    choosingBlocks = try keys.choosingBlocks(n.blockCount)
+    listsChoosingBlocks =
+      keys.json("indexer_types") != nil || keys.metadata("attention.indexer.types") != nil || choosingBlocks.contains(false)
+    guard choosingBlocks.first == true else {
+      throw keys.bad(keys.name("indexer_types", "attention.indexer.types"), "has no choice of tokens for the first block to use")
+    }
+  }
+
+  /// The attention of a block.
+  /// - Parameter isAlone: whether it uses no choice of tokens of another block.
+  func attention(_ block: Int, isAlone: Bool = false) -> LatentAttention {
+    var attention = latent.attention(width: numbers.hiddenSize, headCount: numbers.headCount)
+    attention.indexer = indexer
+    guard !isAlone, indexer != nil, let chooser = choosingBlocks[...block].lastIndex(of: true) else { return attention }
+    if chooser != block {
+      attention.indexer?.sharing = .takes("\(chooser)")
+    } else if block + 1 < choosingBlocks.count, !choosingBlocks[block + 1] {
+      attention.indexer?.sharing = .gives("\(block)")
+    }
+    return attention
   }
 
   /// Groups, if the method of DeepSeek-V2 uses them: they are scored by their best expert.
@@ -71,7 +121,7 @@ struct DeepSeekFacts {
     if !biased.isEmpty { return "llama.cpp has no biases in '\(name)', but 'attention_bias' of this model is true" }
     if latent.rope.pairs != .neighbours { return "llama.cpp rotates neighbouring channels in '\(name)', but this model rotates halves" }
     if !latent.isOfLlamaCpp { return "llama.cpp supports YaRN in '\(name)' only if 'mscale' and 'mscale_all_dim' are equal" }
-    guard (latent.queryRank == nil) == isReadWithoutQueryLatent else {
+    guard indexer != nil || (latent.queryRank == nil) == isReadWithoutQueryLatent else {
       let has = latent.queryRank == nil ? "has no query latent" : "has a query latent"
       return "llama.cpp goes by the number of blocks whether queries have a latent in '\(name)'; this model of "
         + "\(numbers.blockCount) blocks \(has)"
@@ -110,11 +160,17 @@ struct DeepSeekFacts {
     keys.set("rope.dimension_count", latent.rotarySize)
     if case .yarn = rope.scaling, let magnitude = latent.magnitudeOfAll { keys.set("rope.scaling.yarn_log_multiplier", 0.1 * magnitude) }
     if let temperature = latent.temperature { keys.setTemperature(temperature) }
+    if let indexer {
+      keys.set("attention.indexer.head_count", indexer.headCount)
+      keys.set("attention.indexer.key_length", indexer.headSize)
+      keys.set("attention.indexer.top_k", indexer.tokenCount)
+      if kind == .glmSparse, listsChoosingBlocks { keys.set("attention.indexer.types", .bools(choosingBlocks)) }
+    }
     return keys
   }
 
   /// Nil for models that no class computes.
-  var huggingFaceConfiguration: JSON? {
+  func huggingFaceConfiguration(predicting: Int) -> JSON? {
     guard let scaling = latent.huggingFaceScaling else { return nil }
     let n = numbers
     var members: [JSON.Member] = [
@@ -132,7 +188,7 @@ struct DeepSeekFacts {
       let groups = experts.routing.groups
       let method = kind == .v2 ? groups == nil ? "greedy" : "group_limited_greedy" : "noaux_tc"
       members += [
-        .init("moe_intermediate_size", .int(experts.innerSize)), .init("num_nextn_predict_layers", .int(0)),
+        .init("moe_intermediate_size", .int(experts.innerSize)), .init("num_nextn_predict_layers", .int(predicting)),
         .init("first_k_dense_replace", .int(experts.denseBlocks)), .init("moe_layer_freq", .int(1)),
         .init("n_routed_experts", .int(experts.count)), .init("n_shared_experts", .int(experts.sharedCount)),
         .init("num_experts_per_tok", .int(experts.routing.expertsPerToken)), .init("n_group", .int(groups?.count ?? 1)),
@@ -149,8 +205,36 @@ struct DeepSeekFacts {
       .init("max_position_embeddings", .int(n.contextLength)), .init("vocab_size", .int(n.vocabularySize)),
       .init("rms_norm_eps", .shortest(n.normEpsilon)), .init("rope_theta", .shortest(latent.rope.theta)), .init("rope_scaling", scaling),
     ]
-    if kind != .v2 { members.append(.init("rope_interleave", .bool(latent.rope.pairs == .neighbours))) }
+    if let indexer {
+      members += [
+        .init("index_n_heads", .int(indexer.headCount)), .init("index_head_dim", .int(indexer.headSize)),
+        .init("index_topk", .int(indexer.tokenCount)),
+      ]
+      if kind == .glmSparse {
+        members.append(.init("indexer_types", .array(choosingBlocks.map { .string($0 ? "full" : "shared") })))
+      }
+    }
+    if kind != .v2, indexer == nil { members.append(.init("rope_interleave", .bool(latent.rope.pairs == .neighbours))) }
     return .object(
       members + [.init("attention_bias", .bool(!biased.isEmpty)), .init("tie_word_embeddings", .bool(n.tiesEmbeddings))])
+  }
+}
+
+extension ConfigurationKeys {
+  /// Which blocks choose the tokens of their queries themselves: as a list says, or a pattern, or a period; all if nothing is stated.
+  fileprivate func choosingBlocks(_ blocks: Int) throws(Failure) -> [Bool] {
+    if isStored {
+      return try sizes(stored: "attention.indexer.types", blocks: blocks)?.map { $0 != 0 } ?? [Bool](repeating: true, count: blocks)
+    }
+    if let kinds = json("indexer_types")?.arrayValue {
+      guard kinds.count == blocks else { throw bad("indexer_types", "has \(kinds.count) values for \(blocks) blocks") }
+      return kinds.map { $0.stringValue == "full" }
+    }
+    if let pattern = json("index_topk_pattern")?.stringValue {
+      guard pattern.count == blocks else { throw bad("index_topk_pattern", "has \(pattern.count) letters for \(blocks) blocks") }
+      return pattern.map { $0 == "F" }
+    }
+    let period = max(1, try size("index_topk_freq", "") ?? 1), offset = try size("index_skip_topk_offset", "") ?? 2
+    return (0..<blocks).map { max(0, $0 - offset + 1).isMultiple(of: period) }
   }
 }

@@ -46,7 +46,7 @@ struct NormedMixture {
   private func attention(_ block: Int) -> Attention {
     var attention = numbers.attention(rope: rotatesOnlyInWindows && windows[block] == nil ? nil : rope)
     attention.window = windows[block]
-    attention.hasGate = hasGate
+    if hasGate { attention.gate = Attention.Gate() }
     (attention.queryNorm, attention.keyNorm) = (numbers.rootMeanSquareNorm(.queryNorm), numbers.rootMeanSquareNorm(.keyNorm))
     return attention
   }

@@ -69,7 +69,7 @@ struct QwenDelta {
     if attends {
       var attention = n.attention(rope: facts.rope)
       (attention.queryNorm, attention.keyNorm) = (n.rootMeanSquareNorm(.queryNorm), n.rootMeanSquareNorm(.keyNorm))
-      attention.hasGate = true
+      attention.gate = Attention.Gate()
       first = attention
     } else {
       first = facts.delta

@@ -11,6 +11,8 @@ public struct Decoder: Sendable {
   public var numbers: DecoderNumbers
   /// Tensor names in each format.
   public var names = TensorNames.llama
+  /// The names in a block, given its number, if blocks differ in more than their numbers; nil: those of `names`.
+  public var blockNames: (@Sendable (Int) -> TensorNames)?
   /// Before the blocks.
   public var embedding: EmbeddingDescription
   /// After the blocks.
@@ -64,7 +66,7 @@ public struct Decoder: Sendable {
   }
 
   private func tensors(of block: BlockDescription, _ index: Int) -> [ModelTensor] {
-    placement(of: block, names, index).tensors(members(of: block))
+    placement(of: block, blockNames?(index) ?? names, index).tensors(members(of: block))
   }
 
   /// The tensors of a block that predicts further tokens. As they belong to no block of the forward pass, roles tell them apart.
@@ -94,7 +96,8 @@ public struct Decoder: Sendable {
       for tensor in branch.part.tensors {
         members.append(
           TensorPlacement.Member(
-            tensor: tensor, isOptional: tensor.isOptional, bias: tensor.shape.count == 2 ? bias(tensor) : .never))
+            tensor: tensor, isOptional: tensor.isOptional,
+            bias: tensor.shape.count == 2 ? bias(tensor) : biasedNorms.contains(tensor.role) ? .always : .never))
       }
       if let scale = branch.sumScale { members.append(.init(tensor: PartTensor(scale, [1], .vector), isOptional: true)) }
     }
@@ -107,6 +110,9 @@ public struct Decoder: Sendable {
 
   /// Tensors of a format besides those of the parts: numbers that the description holds already.
   public var furtherTensors: [ModelTensor] = []
+
+  /// Norms inside of parts that have biases.
+  public var biasedNorms: Set<TensorRole> = []
 
   /// Whether layer norms have biases.
   public var normBias = BiasPresence.always

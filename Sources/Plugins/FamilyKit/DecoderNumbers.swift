@@ -54,10 +54,11 @@ extension ConfigurationKeys {
   ///   - feedForwardSize: whether the size of a dense feed-forward network must be stated.
   ///   - mayDiffer: whether blocks may differ in the size of their feed-forward networks and in their key-value heads; then the numbers
   ///     are those of the first block.
+  ///   - valuesMayDiffer: whether heads of values may have another size.
   public func decoderNumbers(
     defaultHeads: Int? = nil, defaultKeyValueHeads: Int? = nil, defaultHeadSize: Int? = nil, defaultNormEpsilon: Double = 1e-6,
     tensors: Checkpoint,
-    feedForwardSize isStated: Bool = true, mayDiffer: Bool = false
+    feedForwardSize isStated: Bool = true, mayDiffer: Bool = false, valuesMayDiffer: Bool = false
   ) throws(Failure) -> DecoderNumbers {
     var n = DecoderNumbers()
     n.hiddenSize = try positiveSize("hidden_size", "embedding_length")
@@ -69,14 +70,16 @@ extension ConfigurationKeys {
       : try size("intermediate_size", "feed_forward_length", skipsZeros: true) ?? 0
     n.contextLength = try size("max_position_embeddings", "context_length") ?? assumedLength ?? 0
     n.normEpsilon = try number("rms_norm_eps", "attention.layer_norm_rms_epsilon") ?? defaultNormEpsilon
-    try readHeads(&n, isStored ? nil : defaultHeads, defaultKeyValueHeads, defaultHeadSize, mayDiffer: mayDiffer)
+    try readHeads(
+      &n, isStored ? nil : defaultHeads, defaultKeyValueHeads, defaultHeadSize, mayDiffer: mayDiffer, valuesMayDiffer: valuesMayDiffer)
     return n
   }
 
   private func readHeads(
-    _ n: inout DecoderNumbers, _ defaultHeads: Int?, _ defaultKeyValueHeads: Int?, _ defaultHeadSize: Int?, mayDiffer: Bool
+    _ n: inout DecoderNumbers, _ defaultHeads: Int?, _ defaultKeyValueHeads: Int?, _ defaultHeadSize: Int?, mayDiffer: Bool,
+    valuesMayDiffer: Bool
   ) throws(Failure) {
-    let heads = try size("num_attention_heads", "attention.head_count") ?? defaultHeads
+    let heads = try size("num_attention_heads", "attention.head_count", mayDiffer: mayDiffer) ?? defaultHeads
     guard let heads else { throw missing("num_attention_heads", "attention.head_count") }
     let groups =
       try size("num_key_value_heads", "attention.head_count_kv", skipsZeros: true, mayDiffer: mayDiffer)
@@ -86,7 +89,7 @@ extension ConfigurationKeys {
       throw failure("model.head-count", "\(heads) attention heads cannot share \(groups) key-value heads")
     }
     let stated = try size("head_dim", "attention.key_length")
-    if let values = try size("head_dim", "attention.value_length"), values != stated {
+    if let values = try size("head_dim", "attention.value_length"), values != stated, !valuesMayDiffer {
       throw unsupported("model.head-size", "key heads and value heads differ in size")
     }
     if stated == nil, isStored || defaultHeadSize == nil, !n.hiddenSize.isMultiple(of: heads) {

@@ -1,6 +1,6 @@
 public import QuantCore
 
-/// What distinguishes one family of decoders or encoders with layer norms from the others. Common to all: blocks that are all alike. Most have biases
+/// What distinguishes one family of decoders or encoders with layer norms from the others. Common to all: blocks that are all alike, but for experts in some. Most have biases
 /// everywhere and a feed-forward network of two matrices without a gate.
 public struct LayerNormDecoder: Sendable {
   /// Id of the family.
@@ -61,6 +61,10 @@ public struct LayerNormDecoder: Sendable {
     public var pooling: HeadDescription.Pooling?
     /// Rows of the table of token types; nil: there is no such table.
     public var tokenTypes: Int?
+    /// The mixture of experts in place of some feed-forward networks; nil: there is none.
+    public var mixture: MixtureOfExperts?
+    /// Of this many blocks, the second has the mixture.
+    public var mixturePeriod = 0
     /// Channels of the embedding, if they differ from those between blocks.
     public var embeddingSize: Int?
 
@@ -70,7 +74,7 @@ public struct LayerNormDecoder: Sendable {
   /// Builds the description of a model with these hyperparameters.
   public func describe(_ n: DecoderNumbers, _ variant: Variant, tensors: Checkpoint) throws(Failure) -> ModelDescription {
     var decoder = Decoder(family: family, numbers: n, norm: variant.hasOutputNorm ? n.layerNorm(.outputNorm) : nil) {
-      _ throws(Failure) in LayerNormDecoder.branches(n, variant)
+      block throws(Failure) in LayerNormDecoder.branches(n, variant, block)
     }
     decoder.names = names
     let embedding = names.front.first?.places[.huggingFace]?.name ?? ""
@@ -100,12 +104,16 @@ public struct LayerNormDecoder: Sendable {
     return model
   }
 
-  private static func branches(_ n: DecoderNumbers, _ variant: Variant) -> [Branch] {
+  private static func branches(_ n: DecoderNumbers, _ variant: Variant, _ block: Int) -> [Branch] {
     var attention = n.attention(rope: variant.rope)
     attention.hasLinearBias = variant.hasLinearBias
     attention.isCausal = variant.pooling == nil
     attention.window = variant.window
-    let feedForward = n.feedForward(variant.activation, isGated: variant.isGated)
+    let hasExperts = variant.mixturePeriod > 0 && block % variant.mixturePeriod == 1
+    let feedForward: any Part =
+      if hasExperts, let mixture = variant.mixture { mixture } else {
+        n.feedForward(variant.activation, isGated: variant.isGated)
+      }
     func branch(_ role: TensorRole, _ part: any Part) -> Branch {
       let norm = n.layerNorm(role)
       return Branch(

@@ -35,13 +35,15 @@ extension ConfigurationKeys {
   ///     these say.
   ///   - names: keys of a `config.json` for the number of experts, of shared ones, and the factor of the weights.
   ///   - innerSize: the key for the channels inside an expert.
+  ///   - used: the key for how many experts a token visits.
+  ///   - groups: the key for the number of groups.
   public func routedExperts(
     defaults: RoutedExperts, blocks: Int, tensors: Checkpoint,
     keys names: (count: String, shared: String, scale: String) = ("n_routed_experts", "n_shared_experts", "routed_scaling_factor"),
-    innerSize: String = "moe_intermediate_size"
+    innerSize: String = "moe_intermediate_size", used: String = "num_experts_per_tok", groups: String = "n_group"
   ) throws(Failure) -> RoutedExperts {
     var e = defaults
-    (e.count, e.routing.expertsPerToken) = try experts(count: names.count, blocks: blocks)
+    (e.count, e.routing.expertsPerToken) = try experts(count: names.count, used: used, blocks: blocks)
     e.denseBlocks = try denseBlocks(blocks) ?? (isStored ? firstRouter(blocks, tensors) : defaults.denseBlocks)
     e.innerSize = try positiveSize(innerSize, "expert_feed_forward_length")
     // Some files state the size of all shared experts together.
@@ -63,7 +65,7 @@ extension ConfigurationKeys {
       let name = "blk.\(e.denseBlocks).exp_probs_b"
       e.routing.hasCorrection = tensors[name + ".bias"] != nil || tensors[name] != nil
     }
-    e.routing.groups = try groups(e, defaults.routing.groups)
+    e.routing.groups = try self.groups(e, defaults.routing.groups, key: groups)
     return e
   }
 
@@ -73,8 +75,8 @@ extension ConfigurationKeys {
   }
 
   /// Nil if all experts are one group.
-  private func groups(_ e: RoutedExperts, _ defaults: ExpertRouting.Groups?) throws(Failure) -> ExpertRouting.Groups? {
-    let count = try size("n_group", "expert_group_count") ?? (isStored ? 1 : defaults?.count ?? 1)
+  private func groups(_ e: RoutedExperts, _ defaults: ExpertRouting.Groups?, key: String) throws(Failure) -> ExpertRouting.Groups? {
+    let count = try size(key, "expert_group_count") ?? (isStored ? 1 : defaults?.count ?? 1)
     let chosen = try size("topk_group", "expert_group_used_count") ?? (isStored ? 1 : defaults?.chosen ?? 1)
     if count <= 1 { return nil }
     guard e.count.isMultiple(of: count), chosen > 0, chosen <= count, e.routing.expertsPerToken <= e.count / count * chosen else {
@@ -88,15 +90,26 @@ extension ConfigurationKeys {
 
   /// Blocks with one feed-forward network, which come first.
   private func denseBlocks(_ blocks: Int) throws(Failure) -> Int? {
-    if let frequency = try size("moe_layer_freq", ""), frequency != 1, !isStored {
-      throw unsupported("model.expert-blocks", "blocks without experts after the first mixture of experts are not supported")
+    let failure = unsupported("model.expert-blocks", "blocks without experts after the first mixture of experts are not supported")
+    // One number for all blocks, or a list with 0 for those without experts.
+    let flags = json("moe_layer_freq")?.arrayValue?.map { $0.intValue == 0 }
+    if flags == nil, let frequency = try size("moe_layer_freq", ""), frequency != 1, !isStored { throw failure }
+    guard let areDense = try json("mlp_layer_types")?.arrayValue.map(areDense) ?? flags else {
+      return try size("first_k_dense_replace", "leading_dense_block_count")
     }
-    guard let kinds = json("mlp_layer_types")?.arrayValue else { return try size("first_k_dense_replace", "leading_dense_block_count") }
-    let dense = kinds.prefix { $0.stringValue == "dense" }.count
-    guard kinds.count == blocks, kinds.dropFirst(dense).allSatisfy({ $0.stringValue == "sparse" }) else {
-      throw unsupported("model.expert-blocks", "blocks without experts after the first mixture of experts are not supported")
-    }
+    let dense = areDense.prefix { $0 }.count
+    guard areDense.count == blocks, !areDense.dropFirst(dense).contains(true) else { throw failure }
     return dense
+  }
+
+  private func areDense(_ kinds: [JSON]) throws(Failure) -> [Bool] {
+    try kinds.map { (kind) throws(Failure) in
+      switch kind.stringValue {
+      case "dense": true
+      case "sparse": false
+      default: throw bad("mlp_layer_types", "names an unknown kind of block")
+      }
+    }
   }
 }
 

@@ -174,6 +174,9 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   /// What a stored tensor of floats states as its dimensions; see `TensorPlace.dimensions`.
   public var statedDimensions: [Int]?
 
+  /// Whether a stack of experts is stored as one matrix, the rows of each expert after those of the one before.
+  public var isFlat = false
+
   /// The name that folders of codes have instead, with `*` for the expert's number, where floats may be stacked; nil: the same name.
   public var nameOfCodes: String?
 
@@ -241,6 +244,13 @@ public struct NamedPlace: Sendable, ExpressibleByStringLiteral {
   public func after(rows: Int) -> NamedPlace {
     var place = self
     place.unusedRows = rows
+    return place
+  }
+
+  /// The same for a stack of experts that is stored as one matrix.
+  public var flat: NamedPlace {
+    var place = self
+    place.isFlat = true
     return place
   }
 

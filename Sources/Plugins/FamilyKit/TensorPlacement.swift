@@ -106,7 +106,7 @@ struct TensorPlacement {
     var result = TensorPlace(fullName(place, naming, tensor.expert) + (isBias ? place.biasSuffix : place.suffix), shape, layout)
     if !isBias {
       result.schemes = place.schemes
-      result.dimensions = place.statedDimensions
+      result.dimensions = place.isFlat && isStacked ? [shape[0] * shape[1], shape[2]] : place.statedDimensions
     }
     return result
   }

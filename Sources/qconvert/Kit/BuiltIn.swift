@@ -52,7 +52,7 @@ extension QConvert {
     Cohere2MoE.self,
     Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self, Falcon.self, GPTBigCode.self,
     Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self, MiniCPM3.self, Apertus.self, Mistral3.self, QwenVL.self, Qwen3VLMoE.self,
-    Jais2.self, Mellum.self,
+    Jais2.self, Mellum.self, MiMoV2.self, KimiLinear.self, Laguna.self, DBRX.self, T5.self, MiniMax01.self,
     LanguageParts.self, Bert.self, NomicBert.self, ModernBert.self, EuroBert.self,
     // Towers
     Gemma3Tower.self, QwenVLTower.self, Qwen3VLTower.self, LlavaTower.self, PixtralTower.self, Idefics3Tower.self, InternVLTower.self,

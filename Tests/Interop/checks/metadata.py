@@ -10,6 +10,9 @@ from registry import check, require
 ALLOWED = {
     ("deepseek-v3", "tokenizer.ggml.pre"):
         "two names of the same rule; the converter distinguishes them by a hash of the ids of one string",
+    **{("*t5*", f"tokenizer.ggml.{key}"): "the converter reads spiece.model alone, which lacks the tokens that tokenizer.json adds"
+       for key in ("tokens", "scores", "token_type")},
+    ("minimax-01", "tokenizer.chat_template"): "the converter adds that of MiniMax-M1, which is not in the folder",
     **{("solar-open", f"tokenizer.ggml.{key}_token_id"): "the converter looks up special tokens by their names in Solar Open"
        for key in ("bos", "eos", "eot", "unknown", "padding")},
     ("deepseek-v3-saved", "deepseek2.expert_gating_func"):
@@ -17,8 +20,8 @@ ALLOWED = {
     ("gemma*", "tokenizer.ggml.add_space_prefix"):
         "follows from the tokenizer, which has a space prefix here; the converter states that of Gemma for every tokenizer",
     ("gemma", "tokenizer.ggml.eot_token_id"): "the converter states this id of Gemma's vocabulary for every vocabulary",
-    **{("glm4-moe", f"tokenizer.ggml.{key}_token_id"): "the converter looks up special tokens by their names in GLM"
-       for key in ("bos", "eot", "eom", "unknown")},
+    **{(name, f"tokenizer.ggml.{key}_token_id"): "the converter looks up special tokens by their names in GLM"
+       for name in ("glm4-moe", "glm-dsa") for key in ("bos", "eot", "eom", "unknown")},
     ("*", "qconvert.*"): "provenance that only qconvert writes",
     ("qwen3-yarn", "qwen3.rope.scaling.yarn_beta_*"):
         "the values that both assume; the converter writes them only if the configuration does",

@@ -13,7 +13,8 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
     if isMatrix, QuantizableTensors.keepsFloats(tensor), let type = type ?? FloatSchemes.schemeNames.first(where: { $0 == stored }) {
       return type
     }
-    guard isMatrix, !tensor.name.hasSuffix("_norm.weight"), QuantizableTensors.contains(tensor) else {
+    guard isMatrix, !tensor.name.hasSuffix("_norm.weight"), QuantizableTensors.contains(tensor), !QuantizableTensors.needsLongFloats(tensor)
+    else {
       return ElementType.allCases.contains { $0.schemeName == stored && !$0.isFloat } ? stored : "f32"
     }
     return stored
@@ -23,6 +24,7 @@ extension GGUFFormat: ModelFormat, AdapterFormat {
   /// beside an embedding: such a file would not load.
   public static func quantizes(_ tensor: PresetTensor, as scheme: (any Scheme)?, model: ModelDescription?) -> Bool {
     QuantizableTensors.contains(tensor) && (scheme?.sharedScale == nil || tensor.name != "token_embd.weight")
+      && (scheme?.grid.kind != .float || !QuantizableTensors.needsLongFloats(tensor))
   }
 
   public static func refusal(of model: ModelDescription) -> Failure? {

@@ -23,6 +23,9 @@ enum QuantizableTensors {
   ]
   /// The same, which are floats of the type that the whole model has: Gemma 3n's and 4's, not large enough to matter.
   private static let keptFloats = ["altup", "laurel", "per_layer_model_proj"]
+  /// Matrices that may be quantized, but that llama.cpp's converter keeps as 32-bit floats among shorter ones: what weights the heads that
+  /// choose tokens.
+  private static let longFloats = ["indexer.proj"]
   /// Tables of positions and token types.
   private static let excludedNames: Set<String> = ["position_embd.weight", "token_types.weight"]
 
@@ -45,6 +48,9 @@ enum QuantizableTensors {
     return tensor.shape.drop { $0 == 1 }.count >= 2 && name.hasSuffix("weight") && !excludedNames.contains(name)
       && !parts.contains { name.hasPart($0) }
   }
+
+  /// Whether a matrix that may be quantized is not stored as 16-bit floats.
+  static func needsLongFloats(_ tensor: PresetTensor) -> Bool { longFloats.contains { tensor.name.hasPart($0) } }
 
   /// Whether a matrix that is not quantized may be of a type that is asked for the whole model, or stored.
   static func keepsFloats(_ tensor: PresetTensor) -> Bool {

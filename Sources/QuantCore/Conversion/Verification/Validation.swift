@@ -61,7 +61,7 @@ public struct Validation: Sendable {
         if stored.shape.contains(0), !place.shape.contains(0) {
           findings.append(
             Finding(.error, "model.tensor-empty", "holds nothing: sharded training left a placeholder of it", tensor: place.name))
-        } else if stored.shape != place.shape {
+        } else if !place.accepts(stored.shape) {
           findings.append(
             Finding(
               .error, "model.tensor-shape", "has shape \(stored.shape), but the configuration asks for \(place.shape)", tensor: place.name))

@@ -24,8 +24,13 @@ public struct Engine: Sendable {
   private let lanes: LaneProjections?
 
   /// Finds the model's tensors. Reads only the norms and projections outside of the blocks.
-  /// - Throws: `Failure` `model.tensor-missing`, `model.tensor-shape` or `model.tensor-type`.
+  /// - Throws: `Failure` `model.not-computed`, `model.tensor-missing`, `model.tensor-shape` or `model.tensor-type`.
   public init(_ checkpoint: Checkpoint, model: ModelDescription, parallel: Parallel) throws(Failure) {
+    if let uncomputed = model.uncomputed {
+      throw Failure(
+        .unsupported, "model.not-computed", "\(uncomputed) cannot be computed", file: checkpoint.path,
+        remedy: "Convert it without calibration, or with importance that another program measured (\(setting: "importance") FILE).")
+    }
     self.model = model
     self.parallel = parallel
     weights = try ModelWeights(checkpoint, model: model)

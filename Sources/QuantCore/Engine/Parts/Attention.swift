@@ -12,8 +12,12 @@ public struct Attention: Part {
   public var headCount: Int
   /// Number of key-value heads; each serves the same number of query heads.
   public var keyValueHeadCount: Int
-  /// Channels of one head.
+  /// Channels of one head of queries and keys.
   public var headSize: Int
+  /// Channels of one head of values; nil: as many.
+  public var valueHeadSize: Int?
+  /// What values are multiplied by.
+  public var valueScale: Float = 1
   /// How queries and keys are rotated to their positions; nil: they are not.
   public var rope: Rope?
   /// Norms of queries and keys: over each head if the gain has the length of a head or there is none, else over all heads together.
@@ -43,8 +47,8 @@ public struct Attention: Part {
   public var scale: Float?
   /// The factor of queries that grows with their position; nil: there is none.
   public var temperature: Temperature?
-  /// Whether what is mixed is multiplied, channel by channel, by the logistic function of the product of the input with another matrix.
-  public var hasGate = false
+  /// What the mixed values are multiplied by: a function of the product of the input with another matrix; nil: nothing.
+  public var gate: Gate?
   /// The bound of queries, keys and values, which are clamped to `-clip ... clip` before anything else; nil: there is none.
   public var clip: Float?
   /// Length of the gains of the query and key norms; nil: that of one head.
@@ -57,6 +61,32 @@ public struct Attention: Part {
     case gives(String)
     /// Those of an earlier block are used. A checkpoint may still hold matrices for them, which nothing reads.
     case takes(String)
+  }
+
+  /// What multiplies the mixed values.
+  public struct Gate: Sendable, Hashable {
+    /// The function of the products.
+    public enum Function: Sendable {
+      case logistic
+      /// `log(1 + exp(x))`.
+      case softplus
+    }
+
+    public var function: Function
+    /// Whether all channels of a head have one product.
+    public var isOfHeads: Bool
+
+    public init(_ function: Function = .logistic, isOfHeads: Bool = false) {
+      self.function = function
+      self.isOfHeads = isOfHeads
+    }
+
+    func factor(_ product: Float) -> Float {
+      switch function {
+      case .logistic: product.sigmoid
+      case .softplus: product.softplus
+      }
+    }
   }
 
   /// The factor of queries by position, which sharpens the attention of long texts: `1 + scale · ln(1 + ⌊(position + offset) / length⌋)`.
@@ -87,12 +117,15 @@ public struct Attention: Part {
 
   private var queryWidth: Int { headCount * headSize }
   private var keyWidth: Int { keyValueHeadCount * headSize }
+  var valueSize: Int { valueHeadSize ?? headSize }
+  private var valueWidth: Int { keyValueHeadCount * valueSize }
+  private var mixedWidth: Int { headCount * valueSize }
 
   private var takesKeys: Bool { if case .takes = sharing { true } else { false } }
 
   /// What is carried under the name of shared keys and values.
   private func shared(_ name: String) -> (keys: CarriedValue, values: CarriedValue) {
-    (CarriedValue("keys." + name, width: keyWidth), CarriedValue("values." + name, width: keyWidth))
+    (CarriedValue("keys." + name, width: keyWidth), CarriedValue("values." + name, width: valueWidth))
   }
 
   public var carried: [CarriedValue] {
@@ -104,18 +137,19 @@ public struct Attention: Part {
     var tensors = [
       PartTensor(.query, [queryWidth, width], .attention), PartTensor(.key, [keyWidth, width], .attention, isOptional: takesKeys),
     ]
-    if !valuesAreKeys { tensors.append(PartTensor(.value, [keyWidth, width], .attention, isOptional: takesKeys)) }
-    if hasGate { tensors.append(PartTensor(.attentionGate, [queryWidth, width], .attention)) }
+    if !valuesAreKeys { tensors.append(PartTensor(.value, [valueWidth, width], .attention, isOptional: takesKeys)) }
+    if let gate { tensors.append(PartTensor(.attentionGate, [gate.isOfHeads ? headCount : mixedWidth, width], .attention)) }
     if let queryNorm, queryNorm.hasGain { tensors.append(PartTensor(queryNorm.role, [queryNormSize ?? headSize], .norm)) }
     if let keyNorm, keyNorm.hasGain { tensors.append(PartTensor(keyNorm.role, [keyNormSize ?? headSize], .norm, isOptional: takesKeys)) }
-    if let valueNorm, valueNorm.hasGain { tensors.append(PartTensor(valueNorm.role, [headSize], .norm, isOptional: takesKeys)) }
+    if let valueNorm, valueNorm.hasGain { tensors.append(PartTensor(valueNorm.role, [valueSize], .norm, isOptional: takesKeys)) }
     if hasSinks { tensors.append(PartTensor(.sinks, [headCount], .vector)) }
-    return tensors + [PartTensor(.attentionOutput, [width, queryWidth], .attention)]
+    return tensors + [PartTensor(.attentionOutput, [width, mixedWidth], .attention)]
   }
 
   public var linears: [(layer: Layer, input: Site)] {
     [(.query, .attentionInput)] + (takesKeys ? [] : [(.key, .attentionInput)])
-      + (takesKeys || valuesAreKeys ? [] : [(.value, .attentionInput)]) + (hasGate ? [(Layer(.attentionGate), .attentionInput)] : []) + [
+      + (takesKeys || valuesAreKeys ? [] : [(.value, .attentionInput)]) + (gate != nil ? [(Layer(.attentionGate), .attentionInput)] : [])
+      + [
         (.attentionOutput, .attentionOutput)
       ]
   }
@@ -133,7 +167,7 @@ public struct Attention: Part {
   }
 
   public var caches: [CacheSite] {
-    isCausal && !takesKeys ? [CacheSite(.keys, headSize: headSize), CacheSite(.values, headSize: headSize)] : []
+    isCausal && !takesKeys ? [CacheSite(.keys, headSize: headSize), CacheSite(.values, headSize: valueSize)] : []
   }
   public var mixesTokens: Bool { true }
   public var lengthLimits: [Int] { [rope?.lengthLimit].compactMap { $0 } }
@@ -141,7 +175,7 @@ public struct Attention: Part {
   // MARK: Forward pass
 
   public func run(_ input: Matrix, in context: any BlockContext) -> Matrix? {
-    let (queries, newKeys, newValues, gate) = project(input, context)
+    let (queries, newKeys, newValues, products) = project(input, context)
     var (keys, values) = (newKeys.values, newValues.values)
     if context.cache != nil {
       context.cache?.append(keys, to: Site.keys.name)
@@ -151,8 +185,9 @@ public struct Attention: Part {
     }
     var mixed = AttentionKernel(self, sinks: context.vector(.sinks)).mix(
       queries, keys, values, context.sequences, parallel: context.parallel)
-    if let gate {
-      for i in mixed.values.indices { mixed.values[i] *= gate.values[i].sigmoid }
+    if let gate, let products {
+      let size = gate.isOfHeads ? valueSize : 1
+      for i in mixed.values.indices { mixed.values[i] *= gate.factor(products.values[i / size]) }
     }
     context.pass(&mixed, through: .attentionOutput)
     return context.linear(.attentionOutput, mixed)
@@ -161,11 +196,11 @@ public struct Attention: Part {
   /// Queries and keys, normalized and rotated to their positions, values, and the products of the gate.
   private func project(
     _ input: Matrix, _ context: any BlockContext
-  ) -> (queries: Matrix, keys: Matrix, values: Matrix, gate: Matrix?) {
+  ) -> (queries: Matrix, keys: Matrix, values: Matrix, products: Matrix?) {
     var input = input
     context.pass(&input, through: .attentionInput)
     var queries = context.linear(.query, input)
-    let gate = hasGate ? context.linear(Layer(.attentionGate), input) : nil
+    let products = gate == nil ? nil : context.linear(Layer(.attentionGate), input)
     let rows = context.sequences
     let table = rope.map { rope in
       context.remembering(RotaryTable.Key(rope: rope, positions: rows.positions)) { rope.table(positions: rows.positions) }
@@ -173,34 +208,35 @@ public struct Attention: Part {
     if case .takes(let name) = sharing {
       queries.clamp(to: clip)
       prepare(&queries, norm: queryNorm, table, temperature, context)
-      return (queries, context.carried(shared(name).keys), context.carried(shared(name).values), gate)
+      return (queries, context.carried(shared(name).keys), context.carried(shared(name).values), products)
     }
     var keys = context.linear(.key, input)
     var values = valuesAreKeys ? keys : context.linear(.value, input)
     queries.clamp(to: clip)
     keys.clamp(to: clip)
     values.clamp(to: clip)
+    if valueScale != 1 { values.scale(rows: 0..<values.rows, by: valueScale) }
     prepare(&queries, norm: queryNorm, table, temperature, context)
     prepare(&keys, norm: keyNorm, table, nil, context)
-    prepare(&values, norm: valueNorm, nil, nil, context)
+    prepare(&values, norm: valueNorm, nil, nil, size: valueSize, context)
     context.pass(&keys, through: .keys)
     context.pass(&values, through: .values)
     if case .gives(let name) = sharing {
       context.carry(keys, as: shared(name).keys)
       context.carry(values, as: shared(name).values)
     }
-    return (queries, keys, values, gate)
+    return (queries, keys, values, products)
   }
 
   /// Normalizes queries or keys if there is a norm, rotates every head to its position, and multiplies by the factor of the position.
   private func prepare(
-    _ x: inout Matrix, norm: Norm?, _ table: RotaryTable?, _ temperature: Temperature?, _ context: any BlockContext
+    _ x: inout Matrix, norm: Norm?, _ table: RotaryTable?, _ temperature: Temperature?, size: Int? = nil, _ context: any BlockContext
   ) {
-    let layer = norm.map { NormLayer($0, gain: context.vector($0.role), bias: context.vector($0.role, isBias: true), width: headSize) }
+    let size = size ?? headSize
+    let layer = norm.map { NormLayer($0, gain: context.vector($0.role), bias: context.vector($0.role, isBias: true), width: size) }
     guard layer != nil || table != nil || temperature != nil else { return }
-    let size = headSize
     let rotatesFirst = rotatesBeforeNorms
-    let normSize = layer?.width ?? headSize
+    let normSize = layer?.width ?? size
     let sequences = context.sequences
     let width = x.columns
     let rows = x.rows

@@ -30,7 +30,7 @@ struct AttentionKernel: Sendable {
   init(_ part: Attention, sinks: [Float]?) {
     headCount = part.headCount
     keyValueHeadCount = part.keyValueHeadCount
-    (keySize, valueSize) = (part.headSize, part.headSize)
+    (keySize, valueSize) = (part.headSize, part.valueSize)
     (isCausal, window, chunk) = (part.isCausal, part.window, part.chunk)
     scale = part.scale ?? 1 / Float(part.headSize).squareRoot()
     cap = part.scoreCap
@@ -77,6 +77,9 @@ struct AttentionKernel: Sendable {
     /// Position of the first query.
     var first: Int
     var count: Int
+    /// For each query, the positions of the keys that it sees, `[count, choiceCount]`, -1 for none; nil: all.
+    var choice: UnsafePointer<Float>?
+    var choiceCount = 0
   }
 
   /// One tile of one head.
@@ -91,8 +94,21 @@ struct AttentionKernel: Sendable {
   ///   - queries: `[tokens, headCount * keySize]`, of sequences that `rows` describes.
   ///   - keys: of each sequence from its first token on.
   ///   - values: the same.
+  ///   - choice: for each query, the positions of the keys that it sees, -1 for none; nil: all.
   /// - Returns: `[tokens, headCount * valueSize]`.
-  func mix(_ queries: Matrix, _ keys: [Float], _ values: [Float], _ rows: SequenceRows, parallel: Parallel) -> Matrix {
+  func mix(
+    _ queries: Matrix, _ keys: [Float], _ values: [Float], choice: Matrix? = nil, _ rows: SequenceRows, parallel: Parallel
+  ) -> Matrix {
+    guard let choice else { return mix(queries, keys, values, choice: nil, choiceCount: 0, rows, parallel) }
+    return choice.values.withUnsafeBufferPointer {
+      mix(queries, keys, values, choice: $0.baseAddress, choiceCount: choice.columns, rows, parallel)
+    }
+  }
+
+  private func mix(
+    _ queries: Matrix, _ keys: [Float], _ values: [Float], choice: UnsafePointer<Float>?, choiceCount: Int, _ rows: SequenceRows,
+    _ parallel: Parallel
+  ) -> Matrix {
     let count = queries.rows / rows.length
     var mixed = Matrix(rows: queries.rows, columns: headCount * valueSize)
     mixed.withPointers(queries, keys, values) { result, queries, keys, values in
@@ -101,7 +117,8 @@ struct AttentionKernel: Sendable {
         Sequence(
           queries: queries + index * rows.length * headCount * keySize, keys: keys + index * tokens * keyValueHeadCount * keySize,
           values: values + index * tokens * keyValueHeadCount * valueSize,
-          result: result + index * rows.length * headCount * valueSize, first: rows.first, count: rows.length)
+          result: result + index * rows.length * headCount * valueSize, first: rows.first, count: rows.length,
+          choice: choice.map { $0 + index * rows.length * choiceCount }, choiceCount: choiceCount)
       }
       run(sequences, parallel: parallel)
     }
@@ -144,8 +161,12 @@ struct AttentionKernel: Sendable {
 
     for query in queries {
       let position = sequence.first + query
+      let row = scores.base + (query - queries.lowerBound) * keyCount
+      if let choice = sequence.choice {
+        keep(row, keys: firstKey..<lastKey, UnsafeBufferPointer(start: choice + query * sequence.choiceCount, count: sequence.choiceCount))
+      }
       normalise(
-        scores.base + (query - queries.lowerBound) * keyCount, keys: firstKey..<lastKey, position: position,
+        row, keys: firstKey..<lastKey, position: position,
         slope: slopes.isEmpty ? 0 : slopes[head], sink: sinks.isEmpty ? nil : sinks[head])
     }
 
@@ -155,6 +176,16 @@ struct AttentionKernel: Sendable {
         base: sequence.values + firstKey * valueWidth + keyHead * valueSize, stride: valueWidth, isDepthContiguous: false),
       m: queries.count, n: valueSize, k: keyCount)
     mixture.run(into: sequence.result + queries.lowerBound * resultWidth + head * valueSize, stride: resultWidth, parallel: alone)
+  }
+
+  /// Keeps the products of chosen keys alone.
+  private func keep(_ row: UnsafeMutablePointer<Float>, keys: Range<Int>, _ choice: UnsafeBufferPointer<Float>) {
+    let kept = AlignedScratch(count: keys.count)
+    kept.base.update(repeating: -.infinity, count: keys.count)
+    for position in choice where position >= 0 && keys.contains(Int(position)) {
+      kept.base[Int(position) - keys.lowerBound] = row[Int(position) - keys.lowerBound]
+    }
+    row.update(from: kept.base, count: keys.count)
   }
 
   /// Turns a row of products into probabilities; keys that the position does not see get zero.

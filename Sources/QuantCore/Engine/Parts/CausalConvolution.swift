@@ -81,9 +81,10 @@ struct CausalConvolution: Sendable {
 
 extension BlockContext {
   /// Convolves the values of tokens with the kernel of the block, and keeps what later tokens need.
-  func convolved(_ x: Matrix, size: Int) -> Matrix {
+  /// - Parameter kernels: of channels one after another.
+  func convolved(_ x: Matrix, size: Int, kernels: [TensorRole] = [.convolution]) -> Matrix {
     let convolution = CausalConvolution(
-      vector(.convolution) ?? [], bias: vector(.convolutionBias), channels: x.columns, size: size)
+      kernels.flatMap { vector($0) ?? [] }, bias: vector(.convolutionBias), channels: x.columns, size: size)
     let history = cache?["convolution"] ?? []
     cache?.replace("convolution", by: convolution.history(after: x, history))
     return convolution(x, history: history, sequences, parallel: parallel)

@@ -9,10 +9,24 @@ extension TensorRole {
   public static let deltaGate = TensorRole("deltaGate")
   public static let deltaWrite = TensorRole("deltaWrite")
   public static let deltaDecay = TensorRole("deltaDecay")
+  /// What makes the latents from which a gate and a decay are made.
+  public static let deltaGateLatent = TensorRole("deltaGateLatent")
+  public static let deltaDecayLatent = TensorRole("deltaDecayLatent")
+  /// The kernels of queries, keys and values, where each has its own.
+  public static let queryConvolution = TensorRole("queryConvolution")
+  public static let keyConvolution = TensorRole("keyConvolution")
+  public static let valueConvolution = TensorRole("valueConvolution")
+}
+
+extension Site {
+  /// The latents from which the gate and the decay of a delta net are made.
+  public static let deltaGateLatent = Site("mixer.gate-latent")
+  public static let deltaDecayLatent = Site("mixer.decay-latent")
 }
 
 /// The gated delta net (arXiv:2412.06464): each head keeps a matrix from keys to values. A token lets it decay, corrects the value at
-/// its key by a part of the error, and reads the value at its query.
+/// its key by a part of the error, and reads the value at its query. In Kimi's form (arXiv:2510.26692), each channel of a key decays by
+/// itself.
 ///
 /// Computed token by token, so a token gives the same bits whether it comes with its whole sequence or after a kept state.
 public struct GatedDeltaNet: Part {
@@ -28,6 +42,14 @@ public struct GatedDeltaNet: Part {
   public var kernelSize: Int
   /// The norm of each head's result, before the gate.
   public var norm: Norm
+  /// Channels of the latents from which gate and decay are made; nil: they are made from the input.
+  public var latentSize: Int?
+  /// Whether every channel of a key decays by itself, not all of a head together.
+  public var decaysChannels = false
+  /// Whether the gate is the logistic function of the products, not SiLU.
+  public var hasLogisticGate = false
+  /// Whether queries, keys and values each have a kernel of their own.
+  public var hasSeparateKernels = false
 
   public init(
     width: Int, keyHeadCount: Int, valueHeadCount: Int, keySize: Int, valueSize: Int, kernelSize: Int, norm: Norm
@@ -46,20 +68,41 @@ public struct GatedDeltaNet: Part {
   /// Channels that the convolution runs over: queries, keys and values.
   public var convolvedSize: Int { 2 * keyWidth + valueWidth }
 
+  /// Decays of a token.
+  private var decayWidth: Int { decaysChannels ? valueHeadCount * keySize : valueHeadCount }
+  private static let separateKernels: [TensorRole] = [.queryConvolution, .keyConvolution, .valueConvolution]
+
   public var tensors: [PartTensor] {
-    [
+    let read = latentSize ?? width
+    var tensors = [
       PartTensor(.deltaQuery, [keyWidth, width], .mixer), PartTensor(.deltaKey, [keyWidth, width], .mixer),
-      PartTensor(.deltaValue, [valueWidth, width], .mixer), PartTensor(.deltaGate, [valueWidth, width], .mixer),
-      PartTensor(.deltaWrite, [valueHeadCount, width], .control), PartTensor(.deltaDecay, [valueHeadCount, width], .control),
-      PartTensor(.convolution, [convolvedSize * kernelSize], .vector), PartTensor(.stepBias, [valueHeadCount], .bias),
-      PartTensor(.decayRate, [valueHeadCount], .vector), PartTensor(norm.role, [valueSize], .norm),
-      PartTensor(.mixerOutput, [width, valueWidth], .mixer),
+      PartTensor(.deltaValue, [valueWidth, width], .mixer), PartTensor(.deltaGate, [valueWidth, read], .mixer),
+      PartTensor(.deltaWrite, [valueHeadCount, width], .control), PartTensor(.deltaDecay, [decayWidth, read], .control),
+    ]
+    if let latentSize {
+      tensors += [
+        PartTensor(.deltaGateLatent, [latentSize, width], .mixer), PartTensor(.deltaDecayLatent, [latentSize, width], .control),
+      ]
+    }
+    if hasSeparateKernels {
+      tensors += zip(GatedDeltaNet.separateKernels, [keyWidth, keyWidth, valueWidth]).map { PartTensor($0, [$1 * kernelSize], .vector) }
+    } else {
+      tensors.append(PartTensor(.convolution, [convolvedSize * kernelSize], .vector))
+    }
+    return tensors + [
+      PartTensor(.stepBias, [decayWidth], .bias), PartTensor(.decayRate, [valueHeadCount], .vector),
+      PartTensor(norm.role, [valueSize], .norm), PartTensor(.mixerOutput, [width, valueWidth], .mixer),
     ]
   }
 
   public var linears: [(layer: Layer, input: Site)] {
-    let first: [TensorRole] = [.deltaQuery, .deltaKey, .deltaValue, .deltaGate, .deltaWrite, .deltaDecay]
-    return first.map { (Layer($0), .mixerInput) } + [(Layer(.mixerOutput), .mixerOutput)]
+    let direct: [TensorRole] =
+      latentSize == nil
+      ? [.deltaQuery, .deltaKey, .deltaValue, .deltaGate, .deltaWrite, .deltaDecay]
+      : [.deltaQuery, .deltaKey, .deltaValue, .deltaWrite, .deltaGateLatent, .deltaDecayLatent]
+    let later: [(layer: Layer, input: Site)] =
+      latentSize == nil ? [] : [(Layer(.deltaGate), .deltaGateLatent), (Layer(.deltaDecay), .deltaDecayLatent)]
+    return direct.map { (Layer($0), .mixerInput) } + later + [(Layer(.mixerOutput), .mixerOutput)]
   }
 
   public var inputSites: [Site] { [.mixerInput] }
@@ -71,16 +114,32 @@ public struct GatedDeltaNet: Part {
     var input = entered
     context.pass(&input, through: .mixerInput)
     let layers: [TensorRole] = [.deltaQuery, .deltaKey, .deltaValue]
-    var convolved = context.convolved(.sideBySide(layers.map { context.linear(Layer($0), input) }), size: kernelSize)
+    let kernels = hasSeparateKernels ? GatedDeltaNet.separateKernels : [.convolution]
+    var convolved = context.convolved(
+      .sideBySide(layers.map { context.linear(Layer($0), input) }), size: kernelSize, kernels: kernels)
     Activation.silu.apply(&convolved, parallel: context.parallel)
     normaliseHeads(&convolved, context.parallel)
     var result = scan(
-      convolved, writes: context.linear(Layer(.deltaWrite), input), decays: context.linear(Layer(.deltaDecay), input), context)
+      convolved, writes: context.linear(Layer(.deltaWrite), input),
+      decays: product(.deltaDecay, of: input, through: .deltaDecayLatent, .deltaDecayLatent, context), context)
     result.normaliseGroups(norm, gain: context.vector(norm.role), size: valueSize, context.parallel)
-    var gate = context.linear(Layer(.deltaGate), input)
-    Activation.silu.gate(&gate, by: result, parallel: context.parallel)
+    var gate = product(.deltaGate, of: input, through: .deltaGateLatent, .deltaGateLatent, context)
+    if hasLogisticGate {
+      for i in gate.values.indices { gate.values[i] = gate.values[i].sigmoid * result.values[i] }
+    } else {
+      Activation.silu.gate(&gate, by: result, parallel: context.parallel)
+    }
     context.pass(&gate, through: .mixerOutput)
     return context.isOutputWanted ? context.linear(Layer(.mixerOutput), gate) : nil
+  }
+
+  private func product(
+    _ role: TensorRole, of input: Matrix, through latent: TensorRole, _ site: Site, _ context: any BlockContext
+  ) -> Matrix {
+    guard latentSize != nil else { return context.linear(Layer(role), input) }
+    var made = context.linear(Layer(latent), input)
+    context.pass(&made, through: site)
+    return context.linear(Layer(role), made)
   }
 
   /// Queries and keys get length 1; queries are then divided by the root of their size.
@@ -115,12 +174,18 @@ public struct GatedDeltaNet: Part {
         convolved.withPanel { x in
           let (sequence, head) = index.quotientAndRemainder(dividingBy: valueHeadCount)
           let keyHead = head / (valueHeadCount / keyHeadCount)
-          let scratch = AlignedScratch(count: valueSize)
+          let scratch = AlignedScratch(count: valueSize), decay = AlignedScratch(count: keySize)
+          // One decay for each of so many channels of a key.
+          let share = decaysChannels ? 1 : keySize
           for row in sequence * rows.length..<(sequence + 1) * rows.length {
             let token = x.row(row)
-            let decay = (rates[head] * (decays[row, head] + biases[head]).softplus).exponential
+            for first in stride(from: 0, to: keySize, by: share) {
+              let index = (head * keySize + first) / share
+              let value = (rates[head] * (decays[row, index] + biases[index]).softplus).exponential
+              (decay.base + first).update(repeating: value, count: share)
+            }
             advance(
-              states.base(sequence) + head * headState, decay: decay, write: writes[row, head].sigmoid,
+              states.base(sequence) + head * headState, decay: decay.base, write: writes[row, head].sigmoid,
               query: token + keyHead * keySize, key: token + keyWidth + keyHead * keySize, value: token + 2 * keyWidth + head * valueSize,
               change: scratch.base, into: target.base + row * valueWidth + head * valueSize)
           }
@@ -133,7 +198,7 @@ public struct GatedDeltaNet: Part {
 
   /// One token of one head.
   private func advance(
-    _ state: UnsafeMutablePointer<Float>, decay: Float, write: Float, query: UnsafePointer<Float>, key: UnsafePointer<Float>,
+    _ state: UnsafeMutablePointer<Float>, decay: UnsafePointer<Float>, write: Float, query: UnsafePointer<Float>, key: UnsafePointer<Float>,
     value: UnsafePointer<Float>, change: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>
   ) {
     // What the decayed state has at the key.
@@ -141,7 +206,7 @@ public struct GatedDeltaNet: Part {
     for k in 0..<keySize {
       let row = state + k * valueSize
       for v in 0..<valueSize {
-        row[v] *= decay
+        row[v] *= decay[k]
         change[v] += key[k] * row[v]
       }
     }

@@ -19,6 +19,8 @@ public struct LatentAttention: Part {
   public var valueSize: Int
   /// How the other channels are rotated to their position. Its dimension is the number of these channels.
   public var rope: Rope
+  /// Whether they are rotated at all.
+  public var isRotated = true
   /// Norm of the latent.
   public var latentNorm: Norm
   /// Norm of the latent of queries.
@@ -27,6 +29,8 @@ public struct LatentAttention: Part {
   public var scale: Float
   /// The factor of queries that grows with their position; nil: there is none.
   public var temperature: Attention.Temperature?
+  /// What chooses the tokens that a query sees; nil: all. Queries must have a latent.
+  public var indexer: TokenIndexer?
 
   /// - Parameter epsilon: of the norms over the latents.
   public init(
@@ -58,7 +62,7 @@ public struct LatentAttention: Part {
       PartTensor(.latent, [rank + rotarySize, width], .attention), PartTensor(.latentNorm, [rank], .norm),
       PartTensor(.key, [headCount * plainSize, rank], .attention), PartTensor(.value, [headCount * valueSize, rank], .attention),
       PartTensor(.attentionOutput, [width, headCount * valueSize], .attention),
-    ]
+    ] + (indexer?.tensors ?? [])
   }
 
   public var linears: [(layer: Layer, input: Site)] {
@@ -67,8 +71,10 @@ public struct LatentAttention: Part {
     let later: [(layer: Layer, input: Site)] = queryRank == nil ? [] : [(.query, .queryLatent)]
     return queries + [(Layer(.latent), .attentionInput)] + later + [
       (.key, .latent), (.value, .latent), (.attentionOutput, .attentionOutput),
-    ]
+    ] + (indexer?.linears ?? [])
   }
+
+  public var carried: [CarriedValue] { indexer?.carried ?? [] }
 
   public var inputSites: [Site] { [.attentionInput] }
 
@@ -80,7 +86,7 @@ public struct LatentAttention: Part {
   }
 
   public var mixesTokens: Bool { true }
-  public var lengthLimits: [Int] { [rope.lengthLimit].compactMap { $0 } }
+  public var lengthLimits: [Int] { [isRotated ? rope.lengthLimit : nil].compactMap { $0 } }
 
   // MARK: Forward pass
 
@@ -88,8 +94,12 @@ public struct LatentAttention: Part {
     var input = entered
     context.pass(&input, through: .attentionInput)
     let positions = context.sequences.positions
-    let table = context.remembering(RotaryTable.Key(rope: rope, positions: positions)) { rope.table(positions: positions) }
-    let queries = queries(input, table, context)
+    let table =
+      isRotated
+      ? context.remembering(RotaryTable.Key(rope: rope, positions: positions)) { rope.table(positions: positions) } : nil
+    let latent = queryLatent(input, context)
+    let choice = indexer?.choose(input, latent: latent, in: context)
+    let queries = queries(latent, table, context)
     var (keys, values) = keysAndValues(input, table, context)
     if context.cache != nil {
       context.cache?.append(keys, to: LatentAttention.cachedKeys)
@@ -98,24 +108,27 @@ public struct LatentAttention: Part {
       values = context.cache?[LatentAttention.cachedValues] ?? []
     }
     let kernel = AttentionKernel(headCount: headCount, keySize: keySize, valueSize: valueSize, scale: scale)
-    var mixed = kernel.mix(queries, keys, values, context.sequences, parallel: context.parallel)
+    var mixed = kernel.mix(queries, keys, values, choice: choice, context.sequences, parallel: context.parallel)
     context.pass(&mixed, through: .attentionOutput)
     return context.isOutputWanted ? context.linear(.attentionOutput, mixed) : nil
   }
 
   private static let cachedKeys = "keys", cachedValues = "values"
 
+  /// What queries are made from.
+  private func queryLatent(_ input: Matrix, _ context: any BlockContext) -> Matrix {
+    if queryRank == nil { return input }
+    var latent = context.normed(context.linear(Layer(.queryLatent), input), by: queryLatentNorm)
+    context.pass(&latent, through: .queryLatent)
+    return latent
+  }
+
   /// `[tokens, heads * keySize]`, the last channels of each head rotated to their position.
-  private func queries(_ input: Matrix, _ table: RotaryTable, _ context: any BlockContext) -> Matrix {
-    var latent = input
-    if queryRank != nil {
-      latent = context.normed(context.linear(Layer(.queryLatent), input), by: queryLatentNorm)
-      context.pass(&latent, through: .queryLatent)
-    }
+  private func queries(_ latent: Matrix, _ table: RotaryTable?, _ context: any BlockContext) -> Matrix {
     var queries = context.linear(.query, latent)
     let (sequences, width) = (context.sequences, queries.columns)
     queries.forEachRow(context.parallel) { row, query in
-      for start in stride(from: plainSize, to: width, by: keySize) { table.rotate(query + start, position: sequences.position(row)) }
+      for start in stride(from: plainSize, to: width, by: keySize) { table?.rotate(query + start, position: sequences.position(row)) }
       if let factor = temperature?.factor(sequences.position(row)) {
         for c in 0..<width { query[c] *= factor }
       }
@@ -125,7 +138,7 @@ public struct LatentAttention: Part {
 
   /// Keys `[tokens, heads * keySize]`, each followed by a copy of the key that all heads share, and values
   /// `[tokens, heads * valueSize]`.
-  private func keysAndValues(_ input: Matrix, _ table: RotaryTable, _ context: any BlockContext) -> (keys: [Float], values: [Float]) {
+  private func keysAndValues(_ input: Matrix, _ table: RotaryTable?, _ context: any BlockContext) -> (keys: [Float], values: [Float]) {
     let made = context.linear(Layer(.latent), input)
     var latent = Matrix(rows: made.rows, columns: rank)
     var shared = Matrix(rows: made.rows, columns: rotarySize)
@@ -134,7 +147,7 @@ public struct LatentAttention: Part {
       for c in 0..<rotarySize { shared[row, c] = made[row, rank + c] }
     }
     let sequences = context.sequences
-    shared.forEachRow(context.parallel) { row, key in table.rotate(key, position: sequences.position(row)) }
+    shared.forEachRow(context.parallel) { row, key in table?.rotate(key, position: sequences.position(row)) }
     latent = context.normed(latent, by: latentNorm)
     context.pass(&latent, through: .latent)
     let (plain, values) = (context.linear(.key, latent), context.linear(.value, latent))
@@ -167,7 +180,7 @@ extension Site {
 
 extension Matrix {
   /// Calls `body` with every row and a pointer to it, on several threads.
-  fileprivate mutating func forEachRow(_ parallel: Parallel, _ body: @Sendable (Int, UnsafeMutablePointer<Float>) -> Void) {
+  mutating func forEachRow(_ parallel: Parallel, _ body: @Sendable (Int, UnsafeMutablePointer<Float>) -> Void) {
     let (rows, width) = (rows, columns)
     values.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }

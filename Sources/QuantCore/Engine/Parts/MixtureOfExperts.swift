@@ -7,6 +7,8 @@ extension TensorRole {
   public static let routerNorm = TensorRole("routerNorm")
   /// What the weight of each expert is multiplied by.
   public static let expertScales = TensorRole("expertScales")
+  /// What is added to the weighted sum of the outputs of experts.
+  public static let expertSumBias = TensorRole("expertSumBias")
 }
 
 extension Site {
@@ -37,6 +39,8 @@ public struct MixtureOfExperts: Part {
   public var widthAroundLatent: Int?
   /// The norms between the input and the experts (and the shared expert), and between it and the router; nil: all read the input.
   public var norms: Norms?
+  /// Whether a vector, if the checkpoint holds one, is added to the weighted sum of the outputs.
+  public var hasSumBias = false
 
   /// Norms inside of a mixture, whose input is not normalized then.
   public struct Norms: Sendable, Hashable {
@@ -72,6 +76,7 @@ public struct MixtureOfExperts: Part {
     if isLatent { tensors.append(PartTensor(.expertLatent, [expert.width, width], .feedForward)) }
     tensors += experts.flatMap { expert.tensors(.gate, .up, .down, expert: $0, .expert) }
     if isLatent { tensors.append(PartTensor(.expertLatentOutput, [width, expert.width], .feedForward)) }
+    if hasSumBias { tensors.append(PartTensor(.expertSumBias, [width], .bias, isOptional: true)) }
     if let shared { tensors += shared.tensors(.sharedGate, .sharedUp, .sharedDown, .feedForward) }
     if weighsShared { tensors.append(PartTensor(.sharedRouter, [1, width], .router)) }
     return tensors
@@ -140,6 +145,11 @@ public struct MixtureOfExperts: Part {
     if isLatent {
       context.pass(&result, through: .expertSum)
       result = context.linear(Layer(.expertLatentOutput), result)
+    }
+    if hasSumBias, let bias = context.vector(.expertSumBias) {
+      for row in 0..<result.rows {
+        for (c, value) in bias.enumerated() { result[row, c] += value }
+      }
     }
     if let shared {
       let layers = (Layer(.sharedGate), Layer(.sharedUp), Layer(.sharedDown))

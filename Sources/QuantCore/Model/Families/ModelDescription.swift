@@ -34,6 +34,9 @@ public struct ModelDescription: Sendable {
   /// Prefixes of the names of tensors, in the checkpoint that is described, of blocks that predict further tokens. Those that are not
   /// described are treated as other parts.
   public var predictionParts: [String] = []
+  /// What of the model no engine computes, as the end of a sentence (`an encoder beside a decoder`): it is converted without calibration, and
+  /// neither run nor evaluated. Nil: all is computed.
+  public var uncomputed: String?
   /// Whether the checkpoint holds towers beside the language model that is described.
   public var hasTowers = false
   /// Whether it describes the towers of a model, not its language model. Then no block can be run, and only tensors and configurations

@@ -46,7 +46,7 @@ public struct TensorPlace: Sendable, Hashable {
   /// The schemes in which clients expect this tensor, whatever the others have: the one asked for the whole model if it is among them,
   /// else the first. Empty: any.
   public var schemes: [String] = []
-  /// The dimensions that a stored tensor of floats states instead of `shape`, if clients see its rows divided; nil: `shape`.
+  /// The dimensions that a stored tensor of floats states instead of `shape`, if clients see its rows divided or joined; nil: `shape`.
   public var dimensions: [Int]?
 
   /// A whole stored tensor, or the part of one that `layout` describes.
@@ -64,12 +64,15 @@ public struct TensorPlace: Sendable, Hashable {
     return place
   }
 
-  /// Checks the shape of the stored tensor. Outer dimensions of 1 may be absent: ggml drops them, so a matrix of one row may be
+  /// Whether a stored tensor may have these dimensions. Outer dimensions of 1 may be absent: ggml drops them, so a matrix of one row may be
   /// stored as a vector.
+  package func accepts(_ stored: [Int]) -> Bool { [shape, Array(shape.drop { $0 == 1 }), dimensions].contains(stored) }
+
+  /// Checks the shape of the stored tensor.
   /// - Parameter file: path of the checkpoint that holds the tensor.
   /// - Throws: `Failure` `model.tensor-shape` if the stored tensor has another shape.
   package func check(_ stored: CheckpointTensor, file: String) throws(Failure) {
-    guard stored.shape != shape, stored.shape != Array(shape.drop { $0 == 1 }) else { return }
+    if accepts(stored.shape) { return }
     if stored.shape.contains(0) {
       throw Failure(
         .data, "model.tensor-empty", "holds nothing: sharded training left a placeholder of it", file: file, tensor: name,
