@@ -100,9 +100,9 @@ struct Evaluate: QConvertCommand {
 
   // MARK: Output
 
-  private static func members(_ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?, _ kept: [KeptColumns]?)
-    -> [JSON.Member]
-  {
+  private static func members(
+    _ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?, _ kept: [KeptColumns]?
+  ) -> [JSON.Member] {
     guard let request, let simulation else { return result.members() }
     return result.members(
       simulated: [
@@ -130,7 +130,9 @@ struct Evaluate: QConvertCommand {
     return "\(columns.grouped) in \(layers.count.grouped) layers, at most \(most.columns.count.grouped) of \(most.of.grouped) in one"
   }
 
-  static func text(_ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?, _ kept: [KeptColumns]? = nil) -> String {
+  static func text(
+    _ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?, _ kept: [KeptColumns]? = nil
+  ) -> String {
     var lines = [
       (
         "protocol",
