@@ -40,8 +40,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 // The modules of the plug-ins that the `qconvert` binary contains: a name here, and a line in Kit/BuiltIn.swift.
 let builtIn = [
-  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "LowRank", "HuggingFace", "GGUF", "PyTorch", "CompressedTensors", "GPTQContainer",
-  "AWQContainer", "Float8", "ModelOpt", "GPTOSS", "BitsAndBytes", "HQQ", "MLX", "TorchAO", "ModelFamilies", "Clients",
+  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "LowRank", "HalfQuadratic", "HuggingFace", "GGUF", "PyTorch", "CompressedTensors",
+  "GPTQContainer", "AWQContainer", "Float8", "ModelOpt", "GPTOSS", "BitsAndBytes", "HQQ", "MLX", "TorchAO", "ModelFamilies", "Clients",
 ]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
 
@@ -97,6 +97,7 @@ let package = Package(
     plugin("SmoothQuant", "Methods/SmoothQuant"),
     plugin("ZeroQuant", "Methods/ZeroQuant"),
     plugin("LowRank", "Methods/LowRank"),
+    plugin("HalfQuadratic", "Methods/HalfQuadratic"),
     .target(name: "CBlocks", dependencies: ["CKernels"], path: "Sources/Plugins/Formats/GGUF/CBlocks", cSettings: kernelRules),
     plugin("GGUF", "Formats/GGUF", with: ["CBlocks", "QuantPlatform"], exclude: ["CBlocks"]),
     .target(
@@ -138,7 +139,7 @@ let package = Package(
     tests("QuantCore", ["CKernels", "TestSupport"]),
     tests("Text", ["GGUF", "TestSupport"]),
     tests("Engine", ["HuggingFace", "GGUF", "CompressedTensors", "FamilyKit", "ModelFamilies", "TestSupport"]),
-    tests("Methods", ["RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "LowRank", "GGUF", "TestSupport"]),
+    tests("Methods", ["RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "LowRank", "HalfQuadratic", "HQQ", "GGUF", "TestSupport"]),
     tests("HuggingFace", ["FolderKit", "HuggingFace", "TestSupport"]),
     tests("GGUF", ["GGUF", "FamilyKit", "CBlocks", "TestSupport"]),
     tests("CompressedTensors", ["CompressedTensors", "FolderKit", "TestSupport"]),

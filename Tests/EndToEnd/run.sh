@@ -64,7 +64,7 @@ accepted() {
   fi
 }
 
-for part in ${PARTS:-conversions processors memory editing inputs causes outputs edges recipes adapters interruptions faults limits growth example malformed transcripts notice}; do
+for part in ${PARTS:-conversions lattices processors memory editing inputs causes outputs edges recipes adapters interruptions faults limits growth example malformed transcripts notice}; do
   # shellcheck source=/dev/null
   . "$here/$part.sh"
 done

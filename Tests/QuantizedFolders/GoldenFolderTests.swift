@@ -21,7 +21,7 @@ import TorchAO
     Folder(name: "bnb-nf4", weights: 0, scheme: "nf4"),
     Folder(name: "bnb-nf4-double", weights: 0, scheme: "nf4"),
     Folder(name: "bnb-int8", weights: 0, scheme: "llm-int8"),
-    Folder(name: "hqq-w4", weights: 0, scheme: "hqq-4bit-g64"),
+    Folder(name: "hqq-w4", weights: 0, scheme: "hqq4-g64"),
     // The library gives weights in BF16.
     Folder(name: "torchao-int8", weights: 0x1p-8, scheme: "int8-channel"),
   ]

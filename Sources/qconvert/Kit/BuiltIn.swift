@@ -9,6 +9,7 @@ import GPTOSS
 import GPTQ
 import GPTQContainer
 import HQQ
+import HalfQuadratic
 import HuggingFace
 import LowRank
 import MLX
@@ -25,9 +26,10 @@ extension QConvert {
   /// The plug-ins of the `qconvert` binary, axis by axis: the only such list. Custom programs add to it.
   public static let builtIn: [any Plugin.Type] = [
     // Methods
-    RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self, LoRC.self, LQER.self, EoRA.self, LQLoRA.self,
+    RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, ZeroQuant.self, HalfQuadratic.self, LoRC.self, LQER.self, EoRA.self, LQLoRA.self,
     // Schemes and presets
     FloatSchemes.self, IntegerSchemes.self, AffineSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, BitsAndBytesSchemes.self,
+    HQQSchemes.self,
     GGUFBlocks.self,
     GGUFGrids.self,
     WeightPresets.self, ZeroQuantPresets.self, GGUFMixes.self,

@@ -86,6 +86,11 @@ struct FourBitScheme: NestingScheme {
     }
   }
 
+  func exactParameters(of tile: UnsafeBufferPointer<Float>, storedIn type: ElementType) -> [Float]? {
+    guard !isNested else { return nil }
+    return LatticeSearch(tile, storedIn: type)?.scale(tops: [1], levels: values.sorted(), scaleType: .f32).map { [$0] }
+  }
+
   func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel) {
     let width = result.columns, parameters = result.parameters, stride = result.groupsPerRow * parameterCount
     result.codes.withUnsafeMutableBufferPointer { codes in

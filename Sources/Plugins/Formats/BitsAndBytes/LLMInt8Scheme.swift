@@ -31,6 +31,17 @@ struct LLMInt8Scheme: Scheme {
     }
   }
 
+  /// Largest magnitudes, of which every weight is a multiple of a 127th.
+  func exactParameters(of tile: UnsafeBufferPointer<Float>, storedIn type: ElementType) -> [Float]? {
+    guard let search = LatticeSearch(tile, storedIn: type) else { return nil }
+    let codes = -127...127
+    let found = search.multiples(upTo: 127, lone: 127, scaleType: .f32) {
+      codes.contains($0.lowerBound) && codes.contains($0.upperBound)
+    }
+    // The rule gives the largest weight the largest code, which then means the magnitude itself.
+    return found.map { [max(-$0.range.lowerBound, $0.range.upperBound) == 127 ? search.largestMagnitude : $0.scale * 127] }
+  }
+
   func nearest(_ panel: Panel, columns: Range<Int>, into result: inout QuantizedPanel) {
     for row in 0..<panel.rows {
       let source = panel.row(row)

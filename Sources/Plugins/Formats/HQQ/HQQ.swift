@@ -1,18 +1,18 @@
 public import QuantCore
 
-/// The tensors of HQQ (half-quadratic quantization), as its own library and transformers save them. Read only.
+/// The tensors of HQQ (half-quadratic quantization), as its own library and transformers save them.
 ///
 /// For a layer `X`: `X.W_q` U8 holds the codes of a matrix whose groups are its rows (`axis` 1) or its columns (`axis` 0).
 /// That matrix is cut into 8 / bits slabs of rows, and a byte holds one code of each slab, the first slab in the highest bits.
 /// `X.scale` and `X.zero` hold one value per group; a weight is `(code - zero) * scale`, and the zero point need not be a whole
-/// number. `X.shape`, `X.nbits`, `X.axis` and others are settings, each stored as a tensor. The configuration of a folder need
+/// number. Groups along `axis` 1 are stored; both can be read. `X.shape`, `X.nbits`, `X.axis` and others are settings, each stored as a tensor. The configuration of a folder need
 /// not say that it is quantized; the names of its tensors do.
 public struct HQQ: Unpacker {
   public static let id = "hqq"
-  public static let summary = "8-, 4-, 2- and 1-bit groups of HQQ (read only)."
+  public static let summary = "8-, 4-, 2- and 1-bit groups with fractional zero points, as HQQ's library reads them."
   public static let reference = "https://github.com/mobiusml/hqq"
 
-  private static let codesName = "W_q"
+  static let codesName = "W_q"
   /// Everything that the library stores for a layer besides its codes.
   private static let settings: Set<String> = [
     "scale", "zero", "shape", "nbits", "group_size", "axis", "packing", "channel_wise", "compute_dtype", "encoded_state_dict",

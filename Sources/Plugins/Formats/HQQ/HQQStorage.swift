@@ -7,6 +7,10 @@ struct HQQStorage: TensorStorage {
   var isNumeric: Bool { true }
   var verbatim: ByteView? { nil }
 
+  /// Codes and parameters, if groups are parts of rows; else nil.
+  var codes: (any QuantizedStorage)? { scheme.map { HQQCodes(scheme: $0, storage: self) } }
+
+  private let scheme: HQQScheme?
   private let bytes: ByteView
   private let bits: Int
   /// Rows of one slab of the matrix of groups, and that matrix's columns.
@@ -49,24 +53,62 @@ struct HQQStorage: TensorStorage {
       scales.count == groups, zeros.count == groups
     else { throw Failure(.data, "hqq.parts", "needs \(groups) scales and as many zero points") }
     let length = axis == 1 ? codes.shape[1] : codes.shape[0] * (8 / bits)
+    let scheme =
+      axis == 1 && shape[1].isMultiple(of: length) && scales.type == zeros.type
+      ? HQQScheme(bits: bits, groupLength: length, modelType: scales.type) : nil
     let storage = HQQStorage(
-      schemeName: "hqq-\(bits)bit-g\(length)", byteCount: parts.values.reduce(bytes.count) { $0 + $1.storage.byteCount }, bytes: bytes,
-      bits: bits,
+      schemeName: scheme?.name ?? "hqq\(bits)-g\(length)-axis\(axis)",
+      byteCount: parts.values.reduce(bytes.count) { $0 + $1.storage.byteCount }, scheme: scheme, bytes: bytes, bits: bits,
       slabRows: codes.shape[0], columns: codes.shape[1], groupsAreRows: axis == 1, scales: scales, zeros: zeros)
     return CheckpointTensor(name: name, shape: shape, storage: storage)
   }
 
   func decode(rows: Range<Int>, rowLength: Int, into destination: UnsafeMutablePointer<Float>) {
-    let start = rows.lowerBound * rowLength, mask = UInt8(truncatingIfNeeded: (1 << bits) - 1)
+    let start = rows.lowerBound * rowLength
+    forEachCode(rows, rowLength) { index, code, group in
+      destination[index - start] = (Float(code) - zeros[group]) * scales[group]
+    }
+  }
+
+  /// Calls `body` with the index of each weight of some rows, its code, and the number of its group.
+  private func forEachCode(_ rows: Range<Int>, _ rowLength: Int, _ body: (_ index: Int, _ code: UInt8, _ group: Int) -> Void) {
+    let mask = UInt8(truncatingIfNeeded: (1 << bits) - 1)
     bytes.withUnsafeBytes { bytes in
-      for index in start..<rows.upperBound * rowLength {
+      for index in rows.lowerBound * rowLength..<rows.upperBound * rowLength {
         let row = index / columns, column = index % columns
         let shift = 8 - bits * (row / slabRows + 1)
-        let code = bytes[row % slabRows * columns + column] >> UInt8(shift) & mask
-        let group = groupsAreRows ? row : column
-        destination[index - start] = (Float(code) - zeros[group]) * scales[group]
+        body(index, bytes[row % slabRows * columns + column] >> UInt8(shift) & mask, groupsAreRows ? row : column)
       }
     }
+  }
+
+  fileprivate func read(_ rows: Range<Int>, _ rowLength: Int, into panel: inout QuantizedPanel) {
+    let start = rows.lowerBound * rowLength, firstGroup = start / panel.groupLength
+    forEachCode(rows, rowLength) { index, code, _ in panel.codes[index - start] = Int32(code) }
+    for group in 0..<panel.parameters.count / 2 {
+      panel.parameters[2 * group] = scales[firstGroup + group]
+      panel.parameters[2 * group + 1] = zeros[firstGroup + group]
+    }
+  }
+}
+
+/// An HQQ layer whose groups are parts of rows.
+private struct HQQCodes: QuantizedStorage {
+  let own: HQQScheme
+  let storage: HQQStorage
+  var scheme: any Scheme { own }
+  var byteCount: Int { storage.byteCount }
+  var verbatim: ByteView? { nil }
+
+  init(scheme: HQQScheme, storage: HQQStorage) {
+    own = scheme
+    self.storage = storage
+  }
+
+  func panel(rows: Range<Int>, rowLength: Int) -> QuantizedPanel {
+    var panel = own.emptyPanel(rows: rows.count, columns: rowLength)
+    storage.read(rows, rowLength, into: &panel)
+    return panel
   }
 }
 

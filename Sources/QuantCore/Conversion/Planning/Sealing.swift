@@ -104,10 +104,25 @@ struct Sealing {
       tensor.note = tensor.note ?? repacking.note
     } else if wish.isRoundedAgain {
       tensor.note = tensor.note ?? "re-quantized"
+    } else if !hasMethods, !tensor.isCopy, let type = latticeType(of: draft, scheme) {
+      tensor.latticeType = type
+      tensor.note = tensor.note ?? "on this grid already"
     }
     if let note = draft.valueNote { tensor.note = (tensor.note.map { $0 + ", " } ?? "") + note }
     if draft.draft.isMerged(in: source) { tensor.note = (tensor.note.map { $0 + ", " } ?? "") + "merged" }
     return tensor
+  }
+
+  /// The type that a tensor's weights are stored in, if all of them seem to lie on the grid of a scheme already; else nil.
+  private func latticeType(of draft: ChosenDraft, _ scheme: any Scheme) -> ElementType? {
+    guard scheme.grid.kind != .float, let type = draft.tensor.storage.elementType, draft.isInPlace || draft.draft.keepsRows,
+      !draft.draft.isMerged(in: source)
+    else { return nil }
+    let names = draft.isInPlace ? [draft.tensor.name] : draft.pieces.map { $0.source.name }
+    let lies = names.allSatisfy { name in
+      source[name].map { $0.storage.elementType == type && $0.lies(on: scheme) } ?? false
+    }
+    return lies ? type : nil
   }
 
   /// Why the client would not compute with a layer in this packing, or nil.

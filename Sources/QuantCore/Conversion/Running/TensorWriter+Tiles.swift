@@ -34,7 +34,7 @@ extension TensorWriter {
     var assembly = PartAssembly(tensor.parts)
     var squares = (error: 0.0, original: 0.0)
     for segment in segments ?? [Segment(rows: 0..<rows)] {
-      let rounder = try segment.rounder(tensor.scheme)
+      let rounder = try tensor.latticeType.map { LatticeRounder(tensor.scheme, $0, segment.importance) } ?? segment.rounder(tensor.scheme)
       if let record = rounder?.record { written.record.add(record) }
       let encoder = TileEncoder(
         tensor: tensor, nesting: nesting, columns: columns, rounder: rounder, importance: segment.importance, map: map,

@@ -8,6 +8,15 @@ public struct Simulation: Sendable {
   /// How values that enter caches are rounded, by block and site; keys are rounded after the rotary embedding.
   public var caches: [Int: [Site: any ValueRounding]] = [:]
 
+  /// The layers of which columns of the input were kept by an `OutlierSplit`, in the model's order; nil if no input is split.
+  public func keptColumns(of model: ModelDescription) -> [(weight: ModelTensor, columns: [Int], of: Int)]? {
+    guard inputs.values.contains(where: { $0 is OutlierSplit }) else { return nil }
+    return model.tensors.compactMap { tensor in
+      guard let kept = (inputs[tensor.id] as? OutlierSplit)?.kept, !kept.indices.isEmpty else { return nil }
+      return (tensor, kept.indices, kept.count)
+    }
+  }
+
   public init() {}
 
   /// The input of a layer, rounded if that is simulated.

@@ -25,6 +25,7 @@ public struct SimulationBuilder {
     case .preset(let name): schemes = try addPreset(name, to: &simulation)
     case .activations(let scheme):
       for tensor in blockLinears { schemes[tensor.id] = scheme }
+    case .split(let threshold): try addSplit(threshold, to: &simulation)
     case nil: break
     }
     var ranges: [Int: [Site: SiteStatistics]] = [:]
@@ -121,13 +122,22 @@ public struct SimulationBuilder {
     var activations: [TensorID: ActivationScheme] = [:]
     for (tensor, choice) in zip(tensors, choices) {
       activations[tensor.id] = choice.activations
-      let stored = tensor.name(checkpoint.naming).flatMap { checkpoint[$0] }.flatMap {
-        $0.storage.elementType
-      }
-      guard let scheme = choice.scheme, stored?.isFloat == true else { continue }
+      guard let scheme = choice.scheme, isUnquantized(tensor) else { continue }
       simulation.weights[tensor.id] = try registry.scheme(scheme, modelType: modelType)
     }
     return activations
+  }
+
+  private func addSplit(_ threshold: Float, to simulation: inout Simulation) throws {
+    for tensor in blockLinears {
+      simulation.inputs[tensor.id] = OutlierSplit(threshold: threshold)
+      guard isUnquantized(tensor) else { continue }
+      simulation.weights[tensor.id] = try registry.scheme(SimulationRequest.splitName, modelType: checkpoint.modelType)
+    }
+  }
+
+  private func isUnquantized(_ tensor: ModelTensor) -> Bool {
+    tensor.name(checkpoint.naming).flatMap { checkpoint[$0] }?.storage.elementType?.isFloat == true
   }
 
   // MARK: Calibration

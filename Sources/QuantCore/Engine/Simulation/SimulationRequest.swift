@@ -10,7 +10,13 @@ public struct SimulationRequest: Sendable, Equatable {
     case preset(String)
     /// One scheme for the inputs of all linear layers of the blocks.
     case activations(ActivationScheme)
+    /// LLM.int8(): columns with magnitudes of this threshold or more stay in half precision, the others become INT8; weights that the
+    /// checkpoint holds unquantized become rows of INT8.
+    case split(threshold: Float)
   }
+
+  /// What asks for the split, alone or with a colon and the threshold; also the name of its scheme for weights.
+  static let splitName = "llm-int8"
 
   /// How cached keys and values are rounded.
   public enum Cache: Sendable, Equatable {
@@ -51,12 +57,16 @@ public struct SimulationRequest: Sendable, Equatable {
     if name == "file" { return .recorded }
     if programs.contains(name) { return .program(name) }
     if let scheme = ActivationScheme(named: name) { return .activations(scheme) }
+    if name == splitName { return .split(threshold: OutlierSplit.usualThreshold) }
+    if name.hasPrefix(splitName + ":"), let threshold = Float(name.dropFirst(splitName.count + 1)), threshold > 0, threshold.isFinite {
+      return .split(threshold: threshold)
+    }
     if registry.preset(name) != nil { return .preset(name) }
-    let known = ["file"] + programs + ["kv=fp8"] + registry.presetNames + ActivationScheme.names
+    let known = ["file"] + programs + ["kv=fp8", splitName] + registry.presetNames + ActivationScheme.names
     throw Failure(
       .usage, "simulate.unknown", "'\(name)' is not something that can be simulated",
       remedy: Registry.nearest(to: name, among: known).first.map { "Did you mean \($0)?" }
-        ?? "Give a preset such as w8a8, an activation scheme such as int8-token, kv=fp8, "
+        ?? "Give a preset such as w8a8, an activation scheme such as int8-token, llm-int8 or llm-int8:THRESHOLD, kv=fp8, "
         + "\((["file"] + programs).joined(separator: " or ")).")
   }
 

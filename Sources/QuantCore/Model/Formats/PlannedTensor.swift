@@ -22,6 +22,8 @@ public struct PlannedTensor: Sendable {
   public var isCopy: Bool
   /// How the source's codes are repacked into this tensor's without rounding; nil if weights are rounded, or bytes are copied.
   public var repacking: Repacking?
+  /// The type in which the source stores its weights, if they are values of the scheme's grid already: they keep their codes. Else nil.
+  public var latticeType: ElementType?
   /// The bytes of its only part, if they are known in advance because the format needs a tensor that the source does not have; else
   /// nil.
   public var constant: [UInt8]?

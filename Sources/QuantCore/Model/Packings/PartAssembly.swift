@@ -28,7 +28,7 @@ public struct PartAssembly: Sendable {
   private let parts: [StoredPart]
   private let limit: Int
   private var pending: [Columns]
-  /// Bytes of each part (of each line, if lines are stored side by side) that have been returned.
+  /// Bytes of each part (of each line, if lines are stored side by side) that have been returned; of overlaid parts, that have arrived.
   private var done: [Int]
 
   /// - Parameter limit: how many bytes of a part are held back at most; holding some back makes the pieces of its lines longer.
@@ -42,6 +42,7 @@ public struct PartAssembly: Sendable {
   /// Adds the bytes of the next rows.
   /// - Returns: what can be written: the same bytes, nothing yet, or what has arrived of all lines.
   public mutating func add(_ bytes: [UInt8], to part: Int) -> [Slab] {
+    if case .overlaid(let layers) = parts[part].order { return overlay(bytes, on: part, layers: layers) }
     guard parts[part].order == .sideBySide, let lines = parts[part].shape.first, lines > 0, bytes.count.isMultiple(of: lines) else {
       defer { done[part] += bytes.count }
       return [Slab(bytes: bytes, offset: done[part])]
@@ -64,6 +65,22 @@ public struct PartAssembly: Sendable {
     pending[part].filled += own
     if done[part] + pending[part].filled == width { slabs.append(take(part, lines: lines, width: width)) }
     return slabs
+  }
+
+  /// Adds bits to those that have arrived of a part, which is returned when all layers are complete.
+  private mutating func overlay(_ bytes: [UInt8], on part: Int, layers: Int) -> [Slab] {
+    let length = parts[part].byteCount
+    guard length > 0, bytes.count <= length * layers - done[part] else { return [Slab(bytes: bytes, offset: done[part])] }
+    if done[part] == 0 { pending[part].bytes = [UInt8](repeating: 0, count: length) }
+    var position = done[part] % length
+    for byte in bytes {
+      pending[part].bytes[position] |= byte
+      position = position + 1 == length ? 0 : position + 1
+    }
+    done[part] += bytes.count
+    guard done[part] == length * layers else { return [] }
+    defer { pending[part] = Columns() }
+    return [Slab(bytes: pending[part].bytes, offset: 0)]
   }
 
   /// Returns what is pending, and counts it as written.

@@ -56,6 +56,12 @@ public protocol Scheme: Sendable {
   /// The parameters of a tile that can be improved once codes are chosen, those of sub-blocks before those of the whole tile. Empty: none.
   var adjustableParameters: [AdjustableParameter] { get }
 
+  // MARK: Lattices
+
+  /// Parameters, rounded as stored, of a tile whose weights are values of this grid already, up to rounding to the type that they are
+  /// stored in (`LatticeSearch`); nil if they are not, if all are 0, or if the scheme does not look for such tiles.
+  func exactParameters(of tile: UnsafeBufferPointer<Float>, storedIn type: ElementType) -> [Float]?
+
   // MARK: Repacking
 
   /// How codes and parameters of another scheme become this one's without rounding any weight, or nil if they cannot. The default
@@ -80,6 +86,8 @@ extension Scheme {
   public func nearest(_ panel: Panel, columns: Range<Int>, metric: [Float], into result: inout QuantizedPanel) {
     nearest(panel, columns: columns, into: &result)
   }
+
+  public func exactParameters(of tile: UnsafeBufferPointer<Float>, storedIn type: ElementType) -> [Float]? { nil }
 
   public func repacking(of source: any Scheme) -> Repacking? {
     source.grid == grid && source.parameterCount == parameterCount ? .identity : nil

@@ -12,11 +12,14 @@ public struct StoredPart: Sendable, Equatable {
   public var order: Order
 
   /// How the bytes of successive calls of `pack` are joined.
-  public enum Order: Sendable {
+  public enum Order: Sendable, Equatable {
     /// Each follows the one before.
     case appended
     /// Each holds some columns of the stored matrix `[shape[0], …]`, row after row: outputs are side by side.
     case sideBySide
+    /// The part is filled several times, and the bits of each byte come together: each byte that arrives holds the bits of one of these
+    /// layers, and the others are 0.
+    case overlaid(Int)
   }
 
   public init(name: String, shape: [Int], type: StoredType, byteCount: Int, order: Order = .appended) {

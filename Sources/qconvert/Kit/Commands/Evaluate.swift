@@ -81,8 +81,11 @@ struct Evaluate: QConvertCommand {
       byteCount: try checkpoint.files.reduce(0) { try $0 + MappedFile($1).count },
       bitsPerWeight: CheckpointFacts(checkpoint, Opening(registry)).bitsPerWeight, evaluation: result)
     let failure = Gate.failure(of: gates, measurements)
-    let document = JSONOutput.document(Evaluate.members(result, request, engine.simulation), failure)
-    if !session.isJSON { try session.console.data(Evaluate.text(result, request, engine.simulation)) }
+    let kept = engine.simulation?.keptColumns(of: engine.model).map { layers in
+      layers.map { KeptColumns(layer: $0.weight.name(checkpoint.naming) ?? $0.weight.id.role.rawValue, columns: $0.columns, of: $0.of) }
+    }
+    let document = JSONOutput.document(Evaluate.members(result, request, engine.simulation, kept), failure)
+    if !session.isJSON { try session.console.data(Evaluate.text(result, request, engine.simulation, kept)) }
     if let failure { throw Rejection(failure: failure, document: document) }
     if session.isJSON { try session.answer(document, text: "") }
   }
@@ -98,15 +101,39 @@ struct Evaluate: QConvertCommand {
 
   // MARK: Output
 
-  private static func members(_ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?) -> [JSON.Member] {
+  private static func members(
+    _ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?, _ kept: [KeptColumns]?
+  ) -> [JSON.Member] {
     guard let request, let simulation else { return result.members() }
-    return result.members(simulated: [
-      .init("simulated", .string(request.text)), .init("simulated.weights", .int(simulation.weights.count)),
-      .init("simulated.inputs", .int(simulation.inputs.count)), .init("simulated.caches", .int(simulation.caches.count)),
-    ])
+    return result.members(
+      simulated: [
+        .init("simulated", .string(request.text)), .init("simulated.weights", .int(simulation.weights.count)),
+        .init("simulated.inputs", .int(simulation.inputs.count)), .init("simulated.caches", .int(simulation.caches.count)),
+      ] + (kept.map { [.init("simulated.kept", .array($0.map(\.document)))] } ?? []))
   }
 
-  static func text(_ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?) -> String {
+  /// Columns of a layer's input that stayed in half precision.
+  struct KeptColumns {
+    let layer: String
+    let columns: [Int]
+    /// All columns of the input.
+    let of: Int
+
+    var document: JSON {
+      .object([.init("layer", .string(layer)), .init("columns", JSONOutput.ints(columns)), .init("of", .int(of))])
+    }
+  }
+
+  /// How many columns of how many layers were kept.
+  private static func text(_ layers: [KeptColumns]) -> String {
+    guard let most = layers.max(by: { $0.columns.count < $1.columns.count }) else { return "none" }
+    let columns = layers.reduce(0) { $0 + $1.columns.count }
+    return "\(columns.grouped) in \(layers.count.grouped) layers, at most \(most.columns.count.grouped) of \(most.of.grouped) in one"
+  }
+
+  static func text(
+    _ result: EvaluationResult, _ request: SimulationRequest?, _ simulation: Simulation?, _ kept: [KeptColumns]? = nil
+  ) -> String {
     var lines = [
       (
         "protocol",
@@ -124,6 +151,7 @@ struct Evaluate: QConvertCommand {
     if let request, let simulation {
       let counts = "\(simulation.weights.count) weights, \(simulation.inputs.count) inputs, \(simulation.caches.count) caches"
       lines.insert(("simulated", "\(request.text): \(counts)"), at: 1)
+      if let kept { lines.insert(("kept columns", Evaluate.text(kept)), at: 2) }
     }
     if let comparison = result.comparison {
       lines += [

@@ -2,10 +2,11 @@ import ArgumentParser
 import Logging
 import QuantCore
 
-/// `qconvert inspect PATH`: what a checkpoint holds, from its headers.
+/// `qconvert inspect PATH`: what a checkpoint holds, from its headers; whether floats lie on a grid, from a sample of rows.
 struct Inspect: QConvertCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Show the format, architecture, schemes and clients of a checkpoint, from its headers.")
+    commandName: "inspect",
+    abstract: "Show the format, architecture, schemes and clients of a checkpoint, from its headers and a sample of its weights.")
 
   @Argument(help: ArgumentHelp("Checkpoint to show: a file or a folder.", valueName: "PATH"))
   var path: String
@@ -25,7 +26,7 @@ struct Inspect: QConvertCommand {
     let opening = Opening(registry)
     let checkpoint = try opening.open(path, format: from)
     session.warn(about: checkpoint)
-    let facts = CheckpointFacts(checkpoint, opening)
+    let facts = CheckpointFacts(checkpoint, opening, findsLattices: true)
     var text = facts.text(style: session.outputStyle)
     if tensors { text += "\n" + facts.tensorList(style: session.outputStyle) }
     if metadata {
@@ -54,6 +55,8 @@ struct CheckpointFacts {
   let clients: [String]
   /// Tensors grouped by purpose and scheme, the largest group first.
   let groups: [Group]
+  /// Names of matrices that are stored as floats but lie on the grid of a scheme, by the scheme's name, in the order of the schemes.
+  let lattices: [(scheme: String, tensors: [String])]
 
   /// Tensors of one purpose that are stored in one scheme.
   struct Group {
@@ -64,7 +67,8 @@ struct CheckpointFacts {
     var bytes = 0
   }
 
-  init(_ checkpoint: Checkpoint, _ opening: Opening) {
+  /// - Parameter findsLattices: whether to look at weights.
+  init(_ checkpoint: Checkpoint, _ opening: Opening, findsLattices: Bool = false) {
     self.checkpoint = checkpoint
     family = opening.family(of: checkpoint)?.id
     let model = try? opening.describe(checkpoint)
@@ -74,6 +78,7 @@ struct CheckpointFacts {
         && ClientLoading.caution(of: client, version: client.version, to: checkpoint, model) == nil
     }.map { $0.id }
     groups = CheckpointFacts.groups(checkpoint, model)
+    lattices = findsLattices ? CheckpointFacts.lattices(checkpoint, opening.registry) : []
     let numeric = checkpoint.tensors.filter { $0.storage.isNumeric }
     // Readers check each size against its file; only a sum over overlapping tensors could overflow.
     parameterCount = numeric.reduce(0) { CheckpointFacts.sum($0, $1.elementCount) }
@@ -110,6 +115,15 @@ struct CheckpointFacts {
       groups[index].bytes = sum(groups[index].bytes, tensor.storage.byteCount)
     }
     return groups.sorted { ($0.bytes, $1.purpose) > ($1.bytes, $0.purpose) }
+  }
+
+  private static func lattices(_ checkpoint: Checkpoint, _ registry: Registry) -> [(scheme: String, tensors: [String])] {
+    let schemes = registry.latticeSchemes(modelType: checkpoint.modelType)
+    var found = schemes.map { (scheme: $0.name, tensors: [String]()) }
+    for tensor in checkpoint.tensors {
+      if let index = schemes.firstIndex(where: { tensor.lies(on: $0) }) { found[index].tensors.append(tensor.name) }
+    }
+    return found.filter { !$0.tensors.isEmpty }
   }
 
   private static func sum(_ a: Int, _ b: Int) -> Int {
@@ -161,6 +175,10 @@ struct CheckpointFacts {
     if checkpoint.files.count > 1 { facts.append(("files", String(checkpoint.files.count))) }
     if let quantization = checkpoint.quantization { facts.append(("quantization", quantization)) }
     if let activations { facts.append(("activations", activations)) }
+    if !lattices.isEmpty {
+      let counts = lattices.map { "\($0.tensors.count.grouped) on the grid of \($0.scheme)" }
+      facts.append(("lattices", counts.joined(separator: ", ")))
+    }
     if let adapter = checkpoint.adapter { facts.append(("adapter", CheckpointFacts.text(adapter))) }
     if let tool { facts.append(("made by", tool)) }
     if let methods = checkpoint.metadata["qconvert.methods"]?.stringValue { facts.append(("methods", methods)) }
@@ -177,9 +195,12 @@ struct CheckpointFacts {
 
   /// A table of every tensor.
   func tensorList(style: Style) -> String {
+    let grids = Dictionary(
+      lattices.flatMap { lattice in lattice.tensors.map { ($0, lattice.scheme) } }, uniquingKeysWith: { first, _ in first })
     var tensors = Table([("TENSOR", .left), ("SHAPE", .left), ("SCHEME", .left), ("BYTES", .right)])
     for tensor in checkpoint.tensors {
-      tensors.add([tensor.name, Wording.shape(tensor.shape), tensor.storage.schemeName, tensor.storage.byteCount.grouped])
+      let scheme = tensor.storage.schemeName + (grids[tensor.name].map { " on \($0)" } ?? "")
+      tensors.add([tensor.name, Wording.shape(tensor.shape), scheme, tensor.storage.byteCount.grouped])
     }
     return tensors.text(style: style)
   }
@@ -220,6 +241,9 @@ struct CheckpointFacts {
       .init("quantization", JSONOutput.optional(checkpoint.quantization)),
       .init("packing", JSONOutput.optional(checkpoint.packing)),
       .init("activations", JSONOutput.optional(activations)),
+      .init(
+        "lattices",
+        .array(lattices.map { .object([.init("scheme", .string($0.scheme)), .init("tensors", JSONOutput.strings($0.tensors))]) })),
       .init("adapter", checkpoint.adapter.map { CheckpointFacts.document($0) } ?? .null),
       .init("clients", JSONOutput.strings(clients)),
       .init(

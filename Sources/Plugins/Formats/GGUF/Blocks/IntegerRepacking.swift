@@ -107,3 +107,26 @@ extension RangeSuperBlocks {
     ]
   }
 }
+
+// Weights that are values of such blocks already.
+
+extension SymmetricBlocks {
+  func exactParameters(of tile: UnsafeBufferPointer<Float>, storedIn type: ElementType) -> [Float]? {
+    LatticeSearch(tile, storedIn: type)?.signedMultiples(bits: layout.bits, scaleType: .f16).map { [$0] }
+  }
+}
+
+extension Q8Blocks {
+  func exactParameters(of tile: UnsafeBufferPointer<Float>, storedIn type: ElementType) -> [Float]? {
+    LatticeSearch(tile, storedIn: type)?.signedMultiples(bits: 8, scaleType: .f16).map { [$0] }
+  }
+}
+
+extension RangeBlocks {
+  /// Those whose minimum is a multiple of the scale.
+  func exactParameters(of tile: UnsafeBufferPointer<Float>, storedIn type: ElementType) -> [Float]? {
+    LatticeSearch(tile, storedIn: type)?.shiftedMultiples(bits: layout.bits, scaleType: .f16).map {
+      [$0.scale, HalfFloat(-$0.zero * $0.scale).value]
+    }
+  }
+}

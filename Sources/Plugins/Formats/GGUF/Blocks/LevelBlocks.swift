@@ -19,6 +19,13 @@ struct LevelBlocks: GGUFBlockScheme {
     for i in 0..<32 { codes[i] = UnevenLevels.nearest(inverse * x[i]) }
   }
 
+  func exactParameters(of tile: UnsafeBufferPointer<Float>, storedIn type: ElementType) -> [Float]? {
+    guard let search = LatticeSearch(tile, storedIn: type) else { return nil }
+    let levels = UnevenLevels.values.map { Float($0) }, tops = [levels[0].magnitude, levels[15]]
+    if let scale = search.scale(tops: tops, levels: levels, scaleType: .f16) { return [scale] }
+    return search.scale(tops: tops, levels: levels.reversed().map { -$0 }, scaleType: .f16).map { [-$0] }
+  }
+
   func nearest(
     _ x: UnsafePointer<Float>, columns: Range<Int>, parameters: UnsafePointer<Float>, codes: UnsafeMutablePointer<Int32>
   ) {
