@@ -131,6 +131,7 @@ import Testing
       "eval MODEL --text TEXT \(brief) --simulate int8-tensor --calibration TEXT"
     ),
     ("eval --config", "eval MODEL --text TEXT \(brief)", "eval MODEL --text TEXT \(brief) --config CONFIG"),
+    ("eval --lora", "eval MODEL --text TEXT2 \(brief)", "eval MODEL --text TEXT2 \(brief) --lora nowhere"),
     ("eval --tokenizer", "eval MODEL --text TEXT \(brief)", "eval MODEL --text TEXT \(brief) --tokenizer PIECES"),
     ("eval --pre", "eval MODEL --text TEXT2 \(brief)", "eval MODEL --text TEXT2 \(brief) --pre nothing"),
     ("eval --bos", "eval MODEL --text TEXT \(brief)", "eval MODEL --text TEXT \(brief) --bos on"),
@@ -138,6 +139,7 @@ import Testing
     ("generate --prompt", "generate MODEL --prompt Once --tokens 2", "generate MODEL --prompt The --tokens 2"),
     ("generate --tokens", "generate MODEL --prompt Once --tokens 2", "generate MODEL --prompt Once --tokens 3"),
     ("generate --config", "generate MODEL --prompt Once --tokens 2", "generate MODEL --prompt Once --tokens 2 --config EMPTY"),
+    ("generate --lora", "generate MODEL --prompt Once --tokens 2", "generate MODEL --prompt Once --tokens 2 --lora nowhere"),
     ("generate --tokenizer", "generate MODEL --prompt Once --tokens 2", "generate MODEL --prompt Once --tokens 2 --tokenizer PIECES"),
     ("generate --pre", "generate MODEL --prompt Once --tokens 2", "generate MODEL --prompt Once --tokens 2 --pre nothing"),
     ("generate --bos", "generate MODEL --prompt Once --tokens 4 --json", "generate MODEL --prompt Once --tokens 4 --json --bos on"),
@@ -149,6 +151,7 @@ import Testing
 
     ("logits --ids", "logits SMALL a.bin --force --ids IDS", "logits SMALL a.bin --force --ids IDS2"),
     ("logits --config", "logits SMALL b.bin --force --ids IDS", "logits SMALL b.bin --force --ids IDS --config EMPTY"),
+    ("logits --lora", "logits SMALL b.bin --force --ids IDS", "logits SMALL b.bin --force --ids IDS --lora nowhere"),
     ("logits --force", "logits SMALL b.bin --ids IDS", "logits SMALL b.bin --force --ids IDS"),
     ("logits --simulate", "logits MODEL c.bin --force --ids IDS", "logits MODEL c.bin --force --ids IDS --simulate int8-token"),
     (

@@ -28,7 +28,7 @@ import Testing
   private static let refused = Set(
     [
       "opt-post-norm", "bloom-residual", "olmo2", "olmo3", "exaone4", "exaone4-window", "olmo", "bert", "distilbert", "roberta",
-      "nomic-bert",
+      "nomic-bert", "minimax-01",
     ].map { "smoothquant " + $0 })
 
   /// Trained models in a folder beside the checkout. tiny-llama is among the fixtures.
@@ -73,8 +73,8 @@ import Testing
 
   @Test func everyFamilyHasARandomModel() throws {
     let described = try RandomModel.names.map { try opening.describe(opening.open(SharedData.fixture("engine/" + $0))).family }
-    // Its models are described as those of the families of their language models.
-    #expect(Set(described + ["language-parts"]) == Set(registry.families.map { $0.id }))
+    // Models of the first are described as those of the families of their language models; those of the second are not computed.
+    #expect(Set(described + ["language-parts", "t5-umt5"]) == Set(registry.families.map { $0.id }))
   }
 
   @Test(arguments: methods, RandomModel.names) func logitsStayWhereNothingIsRounded(_ given: Method, _ name: String) throws {

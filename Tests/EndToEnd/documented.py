@@ -26,7 +26,7 @@ PLACEHOLDERS = {
 MODELS = ["model", "models/tiny-llama", "tiny-llama", "tiny-llama-outlier"]
 TEXTS = ["text.txt", "test.txt", "calibration.txt", "wikitext2-valid.txt", "text/calibration.txt", "text/wikitext2-valid.txt"]
 # A plan writes nothing: commands that read these outputs read another file instead.
-WRITTEN = {"out": "model", "smoothed": "model", "model.gguf": "model.f16.gguf", "out.gguf": "model.f16.gguf"}
+WRITTEN = {"out": "model", "smoothed": "model", "model.gguf": "model.f16.gguf", "out.gguf": "model.f16.gguf", "out/adapter": "adapter"}
 # Options of other programs.
 FOREIGN = {"--all", "--chunks", "--only", "--imatrix", "--kl-divergence", "--no-ppl", "--outtype", "--explicit-target-dependency-import-check"}
 OTHERS = {

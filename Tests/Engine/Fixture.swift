@@ -38,7 +38,8 @@ enum Fixture {
       Cohere2MoE.self,
       Phi3.self, GLM4.self, Phi2.self, GPTNeoX.self, StarCoder2.self, StableLM.self,
       Falcon.self, GPTBigCode.self, Olmo.self, Nemotron.self, Arcee.self, MPT.self, MiniCPM.self, MiniCPM3.self, Apertus.self,
-      Mistral3.self, QwenVL.self, LanguageParts.self, Bert.self, NomicBert.self, ModernBert.self, EuroBert.self,
+      Mistral3.self, QwenVL.self, MiMoV2.self, KimiLinear.self, Laguna.self, DBRX.self, MiniMax01.self, LanguageParts.self, Bert.self,
+      NomicBert.self, ModernBert.self, EuroBert.self,
     ]
     guard let configuration = checkpoint.configuration, let name = configuration.architecture,
       let family = families.first(where: { $0.architectures(checkpoint.naming).contains(name) })

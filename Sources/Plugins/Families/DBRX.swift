@@ -117,7 +117,7 @@ public enum DBRX: ModelFamily {
       .object([
         .init("ffn_hidden_size", .int(n.feedForwardSize)), .init("moe_num_experts", .int(mixture.expertCount)),
         .init("moe_top_k", .int(mixture.routing.expertsPerToken)),
-        .init("moe_normalize_expert_weights", mixture.routing.weights == .softmaxOfChosen ? .int(1) : .null),
+        .init("moe_normalize_expert_weights", mixture.routing.weights == .softmaxOfChosen ? .double(1) : .null),
         .init("hidden_size", .int(n.hiddenSize)),
       ]))
     stated.set("tie_word_embeddings", n.tiesEmbeddings)

@@ -72,7 +72,9 @@ public enum NomicBert: ModelFamily {
     let stated = try keys.pooling(tensors)
     var variant = LayerNormDecoder.Variant()
     variant.pooling = stated ?? .mean
-    let types = keys.isStored ? tensors["token_types.weight"]?.shape.first : try keys.size("type_vocab_size", "") ?? 2
+    // ggml does not store the outer dimension of a table of one row.
+    let table = tensors["token_types.weight"]?.shape
+    let types = keys.isStored ? table?.dropLast().first ?? table.map { _ in 1 } : try keys.size("type_vocab_size", "") ?? 2
     variant.tokenTypes = types
     variant.rope = try keys.rope(
       headSize: n.headSize, defaultTheta: 10_000, factors: nil,
@@ -93,10 +95,6 @@ public enum NomicBert: ModelFamily {
         routing: ExpertRouting(expertsPerToken: found.used, weights: .softmax))
       mixture.hasSumBias = true
       (variant.mixture, variant.mixturePeriod, experts) = (mixture, period, found)
-    }
-    // ggml does not store the outer dimension of a table of one row.
-    if types == 1, let row = decoder.names.front.firstIndex(where: { $0.role == .tokenTypeEmbedding }) {
-      decoder.names.front[row].places[.gguf] = NamedPlace("token_types").shaped([n.hiddenSize])
     }
     decoder.finish = { [experts] stored in
       stored.setEncoder(stated)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from checks.metadata import compare_metadata
 from clients import CLIENTS, QCONVERT, WORK, convert, llama, llama_convert, shared
 from gguf_files import compare_tensors
+from models import EVALUATION_TEXT
 from registry import check, require
 
 sys.path.insert(1, str(CLIENTS / "llama" / "gguf-py"))
@@ -108,5 +109,5 @@ def returns(name):
 
 @check("an encoder beside a decoder is not computed: the program says so")
 def is_not_computed():
-    done = subprocess.run([QCONVERT, "eval", model("t5"), "--json"], capture_output=True, text=True)
+    done = subprocess.run([QCONVERT, "eval", model("t5"), "--text", EVALUATION_TEXT], capture_output=True, text=True)
     require(done.returncode == 69 and "model.not-computed" in done.stderr, f"code {done.returncode}: {done.stderr[-200:]}")
