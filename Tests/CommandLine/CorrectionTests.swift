@@ -225,13 +225,16 @@ import Testing
     #expect(files(name) == resumed && resumed.allSatisfy { !$0.isEmpty })
   }
 
-  @Test func anOutputWithoutAdapterReplacesOneThatHasIt() throws {
+  /// It may have been trained there.
+  @Test func anAdapterIsReplacedOnlyByAnother() throws {
     let output = try converted("out", "int4-channel", ["lorc"])
-    try convert(model, "out") {
-      $0.scheme = "int4-channel"
-      $0.force = true
+    let failure = #expect(throws: Failure.self) {
+      try convert(model, "out") {
+        $0.scheme = "int4-channel"
+        $0.force = true
+      }
     }
-    #expect(!Files.exists(output + "/adapter"))
+    #expect(failure?.id == "output.not-flat" && Files.exists(output + "/adapter/adapter_config.json"))
   }
 
   @Test func anAdapterThatDoesNotFitIsNotMerged() throws {

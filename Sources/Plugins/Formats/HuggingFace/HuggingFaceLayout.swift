@@ -87,7 +87,7 @@ extension HuggingFaceFormat: ModelFormat {
   /// Files that a folder of this format can have, for any model and options.
   private static let earlierNames =
     ["config.json", "README.md", "*.safetensors", "*.safetensors.index.json", "*.qconvert.json"] + CompanionFiles.quantizationFiles
-    + CopiedFiles.names + PEFTFormat.namesInModel
+    + CopiedFiles.names
 
   /// Tensors in their order, with a new shard wherever the next one would exceed `limit`. The parts of one tensor stay
   /// together; a tensor larger than the limit gets its own shard.

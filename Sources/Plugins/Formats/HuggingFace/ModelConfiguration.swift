@@ -70,7 +70,8 @@ enum ModelConfiguration {
           "tensors are packed both for '\(found.kind)' and for '\(kind)', but a folder can describe only one",
           tensor: tensor.name, remedy: "Choose schemes that one of the two holds.")
       }
-      found = (kind, packing.furtherConfigurationKeys + ["quantization_config"], request.cache.map { packing.configuration(json, addingCache: $0) } ?? json)
+      let described = request.cache.map { packing.configuration(json, addingCache: $0) } ?? json
+      found = (kind, packing.furtherConfigurationKeys + ["quantization_config"], described)
     }
     return found.map { ($0.keys, $0.json) }
   }

@@ -15,10 +15,6 @@ public struct PEFTFormat: Sendable {
 
   static let configurationName = "adapter_config.json"
   static let weightsName = "adapter_model"
-  /// The files of an adapter that is written with a model, in the model's folder.
-  static let namesInModel = [configurationName, "README.md", weightsName + ".safetensors"].map {
-    Files.join(companionName(of: ""), $0)
-  }
   /// The prefix that the library adds to the model's own names.
   static let prefix = "base_model.model."
 

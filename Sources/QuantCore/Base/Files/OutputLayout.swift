@@ -118,11 +118,6 @@ public struct OutputLayout: Sendable {
     return result
   }
 
-  /// Whether a folder of this name may be in a folder that the output replaces.
-  func mayHoldFolder(_ name: String) -> Bool {
-    folders.contains(name) || earlierNames.contains { $0.hasPrefix(name + "/") }
-  }
-
   /// Whether a file of this name may be in a folder that the output replaces.
   func mayHold(_ name: String) -> Bool {
     files.contains { $0.name == name }

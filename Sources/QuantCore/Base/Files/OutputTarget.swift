@@ -142,7 +142,7 @@ package enum OutputTarget {
     for name in try names(in: path) {
       guard let status = linkStatus(path + "/" + name) else { continue }
       if isDirectory(status) {
-        guard layout.mayHoldFolder(inner + name) else {
+        guard layout.folders.contains(inner + name) else {
           throw Failure(
             .cannotCreate, "output.not-flat", "contains the folder '\(name)', so it is not replaced", file: path,
             remedy: "Remove it yourself, or choose another name.")
