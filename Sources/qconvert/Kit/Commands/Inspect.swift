@@ -117,11 +117,18 @@ struct CheckpointFacts {
     return groups.sorted { ($0.bytes, $1.purpose) > ($1.bytes, $0.purpose) }
   }
 
+  /// If so many matrices of a model, evenly distributed, lie on no grid, the others are not looked at.
+  private static let sampledMatrices = 512
+
   private static func lattices(_ checkpoint: Checkpoint, _ registry: Registry) -> [(scheme: String, tensors: [String])] {
     let schemes = registry.latticeSchemes(modelType: checkpoint.modelType)
+    let matrices = checkpoint.tensors.filter { $0.shape.count > 1 && $0.storage.elementType?.isFloat == true }
+    func lattice(of tensor: CheckpointTensor) -> Int? { schemes.firstIndex { tensor.lies(on: $0) } }
+    let sample = stride(from: 0, to: matrices.count, by: max(1, matrices.count / sampledMatrices))
+    guard sample.contains(where: { lattice(of: matrices[$0]) != nil }) else { return [] }
     var found = schemes.map { (scheme: $0.name, tensors: [String]()) }
-    for tensor in checkpoint.tensors {
-      if let index = schemes.firstIndex(where: { tensor.lies(on: $0) }) { found[index].tensors.append(tensor.name) }
+    for tensor in matrices {
+      if let index = lattice(of: tensor) { found[index].tensors.append(tensor.name) }
     }
     return found.filter { !$0.tensors.isEmpty }
   }
