@@ -144,6 +144,7 @@ import Testing
       engine.runBlock(block, hidden: &hidden, sequenceLength: 40)
     }
     let expected = try engine.allLogits(tokens, sequenceLength: 40)
-    #expect(relativeDifference(engine.logits(hidden).values, expected.values) < 2e-5)
+    // The order of rounding alone moves those of DBRX by 1.1e-5.
+    #expect(relativeDifference(engine.logits(hidden).values, expected.values) < (name == "dbrx" ? 2e-5 : 1e-5))
   }
 }

@@ -78,7 +78,8 @@ struct HQQScheme: Scheme {
     var codes: [Int32] = []
     swap(&codes, &result.codes)
     codes.withUnsafeMutableBufferPointer { codes in
-      forEachTile(of: result, columns: columns) { row, part, scale, zero in
+      result.forEachTile(in: columns) { row, part, parameter in
+        let (scale, zero) = (result.parameters[parameter], result.parameters[parameter + 1])
         let source = panel.row(row), first = row * result.columns
         for column in part { codes[first + column] = HQQScheme.code(source[column] / scale + zero, top) }
       }
@@ -88,23 +89,10 @@ struct HQQScheme: Scheme {
 
   func value(_ quantized: QuantizedPanel, columns: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
     quantized.codes.withUnsafeBufferPointer { codes in
-      forEachTile(of: quantized, columns: columns) { row, part, scale, zero in
+      quantized.forEachTile(in: columns) { row, part, parameter in
+        let (scale, zero) = (quantized.parameters[parameter], quantized.parameters[parameter + 1])
         let first = row * quantized.columns
         for column in part { destination[first + column] = (Float(codes[first + column]) - zero) * scale }
-      }
-    }
-  }
-
-  /// Runs a loop over the part of each group that lies in some columns.
-  private func forEachTile(
-    of panel: QuantizedPanel, columns: Range<Int>, _ body: (_ row: Int, _ columns: Range<Int>, _ scale: Float, _ zero: Float) -> Void
-  ) {
-    guard !columns.isEmpty else { return }
-    for row in 0..<panel.rows {
-      for group in columns.lowerBound / length...(columns.upperBound - 1) / length {
-        let position = panel.parameterIndex(row: row, group: group)
-        body(
-          row, columns.clamped(to: group * length..<(group + 1) * length), panel.parameters[position], panel.parameters[position + 1])
       }
     }
   }

@@ -84,9 +84,10 @@ public struct AffineScheme: Scheme {
     swap(&codes, &result.codes)
     codes.withUnsafeMutableBufferPointer { codes in
       guard let codes = codes.baseAddress else { return }
-      forEachTile(of: result, columns: columns) { row, part, scale, minimum in
+      result.forEachTile(in: columns) { row, part, parameter in
         qc_affine_codes(
-          panel.row(row) + part.lowerBound, part.count, scale, minimum, top, codes + row * result.columns + part.lowerBound)
+          panel.row(row) + part.lowerBound, part.count, result.parameters[parameter], result.parameters[parameter + 1], top,
+          codes + row * result.columns + part.lowerBound)
       }
     }
     swap(&codes, &result.codes)
@@ -95,23 +96,10 @@ public struct AffineScheme: Scheme {
   public func value(_ quantized: QuantizedPanel, columns: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
     quantized.codes.withUnsafeBufferPointer { codes in
       guard let codes = codes.baseAddress else { return }
-      forEachTile(of: quantized, columns: columns) { row, part, scale, minimum in
+      quantized.forEachTile(in: columns) { row, part, parameter in
         let start = row * quantized.columns + part.lowerBound
-        qc_affine_values(codes + start, part.count, scale, minimum, kernelType, destination + start)
-      }
-    }
-  }
-
-  /// Runs a loop over the part of each tile that lies in some columns.
-  private func forEachTile(
-    of panel: QuantizedPanel, columns: Range<Int>, _ body: (_ row: Int, _ columns: Range<Int>, _ scale: Float, _ minimum: Float) -> Void
-  ) {
-    guard !columns.isEmpty else { return }
-    for row in 0..<panel.rows {
-      for group in columns.lowerBound / length...(columns.upperBound - 1) / length {
-        let position = panel.parameterIndex(row: row, group: group)
-        body(
-          row, columns.clamped(to: group * length..<(group + 1) * length), panel.parameters[position], panel.parameters[position + 1])
+        qc_affine_values(
+          codes + start, part.count, quantized.parameters[parameter], quantized.parameters[parameter + 1], kernelType, destination + start)
       }
     }
   }

@@ -185,18 +185,13 @@ public struct IntegerScheme: Scheme {
   }
 
   public func value(_ quantized: QuantizedPanel, columns: Range<Int>, into destination: UnsafeMutablePointer<Float>) {
-    guard !columns.isEmpty else { return }
-    let length = quantized.groupLength
     quantized.codes.withUnsafeBufferPointer { codes in
       guard let codes = codes.baseAddress else { return }
-      for row in 0..<quantized.rows {
-        for group in columns.lowerBound / length...(columns.upperBound - 1) / length {
-          let part = columns.clamped(to: group * length..<(group + 1) * length)
-          let position = quantized.parameterIndex(row: row, group: group), start = row * quantized.columns + part.lowerBound
-          qc_integer_code_values(
-            codes + start, part.count, quantized.parameters[position], isSymmetric ? 0 : quantized.parameters[position + 1],
-            destination + start)
-        }
+      quantized.forEachTile(in: columns) { row, part, parameter in
+        let start = row * quantized.columns + part.lowerBound
+        qc_integer_code_values(
+          codes + start, part.count, quantized.parameters[parameter], isSymmetric ? 0 : quantized.parameters[parameter + 1],
+          destination + start)
       }
     }
   }

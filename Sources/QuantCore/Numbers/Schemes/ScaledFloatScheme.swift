@@ -115,15 +115,11 @@ extension ScaledFloatScheme {
   private func forEachTile(
     of panel: QuantizedPanel, columns: Range<Int>, _ body: (_ row: Int, _ columns: Range<Int>, _ multiplier: UnsafePointer<Float>) -> Void
   ) {
-    guard !columns.isEmpty else { return }
-    let tiles = columns.lowerBound / panel.groupLength...(columns.upperBound - 1) / panel.groupLength
     panel.parameters.withUnsafeBufferPointer { parameters in
       guard let parameters = parameters.baseAddress else { return }
-      for row in 0..<panel.rows {
-        for tile in tiles {
-          var multiplier = multiplier(parameters + panel.parameterIndex(row: row, group: tile))
-          body(row, columns.clamped(to: tile * panel.groupLength..<(tile + 1) * panel.groupLength), &multiplier)
-        }
+      panel.forEachTile(in: columns) { row, part, parameter in
+        var multiplier = multiplier(parameters + parameter)
+        body(row, part, &multiplier)
       }
     }
   }

@@ -254,4 +254,14 @@ public struct QuantizedPanel: Sendable, Equatable {
     // Almost every scheme has tiles of one row: a division per weight would cost more than its code.
     ((tileRows == 1 ? row : row / tileRows) * groupsPerRow + group) * parameterCount
   }
+
+  /// Calls `body` row by row for the part of each tile that lies in some columns, with the index in `parameters` of the tile's first.
+  public func forEachTile(in columns: Range<Int>, _ body: (_ row: Int, _ columns: Range<Int>, _ parameter: Int) -> Void) {
+    guard !columns.isEmpty else { return }
+    for row in 0..<rows {
+      for group in columns.lowerBound / groupLength...(columns.upperBound - 1) / groupLength {
+        body(row, columns.clamped(to: group * groupLength..<(group + 1) * groupLength), parameterIndex(row: row, group: group))
+      }
+    }
+  }
 }

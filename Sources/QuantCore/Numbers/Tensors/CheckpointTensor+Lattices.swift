@@ -17,6 +17,8 @@ extension CheckpointTensor {
       let first = sample * strips / sampled * tileRows
       guard let found = fittingWeights(in: first..<min(first + tileRows, rowCount), for: scheme) else { return false }
       evidence += found
+      // Zeros lie on every grid: a file without data (a sparse one, to plan with) would be read to its end.
+      if evidence == 0 { return false }
     }
     return evidence >= CheckpointTensor.leastEvidence
   }
