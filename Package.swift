@@ -40,7 +40,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 
 // The modules of the plug-ins that the `qconvert` binary contains: a name here, and a line in Kit/BuiltIn.swift.
 let builtIn = [
-  "RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "LowRank", "HalfQuadratic", "HuggingFace", "GGUF", "PyTorch", "CompressedTensors",
+  "RTN", "AWQ", "GPTQ", "SmoothQuant", "Rotation", "ZeroQuant", "LowRank", "HalfQuadratic", "HuggingFace", "GGUF", "PyTorch",
+  "CompressedTensors",
   "GPTQContainer", "AWQContainer", "Float8", "ModelOpt", "GPTOSS", "BitsAndBytes", "HQQ", "MLX", "TorchAO", "ModelFamilies", "Clients",
 ]
 let builtInTargets = builtIn.map { Target.Dependency(stringLiteral: $0) }
@@ -95,6 +96,7 @@ let package = Package(
     plugin("AWQ", "Methods/AWQ"),
     plugin("GPTQ", "Methods/GPTQ"),
     plugin("SmoothQuant", "Methods/SmoothQuant"),
+    plugin("Rotation", "Methods/Rotation"),
     plugin("ZeroQuant", "Methods/ZeroQuant"),
     plugin("LowRank", "Methods/LowRank"),
     plugin("HalfQuadratic", "Methods/HalfQuadratic"),
@@ -139,7 +141,8 @@ let package = Package(
     tests("QuantCore", ["CKernels", "TestSupport"]),
     tests("Text", ["GGUF", "TestSupport"]),
     tests("Engine", ["HuggingFace", "GGUF", "CompressedTensors", "FamilyKit", "ModelFamilies", "TestSupport"]),
-    tests("Methods", ["RTN", "AWQ", "GPTQ", "SmoothQuant", "ZeroQuant", "LowRank", "HalfQuadratic", "HQQ", "GGUF", "TestSupport"]),
+    tests(
+      "Methods", ["RTN", "AWQ", "GPTQ", "SmoothQuant", "Rotation", "ZeroQuant", "LowRank", "HalfQuadratic", "HQQ", "GGUF", "TestSupport"]),
     tests("HuggingFace", ["FolderKit", "HuggingFace", "TestSupport"]),
     tests("GGUF", ["GGUF", "FamilyKit", "CBlocks", "TestSupport"]),
     tests("CompressedTensors", ["CompressedTensors", "FolderKit", "TestSupport"]),

@@ -103,7 +103,7 @@ func malformedConditionsAreUsageErrors(_ text: String) throws {
     let opened = try Opening(Registry(QConvert.builtIn)).open(output)
     let recorded = try #require(opened.metadata["qconvert.recipe"]?.stringValue)
     #expect(opened.metadata["qconvert.recipe_xxh3_128"]?.stringValue == result["recipe_xxh3_128"]?.stringValue)
-    #expect(recorded.contains("\"methods\":[{\"gptq\":{") && !recorded.contains("/"))
+    #expect(recorded.contains("\"methods\":[{\"awq\":{") && recorded.contains("{\"gptq\":{") && !recorded.contains("/"))
     // The recipe in the document makes the same file again.
     let again = try #require(result["recipe"]).yaml.replacing("m.gguf", with: "again/m.gguf")
     writeFile(folder.file("r.yaml"), Array(again.utf8))

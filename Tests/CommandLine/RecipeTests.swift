@@ -178,7 +178,7 @@ private let completeCommandLine = [
   #expect(found.conversion.scheme == "q4_k_m")
   #expect(
     found.conversion.methods.first?.options == [
-      "clip": "off", "scale": "on", "grid": "20", "duo": "on", "search": "target", "importance": "on",
+      "clip": "off", "scale": "on", "sites": "all", "grid": "20", "duo": "on", "search": "target", "importance": "on",
     ])
   #expect(try found.resolved(registry, opened: nil).document == found.document)
 }
@@ -191,9 +191,25 @@ private let completeCommandLine = [
     return found.conversion.methods
   }
   #expect(try methods("fast").isEmpty)
-  #expect(try methods("good").map(\.id) == ["gptq"])
+  #expect(try methods("good").map(\.id) == ["awq", "gptq"])
   let best = try methods("best")
   #expect(best.map(\.id) == ["awq", "gptq"] && best.last?.options["refine"] == "6" && best.last?.options["damp"] == "0.01")
+}
+
+@Test func channelsAreScaledBeforeFeedbackWhereTheyAreLoud() throws {
+  let registry = try Registry(QConvert.builtIn)
+  func chain(_ arguments: String...) throws -> [String] {
+    let found = try said(["in", "out.gguf"] + arguments).resolved(registry, opened: nil)
+    #expect(try found.resolved(registry, opened: nil).document == found.document)
+    return found.conversion.methods.map { $0.id + ($0.options["sites"].map { ":" + $0 } ?? "") }
+  }
+  #expect(try chain("-p", "gptq") == ["awq:loud", "gptq"])
+  #expect(try chain("-p", "gptq:scale=off") == ["gptq"])
+  #expect(try chain("-p", "awq", "-p", "gptq") == ["awq:all", "gptq"])
+  #expect(try chain("-p", "smoothquant", "-p", "gptq") == ["smoothquant", "gptq"])
+  #expect(try chain("-p", "gptq", "-p", "lorc") == ["awq:loud", "gptq", "lorc"])
+  // What types cost is measured on the weights as they are.
+  #expect(try chain("-p", "gptq", "--target-bpw", "4") == ["gptq"])
 }
 
 @Test func whatIsRecordedHasNoPaths() throws {

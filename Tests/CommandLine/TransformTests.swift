@@ -21,7 +21,7 @@ import Testing
       Method(id: "smoothquant", options: ["alpha": "auto"]),
     ]
   /// Methods that are known to change weights; a test in which they change nothing proves nothing.
-  private static let transforming: Set = ["awq", "smoothquant"]
+  private static let transforming: Set = ["awq", "smoothquant", "rotate"]
   /// Methods that only round, or correct what others rounded, and are refused if nothing is rounded.
   private static let rounding: Set = ["gptq", "lorc", "lqer", "eora", "lq-lora"]
   /// Method and model without an exact transform: a norm after the layers, or one whose output the residual reads, cannot be folded.
@@ -30,6 +30,21 @@ import Testing
       "opt-post-norm", "bloom-residual", "olmo2", "olmo3", "exaone4", "exaone4-window", "olmo", "bert", "distilbert", "roberta",
       "nomic-bert", "minimax-01",
     ].map { "smoothquant " + $0 })
+
+  /// Models that can be rotated: dense, with a root mean square norm before each part and nowhere else in the stream of hidden states, and
+  /// an output matrix of their own.
+  private static let rotated: Set = [
+    "apertus", "arcee", "ernie4.5", "granite", "hunyuan", "llama3-rope", "minicpm", "ministral", "ministral3", "mistral-window", "qwen2",
+    "qwen2.5-vl", "qwen3", "seed-oss", "tiny-llama", "tiny-llama-outlier",
+  ]
+  /// The same, but several matrices are stored as one.
+  private static let fused: Set = ["glm", "phi3", "phi3-long"]
+
+  /// The id of the failure with which a method refuses a model; nil: it takes it.
+  private static func refusal(of method: String, _ name: String) -> String? {
+    if method == "rotate" { return rotated.contains(name) ? nil : fused.contains(name) ? "method.layout" : "method.model" }
+    return refused.contains("\(method) \(name)") ? "method.model" : nil
+  }
 
   /// Trained models in a folder beside the checkout. tiny-llama is among the fixtures.
   static let trained = ["tiny-llama-outlier", "stories260k", "tiny-opt"]
@@ -94,7 +109,8 @@ import Testing
   private func checkLogits(_ given: Method, _ name: String, in path: String) throws {
     let engine = try engine(path)
     let method = try method(given)
-    #expect((method.obstacle(in: engine.model) != nil) == Self.refused.contains("\(given.id) \(name)"))
+    if method.stages.contains(.rewrite) { return try checkRewriting(method, name, engine, in: path) }
+    #expect((method.obstacle(in: engine.model) != nil) == (Self.refusal(of: given.id, name) == "method.model"))
     guard method.obstacle(in: engine.model) == nil else { return }
     let scheme = try registry.scheme("int4-channel", modelType: .bf16)
     var observed = try engine.embed(tokens(engine), sequenceLength: 40)
@@ -112,6 +128,23 @@ import Testing
     }
     #expect(isChanged || !Self.transforming.contains(given.id), "a transform changes something")
     let distance = try distance(transformed, logits(engine))
+    #expect(distance < 1e-4)
+  }
+
+  private func checkRewriting(_ method: any QuantizationMethod, _ name: String, _ engine: Engine, in path: String) throws {
+    let refusal = Self.refusal(of: type(of: method).id, name)
+    #expect((method.obstacle(in: engine.model) != nil) == (refusal == "method.model"))
+    if refusal == "method.model" { return }
+    let checkpoint = try opening.open(path)
+    guard refusal == nil else {
+      let failure = #expect(throws: Failure.self) { try checkpoint.rewritten(by: [method], model: engine.model) }
+      #expect(failure?.id == refusal)
+      return
+    }
+    let other = try Engine(checkpoint.rewritten(by: [method], model: engine.model), model: engine.model, parallel: engine.parallel)
+    let query = try (#require(other.loadBlock(0).matrices[.query]), #require(engine.loadBlock(0).matrices[.query]))
+    #expect(query.0 != query.1)
+    let distance = try distance(logits(other), logits(engine))
     #expect(distance < 1e-4)
   }
 
@@ -174,6 +207,29 @@ import Testing
     return request
   }
 
+  @Test func importanceIsOfChannelsAsTheyWere() throws {
+    var request = try request(SharedData.fixture("models/tiny-llama"), "importance.gguf", Method(id: "rotate"))
+    request.importancePath = folder.file("imatrix.gguf")
+    let failure = #expect(throws: Failure.self) { try Planner(registry).plan(request) }
+    #expect(failure?.id == "method.importance" && failure?.kind == .usage)
+  }
+
+  @Test func eitherRotationAloneComputesTheSame() throws {
+    let path = SharedData.fixture("models/tiny-llama")
+    let source = try opening.open(path), model = try engine(path)
+    let value = TensorID(.value, block: 0), up = TensorID(.up, block: 0)
+    for (options, changed, kept) in [(["values": "off"], up, nil), (["hidden": "off"], value, up as TensorID?)] {
+      let method = try method(Method(id: "rotate", options: options))
+      let other = try Engine(source.rewritten(by: [method], model: model.model), model: model.model, parallel: model.parallel)
+      func differs(_ id: TensorID) -> Bool { other.loadBlock(0).matrices[id.layer] != model.loadBlock(0).matrices[id.layer] }
+      #expect(differs(changed) && !(kept.map(differs) ?? false))
+      #expect(try distance(logits(other), logits(model)) < 1e-4)
+    }
+    let seeds = try ["1", "2"].map { try method(Method(id: "rotate", options: ["seed": $0])) }
+    let rows = try seeds.map { try source.rewritten(by: [$0], model: model.model)["model.embed_tokens.weight"]?.matrix() }
+    #expect(rows[0] != nil && rows[0] != rows[1])
+  }
+
   /// In fused, transposed, interleaved and stacked tensors, the fold scales the right parts.
   @Test(arguments: RandomModel.names, ["folder", "model.gguf"]) func outputsWithoutRoundingComputeTheSame(_ name: String, _ output: String)
     throws
@@ -187,9 +243,9 @@ import Testing
     let expected = try logits(engine(plain.output))
     for method in Self.methods where method.options.isEmpty {
       let request = try request(path, "\(method.testDescription) \(output)", method)
-      if Self.refused.contains("\(method.id) \(name)") {
+      if let refusal = Self.refusal(of: method.id, name) {
         let failure = #expect(throws: Failure.self) { try Planner(registry).plan(request) }
-        #expect(failure?.id == "method.model" && failure?.kind == .unsupported && failure?.remedy?.description.isEmpty == false)
+        #expect(failure?.id == refusal && failure?.kind == .unsupported && failure?.remedy?.description.isEmpty == false)
         continue
       }
       if Self.rounding.contains(method.id) {

@@ -1,7 +1,8 @@
-import AWQ
 import QuantCore
 import RTN
 import Testing
+
+@testable import AWQ
 
 private func awq(_ options: [String: String] = [:]) throws -> AWQ {
   try AWQ(OptionValues(options, declarations: AWQ.options, plugin: AWQ.id))
@@ -42,6 +43,36 @@ private func rounded(_ matrix: Matrix, _ scheme: any Scheme) -> Matrix {
     // The identity is a candidate, so the error never grows; with outlier channels it is much smaller.
     #expect(errorAfter < errorBefore * 0.9, "\(site.name): \(errorAfter) against \(errorBefore)")
   }
+}
+
+@Test func onlyLoudSitesAreScaledIfAsked() throws {
+  var block = tinyWorkspace()
+  var random = SystemlessRandom(seed: 3)
+  // As in models with such channels: what is loud meets small weights, of which rounding leaves little.
+  for layer in [Layer.query, .key, .value] {
+    for row in 0..<(block.matrices[layer]?.rows ?? 0) {
+      for column in [3, 5] { block.matrices[layer]?[row, column] /= 20 }
+    }
+  }
+  let attention = TensorID(.attentionNorm, block: 0), feedForward = TensorID(.feedForwardNorm, block: 0)
+  let quiet = try #require(block.statistics[.feedForwardInput]?.channels)
+  block.statistics[.feedForwardInput] = randomStatistics(channels: quiet, tokens: 200, loudness: 1, random: &random)
+  let before = block
+  let notes = try awq(["sites": "loud"]).transform(&block)
+  #expect(block.vectors[attention] != before.vectors[attention] && block.matrices[.query] != before.matrices[.query])
+  #expect(block.vectors[feedForward] == before.vectors[feedForward] && block.matrices[.gate] == before.matrices[.gate])
+  #expect(notes.contains { $0.contains("attention.input") } && !notes.contains { $0.contains("feed-forward.input") })
+}
+
+@Test func aSampleOfRowsKeepsTilesWhole() {
+  let matrix = Matrix(rows: 12, columns: 2, values: (0..<24).map { Float($0 / 2) })
+  func rows(_ count: Int, _ together: Int) -> [Float] {
+    let sample = matrix.sample(ofRows: count, together: together)
+    return (0..<sample.rows).map { sample[$0, 1] }
+  }
+  #expect(rows(3, 1) == [0, 4, 8])
+  #expect(rows(3, 2) == [0, 1, 6, 7])
+  #expect(rows(12, 1) == (0..<12).map(Float.init) && rows(40, 5) == (0..<12).map(Float.init))
 }
 
 @Test func withoutQuantizedLayersNothingIsFolded() throws {

@@ -45,12 +45,12 @@ func tinyWorkspace(threads: Int = 1, scheme: (any Scheme)? = IntegerScheme.named
   }
 }
 
-/// Statistics of tokens with two outlier channels.
-func randomStatistics(channels: Int, tokens: Int, random: inout SystemlessRandom) -> SiteStatistics {
+/// Statistics of tokens with two channels that are louder than the others.
+func randomStatistics(channels: Int, tokens: Int, loudness: Float = 20, random: inout SystemlessRandom) -> SiteStatistics {
   var statistics = SiteStatistics(channels: channels)
   statistics.gram = [Float](repeating: 0, count: channels * channels)
   for _ in 0..<tokens {
-    let x = (0..<channels).map { c in random.normal() * (c == 3 || c == 5 ? 20 : 1) }
+    let x = (0..<channels).map { c in random.normal() * (c == 3 || c == 5 ? loudness : 1) }
     for i in 0..<channels {
       statistics.meanAbsolute[i] += abs(x[i]) / Float(tokens)
       for j in 0..<channels { statistics.gram[i * channels + j] += x[i] * x[j] }

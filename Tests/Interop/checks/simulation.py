@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from checks.logits import own_logits
 from checks.quality import model_folder, quantized, reference
 from clients import WORK, convert, evaluate, figure, llama, llama_figures, qconvert, shared
-from models import EVALUATION_TEXT
+from models import EVALUATION_TEXT, TINY_LLAMA, transformers_logits
 from registry import check, require
 
 WINDOWS = 12
@@ -80,6 +80,30 @@ def golden_figures(preset):
     detail = f"KL {figures['kld.mean']:.5f} and {expected['kl_mean']:.5f}, perplexity {figures['perplexity']:.3f} and {expected['ppl']:.3f}"
     require(abs(figures["kld.mean"] / expected["kl_mean"] - 1) < 0.05, detail)
     return detail
+
+
+@check("rotate: {} computes the same with a rotated model", ["transformers", "llama.cpp"])
+def rotation_changes_nothing(client):
+    models = []
+    for method in ("rtn", "rotate"):
+        target = WORK / (f"turned-{method}" + ("" if client == "transformers" else ".gguf"))
+        models.append(convert(TINY_LLAMA, target, "--scheme", "f32", "--plugin", method, "--force"))
+    tokens = [5 + 3 * i for i in range(96)]
+    if client == "transformers":
+        weights = [load_file(model / "model.safetensors")["model.layers.0.mlp.down_proj.weight"] for model in models]
+        require(float(abs(weights[0] - weights[1]).max()) > 0.01, "nothing is rotated")
+        plain, rotated = (transformers_logits(model, tokens).detach().numpy().ravel() for model in models)
+    else:
+        ids, out = WORK / "turned.ids", WORK / "turned.f32"
+        ids.write_text(" ".join(map(str, tokens)))
+        results = []
+        for model in models:
+            llama("llama-logits", model, ids, out)
+            results.append(numpy.fromfile(out, "<f4"))
+        plain, rotated = results
+    measured = float(abs(plain - rotated).max() / abs(plain).max())
+    require(0 < measured < 1e-5, f"deviation {measured:.1e}")
+    return f"deviation {measured:.1e}"
 
 
 @check("SmoothQuant saves tiny-llama-outlier in 8 bits, {}", ["w8a8"], slow_cases=["w8a8-static"])

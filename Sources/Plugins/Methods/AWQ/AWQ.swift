@@ -25,6 +25,8 @@ public struct AWQ: QuantizationMethod {
   public static let options = [
     OptionDeclaration(name: "scale", summary: "search for a scale per channel", defaultValue: "on"),
     OptionDeclaration(name: "clip", summary: "search for clip bounds per group, except for queries and keys", defaultValue: "on"),
+    OptionDeclaration(
+      name: "sites", summary: "where to scale: all; loud: only where that saves at least a fifth of the error", defaultValue: "all"),
     OptionDeclaration(name: "grid", summary: "try this many exponents in the scale search", defaultValue: "20"),
     OptionDeclaration(
       name: "duo", summary: "also try scales that divide by the mean weight magnitude", defaultValue: "on"),
@@ -37,6 +39,7 @@ public struct AWQ: QuantizationMethod {
 
   let scales: Bool
   let clips: Bool
+  let onlyLoud: Bool
   let gridSize: Int
   let duo: Bool
   let weighsFit: Bool
@@ -46,6 +49,7 @@ public struct AWQ: QuantizationMethod {
   public init(_ options: OptionValues) throws {
     scales = try options.flag("scale")
     clips = try options.flag("clip")
+    onlyLoud = try options.choice("sites", of: ["all", "loud"]) == "loud"
     gridSize = try options.integer("grid", in: 1...200)
     duo = try options.flag("duo")
     weighsFit = try options.flag("importance")
@@ -72,15 +76,18 @@ public struct AWQ: QuantizationMethod {
         guard let matrix = block.matrices[layer] else { continue }
         let scheme = try searchScheme.map(block.schemeNamed) ?? block.schemes[layer]
         guard let scheme, scheme.grid.kind != .float, scheme.fits(columns: matrix.columns) else { continue }
-        consumers.append(ScaleSearch.Consumer(layer: layer, matrix: matrix, scheme: scheme))
+        consumers.append(
+          ScaleSearch.Consumer(
+            layer: layer, matrix: onlyLoud ? matrix.sample(ofRows: ScaleSearch.sampledRows, together: scheme.grid.tileRows ?? 1) : matrix,
+            scheme: scheme))
       }
       guard !consumers.isEmpty else { continue }
       let search = ScaleSearch(
-        consumers: consumers, statistics: statistics, fold: fold, gridSize: gridSize, duo: duo, weighsFit: weighsFit,
+        consumers: consumers, statistics: statistics, fold: fold, gridSize: gridSize, duo: duo, weighsFit: weighsFit, onlyLoud: onlyLoud,
         block: block.index, rounderBehind: block.rounderBehind, parallel: block.parallel)
       let best = try search.run()
       if let scales = best.scales { block.apply(fold, scales: scales) }
-      notes.append("block \(block.index) \(fold.site.name): \(best.description)")
+      if best.scales != nil || !onlyLoud { notes.append("block \(block.index) \(fold.site.name): \(best.description)") }
     }
     return notes
   }

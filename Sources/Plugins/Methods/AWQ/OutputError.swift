@@ -3,7 +3,7 @@ import QuantCore
 /// The squared error of a layer's output on the calibration text, from the Gram matrix of its input.
 enum OutputError {
   /// Smallest number of rows scored at once. It determines the order of the sum, so it must not depend on the number of threads.
-  private static let leastPieceRows = 128
+  private static let leastPieceRows = 64
 
   /// Column scales of a candidate, and their reciprocals.
   struct Scales {

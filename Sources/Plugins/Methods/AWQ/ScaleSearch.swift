@@ -33,17 +33,33 @@ struct ScaleSearch {
   let gridSize: Int
   let duo: Bool
   let weighsFit: Bool
+  /// Whether scales must save much: sites that one candidate does not help much are left as they are.
+  let onlyLoud: Bool
   /// Number of the block.
   let block: Int
   /// The rounder of the methods that follow in the chain.
   let rounderBehind: @Sendable (RoundingTask) throws -> (any Rounder)?
   let parallel: Parallel
 
+  /// Of the error, this much must remain at most where only loud sites are scaled.
+  private static let loudRatio = 0.8
+  /// The candidate that is tried first there.
+  private static let probe = 0.5
+  /// How many rows of a layer are enough to see whether that is so.
+  static let sampledRows = 128
+
   func run() throws -> Outcome {
     let plain = try loss(scales: nil)
-    let gridSize = try isRoundedBehind() ? max(1, self.gridSize / ScaleSearch.coarsening) : self.gridSize
     var best = Outcome(scales: nil, alpha: 0, isDuo: false, ratio: 1)
     var bestLoss = plain
+    if onlyLoud {
+      guard let scales = candidate(alpha: ScaleSearch.probe, magnitudes: nil) else { return best }
+      let loss = try loss(scales: scales)
+      guard loss < ScaleSearch.loudRatio * plain else { return best }
+      best = Outcome(scales: scales, alpha: ScaleSearch.probe, isDuo: false, ratio: loss / plain)
+      bestLoss = loss
+    }
+    let gridSize = try isRoundedBehind() ? max(1, self.gridSize / ScaleSearch.coarsening) : self.gridSize
     let magnitudes = duo ? weightMagnitudes() : nil
     for isDuo in duo ? [false, true] : [false] {
       for step in 0..<gridSize {
@@ -113,6 +129,8 @@ struct ScaleSearch {
   /// `Σ tr(ΔW·H·ΔWᵀ)` over the consumers, where `ΔW = round(W·s)/s − W`.
   private func loss(scales: [Float]?) throws -> Double {
     var scaled = statistics
+    // The weights would be moved towards another output: what counts is how far rounding takes them from their own.
+    scaled.cross = []
     if let scales { scaled.divide(by: scales) }
     let importance = weighsFit ? scaled.importance : nil
     let scales = scales.map { OutputError.Scales($0) }
@@ -132,5 +150,24 @@ struct ScaleSearch {
 
   private func isRoundedBehind() throws -> Bool {
     try consumers.contains { try rounder($0, $0.scheme, statistics) != nil }
+  }
+}
+
+extension Matrix {
+  /// Rows that are spread evenly over the matrix, at least `count` of them if it has so many.
+  /// - Parameter together: rows that are rounded together are taken together.
+  func sample(ofRows count: Int, together tileRows: Int) -> Matrix {
+    let tiles = rows / tileRows
+    let wanted = (count + tileRows - 1) / tileRows
+    guard wanted < tiles else { return self }
+    var values: [Float] = []
+    values.reserveCapacity(wanted * tileRows * columns)
+    for i in 0..<wanted {
+      let first = i * tiles / wanted * tileRows
+      withPanel(rows: first..<first + tileRows) { panel in
+        for row in 0..<tileRows { values += UnsafeBufferPointer(start: panel.row(row), count: columns) }
+      }
+    }
+    return Matrix(rows: wanted * tileRows, columns: columns, values: values)
   }
 }

@@ -23,6 +23,8 @@ public struct GPTQ: QuantizationMethod {
   public static let propagation = Propagation.quantized
   public static let qualities: [Quality: [String: String]] = [.good: [:], .best: ["refine": "6"]]
   public static let options = [
+    OptionDeclaration(
+      name: "scale", summary: "first scale channels where they are loud, by awq:sites=loud: loud; or nowhere: off", defaultValue: "loud"),
     OptionDeclaration(name: "damp", summary: "add this share of the mean to the Gram matrix's diagonal", defaultValue: "0.01"),
     OptionDeclaration(
       name: "order",
@@ -46,6 +48,7 @@ public struct GPTQ: QuantizationMethod {
       name: "rescale", summary: "scale rows so that their outputs are not smaller than the original's", defaultValue: "on"),
   ]
 
+  let scalesLoud: Bool
   let damp: Double
   /// Nil: by scheme.
   let order: VisitingOrder.Kind?
@@ -61,6 +64,7 @@ public struct GPTQ: QuantizationMethod {
 
   /// - Throws: `Failure` if an option's value is out of range.
   public init(_ options: OptionValues) throws {
+    scalesLoud = try options.choice("scale", of: ["loud", "off"]) == "loud"
     damp = try options.number("damp", in: 0...InverseFactor.largestDamp)
     order = VisitingOrder.Kind(rawValue: try options.choice("order", of: ["auto"] + VisitingOrder.Kind.allCases.map(\.rawValue)))
     weighsFit = try options.flag("importance")
@@ -75,6 +79,8 @@ public struct GPTQ: QuantizationMethod {
   public var stages: Set<MethodStage> { [.round] }
   public var statistics: Set<Statistic> { correctedShare > 0 ? [.gram, .cross] : [.gram] }
   public var roundsByStatistics: Bool { true }
+  /// Feedback alone does not help a column that is so loud that the error of its own codes decides.
+  public var companions: [(id: String, options: [String: String])] { scalesLoud ? [("awq", ["sites": "loud", "clip": "off"])] : [] }
 
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? {
     guard let statistics = task.statistics, !statistics.gram.isEmpty, task.scheme.grid.kind != .float else { return nil }

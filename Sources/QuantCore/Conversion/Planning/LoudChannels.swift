@@ -42,6 +42,6 @@ package struct LoudChannels {
   var caution: String? {
     guard inputs.loud > 0 else { return nil }
     return "channels in \(inputs.loud) of \(inputs.all) inputs of layers are more than \(Int(LoudChannels.threshold)) times as loud as the "
-      + "usual one, where rounding to nearest loses much: --quality best makes up for it"
+      + "usual one, where rounding to nearest loses much: --quality good makes up for it"
   }
 }

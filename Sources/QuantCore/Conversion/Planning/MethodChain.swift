@@ -6,12 +6,15 @@ struct MethodChain {
 
   /// - Throws: `Failure` of kind usage for an unknown method or option, and for a chain that cannot work.
   init(_ request: ConversionRequest, _ registry: Registry) throws {
-    methods = try request.methods.map { given in
-      let type = try registry.method(given.id)
-      return try type.init(OptionValues(given.options, declarations: type.options, plugin: given.id))
-    }
+    methods = try request.methods.map(registry.method)
     propagation = ConversionPlan.propagation(request, methods)
     try MethodChain.checkOrder(methods)
+    if let path = request.importancePath, let method = methods.first(where: { $0.stages.contains(.rewrite) }) {
+      throw Failure(
+        .usage, "method.importance",
+        "importance of the model's channels says nothing about the channels that method '\(type(of: method).id)' makes of them", file: path,
+        remedy: "Give calibration text to a method that observes (\(setting: "plugin") gptq), or leave one of the two out.")
+    }
     guard !request.isTrueSequential || propagation == .quantized else {
       throw Failure(
         .usage, "usage.true-sequential", "later layers can be observed after rounded ones in the quantized stream only",
@@ -37,6 +40,9 @@ struct MethodChain {
   /// Whether anything takes notice of what flows through the model.
   var usesStatistics: Bool { methods.contains { !$0.statistics.isEmpty } }
 
+  /// Whether one of them gives the model other weights before anything else.
+  var rewrites: Bool { methods.contains { $0.stages.contains(.rewrite) } }
+
   /// What they observe at each site.
   var statistics: Set<Statistic> { ConversionPlan.requirements(of: methods, propagation) }
 
@@ -61,7 +67,7 @@ struct MethodChain {
 
   /// - Throws: `Failure` `method.unused` for a method that rounds if nothing is rounded.
   func checkUse(on tensors: [PlannedTensor], wanted: String) throws(Failure) {
-    guard let method = methods.first(where: { $0.roundsByStatistics }),
+    guard let method = methods.last(where: { $0.roundsByStatistics }),
       !tensors.contains(where: { $0.id?.block != nil && $0.scheme.grid.kind != .float })
     else { return }
     throw Failure(

@@ -35,13 +35,15 @@ struct SourceShaping {
     // A family is needed to rename tensors and to calibrate; otherwise an unknown architecture does not matter.
     result.needsFamily =
       target.naming != source.naming || !chain.statistics.isEmpty || (importance.map { $0.naming != target.naming } ?? false)
-      || merge.needsFamily(for: source)
+      || merge.needsFamily(for: source) || chain.rewrites
     if result.needsFamily || opening.family(of: source) != nil { result.model = try described(source, &result) }
     if request.predictions == .none, let model = result.model {
       source = PredictionRequest.without(source, model)
       result.model = try described(source, &result)
     }
-    result.source = try merge.merged(into: source, model: result.model)
+    source = try merge.merged(into: source, model: result.model)
+    if chain.rewrites, let model = result.model { try chain.check(on: model, path: request.input) }
+    result.source = try source.rewritten(by: chain.methods, model: result.model)
     result.adapters = merge.parts.map(\.record)
     if request.tokenizerPath == nil { result.warnings += merge.cautions(besides: source) }
     return result

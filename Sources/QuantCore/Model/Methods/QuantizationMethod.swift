@@ -1,5 +1,6 @@
-/// Chooses the codes of quantized weights. A method has three stages, each with a default that does nothing; methods can be chained.
+/// Chooses the codes of quantized weights. A method has four stages, each with a default that does nothing; methods can be chained.
 ///
+/// - `rewrites` gives the whole model other weights with which it computes the same, before anything is planned or observed.
 /// - `transform` changes the weights of a block without changing what the block computes.
 /// - `rounder` chooses parameters and codes of one matrix in the scheme that the plan gave it.
 /// - `factors` approximates what rounding lost of one matrix, for an adapter beside the output.
@@ -27,8 +28,17 @@ public protocol QuantizationMethod: Plugin {
   /// (SmoothQuant), or without statistics.
   var roundsByStatistics: Bool { get }
 
+  /// Methods that belong in front of this one, with their options; they are put there unless an earlier method of the chain changes
+  /// weights already, or the registry lacks them.
+  var companions: [(id: String, options: [String: String])] { get }
+
   /// Why the method has nothing to do on a model, or cannot do it exactly; nil: it can be used.
   func obstacle(in model: ModelDescription) -> String?
+  /// Called once for a model, if `stages` has `.rewrite`. Everything else, other methods included, sees the model with these tensors, which
+  /// is available as floats only. Its logits must stay equal within 1e-4.
+  /// - Parameter vector: a gain or bias of the model, or nil if the checkpoint lacks it.
+  /// - Returns: what becomes of some tensors; those that the checkpoint lacks are ignored.
+  func rewrites(of model: ModelDescription, vector: (TensorID) -> [Float]?) -> [TensorID: any TensorRewrite]
   /// Changes a block in place. Without rounding, logits must stay equal within 1e-4.
   /// - Returns: one line per thing worth reporting.
   func transform(_ block: inout BlockWorkspace) throws -> [String]
@@ -54,7 +64,9 @@ extension QuantizationMethod {
   public static var qualities: [Quality: [String: String]] { [:] }
   public var statistics: Set<Statistic> { Self.requirements }
   public var roundsByStatistics: Bool { false }
+  public var companions: [(id: String, options: [String: String])] { [] }
   public func obstacle(in model: ModelDescription) -> String? { nil }
+  public func rewrites(of model: ModelDescription, vector: (TensorID) -> [Float]?) -> [TensorID: any TensorRewrite] { [:] }
   public func transform(_ block: inout BlockWorkspace) throws -> [String] { [] }
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? { nil }
   public var correction: CorrectionShape? { nil }
@@ -67,6 +79,8 @@ extension QuantizationMethod {
 
 /// What a method can do to a model.
 public enum MethodStage: Sendable {
+  /// Gives the whole model other weights with which it computes the same.
+  case rewrite
   /// Changes weights before they are rounded, so that rounding loses less.
   case transform
   /// Chooses parameters and codes.

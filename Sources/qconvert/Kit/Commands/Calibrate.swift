@@ -40,7 +40,7 @@ struct Calibrate: QConvertCommand {
   func run(_ registry: Registry, _ session: Session) throws {
     var request = ConversionRequest(input: input, output: output)
     request.calibration = try text.request()
-    request.methods = methods.map { (id: $0, options: [:]) }
+    request.methods = try registry.completed(methods.map { (id: $0, options: [:]) })
     source.apply(to: &request)
     request.force = force
     request.threads = try global.threadCount()

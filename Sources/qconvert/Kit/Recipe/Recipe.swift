@@ -51,6 +51,8 @@ struct Recipe: Sendable {
       recipe.conversion.methods = try registry.methods(for: quality)
       recipe.quality = nil
     }
+    // Types are measured on the weights as they are.
+    if !conversion.size.isGiven { recipe.conversion.methods = try registry.completed(recipe.conversion.methods) }
     recipe.conversion.methods = try recipe.conversion.methods.map { given in
       let declarations = try registry.method(given.id).options
       let values = try OptionValues(given.options, declarations: declarations, plugin: given.id)
