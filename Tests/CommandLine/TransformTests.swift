@@ -35,7 +35,7 @@ import Testing
   /// an output matrix of their own.
   private static let rotated: Set = [
     "apertus", "arcee", "ernie4.5", "granite", "hunyuan", "llama3-rope", "minicpm", "ministral", "ministral3", "mistral-window", "qwen2",
-    "qwen2.5-vl", "qwen3", "seed-oss", "tiny-llama", "tiny-llama-outlier",
+    "qwen3", "seed-oss", "tiny-llama", "tiny-llama-outlier",
   ]
   /// The same, but several matrices are stored as one.
   private static let fused: Set = ["glm", "phi3", "phi3-long"]
@@ -212,6 +212,17 @@ import Testing
     request.importancePath = folder.file("imatrix.gguf")
     let failure = #expect(throws: Failure.self) { try Planner(registry).plan(request) }
     #expect(failure?.id == "method.importance" && failure?.kind == .usage)
+  }
+
+  @Test func whatMayReadHiddenStatesIsNotGuessed() throws {
+    let path = SharedData.fixture("models/tiny-llama")
+    var source = try opening.open(path)
+    let model = try opening.describe(source), rotate = try method(Method(id: "rotate"))
+    var further = try #require(source["model.embed_tokens.weight"])
+    further.name = "v_head.weight"
+    source.replaceTensors(source.tensors + [further])
+    let failure = #expect(throws: Failure.self) { try source.rewritten(by: [rotate], model: model) }
+    #expect(failure?.id == "method.unknown-tensor" && failure?.tensor == "v_head.weight")
   }
 
   @Test func eitherRotationAloneComputesTheSame() throws {

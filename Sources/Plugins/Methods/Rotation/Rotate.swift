@@ -68,6 +68,9 @@ public struct Rotate: QuantizationMethod {
     {
       return "its hidden states are not simply rows of the embedding"
     }
+    if model.hasTowers || !model.predictionParts.isEmpty {
+      return "other parts than its blocks write or read hidden states (towers, blocks that predict further tokens)"
+    }
     for branch in model.blocks.flatMap(\.branches) {
       guard branch.part is Attention || branch.part is FeedForward else {
         return "it has parts other than attention and dense feed-forward networks"

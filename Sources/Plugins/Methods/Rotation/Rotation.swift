@@ -20,7 +20,7 @@ struct Rotation: Sendable {
       bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
       return (bits ^ (bits >> 31)) >> 63 == 0 ? 1 : -1
     }
-    let odd = size >> size.trailingZeroBitCount
+    let odd = max(1, size >> size.trailingZeroBitCount)
     self.odd = odd
     let table = Rotation.sumsOfSineAndCosine(odd)
     hartley = (0..<odd * odd).map { Float(table[$0 / odd * ($0 % odd) % odd] / Double(odd).squareRoot()) }

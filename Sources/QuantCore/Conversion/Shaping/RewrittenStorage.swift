@@ -53,12 +53,20 @@ final class RewrittenTensors: Sendable {
 
 extension Checkpoint {
   /// The model with the tensors that methods rewrite.
-  /// - Throws: `Failure` `method.layout` for a tensor whose rows are stored with others, or as other values.
+  /// - Throws: `Failure` `method.layout` for a tensor whose rows are stored with others, or as other values; `method.unknown-tensor` for one
+  ///   that is not described and may read hidden states.
   package func rewritten(by methods: [any QuantizationMethod], model: ModelDescription?) throws(Failure) -> Checkpoint {
     var result = self
     for method in methods where method.stages.contains(.rewrite) {
       guard let model else { continue }
       let weights = try ModelWeights(result, model: model)
+      let described = Set(model.tensors.compactMap { $0.name(naming) })
+      if let unknown = tensors.first(where: { !described.contains($0.name) && $0.shape.contains(model.hiddenSize) }) {
+        throw Failure(
+          .unsupported, "method.unknown-tensor",
+          "it is not known what this tensor does with the hidden states that method '\(type(of: method).id)' changes", file: path,
+          tensor: unknown.name, remedy: "Leave the method out, or drop the tensor (\(setting: "drop")).")
+      }
       var storages: [String: any TensorStorage] = [:]
       let whole = RewrittenTensors()
       for (id, rewrite) in method.rewrites(of: model, vector: weights.vector) {
