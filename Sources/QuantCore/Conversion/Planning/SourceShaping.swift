@@ -41,9 +41,11 @@ struct SourceShaping {
       source = PredictionRequest.without(source, model)
       result.model = try described(source, &result)
     }
-    source = try merge.merged(into: source, model: result.model)
-    if chain.rewrites, let model = result.model { try chain.check(on: model, path: request.input) }
-    result.source = try source.rewritten(by: chain.methods, model: result.model)
+    result.source = try merge.merged(into: source, model: result.model)
+    if chain.rewrites, let model = result.model {
+      try chain.check(on: model, path: request.input)
+      result.source = try result.source.rewritten(by: chain.methods, model: model)
+    }
     result.adapters = merge.parts.map(\.record)
     if request.tokenizerPath == nil { result.warnings += merge.cautions(besides: source) }
     return result

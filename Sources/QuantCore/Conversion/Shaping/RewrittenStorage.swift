@@ -33,7 +33,7 @@ struct RewrittenStorage: TensorStorage {
   }
 }
 
-/// The last whole tensors that were rewritten: as many as threads that stream a model may be working on.
+/// The last whole tensors that were rewritten. Threads stream a model in order, so they work on two tensors at most but for small ones.
 final class RewrittenTensors: Sendable {
   private static let capacity = 2
 
@@ -55,13 +55,12 @@ extension Checkpoint {
   /// The model with the tensors that methods rewrite.
   /// - Throws: `Failure` `method.layout` for a tensor whose rows are stored with others, or as other values; `method.unknown-tensor` for one
   ///   that is not described and may read hidden states.
-  package func rewritten(by methods: [any QuantizationMethod], model: ModelDescription?) throws(Failure) -> Checkpoint {
+  package func rewritten(by methods: [any QuantizationMethod], model: ModelDescription) throws(Failure) -> Checkpoint {
     var result = self
     for method in methods where method.stages.contains(.rewrite) {
-      guard let model else { continue }
       let weights = try ModelWeights(result, model: model)
-      let described = Set(model.tensors.compactMap { $0.name(naming) })
-      if let unknown = tensors.first(where: { !described.contains($0.name) && $0.shape.contains(model.hiddenSize) }) {
+      let names = Set(model.tensors.compactMap { $0.name(naming) })
+      if let unknown = tensors.first(where: { !names.contains($0.name) && $0.shape.contains(model.hiddenSize) }) {
         throw Failure(
           .unsupported, "method.unknown-tensor",
           "it is not known what this tensor does with the hidden states that method '\(type(of: method).id)' changes", file: path,
