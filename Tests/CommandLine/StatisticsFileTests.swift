@@ -60,6 +60,9 @@ import Testing
       }?.id
     }
     #expect(refused("none.stats") == "stats.missing")
+    let unstored = [(id: "aptq", options: ["wide": "q6_k", "narrow": "q3_k"])]
+    #expect(refused("none.stats") { ($0.methods, $0.scheme) = (unstored, nil) } == "stats.not-stored")
+    #expect(failure { try calibrate("a.stats", ["aptq"]) }?.id == "stats.not-stored")
     #expect(refused("none.stats") { $0.propagation = .quantized } == "stats.stream")
     #expect(refused("none.stats") { $0.methods = [] } == "stats.unused")
     #expect(refused("importance.gguf") == "input.wrong-kind")

@@ -90,6 +90,34 @@ import Testing
     }
   }
 
+  /// The values' matrix is linear, and so is the mixing: a head's values of mixed inputs are the mixed values.
+  @Test(arguments: names.filter { !$0.contains("value norm") && $0 != "keys as values" && !$0.contains("gate") })
+  func attendedInputsAreWhatTheMixedValuesAreMadeOf(_ name: String) throws {
+    let part = try #require(Self.variants[name])
+    var random = TestRandom(seed: 9)
+    let input = random.matrix(2 * Self.tokens, Self.width)
+    let context = PartContext(SequenceRows(length: Self.tokens))
+    context.fill(part)
+    let expected = try #require(part.run(input, in: context))
+    #expect(context.passed[.attendedInput] == nil)
+    context.observesAttendedInputs = true
+    #expect(part.run(input, in: context) == expected)
+    let attended = try #require(context.passed[.attendedInput])
+    let mixed = try #require(context.passed[.attentionOutput]?.last)
+    let matrix = try #require(context.matrices[.value])
+    #expect(attended.count == 4)
+    for head in 0..<4 {
+      // Two heads read the same values.
+      let rows = head / 2 * 8..<(head / 2 + 1) * 8
+      for token in 0..<input.rows {
+        for (channel, row) in rows.enumerated() {
+          let value = (0..<Self.width).reduce(Float(0)) { $0 + matrix[row, $1] * attended[head][token, $1] } * part.valueScale
+          #expect(abs(value - mixed[token, head * 8 + channel]) < 1e-5)
+        }
+      }
+    }
+  }
+
   /// Tokens that run one by one or in groups, after those in the cache, give the bits of the whole sequence.
   @Test(arguments: names.filter { !$0.hasSuffix("both sides") }) func cachedTokensGiveTheBitsOfTheWholeSequence(_ name: String) throws {
     let part = try #require(Self.variants[name])

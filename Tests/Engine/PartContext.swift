@@ -14,6 +14,9 @@ final class PartContext: BlockContext {
   var handedOn: [CarriedValue: Matrix] = [:]
   /// Sites in the order in which values passed them.
   var seen: [Site] = []
+  /// The values that passed them.
+  var passed: [Site: [Matrix]] = [:]
+  var observesAttendedInputs = false
 
   init(_ sequences: SequenceRows) { self.sequences = sequences }
 
@@ -42,7 +45,10 @@ final class PartContext: BlockContext {
     return result
   }
 
-  func pass(_ x: inout Matrix, through site: Site) { seen.append(site) }
+  func pass(_ x: inout Matrix, through site: Site) {
+    seen.append(site)
+    passed[site, default: []].append(x)
+  }
   func carried(_ value: CarriedValue) -> Matrix { handedOn[value] ?? Matrix(rows: 0, columns: value.width) }
   func carry(_ values: Matrix, as value: CarriedValue) { handedOn[value] = values }
   func vector(_ role: TensorRole, isBias: Bool) -> [Float]? { vectors[TensorID(role, isBias: isBias)] }

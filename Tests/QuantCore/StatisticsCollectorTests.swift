@@ -35,6 +35,25 @@ import Testing
     #expect(collector.nonfinite == nil)
   }
 
+  /// What each head makes of the inputs counts as much as the inputs themselves do.
+  @Test func attendedInputsBelongToTheAttentionsInput() throws {
+    let x = Matrix(rows: 2, columns: 2, values: [1, 2, 3, 4])
+    let heads = [Matrix(rows: 2, columns: 2, values: [1, 0, 0, 1]), Matrix(rows: 2, columns: 2, values: [1, 1, 1, 3])]
+    func statistics(_ kinds: Set<Statistic>) -> [Site: SiteStatistics] {
+      let collector = StatisticsCollector([.attentionInput: kinds, .attentionOutput: kinds], parallel: Parallel(threads: 1))
+      #expect(collector.observesAttendedInputs == kinds.contains(.attended))
+      x.withPanel { collector.observe(.attentionInput, $0) }
+      for head in heads { head.withPanel { collector.observe(.attendedInput, $0) } }
+      return collector.statistics()
+    }
+    var found = try #require(statistics([.gram, .attended])[.attentionInput])
+    #expect(statistics([.gram, .attended]).count == 1 && found.tokens == 2 && found.gram == [10, 14, 14, 20])
+    #expect(found.attended == [1.5, 2, 2, 5.5])
+    found.divide(by: [1, 2])
+    #expect(found.attended == [1.5, 1, 1, 1.375])
+    #expect(statistics([.gram])[.attentionInput]?.attended == [] && statistics([.gram]).count == 1)
+  }
+
   @Test func theFirstValueThatIsNotFiniteIsRemembered() throws {
     let collector = StatisticsCollector([.meanSquare], parallel: Parallel(threads: 1))
     Matrix(rows: 2, columns: 2, values: [1, 2, 3, 4]).withPanel { collector.observe(.attentionInput, $0) }

@@ -27,8 +27,8 @@ extension QConvert {
   /// The plug-ins of the `qconvert` binary, axis by axis: the only such list. Custom programs add to it.
   public static let builtIn: [any Plugin.Type] = [
     // Methods
-    RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, Rotate.self, ZeroQuant.self, HalfQuadratic.self, LoRC.self, LQER.self, EoRA.self,
-    LQLoRA.self,
+    RTN.self, AWQ.self, GPTQ.self, APTQ.self, SmoothQuant.self, Rotate.self, ZeroQuant.self, HalfQuadratic.self, LoRC.self, LQER.self,
+    EoRA.self, LQLoRA.self,
     // Schemes and presets
     FloatSchemes.self, IntegerSchemes.self, AffineSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, BitsAndBytesSchemes.self,
     HQQSchemes.self,

@@ -6,6 +6,7 @@ import safetensors.torch
 import torch
 
 from clients import WORK, convert, evaluate, shared
+from models import load
 from registry import Skip, check, require
 
 MODEL = "models/tiny-llama"
@@ -153,3 +154,65 @@ def chains_lose_no_more(case):
     detail = f"KL {chain:.5f}, " + ", ".join(f"{method} {mean:.5f}" for method, mean in alone.items())
     require(chain <= min(alone.values()) + 2 * error, detail)
     return detail
+
+
+def torch_sensitivities(model, ids):
+    """For each linear layer of a model, `2·tr(H)` per channel and token. That of values has the inputs that each head makes of the weights
+    that transformers' attention returns."""
+    found, inputs = {}, {}
+
+    def seen(name):
+        def hook(_, arguments):
+            inputs[name] = arguments[0]
+        return hook
+
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and name.startswith("model.")}
+    hooks = [module.register_forward_pre_hook(seen(name)) for name, module in layers.items()]
+    for window in ids:
+        weights = model(window[None], output_attentions=True).attentions
+        for name in layers:
+            read = inputs[name][0]
+            if name.endswith("v_proj"):
+                read = weights[int(name.split(".")[2])][0] @ read
+            found[name] = found.get(name, 0) + 2 * read.double().square().mean().item() / len(ids)
+    for hook in hooks:
+        hook.remove()
+    return found, {name: module.weight.numel() for name, module in layers.items()}
+
+
+@check("aptq gives the wider type to the layers with the largest traces, {} of the weights", (), slow_cases=["0.5"])
+@torch.no_grad()
+def wider_layers_are_the_most_sensitive(share):
+    folder = converted("to-order", f"aptq:share={share},scale=off,ranges=off,refine=0,rescale=off,correct=0")
+    ids = safetensors.torch.load_file(shared("golden/calibration-tokens.safetensors"))["input_ids"]
+    model = load(shared(MODEL), attn_implementation="eager")
+    sensitivities, weights = torch_sensitivities(model, ids)
+    groups = {}
+    for name in sensitivities:
+        block, layer = name.rsplit(".", 1)
+        joint = "qkv" if layer[0] in "qkv" else "gate-up" if layer in ("gate_proj", "up_proj") else layer
+        groups.setdefault((block, joint), []).append(name)
+
+    def mean(names):
+        return sum(weights[name] * sensitivities[name] for name in names) / sum(weights[name] for name in names)
+
+    wide, sum_so_far, wanted = set(), 0, float(share) * sum(weights.values())
+    for names in sorted(groups.values(), key=mean, reverse=True):
+        count = sum(weights[name] for name in names)
+        if abs(sum_so_far + count - wanted) >= abs(sum_so_far - wanted):
+            break
+        sum_so_far += count
+        wide.update(names)
+    made = {name for name in sensitivities if tensors(folder)[name + ".weight_packed"].shape[1] * 8 == layer_width(model, name)}
+    require(made == wide, f"{len(made)} layers are wide, {len(wide)} owed; {sorted(made ^ wide)[:4]} differ")
+    require(0.4 < sum_so_far / sum(weights.values()) < 0.6, "the share is another")
+    loaded = load(folder)
+    tokens = torch.tensor([[5 + 3 * i for i in range(64)]])
+    original, rounded = (one(tokens).logits.log_softmax(-1) for one in (model, loaded))
+    divergence = (original.exp() * (original - rounded)).sum(-1).mean().item()
+    require(0 < divergence < 1, f"KL {divergence:.3f}: transformers loads another model")
+    return f"{len(wide)} of {len(weights)} layers, KL {divergence:.3f}"
+
+
+def layer_width(model, name):
+    return model.get_submodule(name).in_features

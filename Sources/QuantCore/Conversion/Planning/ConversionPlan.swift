@@ -70,7 +70,10 @@ public struct ConversionPlan: Sendable {
       if let block = tensor.id.block, weights.indices.contains(block) { weights[block] += tensor.shape.reduce(1, *) }
     }
     let gramWeights = weights.indices.map { block in
-      requirements.contains(.gram) ? model.sites(block).reduce(0) { $0 + $1.channels * $1.channels } : 0
+      model.sites(block).reduce(0) { sum, site in
+        let grams = (requirements.contains(.gram) ? 1 : 0) + (requirements.contains(.attended) && site.site == .attentionInput ? 1 : 0)
+        return sum + grams * site.channels * site.channels
+      }
     }
     let largest = zip(weights, gramWeights).map { 3 * $0 + 2 * $1 }.max() ?? 0
     // The Gram matrix of the output matrix's inputs, or of the embedding.

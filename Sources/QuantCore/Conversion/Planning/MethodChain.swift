@@ -9,6 +9,8 @@ struct MethodChain {
     methods = try request.methods.map(registry.method)
     propagation = ConversionPlan.propagation(request, methods)
     try MethodChain.checkOrder(methods)
+    let choosers = choosers
+    if choosers.count > 1 { throw choosers[0].refusal(beside: "method '\(choosers[1].id)'") }
     if let path = request.importancePath, let method = methods.first(where: { $0.stages.contains(.rewrite) }) {
       throw Failure(
         .usage, "method.importance",
@@ -39,6 +41,26 @@ struct MethodChain {
 
   /// Whether anything takes notice of what flows through the model.
   var usesStatistics: Bool { methods.contains { !$0.statistics.isEmpty } }
+
+  /// The method that chooses the types, with what it chooses from, if there is one.
+  var chooser: Chooser? { choosers.first }
+
+  private var choosers: [Chooser] { methods.compactMap { method in method.widths.map { Chooser(method: method, widths: $0) } } }
+
+  /// A method that chooses the types.
+  struct Chooser {
+    let method: any QuantizationMethod
+    let widths: WidthChoice
+
+    var id: String { type(of: method).id }
+
+    /// - Parameter other: what chooses types, too.
+    func refusal(beside other: String) -> Failure {
+      Failure(
+        .usage, "method.types", "method '\(id)' and \(other) both choose the types",
+        remedy: "Leave one of the two out; the method's options name its types (\(command: "plugins") \(id)).")
+    }
+  }
 
   /// Whether one of them gives the model other weights before anything else.
   var rewrites: Bool { methods.contains { $0.stages.contains(.rewrite) } }

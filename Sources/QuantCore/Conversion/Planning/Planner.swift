@@ -34,6 +34,9 @@ public struct Planner: Sendable {
     if let adapter = opened.adapter { return try AdapterPlanner(opening: opening).plan(request, opened, adapter) }
     if request.size.isGiven { return try SizedPlanning(self, request, opened: opened).plan(progress: progress) }
     try request.size.check(request)
+    if let chooser = try MethodChain(request, registry).chooser {
+      return try RankedPlanning(self, request, chooser, opened: opened).plan(progress: progress)
+    }
     return try plan(request, passes(request, opened), opened, mix: nil)
   }
 
@@ -68,11 +71,11 @@ public struct Planner: Sendable {
   /// The first passes.
   /// - Throws: `Failure` that says what is impossible and what would work.
   func passes(_ request: ConversionRequest, _ opened: Checkpoint) throws -> Passes {
-    let isOrdered = request.size.isGiven
-    let target = try isOrdered ? Target(request, registry).describingOneKind : Target(request, registry)
+    let chain = try MethodChain(request, registry)
+    let isChosen = request.size.isGiven || chain.chooser != nil
+    let target = try isChosen ? Target(request, registry).describingOneKind : Target(request, registry)
     try TowerRequest.check(request, opened, target)
     try PredictionRequest.check(request, opened, target)
-    let chain = try MethodChain(request, registry)
     let shaping = SourceShaping(request: request, target: target, chain: chain, opening: opening)
     var shaped = try shaping(opened)
     try check(shaped.model, for: target, chain, request)
@@ -169,6 +172,7 @@ public struct Planner: Sendable {
     if let scheme = request.scheme { return scheme }
     if request.size.isGiven { return OrderedMix.name }
     if source?.content == .adapter { return Planner.keepName }
+    if try request.methods.contains(where: { try registry.method($0).stages.contains(.choose) }) { return OrderedMix.name }
     for given in request.methods {
       if let scheme = try registry.method(given.id).defaultScheme { return scheme }
     }

@@ -1,23 +1,14 @@
 /// Plans an output to order: finds what each tensor may become and what that costs, and chooses.
 struct SizedPlanning {
-  /// Tensors that get one type: a tensor of the output, or several that clients compute with together.
-  struct Group {
-    /// Indices of drafts.
-    var drafts: [Int]
-    /// Types that all of them can have, with the bytes of all of them together.
-    var options: [(scheme: any Scheme, bytes: Int)]
-  }
-
-  let planner: Planner
-  let request: ConversionRequest
-  let opened: Checkpoint
-  private let passes: Planner.Passes
-  let model: ModelDescription
-  let groups: [Group]
+  let candidates: TypeCandidates
   /// The methods with all their options.
   private let methodNames: [String]
 
-  private var target: Target { passes.target }
+  private var planner: Planner { candidates.planner }
+  private var request: ConversionRequest { candidates.request }
+  private var passes: Planner.Passes { candidates.passes }
+  private var model: ModelDescription { candidates.model }
+  private var groups: [TypeCandidates.Group] { candidates.groups }
   private var size: SizeRequest { request.size }
   /// The output differs from the size that was asked for by less than this share.
   private static let tolerance = 0.001
@@ -25,96 +16,19 @@ struct SizedPlanning {
   /// - Throws: `Failure` if no family knows the model, or nothing in it has a choice.
   init(_ planner: Planner, _ request: ConversionRequest, opened: Checkpoint) throws {
     try request.size.check(request)
-    self.planner = planner
-    self.request = request
-    self.opened = opened
-    passes = try planner.passes(request, opened)
-    guard let model = passes.shaped.model else {
-      throw Failure(
-        .unsupported, "sizes.family", "types can be chosen for a size only in a model whose family is known", file: request.input,
-        remedy: "Give a \(setting: "scheme").")
-    }
-    self.model = model
+    candidates = try TypeCandidates(planner, request, opened: opened, preferred: request.size.preferred)
+    if let chooser = candidates.passes.chain.chooser { throw chooser.refusal(beside: "a size to order") }
     methodNames = try request.methods.map { given in
       let options = try planner.registry.method(given.id).options
       let values = try OptionValues(given.options, declarations: options, plugin: given.id)
       return given.id + (options.isEmpty ? "" : ":") + options.map { "\($0.name)=\(values.string($0.name))" }.joined(separator: ",")
     }
-    groups = try SizedPlanning.groups(planner, request, passes, model)
     guard groups.contains(where: { $0.options.count > 1 }) else {
       throw Failure(
         .usage, "sizes.candidates", "no tensor of this output has a choice of types", file: request.input,
         remedy: size.preferred.isEmpty
           ? "Give a \(setting: "scheme")." : "Name more types with \(setting: "prefer"), or leave it out; \(command: "plugins") lists them."
       )
-    }
-  }
-
-  // MARK: Candidates
-
-  private static func groups(
-    _ planner: Planner, _ request: ConversionRequest, _ passes: Planner.Passes, _ model: ModelDescription
-  ) throws -> [Group] {
-    let drafts = passes.drafts
-    let free = try passes.choice(mix: OrderedMix(schemes: [:])).free(drafts)
-    var gathered: [(key: String, drafts: [Int])] = []
-    var places: [String: Int] = [:]
-    for index in free {
-      let key = passes.target.jointKey(drafts[index].id) ?? drafts[index].name
-      if let place = places[key] {
-        gathered[place].drafts.append(index)
-      } else {
-        places[key] = gathered.count
-        gathered.append((key, [index]))
-      }
-    }
-    let names = try candidateNames(request, passes)
-    let sealing = passes.sealing
-    let inputs = try InputChoice(request.activations)
-    let observes = passes.chain.methods.contains { $0.roundsByStatistics }
-    func planned(_ index: Int, _ scheme: any Scheme) -> Int? {
-      let draft = drafts[index]
-      let isInBlock = draft.id?.block != nil
-      let isRounded = request.importancePath != nil || observes && isInBlock
-      if !isRounded, scheme.importanceNeed == .everything || scheme.importanceNeed == .layers && isInBlock { return nil }
-      var chosen = ChosenDraft(draft)
-      chosen.scheme = scheme
-      if inputs.isGiven, isInBlock, scheme.grid.kind != .float { chosen.activations = inputs.scheme }
-      return (try? sealing.seal(chosen))?.storedBytes
-    }
-    return try gathered.map { _, indices in
-      var options: [(scheme: any Scheme, bytes: Int)] = []
-      let floats = request.size.preferred.isEmpty ? Set(indices.map { passes.unquantized(drafts[$0]) }) : []
-      for name in names + (floats.count == 1 ? Array(floats) : []) {
-        let scheme = try passes.target.registry.scheme(name, modelType: passes.shaped.source.modelType)
-        let bytes = indices.map { planned($0, scheme) }
-        if !bytes.contains(nil) { options.append((scheme, bytes.reduce(0) { $0 + ($1 ?? 0) })) }
-      }
-      return Group(drafts: indices, options: options)
-    }.filter { !$0.options.isEmpty }
-  }
-
-  /// Lengths of groups that are tried where a scheme takes any.
-  private static let groupLengths = [32, 64, 128]
-
-  /// Every quantized scheme of the registry, or those that were asked for.
-  private static func candidateNames(_ request: ConversionRequest, _ passes: Planner.Passes) throws -> [String] {
-    let registry = passes.target.registry
-    let modelType = passes.shaped.source.modelType
-    guard request.size.preferred.isEmpty else {
-      let names = request.size.preferred.map { $0.lowercased() }
-      for name in names { _ = try registry.scheme(name, modelType: modelType) }
-      return names
-    }
-    let all = registry.schemeProviders.flatMap { $0.schemeNames }.flatMap { name in
-      name.contains("N") ? groupLengths.map { name.replacing("N", with: "\($0)") } : [name]
-    }
-    var seen: Set<String> = []
-    return all.filter { name in
-      guard seen.insert(name).inserted, let scheme = try? registry.scheme(name, modelType: modelType), scheme.name == name else {
-        return false
-      }
-      return scheme.grid.kind != .float && passes.target.packings.contains { $0.holds($0.stored(scheme).grid) }
     }
   }
 
@@ -145,7 +59,7 @@ struct SizedPlanning {
         "method '\(type(of: method).id)' changes weights before they are rounded, and what a type costs is measured on the weights as they are",
         remedy: "Leave it out of the analysis: types that are chosen without it suit it, too.")
     }
-    let tokenizer = try planner.opening.tokenizer(for: opened, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
+    let tokenizer = try planner.opening.tokenizer(for: candidates.opened, path: request.tokenizerPath, preTokenizer: request.preTokenizer)
     let calibration = try Observation.windows(request.calibration, tokenizer, model, &warnings)
     var other = text ?? request.calibration
     if text == nil {
@@ -287,10 +201,6 @@ struct SizedPlanning {
   }
 
   private func plan(_ problem: SizeProblem, _ allocation: SizeProblem.Allocation) throws -> ConversionPlan {
-    var schemes: [String: String] = [:]
-    for (group, (options, index)) in zip(groups, zip(problem.groups, allocation.choice)) {
-      for draft in group.drafts { schemes[passes.drafts[draft].name] = options[index].name }
-    }
-    return try planner.plan(request, passes, opened, mix: OrderedMix(schemes: schemes))
+    try candidates.plan(zip(problem.groups, allocation.choice).map { options, index in options[index].name })
   }
 }

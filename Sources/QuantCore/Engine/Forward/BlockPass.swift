@@ -139,6 +139,8 @@ final class BlockPass: BlockContext {
     simulation?.round(&x, at: site, block: block.index, parallel: parallel)
   }
 
+  var observesAttendedInputs: Bool { observer?.observesAttendedInputs ?? false }
+
   var blockEmbedding: Matrix {
     guard let embed, let columns else { return Matrix(rows: rows.count, columns: 0) }
     return embed(columns[.token, rows].values.map { Int($0) })

@@ -175,7 +175,12 @@ public struct Attention: Part {
   // MARK: Forward pass
 
   public func run(_ input: Matrix, in context: any BlockContext) -> Matrix? {
+    var input = input
+    context.pass(&input, through: .attentionInput)
     let (queries, newKeys, newValues, products) = project(input, context)
+    if context.observesAttendedInputs, context.cache == nil, !takesKeys, !valuesAreKeys {
+      passAttended(input, queries, newKeys, context)
+    }
     var (keys, values) = (newKeys.values, newValues.values)
     if context.cache != nil {
       context.cache?.append(keys, to: Site.keys.name)
@@ -193,12 +198,23 @@ public struct Attention: Part {
     return context.linear(.attentionOutput, mixed)
   }
 
+  /// Passes the inputs as each head mixes them: those whose errors the values' matrix makes visible.
+  private func passAttended(_ input: Matrix, _ queries: Matrix, _ keys: Matrix, _ context: any BlockContext) {
+    let kernel = AttentionKernel(self, sinks: context.vector(.sinks))
+    let served = headCount / max(1, keyValueHeadCount)
+    for head in 0..<headCount {
+      var mixed = kernel.head(head, valueSize: width).mix(
+        queries.part(columns: head * headSize..<(head + 1) * headSize),
+        keys.part(columns: head / served * headSize..<(head / served + 1) * headSize).values, input.values, context.sequences,
+        parallel: context.parallel)
+      context.pass(&mixed, through: .attendedInput)
+    }
+  }
+
   /// Queries and keys, normalized and rotated to their positions, values, and the products of the gate.
   private func project(
     _ input: Matrix, _ context: any BlockContext
   ) -> (queries: Matrix, keys: Matrix, values: Matrix, products: Matrix?) {
-    var input = input
-    context.pass(&input, through: .attentionInput)
     var queries = context.linear(.query, input)
     let products = gate == nil ? nil : context.linear(Layer(.attentionGate), input)
     let rows = context.sequences
@@ -266,6 +282,13 @@ public struct Attention: Part {
 }
 
 extension Matrix {
+  /// A copy of some columns.
+  fileprivate func part(columns range: Range<Int>) -> Matrix {
+    Matrix(
+      rows: rows, columns: range.count,
+      values: (0..<rows).flatMap { values[$0 * columns + range.lowerBound..<$0 * columns + range.upperBound] })
+  }
+
   /// Clamps every value to `-bound ... bound`, if there is a bound.
   fileprivate mutating func clamp(to bound: Float?) {
     guard let bound else { return }

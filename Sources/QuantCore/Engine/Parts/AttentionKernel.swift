@@ -38,6 +38,15 @@ struct AttentionKernel: Sendable {
     if part.hasSinks { self.sinks = sinks ?? [] }
   }
 
+  /// One of the heads alone, with its own keys, and values of another size.
+  func head(_ index: Int, valueSize: Int) -> AttentionKernel {
+    var alone = self
+    (alone.headCount, alone.keyValueHeadCount, alone.valueSize) = (1, 1, valueSize)
+    if !slopes.isEmpty { alone.slopes = [slopes[index]] }
+    if !sinks.isEmpty { alone.sinks = [sinks[index]] }
+    return alone
+  }
+
   /// For heads that each have their own keys and values.
   init(headCount: Int, keySize: Int, valueSize: Int, scale: Float) {
     self.headCount = headCount

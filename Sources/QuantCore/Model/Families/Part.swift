@@ -136,6 +136,8 @@ public protocol BlockContext: AnyObject {
   func linear(_ layer: Layer, _ x: Matrix) -> Matrix
   /// Passes values through a site: they are observed, and values that enter a cache are rounded in place if that is simulated.
   func pass(_ x: inout Matrix, through site: Site)
+  /// Whether something observes `Site.attendedInput`.
+  var observesAttendedInputs: Bool { get }
   /// A vector of the block, or nil if the block does not have it.
   func vector(_ role: TensorRole, isBias: Bool) -> [Float]?
   /// Applies a norm to values `[tokens, channels]`.
@@ -152,6 +154,7 @@ public protocol BlockContext: AnyObject {
 }
 
 extension BlockContext {
+  public var observesAttendedInputs: Bool { false }
   /// A vector of the block that is not a bias, or nil if the block does not have it.
   public func vector(_ role: TensorRole) -> [Float]? { vector(role, isBias: false) }
 }

@@ -150,6 +150,9 @@ public struct Site: Sendable, Hashable {
 
   /// What queries, keys and values read.
   public static let attentionInput = Site("attention.input")
+  /// What attention makes of its inputs, head after head: what the values' matrix would read if values were made of mixed inputs, which is the
+  /// same, as both are linear. Observed only if an observer asks for it.
+  public static let attendedInput = Site("attention.attended")
   /// What the output projection of the attention reads.
   public static let attentionOutput = Site("attention.output")
   /// What gate and up read.

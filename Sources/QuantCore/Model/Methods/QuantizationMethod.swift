@@ -1,5 +1,6 @@
-/// Chooses the codes of quantized weights. A method has four stages, each with a default that does nothing; methods can be chained.
+/// Chooses the codes of quantized weights. A method has five stages, each with a default that does nothing; methods can be chained.
 ///
+/// - `sensitivity` ranks the matrices of the model, and the more sensitive get the wider of two types.
 /// - `rewrites` gives the whole model other weights with which it computes the same, before anything is planned or observed.
 /// - `transform` changes the weights of a block without changing what the block computes.
 /// - `rounder` chooses parameters and codes of one matrix in the scheme that the plan gave it.
@@ -34,6 +35,11 @@ public protocol QuantizationMethod: Plugin {
 
   /// Why the method has nothing to do on a model, or cannot do it exactly; nil: it can be used.
   func obstacle(in model: ModelDescription) -> String?
+  /// The types among which the method chooses; nil unless `stages` has `.choose`.
+  var widths: WidthChoice? { get }
+  /// How much errors in a matrix of a block matter, if `stages` has `.choose`: called once for each matrix that can have either type, before
+  /// anything is planned. Only the order of the results counts.
+  func sensitivity(of task: SensitivityTask) throws -> Double
   /// Called once for a model, if `stages` has `.rewrite`. Everything else, other methods included, sees the model with these tensors, which
   /// is available as floats only. Its logits must stay equal within 1e-4.
   /// - Parameter vector: a gain or bias of the model, or nil if the checkpoint lacks it.
@@ -66,6 +72,8 @@ extension QuantizationMethod {
   public var roundsByStatistics: Bool { false }
   public var companions: [(id: String, options: [String: String])] { [] }
   public func obstacle(in model: ModelDescription) -> String? { nil }
+  public var widths: WidthChoice? { nil }
+  public func sensitivity(of task: SensitivityTask) throws -> Double { 0 }
   public func rewrites(of model: ModelDescription, vector: (TensorID) -> [Float]?) -> [TensorID: any TensorRewrite] { [:] }
   public func transform(_ block: inout BlockWorkspace) throws -> [String] { [] }
   public func rounder(for task: RoundingTask) throws -> (any Rounder)? { nil }
@@ -79,6 +87,8 @@ extension QuantizationMethod {
 
 /// What a method can do to a model.
 public enum MethodStage: Sendable {
+  /// Chooses which of two types each layer gets.
+  case choose
   /// Gives the whole model other weights with which it computes the same.
   case rewrite
   /// Changes weights before they are rounded, so that rounding loses less.

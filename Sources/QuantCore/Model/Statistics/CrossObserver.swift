@@ -28,6 +28,8 @@ package final class CrossObserver: SiteObserver {
     self.parallel = parallel
   }
 
+  package var observesAttendedInputs: Bool { stream == .quantized && collector.observesAttendedInputs }
+
   package func observe(_ site: Site, _ panel: Panel) {
     switch stream {
     case .original:

@@ -15,6 +15,9 @@ public enum Statistic: String, Sendable, CaseIterable {
   /// `C = Σ (x₀ − x) xᵀ` over tokens, `[channels, channels]`, where x₀ is the activation in the original stream; observed only
   /// with the quantized stream.
   case cross
+  /// `H = Σ y yᵀ` over tokens and heads, `[channels, channels]`, where y is what a head of the attention makes of the inputs; at the
+  /// site that the values' matrix reads.
+  case attended
 }
 
 /// What was observed at one site on the calibration text. The order of summation does not depend on the number of threads.
@@ -41,6 +44,8 @@ public struct SiteStatistics: Sendable, Equatable {
   public var histogram: MagnitudeHistogram?
   /// Σ (x₀ − x) xᵀ, `[channels, channels]`, where x₀ is the activation in the original stream; empty if it was not observed.
   public var cross: [Float] = []
+  /// The Gram matrix of the inputs as attention mixes them, as the mean over heads of its sums over tokens; empty if it was not observed.
+  public var attended: [Float] = []
 
   public init(channels: Int) {
     self.channels = channels
@@ -68,6 +73,7 @@ public struct SiteStatistics: Sendable, Equatable {
     }
     for i in 0..<channels {
       for j in 0..<channels where !gram.isEmpty { gram[i * channels + j] /= scales[i] * scales[j] }
+      for j in 0..<channels where !attended.isEmpty { attended[i * channels + j] /= scales[i] * scales[j] }
       for j in 0..<channels where !cross.isEmpty { cross[i * channels + j] /= scales[i] * scales[j] }
     }
   }

@@ -39,7 +39,7 @@ public final class StatisticsCollector: SiteObserver {
 
   /// Adds a panel to the sums of a site.
   public func observe(_ site: Site, _ panel: Panel) {
-    let wanted = bySite.map { $0[site] ?? [] } ?? everywhere
+    let wanted = wanted(at: site)
     guard !wanted.isEmpty, panel.rows > 0 else { return }
     var entry = sums.removeValue(forKey: site) ?? empty(channels: panel.columns, wanted)
     findNonfinite(site, panel, firstToken: entry.tokens)
@@ -52,8 +52,23 @@ public final class StatisticsCollector: SiteObserver {
     sums[site] = entry
   }
 
+  private func wanted(at site: Site) -> Set<Statistic> {
+    if site == .attendedInput { return wanted(at: .attentionInput).contains(.attended) ? [.gram] : [] }
+    return bySite.map { $0[site] ?? [] } ?? everywhere
+  }
+
+  public var observesAttendedInputs: Bool { wanted(at: .attentionInput).contains(.attended) }
+
   /// What was observed so far, by site.
   public func statistics() -> [Site: SiteStatistics] {
+    var found = allStatistics()
+    guard let attended = found.removeValue(forKey: .attendedInput), let inputs = found[.attentionInput] else { return found }
+    let share = Float(inputs.tokens) / Float(max(1, attended.tokens))
+    found[.attentionInput]?.attended = attended.gram.map { $0 * share }
+    return found
+  }
+
+  private func allStatistics() -> [Site: SiteStatistics] {
     // An array of keys, because a view of the dictionary would cause every change to copy it.
     for site in Array(sums.keys) where sums[site]?.statistics.gram.isEmpty == false {
       sums[site]?.statistics.mirrorGram(parallel: parallel)

@@ -109,6 +109,11 @@ public struct StoredStatistics: Sendable {
         remedy: "Collect statistics of this model with \(command: "calibrate").")
     }
     let missing = Statistic.allCases.filter { requirements.contains($0) && !kinds.contains($0) }
+    if let unstored = missing.first(where: { !$0.isStored }) {
+      throw Failure(
+        .unsupported, "stats.not-stored", "the methods ask for \(unstored.rawValue), which no file can hold", file: checkpoint.path,
+        remedy: "Convert with \(setting: "calibration") instead.")
+    }
     guard missing.isEmpty else {
       throw Failure(
         .data, "stats.missing", "lacks \(missing.map { $0.rawValue }.joined(separator: ", ")), which the methods ask for",
