@@ -32,10 +32,11 @@ struct WideSearchTests {
     return stride(from: 0, to: values.count, by: length).map { start in
       (start..<start + length).reduce(0.0) { sum, i in
         let difference = Double(values[i]) - Double(matrix.values[i])
-        // Without importance, large weights count more.
+        // Without importance, and with codes of few bits, large weights count more.
         let own = i / shared * shared..<(i / shared + 1) * shared
         let square = own.reduce(Float(0)) { $0 + matrix.values[$1] * matrix.values[$1] }
-        let weight = importance?[i % matrix.columns] ?? (square / Float(shared)).squareRoot() + matrix.values[i].magnitude
+        let size = (square / Float(shared)).squareRoot() + matrix.values[i].magnitude
+        let weight = importance.map { $0[i % matrix.columns] * (scheme.grid.codeBits > 2 ? 1 : size) } ?? size
         return sum + Double(weight) * difference * difference
       }
     }

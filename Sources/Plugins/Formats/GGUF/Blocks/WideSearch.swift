@@ -4,9 +4,9 @@ import QuantCore
 /// Blocks with a wider search for their parameters than llama.cpp's, used with `--search best`.
 ///
 /// Scale and minimum are fitted together by least squares from many starting points, in super-blocks together with the integers that
-/// scale their sub-blocks, and always for the values that a client computes. Errors are weighted by the importance of their column;
-/// without importance, errors of large weights count more, as in the default rule of `q4_k`: `rms + |x|`, with the root mean square of
-/// the weights that share a scale. No block gets a larger weighted error than by the default rule. Bytes are on the grid of the base,
+/// scale their sub-blocks, and always for the values that a client computes. Errors are weighted (`weights(_:_:_:)`); without importance,
+/// errors of large weights count more, as in the default rule of `q4_k`: `rms + |x|`, with the root mean square of the weights that share a
+/// scale. No block gets a larger weighted error than by the default rule. Bytes are on the grid of the base,
 /// so that packings and clients are the same.
 struct WideSearch<Base: GGUFBlockScheme>: Scheme {
   let base: Base
@@ -63,15 +63,17 @@ struct WideSearch<Base: GGUFBlockScheme>: Scheme {
     }
   }
 
-  /// The weights of the errors of a row.
+  /// The weights of the errors of a row: importance, or `rms + |x|` without; for codes of one or two bits, the product of both. With so few
+  /// levels, least squares shrinks the large weights, on which the layer's outputs depend most, if nothing makes them count more (measured:
+  /// Docs/schemes.md).
   private func weights(_ x: UnsafePointer<Float>, _ columns: Int, _ importance: [Float]?) -> [Float] {
-    if let importance { return importance }
+    if let importance, base.grid.codeBits > 2 { return importance }
     let length = base.layout.scaleWeights
     var weights: [Float] = []
     weights.reserveCapacity(columns)
     for start in stride(from: 0, to: columns, by: length) {
       let root = (sumOfSquares(x + start, length) / Float(length)).squareRoot()
-      for column in start..<start + length { weights.append(root + x[column].magnitude) }
+      for column in start..<start + length { weights.append((root + x[column].magnitude) * (importance?[column] ?? 1)) }
     }
     return weights
   }
