@@ -59,7 +59,7 @@ def loss(run):
     return torch.cat(found).mean().item()
 
 
-@check("{}: transformers loses what qconvert simulates", list(CACHES)[1:])
+@check("{}: transformers loses what qconvert simulates", list(CACHES)[1:2], slow_cases=list(CACHES)[2:])
 def simulated(run):
     figures = evaluate(
         converted(run), "--reference", TINY_LLAMA, "--text", shared("text/wikitext2-valid.txt"), "--windows", 20, "--bos", "off", "--simulate", "file")
