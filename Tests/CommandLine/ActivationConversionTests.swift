@@ -36,6 +36,7 @@ import Testing
     let engine = try Engine(checkpoint, model: description, parallel: Parallel(threads: 2))
     var hidden = try engine.embed(windows.windows.flatMap { $0 }, sequenceLength: windows.context)
     let collector = StatisticsCollector(wanted, parallel: engine.parallel)
+    collector.windowLength = windows.context
     for index in 0...block {
       engine.runBlock(
         engine.loadBlock(index), hidden: &hidden, sequenceLength: windows.context, observer: index == block ? collector : nil)
@@ -66,6 +67,51 @@ import Testing
       #expect(made.activations.inputs[block + name] == .init(.fp8Static, scale: scale(site)), "\(name)")
     }
     #expect(made.activations.caches[2] == .init(keys: scale(.keys), values: scale(.values)))
+  }
+
+  /// Ranges of a cache are found like those of inputs; the default is that of the type.
+  @Test(arguments: [
+    ("fp8", nil), ("fp8", "entropy"), ("int8-tensor", nil), ("int8-tensor", "percentile:99.9"), ("int4-tensor", "average:0.9"),
+  ])
+  func theCalibratorFindsTheScalesOfACache(_ cache: String, _ name: String?) throws {
+    let calibrator = name.flatMap { RangeCalibrator(named: $0) }
+    let made = try convert("cache") {
+      ($0.scheme, $0.keyValueCache, $0.calibrator) = (cache == "fp8" ? "fp8" : "w8a8", cache, calibrator)
+    }
+    let scheme = cache == "fp8" ? .fp8Static : try #require(ActivationScheme(named: cache))
+    let chosen = calibrator ?? (cache == "fp8" ? .minMax : .meanSquaredError)
+    let seen = try observed(Opening(registry).open(model), block: 2, chosen.requirements(for: scheme))
+    func scale(_ site: Site) throws -> Float {
+      let range = try #require(seen[site].flatMap { chosen.range(of: $0, for: scheme) })
+      return scheme.parameters(minimum: range.minimum, maximum: range.maximum, in: .bf16).scale
+    }
+    #expect(try made.activations.caches[2] == .init(keys: scale(.keys), values: scale(.values), scheme: scheme))
+    #expect(made.activations.caches.count == 8)
+    let configuration = try JSON.load(folder.file("cache/config.json"))["quantization_config"]?["kv_cache_scheme"]
+    #expect(configuration?["num_bits"]?.intValue == scheme.element.bits && configuration?["strategy"]?.stringValue == "tensor")
+    #expect(configuration?["type"]?.stringValue == (cache == "fp8" ? "float" : "int") && configuration?["dynamic"] == .bool(false))
+  }
+
+  @Test func aCacheOfIntegersIsRefusedForClientsThatDoNotLoadIt() throws {
+    func id(_ cache: String, _ change: (inout ConversionRequest) -> Void) -> String {
+      do {
+        _ = try Planner(registry).plan(
+          request("x") {
+            ($0.scheme, $0.keyValueCache) = ("w8a8", cache)
+            change(&$0)
+          })
+      } catch {
+        return (error as? Failure)?.id ?? ""
+      }
+      return "none"
+    }
+    #expect(id("int8-tensor") { $0.client = "vllm" } == "client.refuses")
+    #expect(id("fp8") { $0.client = "vllm" } == "none")
+    #expect(id("int8-tensor") { $0.client = "transformers" } == "none")
+    // Other packings have places for the scales of an FP8 cache alone.
+    for packing in ["modelopt-fp8", "fp8"] {
+      #expect(id("int8-tensor") { ($0.scheme, $0.packing) = ("fp8-static", packing) } == "cache.no-place")
+    }
   }
 
   @Test func scalesOfACacheAreStoredWhereModelOptPutsThem() throws {
@@ -113,7 +159,7 @@ import Testing
   }
 
   @Test func theBytesDoNotDependOnTheNumberOfThreads() throws {
-    for calibrator in [RangeCalibrator.entropy, .percentile(99.9)] {
+    for calibrator in [RangeCalibrator.entropy, .percentile(99.9), .average(0.9)] {
       for threads in [1, 3] {
         _ = try convert("\(threads)") {
           $0.scheme = "w8a8-static"
@@ -155,7 +201,9 @@ import Testing
   @Test(arguments: [
     ("x", "w8a8", "int8-banana", "none", "activations.unknown"), ("x", "w8a8", "none", "int8", "cache.unknown"),
     ("x", "w8a8", "fp8-token", "none", "packing.none"), ("x.gguf", "q8_0", "int8-token", "none", "packing.none"),
-    ("x.gguf", "q8_0", "none", "fp8", "cache.no-place"), ("x", "int8-channel", "int8-g100", "none", "activations.row-length"),
+    ("x.gguf", "q8_0", "none", "fp8", "cache.no-place"), ("x", "w8a8", "int8-channel", "none", "packing.none"),
+    ("x", "w8a8", "none", "int8-channel", "cache.no-place"), ("x", "w8a8", "none", "int8-token", "cache.no-place"),
+    ("x", "int8-channel", "int8-g100", "none", "activations.row-length"),
   ])
   func whatNoReaderComputesIsRefusedInThePlan(_ output: String, _ scheme: String, _ inputs: String, _ cache: String, _ id: String) {
     let failure = #expect(throws: Failure.self) {

@@ -130,6 +130,10 @@ import Testing
       "eval --calibration", "eval MODEL --text TEXT \(brief) --simulate int8-tensor --calibration TEXT2",
       "eval MODEL --text TEXT \(brief) --simulate int8-tensor --calibration TEXT"
     ),
+    (
+      "eval --calibrator", "eval MODEL --text TEXT \(brief) --simulate int8-tensor --calibration TEXT2",
+      "eval MODEL --text TEXT \(brief) --simulate int8-tensor --calibration TEXT2 --calibrator percentile:90"
+    ),
     ("eval --config", "eval MODEL --text TEXT \(brief)", "eval MODEL --text TEXT \(brief) --config CONFIG"),
     ("eval --lora", "eval MODEL --text TEXT2 \(brief)", "eval MODEL --text TEXT2 \(brief) --lora nowhere"),
     ("eval --tokenizer", "eval MODEL --text TEXT \(brief)", "eval MODEL --text TEXT \(brief) --tokenizer PIECES"),
@@ -158,6 +162,10 @@ import Testing
       "logits --calibration", "logits MODEL d.bin --force --ids IDS --simulate int8-tensor --calibration TEXT2",
       "logits MODEL d.bin --force --ids IDS --simulate int8-tensor --calibration TEXT"
     ),
+    (
+      "logits --calibrator", "logits MODEL e.bin --force --ids IDS --simulate int8-tensor --calibration TEXT2",
+      "logits MODEL e.bin --force --ids IDS --simulate int8-tensor --calibration TEXT2 --calibrator percentile:90"
+    ),
     ("plugin --kind", "plugin new rtn --qconvert nowhere", "plugin new rtn --qconvert nowhere --kind scheme"),
     ("plugin --qconvert", "plugin new my-method", "plugin new my-method --qconvert nowhere"),
   ]
@@ -181,6 +189,8 @@ import Testing
     ("calibrate --pre", "calibrate MODEL a.stats --force \(few) --tokenizer PIECES --pre llama-bpe", 64, "tokenizer.pre-unused"),
     ("validate --config", "validate F16 --config CONFIG", 64, "usage.config"),
     ("eval --calibration", "eval MODEL --text TEXT --calibration TEXT2", 64, "usage.calibration"),
+    ("eval --calibrator", "eval MODEL --text TEXT --calibrator mse", 64, "usage.calibration"),
+    ("eval --calibrator", "eval MODEL --text TEXT \(brief) --simulate int8-tensor --calibrator max", 64, "calibrator.unknown"),
     ("eval --calibration", "eval MODEL --text TEXT \(brief) --simulate int8-token --calibration TEXT2", 64, "usage.calibration"),
     ("eval --fail-if", "eval MODEL --text TEXT \(brief) --fail-if 'kld.mean_>_1'", 64, "gate.not-measured"),
     ("eval --config", "eval F16 --text TEXT \(brief) --config CONFIG", 64, "usage.config"),

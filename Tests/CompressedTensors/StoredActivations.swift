@@ -51,6 +51,23 @@ func whatIsWrittenAboutInputsIsReadAgain(_ name: String) throws {
   #expect(try packing.activations(configuration: configuration(scheme), stored: stored).caches.isEmpty)
 }
 
+@Test(arguments: ["fp8-tensor", "int8-tensor", "int4-tensor"]) func cachesOfOneScaleAreReadAgain(_ name: String) throws {
+  let scheme = try #require(ActivationScheme(named: name))
+  let packing = IntQuantized()
+  let json = packing.configuration(try configuration(nil), addingCache: scheme)
+  let parts = try #require(packing.cacheParts(attention: "model.layers.3.a", scheme: scheme, modelType: .bf16))
+  #expect(parts.keys.name == "model.layers.3.a.k_scale" && parts.values.name == "model.layers.3.a.v_scale")
+  let stored = layer("model.layers.3.a.x") + [number(parts.keys.name, 0.25), number(parts.values.name, 2)]
+  let record = try packing.activations(configuration: json, stored: stored)
+  #expect(record.caches == [3: .init(keys: 0.25, values: 2, scheme: scheme)])
+}
+
+@Test(arguments: ["int8-token", "int8-channel", "int8-tensor-asym", "int8-g32"])
+func cachesOfOtherScalesHaveNoPlace(_ name: String) throws {
+  let scheme = try #require(ActivationScheme(named: name))
+  #expect(IntQuantized().cacheParts(attention: "model.layers.3.a", scheme: scheme, modelType: .bf16) == nil)
+}
+
 @Test func brokenStoredScalesAreRefusedByName() throws {
   let json = try configuration(ActivationScheme(named: "int8-tensor-asym"))
   let name = "model.layers.3.a.x.input_scale"

@@ -32,6 +32,16 @@ import Testing
     #expect(rounded(try fixture("values"), rounding).values == (try fixture(name).values))
   }
 
+  @Test(arguments: ["int8-channel", "int4-channel-asym", "fp8-channel"])
+  func storedScalesOfChannelsGiveTheValuesOfCompressedTensors(_ name: String) throws {
+    let scheme = try #require(ActivationScheme(named: name))
+    let sides = try fixture("channels")
+    let ranges = (0..<sides.columns).map { (minimum: sides[0, $0], maximum: sides[1, $0]) }
+    let rounding = ChannelRounding(scheme, ranges: ranges)
+    #expect(rounded(try fixture("values"), rounding).values == (try fixture(name).values))
+    #expect(!rounded(Matrix(rows: 1, columns: 2, values: [.nan, 1]), rounding).values[0].isFinite)
+  }
+
   @Test(arguments: dynamic + stored) func roundingTwiceOrInParallelChangesNothing(_ name: String) throws {
     let rounding = ActivationRounding(try #require(ActivationScheme(named: name)), stored: .init(scale: 0.5, zeroPoint: 0))
     let once = rounded(try fixture("values"), rounding, threads: 1)

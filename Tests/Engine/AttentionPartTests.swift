@@ -81,7 +81,7 @@ import Testing
     let context = PartContext(SequenceRows(length: Self.tokens))
     context.fill(part, biased: true)
     let result = try #require(part.run(input, in: context))
-    #expect(context.seen == [.attentionInput, .keys, .values, .attentionOutput])
+    #expect(context.seen == [.attentionInput] + (part.rope == nil ? [] : [.unrotatedKeys]) + [.keys, .values, .attentionOutput])
     for sequence in 0..<2 {
       let rows = sequence * Self.tokens..<(sequence + 1) * Self.tokens
       let mixed = Self.naive(part, Array(input.values[rows.lowerBound * Self.width..<rows.upperBound * Self.width]), context)

@@ -83,6 +83,48 @@ private enum Runtime: ClientProfile {
     #expect(abs(scale / (largest / 127.5) - 1) < 1e-6)
   }
 
+  /// Keys and values rounded by torch within transformers (Interop/make_cache_fixtures.py).
+  @Test(arguments: [
+    "kv=int8-tensor", "kv=int8-tensor average:0.9", "keys=int8-channel,values=int8-token", "unrotated-keys=int4-channel-asym",
+    "unrotated-keys=int8-token,values=int8-channel",
+  ]) func roundedCachesGiveTheLogitsOfTransformers(_ name: String) throws {
+    let tensors = try Fixture.tensors(SharedData.fixture("engine/caches.safetensors"))
+    let expected = try #require(tensors.first { $0.name == name }).matrix().values
+    let exact = try #require(tensors.first { $0.name == "exact" }).matrix().values
+    #expect(try relativeDifference(logits(nil).values, exact) < 1e-4)
+    let words = name.split(separator: " ").map { String($0) }
+    let calibrator = try words.count > 1 ? #require(RangeCalibrator(named: words[1])) : .minMax
+    let (checkpoint, engine) = try model()
+    let builder = SimulationBuilder(engine, checkpoint: checkpoint, registry: try registry(), calibrator: calibrator)
+    let simulation = try builder.simulation(SimulationRequest(words[0], registry: registry())) {
+      [Array(tokens.prefix(24)), Array(tokens.suffix(24))]
+    }
+    let found = try logits(simulation).values
+    // A value on the border between two codes may fall to the other side.
+    #expect(relativeDifference(found, expected) < 0.1 * relativeDifference(expected, exact))
+  }
+
+  /// Clients that cache keys before the rotary embedding rotate what they read, also if tokens come one by one.
+  @Test func generationRoundsUnrotatedKeysAsWholePassesDo() throws {
+    var engine = try model().engine
+    engine.simulation = try simulation("unrotated-keys=int4-channel")
+    #expect(engine.simulation?.caches.values.allSatisfy { Set($0.keys) == [.unrotatedKeys] } == true)
+    var generator = Generator(engine)
+    let prompt = Array(tokens.prefix(20))
+    let generated = try generator.generate(prompt: prompt, limit: 4, stop: [])
+    for count in generated.indices {
+      let sequence = prompt + generated[..<count]
+      let logits = try engine.allLogits(sequence, sequenceLength: sequence.count)
+      let last = Array(logits.values.suffix(logits.columns))
+      #expect(last.firstIndex(of: last.max() ?? 0) == generated[count])
+    }
+  }
+
+  /// Latent attention and recurrent mixers cache neither keys nor values.
+  @Test(arguments: ["deepseek-v3", "mamba2"]) func modelsWithoutSuchACacheAreRefused(_ name: String) throws {
+    #expect(#expect(throws: Failure.self) { try simulation("kv=int8", name) }?.id == "simulate.no-cache")
+  }
+
   @Test func dynamicSchemesReadNoText() throws {
     let (checkpoint, engine) = try model()
     let builder = SimulationBuilder(engine, checkpoint: checkpoint, registry: try registry())
@@ -116,7 +158,11 @@ private enum Runtime: ClientProfile {
     #expect(id("kv=q4") == "simulate.unknown")
     #expect(id("w8a8,fp8") == "simulate.twice")
     #expect(id("kv=fp8,kv=int8") == "simulate.twice")
+    #expect(id("keys=int8,unrotated-keys=int8") == "simulate.twice")
+    #expect(id("kv=fp8,values=int8") == "simulate.twice")
+    #expect(id("keys=q4") == "simulate.unknown")
     #expect(id("kv=fp8,int8-token") == "none")
+    #expect(id("values=int8,unrotated-keys=int4-channel") == "none")
     let failure = #expect(throws: Failure.self) { try simulation("runtime") }
     #expect(failure?.id == "simulate.container")
     #expect(failure?.message == "runtime does not load format 'huggingface'")

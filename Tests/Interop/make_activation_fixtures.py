@@ -33,14 +33,23 @@ SCHEMES = {
     "int8-tensor": dict(num_bits=8, strategy="tensor"),
     "int8-tensor-asym": dict(num_bits=8, strategy="tensor", symmetric=False),
     "fp8-tensor": dict(num_bits=8, type="float", strategy="tensor"),
+    # To compressed-tensors, the channels of a matrix are its rows.
+    "int8-channel": dict(num_bits=8, strategy="channel"),
+    "int4-channel-asym": dict(num_bits=4, strategy="channel", symmetric=False),
+    "fp8-channel": dict(num_bits=8, type="float", strategy="channel"),
 }
 # The range that static schemes were calibrated on: the last token exceeds it.
 RANGE = values[:-1].min(), values[:-1].max()
+CHANNELS = values[:-1].amin(0), values[:-1].amax(0)
 
-result = {"values": values, "range": torch.stack(RANGE)}
+result = {"values": values, "range": torch.stack(RANGE), "channels": torch.stack(CHANNELS)}
 for name, options in SCHEMES.items():
     static = name.startswith(("int8-tensor", "fp8-tensor")) and "dynamic" not in name
-    args = QuantizationArgs(**options, dynamic=not static)
+    args = QuantizationArgs(**options, dynamic=not static and "channel" not in name)
+    if "channel" in name:
+        scale, zero = calculate_qparams(CHANNELS[0][:, None], CHANNELS[1][:, None], args)
+        result[name] = fake_quantize(values.T, scale, zero, args).T.contiguous()
+        continue
     if static:
         scale, zero = calculate_qparams(RANGE[0].reshape(1), RANGE[1].reshape(1), args)
     else:

@@ -3,10 +3,10 @@ import Testing
 
 @Test(arguments: [
   "int8-token", "int8-tensor", "int8-tensor-dynamic", "int8-g128", "int8-token-asym", "int8-tensor-asym", "int4-g32-asym", "fp8-token",
-  "fp8-tensor", "fp8-g128",
+  "fp8-tensor", "fp8-g128", "int8-channel", "int4-channel-asym", "fp8-channel",
 ]) func activationNamesHaveOneSpelling(_ name: String) throws {
   let scheme = try #require(ActivationScheme(named: name))
-  #expect(scheme.name == name && scheme.isStatic == (name.contains("tensor") && !name.contains("dynamic")))
+  #expect(scheme.name == name && scheme.isStatic == (name.contains("channel") || name.contains("tensor") && !name.contains("dynamic")))
   #expect(scheme.isSymmetric != name.hasSuffix("asym"))
 }
 

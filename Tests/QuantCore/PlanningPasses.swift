@@ -301,6 +301,7 @@ private enum Reader: ClientProfile {
     #expect(try StoredActivations.cache(named: nil) == nil)
     #expect(try StoredActivations.cache(named: "none") == nil)
     #expect(try StoredActivations.cache(named: "fp8") == .fp8Static)
+    #expect(try StoredActivations.cache(named: "int8-tensor") == .int8Static)
     let failure = #expect(throws: Failure.self) { try StoredActivations.cache(named: "int3") }
     #expect(failure?.id == "cache.unknown")
   }

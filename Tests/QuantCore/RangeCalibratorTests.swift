@@ -55,6 +55,58 @@ private func histogram(threads: Int = 2) -> MagnitudeHistogram {
     }
   }
 
+  /// What a collector finds in the panels, each of which is a window.
+  private func collected(_ wanted: Set<Statistic>, rows: Int = 160, threads: Int = 2) throws -> SiteStatistics {
+    let collector = StatisticsCollector(wanted, parallel: Parallel(threads: threads))
+    collector.windowLength = 160
+    let all = Matrix(rows: 3 * 160, columns: 64, values: (0..<3).flatMap { panel($0).values })
+    for first in stride(from: 0, to: all.rows, by: rows) {
+      all.withPanel(rows: first..<min(all.rows, first + rows)) { collector.observe(.keys, $0) }
+    }
+    return try #require(collector.statistics()[.keys])
+  }
+
+  @Test(arguments: ["average:0.99", "average:0.9"]) func averagesAreThoseOfTheObserversOfPyTorch(_ name: String) throws {
+    let calibrator = try #require(RangeCalibrator(named: name))
+    #expect(calibrator.name == name)
+    func numbers(_ json: JSON?) -> [Float] { (json?.arrayValue ?? []).compactMap { $0.doubleValue.map { Float($0) } } }
+    let averages = try #require(expected["averages"]?[name])
+    // However the windows come: one by one, several together, or in pieces.
+    for rows in [160, 480, 100, 7] {
+      let statistics = try collected(calibrator.requirements(for: .int8Static), rows: rows)
+      let range = try #require(calibrator.range(of: statistics, for: .int8Static))
+      #expect([range.minimum, range.maximum] == numbers(averages["all"]), "\(rows) tokens")
+      let channels = try #require(calibrator.channelRanges(of: statistics, for: .int8Static, parallel: Parallel(threads: 2)))
+      let sides = averages["channels"]?.arrayValue ?? []
+      #expect(channels.map(\.minimum) == numbers(sides.first) && channels.map(\.maximum) == numbers(sides.last) && channels.count == 64)
+    }
+    #expect(RangeCalibrator(named: "average") == .average(0.99))
+  }
+
+  @Test(arguments: ["percentile:99.0", "entropy", "mse"]) func limitsOfChannelsAreThoseOfTheSlowSearch(_ name: String) throws {
+    let calibrator = try #require(RangeCalibrator(named: name))
+    let scheme = try #require(ActivationScheme(named: "int8-channel"))
+    let statistics = try collected(calibrator.requirements(for: scheme))
+    let ranges = try #require(calibrator.channelRanges(of: statistics, for: scheme, parallel: Parallel(threads: 3)))
+    for member in try #require(expected["channels"]?.objectValue) {
+      let channel = try #require(Int(member.key)), limit = Float(try #require(member.value[name]?.doubleValue))
+      #expect(ranges[channel].minimum == max(statistics.minimum[channel], -limit), "channel \(channel)")
+      #expect(ranges[channel].maximum == min(statistics.maximum[channel], limit), "channel \(channel)")
+    }
+    let isEqual = try collected(calibrator.requirements(for: scheme), threads: 1) == statistics
+    #expect(isEqual)
+  }
+
+  /// Windows scale with the channels; histograms must be observed again.
+  @Test func dividedChannelsHaveDividedRanges() throws {
+    var statistics = try collected([.range, .windowRanges, .channelHistograms])
+    let before = try #require(RangeCalibrator.average(0.5).channelRanges(of: statistics, for: .int8Static, parallel: Parallel(threads: 1)))
+    statistics.divide(by: (0..<64).map { $0 == 3 ? 4 : 1 })
+    let after = try #require(RangeCalibrator.average(0.5).channelRanges(of: statistics, for: .int8Static, parallel: Parallel(threads: 1)))
+    #expect(after[3].maximum == before[3].maximum / 4 && after[3].minimum == before[3].minimum / 4 && after[4] == before[4])
+    #expect(statistics.channelHistograms.isEmpty)
+  }
+
   @Test func theRangeIsTheObservedOneCutToTheLimit() throws {
     var statistics = SiteStatistics(channels: 2)
     #expect(RangeCalibrator.minMax.range(of: statistics, for: .int8Static) == nil)
@@ -101,6 +153,9 @@ private func histogram(threads: Int = 2) -> MagnitudeHistogram {
     }
   }
 
-  @Test(arguments: ["", "min", "percentile:", "percentile:0", "percentile:101", "percentile:nan", "mse:1"])
+  @Test(arguments: [
+    "", "min", "percentile:", "percentile:0", "percentile:101", "percentile:nan", "mse:1", "average:", "average:1", "average:-0.1",
+    "average:nan",
+  ])
   func otherNamesAreNoCalibrators(_ name: String) { #expect(RangeCalibrator(named: name) == nil) }
 }

@@ -28,6 +28,13 @@ public enum VLLM: ClientProfile {
     }
   }
 
+  public static func obstacle(_ folder: ClientFolder, version: ClientVersion) -> ClientObstacle? {
+    guard let cache = folder.cache, cache != .fp8Static else { return nil }
+    return ClientObstacle(
+      "loads stored scales of keys and values only for an FP8 cache, not for \(cache.name)",
+      remedy: "Give \(setting: "kv-cache") fp8, or leave it out.")
+  }
+
   /// vLLM does not look at zero points, so both versions, which differ only in them, mean the same to it.
   private static func gptqObstacle(_ layer: ClientLayer, version: ClientVersion) -> ClientObstacle? {
     guard version >= "0.32" else { return nil }

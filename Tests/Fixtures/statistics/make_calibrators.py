@@ -1,4 +1,5 @@
-"""Writes calibrators.json: the histogram and the ranges that RangeCalibrator must find, computed the slow way.
+"""Writes calibrators.json: the histogram and the ranges that RangeCalibrator must find, computed the slow way, and the moving
+averages of PyTorch's observers.
 
 Usage: make_calibrators.py OUT.json
 The values are those of `panel` below, which Tests/QuantCore/RangeCalibratorTests.swift computes too. Histograms follow the
@@ -9,6 +10,7 @@ import sys
 
 import numpy as np
 import torch
+from torch.ao.quantization.observer import MovingAverageMinMaxObserver, MovingAveragePerChannelMinMaxObserver
 
 ROWS, COLUMNS = 160, 64
 # Each panel reaches further than the one before it.
@@ -23,10 +25,11 @@ def panel(number):
     return values
 
 
-def histogram():
+def histogram(channel=None):
+    """Of all values, or of one column."""
     counts, width = None, None
     for number in range(len(FACTORS)):
-        x = np.abs(panel(number)).astype(np.float64)
+        x = np.abs(panel(number) if channel is None else panel(number)[channel::COLUMNS]).astype(np.float64)
         if counts is None:
             width = x.max() / 2048
             counts = np.zeros(2048, np.int64)
@@ -83,11 +86,32 @@ def least_error(counts, width, element):
     return float(limit)
 
 
+def averages(step):
+    """Minimum and maximum of all values, and of each channel; every panel is a window."""
+    whole = MovingAverageMinMaxObserver(averaging_constant=step)
+    channels = MovingAveragePerChannelMinMaxObserver(averaging_constant=step, ch_axis=1)
+    for number in range(len(FACTORS)):
+        values = torch.from_numpy(panel(number)).reshape(ROWS, COLUMNS)
+        whole(values)
+        channels(values)
+    return {
+        "all": [whole.min_val.item(), whole.max_val.item()],
+        "channels": [channels.min_val.tolist(), channels.max_val.tolist()]}
+
+
 counts, width = histogram()
 limits = {f"percentile:{p}": {"int8": percentile(counts, width, p)} for p in (99.99, 99.9, 90.0)}
 limits["entropy"] = {element: entropy(counts, width, bits) for element, bits in (("int8", 8), ("int4", 4))}
 limits["mse"] = {element: least_error(counts, width, element) for element in ("int8", "int4", "fp8")}
+channels = {}
+for channel in (0, 5, 63):
+    own, step = histogram(channel)
+    channels[str(channel)] = {
+        "percentile:99.0": percentile(own, step, 99), "entropy": entropy(own, step, 8), "mse": least_error(own, step, "int8")}
 filled = [[int(i), int(counts[i])] for i in np.flatnonzero(counts)]
 with open(sys.argv[1], "w") as file:
-    json.dump({"bins": len(counts), "width": width, "counts": filled, "limits": limits}, file, separators=(",", ":"))
+    json.dump(
+        {
+            "bins": len(counts), "width": width, "counts": filled, "limits": limits, "channels": channels,
+            "averages": {"average:0.99": averages(0.01), "average:0.9": averages(0.1)}}, file, separators=(",", ":"))
     file.write("\n")

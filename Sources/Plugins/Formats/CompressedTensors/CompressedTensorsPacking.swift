@@ -19,7 +19,7 @@ extension CompressedTensorsPacking {
   public func cacheParts(
     attention: String, scheme: ActivationScheme, modelType: ElementType
   ) -> (keys: StoredPart, values: StoredPart)? {
-    StoredInput.cacheParts(attention: attention, modelType: modelType)
+    StoredInput.cacheParts(attention: attention, scheme: scheme, modelType: modelType)
   }
 
   public var configurationKind: String { QuantizationConfiguration.method }

@@ -9,6 +9,7 @@ extension QuantizationConfiguration {
       case .token: "token"
       case .group: "group"
       case .tensor: "tensor"
+      case .channel: "channel"
       }
     var members: [JSON.Member] = [
       .init("num_bits", .int(activations.element.bits)),
@@ -83,12 +84,13 @@ extension QuantizationConfiguration {
       }
       record.inputs[module] = input
     }
-    guard configuration["kv_cache_scheme"].flatMap({ inputs($0) }) == .fp8Static else { return record }
+    guard let cache = configuration["kv_cache_scheme"].flatMap({ inputs($0) }), StoredInput.holds(cache: cache) else { return record }
     for tensor in stored where tensor.name.hasSuffix("." + StoredInput.keySuffix) {
       // The block's number is the first one in a name.
       guard let block = tensor.name.split(separator: ".").lazy.compactMap({ Int($0) }).first else { continue }
       let values = String(tensor.name.dropLast(StoredInput.keySuffix.count)) + StoredInput.valueSuffix
-      record.caches[block] = .init(keys: try StoredInput.scale(tensor.name, tensors), values: try StoredInput.scale(values, tensors))
+      record.caches[block] = .init(
+        keys: try StoredInput.scale(tensor.name, tensors), values: try StoredInput.scale(values, tensors), scheme: cache)
     }
     return record
   }

@@ -21,8 +21,16 @@ enum StoredInput {
     return parts
   }
 
-  static func cacheParts(attention: String, modelType: ElementType) -> (keys: StoredPart, values: StoredPart) {
-    (number("\(attention).\(keySuffix)", modelType), number("\(attention).\(valueSuffix)", modelType))
+  /// Whether a cache that is rounded like this has one stored scale for the keys of a block and one for its values.
+  static func holds(cache scheme: ActivationScheme) -> Bool {
+    scheme.isStatic && scheme.granularity == .tensor && scheme.isSymmetric
+  }
+
+  static func cacheParts(
+    attention: String, scheme: ActivationScheme, modelType: ElementType
+  ) -> (keys: StoredPart, values: StoredPart)? {
+    guard holds(cache: scheme) else { return nil }
+    return (number("\(attention).\(keySuffix)", modelType), number("\(attention).\(valueSuffix)", modelType))
   }
 
   private static func number(_ name: String, _ type: ElementType) -> StoredPart {

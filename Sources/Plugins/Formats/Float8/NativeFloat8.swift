@@ -41,7 +41,7 @@ public struct NativeFloat8: FolderPacking, ActivationPacking, Unpacker {
   public func cacheParts(
     attention: String, scheme: ActivationScheme, modelType: ElementType
   ) -> (keys: StoredPart, values: StoredPart)? {
-    Float8Configuration.cacheParts(attention: attention)
+    scheme == .fp8Static ? Float8Configuration.cacheParts(attention: attention) : nil
   }
 
   public func configuration(modules: [QuantizedModule], unquantized: [String]) throws -> JSON? {

@@ -16,7 +16,7 @@ extension ModelOptPacking {
   public func cacheParts(
     attention: String, scheme: ActivationScheme, modelType: ElementType
   ) -> (keys: StoredPart, values: StoredPart)? {
-    ModelOptConfiguration.cacheParts(attention: attention)
+    scheme == .fp8Static ? ModelOptConfiguration.cacheParts(attention: attention) : nil
   }
 
   public func configuration(_ configuration: JSON, addingCache scheme: ActivationScheme) -> JSON {

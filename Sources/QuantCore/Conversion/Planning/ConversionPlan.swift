@@ -119,7 +119,7 @@ public struct ConversionPlan: Sendable {
       for site in model?.graph(block)?.sites ?? [] { result[site] = requirements }
     }
     for value in tensors.compactMap(\.calibrated) where value.block == block {
-      result[value.site, default: []].formUnion(value.calibrator.requirements)
+      result[value.site, default: []].formUnion(value.calibrator.requirements(for: value.scheme))
     }
     return result
   }

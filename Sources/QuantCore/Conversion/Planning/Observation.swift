@@ -42,7 +42,7 @@ struct Observation {
   /// Statistics that were collected earlier, if the request names a file of them.
   private func storedStatistics() throws -> StoredStatistics? {
     guard let path = request.statisticsPath else { return nil }
-    let needed = values.reduce(into: chain.statistics) { $0.formUnion($1.calibrator.requirements) }
+    let needed = values.reduce(into: chain.statistics) { $0.formUnion($1.calibrator.requirements(for: $1.scheme)) }
     guard let model, !needed.isEmpty else {
       throw Failure(
         .usage, "stats.unused", "no method of this conversion observes anything", file: path,

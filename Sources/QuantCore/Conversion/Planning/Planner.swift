@@ -104,7 +104,6 @@ public struct Planner: Sendable {
     if let model = shaped.model, !chain.usesStatistics, let loud = try? LoudChannels(sealed, source: shaped.source, model: model) {
       shaped.warnings += [loud.caution].compactMap { $0 }
     }
-    try target.checkFolder(sealed, shaped.source, model: shaped.model)
     shaped.warnings += target.cautions(sealed, shaped.source, model: shaped.model)
     for caution in sealed.compactMap({ $0.packing.caution($0.scheme) }) where !shaped.warnings.contains(caution) {
       shaped.warnings.append(caution)
@@ -112,6 +111,7 @@ public struct Planner: Sendable {
     let stored = try StoredActivations(source: shaped.source, target: target, calibrator: request.calibrator)(
       sealed, cache: StoredActivations.cache(named: request.keyValueCache), isCacheGiven: request.keyValueCache != nil,
       model: shaped.model, described: { [shaped] in try opening.describe(shaped.source) })
+    try target.checkFolder(sealed, cache: stored.cache, shaped.source, model: shaped.model)
     let caches = shaped.source.activations.caches
     if stored.cache == nil, !caches.isEmpty, request.keyValueCache == nil {
       shaped.warnings.append("the scales of cached keys and values of \(caches.count) blocks are left out: the output does not round them")

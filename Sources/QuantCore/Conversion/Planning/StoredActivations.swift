@@ -29,7 +29,7 @@ struct StoredActivations {
     if cache != nil || result.contains(where: { $0.activations?.isStatic == true && storedInputs($0).isEmpty }) {
       result = try addingCalibrated(result, cache: cache, model: try model ?? described())
     }
-    return (result, cache ?? (keptCaches.contains { !$0.isEmpty } ? .fp8Static : nil))
+    return (result, cache ?? (keptCaches.contains { !$0.isEmpty } ? source.activations.caches.values.first?.scheme : nil))
   }
 
   /// The stored scales of the inputs of a repacked layer, as tensors of the output.
@@ -48,7 +48,7 @@ struct StoredActivations {
       let scales = source.activations.caches[block]
     else { return [] }
     let attention = tensor.name.split(separator: ".").dropLast(2).joined(separator: ".")
-    let parts = cacheParts(attention, .fp8Static, among: target.packings)
+    let parts = cacheParts(attention, scales.scheme, among: target.packings)
     return [(parts?.keys, scales.keys), (parts?.values, scales.values)].compactMap { part, scale in
       part.map { PlannedTensor($0, .scale, scale: scale, zeroPoint: 0) }
     }
@@ -75,8 +75,11 @@ struct StoredActivations {
   /// - Throws: `Failure` of kind usage for an unknown name.
   static func cache(named name: String?) throws(Failure) -> ActivationScheme? {
     guard let name, name != "none" else { return nil }
-    guard name == "fp8" else { throw Registry.unknown("cache type", "cache.unknown", name, among: ["fp8", "none"]) }
-    return .fp8Static
+    if name == "fp8" { return .fp8Static }
+    guard let scheme = ActivationScheme(named: name) else {
+      throw Registry.unknown("cache type", "cache.unknown", name, among: ["fp8", "int8-tensor", "int4-tensor", "none"])
+    }
+    return scheme
   }
 
   /// The planned tensors, each followed by the stored parameters of its input, and by those of the cache after the last layer of an
@@ -120,8 +123,9 @@ struct StoredActivations {
     let parts = cacheParts(attention, scheme, among: packings)
     guard let parts else {
       throw Failure(
-        .unsupported, "cache.no-place", "the output has no place for the scales of a rounded cache", file: target.path,
-        remedy: "Leave \(setting: "kv-cache") out, or write a folder with quantized layers.")
+        .unsupported, "cache.no-place", "the output has no place for the scales of a cache in \(scheme.name)", file: target.path,
+        remedy: "Leave \(setting: "kv-cache") out, or write a folder with quantized layers: FP8 layers hold the scales of an fp8 cache, "
+          + "those of compressed-tensors also of one in int8-tensor or int4-tensor.")
     }
     func planned(_ part: StoredPart, _ site: Site) -> PlannedTensor {
       PlannedTensor(

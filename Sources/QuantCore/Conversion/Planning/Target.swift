@@ -144,10 +144,13 @@ struct Target {
     return packings
   }
 
+  /// - Parameter cache: how cached keys and values are rounded; nil: not at all.
   /// - Throws: `Failure` `client.refuses` if the client would not compute with all layers together.
-  func checkFolder(_ tensors: [PlannedTensor], _ source: Checkpoint, model: ModelDescription?) throws(Failure) {
+  func checkFolder(_ tensors: [PlannedTensor], cache: ActivationScheme?, _ source: Checkpoint, model: ModelDescription?) throws(Failure) {
     guard let client else { return }
-    guard let obstacle = client.profile.obstacle(folder(tensors, source, model), version: client.version) else { return }
+    var folder = folder(tensors, source, model)
+    folder.cache = cache
+    guard let obstacle = client.profile.obstacle(folder, version: client.version) else { return }
     throw Failure(
       .unsupported, "client.refuses", "\(client.profile.id) \(client.version) \(obstacle.reason)", file: path,
       remedy: obstacle.remedy)

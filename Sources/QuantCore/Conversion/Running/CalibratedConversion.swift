@@ -187,6 +187,7 @@ struct CalibratedConversion {
   private func collector(_ wanted: [Site: Set<Statistic>]) -> StatisticsCollector {
     let collector = StatisticsCollector(wanted, parallel: engine.parallel)
     collector.precision = engine.precision
+    collector.windowLength = context
     return collector
   }
 

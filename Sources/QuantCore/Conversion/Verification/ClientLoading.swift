@@ -36,6 +36,7 @@ public enum ClientLoading {
   private static func layers(of checkpoint: Checkpoint, _ packing: String, _ model: ModelDescription?) -> ClientFolder {
     let ids = Dictionary((model?.tensors ?? []).compactMap { tensor in tensor.name(checkpoint.naming).map { ($0, tensor.id) } }) { $1 }
     var folder = ClientFolder(checkpoint.configuration)
+    folder.cache = checkpoint.activations.caches.values.first?.scheme
     for tensor in checkpoint.tensors {
       let inputs = checkpoint.activations.inputs[QuantizedModule.name(ofWeight: tensor.name)]?.scheme
       folder.add(

@@ -167,7 +167,9 @@ public struct Attention: Part {
   }
 
   public var caches: [CacheSite] {
-    isCausal && !takesKeys ? [CacheSite(.keys, headSize: headSize), CacheSite(.values, headSize: valueSize)] : []
+    guard isCausal, !takesKeys else { return [] }
+    let keys = CacheSite(.keys, headSize: headSize, unrotated: rope == nil ? nil : .unrotatedKeys)
+    return [keys, CacheSite(.values, headSize: valueSize)]
   }
   public var mixesTokens: Bool { true }
   public var lengthLimits: [Int] { [rope?.lengthLimit].compactMap { $0 } }
@@ -233,7 +235,9 @@ public struct Attention: Part {
     values.clamp(to: clip)
     if valueScale != 1 { values.scale(rows: 0..<values.rows, by: valueScale) }
     prepare(&queries, norm: queryNorm, table, temperature, context)
-    prepare(&keys, norm: keyNorm, table, nil, context)
+    prepare(&keys, norm: rotatesBeforeNorms ? nil : keyNorm, nil, nil, context)
+    if table != nil { context.pass(&keys, through: .unrotatedKeys) }
+    prepare(&keys, norm: rotatesBeforeNorms ? keyNorm : nil, table, nil, context)
     prepare(&values, norm: valueNorm, nil, nil, size: valueSize, context)
     context.pass(&keys, through: .keys)
     context.pass(&values, through: .values)

@@ -3,17 +3,21 @@ public struct SimulationBuilder {
   private let engine: Engine
   private let checkpoint: Checkpoint
   private let registry: Registry
+  private let calibrator: RangeCalibrator
   private var model: ModelDescription { engine.model }
 
-  /// - Parameter engine: of the checkpoint, without a simulation.
-  public init(_ engine: Engine, checkpoint: Checkpoint, registry: Registry) {
+  /// - Parameters:
+  ///   - engine: of the checkpoint, without a simulation.
+  ///   - calibrator: how the ranges of static schemes are found.
+  public init(_ engine: Engine, checkpoint: Checkpoint, registry: Registry, calibrator: RangeCalibrator = .minMax) {
     self.engine = engine
     self.checkpoint = checkpoint
     self.registry = registry
+    self.calibrator = calibrator
   }
 
   /// - Parameter windows: called if scales must be found on calibration text: token ids, all windows of the same length.
-  /// - Throws: `Failure` `simulate.file` or `simulate.container` if the request does not fit the checkpoint.
+  /// - Throws: `Failure` `simulate.file`, `simulate.container` or `simulate.no-cache` if the request does not fit the checkpoint.
   public func simulation(
     _ request: SimulationRequest, windows: () throws -> [[Int]]
   ) throws -> Simulation {
@@ -28,34 +32,44 @@ public struct SimulationBuilder {
     case .split(let threshold): try addSplit(threshold, to: &simulation)
     case nil: break
     }
-    var ranges: [Int: [Site: SiteStatistics]] = [:]
-    if schemes.values.contains(where: \.isStatic) || request.cache?.isStatic == true { ranges = try observe(try windows()) }
+    if request.keys != nil || request.values != nil, model.blocks.allSatisfy({ $0.caches.isEmpty }) {
+      throw Failure(
+        .unsupported, "simulate.no-cache", "no block of this model caches keys and values that could be rounded", file: checkpoint.path,
+        remedy: "Leave the cache out of \(setting: "simulate").")
+    }
+    let ranges = try observe(schemes, request, windows)
     for (weight, scheme) in schemes {
       guard let block = weight.block, let site = model.input(of: weight) else { continue }
       simulation.inputs[weight] = rounding(scheme, ranges[block]?[site])
     }
-    guard let cache = request.cache else { return simulation }
     for (index, block) in model.blocks.enumerated() {
       for place in block.caches {
-        simulation.caches[index, default: [:]][place.site] = rounding(cache, place, ranges[index]?[place.site])
+        guard let (cache, site) = request.rounding(at: place) else { continue }
+        // Instead of what the inputs' source says of the same values.
+        simulation.caches[index]?[place.site] = nil
+        simulation.caches[index, default: [:]][site] = rounding(cache, place, ranges[index]?[site])
       }
     }
     return simulation
   }
 
-  private func rounding(_ scheme: ActivationScheme, _ range: SiteStatistics?) -> ActivationRounding {
-    guard scheme.isStatic, let minimum = range?.minimum.min(), let maximum = range?.maximum.max(),
-      minimum.isFinite, maximum.isFinite
-    else {
+  private func rounding(_ scheme: ActivationScheme, _ statistics: SiteStatistics?) -> any ValueRounding {
+    guard scheme.isStatic, let statistics else { return ActivationRounding(scheme) }
+    if scheme.granularity == .channel {
+      let ranges = calibrator.channelRanges(of: statistics, for: scheme, parallel: engine.parallel) ?? []
+      let isFinite = !ranges.isEmpty && ranges.allSatisfy { $0.minimum.isFinite && $0.maximum.isFinite }
+      return isFinite ? ChannelRounding(scheme, ranges: ranges) : ActivationRounding(scheme)
+    }
+    guard let range = calibrator.range(of: statistics, for: scheme), range.minimum.isFinite, range.maximum.isFinite else {
       return ActivationRounding(scheme)
     }
-    return ActivationRounding(scheme, minimum: minimum, maximum: maximum)
+    return ActivationRounding(scheme, minimum: range.minimum, maximum: range.maximum)
   }
 
-  private func rounding(_ cache: SimulationRequest.Cache, _ place: CacheSite, _ range: SiteStatistics?) -> any ValueRounding {
+  private func rounding(_ cache: SimulationRequest.Cache, _ place: CacheSite, _ statistics: SiteStatistics?) -> any ValueRounding {
     switch cache {
-    case .perHead(let element): rounding(ActivationScheme(element, .group(place.headSize)), range)
-    case .scheme(let scheme): rounding(scheme, range)
+    case .perHead(let element): rounding(ActivationScheme(element, .group(place.headSize)), statistics)
+    case .scheme(let scheme): rounding(scheme, statistics)
     case .float(let type): FloatRounding(type)
     }
   }
@@ -86,8 +100,8 @@ public struct SimulationBuilder {
     }
     for (block, scales) in record.caches {
       simulation.caches[block] = [
-        .keys: ActivationRounding(.fp8Static, stored: .init(scale: scales.keys)),
-        .values: ActivationRounding(.fp8Static, stored: .init(scale: scales.values)),
+        .keys: ActivationRounding(scales.scheme, stored: .init(scale: scales.keys)),
+        .values: ActivationRounding(scales.scheme, stored: .init(scale: scales.values)),
       ]
     }
   }
@@ -142,13 +156,29 @@ public struct SimulationBuilder {
 
   // MARK: Calibration
 
-  /// Observes the ranges at all sites of all blocks, of the model as it is stored.
-  private func observe(_ windows: [[Int]]) throws -> [Int: [Site: SiteStatistics]] {
+  /// Observes what the calibrator needs for static schemes, of the model as it is stored.
+  private func observe(
+    _ inputs: [TensorID: ActivationScheme], _ request: SimulationRequest, _ text: () throws -> [[Int]]
+  ) throws -> [Int: [Site: SiteStatistics]] {
+    var wanted: [Int: [Site: Set<Statistic>]] = [:]
+    for (weight, scheme) in inputs where scheme.isStatic {
+      guard let block = weight.block, let site = model.input(of: weight) else { continue }
+      wanted[block, default: [:]][site, default: []].formUnion(calibrator.requirements(for: scheme))
+    }
+    for (index, block) in model.blocks.enumerated() {
+      for (cache, site) in block.caches.compactMap({ request.rounding(at: $0) }) {
+        guard let scheme = cache.observed else { continue }
+        wanted[index, default: [:]][site, default: []].formUnion(calibrator.requirements(for: scheme))
+      }
+    }
+    guard !wanted.isEmpty else { return [:] }
+    let windows = try text()
     let length = max(1, windows.first?.count ?? 1)
     var hidden = try engine.embed(windows.flatMap { $0 }, sequenceLength: length)
     var ranges: [Int: [Site: SiteStatistics]] = [:]
     for block in model.blocks.indices {
-      let collector = StatisticsCollector([.range], parallel: engine.parallel)
+      let collector = StatisticsCollector(wanted[block] ?? [:], parallel: engine.parallel)
+      collector.windowLength = length
       engine.runBlock(engine.loadBlock(block), hidden: &hidden, sequenceLength: length, observer: collector)
       ranges[block] = collector.statistics()
     }

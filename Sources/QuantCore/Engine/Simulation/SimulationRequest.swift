@@ -1,4 +1,5 @@
-/// What to simulate, as the user names it: `w8a8`, `int8-token`, `file`, the id of a client, each alone or with `kv=fp8`.
+/// What to simulate, as the user names it: `w8a8`, `int8-token`, `file`, the id of a client, each alone or with
+/// `kv=fp8`, or `keys=int4-channel,values=int4-token`.
 public struct SimulationRequest: Sendable, Equatable {
   /// Where the rounding of inputs comes from.
   public enum Inputs: Sendable, Equatable {
@@ -27,14 +28,17 @@ public struct SimulationRequest: Sendable, Equatable {
     /// Any scheme.
     case scheme(ActivationScheme)
 
-    /// Whether scales must be found before the model runs.
-    var isStatic: Bool { if case .scheme(let scheme) = self { scheme.isStatic } else { false } }
+    /// The scheme if its scales must be found before the model runs.
+    var observed: ActivationScheme? { if case .scheme(let scheme) = self, scheme.isStatic { scheme } else { nil } }
   }
 
   /// Nil: inputs are exact.
   public var inputs: Inputs?
-  /// Nil: as the inputs' source says, else exact.
-  public var cache: Cache?
+  /// How cached keys and values are rounded; nil: as the inputs' source says, else exactly.
+  public var keys: Cache?
+  public var values: Cache?
+  /// Whether keys are rounded before the rotary embedding.
+  public var areKeysUnrotated = false
   /// As typed.
   public let text: String
 
@@ -42,14 +46,38 @@ public struct SimulationRequest: Sendable, Equatable {
   public init(_ text: String, registry: Registry) throws(Failure) {
     self.text = text
     for part in text.split(separator: ",", omittingEmptySubsequences: false).map({ String($0) }) {
-      if part.hasPrefix("kv=") {
-        guard cache == nil else { throw SimulationRequest.twice("cache", text) }
-        cache = try SimulationRequest.cache(String(part.dropFirst("kv=".count)))
+      if let kind = CacheKind.allCases.first(where: { part.hasPrefix($0.rawValue + "=") }) {
+        try add(SimulationRequest.cache(String(part.dropFirst(kind.rawValue.count + 1))), to: kind)
       } else {
         guard inputs == nil else { throw SimulationRequest.twice("rounding of inputs", text) }
         inputs = try SimulationRequest.inputs(part, registry)
       }
     }
+  }
+
+  /// What a word of a request says about caches.
+  private enum CacheKind: String, CaseIterable {
+    case both = "kv"
+    case keys, values
+    case unrotatedKeys = "unrotated-keys"
+  }
+
+  private mutating func add(_ cache: Cache, to kind: CacheKind) throws(Failure) {
+    if kind != .values {
+      guard keys == nil else { throw SimulationRequest.twice("cache of keys", text) }
+      keys = cache
+      areKeysUnrotated = kind == .unrotatedKeys
+    }
+    if kind == .both || kind == .values {
+      guard values == nil else { throw SimulationRequest.twice("cache of values", text) }
+      values = cache
+    }
+  }
+
+  /// How what enters a cache is rounded, and where.
+  func rounding(at place: CacheSite) -> (cache: Cache, site: Site)? {
+    guard place.site == .keys else { return values.map { ($0, place.site) } }
+    return keys.map { ($0, areKeysUnrotated ? place.unrotated ?? place.site : place.site) }
   }
 
   private static func inputs(_ name: String, _ registry: Registry) throws(Failure) -> Inputs {
@@ -82,7 +110,7 @@ public struct SimulationRequest: Sendable, Equatable {
     guard let scheme = ActivationScheme(named: name) else {
       throw Failure(
         .usage, "simulate.unknown", "'\(name)' is not a way to round keys and values",
-        remedy: "Give kv=fp8, int8, int4, f16, bf16, or an activation scheme such as kv=int8-token.")
+        remedy: "Give kv=fp8, int8, int4, f16, bf16, or an activation scheme such as kv=int8-token or keys=int8-channel.")
     }
     return .scheme(scheme)
   }

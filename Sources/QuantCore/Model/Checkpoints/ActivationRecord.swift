@@ -1,5 +1,5 @@
 /// What a checkpoint says about activations: how the inputs of linear layers are rounded, and with which scales keys and values
-/// enter an 8-bit cache.
+/// enter a cache.
 public struct ActivationRecord: Sendable, Equatable {
   /// How the input of one linear layer is rounded.
   public struct Input: Sendable, Equatable {
@@ -17,16 +17,19 @@ public struct ActivationRecord: Sendable, Equatable {
     }
   }
 
-  /// The stored scales of one block's cache: a cached value is the E4M3 value nearest to `x / scale`.
+  /// The stored scales of one block's cache: a cached value is the code nearest to `x / scale`.
   public struct CacheScales: Sendable, Equatable {
     /// For keys, after the rotary embedding.
     public var keys: Float
     /// For values.
     public var values: Float
+    /// How both are rounded: a static scheme of one scale.
+    public var scheme: ActivationScheme
 
-    public init(keys: Float, values: Float) {
+    public init(keys: Float, values: Float, scheme: ActivationScheme = .fp8Static) {
       self.keys = keys
       self.values = values
+      self.scheme = scheme
     }
   }
 

@@ -36,6 +36,8 @@ public struct ClientFolder: Sendable {
   public var unquantized: [String] = []
   /// What the configuration says of the kind of model (`falcon`), by which clients choose its class; nil: nothing.
   public var modelType: String?
+  /// How the client rounds cached keys and values by stored scales; nil: not at all.
+  public var cache: ActivationScheme?
   /// Whether experts are stored in stacks that are not quantized.
   public var hasPlainStacks = false
 

@@ -80,10 +80,13 @@ public struct CacheSite: Sendable, Hashable {
   public var site: Site
   /// Channels of one head; each head may have its own scale.
   public var headSize: Int
+  /// Where the same values are observed before they are rotated to their positions; nil: they are not rotated.
+  public var unrotated: Site?
 
-  public init(_ site: Site, headSize: Int) {
+  public init(_ site: Site, headSize: Int, unrotated: Site? = nil) {
     self.site = site
     self.headSize = headSize
+    self.unrotated = unrotated
   }
 }
 

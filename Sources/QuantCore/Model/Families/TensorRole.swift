@@ -163,6 +163,8 @@ public struct Site: Sendable, Hashable {
   public static let head = Site("head.input")
   /// Keys as they enter the cache, after the rotary embedding: no linear layer reads them.
   public static let keys = Site("attention.keys")
+  /// The same keys before the rotary embedding, as clients cache them that rotate what they read.
+  public static let unrotatedKeys = Site("attention.keys.unrotated")
   /// Values as they enter the cache.
   public static let values = Site("attention.values")
   /// What gate and up of one expert read: the tokens that the router sends to it.

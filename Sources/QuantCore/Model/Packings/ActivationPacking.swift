@@ -29,6 +29,8 @@ extension ActivationPacking {
 extension Packing {
   /// Whether clients of the packing, of any kind, can compute with weights on this grid and inputs that are rounded like this.
   package func holds(_ grid: Grid, inputs: ActivationScheme?) -> Bool {
+    // A product sums over the channels of its input, so it could be scaled only if they shared a scale.
+    if inputs?.granularity == .channel { return false }
     guard let packing = self as? any ActivationPacking else { return inputs == nil && holds(grid) }
     return packing.holds(grid, activations: inputs)
   }

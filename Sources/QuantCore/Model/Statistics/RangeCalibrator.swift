@@ -1,12 +1,16 @@
 /// How the range of a stored activation scale is chosen from what was observed: values beyond it are clipped, so that all others
 /// are rounded more finely.
 ///
-/// All but `minMax` find a limit α for magnitudes in a histogram, and the range is the observed one clipped to `-α ... α`.
-/// Sources: H. Wu et al., *Integer Quantization for Deep Learning Inference* (arXiv 2004.09602), §3.3 and §5; S. Migacz,
-/// *8-bit Inference with TensorRT* (GTC 2017) for the divergence.
+/// `percentile`, `entropy` and `meanSquaredError` find a limit α for magnitudes in a histogram, and the range is the observed one clipped
+/// to `-α ... α`. Sources: H. Wu et al., *Integer Quantization for Deep Learning Inference* (arXiv 2004.09602), §3.3 and §5; S. Migacz,
+/// *8-bit Inference with TensorRT* (GTC 2017) for the divergence; B. Jacob et al., *Quantization and Training of Neural Networks for
+/// Efficient Integer-Arithmetic-Only Inference* (arXiv 1712.05877), §3.1, for the moving average.
 public enum RangeCalibrator: Sendable, Hashable {
   /// All observed values.
   case minMax
+  /// The moving averages of the smallest and the largest value of each window, in the order of the text: each window changes them by
+  /// `1 - this` of the difference.
+  case average(Double)
   /// This percentage of the magnitudes.
   case percentile(Double)
   /// The range with the smallest Kullback-Leibler divergence of the rounded distribution from the observed one.
@@ -17,27 +21,33 @@ public enum RangeCalibrator: Sendable, Hashable {
   /// Searches do not try limits below this many bins.
   static let firstBin = 128
 
-  /// Name as options give it: `minmax`, `percentile:99.9`, `entropy`, `mse`.
+  /// Name as options give it: `minmax`, `average:0.99`, `percentile:99.9`, `entropy`, `mse`.
   public var name: String {
     switch self {
     case .minMax: "minmax"
+    case .average(let kept): "average:\(kept)"
     case .percentile(let percent): "percentile:\(percent)"
     case .entropy: "entropy"
     case .meanSquaredError: "mse"
     }
   }
 
-  /// The calibrator with this name, or nil. `percentile` alone means 99.99 %.
+  /// The calibrator with this name, or nil. `percentile` alone means 99.99 %, `average` alone 0.99, as in PyTorch's observers.
   public init?(named name: String) {
     switch name {
     case "minmax": self = .minMax
     case "percentile": self = .percentile(99.99)
     case "entropy": self = .entropy
     case "mse": self = .meanSquaredError
+    case "average": self = .average(0.99)
     default:
-      guard name.hasPrefix("percentile:"), let percent = Double(name.dropFirst("percentile:".count)), percent > 0, percent <= 100
-      else { return nil }
-      self = .percentile(percent)
+      let words = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+      guard words.count == 2, let number = Double(words[1]) else { return nil }
+      switch words[0] {
+      case "percentile" where number > 0 && number <= 100: self = .percentile(number)
+      case "average" where number >= 0 && number < 1: self = .average(number)
+      default: return nil
+      }
     }
   }
 
@@ -46,19 +56,44 @@ public enum RangeCalibrator: Sendable, Hashable {
   public init(for element: ActivationScheme.Element) { self = element.isFloat ? .minMax : .meanSquaredError }
 
   /// Names for lists.
-  public static let names = ["minmax", "percentile[:P]", "entropy", "mse"]
+  public static let names = ["minmax", "average[:M]", "percentile[:P]", "entropy", "mse"]
 
   /// What must be observed at a site.
-  public var requirements: Set<Statistic> { self == .minMax ? [.range] : [.range, .histogram] }
+  public func requirements(for scheme: ActivationScheme) -> Set<Statistic> {
+    switch self {
+    case .minMax: [.range]
+    case .average: [.range, .windowRanges]
+    case .percentile, .entropy, .meanSquaredError: [.range, scheme.granularity == .channel ? .channelHistograms : .histogram]
+    }
+  }
 
   /// The range of a site's values, over all channels; nil if nothing was observed.
-  public func range(of statistics: SiteStatistics, for scheme: ActivationScheme) -> (minimum: Float, maximum: Float)? {
+  public func range(of statistics: SiteStatistics, for scheme: ActivationScheme) -> ValueRange? {
     guard statistics.tokens > 0, let minimum = statistics.minimum.min(), let maximum = statistics.maximum.max(), minimum <= maximum
     else { return nil }
-    guard let histogram = statistics.histogram, let limit = limit(of: histogram, for: scheme).map({ Float($0) }) else {
-      return (minimum, maximum)
+    if case .average(let kept) = self, let average = statistics.windowRanges?.average(keeping: kept) { return average }
+    return clipped((minimum, maximum), to: statistics.histogram, for: scheme)
+  }
+
+  /// The range of each channel's values; nil if nothing was observed.
+  public func channelRanges(of statistics: SiteStatistics, for scheme: ActivationScheme, parallel: Parallel) -> [ValueRange]? {
+    guard statistics.tokens > 0, zip(statistics.minimum, statistics.maximum).allSatisfy({ $0 <= $1 }) else { return nil }
+    if case .average(let kept) = self, let averages = statistics.windowRanges?.channelAverages(keeping: kept) { return averages }
+    var result: [ValueRange] = zip(statistics.minimum, statistics.maximum).map { (minimum: $0, maximum: $1) }
+    guard statistics.channelHistograms.count == result.count else { return result }
+    result.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      let target = SharedPointer(base)
+      parallel.forEach(statistics.channels) { channel in
+        target.base[channel] = clipped(target.base[channel], to: statistics.channelHistograms[channel], for: scheme)
+      }
     }
-    return (max(minimum, -limit), min(maximum, limit))
+    return result
+  }
+
+  private func clipped(_ range: ValueRange, to histogram: MagnitudeHistogram?, for scheme: ActivationScheme) -> ValueRange {
+    guard let histogram, let limit = limit(of: histogram, for: scheme).map({ Float($0) }) else { return range }
+    return (max(range.minimum, -limit), min(range.maximum, limit))
   }
 
   /// The limit for magnitudes; nil: nothing is clipped.
@@ -66,7 +101,7 @@ public enum RangeCalibrator: Sendable, Hashable {
     // The stored scale of FP4 only scales the scales of groups: it clips nothing.
     guard !histogram.counts.isEmpty, scheme.element != .fp4 else { return nil }
     switch self {
-    case .minMax: return nil
+    case .minMax, .average: return nil
     case .percentile(let percent): return RangeCalibrator.percentile(percent, of: histogram)
     case .entropy: return RangeCalibrator.leastDivergence(histogram, levels: 1 << (scheme.element.bits - 1))
     case .meanSquaredError: return RangeCalibrator.leastError(histogram, scheme)

@@ -8,6 +8,10 @@ public enum Statistic: String, Sendable, CaseIterable {
   case range
   /// How often magnitudes occur, over all channels.
   case histogram
+  /// The same for each channel.
+  case channelHistograms
+  /// Smallest and largest value per channel in each window of the text.
+  case windowRanges
   /// `H = Σ x xᵀ` over tokens, `[channels, channels]`.
   case gram
   /// The activations of some of the tokens.
@@ -42,6 +46,10 @@ public struct SiteStatistics: Sendable, Equatable {
   public var sample: TokenSample?
   /// Magnitudes of all channels together; nil if not asked for, or if a transform has made it invalid.
   public var histogram: MagnitudeHistogram?
+  /// The same of each channel; empty if not asked for, or if a transform has made them invalid.
+  public var channelHistograms: [MagnitudeHistogram] = []
+  /// Ranges of each window; nil if not asked for.
+  public var windowRanges: WindowRanges?
   /// Σ (x₀ − x) xᵀ, `[channels, channels]`, where x₀ is the activation in the original stream; empty if it was not observed.
   public var cross: [Float] = []
   /// The Gram matrix of the inputs as attention mixes them, as the mean over heads of its sums over tokens; empty if it was not observed.
@@ -57,14 +65,29 @@ public struct SiteStatistics: Sendable, Equatable {
     gram = []
   }
 
+  /// Counts the values of a panel channel by channel.
+  mutating func countChannels(_ panel: Panel, parallel: Parallel) {
+    channelHistograms.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      let (histograms, source) = (SharedPointer(base), SharedPointer(UnsafeMutablePointer(mutating: panel.base)))
+      let (rows, stride) = (panel.rows, panel.rowStride)
+      parallel.forEach(panel.columns) { channel in
+        let column = Panel(base: source.base + channel, rows: rows, columns: 1, rowStride: stride)
+        histograms.base[channel].add(column, parallel: Parallel(threads: 1))
+      }
+    }
+  }
+
   /// Completes a Gram matrix whose upper triangle is known.
   package mutating func mirrorGram(parallel: Parallel) { LinearAlgebra.mirror(&gram, size: channels, parallel: parallel) }
 
-  /// Adjusts the statistics to channels that are divided by their scales: `H / (s sᵀ)`, and ranges and means are divided. A histogram
-  /// does not distinguish channels, so it must be observed again.
+  /// Adjusts the statistics to channels that are divided by their scales: `H / (s sᵀ)`, and ranges and means are divided. Histograms
+  /// count bins of values that are gone, so they must be observed again.
   public mutating func divide(by scales: [Float]) {
     sample?.divide(by: scales)
+    windowRanges?.divide(by: scales)
     histogram = nil
+    channelHistograms = []
     for c in 0..<channels {
       meanAbsolute[c] /= scales[c]
       minimum[c] /= scales[c]

@@ -17,6 +17,8 @@ public final class StatisticsCollector: SiteObserver {
   private let parallel: Parallel
   /// Precision of the products in Gram matrices.
   public var precision = ProductPrecision.f32
+  /// Tokens of one window of the text, for the ranges of windows. A window of a site that only some tokens reach is as many of those.
+  public var windowLength = Int.max
   private var sums: [Site: Sums] = [:]
   /// The first value that is not finite, with the token it belongs to; nil if all values are finite.
   public private(set) var nonfinite: (site: Site, token: Int, channel: Int, value: Float)?
@@ -43,11 +45,15 @@ public final class StatisticsCollector: SiteObserver {
     guard !wanted.isEmpty, panel.rows > 0 else { return }
     var entry = sums.removeValue(forKey: site) ?? empty(channels: panel.columns, wanted)
     findNonfinite(site, panel, firstToken: entry.tokens)
+    if wanted.contains(.windowRanges) {
+      entry.statistics.windowRanges?.add(panel, firstToken: entry.tokens, windowLength: windowLength, parallel: parallel)
+    }
     entry.tokens += panel.rows
     if wanted.contains(.meanSquare) { observeSquares(panel, &entry.squares) }
     if wanted.contains(.meanAbsolute) || wanted.contains(.range) { observeChannels(panel, &entry) }
     if wanted.contains(.sample) { entry.statistics.sample?.add(panel) }
     if wanted.contains(.histogram) { entry.statistics.histogram?.add(panel, parallel: parallel) }
+    if wanted.contains(.channelHistograms) { entry.statistics.countChannels(panel, parallel: parallel) }
     if wanted.contains(.gram) { LinearAlgebra.addGram(of: panel, to: &entry.statistics.gram, precision: precision, parallel: parallel) }
     sums[site] = entry
   }
@@ -87,6 +93,10 @@ public final class StatisticsCollector: SiteObserver {
     var statistics = SiteStatistics(channels: channels)
     if wanted.contains(.sample) { statistics.sample = TokenSample(channels: channels) }
     if wanted.contains(.histogram) { statistics.histogram = MagnitudeHistogram() }
+    if wanted.contains(.channelHistograms) {
+      statistics.channelHistograms = [MagnitudeHistogram](repeating: MagnitudeHistogram(), count: channels)
+    }
+    if wanted.contains(.windowRanges) { statistics.windowRanges = WindowRanges(channels: channels) }
     if wanted.contains(.gram) { statistics.gram = [Float](repeating: 0, count: channels * channels) }
     let squares = [Double](repeating: 0, count: wanted.contains(.meanSquare) ? channels : 0)
     return Sums(absolute: [Double](repeating: 0, count: channels), squares: squares, statistics: statistics)

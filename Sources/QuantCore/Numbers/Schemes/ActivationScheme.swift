@@ -8,6 +8,8 @@ public struct ActivationScheme: Sendable, Hashable {
     case group(Int)
     /// Everything that flows through the site.
     case tensor
+    /// Each channel alone, for all tokens.
+    case channel
   }
 
   /// Type of a rounded value.
@@ -64,7 +66,7 @@ public struct ActivationScheme: Sendable, Hashable {
   public var groupLength: Int? { if case .group(let length) = granularity { length } else { nil } }
 
   /// The scheme's name: `int8-token`, `fp8-g128`, `int8-tensor` (a stored scale), `int8-tensor-dynamic`,
-  /// `int8-tensor-asym` (with a zero point), `nvfp4`.
+  /// `int8-tensor-asym` (with a zero point), `int8-channel` (a stored scale for each channel), `nvfp4`.
   public var name: String {
     if self == .nvfp4 { return "nvfp4" }
     let level =
@@ -72,6 +74,7 @@ public struct ActivationScheme: Sendable, Hashable {
       case .token: "token"
       case .group(let length): "g\(length)"
       case .tensor: isStatic ? "tensor" : "tensor-dynamic"
+      case .channel: "channel"
       }
     return "\(element.rawValue)-\(level)" + (isSymmetric ? "" : "-asym")
   }
@@ -89,6 +92,7 @@ public struct ActivationScheme: Sendable, Hashable {
     switch words[1...].joined(separator: "-") {
     case "token": self.init(element, .token, isSymmetric: isSymmetric)
     case "tensor": self.init(element, .tensor, isStatic: true, isSymmetric: isSymmetric)
+    case "channel": self.init(element, .channel, isStatic: true, isSymmetric: isSymmetric)
     case "tensor-dynamic": self.init(element, .tensor, isSymmetric: isSymmetric)
     case let level:
       // Digits only, and no leading zero: one name for one scheme.
@@ -100,7 +104,7 @@ public struct ActivationScheme: Sendable, Hashable {
   /// Names for lists, with `N` for any number. Those of integers may end in `-asym`.
   public static let names =
     [Element.int8, .int4, .fp8].flatMap { element in
-      ["token", "gN", "tensor", "tensor-dynamic"].map { "\(element.rawValue)-\($0)" }
+      ["token", "gN", "tensor", "tensor-dynamic", "channel"].map { "\(element.rawValue)-\($0)" }
     } + ["nvfp4"]
 }
 
@@ -127,10 +131,14 @@ extension ActivationScheme {
   }
 
   /// The value after rounding with a scale and no zero point.
-  public func rounded(_ value: Float, scale: Float) -> Float {
+  public func rounded(_ value: Float, scale: Float) -> Float { rounded(value, scale: scale, zeroPoint: 0) }
+
+  /// The value after rounding with a scale and a zero point, which only integers have.
+  func rounded(_ value: Float, scale: Float, zeroPoint: Int) -> Float {
     guard element != .fp8 else { return NumberConversion.float(e4m3: NumberConversion.e4m3(value / scale)) * scale }
     guard element != .fp4 else { return NumberConversion.float(e2m1: NumberConversion.e2m1(value / scale)) * scale }
-    let quotient = value / scale
-    return max(-element.largest - 1, min(element.largest, quotient.rounded(.toNearestOrEven))) * scale
+    let zero = Float(zeroPoint)
+    let code = (value / scale + zero).rounded(.toNearestOrEven)
+    return (max(-element.largest - 1, min(element.largest, code)) - zero) * scale
   }
 }

@@ -141,7 +141,7 @@ struct CheckpointFacts {
   /// How inputs of layers and caches are rounded; nil: not at all.
   private var activations: String? {
     let inputs = Set(checkpoint.activations.inputs.values.map { $0.scheme.name }).sorted()
-    let parts = inputs + (checkpoint.activations.caches.isEmpty ? [] : ["fp8 cache"])
+    let parts = inputs + Set(checkpoint.activations.caches.values.map { "\($0.scheme.element.rawValue) cache" }).sorted()
     return parts.isEmpty ? nil : parts.joined(separator: ", ")
   }
 

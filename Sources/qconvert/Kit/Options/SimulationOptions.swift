@@ -15,19 +15,27 @@ struct SimulationOptions: ParsableArguments {
     help: ArgumentHelp("Find scales for --simulate on this text; repeatable. (default: built-in text)", valueName: "FILE"))
   var calibration: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "Find scales for --simulate by minmax, average[:M], percentile[:P], entropy, mse. (default: minmax)", valueName: "NAME"))
+  var calibrator: String?
+
   /// The simulation that was requested, checked for form.
   /// - Throws: `Failure` of kind usage.
   func request(_ registry: Registry) throws(Failure) -> SimulationRequest? {
     guard let simulate else {
-      guard calibration.isEmpty else {
+      if let given {
         throw Failure(
-          .usage, "usage.calibration", "--calibration is only for scales that --simulate must find",
-          remedy: "Leave out --calibration, or give --simulate too.")
+          .usage, "usage.calibration", "\(given) is only for scales that --simulate must find",
+          remedy: "Leave out \(given), or give --simulate too.")
       }
       return nil
     }
     return try SimulationRequest(simulate, registry: registry)
   }
+
+  /// An option that says how scales are found, if one was given.
+  private var given: String? { !calibration.isEmpty ? "--calibration" : calibrator != nil ? "--calibrator" : nil }
 
   /// The simulation for one model; its text is read and tokenised only if scales must be found.
   func simulation(
@@ -35,7 +43,9 @@ struct SimulationOptions: ParsableArguments {
     tokenizer: () throws -> any Tokenizer
   ) throws -> Simulation {
     var isTextRead = false
-    let simulation = try SimulationBuilder(engine, checkpoint: checkpoint, registry: registry).simulation(request) {
+    let calibrator = try calibrator.map { try RangeCalibrator(known: $0) } ?? .minMax
+    let builder = SimulationBuilder(engine, checkpoint: checkpoint, registry: registry, calibrator: calibrator)
+    let simulation = try builder.simulation(request) {
       isTextRead = true
       var text = ""
       for file in calibration { text += try Files.readText(file) }
@@ -47,10 +57,10 @@ struct SimulationOptions: ParsableArguments {
         tokenizer: tokenizer(), request: choice, areTexts: engine.model.head.pooling != nil
       ).windows
     }
-    guard isTextRead || calibration.isEmpty else {
+    if let given, !isTextRead {
       throw Failure(
         .usage, "usage.calibration", "--simulate '\(request.text)' needs no scale that is found on calibration text",
-        remedy: "Leave out --calibration.")
+        remedy: "Leave out \(given).")
     }
     return simulation
   }

@@ -53,12 +53,12 @@ struct RoundingOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Set the activation scheme of quantized layers, or none. (default: the preset's)", valueName: "NAME"))
   var activations: String?
 
-  @Option(help: ArgumentHelp("Store scales for a cache of keys and values of this type: fp8.", valueName: "TYPE"))
+  @Option(help: ArgumentHelp("Store scales for a cache of keys and values: fp8, int8-tensor, int4-tensor.", valueName: "TYPE"))
   var kvCache: String?
 
   @Option(
     help: ArgumentHelp(
-      "Find ranges by minmax, percentile[:P], entropy, mse. (default: mse; fp8: minmax)",
+      "Find ranges by minmax, average[:M], percentile[:P], entropy, mse. (default: mse; fp8: minmax)",
       valueName: "NAME"))
   var calibrator: String?
 

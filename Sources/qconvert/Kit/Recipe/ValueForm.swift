@@ -102,11 +102,7 @@ extension ValueForm where Value == UInt64 {
 
 extension ValueForm where Value == RangeCalibrator? {
   static let calibrator = ValueForm { entry in
-    let name = try ValueForm<String>.text.read(entry)
-    guard let found = RangeCalibrator(named: name) else {
-      throw Registry.unknown("calibrator", "calibrator.unknown", name, among: RangeCalibrator.names)
-    }
-    return found
+    try RangeCalibrator(known: ValueForm<String>.text.read(entry))
   } write: {
     $0.map { .string($0.name) }
   }
