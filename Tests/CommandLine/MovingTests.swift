@@ -125,6 +125,43 @@ import Testing
     #expect(failure(model, "folder") { $0.packing = "gguf" }?.id == "packing.format")
   }
 
+  /// What a scheme without a container means is stored only if a person asks for it, and is what the scheme rounds to.
+  @Test func schemesWithoutAContainerAreStoredAsTheirValues() throws {
+    let refusal = failure(model, "folder") { $0.scheme = "e3m0-g32-ratio" }
+    #expect(refusal?.id == "packing.none" && refusal?.remedy?.description.contains("'packing' values") == true)
+    let name = "model.layers.1.mlp.up_proj.weight"
+    let matrix = try #require(try Opening(registry).open(model)[name]).matrix()
+    for scheme in ["e3m0-g32-ratio", "e2m1-g64", "fp8-g32-e8m0"] {
+      let out = try convert(model, scheme) {
+        $0.scheme = scheme
+        $0.packing = "values"
+      }
+      let rounded = try #require(try Opening(registry).open(out)[name])
+      #expect(rounded.storage.schemeName == "f32")
+      let rule = try registry.scheme(scheme, modelType: .bf16).fittedToTensor(largestMagnitude: matrix.values.map { abs($0) }.max() ?? 0)
+      #expect(rounded.matrix().values == matrix.withPanel { rule.roundTrip($0) }, "\(scheme)")
+    }
+  }
+
+  @Test func floatsInGroupsAreKnownToSomeClients() throws {
+    for (client, packing) in [("vllm", "mxfp4-pack-quantized"), ("transformers", "mxfp4-pack-quantized")] {
+      let packed = try plan(model, "folder") {
+        $0.client = client
+        $0.scheme = "zeroquant-fp-w4a8"
+      }
+      let layers = packed.tensors.filter { $0.scheme.name == "e2m1-g32-e8m0" }
+      #expect(layers.count == 56 && layers.allSatisfy { type(of: $0.packing).id == packing && $0.activations == .fp8Token })
+    }
+    let refusal = failure(model, "folder") {
+      $0.client = "vllm"
+      $0.scheme = "zeroquant-fp-w8a8"
+    }
+    #expect(refusal?.id == "client.refuses" && refusal?.message.contains("groups of columns") == true)
+    // In a GGUF, the same grid is stored as blocks of MXFP4.
+    let file = try convert(model, "fp4.gguf") { $0.scheme = "e2m1-g32-e8m0" }
+    #expect(try Opening(registry).open(file)["blk.1.ffn_up.weight"]?.storage.schemeName == "mxfp4")
+  }
+
   /// transformers reads a single scheme from GPTQ's configuration and assumes that exactly the layers of blocks are packed; vLLM does
   /// not.
   @Test func clientsRefuseFoldersAsAWhole() throws {

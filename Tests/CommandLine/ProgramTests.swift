@@ -119,6 +119,12 @@ private struct Idle: QuantizationMethod {
     #expect(JSONOutput.document(result.members())[key] != nil)
   }
   #expect(Evaluate.text(result, nil, nil).contains("perplexity      2.00000 ± 0.50000\n"))
+  // The bounds of ZeroQuant-V2's classes.
+  for (rise, sensitivity) in [(-0.2, 1), (0.099, 1), (0.101, 2), (0.499, 2), (0.501, 3)] {
+    result.perplexity = Estimate(value: 2 + rise, standardError: 0.5)
+    #expect(JSONOutput.document(result.members())["sensitivity"]?.text() == "\(sensitivity).0")
+    #expect(Evaluate.text(result, nil, nil).contains("(class \(sensitivity))\n"))
+  }
 }
 
 @Test func generatedTextCannotMoveTheCursorOfATerminal() {

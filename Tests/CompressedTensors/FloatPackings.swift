@@ -57,17 +57,47 @@ private func configuration(_ scheme: any Scheme, _ activations: ActivationScheme
   }
 }
 
+@Test func groupsKeepTheirScalesInTheModelsType() throws {
+  let matrix = weights(20, 18)
+  for rule in ["", "-e8m0", "-ratio"] {
+    let named = try #require(GroupedFloatSchemes.scheme(named: "fp8-g6" + rule, modelType: .bf16))
+    let scheme = packing.stored(named)
+    #expect(packing.holds(scheme.grid) && packing.holds(scheme.grid, activations: .fp8Token) && scheme.name == named.name)
+    let parts = stored(scheme, matrix, piece: 7)
+    #expect(parts.map(\.shape) == [[20, 18], [20, 3]] && parts.map(\.storage.schemeName) == ["f8_e4m3", "bf16"])
+    let json = try configuration(scheme)
+    #expect(
+      json["config_groups"]?["group_0"]?["weights"]?.text()
+        == #"{"num_bits":8,"type":"float","symmetric":true,"strategy":"group","group_size":6}"#)
+    let unpacked = try #require(try packing.unpack(configuration: json, stored: parts))
+    let fitted = scheme.fittedToTensor(largestMagnitude: matrix.values.map { abs($0) }.max() ?? 0)
+    #expect(unpacked[0].matrix().values == matrix.withPanel { fitted.roundTrip($0) })
+  }
+}
+
+/// FP4 in groups of 32 with powers of two is MXFP4; everything else of its kind has no container.
+@Test func fp4IsPackedAsMXFP4OnlyWithItsGrid() throws {
+  let held = ["e2m1-g32-e8m0", "e2m1-g32", "e2m1-g64-e8m0", "e3m0-g32-e8m0", "fp8-g32-e8m0", "e2m1-g32-ratio"].filter { name in
+    GroupedFloatSchemes.scheme(named: name, modelType: .bf16).map { MXFP4PackQuantized().holds($0.grid) } == true
+  }
+  #expect(held == ["e2m1-g32-e8m0"])
+  let grid = try #require(GroupedFloatSchemes.scheme(named: held[0], modelType: .bf16)).grid
+  #expect(MXFP4PackQuantized().holds(grid, activations: .fp8Token) && !MXFP4PackQuantized().holds(grid, activations: .int8Token))
+  let eight = try #require(GroupedFloatSchemes.scheme(named: "fp8-g32-e8m0", modelType: .bf16))
+  #expect(MXFP8Quantized().holds(eight.grid))
+}
+
 @Test func otherFloatsAreNotPackedAsE4M3() throws {
-  let wide = try #require(Float8Scheme(.f8e5m2, level: .channel, modelType: .bf16))
+  let wide = try #require(Float8Scheme(.e5m2, level: .channel, modelType: .bf16))
   let integers = try #require(IntegerScheme(bits: 8, groupLength: nil, isSymmetric: true, modelType: .bf16))
   #expect(!packing.holds(wide.grid) && !packing.holds(integers.grid) && !packing.holds(FloatScheme.bf16.grid))
-  let narrow = try #require(Float8Scheme(.f8e4m3, level: .channel, modelType: .bf16))
+  let narrow = try #require(Float8Scheme(.e4m3, level: .channel, modelType: .bf16))
   #expect(!IntQuantized().holds(narrow.grid) && !PackQuantized().holds(narrow.grid) && !PlainPacking().holds(narrow.grid))
 }
 
 @Test func fp8ConfigurationSaysHowInputsAreRounded() throws {
-  let channel = try #require(Float8Scheme(.f8e4m3, level: .channel, modelType: .bf16))
-  let block = try #require(Float8Scheme(.f8e4m3, level: .block(128), modelType: .bf16))
+  let channel = try #require(Float8Scheme(.e4m3, level: .channel, modelType: .bf16))
+  let block = try #require(Float8Scheme(.e4m3, level: .block(128), modelType: .bf16))
   #expect(
     try configuration(channel, .fp8Token).text()
       == #"{"quant_method":"compressed-tensors","format":"float-quantized","quantization_status":"compressed","#

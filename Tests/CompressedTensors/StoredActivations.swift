@@ -89,7 +89,7 @@ func cachesOfOtherScalesHaveNoPlace(_ name: String) throws {
 @Test func packingsHoldTheInputsThatTheirClientsCompute() throws {
   let four = try #require(IntegerScheme(bits: 4, groupLength: 32, isSymmetric: true, modelType: .bf16)).grid
   let eight = try #require(IntegerScheme(bits: 8, groupLength: nil, isSymmetric: true, modelType: .bf16)).grid
-  let float = try #require(Float8Scheme(.f8e4m3, level: .channel, modelType: .bf16)).grid
+  let float = try #require(Float8Scheme(.e4m3, level: .channel, modelType: .bf16)).grid
   let (packed, bytes, floats) = (PackQuantized(), IntQuantized(), FloatQuantized())
   #expect(packed.holds(four, activations: nil) && !packed.holds(four, activations: .int8Token))
   #expect(bytes.holds(four, activations: .int8Token) && bytes.holds(four, activations: .fp8Token))

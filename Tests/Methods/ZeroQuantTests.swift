@@ -32,6 +32,20 @@ import ZeroQuant
     #expect(up?.scheme == "int8-channel" && up?.activations == .int8Token && up?.note != nil)
   }
 
+  /// ZeroQuant-FP's formats: FP4 in what clients know as MXFP4, or FP8, and inputs in FP8 per token.
+  @Test func floatsAreTheSameForAllLayersOfBlocks() throws {
+    for (name, scheme) in [("zeroquant-fp-w4a8", "e2m1-g32-e8m0"), ("zeroquant-fp-w8a8", "fp8-g128")] {
+      for model in [workspace.model, nil] {
+        let choices = try choices(name, model: model)
+        let expected = PresetChoice(scheme: scheme, activations: .fp8Token)
+        #expect(choices["self_attn.q_proj"] == expected && choices["mlp.up_proj"] == expected)
+        #expect(choices["head"] == PresetChoice(scheme: nil))
+      }
+      let short = try self.choices(name, columns: 80, model: nil)["mlp.up_proj"]
+      #expect(short?.scheme == nil && short?.note != nil)
+    }
+  }
+
   @Test func theMethodBringsItsChoice() {
     #expect(ZeroQuant.defaultScheme.map { ZeroQuantPresets.presetNames.contains($0) } == true)
     #expect(ZeroQuant.requirements.isEmpty)

@@ -28,7 +28,7 @@ private struct OracleCase {
       for (level, rows, tiles) in [(Float8Scheme.Level.channel, 8, 8), (.tensor, 8, 1), (.block(128), 130, 4)] {
         let matrix = sampleWeights(rows: rows)
         guard position + 4 * tiles + matrix.values.count <= bytes.count,
-          let scheme = Float8Scheme(.f8e4m3, level: level, modelType: type)
+          let scheme = Float8Scheme(.e4m3, level: level, modelType: type)
         else { return [] }
         let scales = (0..<tiles).map { index in
           bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: position + 4 * index, as: Float.self) }
@@ -66,7 +66,7 @@ private func nearestCode(_ value: Float, _ magnitudes: [Float]) -> UInt8 {
 }
 
 /// With a scale of 1 the code of a weight is the code of its value.
-private func codes(_ values: [Float], _ element: ElementType, largest: Float) throws -> [Int32] {
+private func codes(_ values: [Float], _ element: ShortFloat, largest: Float) throws -> [Int32] {
   let scheme = try #require(Float8Scheme(element, level: .tensor, modelType: .f32)).fitted(largestMagnitude: largest)
   return encoded(scheme, Matrix(rows: 1, columns: values.count, values: values)).codes
 }
@@ -75,7 +75,7 @@ private func codes(_ values: [Float], _ element: ElementType, largest: Float) th
   let e4m3 = (0..<0x7f).map { NumberConversion.float(e4m3: UInt8($0)) }
   let e5m2 = (0..<0x7c).map { NumberConversion.float(e5m2: UInt8($0)) }
   let values = (0..<65536).map { NumberConversion.float(bfloat: UInt16($0)) }
-  for (element, magnitudes) in [(ElementType.f8e4m3, e4m3), (.f8e5m2, e5m2)] {
+  for (element, magnitudes) in [(ShortFloat.e4m3, e4m3), (.e5m2, e5m2)] {
     let largest = try #require(magnitudes.last)
     let measured = try codes(values, element, largest: largest)
     for (value, code) in zip(values, measured) {
@@ -86,9 +86,9 @@ private func codes(_ values: [Float], _ element: ElementType, largest: Float) th
 }
 
 @Test func pointsHalfwayBetweenFP8CodesGoToTheEvenOne() throws {
-  for (element, count) in [(ElementType.f8e4m3, 0x7e), (.f8e5m2, 0x7b)] {
+  for (element, count) in [(ShortFloat.e4m3, 0x7e), (.e5m2, 0x7b)] {
     let magnitudes = (0...count).map {
-      element == .f8e4m3 ? NumberConversion.float(e4m3: UInt8($0)) : NumberConversion.float(e5m2: UInt8($0))
+      element == .e4m3 ? NumberConversion.float(e4m3: UInt8($0)) : NumberConversion.float(e5m2: UInt8($0))
     }
     for code in 0..<count {
       let middle = (magnitudes[code] + magnitudes[code + 1]) / 2
@@ -182,7 +182,7 @@ private func codes(_ values: [Float], _ element: ElementType, largest: Float) th
 
 @Test func onlyAScaleOfTheTensorIsSharedBeyondTiles() throws {
   func shared(_ level: Float8Scheme.Level) throws -> (any SharedScaleScheme)? {
-    let scheme: any Scheme = try #require(Float8Scheme(.f8e4m3, level: level, modelType: .f32))
+    let scheme: any Scheme = try #require(Float8Scheme(.e4m3, level: level, modelType: .f32))
     return scheme.sharedScale
   }
   #expect(try shared(.channel) == nil && shared(.block(16)) == nil)

@@ -7,10 +7,10 @@ BLOCKS = """q8_0 q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs tq1_
 iq2_xxs iq2_xs iq2_s iq3_xxs iq3_s mxfp4 nvfp4""".split()
 SEARCHED = "q4_0 q4_1 q5_0 q5_1 q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs tq1_0 tq2_0 q1_0 q2_0".split()
 PRESETS = """w4a16 w8a16 w8a8 w8a8-static w4a8 fp8 fp8-static fp8-block nvfp4 nvfp4a16 mxfp4a16 mxfp8a16 zeroquant-w4a8
-zeroquant-w4a16""".split()
+zeroquant-w4a16 zeroquant-fp-w4a8 zeroquant-fp-w8a8""".split()
 INTEGERS = [f"int{bits}-{group}{zero}" for bits in range(2, 9) for group in ("g32", "g128", "channel") for zero in ("", "-asym")]
 FLOATS = """fp8-channel fp8-tensor fp8-block64 fp8-block128 fp8-block128-e8m0 fp8e5m2-channel fp8e5m2-block128 fp8e5m2-tensor mxfp4
-mxfp8 nvfp4 nf4 fp4 nf4-g32 fp4-g128 nf4-double fp4-double nf4-g128-double fp4-g32-double llm-int8""".split()
+mxfp8 nvfp4 fp8-g32 fp8-g64-e8m0 fp8-g32-ratio e2m1-g32-e8m0 nf4 fp4 nf4-g32 fp4-g128 nf4-double fp4-double nf4-g128-double fp4-g32-double llm-int8""".split()
 PACKINGS = """plain pack-quantized int-quantized float-quantized gptq gptq_v2 awq nvfp4-pack-quantized mxfp4-pack-quantized
 mxfp8-quantized fp8 fp8-block modelopt-fp8 modelopt-nvfp4 gpt-oss bitsandbytes hqq torchao gguf gguf-float""".split()
 PACKED = """int4-g128 int4-g128-asym int4-g32 int3-g128 int2-g32-asym int8-channel int8-g128 fp8-channel fp8-tensor fp8-block128

@@ -20,6 +20,10 @@ public enum VLLM: ClientProfile {
     switch layer.packing {
     case "pack-quantized" where bits != 4 && bits != 8:
       return ClientObstacle("has no kernel for packed \(bits)-bit integers", remedy: "Choose 4 or 8 bits.")
+    case "float-quantized" where layer.grid.groupLength != nil && layer.grid.tileRows == 1:
+      return ClientObstacle("has no kernel for FP8 weights in groups of columns", remedy: "Choose fp8, or fp8-block.")
+    case "mxfp4-pack-quantized" where layer.activations != nil && version < "0.32":
+      return ClientObstacle("is not known to round the inputs of MXFP4 to \(layer.activations?.name ?? "")", remedy: "Choose mxfp4a16.")
     case "gptq_v2" where version < "0.32":
       return ClientObstacle("is not known to read GPTQ's second version (gptq_v2)", remedy: "Give \(setting: "packing") gptq.")
     case "gptq", "gptq_v2":

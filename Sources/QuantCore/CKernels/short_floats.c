@@ -15,6 +15,7 @@ typedef struct {
 
 QC_BODY short_type type_of(int element) {
   if (element == QC_E2M1) return (short_type){1, 1, 6.0f, 1.0f, 0x1p22f, 4};
+  if (element == QC_E3M0) return (short_type){0, 3, 16.0f, 0.25f, 0x1p21f, 4};
   if (element == QC_E5M2) return (short_type){2, 15, 57344.0f, 0x1p-14f, 0x1p7f, 0};
   return (short_type){3, 7, 448.0f, 0x1p-6f, 0x1p14f, 0};
 }
@@ -38,7 +39,7 @@ QC_BODY int32_t code_of(float value, short_type type) {
 /* The value of a code. The largest codes of E4M3 and E5M2 are not finite. */
 QC_BODY float value_of(uint32_t code, int element) {
   short_type type = type_of(element);
-  uint32_t sign = code << type.sign_shift & 0x80, magnitude = element == QC_E2M1 ? code & 7 : code & 0x7f;
+  uint32_t sign = code << type.sign_shift & 0x80, magnitude = code & 0x7f >> type.sign_shift;
   uint32_t normal = (magnitude << (23 - type.mantissa_bits)) + ((uint32_t)(127 - type.bias) << 23);
   uint32_t bits = magnitude < 1u << type.mantissa_bits ? bits_of((float)(int32_t)magnitude * (type.subnormal_unit * 0x1p-23f)) : normal;
   if (element == QC_E4M3) bits = magnitude == 0x7f ? 0x7fc00000 : bits;
@@ -71,6 +72,7 @@ QC_BODY void typed_codes(
 QC_BODY void short_codes_body(
     const float *x, long count, long length, const float *scales, int type, int quotient_type, int element, int32_t *codes) {
   if (element == QC_E2M1) typed_codes(x, count, length, scales, type, quotient_type, QC_E2M1, codes);
+  else if (element == QC_E3M0) typed_codes(x, count, length, scales, type, quotient_type, QC_E3M0, codes);
   else if (element == QC_E5M2) typed_codes(x, count, length, scales, type, quotient_type, QC_E5M2, codes);
   else typed_codes(x, count, length, scales, type, quotient_type, QC_E4M3, codes);
 }
@@ -85,6 +87,7 @@ QC_BODY void values_of(const int32_t *codes, long count, long length, const floa
 
 QC_BODY void short_values_body(const int32_t *codes, long count, long length, const float *scales, int element, float *values) {
   if (element == QC_E2M1) values_of(codes, count, length, scales, QC_E2M1, values);
+  else if (element == QC_E3M0) values_of(codes, count, length, scales, QC_E3M0, values);
   else if (element == QC_E5M2) values_of(codes, count, length, scales, QC_E5M2, values);
   else values_of(codes, count, length, scales, QC_E4M3, values);
 }

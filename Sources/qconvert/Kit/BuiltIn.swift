@@ -31,15 +31,16 @@ extension QConvert {
     EoRA.self, LQLoRA.self,
     // Schemes and presets
     FloatSchemes.self, IntegerSchemes.self, AffineSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, BitsAndBytesSchemes.self,
-    HQQSchemes.self,
+    HQQSchemes.self, GroupedFloatSchemes.self,
     GGUFBlocks.self,
     GGUFGrids.self,
     WeightPresets.self, ZeroQuantPresets.self, GGUFMixes.self,
     // Packings
-    PlainPacking.self, GGUFBlockPacking.self, GGUFFloatPacking.self, PackQuantized.self, IntQuantized.self, FloatQuantized.self,
-    GPTQVersion1.self, GPTQVersion2.self, AWQGEMM.self, NVFP4PackQuantized.self, MXFP4PackQuantized.self, MXFP8Quantized.self,
+    PlainPacking.self, GGUFBlockPacking.self, GGUFFloatPacking.self, PackQuantized.self, IntQuantized.self, MXFP8Quantized.self,
+    FloatQuantized.self,
+    GPTQVersion1.self, GPTQVersion2.self, AWQGEMM.self, NVFP4PackQuantized.self, MXFP4PackQuantized.self,
     NativeFloat8.self, BlockFloat8.self, ModelOptFloat8.self, ModelOptNVFP4.self, GPTOSSExperts.self, BitsAndBytes.self, HQQ.self,
-    MLX.self, TorchAO.self,
+    MLX.self, TorchAO.self, ValuesPacking.self,
     // Formats
     GGUFFormat.self, PEFTFormat.self, HuggingFaceFormat.self, SafetensorsFormat.self, PyTorchFormat.self,
     // Importance formats; the last has no signature, so it is tried last

@@ -17,8 +17,8 @@ from registry import check, require
 
 SCHEMES = ["w4a16", "w8a16"]
 # Schemes do not say how inputs are rounded; presets do.
-FLOAT_SCHEMES = ["fp8-channel", "fp8-block128", "fp8-tensor"]
-FLOAT_PRESETS = ["fp8", "fp8-block", "fp8-static"]
+FLOAT_SCHEMES = ["fp8-channel", "fp8-g64", "fp8-g64-e8m0", "fp8-g64-ratio", "fp8-block128", "fp8-tensor"]
+FLOAT_PRESETS = ["fp8", "fp8-block", "fp8-static", "zeroquant-fp-w8a8"]
 INTEGER_PRESETS = ["w8a8", "w8a8-static", "w4a8"]
 # Folders that llm-compressor wrote from the same model, and the preset that rounds to the same weights.
 GOLDEN = {"ct-fp8-dynamic": "fp8", "ct-fp8-block": "fp8-block", "ct-fp8-static": "fp8-static"}

@@ -35,7 +35,7 @@ def compared(folder):
     return deviation(own_logits(folder, ids), torch.from_numpy(numpy.fromfile(out, "<f4")))
 
 
-SHORT_FLOATS = ["nvfp4a16", "mxfp4a16", "mxfp8a16"]
+SHORT_FLOATS = ["nvfp4a16", "mxfp4a16", "mxfp8a16", "e2m1-g32-e8m0"]
 
 
 @check("{} folder in transformers with compressed-tensors 0.19 gives qconvert's logits", (), slow_cases=SHORT_FLOATS)

@@ -10,12 +10,16 @@ public struct MXFP4PackQuantized: CompressedTensorsPacking {
   public static let summary = "MXFP4: E2M1 weights with a power of two per 32 columns."
 
   static let layout = FloatLayout(format: id, parts: ScaledFloatLayout(codes: "_packed")) { arguments, _ in
-    arguments.level == .group(MicroscalingScheme.length) && arguments.bits == 4 ? MicroscalingScheme(.f4, modelType: .bf16) : nil
+    arguments.level == .group(MicroscalingScheme.length) && arguments.bits == 4 ? MicroscalingScheme(.e2m1, modelType: .bf16) : nil
   }
 
   public init() {}
 
-  public func holds(_ grid: Grid) -> Bool { grid == MicroscalingScheme(.f4, modelType: .bf16)?.grid }
+  public func holds(_ grid: Grid) -> Bool { grid == MicroscalingScheme(.e2m1, modelType: .bf16)?.grid }
+
+  public func holds(_ grid: Grid, activations: ActivationScheme?) -> Bool {
+    holds(grid) && (activations == nil || activations == .fp8Token)
+  }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
     MXFP4PackQuantized.layout.parts.parts(name: name, shape: shape, grid: scheme.grid)

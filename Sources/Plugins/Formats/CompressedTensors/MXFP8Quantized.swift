@@ -9,12 +9,12 @@ public struct MXFP8Quantized: CompressedTensorsPacking {
   public static let summary = "MXFP8: E4M3 weights with a power of two per 32 columns."
 
   static let layout = FloatLayout(format: id, parts: ScaledFloatLayout()) { arguments, _ in
-    arguments.level == .group(MicroscalingScheme.length) && arguments.bits == 8 ? MicroscalingScheme(.f8e4m3, modelType: .bf16) : nil
+    arguments.level == .group(MicroscalingScheme.length) && arguments.bits == 8 ? MicroscalingScheme(.e4m3, modelType: .bf16) : nil
   }
 
   public init() {}
 
-  public func holds(_ grid: Grid) -> Bool { grid == MicroscalingScheme(.f8e4m3, modelType: .bf16)?.grid }
+  public func holds(_ grid: Grid) -> Bool { grid == MicroscalingScheme(.e4m3, modelType: .bf16)?.grid }
 
   public func parts(name: String, shape: [Int], scheme: any Scheme) -> [StoredPart] {
     MXFP8Quantized.layout.parts.parts(name: name, shape: shape, grid: scheme.grid)

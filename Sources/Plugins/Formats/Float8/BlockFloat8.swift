@@ -54,7 +54,7 @@ public struct BlockFloat8: FolderPacking, ActivationPacking, Unpacker {
     try Float8Configuration.checkSemantics(configuration)
     func scheme(_ hasPowerScales: Bool) -> Float8Scheme? {
       BlockFloat8.blockLength(configuration).flatMap {
-        Float8Scheme(.f8e4m3, level: .block($0), hasPowerScales: hasPowerScales, modelType: .f32)
+        Float8Scheme(.e4m3, level: .block($0), hasPowerScales: hasPowerScales, modelType: .f32)
       }
     }
     guard let plain = scheme(false), let powers = scheme(true) else {

@@ -58,7 +58,7 @@ public struct NativeFloat8: FolderPacking, ActivationPacking, Unpacker {
   public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     guard Float8Configuration.isFloat8(configuration), configuration["weight_block_size"]?.arrayValue == nil else { return nil }
     try Float8Configuration.checkSemantics(configuration)
-    guard let scheme = Float8Scheme(.f8e4m3, level: .tensor, modelType: .f32) else { return nil }
+    guard let scheme = Float8Scheme(.e4m3, level: .tensor, modelType: .f32) else { return nil }
     let (parts, scale) = NativeFloat8.parts(stored)
     return try parts.logical { module in
       try ScaledFloatStorage.tensor(

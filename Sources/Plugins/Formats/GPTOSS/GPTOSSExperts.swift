@@ -15,7 +15,7 @@ public struct GPTOSSExperts: FolderPacking, StackPacking, Unpacker {
 
   public init() {}
 
-  public func holds(_ grid: Grid) -> Bool { grid == MicroscalingScheme(.f4, modelType: .bf16)?.grid }
+  public func holds(_ grid: Grid) -> Bool { grid == MicroscalingScheme(.e2m1, modelType: .bf16)?.grid }
 
   public func holdsStack(_ name: String, configuration: Configuration?) -> Bool {
     guard configuration?.json?["model_type"]?.stringValue == "gpt_oss" else { return false }
@@ -47,7 +47,7 @@ public struct GPTOSSExperts: FolderPacking, StackPacking, Unpacker {
   }
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
-    guard configuration["quant_method"]?.stringValue == "mxfp4", let scheme = MicroscalingScheme(.f4, modelType: .bf16) else { return nil }
+    guard configuration["quant_method"]?.stringValue == "mxfp4", let scheme = MicroscalingScheme(.e2m1, modelType: .bf16) else { return nil }
     let (blocks, scales) = (GPTOSSExperts.blocks, GPTOSSExperts.scales)
     let byName = Dictionary(stored.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     let owned = Set(stored.filter { $0.name.hasSuffix(blocks) }.map { String($0.name.dropLast(blocks.count)) + scales })

@@ -54,9 +54,9 @@ struct MLXSettings: Equatable {
   var floats: (any ScaledFloatScheme)? {
     switch mode {
     case .affine: nil
-    case .mxfp4: MicroscalingScheme(.f4, modelType: .bf16)
+    case .mxfp4: MicroscalingScheme(.e2m1, modelType: .bf16)
     case .nvfp4: NVFP4Scheme(nil, modelType: .bf16)
-    case .mxfp8: MicroscalingScheme(.f8e4m3, modelType: .bf16)
+    case .mxfp8: MicroscalingScheme(.e4m3, modelType: .bf16)
     }
   }
 

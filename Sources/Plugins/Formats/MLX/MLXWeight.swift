@@ -48,7 +48,7 @@ enum MLXWeight {
     guard let bytes = scales.storage.verbatim, scales.storage.elementType == .u8 else {
       throw Failure(.data, "mlx.parts", "scales of \(scheme.name) are bytes, not \(scales.storage.schemeName)", tensor: name)
     }
-    let type = scheme.element == .f4 ? ElementType.u8 : scheme.element
+    let type = scheme.element.codeType
     return try ScaledFloatStorage.tensor(
       name: name, shape: shape, scheme: scheme, codes: CheckpointTensor(name: name, shape: shape, storage: PlainStorage(type, words)),
       scales: CheckpointTensor(name: scales.name, shape: scales.shape, storage: PlainStorage(scheme.grid.scaleType, bytes)))

@@ -44,7 +44,7 @@ public struct ModelOptFloat8: FolderPacking, ActivationPacking, Unpacker, ModelO
 
   public func unpack(configuration: JSON, stored: [CheckpointTensor], metadata: KeyValues) throws -> [CheckpointTensor]? {
     guard let known = try ModelOptConfiguration(configuration), known.algorithm == "FP8",
-      let scheme = Float8Scheme(.f8e4m3, level: .tensor, modelType: .f32)
+      let scheme = Float8Scheme(.e4m3, level: .tensor, modelType: .f32)
     else { return nil }
     let parts = moduleParts(stored)
     return try parts.logical { module in

@@ -1,20 +1,28 @@
 public import QuantCore
 
-/// ZeroQuant's mixed choice (the paper's W4/8): the attention in INT8, the feed-forward layers in groups of INT4.
+/// The number formats of ZeroQuant and ZeroQuant-FP.
+///
+/// ZeroQuant's mixed choice (its W4/8) has the attention in INT8 and the feed-forward layers in groups of INT4. ZeroQuant-FP's W4A8 has all
+/// layers in groups of FP4 whose scales are powers of two, which makes them MXFP4 to clients, and inputs in FP8 per token.
 public enum ZeroQuantPresets: PresetProvider {
   static let mixed = "zeroquant-w4a8"
 
   public static let id = "zeroquant"
-  public static let summary = "Attention in 8-bit channels, feed-forward layers in 4-bit groups; inputs rounded per token or not at all."
-  public static let reference = "arXiv 2206.01861, §5"
-  public static let presetNames = table.map { $0.preset }
+  public static let summary = "Attention in 8-bit channels, the rest in 4-bit groups; or all in groups of FP4 or FP8, inputs per token."
+  public static let reference = "arXiv 2206.01861, §5; arXiv 2307.09782"
+  public static let presetNames = mixtures.map { $0.preset } + floats.map { $0.preset }
 
-  private static let table: [(preset: String, activations: ActivationScheme?)] = [
+  private static let mixtures: [(preset: String, activations: ActivationScheme?)] = [
     (mixed, .int8Token), ("zeroquant-w4a16", nil),
   ]
 
+  private static let floats: [(preset: String, scheme: String)] = [
+    ("zeroquant-fp-w4a8", "e2m1-g32-e8m0"), ("zeroquant-fp-w8a8", "fp8-g128"),
+  ]
+
   public static func preset(named name: String) -> (any Preset)? {
-    table.first { $0.preset == name }.map { Mixed(name: $0.preset, activations: $0.activations) }
+    mixtures.first { $0.preset == name }.map { Mixed(name: $0.preset, activations: $0.activations) }
+      ?? floats.first { $0.preset == name }.map { BlockLinears(name: $0.preset, scheme: $0.scheme, activations: .fp8Token) }
   }
 
   private struct Mixed: Preset {

@@ -126,13 +126,13 @@ void qc_affine_trial(
    may be shorter. --- */
 
 /* Types of short floats. */
-enum { QC_E4M3 = 0, QC_E5M2 = 1, QC_E2M1 = 2 };
+enum { QC_E4M3 = 0, QC_E5M2 = 1, QC_E2M1 = 2, QC_E3M0 = 3 };
 
 /* The codes nearest to x / scale, x rounded to `type` before and the quotient to `quotient_type` (that type, or QC_FLOAT). */
 void qc_short_codes(
     const float *x, long count, long length, const float *scales, int type, int quotient_type, int element, int32_t *codes);
 
-/* The values of codes, times their scale: one code per int, one per byte (not QC_E2M1), or two per byte with the first in the low
+/* The values of codes, times their scale: one code per int, one per byte (QC_E4M3, QC_E5M2), or two per byte with the first in the low
    half (QC_E2M1; count and length even). */
 void qc_short_values(const int32_t *codes, long count, long length, const float *scales, int element, float *values);
 void qc_byte_values(const uint8_t *codes, long count, long length, const float *scales, int element, float *values);

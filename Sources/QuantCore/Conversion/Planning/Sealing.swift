@@ -197,12 +197,14 @@ struct Sealing {
     let able = registry.formats.filter { other in
       registry.packings(of: other).contains { $0.holds($0.stored(scheme).grid, inputs: draft.activations) }
     }
+    let byName = registry.packings.first { type(of: $0).isOnlyByName && $0.holds(scheme.grid, inputs: draft.activations) }
     return Failure(
       .unsupported, "packing.none",
       "format '\(target.format.id)' cannot hold \(scheme.name)" + (draft.activations.map { " with inputs rounded to \($0.name)" } ?? ""),
       file: target.path, tensor: draft.name,
       remedy: able.isEmpty
         ? "Choose another scheme; \(command: "plugins") lists them."
+          + (byName.map { " Or give \(setting: "packing") \(type(of: $0).id), for what its codes mean as floats." } ?? "")
         : "Choose another scheme, or a format that can: \(able.map { $0.id }.joined(separator: ", ")).")
   }
 

@@ -110,7 +110,7 @@ struct Target {
   private static func packings(
     of format: any CheckpointFormat.Type, for client: Client?, _ request: ConversionRequest, _ registry: Registry
   ) throws(Failure) -> [any Packing] {
-    var packings = registry.packings(of: format)
+    var packings = registry.packings(of: format, asked: request.packing)
     func id(_ packing: any Packing) -> String { type(of: packing).id }
     if let client {
       guard client.profile.formats.contains(format.id) else {

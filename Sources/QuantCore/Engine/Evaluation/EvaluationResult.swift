@@ -46,6 +46,18 @@ public struct EvaluationResult: Sendable, Equatable {
   /// Present for an encoder.
   public var vectors: VectorComparison?
 
+  /// How much the perplexity is above that of the reference; negative if it is below.
+  public var perplexityRise: Double? {
+    guard let perplexity, let comparison else { return nil }
+    return perplexity.value - comparison.perplexity.value
+  }
+
+  /// ZeroQuant-V2's class of sensitivity (arXiv 2303.08302, §3): 1 if the perplexity rises by at most 0.1, 2 by at most 0.5, else 3. Its
+  /// bounds are absolute, and meant for models with perplexities of 10 to 30.
+  public var sensitivity: Int? {
+    perplexityRise.map { $0 <= 0.1 ? 1 : $0 <= 0.5 ? 2 : 3 }
+  }
+
   /// Distance of the model's predictions from the reference's, at the same positions.
   public struct Divergence: Sendable, Equatable {
     /// Perplexity of the reference.

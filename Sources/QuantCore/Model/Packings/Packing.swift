@@ -35,6 +35,8 @@ public protocol Packing: PackingPlugin {
   static var defaultScheme: String? { get }
   /// Whether codes of another packing or format are repacked into this one only if it, its client or a scheme of its own is asked for.
   static var mustBeAskedFor: Bool { get }
+  /// Whether it stores nothing unless it is asked for by name.
+  static var isOnlyByName: Bool { get }
   /// A warning to show before matrices on this grid are stored (for example, versions of clients that cannot read them), or nil.
   func caution(_ scheme: any Scheme) -> String?
 
@@ -61,6 +63,7 @@ extension Packing {
   public var holdsOuterMatrices: Bool { false }
   public static var defaultScheme: String? { nil }
   public static var mustBeAskedFor: Bool { false }
+  public static var isOnlyByName: Bool { false }
   public func caution(_ scheme: any Scheme) -> String? { nil }
   public var rowMultiple: Int { 1 }
   public func fused(scheme: any Scheme) -> FusedEncoder? { nil }

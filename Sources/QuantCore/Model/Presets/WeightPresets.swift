@@ -24,28 +24,4 @@ public enum WeightPresets: PresetProvider {
   public static func preset(named name: String) -> (any Preset)? {
     table.first { $0.preset == name }.map { BlockLinears(name: $0.preset, scheme: $0.scheme, activations: $0.activations) }
   }
-
-  private struct BlockLinears: Preset {
-    let name: String
-    let scheme: String
-    let activations: ActivationScheme?
-    var pureScheme: String? { scheme }
-
-    func choose(_ tensors: [PresetTensor], model: ModelDescription?) -> [PresetChoice] {
-      tensors.map { tensor in
-        guard tensor.isQuantizable, tensor.isBlockLinear(of: model) else { return PresetChoice(scheme: nil) }
-        let columns = tensor.shape[1]
-        if let length = groupLength, !columns.isMultiple(of: length) {
-          return PresetChoice(scheme: nil, note: "rows of \(columns) are not a multiple of \(length)")
-        }
-        return PresetChoice(scheme: scheme, activations: activations)
-      }
-    }
-
-    /// The group size that the length of rows must be a multiple of: that of the weights, else that of their inputs.
-    private var groupLength: Int? {
-      let weights = IntegerSchemes.scheme(named: scheme, modelType: .f32) ?? MicroscalingSchemes.scheme(named: scheme, modelType: .f32)
-      return weights?.grid.groupLength ?? activations?.groupLength
-    }
-  }
 }

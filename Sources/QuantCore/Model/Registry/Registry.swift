@@ -50,9 +50,11 @@ public struct Registry: Sendable {
   }
 
   /// The packings that can be used in a format, the most preferred first.
-  public func packings(of format: any CheckpointFormat.Type) -> [any Packing] {
+  /// - Parameter name: of the packing that was asked for.
+  public func packings(of format: any CheckpointFormat.Type, asked name: String? = nil) -> [any Packing] {
     packings.filter { packing in
       let kind = type(of: packing)
+      if kind.isOnlyByName && kind.id != name { return false }
       return kind.isKnown(toReadersOf: format.id) || format.namesPacking && kind.formats.isEmpty
     }
   }

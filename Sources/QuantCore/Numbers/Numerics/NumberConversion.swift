@@ -62,6 +62,13 @@ public enum NumberConversion {
     return bits & 8 == 0 ? value : -value
   }
 
+  /// Value of an FP4 E3M0 code: 0, or a power of two from 0.25 to 16, with the sign in the fourth bit.
+  public static func float(e3m0 bits: UInt8) -> Float {
+    let magnitude = bits & 7
+    let value = magnitude == 0 ? 0 : Float(bitPattern: (UInt32(magnitude) + 124) << 23)
+    return bits & 8 == 0 ? value : -value
+  }
+
   /// The nearest FP8 E4M3 code; magnitudes above 448 become 448, NaN stays NaN.
   @inline(__always) public static func e4m3(_ value: Float) -> UInt8 {
     if value.isNaN { return 0x7f }
@@ -78,6 +85,13 @@ public enum NumberConversion {
   @inline(__always) static func e2m1(_ value: Float) -> UInt8 {
     if value.isNaN { return 0 }
     let code = short(value, largest: 6, smallestNormal: 1, mantissaBits: 1, subnormalUnit: 0x1p22, bias: 1)
+    return code & 7 | code >> 4
+  }
+
+  /// The nearest FP4 E3M0 code; magnitudes above 16 become 16, NaN becomes 0.
+  @inline(__always) static func e3m0(_ value: Float) -> UInt8 {
+    if value.isNaN { return 0 }
+    let code = short(value, largest: 16, smallestNormal: 0.25, mantissaBits: 0, subnormalUnit: 0x1p21, bias: 3)
     return code & 7 | code >> 4
   }
 

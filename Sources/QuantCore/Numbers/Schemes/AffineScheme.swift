@@ -55,7 +55,7 @@ public struct AffineScheme: Scheme {
 
   /// The largest code.
   var top: Float { Float(1 << bits) - 1 }
-  private var kernelType: Int32 { ShortFloats.kernelType(scaleType) }
+  private var kernelType: Int32 { scaleType.kernelType }
 
   public func encode(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     fit(panel, importance: importance, into: &result)

@@ -20,8 +20,8 @@ public struct Float8Scheme: ScaledFloatScheme, SharedScaleScheme {
     case block(Int)
   }
 
-  /// `.f8e4m3` or `.f8e5m2`.
-  public let element: ElementType
+  /// `.e4m3` or `.e5m2`.
+  public let element: ShortFloat
   public let level: Level
   /// Type in which the model computes and in which scales are stored: `f32`, `f16` or `bf16`.
   public let modelType: ElementType
@@ -34,8 +34,8 @@ public struct Float8Scheme: ScaledFloatScheme, SharedScaleScheme {
 
   /// Nil for another element type, a block size below 1, or powers of two without square blocks. A model type that is not a 16- or
   /// 32-bit float becomes f32.
-  public init?(_ element: ElementType, level: Level, hasPowerScales: Bool = false, modelType: ElementType) {
-    guard element == .f8e4m3 || element == .f8e5m2 else { return nil }
+  public init?(_ element: ShortFloat, level: Level, hasPowerScales: Bool = false, modelType: ElementType) {
+    guard element.bitCount == 8 else { return nil }
     if case .block(let length) = level {
       guard length >= 1 else { return nil }
     } else if hasPowerScales {
@@ -48,7 +48,7 @@ public struct Float8Scheme: ScaledFloatScheme, SharedScaleScheme {
   }
 
   public var name: String {
-    let prefix = element == .f8e4m3 ? "fp8-" : "fp8e5m2-"
+    let prefix = element == .e4m3 ? "fp8-" : "fp8e5m2-"
     return switch level {
     case .tensor: prefix + "tensor"
     case .channel: prefix + "channel"
@@ -76,7 +76,7 @@ public struct Float8Scheme: ScaledFloatScheme, SharedScaleScheme {
       case .block(let length): (length, length)
       }
     return Grid(
-      kind: .scaledFloat, layout: element.schemeName, groupLength: columns, tileRows: rows, codeBits: 8,
+      kind: .scaledFloat, layout: element.rawValue, groupLength: columns, tileRows: rows, codeBits: 8,
       parameterBits: Double(scaleType.bitCount), scaleType: scaleType)
   }
 
@@ -95,11 +95,11 @@ public struct Float8Scheme: ScaledFloatScheme, SharedScaleScheme {
   public func fit(largestMagnitude: Float, into parameters: UnsafeMutablePointer<Float>) {
     let largest = NumberConversion.rounded(self.largestMagnitude ?? largestMagnitude, to: modelType)
     if hasPowerScales, largest.isFinite {
-      let ratio = max(largest, 1e-4) / (element == .f8e4m3 ? 448 : 57344)
+      let ratio = max(largest, 1e-4) / element.largest
       parameters[0] = Float(sign: .plus, exponent: Int(ratio.exponent) + (ratio.significand > 1 ? 1 : 0), significand: 1)
       return
     }
-    let scale = NumberConversion.rounded(largest / (element == .f8e4m3 ? 448 : 57344), to: scaleType)
+    let scale = NumberConversion.rounded(largest / element.largest, to: scaleType)
     parameters[0] = scale == 0 ? modelType.machineEpsilon : scale
   }
 
@@ -152,7 +152,7 @@ public enum Float8Schemes: SchemeProvider {
     let hasPowerScales = name.hasSuffix(Float8Scheme.powerSuffix)
     let words = name.dropLast(hasPowerScales ? Float8Scheme.powerSuffix.count : 0).split(separator: "-", omittingEmptySubsequences: false)
     guard words.count == 2, words[0] == "fp8" || words[0] == "fp8e5m2" else { return nil }
-    let element: ElementType = words[0] == "fp8" ? .f8e4m3 : .f8e5m2
+    let element: ShortFloat = words[0] == "fp8" ? .e4m3 : .e5m2
     switch words[1] {
     case "tensor" where !hasPowerScales: return Float8Scheme(element, level: .tensor, modelType: modelType)
     case "channel" where !hasPowerScales: return Float8Scheme(element, level: .channel, modelType: modelType)

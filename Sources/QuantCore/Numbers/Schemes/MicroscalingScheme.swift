@@ -7,8 +7,8 @@
 ///
 /// Parameters of a tile: the scale. Specification: OCP Microscaling Formats 1.0, §5.
 public struct MicroscalingScheme: ScaledFloatScheme {
-  /// `.f4` (E2M1) or `.f8e4m3`.
-  public let element: ElementType
+  /// `.e2m1` or `.e4m3`.
+  public let element: ShortFloat
   /// Type in which the model computes.
   public let modelType: ElementType
 
@@ -16,16 +16,16 @@ public struct MicroscalingScheme: ScaledFloatScheme {
   public static let length = 32
 
   /// Nil for another element type. A model type that is not a 16- or 32-bit float becomes f32.
-  public init?(_ element: ElementType, modelType: ElementType) {
-    guard element == .f4 || element == .f8e4m3 else { return nil }
+  public init?(_ element: ShortFloat, modelType: ElementType) {
+    guard element == .e2m1 || element == .e4m3 else { return nil }
     self.element = element
     self.modelType = modelType == .f16 || modelType == .bf16 ? modelType : .f32
   }
 
-  public var name: String { element == .f4 ? "mxfp4" : "mxfp8" }
+  public var name: String { element == .e2m1 ? "mxfp4" : "mxfp8" }
   public var grid: Grid {
     Grid(
-      kind: .scaledFloat, layout: element.schemeName, groupLength: MicroscalingScheme.length, codeBits: Double(element.bitCount),
+      kind: .scaledFloat, layout: element.rawValue, groupLength: MicroscalingScheme.length, codeBits: Double(element.bitCount),
       parameterBits: 8, scaleType: .f8e8m0)
   }
   public var parameterCount: Int { 1 }
@@ -33,7 +33,7 @@ public struct MicroscalingScheme: ScaledFloatScheme {
 
   public func fit(largestMagnitude: Float, into parameters: UnsafeMutablePointer<Float>) {
     let raised = NumberConversion.rounded(largestMagnitude, to: modelType).bitPattern &+ 1 << 21
-    let exponent = Int(raised >> 23) - (element == .f4 ? 2 : 8)
+    let exponent = Int(raised >> 23) - (element == .e2m1 ? 2 : 8)
     parameters[0] = NumberConversion.float(e8m0: UInt8(max(0, min(254, exponent))))
   }
 
@@ -49,8 +49,8 @@ public enum MicroscalingSchemes: SchemeProvider {
 
   public static func scheme(named name: String, modelType: ElementType) -> (any Scheme)? {
     switch name {
-    case "mxfp4": MicroscalingScheme(.f4, modelType: modelType)
-    case "mxfp8": MicroscalingScheme(.f8e4m3, modelType: modelType)
+    case "mxfp4": MicroscalingScheme(.e2m1, modelType: modelType)
+    case "mxfp8": MicroscalingScheme(.e4m3, modelType: modelType)
     case "nvfp4": NVFP4Scheme(.divisor, modelType: modelType)
     default: nil
     }

@@ -32,11 +32,11 @@ public struct NVFP4Scheme: ScaledFloatScheme, SharedScaleScheme {
     self.modelType = modelType == .f16 || modelType == .bf16 ? modelType : .f32
   }
 
-  public var element: ElementType { .f4 }
+  public var element: ShortFloat { .e2m1 }
   public var name: String { "nvfp4" }
   public var grid: Grid {
     Grid(
-      kind: .scaledFloat, layout: element.schemeName, groupLength: NVFP4Scheme.length, codeBits: 4, parameterBits: 8,
+      kind: .scaledFloat, layout: element.rawValue, groupLength: NVFP4Scheme.length, codeBits: 4, parameterBits: 8,
       scaleType: .f8e4m3, globalScale: globalScale)
   }
   public var parameterCount: Int { globalScale == nil ? 1 : 2 }

@@ -5,8 +5,8 @@ import CKernels
 /// A conforming type says how the scale follows from the largest magnitude of a tile; everything else is shared: codes are the
 /// nearest values to `w / scale`, clamped, ties to even, subnormals included. No input gives the code of an infinity or a NaN.
 public protocol ScaledFloatScheme: Scheme {
-  /// `.f8e4m3`, `.f8e5m2` or `.f4` (E2M1).
-  var element: ElementType { get }
+  /// What a code is.
+  var element: ShortFloat { get }
   /// Type in which the model computes, to which `encode` rounds weights first.
   var modelType: ElementType { get }
   /// Type to which `encode` rounds `w / scale`: the model's, or `f32`.
@@ -18,9 +18,6 @@ public protocol ScaledFloatScheme: Scheme {
 }
 
 extension ScaledFloatScheme {
-  /// The element type as the C kernels number it.
-  private var kernelElement: Int32 { ShortFloats.kernelElement(element) }
-
   /// Runs a loop over the columns of each row with the multipliers of the row's tiles.
   private func forEachRow(
     of panel: QuantizedPanel, _ body: (_ row: Int, _ length: Int, _ multipliers: UnsafePointer<Float>) -> Void
@@ -73,8 +70,8 @@ extension ScaledFloatScheme {
       guard let base = codes.baseAddress else { return }
       forEachRow(of: result) { row, length, multipliers in
         qc_short_codes(
-          panel.row(row), panel.columns, length, multipliers, ShortFloats.kernelType(modelType), ShortFloats.kernelType(quotientType),
-          kernelElement, base + row * panel.columns)
+          panel.row(row), panel.columns, length, multipliers, modelType.kernelType, quotientType.kernelType, element.kernelElement,
+          base + row * panel.columns)
       }
     }
     swap(&codes, &result.codes)
@@ -88,7 +85,7 @@ extension ScaledFloatScheme {
       guard let base = codes.baseAddress else { return }
       forEachTile(of: result, columns: columns) { row, part, multiplier in
         qc_short_codes(
-          panel.row(row) + part.lowerBound, part.count, part.count, multiplier, Int32(QC_FLOAT), Int32(QC_FLOAT), kernelElement,
+          panel.row(row) + part.lowerBound, part.count, part.count, multiplier, Int32(QC_FLOAT), Int32(QC_FLOAT), element.kernelElement,
           base + row * result.columns + part.lowerBound)
       }
     }
@@ -101,12 +98,12 @@ extension ScaledFloatScheme {
       guard columns.count < quantized.columns else {
         return forEachRow(of: quantized) { row, length, multipliers in
           let start = row * quantized.columns
-          qc_short_values(base + start, quantized.columns, length, multipliers, kernelElement, destination + start)
+          qc_short_values(base + start, quantized.columns, length, multipliers, element.kernelElement, destination + start)
         }
       }
       forEachTile(of: quantized, columns: columns) { row, part, multiplier in
         let start = row * quantized.columns + part.lowerBound
-        qc_short_values(base + start, part.count, part.count, multiplier, kernelElement, destination + start)
+        qc_short_values(base + start, part.count, part.count, multiplier, element.kernelElement, destination + start)
       }
     }
   }
@@ -121,26 +118,6 @@ extension ScaledFloatScheme {
         var multiplier = multiplier(parameters + parameter)
         body(row, part, &multiplier)
       }
-    }
-  }
-}
-
-/// Types as the C kernels number them.
-enum ShortFloats {
-  static func kernelElement(_ element: ElementType) -> Int32 {
-    switch element {
-    case .f4: Int32(QC_E2M1)
-    case .f8e5m2: Int32(QC_E5M2)
-    default: Int32(QC_E4M3)
-    }
-  }
-
-  /// A type that models compute in.
-  static func kernelType(_ type: ElementType) -> Int32 {
-    switch type {
-    case .bf16: Int32(QC_BFLOAT)
-    case .f16: Int32(QC_HALF)
-    default: Int32(QC_FLOAT)
     }
   }
 }

@@ -29,51 +29,18 @@ extension LatticeSearch {
 }
 
 extension ScaledFloatScheme {
-  /// Products of a scale and short floats, in tiles that are found one by one.
   public func exactParameters(of tile: UnsafeBufferPointer<Float>, storedIn type: ElementType) -> [Float]? {
+    latticeParameters(of: tile, storedIn: type, scaleType: grid.scaleType)
+  }
+
+  /// Products of a scale and short floats, in tiles that are found one by one.
+  /// - Parameter scaleType: a type whose values a scale may have.
+  func latticeParameters(of tile: UnsafeBufferPointer<Float>, storedIn type: ElementType, scaleType: ElementType) -> [Float]? {
     guard grid.tileRows != nil, parameterCount == 1, let search = LatticeSearch(tile, storedIn: type) else { return nil }
     // What the rule would make of the largest magnitude is tried first.
     var scale: Float = 0
     fit(largestMagnitude: search.largestMagnitude, into: &scale)
-    let ruled = ShortFloats.nearest(search.largestMagnitude / scale, element)
-    return search.scale(
-      tops: (ruled > 0 ? [ruled] : []) + ShortFloats.tops(element), levels: ShortFloats.levels(element), scaleType: grid.scaleType
-    ).map { [$0] }
-  }
-}
-
-extension ShortFloats {
-  /// All values of a short float in ascending order.
-  static func levels(_ element: ElementType) -> [Float] {
-    switch element {
-    case .f4: fourBits
-    case .f8e5m2: eightBitsWide
-    default: eightBits
-    }
-  }
-
-  /// The level nearest to a magnitude.
-  static func nearest(_ magnitude: Float, _ element: ElementType) -> Float {
-    switch element {
-    case .f4: NumberConversion.float(e2m1: NumberConversion.e2m1(magnitude))
-    case .f8e5m2: NumberConversion.float(e5m2: NumberConversion.e5m2(magnitude))
-    default: NumberConversion.float(e4m3: NumberConversion.e4m3(magnitude))
-    }
-  }
-
-  /// Levels that the largest magnitude may have: all of FP4, and one for each mantissa of FP8, because a smaller scale would only lose
-  /// small values.
-  static func tops(_ element: ElementType) -> [Float] {
-    let positive = Array(levels(element).reversed().prefix { $0 > 0 })
-    return element == .f4 ? positive : Array(positive.prefix(element == .f8e5m2 ? 4 : 8))
-  }
-
-  private static let fourBits = ascending((0..<16).map { NumberConversion.float(e2m1: $0) })
-  private static let eightBits = ascending((0...255).map { NumberConversion.float(e4m3: $0) })
-  private static let eightBitsWide = ascending((0...255).map { NumberConversion.float(e5m2: $0) })
-
-  private static func ascending(_ values: [Float]) -> [Float] {
-    let sorted = values.filter(\.isFinite).sorted()
-    return sorted.indices.filter { $0 == 0 || sorted[$0] != sorted[$0 - 1] }.map { sorted[$0] }
+    let ruled = element.nearest(search.largestMagnitude / scale)
+    return search.scale(tops: (ruled > 0 ? [ruled] : []) + element.tops, levels: element.levels, scaleType: scaleType).map { [$0] }
   }
 }

@@ -24,7 +24,7 @@ public struct ScaledFloatStorage: QuantizedStorage {
     globalScale: CheckpointTensor? = nil
   ) throws(Failure) -> CheckpointTensor {
     let bits = scheme.element.bitCount
-    let type = bits == 4 ? ElementType.u8 : scheme.element
+    let type = scheme.element.codeType
     guard codes.storage.schemeName == type.schemeName, let bytes = codes.storage.verbatim, shape != nil || codes.shape.count == 2 else {
       throw Failure(
         .data, "float.weight",
@@ -93,7 +93,7 @@ public struct ScaledFloatStorage: QuantizedStorage {
             qc_nibble_values(base + row * bytesPerRow, rowLength, length, multipliers, target)
           } else {
             qc_byte_values(
-              base + row * bytesPerRow, rowLength, length, multipliers, ShortFloats.kernelElement(rule.element), target)
+              base + row * bytesPerRow, rowLength, length, multipliers, rule.element.kernelElement, target)
           }
         }
       }

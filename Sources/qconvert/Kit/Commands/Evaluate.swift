@@ -154,8 +154,11 @@ struct Evaluate: QConvertCommand {
       if let kept { lines.insert(("kept columns", Evaluate.text(kept)), at: 2) }
     }
     if let comparison = result.comparison {
+      lines.append(("  of reference", comparison.perplexity.text))
+      if let rise = result.perplexityRise, let sensitivity = result.sensitivity {
+        lines.append(("  rise", "\(rise < 0 ? "" : "+")\(rise.fixed(5)) (class \(sensitivity))"))
+      }
       lines += [
-        ("  of reference", comparison.perplexity.text),
         ("KLD mean", comparison.divergence.text),
         ("KLD median", comparison.divergenceMedian.fixed(5)),
         ("KLD p99", comparison.divergence99.fixed(5)),

@@ -25,6 +25,7 @@ extension EvaluationResult {
     ("perplexity", { $0.perplexity?.value }),
     ("perplexity.stderr", { $0.perplexity?.standardError }),
     ("perplexity.reference", { $0.comparison?.perplexity.value }),
+    ("sensitivity", { $0.sensitivity.map { Double($0) } }),
     ("kld.mean", { $0.comparison?.divergence.value }),
     ("kld.mean.stderr", { $0.comparison?.divergence.standardError }),
     ("kld.median", { $0.comparison?.divergenceMedian }),

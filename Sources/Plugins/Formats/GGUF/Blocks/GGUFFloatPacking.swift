@@ -13,7 +13,7 @@ public struct GGUFFloatPacking: Packing {
   public static let formats = ["gguf"]
 
   private static let nvfp4 = NVFP4Scheme(.factor, modelType: .f32).grid
-  private static let mxfp4 = MicroscalingScheme(.f4, modelType: .f32)?.grid
+  private static let mxfp4 = MicroscalingScheme(.e2m1, modelType: .f32)?.grid
 
   /// A packing has no options.
   public init() {}
@@ -82,7 +82,7 @@ struct FloatBlockCodes: QuantizedStorage {
   init?(_ type: BlockType, _ bytes: ByteView, globalScale: Float?) {
     switch (type, globalScale) {
     case (.mxfp4, nil):
-      guard let scheme = MicroscalingScheme(.f4, modelType: .f32) else { return nil }
+      guard let scheme = MicroscalingScheme(.e2m1, modelType: .f32) else { return nil }
       self.scheme = scheme
     case (.nvfp4, .some): scheme = NVFP4Scheme(.factor, modelType: .f32)
     default: return nil
@@ -138,7 +138,7 @@ extension FloatBlocks {
   /// Groups of `mxfp4` are blocks of `mxfp4-ggml`, whatever rule chose their codes.
   func repacking(of source: any Scheme) -> Repacking? {
     if source.grid == grid { return .identity }
-    guard layout == .mxfp4, let groups = source as? MicroscalingScheme, groups.element == .f4 else { return nil }
+    guard layout == .mxfp4, let groups = source as? MicroscalingScheme, groups.element == .e2m1 else { return nil }
     let scheme = self
     return Repacking(.exact) { panel in
       var result = scheme.emptyPanel(rows: panel.rows, columns: panel.columns)
