@@ -30,9 +30,8 @@ extension QConvert {
     RTN.self, AWQ.self, GPTQ.self, SmoothQuant.self, Rotate.self, ZeroQuant.self, HalfQuadratic.self, LoRC.self, LQER.self, EoRA.self,
     LQLoRA.self,
     // Schemes and presets
-    FloatSchemes.self, IntegerSchemes.self, AffineSchemes.self, Float8Schemes.self, GroupedFloatSchemes.self, MicroscalingSchemes.self,
-    BitsAndBytesSchemes.self,
-    HQQSchemes.self,
+    FloatSchemes.self, IntegerSchemes.self, AffineSchemes.self, Float8Schemes.self, MicroscalingSchemes.self, BitsAndBytesSchemes.self,
+    HQQSchemes.self, GroupedFloatSchemes.self,
     GGUFBlocks.self,
     GGUFGrids.self,
     WeightPresets.self, ZeroQuantPresets.self, GGUFMixes.self,
