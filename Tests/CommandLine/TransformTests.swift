@@ -24,6 +24,8 @@ import Testing
   private static let transforming: Set = ["awq", "smoothquant", "rotate"]
   /// Methods that only round, or correct what others rounded, and are refused if nothing is rounded.
   private static let rounding: Set = ["gptq", "lorc", "lqer", "eora", "lq-lora"]
+  /// Methods that choose the types themselves, and are refused beside a scheme.
+  private static let choosing: Set = ["aptq"]
   /// Method and model without an exact transform: a norm after the layers, or one whose output the residual reads, cannot be folded.
   private static let refused = Set(
     [
@@ -259,9 +261,9 @@ import Testing
         #expect(failure?.id == refusal && failure?.kind == .unsupported && failure?.remedy?.description.isEmpty == false)
         continue
       }
-      if Self.rounding.contains(method.id) {
+      if Self.rounding.contains(method.id) || Self.choosing.contains(method.id) {
         let failure = #expect(throws: Failure.self) { try Planner(registry).plan(request) }
-        #expect(failure?.id == "method.unused" && failure?.kind == .usage)
+        #expect(failure?.id == (Self.choosing.contains(method.id) ? "method.types" : "method.unused") && failure?.kind == .usage)
         continue
       }
       let plan = try Planner(registry).plan(request)
