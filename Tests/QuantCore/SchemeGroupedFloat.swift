@@ -107,6 +107,14 @@ private func encoded(_ scheme: any Scheme, _ matrix: Matrix, importance: [Float]
   }
 }
 
+/// The scale of a tensor whose weights exceed half precision is infinite there.
+@Test func aScaleThatOverflowsIsNoTrap() throws {
+  let scheme = try #require(GroupedFloatSchemes.scheme(named: "e2m1-g2-ratio", modelType: .f16)).fittedToTensor(largestMagnitude: 1e9)
+  for values in [[Float(1e9), -1], [0, 0], [1e-30, 1]] {
+    #expect(encoded(scheme, Matrix(rows: 1, columns: 2, values: values)).parameters == [.infinity])
+  }
+}
+
 @Test func groupsOfFloatsHaveOneNameEach() throws {
   for name in GroupedFloatSchemes.schemeNames.map({ $0.replacing("gN", with: "g128") }) {
     #expect(GroupedFloatSchemes.scheme(named: name, modelType: .bf16)?.name == name)

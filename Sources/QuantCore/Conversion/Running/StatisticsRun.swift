@@ -82,8 +82,9 @@ public struct StatisticsRun: Sendable {
 
   /// - Parameter hidden: the hidden states before the block; replaced by those after it.
   private func observe(block: Int, _ hidden: inout Matrix, _ progress: any ProgressReporter) throws -> [Site: SiteStatistics] {
-    let collector = StatisticsCollector(kinds, parallel: engine.parallel)
     let workspace = engine.loadBlock(block)
+    // No file holds what enters a cache.
+    let collector = StatisticsCollector(kinds, at: Set(workspace.graph.sites), parallel: engine.parallel)
     engine.runBlock(workspace, hidden: &hidden, sequenceLength: calibration.context, observer: collector)
     try collector.checkFinite("block \(block)", file: source.path)
     progress.advance("calibrate", by: calibration.tokenCount)

@@ -60,7 +60,7 @@ struct SensitivityMeasurement {
     }
     guard var states = hidden, let calibration else { return [:] }
     hidden = nil
-    let collector = StatisticsCollector(statistics, parallel: engine.parallel)
+    let collector = StatisticsCollector(statistics, at: Set(workspace.graph.sites), parallel: engine.parallel)
     collector.precision = precision
     engine.runBlock(workspace, hidden: &states, sequenceLength: calibration.context, observer: collector)
     try collector.checkFinite("block \(workspace.index)", file: file)

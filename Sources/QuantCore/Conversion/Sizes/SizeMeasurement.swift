@@ -133,7 +133,7 @@ package struct SizeMeasurement {
 
   /// Runs the block and collects what it reads.
   func observe(_ workspace: BlockWorkspace, _ hidden: inout Matrix) throws -> [Site: SiteStatistics] {
-    let collector = StatisticsCollector(statistics, parallel: parallel)
+    let collector = StatisticsCollector(statistics, at: Set(workspace.graph.sites), parallel: parallel)
     engine.runBlock(workspace, hidden: &hidden, sequenceLength: calibration.context, observer: collector)
     try collector.checkFinite("block \(workspace.index)", file: source.path)
     return collector.statistics().supplemented(in: workspace.graph)

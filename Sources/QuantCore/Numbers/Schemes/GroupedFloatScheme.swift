@@ -107,7 +107,11 @@ public struct GroupedFloatScheme: ScaledFloatScheme, SharedScaleScheme {
   private func unit(_ largestMagnitude: Float) -> Float { scales == .ratios ? freeScale(self.largestMagnitude ?? largestMagnitude) : 1 }
 
   /// The exponent of the least power of two whose product with the unit has all its bits in the type of stored scales.
-  private func leastExponent(of unit: Float) -> Int { (scaleType == .f16 ? -14 : -126) - Int(unit.exponent) }
+  private func leastExponent(of unit: Float) -> Int {
+    let least = scaleType == .f16 ? -14 : -126
+    // A tensor's scale can exceed the model's type.
+    return unit.isFinite ? least - Int(unit.exponent) : least
+  }
 
   public func fit(_ panel: Panel, importance: [Float]?, into result: inout QuantizedPanel) {
     var magnitudes = [Float](repeating: 0, count: result.groupsPerRow)
