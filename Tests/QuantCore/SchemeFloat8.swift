@@ -43,12 +43,6 @@ private struct OracleCase {
   }
 }
 
-private func encoded(_ scheme: any Scheme, _ matrix: Matrix, rows: Range<Int>? = nil) -> QuantizedPanel {
-  var panel = scheme.emptyPanel(rows: (rows ?? 0..<matrix.rows).count, columns: matrix.columns)
-  matrix.withPanel(rows: rows) { scheme.encode($0, importance: nil, into: &panel) }
-  return panel
-}
-
 /// The rule of the format, the slow way: the nearest of all finite codes, or of two equally near ones the even one.
 private func nearestCode(_ value: Float, _ magnitudes: [Float]) -> UInt8 {
   let wanted = abs(value)

@@ -22,12 +22,6 @@ private func scheme(_ name: String, _ type: ElementType = .bf16) throws -> any S
   try #require(GroupedFloatSchemes.scheme(named: name, modelType: type)).fittedToTensor(largestMagnitude: largest)
 }
 
-private func encoded(_ scheme: any Scheme, _ matrix: Matrix, importance: [Float]? = nil, rows: Range<Int>? = nil) -> QuantizedPanel {
-  var panel = scheme.emptyPanel(rows: (rows ?? 0..<matrix.rows).count, columns: matrix.columns)
-  matrix.withPanel(rows: rows) { scheme.encode($0, importance: importance, into: &panel) }
-  return panel
-}
-
 /// Scales by the equations of ZeroQuant-FP in 64 bits, codes by ml_dtypes and from a table; free scales by compressed-tensors.
 @Test func scalesAndCodesOfGroupsAreThoseOfTheReference() throws {
   let bytes = readFile(SharedData.fixture("grouped-floats/grouped.bin"))

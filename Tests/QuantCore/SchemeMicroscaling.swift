@@ -19,12 +19,6 @@ private func scheme(_ name: String, _ type: ElementType = .bf16) throws -> any S
   try #require(MicroscalingSchemes.scheme(named: name, modelType: type))
 }
 
-private func encoded(_ scheme: any Scheme, _ matrix: Matrix, rows: Range<Int>? = nil) -> QuantizedPanel {
-  var panel = scheme.emptyPanel(rows: (rows ?? 0..<matrix.rows).count, columns: matrix.columns)
-  matrix.withPanel(rows: rows) { scheme.encode($0, importance: nil, into: &panel) }
-  return panel
-}
-
 @Test func microscalingBytesEqualThoseOfCompressedTensors() throws {
   let bytes = readFile(SharedData.fixture("compressed-tensors/microscaling.bin"))
   let matrix = sampleWeights()

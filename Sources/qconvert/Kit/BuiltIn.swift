@@ -35,7 +35,7 @@ extension QConvert {
     GGUFBlocks.self,
     GGUFGrids.self,
     WeightPresets.self, ZeroQuantPresets.self, GGUFMixes.self,
-    // Packings
+    // Packings, the most preferred first: those that store the exponent of a scale before those that store it as a float
     PlainPacking.self, GGUFBlockPacking.self, GGUFFloatPacking.self, PackQuantized.self, IntQuantized.self, MXFP8Quantized.self,
     FloatQuantized.self,
     GPTQVersion1.self, GPTQVersion2.self, AWQGEMM.self, NVFP4PackQuantized.self, MXFP4PackQuantized.self,

@@ -34,10 +34,11 @@ public struct Planner: Sendable {
     if let adapter = opened.adapter { return try AdapterPlanner(opening: opening).plan(request, opened, adapter) }
     if request.size.isGiven { return try SizedPlanning(self, request, opened: opened).plan(progress: progress) }
     try request.size.check(request)
-    if let chooser = try MethodChain(request, registry).chooser {
-      return try RankedPlanning(self, request, chooser, opened: opened).plan(progress: progress)
+    let passes = try passes(request, opened)
+    if let chooser = passes.chain.chooser {
+      return try RankedPlanning(self, passes, chooser, opened: opened).plan(progress: progress)
     }
-    return try plan(request, passes(request, opened), opened, mix: nil)
+    return try plan(request, passes, opened, mix: nil)
   }
 
   /// What is known before types are chosen.
@@ -172,7 +173,7 @@ public struct Planner: Sendable {
     if let scheme = request.scheme { return scheme }
     if request.size.isGiven { return OrderedMix.name }
     if source?.content == .adapter { return Planner.keepName }
-    if try request.methods.contains(where: { try registry.method($0).stages.contains(.choose) }) { return OrderedMix.name }
+    if try request.methods.contains(where: { try registry.method($0).widths != nil }) { return OrderedMix.name }
     for given in request.methods {
       if let scheme = try registry.method(given.id).defaultScheme { return scheme }
     }

@@ -7,46 +7,41 @@ struct RankedPlanning {
   private let chooser: MethodChain.Chooser
   /// Names of the two types in this output.
   private let wide, narrow: String
+  /// Indices of the groups that can have either.
+  private let free: [Int]
 
   private var request: ConversionRequest { candidates.request }
   private var passes: Planner.Passes { candidates.passes }
 
   /// - Throws: `Failure` if something else chooses the types too, no family knows the model, or no layer can have either type.
-  init(_ planner: Planner, _ request: ConversionRequest, _ chooser: MethodChain.Chooser, opened: Checkpoint) throws {
-    if let scheme = request.scheme, scheme != OrderedMix.name { throw chooser.refusal(beside: "scheme \(scheme)") }
-    self.chooser = chooser
+  init(_ planner: Planner, _ passes: Planner.Passes, _ chooser: MethodChain.Chooser, opened: Checkpoint) throws {
+    if let scheme = passes.request.scheme, scheme != OrderedMix.name { throw chooser.refusal(beside: "scheme \(scheme)") }
     let (wides, narrows) = (chooser.widths.wide, chooser.widths.narrow)
-    let candidates = try TypeCandidates(planner, request, opened: opened, preferred: wides + narrows)
-    let names = candidates.groups.filter { candidates.isInBlocks($0) }.map { Set($0.options.map(\.scheme.name)) }
-    func first(of preferred: [String]) -> String? { preferred.first { name in names.contains { $0.contains(name) } } }
-    guard let found = (first(of: wides).flatMap { wide in first(of: narrows).map { [wide, $0] } }),
-      names.contains(where: { $0.isSuperset(of: found) })
-    else {
+    let candidates = try TypeCandidates(planner, passes, opened: opened, preferred: wides + narrows)
+    let layers = candidates.groups.indices.filter { candidates.isInBlocks(candidates.groups[$0]) }
+    func first(of names: [String]) -> String? { names.first { name in layers.contains { candidates.groups[$0].has(name) } } }
+    let (wide, narrow) = (first(of: wides), first(of: narrows))
+    let free = layers.filter { index in
+      [wide, narrow].allSatisfy { $0.map { candidates.groups[index].has($0) } ?? false }
+    }
+    guard let wide, let narrow, !free.isEmpty else {
       throw Failure(
         .usage, "method.widths",
         "no layer of this output can have both types of method '\(chooser.id)': \(wides.joined(separator: " or ")), and "
           + narrows.joined(separator: " or "),
-        file: request.input, remedy: "Name types that the output holds with the method's options; \(command: "plugins") lists them.")
+        file: passes.request.input, remedy: "Name types that the output holds with the method's options; \(command: "plugins") lists them.")
     }
     self.candidates = candidates
-    (wide, narrow) = (found[0], found[1])
+    self.chooser = chooser
+    (self.wide, self.narrow, self.free) = (wide, narrow, free)
   }
 
   func plan(progress: any ProgressReporter) throws -> ConversionPlan {
     let sensitivities = try measure(progress)
     let groups = candidates.groups
-    let free = groups.indices.filter { index in
-      let names = groups[index].options.map(\.scheme.name)
-      return candidates.isInBlocks(groups[index]) && names.contains(wide) && names.contains(narrow)
-    }
-    let layers = free.map { layer(groups[$0], sensitivities) }
-    let wideLayers = Set(chooser.widths.wideLayers(layers).map { free[$0] })
-    let narrowLayers = Set(free).subtracting(wideLayers)
-    return try candidates.plan(
-      groups.indices.map { index in
-        if narrowLayers.contains(index) { return narrow }
-        return groups[index].options.contains { $0.scheme.name == wide } ? wide : nil
-      })
+    let wideLayers = chooser.widths.wideLayers(free.map { layer(groups[$0], sensitivities) })
+    let narrowGroups = Set(free.indices.filter { !wideLayers.contains($0) }.map { free[$0] })
+    return try candidates.plan(groups.indices.map { narrowGroups.contains($0) ? narrow : groups[$0].has(wide) ? wide : nil })
   }
 
   /// The weights of a group, and the mean of its matrices' sensitivities.

@@ -16,7 +16,7 @@ struct SizedPlanning {
   /// - Throws: `Failure` if no family knows the model, or nothing in it has a choice.
   init(_ planner: Planner, _ request: ConversionRequest, opened: Checkpoint) throws {
     try request.size.check(request)
-    candidates = try TypeCandidates(planner, request, opened: opened, preferred: request.size.preferred)
+    candidates = try TypeCandidates(planner, planner.passes(request, opened), opened: opened, preferred: request.size.preferred)
     if let chooser = candidates.passes.chain.chooser { throw chooser.refusal(beside: "a size to order") }
     methodNames = try request.methods.map { given in
       let options = try planner.registry.method(given.id).options

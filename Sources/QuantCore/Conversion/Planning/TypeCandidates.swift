@@ -6,29 +6,33 @@ struct TypeCandidates {
     var drafts: [Int]
     /// Types that all of them can have, with the bytes of all of them together.
     var options: [(scheme: any Scheme, bytes: Int)]
+
+    /// Whether a scheme is among the options.
+    func has(_ name: String) -> Bool { options.contains { $0.scheme.name == name } }
   }
 
   let planner: Planner
-  let request: ConversionRequest
   let opened: Checkpoint
   let passes: Planner.Passes
   let model: ModelDescription
   let groups: [Group]
 
+  var request: ConversionRequest { passes.request }
+
   /// - Parameter preferred: names of the schemes to choose from; empty: all that the output can hold.
   /// - Throws: `Failure` if no family knows the model, and for a name that means no scheme.
-  init(_ planner: Planner, _ request: ConversionRequest, opened: Checkpoint, preferred: [String]) throws {
+  init(_ planner: Planner, _ passes: Planner.Passes, opened: Checkpoint, preferred: [String]) throws {
     self.planner = planner
-    self.request = request
+    self.passes = passes
     self.opened = opened
-    passes = try planner.passes(request, opened)
     guard let model = passes.shaped.model else {
       throw Failure(
-        .unsupported, "sizes.family", "types can be chosen one by one only in a model whose family is known", file: request.input,
+        .unsupported, "sizes.family", "types can be chosen one by one only in a model whose family is known",
+        file: passes.request.input,
         remedy: "Give a \(setting: "scheme").")
     }
     self.model = model
-    groups = try TypeCandidates.groups(request, passes, preferred)
+    groups = try TypeCandidates.groups(passes, preferred)
   }
 
   /// The model's tensors in a group.
@@ -47,8 +51,8 @@ struct TypeCandidates {
     return try planner.plan(request, passes, opened, mix: OrderedMix(schemes: schemes))
   }
 
-  private static func groups(_ request: ConversionRequest, _ passes: Planner.Passes, _ preferred: [String]) throws -> [Group] {
-    let drafts = passes.drafts
+  private static func groups(_ passes: Planner.Passes, _ preferred: [String]) throws -> [Group] {
+    let (request, drafts) = (passes.request, passes.drafts)
     let free = try passes.choice(mix: OrderedMix(schemes: [:])).free(drafts)
     var gathered: [(key: String, drafts: [Int])] = []
     var places: [String: Int] = [:]

@@ -158,6 +158,7 @@ public protocol BlockContext: AnyObject {
 
 extension BlockContext {
   public var observesAttendedInputs: Bool { false }
+
   /// A vector of the block that is not a bias, or nil if the block does not have it.
   public func vector(_ role: TensorRole) -> [Float]? { vector(role, isBias: false) }
 }
